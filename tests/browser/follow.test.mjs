@@ -444,6 +444,19 @@ test("a status says whether to ask again", async () => {
   assert.match((await follow(page.url).done).error.message, /text\/html came/);
 });
 
+test("a POST whose answer has begun asks again after a 503, and waits as long as the server says", async () => {
+  const moments = [];
+  const route = serve((request, response, times) => {
+    moments.push(Date.now());
+    if (times === 2) return response.writeHead(503, { "Retry-After": "1" }).end("{}");
+    head(response, 200, { "X-Answer-Id": "1" }).end(times === 1 ? start(6) : body(position(request)));
+  });
+  const answer = follow(route.url, { ...QUICK, method: "POST", body: "{}" });
+  whole({ message: await answer.done, state: answer.state });
+  assert.equal(route.requests.length, 3);
+  assert.ok(moments[2] - moments[1] >= 990);
+});
+
 test("a retry field is how long a server asks to wait", async () => {
   const moments = [];
   const route = serve((request, response, times) => {
@@ -580,6 +593,87 @@ test("what begins again, other choices and steps have messages of their own", as
   const [, search, citation, media] = message.parts;
   assert.deepEqual([search.name, search.arguments_text, citation.kind], ["web", "{}", "citation"]);
   assert.deepEqual([media.chunks, media.transcript, media.complete], [[new Uint8Array([1, 2, 3])], "hi", true]);
+});
+
+/** The events of an agent whose tool asks for a permission, prints, and returns. */
+const AGENT = [
+  { type: "step_start", id: "1", name: "answer", step: "1" },
+  { type: "text_delta", text: "Let me look. ", step: "1" },
+  { type: "part_done", step: "1" },
+  { type: "tool_call_start", part: 1, id: "c", name: "remove", step: "1" },
+  { type: "tool_call_done", part: 1, call: { kind: "tool_call", id: "c", name: "remove", arguments_text: "{}", complete: true }, step: "1" },
+  { type: "finish", reason: "tool_calls", step: "1" },
+  { type: "step_start", id: "2", name: "remove", parent: "1", cause: { kind: "tool_call", id: "c", name: "remove" }, step: "2" },
+  { type: "step_waiting", id: "r", request: { command: "rm -r build" }, step: "2" },
+  { type: "step_waiting", id: "r", request: { command: "rm -r build" }, answered: true, step: "2" },
+  { type: "step_delta", id: "2", text: "removed ", step: "2" },
+  { type: "step_delta", id: "2", text: "build", step: "2" },
+  { type: "step_update", id: "2", data: { type: "progress", progress: 1 }, step: "2" },
+  { type: "step_update", id: "2", data: { type: "progress", progress: 2 }, step: "2" },
+  { type: "tool_result", id: "c", output: { files: 3 }, step: "2" },
+  { type: "step_done", id: "2", step: "2" },
+  { type: "step_done", id: "1", step: "1" },
+  END,
+];
+
+test("a call has the requests of its step and its result, and the step what it printed", async () => {
+  const seen = [];
+  const route = serve((request, response, times) => {
+    const rest = body(position(request), AGENT);
+    head(response).end(times === 1 ? rest.subarray(0, rest.length - body(8, AGENT).length) : rest);
+  });
+  const answer = follow(route.url, { ...QUICK, onEvent: ({ type }) => {
+    if (!/step_waiting|tool_result/.test(type)) return;
+    const [call] = answer.messages.find(message => message.step === "1").toolCalls;
+    seen.push([answer.waiting.map(({ id, step }) => [id, step]), call.requests[0].answered, call.result]);
+  } });
+  await answer.done;
+
+  const result = { output: { files: 3 }, error: null, provider_executed: false };
+  assert.deepEqual(seen, [[[["r", "2"]], false, undefined], [[], true, undefined], [[], true, result]]);
+  const step = answer.steps.get("2");
+  assert.deepEqual([step.state, step.output, step.updates], ["done", "removed build", { progress: { type: "progress", progress: 2 } }]);
+  assert.deepEqual([step.requests, step.cause.result], [[{ id: "r", request: { command: "rm -r build" }, answered: true, step: "2" }], result]);
+  assert.equal(answer.connections, 2);
+});
+
+test("results are at the calls that they belong to, wherever a run has them", async () => {
+  const call = (id, more) => ({ type: "tool_call_done", call: { id, name: "f", arguments_text: "{}" }, ...more });
+  const result = (id, output, more) => ({ type: "tool_result", id, output, ...more });
+  const events = [
+    // Outside a run; failed; of another choice; of a call that nobody knows.
+    call("a", { part: 0 }), call("b", { part: 1 }), call("c", { choice: 1 }),
+    result("b", undefined, { error: "TimeoutError" }), result("a", 1), result("c", 2), result("none", 3),
+    // Two agents: a tool has run in a step, and another one could not be run.
+    { type: "step_start", id: "1", name: "one" }, call("d", { step: "1" }),
+    { type: "step_start", id: "2", name: "two" }, call("d-2", { step: "2" }),
+    { type: "step_start", id: "3", name: "f", parent: "1", cause: { id: "d" } }, result("d", "first", { step: "3" }),
+    result("d-2", undefined, { error: "there is no such tool", step: "2" }),
+    // A call that only its step names, as with the tools of coding agents.
+    { type: "step_start", id: "4", name: "Bash", cause: { id: "x" } }, result("x", "ok", { step: "4", provider_executed: true }),
+    // A step that has ended, and one that never began.
+    { type: "step_start", id: "5", name: "f" },
+    { type: "step_waiting", id: "r", request: {}, step: "none" }, { type: "step_delta", id: "none", text: "a" }, { type: "step_done", id: "none" },
+    { type: "step_waiting", id: "q", request: {}, step: "5" }, { type: "step_done", id: "5", state: "stopped" },
+    END,
+  ];
+  const answer = follow(serve((_, response) => head(response).end(body(0, events))).url);
+  await answer.done;
+  const found = answer.messages.flatMap(({ toolCalls }) => toolCalls.map(({ result }) => result.error ?? result.output));
+
+  assert.deepEqual(found, [1, "TimeoutError", 2, "first", "there is no such tool"]);
+  assert.deepEqual(answer.steps.get("4").cause.result, { output: "ok", error: null, provider_executed: true });
+  assert.deepEqual([[...answer.steps.keys()], answer.waiting], [["1", "2", "3", "4", "5"], []]);
+});
+
+test("choices begin anew as well if their answer does", async () => {
+  const events = [
+    { type: "text_delta", text: "a" }, { type: "text_delta", text: "b", choice: 1 }, { type: "restarted" },
+    { type: "text_delta", text: "c" }, { type: "text_delta", text: "d", choice: 1 }, END,
+  ];
+  const answer = follow(serve((_, response) => head(response).end(body(0, events))).url);
+  await answer.done;
+  assert.deepEqual(answer.messages.map(({ choice, text }) => [choice, text]), [[0, "c"], [1, "d"]]);
 });
 
 test("an answer that goes on after its tools is one message", async () => {

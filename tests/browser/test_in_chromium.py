@@ -14,10 +14,12 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
+from tests.browser.agents import Agents
 from tests.browser.chat.support import until
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
 from tests.project import ROOT
+from tests.support.line import Line
 from tests.support.node import bundle, node_with
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, relay, testing
@@ -80,8 +82,8 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def url(script: bytes) -> Iterator[str]:
-    """Serve the package, the cases, a socket, a journal, and a relay with chats."""
-    chats, journal = make_app(), relay.MemoryJournal(drain=0)
+    """Serve the package, the cases, a socket, a journal, and relays with chats and with an agent."""
+    chats, agents, journal = make_app(), Agents().app, relay.MemoryJournal(drain=0)
 
     async def start(_: Request) -> Response:
         return JSONResponse(await journal.start(AsyncStream(_slow_chunks())))
@@ -94,7 +96,11 @@ def url(script: bytes) -> Iterator[str]:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with journal, chats.router.lifespan_context(chats):
+        async with (
+            journal,
+            chats.router.lifespan_context(chats),
+            agents.router.lifespan_context(agents),
+        ):
             yield
 
     routes = [
@@ -105,7 +111,7 @@ def url(script: bytes) -> Iterator[str]:
         Route("/answers/{id}", answer),
         WebSocketRoute("/socket", _socket),
         Mount("/tokenstream", relay.assets),
-        Mount("/", routes=chats.routes),
+        Mount("/", routes=[*agents.routes, *chats.routes]),
     ]
     with by_uvicorn(Starlette(routes=routes, lifespan=lifespan), lifespan="on") as served:
         yield served.rstrip("/")
@@ -212,3 +218,41 @@ def test_a_chat_of_the_ai_sdk_goes_on_after_a_reload(page: Page, url: str) -> No
     page.locator(".stop").click()
     page.locator("article[data-state=ready]").wait_for()
     assert 0 < len(text.inner_text()) < len(_TEXT)
+
+
+_AGENT = """
+import { follow } from "/tokenstream/tokenstream.js";
+const answer = follow("/agent/tokenstream", { method: "POST", body: "{}" });
+const draw = () => {
+  const root = document.querySelector("main");
+  root.replaceChildren();
+  for (const { text, toolCalls } of answer.messages) {
+    root.append(text);
+    for (const { name, result } of toolCalls) {
+      root.append(`[${name}: ${result ? JSON.stringify(result.output) : "…"}]`);
+    }
+  }
+  for (const { id, request } of answer.waiting) {
+    const allow = root.appendChild(document.createElement("button"));
+    allow.textContent = `Allow ${request.command}`;
+    allow.onclick = () => fetch(`/replies/${answer.id}`, { method: "POST", body: '{"allowed": true}' });
+  }
+};
+answer.subscribe(() => requestAnimationFrame(draw));
+"""
+
+
+def test_a_page_shows_an_agents_question_and_what_its_tool_returns(page: Page, url: str) -> None:
+    """The user allows what the agent asks for, over a connection that was cut in between."""
+    with Line(url) as line:
+        page.goto(f"{line.url}/sse_cases.mjs")
+        page.set_content("<main></main>")
+        page.add_script_tag(content=_AGENT, type="module")
+        button = page.get_by_role("button", name="Allow rm -r build")
+        button.wait_for()
+        assert page.locator("main").inner_text().startswith("Let me see. [remove: …]")
+        line.cut()
+        button.click()
+        page.get_by_text('Let me see. Done.[remove: {"files":3}]').wait_for()
+
+        assert button.count() == 0

@@ -73,6 +73,7 @@ export class Connection {
   /** True if the next attempt comes at once. */ #hurry = false;
   /** After a sleep, the number of sockets that the browser may still hold for open though they are dead. */ #suspects = 0;
   #woken = -Infinity;
+  #over = new AbortController();
   #go = () => {};
 
   /**
@@ -90,7 +91,7 @@ export class Connection {
     this.#listener = listener;
     this.#stopAddress = stop;
     this.position = after;
-    for (const [target, name] of wakers()) target.addEventListener(name, this.#wake);
+    for (const [target, name] of wakers()) target.addEventListener(name, this.#wake, { signal: this.#over.signal });
     // Later than the constructor's end, so that the listener knows the connection when it is told of it.
     queueMicrotask(() => this.#run());
   }
@@ -116,7 +117,7 @@ export class Connection {
   }
 
   finish() {
-    for (const [target, name] of wakers()) target.removeEventListener(name, this.#wake);
+    this.#over.abort();
     this.#become("ended");
     this.#go();
   }
@@ -288,15 +289,14 @@ export class Connection {
   /** @param {Response} response */
   async #refused(response) {
     const { status } = response;
-    if (this.#started !== null && this.id !== null && [404, 405].includes(status)) {
-      // Nothing is served at the answer's address: the request that started it continues it, too.
-      await response.body?.cancel().catch(() => {});
-      [this.#url, this.#init] = this.#started;
-      this.#started = null;
-      return 0;
-    }
     const wait = Number(response.headers.get("Retry-After")) || 0;
-    if (this.#gets && AGAIN.includes(status)) {
+    // Nothing is served at the answer's address: the request that started it continues it, too.
+    const start = this.id !== null && [404, 405].includes(status) ? this.#started : null;
+    if (start) {
+      [this.#url, this.#init] = start;
+      this.#started = null;
+    }
+    if (start || (this.#resumable && AGAIN.includes(status))) {
       await response.body?.cancel().catch(() => {});
       return wait;
     }
@@ -392,7 +392,7 @@ function hidden() {
 
 /** Events that signal that the page has woken up or the network is back. @returns {[EventTarget, string][]} */
 function wakers() {
-  if (!globalThis.document || !globalThis.addEventListener) return [];
+  if (!globalThis.document) return [];
   return [
     [globalThis.document, "visibilitychange"],
     [globalThis.document, "resume"],

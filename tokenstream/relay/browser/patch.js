@@ -25,7 +25,7 @@ export function applyPatch(document, patch) {
         const target = place(root, path);
         set(target.holder, target.key, moved, true);
       }
-    } else if (!there && !(path === "" && op === "replace")) throw new Error(`there is nothing at ${path} to ${op}`);
+    } else if (!there && !(path === "" && op === "replace")) throw new Error(`there is nothing at ${path}`);
     else if (op === "replace") set(holder, key, value, false);
     else if (op === "remove") remove(holder, key);
     else if (op === "append") set(holder, key, `${get(holder, key)}${value}`, false);
@@ -41,7 +41,7 @@ function place(root, path) {
   const keys = path.split("/").map(key => key.replaceAll("~1", "/").replaceAll("~0", "~"));
   const key = keys.pop() ?? "";
   const holder = keys.reduce(get, root);
-  if (!(holder instanceof Object)) throw new Error(`there is nothing that ${path} could be in`);
+  if (!(holder instanceof Object)) throw new Error(`there is nothing at ${path}`);
   if (Array.isArray(holder) && !/^(0|[1-9][0-9]*|-)$/.test(key)) throw new Error(`${path} ends in no index`);
   return { holder, key };
 }
@@ -58,7 +58,7 @@ function get(holder, key) {
 function set(holder, key, value, add) {
   if (Array.isArray(holder) && add) {
     const at = key === "-" ? holder.length : Number(key);
-    if (at > holder.length) throw new Error(`${key} is behind the end of the array`);
+    if (at > holder.length) throw new Error(`there is nothing at ${key}`);
     holder.splice(at, 0, value);
   } else Object.defineProperty(holder, key, { value, writable: true, enumerable: true, configurable: true });
 }
