@@ -223,6 +223,51 @@ test("attempts are not spent while hidden", async () => {
   }
 });
 
+test("a page that becomes visible twice within a moment tries twice", async () => {
+  let up = false;
+  const route = serve((request, response) => (up ? head(response).end(body(position(request))) : response.destroy()));
+  const answer = follow(route.url, { ...QUICK, wait: 60, longest: 60 });
+  await until(() => answer.state === "waiting");
+  page.dispatchEvent(new Event("visibilitychange"));
+  await until(() => answer.state === "waiting" && answer.connections === 2);
+  up = true;
+  page.dispatchEvent(new Event("visibilitychange"));
+
+  whole({ message: await answer.done, state: answer.state });
+  assert.equal(answer.connections, 3);
+  await new Promise(resolve => setTimeout(resolve, 110));
+});
+
+test("attempts are not counted while the browser is offline", async () => {
+  let up = false;
+  const route = serve((request, response) => (up ? head(response).end(body(position(request))) : response.destroy()));
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: { onLine: false }, configurable: true });
+  try {
+    const answer = follow(route.url, { ...QUICK, attempts: 2 });
+    await until(() => answer.connections > 5);
+    up = true;
+    whole({ message: await answer.done, state: answer.state });
+  } finally {
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else delete globalThis.navigator;
+  }
+});
+
+test("a request on a dead socket is given up after 2 seconds, and the next one after 4", async () => {
+  const moments = [];
+  const route = serve((request, response, times) => {
+    moments.push(performance.now());
+    if (times === 1) head(response).end(start(5));
+    // A dead socket answers nothing.
+    else if (times === 4) head(response).end(body(position(request)));
+  });
+  whole({ message: await follow(route.url, QUICK).done, state: "ended" });
+  const [, first, second, third] = moments;
+  assert.ok(second - first > 1_900 && second - first < 3_900, `${second - first} ms`);
+  assert.ok(third - second > 3_900, `${third - second} ms`);
+});
+
 test("a connection without a sign of life is given up", async () => {
   const route = serve((request, response, times) => {
     head(response);
@@ -491,6 +536,34 @@ test("stop is a request of its own, and the rest still comes", async () => {
   await until(() => other.message.model);
   await other.stop();
   assert.equal((await other.done).ending, "stopped");
+});
+
+test("an answer that is stopped before the POST that starts it is answered is stopped once it has an address", async () => {
+  const stop = { requests: [], answer: (_, response) => response.end('{"state": "stopped"}') };
+  let begin;
+  const answered = new Promise(resolve => (begin = resolve));
+  const route = serve(async (_, response) => {
+    await answered;
+    head(response, 200, { Location: "/begun", "X-Answer-Id": "a" }).write(start(3));
+  });
+  routes.set("/begun/stop", stop);
+  const answer = follow(route.url, { ...QUICK, method: "POST", body: "{}" });
+  await until(() => route.requests.length);
+  const stopped = answer.stop();
+  await new Promise(resolve => setTimeout(resolve, 20));
+  assert.equal(stop.requests.length, 0);
+  begin();
+  assert.deepEqual([await stopped, stop.requests.length, answer.ended], [{ state: "stopped" }, 1, false]);
+  answer.close();
+
+  // One without a journal ends as its connection does, and one that is refused has ended.
+  const plain = serve((_, response) => void setTimeout(() => head(response).write(sse(EVENTS[0])), 20));
+  const other = follow(plain.url, { method: "POST", body: "{}" });
+  assert.equal(await other.stop(), null);
+  assert.equal((await other.done).ending, "stopped");
+  const refused = follow(serve((_, response) => void setTimeout(() => response.writeHead(502).end("{}"), 20)).url, { method: "POST" });
+  assert.equal(await refused.stop(), null);
+  assert.equal((await refused.done).ending, "failed");
 });
 
 test("an answer is stopped beside its own address, also before anything of it has come", async () => {

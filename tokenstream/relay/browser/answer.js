@@ -101,7 +101,8 @@ export class Answer {
   }
   /** The requests of running steps that wait for an answer. @returns {Request[]} */
   get waiting() {
-    return [...this.steps.values()].flatMap(({ state, requests }) => (state === "running" ? requests.filter(request => !request.answered) : []));
+    const running = [...this.steps.values()].filter(step => step.state === "running");
+    return running.flatMap(step => step.requests).filter(request => !request.answered);
   }
 
   /** Call a function after each change; returns a function that unsubscribes it. @param {() => void} listener */
