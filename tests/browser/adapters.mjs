@@ -12,6 +12,8 @@ const { RelayChatTransport } = await import(new URL("use-chat.js", folder));
 const { relayAgent } = await import(new URL("ag-ui.js", folder));
 
 const QUICK = { wait: 0.001, longest: 0.002 };
+/** Connections are cut at every so many bytes. */
+const STEP = Number(process.env.TOKENSTREAM_EVERY_CUT ?? 61);
 const TEXT = "Let me look it up. 🌧 Done.";
 
 /** A `fetch` each of whose first responses breaks after so many bytes. */
@@ -57,7 +59,7 @@ test("useChat shows one whole answer wherever its connections are cut", async ()
   const expected = answerOf(whole);
   assert.equal(textOf(whole), TEXT);
   assert.ok(expected.some(part => part.type === "tool-get_weather" && part.state === "input-available"));
-  for (let bytes = 0; bytes < 2600; bytes += 61) {
+  for (let bytes = 0; bytes < 2600; bytes += STEP) {
     const fetch = cutting(bytes);
     const cut = chat({ fetch });
     await cut.sendMessage({ text: "Weather?" });
@@ -244,7 +246,7 @@ test("an agent of AG-UI has one whole run wherever its connections are cut", asy
   const expected = said(whole);
   assert.equal(expected.map(([, content]) => content ?? "").join(""), TEXT);
   assert.ok(expected.some(([, , calls]) => calls?.[0].name === "get_weather"));
-  for (let bytes = 61; bytes < 2600; bytes += 61) {
+  for (let bytes = STEP; bytes < 2600; bytes += STEP) {
     const fetch = cutting(bytes);
     const cut = agent({ fetch });
     await cut.runAgent();

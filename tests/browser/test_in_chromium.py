@@ -11,6 +11,7 @@ import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
@@ -67,6 +68,21 @@ async def _socket(ws: WebSocket) -> None:
         connected = await relay.websocket(ws, answer)
 
 
+def _answer_slowly(_: object) -> AsyncStream:
+    return AsyncStream(_slow_chunks())
+
+
+def _share_with_other_origins(app: Any) -> CORSMiddleware:
+    """Allow what docs/browser.md names, besides the content type of the question, and nothing else."""
+    return CORSMiddleware(
+        app,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type", "Last-Event-ID", "X-Answer-Id"],
+        expose_headers=["X-Answer-Id", "Location", "Retry-After"],
+    )
+
+
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Bundle pages of React with the hooks of docs/browser.md, as an application does."""
@@ -110,6 +126,7 @@ def url(script: bytes) -> Iterator[str]:
         Route("/answers", start, methods=["POST"]),
         Route("/answers/{id}", answer),
         WebSocketRoute("/socket", _socket),
+        Mount("/shared", _share_with_other_origins(relay.routes(journal, _answer_slowly))),
         Mount("/tokenstream", relay.assets),
         Mount("/", routes=[*agents.routes, *chats.routes]),
     ]
@@ -256,3 +273,26 @@ def test_a_page_shows_an_agents_question_and_what_its_tool_returns(page: Page, u
         page.get_by_text('Let me see. Done.[remove: {"files":3}]').wait_for()
 
         assert button.count() == 0
+
+
+def test_a_page_of_another_origin_continues_an_answer_and_stops_it(page: Page, url: str) -> None:
+    """With the headers that docs/browser.md names for CORS, over a connection that is cut twice."""
+    start = """async url => {
+      const { follow } = await import("/tokenstream/tokenstream.js");
+      const headers = { Accept: "text/event-stream", "Content-Type": "application/json" };
+      window.answer = follow(url, { method: "POST", body: "{}", headers, wait: 0.05 });
+      while (!answer.message.text) await new Promise(resolve => setTimeout(resolve, 5));
+    }"""
+    with Line(url) as line:
+        page.goto(f"{url}/sse_cases.mjs")
+        page.evaluate(start, f"{line.url}/shared/")
+        for connections in (2, 3):
+            line.cut()
+            page.wait_for_function(f"answer.connections === {connections} && answer.state === 'open'")
+        text, id = page.evaluate("answer.done.then(({ text }) => [text, answer.id])")
+        assert text == _LETTERS
+        assert id
+
+        page.evaluate(start, f"{line.url}/shared/")
+        assert page.evaluate("answer.stop()") == {"state": "stopped"}
+        assert page.evaluate("answer.done.then(({ ending }) => ending)") == "stopped"
