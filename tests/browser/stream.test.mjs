@@ -28,6 +28,42 @@ test("a stream that was given out ends with an error if there is nothing more to
   await assert.rejects(reader.read());
 });
 
+test("a page that wakes up leaves a stream's dead connection, and each event comes once", async () => {
+  const silent = new ReadableStream({ start: controller => controller.enqueue(new TextEncoder().encode("data: a\nid: 1\n\n")) });
+  const headers = { "Content-Type": "text/event-stream", "X-Answer-Id": "a" };
+  const bodies = [silent, "data: b\nid: 2\n\ndata: [DONE]\nid: 3\n\n"];
+  const asked = [];
+  const fetch = async (_, init) => {
+    asked.push(init.headers.get("Last-Event-ID"));
+    const response = new Response(bodies.shift(), { headers });
+    // As with a real request: its body fails if it is aborted.
+    const cut = new TransformStream({ start: controller => init.signal.addEventListener("abort", () => controller.error(init.signal.reason)) });
+    return new Response(response.body.pipeThrough(cut), { headers });
+  };
+  const stream = await openStream("http://localhost/stream", { wait: 60, longest: 60, fetch }, data => data === "[DONE]");
+  const reader = stream.getReader();
+  assert.equal((await reader.read()).value, "a");
+  page.dispatchEvent(new Event("visibilitychange"));
+
+  assert.deepEqual([(await reader.read()).value, (await reader.read()).value, (await reader.read()).done], ["b", "[DONE]", true]);
+  assert.deepEqual(asked, [null, "1"]);
+});
+
+test("a status says whether a stream goes on, and errors tell what the server said", async () => {
+  const first = () => new Response("data: a\nid: 1\n\n", { headers: { "Content-Type": "text/event-stream", "X-Answer-Id": "a" } });
+  const rest = () => new Response("data: b\nid: 2\n\n", { headers: { "Content-Type": "text/event-stream", "X-Answer-Id": "a" } });
+  const refused = (status, more) => () => new Response('{"error": {"type": "k", "message": "No."}}', { status, headers: more });
+  const reader = (await opened(first(), refused(503, { "Retry-After": "0" })(), refused(429)(), rest())).getReader();
+  assert.deepEqual([(await reader.read()).value, (await reader.read()).value], ["a", "b"]);
+  await reader.cancel();
+  for (const status of [401, 403, 404, 410]) {
+    const stream = (await opened(first(), refused(status)())).getReader();
+    assert.equal((await stream.read()).value, "a");
+    await assert.rejects(stream.read(), { message: "No.", status, kind: "k", retryable: false });
+    await assert.rejects(opened(refused(status)()), { message: "No.", status });
+  }
+});
+
 // -- events without a position -----------------------------------------------------
 
 const HEADERS = { "Content-Type": "text/event-stream", "X-Answer-Id": "a" };
