@@ -14,6 +14,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from tests.browser.agents import Agents
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
 from tests.support.node import node_in, node_with
@@ -75,6 +76,15 @@ def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
     with by_uvicorn(make_app(), lifespan="on") as url:
         environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
         _passes(node, [_FOLDER / "adapters.mjs"], **environment)
+
+
+@pytest.mark.slow
+def test_its_readers_show_the_results_and_the_questions_of_an_agent() -> None:
+    """A permission, its answer and the tool's result, at the call: on our page, in `useChat` and AG-UI."""
+    folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
+    with by_uvicorn(Agents().app, lifespan="on") as url:
+        environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
+        _passes(node, [_FOLDER / "agents.mjs"], **environment)
 
 
 _STORES = """
