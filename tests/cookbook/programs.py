@@ -33,6 +33,12 @@ def write_program(recipe: str, folder: Path) -> Path:
     return path
 
 
+def write_page(recipe: str, folder: Path, name: str, language: str) -> None:
+    """Write a page's one block in another language into a folder: a file that the program needs."""
+    (block,) = blocks((FOLDER / f"{recipe}.md").read_text(encoding="utf-8"), language)
+    (folder / name).write_text(block.code, encoding="utf-8")
+
+
 def environment(**variables: str) -> dict[str, str]:
     """Return the environment for a program: it finds this library, and asks no real provider."""
     paths = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
