@@ -82,6 +82,6 @@ async def run_tool(run: Steps, call: ToolCall, values: dict[str, object], errors
 async def is_approved(step: Step, call: ToolCall) -> bool:
     """Ask the user, and wait for the answer, which comes by `run.reply`."""
     answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    request = {"tool": call.name, "arguments": call.arguments}
+    request = {"type": "approval", "tool": call.name, "arguments": call.arguments}
     step.wait_for(secrets.token_hex(8), request, send=answer.set_result)
     return await answer

@@ -185,6 +185,20 @@ def test_a_page_of_another_origin_may_not_even_ask(backend: Relay, page: Page, p
     assert before == len(backend.provider.requests)
 
 
+def test_a_reader_that_names_its_answer_gets_the_rest_even_after_the_end(backend: Relay) -> None:
+    """A page whose connection was lost must not miss it; one that was reloaded has nothing to follow."""
+    message = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Answer"}]}
+    whole = backend.browser.post("/api/chat", json={"id": "named", "messages": [message]})
+    after = {"x-answer-id": whole.headers["x-answer-id"], "last-event-id": "2"}
+    rest = backend.browser.get(whole.headers["location"], headers=after)
+    reloaded = backend.browser.get(whole.headers["location"])
+
+    assert (200, 204) == (rest.status_code, reloaded.status_code)
+    assert whole.text.endswith(rest.text[-200:])
+    assert "[DONE]" in rest.text
+    assert len(rest.text) < len(whole.text)
+
+
 def _send(page: Page, text: str) -> None:
     page.locator("input").fill(text)
     page.locator("input").press("Enter")
