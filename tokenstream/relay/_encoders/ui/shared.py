@@ -238,6 +238,11 @@ class NamedEncoder(Encoder, ABC):
         return self.encode_end(part)
 
 
+def is_approval(event: StepWaiting) -> bool:
+    """Return True if a request is the one for the approval of a call: `{"type": "approval", …}`."""
+    return isinstance(event.request, dict) and event.request.get("type") == "approval"
+
+
 def _has_proofs(content: Part) -> bool:
     """Return True if a part is reasoning with a signature or an encrypted form."""
     return content.kind == "reasoning" and (content.signature or content.redacted) is not None

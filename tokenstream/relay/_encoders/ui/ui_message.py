@@ -12,7 +12,7 @@ from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import Media, drop_none
 from tokenstream.relay._encoders.server_parts import FAILED_OUTPUT, says_more
-from tokenstream.relay._encoders.ui.shared import NamedEncoder
+from tokenstream.relay._encoders.ui.shared import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class UIMessageEncoder(NamedEncoder):
         """The data that were sent for the open steps, by the step's id."""
         self._causes: dict[str, ToolCall] = {}
         """Calls that have started a step, and were not sent themselves, by their ids."""
+        self._finished_calls: set[str] = set()
+        """The ids of the calls whose result was sent."""
 
     def encode_head(self) -> Payloads:
         """Return a `start` and a `start-step`."""
@@ -203,6 +205,7 @@ class UIMessageEncoder(NamedEncoder):
                 self.omit(FAILED_OUTPUT, kind)
         if event.provider_executed:
             output["providerExecuted"] = True
+        self._finished_calls.add(id)
         return [*self.unsent_head(), *calls, ("", output)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
@@ -271,13 +274,19 @@ class UIMessageEncoder(NamedEncoder):
     def encode_waiting(self, event: StepWaiting) -> Payloads:
         """Return a `data-waiting` with the request; once it is answered, the client replaces the first one.
 
-        The protocol's own `tool-approval-request` is not used: it has no place for the request, version 5 of
-        the AI SDK fails at it, and clients send their approval only after the end of the stream.
+        If it asks for the approval of a call that was sent, a `tool-approval-request` follows, so that
+        clients show the call as one that waits for Approve or Deny. It has no place for the request itself.
+        Version 5 of the AI SDK fails at it, so it is not sent for other requests.
         """
         call_id = self._steps.get(event.step or "", {}).get("toolCallId")
         origin = drop_none(step=event.step, toolCallId=call_id)
         data = {**origin, "request": to_json_value(event.request), "answered": event.answered}
-        return [*self.unsent_head(), _data_payload("data-waiting", event.id, data)]
+        payloads = [*self.unsent_head(), _data_payload("data-waiting", event.id, data)]
+        is_open = call_id in self.sent_calls and call_id not in self._finished_calls
+        if is_open and not event.answered and is_approval(event):
+            approval = {"type": "tool-approval-request", "approvalId": event.id, "toolCallId": call_id}
+            payloads.append(("", approval))
+        return payloads
 
     def encode_tail(self) -> Payloads:
         """Return the ends of the step and of the message, with the token counts, and the sentinel."""
