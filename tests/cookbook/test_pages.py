@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, program_of
-from tests.docs_pages import links
+from tests.docs_pages import blocks, links
 
 _RUNS = {"program_of", "relaying", "run_program", "watch_program", "write_program"}
 """Functions whose first argument names the recipe that they run."""
+_OTHERS = ("css", "html", "js", "ts", "tsx")
+"""Languages of what a program needs beside it."""
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.md"))
 
 
@@ -22,6 +24,15 @@ def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
 
     compile(program, recipe, "exec", dont_inherit=True)
     assert len(program.splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_runs_beside_the_program_fits_a_screen_too(recipe: str) -> None:
+    """A page, a component, a route handler."""
+    text = (FOLDER / f"{recipe}.md").read_text(encoding="utf-8")
+    sizes = {kind: [len(block.code.splitlines()) for block in blocks(text, kind)] for kind in _OTHERS}
+
+    assert max(sum(sizes.values(), [0])) <= MAX_LINES
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
