@@ -10,7 +10,7 @@ import pytest
 from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, program_of
 from tests.docs_pages import blocks, links
 
-_RUNS = {"program_of", "relaying", "run_program", "watch_program", "write_program"}
+_RUNS = {"chatting", "program_of", "relaying", "run_program", "watch_program", "write_program"}
 """Functions whose first argument names the recipe that they run."""
 _OTHERS = ("css", "html", "js", "ts", "tsx")
 """Languages of what a program needs beside it."""
