@@ -187,11 +187,12 @@ def test_assistant_ui_shows_an_answer_as_it_grows(page: Page, ask: Callable[...,
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("search", ["", "?tools"])
 def test_assistant_ui_shows_the_tools_that_the_server_has_run(
-    page: Page, ask: Callable[..., None], asked: list[dict[str, Any]]
+    page: Page, ask: Callable[..., None], asked: list[dict[str, Any]], search: str
 ) -> None:
-    """Calls with their results, the plan and the question that was answered."""
-    ask("Work")
+    """Calls, results, the plan and an answered question; a page with tools sends none of the results back."""
+    ask("Work", search=search)
     until(lambda: _texts(page)[-1:] == [TEXTS[-1]])
     [waiting] = _texts(page, ".waiting")
 
@@ -202,6 +203,8 @@ def test_assistant_ui_shows_the_tools_that_the_server_has_run(
     assert [json.loads(text) for text in _texts(page, "legend")] == [{"command": "pytest"}, {"path": "a.py"}]
     assert [json.loads(text) for text in _texts(page, ".plan")] == [PLANS[-1]]
     assert (json.loads(waiting)["request"], json.loads(waiting)["answered"]) == ({"command": "pytest"}, True)
+    # Ready for the next question, it would have sent them.
+    page.get_by_text("Ask", exact=True).wait_for()
     assert len(asked) == 1
 
 
