@@ -11,8 +11,10 @@ import pytest
 from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, example_of, program_of
 from tests.docs_pages import blocks, links
 
-_RUNS = {"program_of", "relaying", "run_program", "watch_program", "write_program"}
+_RUNS = {"chatting", "program_of", "relaying", "run_program", "watch_program", "write_program"}
 """Functions whose first argument names the recipe that they run."""
+_OTHERS = ("css", "html", "js", "ts", "tsx")
+"""Languages of what a program needs beside it."""
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.md"))
 _LANGUAGES = {".py": "python", ".js": "js", ".tsx": "tsx", ".html": "html"}
 
@@ -41,6 +43,15 @@ def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
 
     compile(program, recipe, "exec", dont_inherit=True)
     assert len(program.splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_runs_beside_the_program_fits_a_screen_too(recipe: str) -> None:
+    """A page, a component, a route handler."""
+    text = (FOLDER / f"{recipe}.md").read_text(encoding="utf-8")
+    sizes = {kind: [len(block.code.splitlines()) for block in blocks(text, kind)] for kind in _OTHERS}
+
+    assert max(sum(sizes.values(), [0])) <= MAX_LINES
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

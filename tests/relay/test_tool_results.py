@@ -20,6 +20,7 @@ from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.events import (
     Event,
     Finish,
+    ReasoningDelta,
     StepDone,
     StepStart,
     TextDelta,
@@ -239,6 +240,29 @@ def test_a_ui_message_has_the_outputs_that_its_clients_expect() -> None:
         {"type": "tool-output-available", "toolCallId": "c", "output": [1], "providerExecuted": True},
         {"type": "tool-output-error", "toolCallId": "d", "errorText": "no such city"},
     ] == _payloads(events, "ui-message", "tool-output")
+
+
+def test_a_ui_message_begins_a_step_after_results_of_the_application() -> None:
+    """Whatever the model does next; not after those of the provider, which are within one of its answers."""
+    after: list[Event] = [TextDelta("a", part=2), ReasoningDelta("b", part=2), *call_of("e", 2)[:1]]
+    results = [ToolResult("c", 1), ToolResult("d", error="no such city")]
+    own = [ToolResult(each.id, each.output, each.error, provider_executed=True) for each in results]
+    calls = [*call_of("c", 0), *call_of("d", 1)]
+    ends: list[Event] = [Finish("stop")]
+
+    def steps(events: list[Event]) -> list[str]:
+        kinds = [each["type"] for each in relay.payloads(events, "ui-message")]
+        return kinds[kinds.index("start-step") + 1 :]
+
+    for event in after:
+        kinds = steps([*calls, *results, event, *ends])
+        [at] = [at for at, kind in enumerate(kinds) if kind == "start-step"]
+        assert ("tool-output-error", "tool-output-available") == (kinds[at - 1], kinds[at - 2])
+        assert kinds[at + 1].endswith("-start")
+        assert "start-step" not in steps([*calls, *own, event, *ends])
+    assert "start-step" not in steps([*calls, *results, *ends])
+    twice = [*calls, results[0], TextDelta("a", part=2), results[1], TextDelta("b", part=3), *ends]
+    assert 2 == steps(twice).count("start-step")
 
 
 def test_a_call_that_only_its_step_names_comes_before_its_output_in_a_ui_message() -> None:

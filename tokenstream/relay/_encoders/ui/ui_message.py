@@ -59,7 +59,7 @@ _PROVIDER = "anthropic"
 
 
 class UIMessageEncoder(NamedEncoder):
-    """Encodes an answer as the chunks of one message with one step, and `[DONE]`.
+    """Encodes an answer as the chunks of one message, and `[DONE]`; a step begins after results of tools.
 
     The protocol has no field for token counts. They are sent as metadata of the message, under
     the AI SDK's names, as applications usually do.
@@ -103,6 +103,8 @@ class UIMessageEncoder(NamedEncoder):
         """Calls that have started a step, and were not sent themselves, by their ids."""
         self._finished_calls: set[str] = set()
         """The ids of the calls whose result was sent."""
+        self._goes_on = False
+        """The results of calls were sent, and nothing that the model has said after them."""
 
     def encode_head(self) -> Payloads:
         """Return a `start` and a `start-step`."""
@@ -113,7 +115,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_begin(self, part: OpenText) -> list[Payload]:
         """Return a `text-start` or a `reasoning-start`."""
-        return [("", {"type": f"{part.kind}-start", "id": part.id})]
+        return [*self._begin_step(), ("", {"type": f"{part.kind}-start", "id": part.id})]
 
     def encode_piece(self, part: OpenText, text: str) -> Payload:
         """Return a `text-delta` or a `reasoning-delta`."""
@@ -143,7 +145,7 @@ class UIMessageEncoder(NamedEncoder):
         """Return a `tool-input-start`."""
         self.sent_calls.add(event.id)
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
-        return [*self.unsent_head(), ("", start)]
+        return [*self.unsent_head(), *self._begin_step(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a `tool-input-delta`."""
@@ -157,7 +159,7 @@ class UIMessageEncoder(NamedEncoder):
     def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
         """Return a `tool-input-start`, marked so that the client does not run the call."""
         start = {"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name}
-        return [("", {**start, "providerExecuted": True})]
+        return [*self._begin_step(), ("", {**start, "providerExecuted": True})]
 
     def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
         """Return a `tool-input-available` with the parsed arguments; bare code becomes an object."""
@@ -205,6 +207,8 @@ class UIMessageEncoder(NamedEncoder):
                 self.omit(FAILED_OUTPUT, kind)
         if event.provider_executed:
             output["providerExecuted"] = True
+        else:
+            self._goes_on = True
         self._finished_calls.add(id)
         return [*self.unsent_head(), *calls, ("", output)]
 
@@ -240,7 +244,7 @@ class UIMessageEncoder(NamedEncoder):
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `data-step`.
 
-        The protocol's own event for steps is not used: it would end the open parts of other steps.
+        The protocol's own events for steps are not used: the end of one ends the open parts of all others.
         """
         if event.cause is not None and event.cause.id not in self.sent_calls:
             self._causes[event.cause.id] = event.cause
@@ -299,6 +303,16 @@ class UIMessageEncoder(NamedEncoder):
         else:
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
+
+    def _begin_step(self) -> list[Payload]:
+        """Return a `start-step` for what the model says after the results of calls, and nothing otherwise.
+
+        Where the last step ends with results, clients that run tools themselves take the results for theirs,
+        and send them to the model. The step before gets no end, because it would end the open parts of steps
+        of a run that go on beside it.
+        """
+        begins, self._goes_on = self._goes_on, False
+        return [("", {"type": "start-step"})] if begins else []
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` chunk with the error's message; it has no fields for the kind and the code."""
