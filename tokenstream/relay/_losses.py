@@ -121,7 +121,10 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "server_tool_call": _answer(PartStart(ServerToolCall(id="s", name="search")), PartDone()),
         "server_tool_result": _answer(*_server_call(result)),
         "server_tool_result of code": _answer(*_server_call(code_result)),
+        # The request before had the call.
+        "server_tool_result without its call": _answer(*_server_call(result)[2:]),
         "citation": _cited(url="https://a.test", title="A"),
+        "citation without a text": _answer(CitationAdded(Citation(url="https://a.test", title="A"))),
         "unlinked_citation": _cited(text="cited"),
         "unlinked_citation with a title": _cited(title="A"),
         "citation_text": _cited(url="https://a.test", title="A", text="cited"),
@@ -134,6 +137,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "choice": _answer(TextDelta("Hi"), TextDelta("Ho", choice=1), Finish("stop", choice=1)),
         "usage": _answer(UsageUpdate(Usage(**_counts()))),
         "tool_result": _answer(*_call("{}"), ToolResult("c", 1)),
+        "tool_result without its call": _answer(TextDelta("Hi"), ToolResult("c", 1)),
         "step": _answer(
             StepStart("1", "search"),
             StepDelta("1", "found"),
