@@ -72,6 +72,7 @@ class AnthropicEncoder(BlockEncoder):
             "text",
             "reasoning",
             "encrypted_reasoning",
+            "signature",
             "tool_call",
             "citation",
             "citation_text",
@@ -140,6 +141,7 @@ class AnthropicEncoder(BlockEncoder):
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
         if event.signature is not None:
             # The signature is sent whole, when the block ends.
+            self.signed.add(event.part)
             self._signatures.setdefault(event.part, []).append(event.signature)
         return payloads
 
