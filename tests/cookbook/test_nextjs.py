@@ -44,7 +44,9 @@ class _Next:
     """Next.js with the page and the route handler, built, and types checked."""
 
     def __init__(self, folder: Path) -> None:
-        npm, node = node_with("next", "react-dom", "@types/react", "typescript", "ai", "@ai-sdk/react")
+        npm, node = node_with(
+            "next", "react-dom", "typescript", "@types/node", "@types/react", "ai", "@ai-sdk/react"
+        )
         self._command = [node, str(npm / "node_modules" / "next" / "dist" / "bin" / "next")]
         self._folder = folder
         self._environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1", "NO_PROXY": "*"}
