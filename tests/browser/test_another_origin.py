@@ -10,6 +10,7 @@ import pytest
 
 from tests.docs_pages import blocks
 from tests.project import ROOT
+from tests.support.cut_fetch import CUT_FETCH
 from tests.support.packages import needed
 from tests.support.served import by_uvicorn, by_wsgi
 from tokenstream import AsyncStream, relay
@@ -23,26 +24,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser]
 
 _EXPOSED = 'expose_headers=["X-Answer-Id", "Location", "Retry-After"]'
-_ASK = """async url => {
+_ASK = (
+    f"async url => {{{CUT_FETCH}"
+    + """
   const { RelayChatTransport } = await import(`${url}tokenstream/use-chat.js`);
-  let requests = 0;
-  // The first response breaks off in the middle of the answer.
-  const cut = async (...request) => {
-    const response = await fetch(...request);
-    if (requests++) return response;
-    const reader = response.body.getReader();
-    let sent = "";
-    const body = new ReadableStream({
-      async pull(controller) {
-        const { value } = await reader.read();
-        sent += new TextDecoder().decode(value);
-        controller.enqueue(value);
-        if (sent.includes("goes")) controller.error(new TypeError("network error"));
-      },
-    });
-    const broken = new Response(body, { status: response.status, headers: response.headers });
-    return Object.defineProperty(broken, "url", { value: response.url });
-  };
+  const cut = cutFetch(fetch, "goes");
   const transport = new RelayChatTransport({ api: `${url}answers/`, fetch: cut, wait: 0.05, attempts: 3 });
   const chunks = await transport.sendMessages({ chatId: "1", trigger: "submit-message", messages: [] });
   const told = ["", "complete"];
@@ -53,6 +39,7 @@ _ASK = """async url => {
   }
   return told;
 }"""
+)
 
 
 async def _pieces() -> AsyncIterator[str]:

@@ -139,7 +139,7 @@ def test_the_provider_is_left_before_its_answer_has_begun(page: Page, url: str, 
 
 
 def test_a_question_goes_with_the_messages_before_it(page: Page, url: str, relay: Relay) -> None:
-    """In the provider's form."""
+    """The relay puts all of them into the provider's form."""
     _ask(page, url, "Answer").get_by_text("The sky is blue.").wait_for()
     page.locator("input").fill("Answer")
     page.locator("input").press("Enter")
