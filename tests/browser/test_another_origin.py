@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.browser]
 _EXPOSED = 'expose_headers=["X-Answer-Id", "Location", "Retry-After"]'
 _ASK = (
     f"async url => {{{CUT_FETCH}"
-    + """
+    """
   const { RelayChatTransport } = await import(`${url}tokenstream/use-chat.js`);
   const cut = cutFetch(fetch, "goes");
   const transport = new RelayChatTransport({ api: `${url}answers/`, fetch: cut, wait: 0.05, attempts: 3 });
