@@ -27,6 +27,8 @@ class ClientAnswer:
     """The URL and the title of each source."""
     media: list[str] = field(default_factory=list)
     """The URL of each image, sound and file, or its content as a `data:` URL."""
+    transcript: str = ""
+    """The words of audio."""
     proofs: list[str | None] = field(default_factory=list)
     """The signature or the encrypted form of each reasoning."""
     choices: dict[str, ClientAnswer] = field(default_factory=dict)

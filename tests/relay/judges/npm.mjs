@@ -7,7 +7,7 @@ const SOUND = "data:audio;base64,";
 
 // What a client came to: the fields of `ClientAnswer` in client_answer.py.
 function heard() {
-  const said = { text: "", reasoning: "", refusal: "", calls: [], end: null };
+  const said = { text: "", reasoning: "", refusal: "", transcript: "", calls: [], end: null };
   const parts = { ran: [], results: [], citations: [], media: [], proofs: [], choices: {}, order: [], parts: [] };
   return { ...said, ...parts, counts: null, error: null, deltas: 0, news: [], output: "" };
 }
@@ -28,6 +28,7 @@ function addChatChunk(told, chunk, sounds) {
     one.reasoning += delta.reasoning_content ?? "";
     for (const { url_citation } of delta.annotations ?? []) one.citations.push([url_citation.url, url_citation.title]);
     for (const { image_url } of delta.images ?? []) one.media.push(image_url.url);
+    one.transcript += delta.audio?.transcript ?? "";
     if (delta.audio?.data) addSound(one.media, sounds, delta.audio);
   }
 }

@@ -89,6 +89,7 @@ def _add_deltas(answer: ClientAnswer, chunk: Any, sounds: dict[str, bytes]) -> N
     for choice in chunk.choices:
         _choice_of(answer, choice.index).text += choice.delta.content or ""
         audio = getattr(choice.delta, "audio", None)
+        answer.transcript += (audio and audio.transcript) or ""
         if audio is not None and audio.data:
             sounds[audio.id] = sounds.get(audio.id, b"") + b64decode(audio.data)
 

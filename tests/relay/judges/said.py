@@ -111,6 +111,11 @@ class Said:
             "media": [
                 content for part in self._parts if part.kind == "media" and (content := _content_of(part))
             ],
+            "transcript": "".join(
+                part.transcript
+                for part in self._parts
+                if part.kind == "media" and part.transcript and not self._loses("transcript")
+            ),
             "proofs": list(self._say_proofs()),
             "order": _in_order(self._say_order(texts)),
             "end": self._end,
