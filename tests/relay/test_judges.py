@@ -108,7 +108,9 @@ def _heard() -> dict[tuple[str, str], ClientAnswer]:
             bodies[judge, f"cut {at}"] = body
     asking: list[Event] = [StepStart("1", "task"), StepWaiting("r", "Which town?"), StepDone("1")]
     bodies["ag-ui", "asks"] = b"".join(relay.encode(asking, "ag-ui"))
-    asked = {str(key): (key[0], _protocol(key[0]), body) for key, body in bodies.items()}
+    asked: dict[str, tuple[str, ProtocolName, bytes]] = {
+        str((judge, answer)): (judge, _protocol(judge), body) for (judge, answer), body in bodies.items()
+    }
     return dict(zip(bodies, read_in_node(asked).values(), strict=True))
 
 

@@ -14,6 +14,7 @@ from tests.relay.judges.drawn import CUT, READ, RecordedAnswer, drawn
 from tests.relay.judges.npm import read_in_node
 from tests.relay.judges.python_sdks import READERS, read_in_python
 from tests.relay.judges.said import Said, differences
+from tests.relay.sent import text_in
 from tests.support.beside import needs_recordings
 from tokenstream import relay
 
@@ -77,11 +78,10 @@ def _read(judge: str) -> dict[str, ClientAnswer]:
     return read_in_node({name: (judge, protocol, body) for name, body in bodies.items()})
 
 
-def _untold(answer: RecordedAnswer, given: ClientAnswer) -> dict[str, Any]:
+def _untold(answer: RecordedAnswer, protocol: ProtocolName, given: ClientAnswer) -> dict[str, Any]:
     """Return what a client gives for a broken answer, if it is not told, or not given what came before."""
-    said = "".join(part.text for part in answer.message.parts if part.kind in ("text", "refusal"))
     is_told = given.error is not None and given.end in (None, "error")
-    return {} if is_told and given.text == said else vars(given)
+    return {} if is_told and given.text == text_in(protocol, answer.message) else vars(given)
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -92,7 +92,7 @@ def test_a_client_reads_recorded_answers_as_we_do(judge: str) -> None:
     """
     given = _read(judge)
     differing = {
-        answer.name: _untold(answer, given[answer.name])
+        answer.name: _untold(answer, JUDGES[judge], given[answer.name])
         if answer.error is not None
         else differences(answer.messages, JUDGES[judge], given[answer.name])
         for answer in drawn()

@@ -42,7 +42,9 @@ def read_in_node(asked: Mapping[str, tuple[str, ProtocolName, bytes]]) -> dict[s
         asked: The client, the protocol, and the bytes of each answer, by a name for it.
     """
     folder, node = node_with(*{package for client, _, _ in asked.values() for package in _PACKAGES[client]})
-    bodies = {name: (protocol, body) for name, (_, protocol, body) in asked.items()}
+    bodies: dict[str, tuple[ProtocolName, bytes]] = {
+        name: (protocol, body) for name, (_, protocol, body) in asked.items()
+    }
     with served(bodies) as urls:
         told = subprocess.run(
             [node, "--input-type=module", "--eval", _CLIENTS.read_text("utf-8")],

@@ -14,11 +14,12 @@ from tests.relay.judges.client_answer import ClientAnswer
 from tests.support.encoders import create, load
 from tokenstream import relay
 from tokenstream._message_parts import COUNTS
+from tokenstream.message import ReasoningPart, RefusalPart, ServerToolCall, TextPart, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tokenstream.message import Citation, MediaPart, Message, Part, ToolCall
+    from tokenstream.message import Citation, MediaPart, Message, Part
     from tokenstream.relay import ProtocolName
     from tokenstream.turns import Kind
 
@@ -62,8 +63,7 @@ class Said:
         self._losses = relay.losses(protocol)
         self._message = message
         self._names_calls = load(protocol).names_calls
-        called = [part for part in message.parts if part.kind in ("tool_call", "server_tool_call")]
-        self._called = {call.id for call in called}
+        self._called = {part.id for part in message.parts if isinstance(part, ToolCall | ServerToolCall)}
         self._parts = [part for part in message.parts if not self._loses_part(part)]
         self._results = [
             [result.id, result.output, result.error]
@@ -241,7 +241,7 @@ _PART_KINDS = ("reasoning", "refusal", "tool_call", "server_tool_result")
 
 
 def _joined(parts: Iterable[Part]) -> str:
-    return "".join(part.text for part in parts if part.kind in ("text", "reasoning", "refusal"))
+    return "".join(part.text for part in parts if isinstance(part, TextPart | ReasoningPart | RefusalPart))
 
 
 def _like(ours: list[Any], theirs: list[Any]) -> list[Any]:
