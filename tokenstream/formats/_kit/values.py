@@ -147,7 +147,7 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
         'ZeroDivisionError'
         >>> failure_of_code({"outcome": "OUTCOME_OK", "output": "28"})
     """
-    error = dict_of(result, "response").get("error")
+    error: Any = dict_of(result, "response").get("error")
     if error and isinstance(error, str | dict | list):
         return failure_text(error)
     outcome = text_of(result, "outcome")
