@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING, cast
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
@@ -147,9 +147,9 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
         'ZeroDivisionError'
         >>> failure_of_code({"outcome": "OUTCOME_OK", "output": "28"})
     """
-    error: Any = dict_of(result, "response").get("error")
+    error = dict_of(result, "response").get("error")
     if error and isinstance(error, str | dict | list):
-        return failure_text(error)
+        return failure_text(cast("Any", error))
     outcome = text_of(result, "outcome")
     if outcome in (None, "OUTCOME_OK", "OUTCOME_UNSPECIFIED"):
         return None
