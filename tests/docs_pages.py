@@ -29,6 +29,7 @@ NEEDS = {
     "docs/coming-from/openai.md": ("openai",),
     "docs/coming-from/requests.md": ("requests",),
     "docs/coming-from/sseclient.md": ("requests", "sseclient"),
+    "docs/recovery.md": ("openai",),
     "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
     "docs/browser.md": ("fastapi",),
     "docs/journals.md": ("fastapi", "redis"),
