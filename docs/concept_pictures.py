@@ -442,7 +442,7 @@ def draw_steps() -> str:
 PICTURES: dict[str, Callable[[], str]] = {
     "concepts/stages.svg": draw_stages,
     "cut.svg": draw_cut,
-    "concepts/departures.svg": draw_departures,
+    "departures.svg": draw_departures,
     "concepts/partial-values.svg": draw_partial_values,
     "concepts/time.svg": draw_time,
     "concepts/journal.svg": draw_journal,
