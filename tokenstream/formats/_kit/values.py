@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from typing import Any, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
