@@ -42,7 +42,10 @@ def declarations() -> str:
     with docs_server() as names:
         kinds = {name: _DECLARED.get(type(value), "Any") for name, value in names.items()}
     kinds["headers"] = "dict[str, str]"
-    return "from typing import Any\n" + "".join(f"{name}: {kind}\n" for name, kind in kinds.items())
+    # A name that is only declared counts as unbound.
+    return "from typing import Any\n" + "".join(
+        f"{name}: {kind} = eval({name!r})\n" for name, kind in kinds.items()
+    )
 
 
 def programs_of(pages: Iterable[Path]) -> dict[str, str]:
