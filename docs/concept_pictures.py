@@ -440,7 +440,7 @@ def draw_steps() -> str:
 
 
 PICTURES: dict[str, Callable[[], str]] = {
-    "concepts/stages.svg": draw_stages,
+    "stages.svg": draw_stages,
     "concepts/cut.svg": draw_cut,
     "concepts/departures.svg": draw_departures,
     "concepts/partial-values.svg": draw_partial_values,
