@@ -43,6 +43,7 @@ class Canvas:
     def __init__(self, title: str) -> None:
         self._title = title
         self._drawn: list[str] = []
+        self._moves = ""
 
     def tell(self, x: float, y: float, text: str, kind: str = "told") -> None:
         """Write a remark."""
@@ -64,13 +65,25 @@ class Canvas:
         """Draw a line along a path."""
         self._drawn.append(f'<path class="{kind}" d="{way}"/>')
 
+    def begin(self, kind: str) -> None:
+        """Begin a group that moves as one, by the rules of `style`."""
+        self._drawn.append(f'<g class="{kind}">')
+
+    def end(self) -> None:
+        """End the group that has begun."""
+        self._drawn.append("</g>")
+
+    def style(self, rules: str) -> None:
+        """Add rules, such as those of groups that move."""
+        self._moves += rules
+
     def svg(self, height: float, width: float = _WIDTH) -> str:
         """Return the picture."""
         size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" {size} role="img">'
         page = f'<rect class="page" x=".5" y=".5" width="{width - 1:.0f}" height="{height - 1:.0f}" rx="8"/>'
         title = f"<title>{escape(self._title)}</title>"
-        return "\n".join([head, title, f"<style>{_STYLE}</style>", page, *self._drawn, "</svg>"]) + "\n"
+        return "\n".join([head, title, f"<style>{_STYLE}{self._moves}</style>", page, *self._drawn, "</svg>"]) + "\n"
 
 
 def _shown(text: str) -> str:
