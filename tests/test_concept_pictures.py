@@ -1,33 +1,41 @@
-"""The pictures of the concept pages, and that of a run's steps, show what the library returns."""
+"""The pictures of the guides show what the library returns."""
 
 from __future__ import annotations
 
 import re
 import runpy
-from typing import Any
+from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.docs_pages import PAGES
 from tests.project import ROOT
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _DOCS = ROOT / "docs"
-_SCRIPT: dict[str, Any] = runpy.run_path(str(_DOCS / "concept_pictures.py"))
+_SCRIPTS = ("concept_pictures.py", "path_pictures.py")
+_DRAWN: dict[str, Callable[[], str]] = {
+    name: draw
+    for script in _SCRIPTS
+    for name, draw in runpy.run_path(str(_DOCS / script))["PICTURES"].items()
+}
 
 
-@pytest.mark.parametrize("name", sorted(_SCRIPT["PICTURES"]))
+@pytest.mark.parametrize("name", sorted(_DRAWN))
 def test_a_picture_is_what_its_script_draws(name: str) -> None:
-    """`python docs/concept_pictures.py` draws it anew."""
-    assert (_DOCS / name).read_text("utf-8") == _SCRIPT["PICTURES"][name]()
+    """`python docs/concept_pictures.py` and `python docs/path_pictures.py` draw them anew."""
+    assert (_DOCS / name).read_text("utf-8") == _DRAWN[name]()
 
 
-def test_each_concept_page_shows_a_picture_of_its_own() -> None:
+def test_each_of_these_pictures_is_on_a_page_and_on_no_other() -> None:
     """None is drawn for nobody."""
-    pages = [*(_DOCS / "concepts").glob("*.md"), _DOCS / "steps.md"]
-    shown = [
-        (page.parent / target).relative_to(_DOCS).as_posix()
-        for page in pages
-        for target in re.findall(r"!\[[^\]]+\]\(([^)]+\.svg)\)", page.read_text("utf-8"))
-    ]
+    shown = Counter(
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"!\[[^\]]+\]\(([^):]+\.svg)\)", page.read_text("utf-8"))
+    )
 
-    assert sorted(shown) == sorted(_SCRIPT["PICTURES"])
-    assert len(shown) == len(pages)
+    assert dict.fromkeys(_DRAWN, 1) == {name: shown[(_DOCS / name).resolve()] for name in _DRAWN}
