@@ -34,7 +34,7 @@ CHECKERS: dict[str, list[str]] = {
     "mypy": ["--strict", "--allow-redefinition", "--config-file=", "--cache-dir=cache", "."],
     "pyright": ["--project", "pyrightconfig.json"],
 }
-_DECLARED = {str: "str", dict: "dict[str, Any]", list: "list[Any]"}
+_DECLARED: dict[type, str] = {str: "str", dict: "dict[str, Any]", list: "list[Any]"}
 
 
 def declarations() -> str:
