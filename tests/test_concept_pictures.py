@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,12 +29,12 @@ def test_a_picture_is_what_its_script_draws(name: str) -> None:
     assert (_DOCS / name).read_text("utf-8") == _DRAWN[name]()
 
 
-def test_each_of_these_pictures_is_on_a_page_and_on_no_other() -> None:
+def test_each_of_these_pictures_is_on_a_page() -> None:
     """None is drawn for nobody."""
-    shown = Counter(
+    shown = {
         (page.parent / target).resolve()
         for page in PAGES
         for target in re.findall(r"!\[[^\]]+\]\(([^):]+\.svg)\)", page.read_text("utf-8"))
-    )
+    }
 
-    assert dict.fromkeys(_DRAWN, 1) == {name: shown[(_DOCS / name).resolve()] for name in _DRAWN}
+    assert [] == [name for name in _DRAWN if (_DOCS / name).resolve() not in shown]
