@@ -1,4 +1,4 @@
-"""Draw the pictures of the concept pages: writes concepts/*.svg and steps.svg beside this file.
+"""Draw the pictures of the guides: writes stages.svg, partial-values.svg, steps.svg and concepts/*.svg beside this file.
 
     python docs/concept_pictures.py
 
