@@ -56,7 +56,9 @@ def main(file: Path) -> None:
         port = listener.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "examples.chat.app:app", "--port", str(port)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    server = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT, env={**os.environ, "PYTHONPATH": path})
+    server = subprocess.Popen(
+        [*command, "--log-level", "warning"], cwd=ROOT, env={**os.environ, "PYTHONPATH": path}
+    )
     try:
         await_server(f"http://127.0.0.1:{port}")
         photograph(f"http://127.0.0.1:{port}", file)

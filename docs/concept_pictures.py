@@ -1,4 +1,4 @@
-"""Draw the pictures of the concept pages: writes concepts/*.svg and steps.svg beside this file.
+"""Draw the pictures of the guides: writes stages.svg, partial-values.svg, steps.svg and concepts/*.svg beside this file.
 
     python docs/concept_pictures.py
 
@@ -44,6 +44,7 @@ class Canvas:
     def __init__(self, title: str) -> None:
         self._title = title
         self._drawn: list[str] = []
+        self._moves = ""
 
     def tell(self, x: float, y: float, text: str, kind: str = "told") -> None:
         """Write a remark."""
@@ -55,7 +56,9 @@ class Canvas:
             size = f'x="{x:.1f}" y="{y:.1f}" textLength="{_LETTER * len(text):.1f}"'
             self._drawn.append(f"<text {size}>{escape(text)}</text>")
 
-    def box(self, x: float, y: float, width: float, text: str = "", kind: str = "in", height: float = 22) -> None:
+    def box(
+        self, x: float, y: float, width: float, text: str = "", kind: str = "in", height: float = 22
+    ) -> None:
         """Draw a box with a line of code in it."""
         size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="3"'
         self._drawn.append(f'<rect class="{kind}" {size}/>')
@@ -65,13 +68,28 @@ class Canvas:
         """Draw a line along a path."""
         self._drawn.append(f'<path class="{kind}" d="{way}"/>')
 
+    def begin(self, kind: str) -> None:
+        """Begin a group that moves as one, by the rules of `style`."""
+        self._drawn.append(f'<g class="{kind}">')
+
+    def end(self) -> None:
+        """End the group that has begun."""
+        self._drawn.append("</g>")
+
+    def style(self, rules: str) -> None:
+        """Add rules, such as those of groups that move."""
+        self._moves += rules
+
     def svg(self, height: float, width: float = _WIDTH) -> str:
         """Return the picture."""
         size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" {size} role="img">'
         page = f'<rect class="page" x=".5" y=".5" width="{width - 1:.0f}" height="{height - 1:.0f}" rx="8"/>'
         title = f"<title>{escape(self._title)}</title>"
-        return "\n".join([head, title, f"<style>{_STYLE}</style>", page, *self._drawn, "</svg>"]) + "\n"
+        return (
+            "\n".join([head, title, f"<style>{_STYLE}{self._moves}</style>", page, *self._drawn, "</svg>"])
+            + "\n"
+        )
 
 
 def _shown(text: str) -> str:
@@ -193,14 +211,19 @@ def draw_cut() -> str:
         top, height = spans[index][0], spans[index][-1] - spans[index][0] + 22
         canvas.line(f"M494 {top}H502V{top + height}H494")
         canvas.box(512, top, 252, "", "made" if part.complete else "open", max(height, 58))
-        lines = [type(part).__name__, repr(getattr(part, "text", None) or getattr(part, "arguments_text", ""))]
+        lines = [
+            type(part).__name__,
+            repr(getattr(part, "text", None) or getattr(part, "arguments_text", "")),
+        ]
         for row, line in enumerate([*lines, f"complete={part.complete}"]):
             canvas.code(520, top + 16 + 17 * row, line)
     below = cut + 26
     canvas.line(f"M{_LEFT} {below - 2}H764", "cut")
     canvas.tell(250, below + 15, "the body ends here; the frames on the left never arrived")
     canvas.code(250, below + 41, f"message.ending = {message.ending!r}")
-    canvas.code(250, below + 61, f"error = {type(error).__name__}, with {len(error.tail)} bytes in error.tail")
+    canvas.code(
+        250, below + 61, f"error = {type(error).__name__}, with {len(error.tail)} bytes in error.tail"
+    )
     (call,) = error.partial.tool_calls
     canvas.code(250, below + 81, f"error.partial.tool_calls[0].complete = {call.complete}")
     return canvas.svg(max(y, below + 92) + 10)
@@ -210,8 +233,16 @@ def draw_cut() -> str:
 
 _DEVIATING = (
     {"choices": [{"index": 0, "delta": {"content": "It is dry."}}]},
-    {"choices": [{"index": 0, "delta": {"tool_calls": [{"function": {"name": "water", "arguments": "{}"}}]}}]},
-    {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls", "usage": {"completion_tokens": 9}}]},
+    {
+        "choices": [
+            {"index": 0, "delta": {"tool_calls": [{"function": {"name": "water", "arguments": "{}"}}]}}
+        ]
+    },
+    {
+        "choices": [
+            {"index": 0, "delta": {}, "finish_reason": "tool_calls", "usage": {"completion_tokens": 9}}
+        ]
+    },
 )
 
 
@@ -244,7 +275,14 @@ def draw_departures() -> str:
 
 # ---- partial values
 
-_DOCUMENT = ('{"title": "Caf', "\\u00", 'e9 au lait", "minutes": 1', '5, "steps": ["grind", "br', 'ew"], "hot": tr', "ue}")
+_DOCUMENT = (
+    '{"title": "Caf',
+    "\\u00",
+    'e9 au lait", "minutes": 1',
+    '5, "steps": ["grind", "br',
+    'ew"], "hot": tr',
+    "ue}",
+)
 
 
 def draw_partial_values() -> str:
@@ -416,7 +454,11 @@ def draw_steps() -> str:
             canvas.box(at, y, 236 - 18 * depth, "", kind, 44)
             canvas.code(at + 6, y + 17, f"{step.name} ({step.agent})" if step.agent else step.name)
             text = step.text[:16] + "\u2026" * (len(step.text) > 16)
-            canvas.tell(at + 6, y + 36, f"{step.state}, {step.seconds:.1f} s" + (f": \u201c{text}\u201d" if text else ""))
+            canvas.tell(
+                at + 6,
+                y + 36,
+                f"{step.state}, {step.seconds:.1f} s" + (f": \u201c{text}\u201d" if text else ""),
+            )
             y += 52
 
     with Steps("trip", clock=clock) as run:
@@ -441,10 +483,10 @@ def draw_steps() -> str:
 
 
 PICTURES: dict[str, Callable[[], str]] = {
-    "concepts/stages.svg": draw_stages,
+    "stages.svg": draw_stages,
     "cut.svg": draw_cut,
     "departures.svg": draw_departures,
-    "concepts/partial-values.svg": draw_partial_values,
+    "partial-values.svg": draw_partial_values,
     "metrics.svg": draw_metrics,
     "concepts/journal.svg": draw_journal,
     "steps.svg": draw_steps,

@@ -47,9 +47,7 @@ def played() -> tuple[list[str], list[str], Resumed]:
     return before, behind, seam
 
 
-def draw_rows(
-    rows: list[tuple[str, int, list[tuple[str, str]]]], *, letters: int, style: str
-) -> list[str]:
+def draw_rows(rows: list[tuple[str, int, list[tuple[str, str]]]], *, letters: int, style: str) -> list[str]:
     """Return the lines of a picture, without its end, in which each row has pieces of a text.
 
     Args:
@@ -86,7 +84,11 @@ def draw() -> str:
             begin,
             [("dropped", given[begin:]), ("new", new)],
         ),
-        (f"the loop over text; Resumed says confidence={seam.confidence}", 0, [("given", given), ("new", new)]),
+        (
+            f"the loop over text; Resumed says confidence={seam.confidence}",
+            0,
+            [("given", given), ("new", new)],
+        ),
     ]
     height = TOP + ROW * len(rows)
     seam_at = LEFT + LETTER * len(given)

@@ -33,6 +33,8 @@ _LAST_WORD = b'" far"'
 """The piece in which the second answer ends."""
 _RATE, _FIRST, _BEFORE, _AFTER = 12.0, 0.6, 0.6, 3.0
 """Events per second; seconds before the first event, before a command, and at the end."""
+_BEGINS_WITH = 12
+"""Pieces that are there at the start, so that the picture doesn't begin with an empty terminal."""
 _COLUMNS, _LETTER, _LINE, _LEFT, _TOP = 72, 8.4, 21, 18, 46
 _STYLE = (
     ".w{fill:#161b22;stroke:#6e7681}.b{fill:#8b949e}"
@@ -96,7 +98,9 @@ def session() -> list[Piece]:
         shown += [piece._replace(moment=start + piece.moment) for piece in run(reply)]
         now = shown[-1].moment + _BEFORE
         shown.append(Piece(now, "\n"))
-    return [*shown[:-1], Piece(now, "$ ", "p"), Piece(now, "\u2588", "c")]
+    shown[-1:] = [Piece(now, "$ ", "p"), Piece(now, "\u2588", "c")]
+    begin = shown[_BEGINS_WITH - 1].moment
+    return [piece._replace(moment=max(0.0, piece.moment - begin)) for piece in shown]
 
 
 def draw(shown: list[Piece]) -> str:

@@ -1,31 +1,40 @@
-"""The pictures of the pages that explain ideas show what the library returns."""
+"""The pictures of the guides show what the library returns."""
 
 from __future__ import annotations
 
 import re
 import runpy
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.docs_pages import PAGES
 from tests.project import ROOT
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _DOCS = ROOT / "docs"
-_SCRIPT: dict[str, Any] = runpy.run_path(str(_DOCS / "concept_pictures.py"))
+_SCRIPTS = ("concept_pictures.py", "path_pictures.py")
+_DRAWN: dict[str, Callable[[], str]] = {
+    name: draw
+    for script in _SCRIPTS
+    for name, draw in runpy.run_path(str(_DOCS / script))["PICTURES"].items()
+}
 
 
-@pytest.mark.parametrize("name", sorted(_SCRIPT["PICTURES"]))
+@pytest.mark.parametrize("name", sorted(_DRAWN))
 def test_a_picture_is_what_its_script_draws(name: str) -> None:
-    """`python docs/concept_pictures.py` draws it anew."""
-    assert (_DOCS / name).read_text("utf-8") == _SCRIPT["PICTURES"][name]()
+    """`python docs/concept_pictures.py` and `python docs/path_pictures.py` draw them anew."""
+    assert (_DOCS / name).read_text("utf-8") == _DRAWN[name]()
 
 
-def test_each_picture_is_shown_on_a_page() -> None:
+def test_each_of_these_pictures_is_on_a_page() -> None:
     """None is drawn for nobody."""
     shown = {
         (page.parent / target).resolve()
-        for page in _DOCS.rglob("*.md")
-        for target in re.findall(r"!\[[^\]]+\]\(([^)]+\.svg)\)", page.read_text("utf-8"))
+        for page in PAGES
+        for target in re.findall(r"!\[[^\]]+\]\(([^):]+\.svg)\)", page.read_text("utf-8"))
     }
 
-    assert [] == [name for name in _SCRIPT["PICTURES"] if _DOCS / name not in shown]
+    assert [] == [name for name in _DRAWN if (_DOCS / name).resolve() not in shown]

@@ -66,12 +66,13 @@ def test_the_first_program_is_that_of_the_readme() -> None:
 
 
 def test_the_library_is_installed_in_one_way() -> None:
-    """The page of getting started and this one have the command of the README."""
-    pages = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "getting-started.md"]
+    """This page has the command of the README, and the page Start leads to it."""
+    pages = [ROOT / "README.md", ROOT / "docs" / "index.md"]
     first = {next(blocks(page.read_text(encoding="utf-8"), "sh")).code for page in pages}
 
     assert len(first) == 1
     assert "pip install" in first.pop()
+    assert "index.md#install" in links((ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8"))
 
 
 def test_each_extra_has_a_line() -> None:

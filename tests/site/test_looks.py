@@ -132,7 +132,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "vercel/chatbot#1466": ("resume after reload", _RELOADS),
     "LibreChat-AI/agents#40": (
         "think tags",
-        {"ui": 'split_tags("think")', "getting-started": "reasoning_tags"},
+        {"ui": 'split_tags("think")', "message": "reasoning_tags"},
     ),
     "openai/openai-python#3201": ("arguments fragments", _CALLS),
     "openai/openai-python#2356": (
