@@ -38,9 +38,9 @@ NEEDS = {
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
-    "docs/terminal.md": ("rich",),
     "docs/testing.md": ("anthropic", "google.genai", "openai", "websockets"),
     "docs/sessions.md": ("websockets",),
+    "docs/ui/details.md": ("rich",),
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
