@@ -38,7 +38,7 @@ NEEDS = {
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
-    "docs/testing.md": ("anthropic", "google.genai", "openai", "websockets"),
+    "docs/testing/details.md": ("anthropic", "google.genai", "openai", "websockets"),
     "docs/sessions.md": ("websockets",),
     "docs/ui/details.md": ("rich",),
     "docs/websockets.md": ("websockets",),
