@@ -445,7 +445,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "concepts/departures.svg": draw_departures,
     "concepts/partial-values.svg": draw_partial_values,
     "concepts/time.svg": draw_time,
-    "concepts/journal.svg": draw_journal,
+    "journal.svg": draw_journal,
     "steps.svg": draw_steps,
 }
 """Functions that draw the pictures, by the picture's path in this folder."""

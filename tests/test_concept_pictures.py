@@ -1,4 +1,4 @@
-"""The pictures of the concept pages, and that of a run's steps, show what the library returns."""
+"""The pictures of the concept pages, of a run and of a journal show what the library returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_picture_is_what_its_script_draws(name: str) -> None:
 
 def test_each_concept_page_shows_a_picture_of_its_own() -> None:
     """None is drawn for nobody."""
-    pages = [*(_DOCS / "concepts").glob("*.md"), _DOCS / "steps.md"]
+    pages = [*(_DOCS / "concepts").glob("*.md"), _DOCS / "steps.md", _DOCS / "journals.md"]
     shown = [
         (page.parent / target).relative_to(_DOCS).as_posix()
         for page in pages
