@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -19,10 +20,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "sphinx_reredirects",
     "site_hooks",
     "site_reference",
     "site_search",
 ]
+# Pages that have moved, and where a browser finds them now.
+redirects = json.loads(Path(__file__).with_name("redirects.json").read_text("utf-8"))
 exclude_patterns = ["quickstarts/*"]
 default_role = "py:obj"
 html_theme = "furo"

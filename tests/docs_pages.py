@@ -21,14 +21,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "coding_agent")
 
 NEEDS = {
-    "docs/coming-from/anthropic.md": ("anthropic",),
-    "docs/coming-from/google-genai.md": ("google.genai",),
-    "docs/coming-from/instructor.md": ("instructor", "openai"),
-    "docs/coming-from/langchain.md": ("langchain_openai",),
-    "docs/coming-from/litellm.md": ("litellm", "openai"),
-    "docs/coming-from/openai.md": ("openai",),
-    "docs/coming-from/requests.md": ("requests",),
-    "docs/coming-from/sseclient.md": ("requests", "sseclient"),
+    "docs/coming-from/providers.md#anthropic": ("anthropic",),
+    "docs/coming-from/providers.md#google-genai": ("google.genai",),
+    "docs/coming-from/frameworks.md#instructor": ("instructor", "openai"),
+    "docs/coming-from/frameworks.md#langchain": ("langchain_core", "langchain_openai"),
+    "docs/coming-from/frameworks.md#litellm": ("litellm", "openai"),
+    "docs/coming-from/providers.md#openai": ("openai",),
+    "docs/coming-from/http.md#requests": ("requests",),
+    "docs/coming-from/http.md#sseclient": ("requests", "sseclient"),
     "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
     "docs/browser.md": ("fastapi",),
     "docs/journals.md": ("fastapi", "redis"),
@@ -37,7 +37,8 @@ NEEDS = {
     "docs/relay.md": ("fastapi", "flask"),
     "docs/relay/details.md": ("django", "fastapi", "sse_starlette", "starlette", "websockets"),
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
-    "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
+    "docs/sources.md": ("openai",),
+    "docs/sources/everything.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
     "docs/testing/details.md": ("anthropic", "google.genai", "openai", "websockets"),
     "docs/sessions.md": ("websockets",),
@@ -45,13 +46,19 @@ NEEDS = {
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
+APART = {
+    "docs/coming-from/frameworks.md",
+    "docs/coming-from/http.md",
+    "docs/coming-from/providers.md",
+}
+"""Pages of which each section is a program: its blocks run without those of the other sections."""
 PROGRAMS = {
     "docs/quickstarts.md",
     *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),
 }
 """Pages whose blocks are programs of their own, which ask real providers; other tests run them."""
 WARNS = {
-    "docs/coming-from/litellm.md": (
+    "docs/coming-from/frameworks.md#litellm": (
         "ignore::UserWarning:pydantic",
         "ignore::DeprecationWarning",
         # It leaves the event loops of its logging open.
@@ -91,6 +98,40 @@ class Block:
     """Line of the page that its first line of code stands on, from 1."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """What runs as one program: a page, or a section of a page of `APART`."""
+
+    name: str
+    """The page's name, followed by the anchor of the section, as in `docs/x.md#title`."""
+    text: str
+    """The page, in which the other sections are blank lines."""
+
+
+def parts_of(page: Path) -> list[Part]:
+    """Return the parts of a page: itself, or its sections if these are programs apart."""
+    text = page.read_text(encoding="utf-8")
+    if name_of(page) not in APART:
+        return [Part(name_of(page), text)]
+    parts: list[Part] = []
+    # A line that begins with `## ` in a block of code is none of Markdown's.
+    starts = [match.start() for match in re.finditer(r"^## ", _without_code(text), re.MULTILINE)]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        section = text[start:end]
+        title = section.partition("\n")[0].removeprefix("## ")
+        parts.append(Part(f"{name_of(page)}#{_slug(title)}", "\n" * text.count("\n", 0, start) + section))
+    return parts
+
+
+def _without_code(text: str) -> str:
+    """Return a page whose code is blank, of the same length."""
+    return _FENCE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+
+
+def _slug(heading: str) -> str:
+    return _NOT_IN_A_SLUG.sub("", heading.lower()).replace(" ", "-")
+
+
 def name_of(path: Path) -> str:
     """Return how a test that is about `path` is called."""
     return path.relative_to(ROOT).as_posix()
@@ -121,7 +162,7 @@ def anchors(page: str) -> set[str]:
     seen: Counter[str] = Counter()
     found: set[str] = set()
     for heading in _HEADING.findall(_FENCE.sub("", page)):
-        slug = _NOT_IN_A_SLUG.sub("", heading.lower()).replace(" ", "-")
+        slug = _slug(heading)
         found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
     return found

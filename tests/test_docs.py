@@ -16,6 +16,7 @@ import doctest
 import gc
 import importlib
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -29,17 +30,20 @@ import pytest
 from tests.docs_commands import commands, fault_of
 from tests.docs_pages import (
     ALWAYS_THERE,
+    APART,
     EXAMPLES,
     NEEDS,
     PAGES,
     PROGRAMS,
     WARNS,
     Block,
+    Part,
     anchors,
     blocks,
     imports,
     local_links,
     name_of,
+    parts_of,
     resolve,
 )
 from tests.docs_server import sdk_environment
@@ -80,17 +84,21 @@ _CLIENTS = ("Anthropic", "OpenAI")
 
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=_marks(name_of(page))) for page in PAGES if name_of(page) not in PROGRAMS],
-    ids=name_of,
+    ("page", "part"),
+    [
+        pytest.param(page, part, marks=_marks(part.name), id=part.name)
+        for page in PAGES
+        if name_of(page) not in PROGRAMS
+        for part in parts_of(page)
+    ],
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(
-    page: Path, docs_namespace: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, part: Part, docs_namespace: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who copies a page's blocks, one after the other, gets code that works."""
     # Without it, importing litellm asks a server for a list of prices.
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    for package in NEEDS.get(name_of(page), ()):
+    for package in NEEDS.get(part.name, ()):
         needed(package)
     monkeypatch.chdir(tmp_path)
     for name, value in sdk_environment(docs_namespace).items():
@@ -98,7 +106,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     namespace = {"__name__": "__main__", **docs_namespace}
     with asyncio.Runner() as runner:
         printed = ""
-        for block in blocks(page.read_text(encoding="utf-8"), "python", "output"):
+        for block in blocks(part.text, "python", "output"):
             if block.language == "output":
                 assert block.code == printed
                 continue
@@ -115,17 +123,28 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 
 
 # The tests of the cookbook say themselves what they need.
-@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "cookbook"], ids=name_of)
-def test_a_page_says_what_it_needs(page: Path) -> None:
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(part, id=part.name)
+        for page in PAGES
+        if page.parent.name != "cookbook"
+        for part in parts_of(page)
+    ],
+)
+def test_a_page_says_what_it_needs(part: Part) -> None:
     """A page is left out for want of a package only where its code imports that package."""
-    imported = imports(page.read_text(encoding="utf-8")) - ALWAYS_THERE
+    imported = imports(part.text) - ALWAYS_THERE
 
-    assert {module.partition(".")[0] for module in NEEDS.get(name_of(page), ())} == imported
+    assert {module.partition(".")[0] for module in NEEDS.get(part.name, ())} == imported
 
 
 def test_the_pages_with_needs_are_there() -> None:
     """A page that is renamed takes its needs along."""
-    assert set(NEEDS) | PROGRAMS <= {name_of(page) for page in PAGES}
+    parts = {part.name for page in PAGES for part in parts_of(page)}
+
+    assert set(NEEDS) | set(WARNS) <= parts
+    assert PROGRAMS | APART <= {name_of(page) for page in PAGES}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +199,21 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
             broken.append(link)
 
     assert [] == broken
+
+
+def test_a_page_that_moved_leads_to_where_its_text_is() -> None:
+    """Its address is not taken by another page, and the new one is there, with its heading."""
+    docs = ROOT / "docs"
+    moved = json.loads((docs / "redirects.json").read_text(encoding="utf-8"))
+    lost: list[str] = []
+    for name, target in moved.items():
+        page, _, anchor = target.partition("#")
+        path = (docs / name).parent / page.replace(".html", ".md")
+        there = path.exists() and (not anchor or anchor in anchors(path.read_text(encoding="utf-8")))
+        lost += [] if there and not (docs / f"{name}.md").exists() else [name]
+
+    assert sorted(moved) == list(moved)
+    assert [] == lost
 
 
 def test_each_picture_has_the_script_that_draws_it() -> None:

@@ -15,7 +15,6 @@ _EXCEPTIONS = {
     # No provider's: their tests and pages have other names, and they have no words to show.
     "tokenstream": {
         "tests/formats/test_tokenstream.py, or a folder tests/formats/tokenstream/",
-        "the page docs/formats/tokenstream.md",
         *_WORDS,
     },
     "text": {
@@ -27,7 +26,6 @@ _EXCEPTIONS = {
     },
     "pieces": {
         "recordings with their expected messages under tests/recordings/pieces/",
-        "the page docs/formats/pieces.md",
         *_ERRORS,
         *_WORDS,
         *_TABLES,

@@ -1,9 +1,9 @@
 """Check the Python of pages with type checkers: `python -m tests.typed_pages [PAGE…]`.
 
-The blocks of a page are one program, in their order, as tests/test_docs.py runs them; each block of a page of
-`PROGRAMS` is a program of its own. What cannot stand in a module is put where a reader would put it: if a
-block awaits outside of a function, the page is the body of one. The names that the documents may use without
-defining them are declared above.
+The blocks of a page, or of a section of a page of `APART`, are one program, in their order, as in
+tests/test_docs.py; each block of a page of `PROGRAMS` is a program of its own. What cannot stand in a
+module is put where a reader would put it: if a block awaits outside of a function, the page is the body of
+one. The names that the documents may use without defining them are declared above.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokenstream
-from tests.docs_pages import PAGES, PROGRAMS, blocks, name_of
+from tests.docs_pages import PAGES, PROGRAMS, blocks, name_of, parts_of
 from tests.docs_server import docs_server
 from tests.project import ROOT
 
@@ -30,32 +30,48 @@ if TYPE_CHECKING:
 
 _SOURCES = Path(tokenstream.__file__).parents[1]
 CHECKERS: dict[str, list[str]] = {
-    # A page shows one thing after another, and gives the same name to each.
-    "mypy": ["--strict", "--allow-redefinition", "--config-file=", "--cache-dir=cache", "."],
+    "mypy": [
+        "--strict",
+        # A page shows one thing after another, and gives the same name to each.
+        "--allow-redefinition",
+        # Some packages have no types, and some are in environments of their own.
+        "--disable-error-code=import-untyped",
+        "--disable-error-code=import-not-found",
+        "--disable-error-code=untyped-decorator",
+        "--config-file=",
+        "--cache-dir=cache",
+        ".",
+    ],
     "pyright": ["--project", "pyrightconfig.json"],
 }
-_DECLARED = {str: "str", dict: "dict[str, Any]", list: "list[Any]"}
+_PREAMBLE = """from typing import Any
+def given() -> Any: ...
+"""
+_DECLARED: dict[type, str] = {str: "str", dict: "dict[str, Any]", list: "list[Any]"}
 
 
-def declarations() -> str:
-    """Return the declarations of the names that the documents use without defining them."""
+def declarations() -> dict[str, str]:
+    """Return the statements that give the documents the names which they use without defining them."""
     with docs_server() as names:
         kinds = {name: _DECLARED.get(type(value), "Any") for name, value in names.items()}
     kinds["headers"] = "dict[str, str]"
-    return "from typing import Any\n" + "".join(f"{name}: {kind}\n" for name, kind in kinds.items())
+    return {name: f"{name}: {kind} = given()\n" for name, kind in kinds.items()}
 
 
 def programs_of(pages: Iterable[Path]) -> dict[str, str]:
     """Return the programs of pages, each under the name of a file that says where it begins."""
-    preamble = declarations()
+    declared = declarations()
     programs = dict[str, str]()
-    for page in pages:
-        found = list(blocks(page.read_text(encoding="utf-8"), "python"))
-        name = re.sub(r"\W+", "_", name_of(page).removesuffix(".md"))
+    for page, part in ((path, part) for path in pages for part in parts_of(path)):
+        found = list(blocks(part.text, "python"))
+        name = re.sub(r"\W+", "_", part.name.replace(".md", ""))
         if name_of(page) in PROGRAMS:
             programs.update({f"{name}_{block.line}.py": block.code for block in found})
         elif found:
-            programs[f"{name}.py"] = preamble + _as_module("\n".join(block.code for block in found))
+            code = "\n".join(block.code for block in found)
+            own = set(re.findall(r"^(\w+): ", code, re.MULTILINE))
+            given = [line for name, line in declared.items() if name not in own]
+            programs[f"{name}.py"] = "".join([_PREAMBLE, *given, _as_module(code)])
     return programs
 
 
@@ -71,7 +87,7 @@ def check(checker: str, programs: Mapping[str, str], folder: Path) -> subprocess
     """Run a type checker on programs, with the options of one who has none of their own but "strict"."""
     for name, code in programs.items():
         (folder / name).write_text(code, encoding="utf-8")
-    settings: dict[str, Any] = {"pythonVersion": "3.11"}
+    settings: dict[str, Any] = {"pythonVersion": "3.11", "reportMissingImports": False}
     is_installed = "site-packages" in _SOURCES.parts
     beside = {} if is_installed else {"extraPaths": [str(_SOURCES)]}
     (folder / "pyrightconfig.json").write_text(json.dumps({**settings, **beside}), encoding="utf-8")

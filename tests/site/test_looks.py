@@ -101,7 +101,7 @@ _CALLS: _Answers = {"tool-calls": "stream.tool_calls", "departures": "tool call"
 _USAGE: _Answers = {
     "message": ".usage",
     "getting-started": "to report usage",
-    "coming-from/litellm": ".usage",
+    "coming-from/frameworks": ".usage",
 }
 
 _QUESTIONS: dict[str, tuple[str, _Answers]] = {
@@ -134,7 +134,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "openai/openai-python#3438": ("merge duplicate streaming tool call deltas", _CALLS),
     "anthropics/anthropic-sdk-python#688": (
         "How to handle Anthropic 'Overloaded' error when streaming in langchain",
-        {"recovery": "overloaded", "coming-from/langchain": "Retry("},
+        {"recovery": "overloaded", "coming-from/frameworks": "Retry("},
     ),
     "BerriAI/litellm#4904": ("Include `prompt_tokens` when streaming", _USAGE),
     "BerriAI/litellm#11915": ("LiteLLM in streaming mode does not return usage details", _USAGE),
