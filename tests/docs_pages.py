@@ -181,11 +181,16 @@ def resolve(page: Path, target: str) -> Path:
 
 def imports(page: str) -> set[str]:
     """Return the packages that the Python of `page` imports, but for Python's own."""
+    code = "\n".join(block.code for block in blocks(page, "python"))
+    return {module.partition(".")[0] for module in imported_modules(code)} - sys.stdlib_module_names
+
+
+def imported_modules(code: str) -> set[str]:
+    """Return the modules that a program imports."""
     found: set[str] = set()
-    for block in blocks(page, "python"):
-        for node in ast.walk(ast.parse(block.code)):
-            if isinstance(node, ast.Import):
-                found.update(name.name.partition(".")[0] for name in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module is not None:
-                found.add(node.module.partition(".")[0])
-    return found - sys.stdlib_module_names
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found.update(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found.add(node.module)
+    return found

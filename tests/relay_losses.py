@@ -37,7 +37,8 @@ def _named(kind: Kind, details: tuple[str, ...]) -> str:
     if not details:
         return f"`{kind}`"
     if kind in (*_COUNTED, *_ENDINGS):
-        listed = ", ".join(f"`{each}`" for each in details)
+        parted = [each.partition(" ") for each in details]
+        listed = ", ".join(f"`{name}`{space}{rest}" for name, space, rest in parted)
         return listed if kind in _COUNTED else f"`{kind}`: {listed}"
     return f"`{kind}` ({', '.join(details)})"
 

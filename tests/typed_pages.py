@@ -3,12 +3,14 @@
 The blocks of a page, or of a section of a page of `APART`, are one program, in their order, as in
 tests/test_docs.py; each block of a page of `PROGRAMS` is a program of its own. What cannot stand in a
 module is put where a reader would put it: if a block awaits outside of a function, the page is the body of
-one. The names that the documents may use without defining them are declared above.
+one. The names that the documents may use without defining them are declared above. A program is left out
+where a package that it imports is not installed.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import json
 import os
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokenstream
-from tests.docs_pages import PAGES, PROGRAMS, blocks, name_of, parts_of
+from tests.docs_pages import PAGES, PROGRAMS, blocks, imported_modules, name_of, parts_of
 from tests.docs_server import docs_server
 from tests.project import ROOT
 
@@ -34,9 +36,8 @@ CHECKERS: dict[str, list[str]] = {
         "--strict",
         # A page shows one thing after another, and gives the same name to each.
         "--allow-redefinition",
-        # Some packages have no types, and some are in environments of their own.
+        # Some packages have no types.
         "--disable-error-code=import-untyped",
-        "--disable-error-code=import-not-found",
         "--disable-error-code=untyped-decorator",
         "--config-file=",
         "--cache-dir=cache",
@@ -59,7 +60,10 @@ def declarations() -> dict[str, str]:
 
 
 def programs_of(pages: Iterable[Path]) -> dict[str, str]:
-    """Return the programs of pages, each under the name of a file that says where it begins."""
+    """Return the programs of pages whose packages are installed, each under a name that says where it begins.
+
+    With names in `TOKENSTREAM_REQUIRE_SDKS`, only those that import one of these modules.
+    """
     declared = declarations()
     programs = dict[str, str]()
     for page, part in ((path, part) for path in pages for part in parts_of(path)):
@@ -72,7 +76,22 @@ def programs_of(pages: Iterable[Path]) -> dict[str, str]:
             own = set(re.findall(r"^(\w+): ", code, re.MULTILINE))
             given = [line for name, line in declared.items() if name not in own]
             programs[f"{name}.py"] = "".join([_PREAMBLE, *given, _as_module(code)])
-    return programs
+    return {name: code for name, code in programs.items() if _is_checked(code)}
+
+
+def _is_checked(code: str) -> bool:
+    """Return whether the packages of a program are there, and it imports one of the required modules."""
+    required = os.environ.get("TOKENSTREAM_REQUIRE_SDKS", "").removeprefix("1").split()
+    modules = imported_modules(code)
+    is_required = not required or any(module.startswith(tuple(required)) for module in modules)
+    return is_required and all(map(_is_there, modules))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _as_module(code: str) -> str:
@@ -87,7 +106,7 @@ def check(checker: str, programs: Mapping[str, str], folder: Path) -> subprocess
     """Run a type checker on programs, with the options of one who has none of their own but "strict"."""
     for name, code in programs.items():
         (folder / name).write_text(code, encoding="utf-8")
-    settings: dict[str, Any] = {"pythonVersion": "3.11", "reportMissingImports": False}
+    settings: dict[str, Any] = {"pythonVersion": "3.11"}
     is_installed = "site-packages" in _SOURCES.parts
     beside = {} if is_installed else {"extraPaths": [str(_SOURCES)]}
     (folder / "pyrightconfig.json").write_text(json.dumps({**settings, **beside}), encoding="utf-8")

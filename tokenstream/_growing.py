@@ -350,7 +350,7 @@ class ChoiceState:
         return sum(log.size for log in self.logs) + sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Change a tool call's id; return the call if it has ended, else None.
+        """Change the id of a call or of a result; return the application's call if it has ended, else None.
 
         Args:
             delivered: Ids of the calls that were delivered to the reader; changed in place.
@@ -358,9 +358,13 @@ class ChoiceState:
         part = self.parts[index]
         call = part.final if isinstance(part.final, ToolCall) else None
         start = part.start
-        if not isinstance(start, ToolCall) or start.id == id:
+        if not isinstance(start, ToolCall | ServerToolCall | ServerToolResult) or start.id == id:
             return call
         part.start = start.model_copy(update={"id": id})
+        if part.final is not None and call is None:
+            # The end of a provider's call or result, which is among no calls of the application.
+            self.reopened += 1
+            part.final = part.start
         if call is not None:
             # The call has ended: replace it wherever it is kept, and count the change of a finished part.
             self.reopened += 1

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 __all__ = ["Accumulator"]
 
 
+_WITH_ID = (ToolCall, ServerToolCall, ServerToolResult)
+"""The classes of parts with the id of a call."""
 _NO_RESULT = ServerToolResult.model_construct()
 """Stands for the result whose part ended last, before any has ended."""
 
@@ -275,10 +277,13 @@ class Accumulator:
         return self._usage_now().with_spent(self._spent, final=self._has_finish, choices=self._choices)
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
-        """Change a tool call's id, also among those delivered; return the call if it has ended, or None."""
+        """Change the id of a call or of a result; return the application's call if it has ended, or None.
+
+        A call also changes among those delivered. Later events about it get the new id when they arrive.
+        """
         state = self._choice(choice)
         start = state.parts[part].start
-        if isinstance(start, ToolCall) and start.id != id:
+        if isinstance(start, _WITH_ID) and start.id not in ("", id):
             # A result of the call will have the id that the call had.
             self._renamed_calls[start.id] = id
         renamed = state.rename_call(part, id, self.tool_calls_delivered)
@@ -478,7 +483,14 @@ class Accumulator:
             self.error = LimitExceeded(limit="parts", value=self.limits.parts)
         return False  # the model has not written it
 
+    def _rename(self, content: Part) -> Part:
+        """Return a part under the id that its call was given first."""
+        id = self._renamed_calls.get(content.id) if isinstance(content, _WITH_ID) else None
+        return content if id is None else content.model_copy(update={"id": id})
+
     def _take_start(self, event: PartStart) -> bool:
+        if self._renamed_calls:
+            event.content = self._rename(event.content)
         self._get_or_begin_part(event, lambda: event.content).start = event.content
         return False  # not content: a start may be empty, and deltas bring the content
 
@@ -492,6 +504,8 @@ class Accumulator:
             if isinstance(event.content, ServerToolResult):
                 self._ended_result = event.content
             return False
+        if self._renamed_calls:
+            event.content = self._rename(event.content)
         if isinstance(event.content, ToolCall):
             self._choice(event.choice).ended.append(event.content)  # its arguments are not valid JSON
             self.calls.add(event.choice, event.content)

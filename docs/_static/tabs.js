@@ -7,6 +7,15 @@
   const KEY = "tokenstream-tabs";
   const groups = [];
 
+  /** Read or write in the browser's storage: with site data blocked, it throws, or is missing. */
+  const stored = (use) => {
+    try {
+      return use(localStorage);
+    } catch {
+      return null;
+    }
+  };
+
   const show = (kind) =>
     groups.forEach((group) =>
       group.forEach(({ tab, panel }, index) => {
@@ -22,7 +31,7 @@
     const before = tab.getBoundingClientRect().top;
     show(kind);
     window.scrollBy(0, tab.getBoundingClientRect().top - before);
-    localStorage.setItem(KEY, kind);
+    stored((storage) => storage.setItem(KEY, kind));
   };
 
   const make_tabs = (panels) => {
@@ -60,7 +69,7 @@
       const first = second.previousElementSibling;
       if (is_async(second) && !is_async(first)) make_tabs([first, second]);
     });
-    const kept = localStorage.getItem(KEY);
+    const kept = stored((storage) => storage.getItem(KEY));
     show(KINDS.includes(kept) ? kept : KINDS[0]);
   });
 })();

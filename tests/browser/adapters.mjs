@@ -12,6 +12,8 @@ const { RelayChatTransport } = await import(new URL("use-chat.js", folder));
 const { relayAgent } = await import(new URL("ag-ui.js", folder));
 
 const QUICK = { wait: 0.001, longest: 0.002 };
+/** Connections are cut at every so many bytes. */
+const STEP = Number(process.env.TOKENSTREAM_EVERY_CUT ?? 61);
 const TEXT = "Let me look it up. 🌧 Done.";
 
 /** A `fetch` each of whose first responses breaks after so many bytes. */
@@ -57,7 +59,7 @@ test("useChat shows one whole answer wherever its connections are cut", async ()
   const expected = answerOf(whole);
   assert.equal(textOf(whole), TEXT);
   assert.ok(expected.some(part => part.type === "tool-get_weather" && part.state === "input-available"));
-  for (let bytes = 0; bytes < 2600; bytes += 61) {
+  for (let bytes = 0; bytes < 2600; bytes += STEP) {
     const fetch = cutting(bytes);
     const cut = chat({ fetch });
     await cut.sendMessage({ text: "Weather?" });
@@ -83,6 +85,69 @@ test("a chat that is opened anew gets the running answer from its beginning, and
   assert.equal(await transport.reconnectToStream({ chatId: first.id }), null);
   await again.resumeStream();
   assert.deepEqual([again.status, again.error, again.messages.length], ["ready", undefined, 2]);
+});
+
+/** A `fetch` whose first response breaks after so many bytes, and whose second request waits for something. */
+const cutUntil = (bytes, over) => {
+  const cut = cutting(bytes, 1);
+  return async (url, init) => {
+    if (cut.requests.length) await over;
+    return cut(url, init);
+  };
+};
+
+test("a chat that is opened anew gets the end of an answer that ends while its connection is cut", async () => {
+  // Its address knows only the running answer at the one server, and any that is named at the other.
+  for (const api of [`${RELAY}/api/chat`, `${RELAY}/api/named`]) {
+    for (const bytes of [5, 200, 700, 1000]) {
+      const first = chat({ api });
+      const sent = first.sendMessage({ text: "slowly" });
+      await until(() => first.messages.length > 1 && textOf(first));
+      const transport = new RelayChatTransport({ api, ...QUICK, fetch: cutUntil(bytes, sent) });
+      const again = new Chat({ id: first.id, transport, messages: [first.messages[0]] });
+      await again.resumeStream();
+
+      assert.deepEqual([again.status, again.error, again.messages.length], ["ready", undefined, 2]);
+      assert.deepEqual(answerOf(again), answerOf(first));
+    }
+  }
+});
+
+test("a chat that is opened anew gets its own answer, even if the next one has begun while it was cut", async () => {
+  for (const api of [`${RELAY}/api/chat`, `${RELAY}/api/named`]) {
+    const first = chat({ api });
+    const sent = first.sendMessage({ text: "slowly" });
+    await until(() => first.messages.length > 1 && textOf(first));
+    const other = chat({ api }, { id: first.id });
+    const next = sent.then(() => void other.sendMessage({ text: "slowly" }));
+    const begun = next.then(() => until(() => other.messages.length > 1 && textOf(other)));
+    const transport = new RelayChatTransport({ api, ...QUICK, fetch: cutUntil(700, begun) });
+    const again = new Chat({ id: first.id, transport, messages: [first.messages[0]] });
+    await again.resumeStream();
+
+    assert.deepEqual([again.status, again.error, answerOf(again)], ["ready", undefined, answerOf(first)]);
+    await until(() => other.status === "ready");
+  }
+});
+
+test("a chat is told if the end of its answer is nowhere", async () => {
+  const first = chat();
+  const sent = first.sendMessage({ text: "slowly" });
+  await until(() => first.messages.length > 1 && textOf(first));
+  const cut = cutUntil(700, sent);
+  const asked = [];
+  const fetch = async (url, init) => {
+    asked.push(new URL(url).pathname);
+    return asked.length > 2 ? new Response("{}", { status: 404 }) : cut(url, init);
+  };
+  const transport = new RelayChatTransport({ api: `${RELAY}/api/chat`, ...QUICK, fetch });
+  const again = new Chat({ id: first.id, transport, messages: [first.messages[0]] });
+  await again.resumeStream();
+
+  assert.deepEqual([again.status, again.error.status], ["error", 404]);
+  assert.ok(textOf(again));
+  assert.notDeepEqual(answerOf(again), answerOf(first));
+  assert.equal(asked.length, 3);
 });
 
 test("stop ends an answer for all readers, and hanging up does not", async () => {
@@ -181,7 +246,7 @@ test("an agent of AG-UI has one whole run wherever its connections are cut", asy
   const expected = said(whole);
   assert.equal(expected.map(([, content]) => content ?? "").join(""), TEXT);
   assert.ok(expected.some(([, , calls]) => calls?.[0].name === "get_weather"));
-  for (let bytes = 61; bytes < 2600; bytes += 61) {
+  for (let bytes = STEP; bytes < 2600; bytes += STEP) {
     const fetch = cutting(bytes);
     const cut = agent({ fetch });
     await cut.runAgent();
@@ -208,6 +273,18 @@ test("connectAgent follows the run that goes on, and is over at once if there is
   const none = agent();
   await none.connectAgent();
   assert.deepEqual(none.messages, []);
+});
+
+test("connectAgent gets the end of a run that ends while its connection is cut", async () => {
+  for (const bytes of [5, 300, 900]) {
+    const first = agent();
+    const ran = first.runAgent({ forwardedProps: { pace: "slowly" } });
+    await until(() => first.messages.length);
+    const again = agent({ threadId: first.threadId, fetch: cutUntil(bytes, ran) });
+    await again.connectAgent();
+
+    assert.deepEqual(said(again), said(first));
+  }
 });
 
 test("stopRun stops the run, and a refusal is the run's error", async () => {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -31,17 +31,28 @@ class Chats:
     Args:
         protocol: The relay's protocol.
         name: Reads a chat's name from the body of a request.
+        answers: The path at which the answers are, below that of the chats.
+        by_id: True if a chat's address also has an answer that has ended, if a request names it.
     """
 
-    def __init__(self, protocol: relay.ProtocolName, name: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(
+        self,
+        protocol: relay.ProtocolName,
+        name: Callable[[dict[str, Any]], str],
+        *,
+        answers: str = "",
+        by_id: bool = False,
+    ) -> None:
         self.journal = relay.MemoryJournal(drain=0)
         self._protocol: relay.ProtocolName = protocol
         self._name = name
+        self._answers = answers
+        self._by_id = by_id
         self._running: dict[str, str] = {}
         """The id of the running answer of each chat."""
         self.routes = [
             Route("/", self.ask, methods=["POST"]),
-            Route("/answers/{id}", self.answer),
+            Route(f"{answers}/{{id}}", self.answer),
             Route("/{chat}/stream", self.resume),
             Route("/{chat}/stop", self.stop, methods=["POST"]),
         ]
@@ -52,7 +63,7 @@ class Chats:
         chat = self._name(body)
         self._running[chat] = id
         chunks = self._chunks(chat, slow=_is_slow(body), breaks="break" in str(body.get("messages")))
-        location = f"{request.url.path}/answers/{{id}}"
+        location = f"{request.url.path}{self._answers}/{{id}}"
         made: Any = relay.respond(
             AsyncStream(chunks), protocol=self._protocol, journal=self.journal, id=id, location=location
         )
@@ -63,6 +74,8 @@ class Chats:
 
     async def resume(self, request: Request) -> Response:
         id = self._running.get(request.path_params["chat"])
+        if self._by_id:
+            id = request.headers.get("x-answer-id", id)
         return Response(status_code=204) if id is None else self._follow(request, id)
 
     async def stop(self, request: Request) -> Response:
@@ -86,15 +99,18 @@ class Chats:
 
 
 def make_app() -> Starlette:
-    """Return a relay for `useChat` at `/api/chat`, and for agents of AG-UI at `/api/agent`."""
+    """Return a relay for `useChat` at `/api/chat` and `/api/named`, and for AG-UI at `/api/agent`."""
     chats = {
         "/api/chat": Chats("ui-message", lambda body: body["id"]),
+        "/api/named": Chats("ui-message", lambda body: body["id"], answers="/answers", by_id=True),
         "/api/agent": Chats("ag-ui", lambda body: body["threadId"]),
     }
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with chats["/api/chat"].journal, chats["/api/agent"].journal:
+        async with AsyncExitStack() as journals:
+            for each in chats.values():
+                await journals.enter_async_context(each.journal)
             yield
 
     # A chat's address has no slash at its end.

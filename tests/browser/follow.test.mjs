@@ -223,6 +223,51 @@ test("attempts are not spent while hidden", async () => {
   }
 });
 
+test("a page that becomes visible twice within a moment tries twice", async () => {
+  let up = false;
+  const route = serve((request, response) => (up ? head(response).end(body(position(request))) : response.destroy()));
+  const answer = follow(route.url, { ...QUICK, wait: 60, longest: 60 });
+  await until(() => answer.state === "waiting");
+  page.dispatchEvent(new Event("visibilitychange"));
+  await until(() => answer.state === "waiting" && answer.connections === 2);
+  up = true;
+  page.dispatchEvent(new Event("visibilitychange"));
+
+  whole({ message: await answer.done, state: answer.state });
+  assert.equal(answer.connections, 3);
+  await new Promise(resolve => setTimeout(resolve, 110));
+});
+
+test("attempts are not counted while the browser is offline", async () => {
+  let up = false;
+  const route = serve((request, response) => (up ? head(response).end(body(position(request))) : response.destroy()));
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: { onLine: false }, configurable: true });
+  try {
+    const answer = follow(route.url, { ...QUICK, attempts: 2 });
+    await until(() => answer.connections > 5);
+    up = true;
+    whole({ message: await answer.done, state: answer.state });
+  } finally {
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else delete globalThis.navigator;
+  }
+});
+
+test("a request on a dead socket is given up after 2 seconds, and the next one after 4", async () => {
+  const moments = [];
+  const route = serve((request, response, times) => {
+    moments.push(performance.now());
+    if (times === 1) head(response).end(start(5));
+    // A dead socket answers nothing.
+    else if (times === 4) head(response).end(body(position(request)));
+  });
+  whole({ message: await follow(route.url, QUICK).done, state: "ended" });
+  const [, first, second, third] = moments;
+  assert.ok(second - first > 1_900 && second - first < 3_900, `${second - first} ms`);
+  assert.ok(third - second > 3_900, `${third - second} ms`);
+});
+
 test("a connection without a sign of life is given up", async () => {
   const route = serve((request, response, times) => {
     head(response);
@@ -444,6 +489,19 @@ test("a status says whether to ask again", async () => {
   assert.match((await follow(page.url).done).error.message, /text\/html came/);
 });
 
+test("a POST whose answer has begun asks again after a 503, and waits as long as the server says", async () => {
+  const moments = [];
+  const route = serve((request, response, times) => {
+    moments.push(Date.now());
+    if (times === 2) return response.writeHead(503, { "Retry-After": "1" }).end("{}");
+    head(response, 200, { "X-Answer-Id": "1" }).end(times === 1 ? start(6) : body(position(request)));
+  });
+  const answer = follow(route.url, { ...QUICK, method: "POST", body: "{}" });
+  whole({ message: await answer.done, state: answer.state });
+  assert.equal(route.requests.length, 3);
+  assert.ok(moments[2] - moments[1] >= 990);
+});
+
 test("a retry field is how long a server asks to wait", async () => {
   const moments = [];
   const route = serve((request, response, times) => {
@@ -478,6 +536,34 @@ test("stop is a request of its own, and the rest still comes", async () => {
   await until(() => other.message.model);
   await other.stop();
   assert.equal((await other.done).ending, "stopped");
+});
+
+test("an answer that is stopped before the POST that starts it is answered is stopped once it has an address", async () => {
+  const stop = { requests: [], answer: (_, response) => response.end('{"state": "stopped"}') };
+  let begin;
+  const answered = new Promise(resolve => (begin = resolve));
+  const route = serve(async (_, response) => {
+    await answered;
+    head(response, 200, { Location: "/begun", "X-Answer-Id": "a" }).write(start(3));
+  });
+  routes.set("/begun/stop", stop);
+  const answer = follow(route.url, { ...QUICK, method: "POST", body: "{}" });
+  await until(() => route.requests.length);
+  const stopped = answer.stop();
+  await new Promise(resolve => setTimeout(resolve, 20));
+  assert.equal(stop.requests.length, 0);
+  begin();
+  assert.deepEqual([await stopped, stop.requests.length, answer.ended], [{ state: "stopped" }, 1, false]);
+  answer.close();
+
+  // One without a journal ends as its connection does, and one that is refused has ended.
+  const plain = serve((_, response) => void setTimeout(() => head(response).write(sse(EVENTS[0])), 20));
+  const other = follow(plain.url, { method: "POST", body: "{}" });
+  assert.equal(await other.stop(), null);
+  assert.equal((await other.done).ending, "stopped");
+  const refused = follow(serve((_, response) => void setTimeout(() => response.writeHead(502).end("{}"), 20)).url, { method: "POST" });
+  assert.equal(await refused.stop(), null);
+  assert.equal((await refused.done).ending, "failed");
 });
 
 test("an answer is stopped beside its own address, also before anything of it has come", async () => {
@@ -580,6 +666,87 @@ test("what begins again, other choices and steps have messages of their own", as
   const [, search, citation, media] = message.parts;
   assert.deepEqual([search.name, search.arguments_text, citation.kind], ["web", "{}", "citation"]);
   assert.deepEqual([media.chunks, media.transcript, media.complete], [[new Uint8Array([1, 2, 3])], "hi", true]);
+});
+
+/** The events of an agent whose tool asks for a permission, prints, and returns. */
+const AGENT = [
+  { type: "step_start", id: "1", name: "answer", step: "1" },
+  { type: "text_delta", text: "Let me look. ", step: "1" },
+  { type: "part_done", step: "1" },
+  { type: "tool_call_start", part: 1, id: "c", name: "remove", step: "1" },
+  { type: "tool_call_done", part: 1, call: { kind: "tool_call", id: "c", name: "remove", arguments_text: "{}", complete: true }, step: "1" },
+  { type: "finish", reason: "tool_calls", step: "1" },
+  { type: "step_start", id: "2", name: "remove", parent: "1", cause: { kind: "tool_call", id: "c", name: "remove" }, step: "2" },
+  { type: "step_waiting", id: "r", request: { command: "rm -r build" }, step: "2" },
+  { type: "step_waiting", id: "r", request: { command: "rm -r build" }, answered: true, step: "2" },
+  { type: "step_delta", id: "2", text: "removed ", step: "2" },
+  { type: "step_delta", id: "2", text: "build", step: "2" },
+  { type: "step_update", id: "2", data: { type: "progress", progress: 1 }, step: "2" },
+  { type: "step_update", id: "2", data: { type: "progress", progress: 2 }, step: "2" },
+  { type: "tool_result", id: "c", output: { files: 3 }, step: "2" },
+  { type: "step_done", id: "2", step: "2" },
+  { type: "step_done", id: "1", step: "1" },
+  END,
+];
+
+test("a call has the requests of its step and its result, and the step what it printed", async () => {
+  const seen = [];
+  const route = serve((request, response, times) => {
+    const rest = body(position(request), AGENT);
+    head(response).end(times === 1 ? rest.subarray(0, rest.length - body(8, AGENT).length) : rest);
+  });
+  const answer = follow(route.url, { ...QUICK, onEvent: ({ type }) => {
+    if (!/step_waiting|tool_result/.test(type)) return;
+    const [call] = answer.messages.find(message => message.step === "1").toolCalls;
+    seen.push([answer.waiting.map(({ id, step }) => [id, step]), call.requests[0].answered, call.result]);
+  } });
+  await answer.done;
+
+  const result = { output: { files: 3 }, error: null, provider_executed: false };
+  assert.deepEqual(seen, [[[["r", "2"]], false, undefined], [[], true, undefined], [[], true, result]]);
+  const step = answer.steps.get("2");
+  assert.deepEqual([step.state, step.output, step.updates], ["done", "removed build", { progress: { type: "progress", progress: 2 } }]);
+  assert.deepEqual([step.requests, step.cause.result], [[{ id: "r", request: { command: "rm -r build" }, answered: true, step: "2" }], result]);
+  assert.equal(answer.connections, 2);
+});
+
+test("results are at the calls that they belong to, wherever a run has them", async () => {
+  const call = (id, more) => ({ type: "tool_call_done", call: { id, name: "f", arguments_text: "{}" }, ...more });
+  const result = (id, output, more) => ({ type: "tool_result", id, output, ...more });
+  const events = [
+    // Outside a run; failed; of another choice; of a call that nobody knows.
+    call("a", { part: 0 }), call("b", { part: 1 }), call("c", { choice: 1 }),
+    result("b", undefined, { error: "TimeoutError" }), result("a", 1), result("c", 2), result("none", 3),
+    // Two agents: a tool has run in a step, and another one could not be run.
+    { type: "step_start", id: "1", name: "one" }, call("d", { step: "1" }),
+    { type: "step_start", id: "2", name: "two" }, call("d-2", { step: "2" }),
+    { type: "step_start", id: "3", name: "f", parent: "1", cause: { id: "d" } }, result("d", "first", { step: "3" }),
+    result("d-2", undefined, { error: "there is no such tool", step: "2" }),
+    // A call that only its step names, as with the tools of coding agents.
+    { type: "step_start", id: "4", name: "Bash", cause: { id: "x" } }, result("x", "ok", { step: "4", provider_executed: true }),
+    // A step that has ended, and one that never began.
+    { type: "step_start", id: "5", name: "f" },
+    { type: "step_waiting", id: "r", request: {}, step: "none" }, { type: "step_delta", id: "none", text: "a" }, { type: "step_done", id: "none" },
+    { type: "step_waiting", id: "q", request: {}, step: "5" }, { type: "step_done", id: "5", state: "stopped" },
+    END,
+  ];
+  const answer = follow(serve((_, response) => head(response).end(body(0, events))).url);
+  await answer.done;
+  const found = answer.messages.flatMap(({ toolCalls }) => toolCalls.map(({ result }) => result.error ?? result.output));
+
+  assert.deepEqual(found, [1, "TimeoutError", 2, "first", "there is no such tool"]);
+  assert.deepEqual(answer.steps.get("4").cause.result, { output: "ok", error: null, provider_executed: true });
+  assert.deepEqual([[...answer.steps.keys()], answer.waiting], [["1", "2", "3", "4", "5"], []]);
+});
+
+test("choices begin anew as well if their answer does", async () => {
+  const events = [
+    { type: "text_delta", text: "a" }, { type: "text_delta", text: "b", choice: 1 }, { type: "restarted" },
+    { type: "text_delta", text: "c" }, { type: "text_delta", text: "d", choice: 1 }, END,
+  ];
+  const answer = follow(serve((_, response) => head(response).end(body(0, events))).url);
+  await answer.done;
+  assert.deepEqual(answer.messages.map(({ choice, text }) => [choice, text]), [[0, "c"], [1, "d"]]);
 });
 
 test("an answer that goes on after its tools is one message", async () => {

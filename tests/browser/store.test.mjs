@@ -112,3 +112,34 @@ test("an answer is followed while there are listeners, and one that changes plac
   await settled();
   assert.deepEqual([store.answer, answer.closed], [null, true]);
 });
+
+test("a snapshot has the steps of a run, their messages, and what waits for an answer", async () => {
+  const answer = sent();
+  const store = answerStore(answer.start);
+  store.subscribe(() => {});
+  assert.deepEqual([store.getSnapshot().messages, store.getSnapshot().steps, store.getSnapshot().waiting], [[], [], []]);
+  await answer.send(
+    { type: "step_start", id: "1", name: "answer" },
+    { type: "text_delta", text: "Hm.", step: "1" },
+    { type: "tool_call_done", part: 1, call: { id: "c", name: "remove", arguments_text: "{}" }, step: "1" },
+    { type: "step_start", id: "2", name: "remove", parent: "1", cause: { id: "c", name: "remove" } },
+    { type: "step_start", id: "3", name: "Bash", parent: "1", cause: { id: "x", name: "Bash" } },
+    { type: "step_waiting", id: "r", request: { command: "rm" }, step: "2" },
+  );
+  frame();
+  const asked = store.getSnapshot();
+  await answer.send({ type: "step_waiting", id: "r", request: { command: "rm" }, answered: true, step: "2" }, { type: "step_delta", id: "2", text: "removed" });
+  await answer.send({ type: "tool_result", id: "c", output: 3, step: "2" }, { type: "tool_result", id: "x", output: 4, step: "3" }, { type: "end", ending: "complete" });
+  const done = store.getSnapshot();
+
+  const told = ({ waiting, messages, steps }) => {
+    const [, { text, toolCalls: [call], step }] = messages;
+    return [waiting.map(({ id }) => id), step, text, call.requests[0].answered, call.result?.output, steps.map(({ output, cause }) => [output, cause?.result?.output])];
+  };
+  assert.deepEqual(told(asked), [["r"], "1", "Hm.", false, undefined, [["", undefined], ["", undefined], ["", undefined]]]);
+  assert.deepEqual(told(done), [[], "1", "Hm.", true, 3, [["", undefined], ["removed", 3], ["", 4]]]);
+  // A step's call is the one in its message, and a step without changes is the same object.
+  assert.equal(done.steps[1].cause, done.messages[1].toolCalls[0]);
+  assert.equal(done.steps[0], asked.steps[0]);
+  assert.equal(done.messages[1].parts[0], asked.messages[1].parts[0]);
+});

@@ -11,13 +11,16 @@ import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
+from tests.browser.agents import Agents
 from tests.browser.chat.support import until
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
 from tests.project import ROOT
+from tests.support.line import Line
 from tests.support.node import bundle, node_with
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, relay, testing
@@ -65,6 +68,21 @@ async def _socket(ws: WebSocket) -> None:
         connected = await relay.websocket(ws, answer)
 
 
+def _answer_slowly(_: object) -> AsyncStream:
+    return AsyncStream(_slow_chunks())
+
+
+def _share_with_other_origins(app: Any) -> CORSMiddleware:
+    """Allow what docs/browser.md names, besides the content type of the question, and nothing else."""
+    return CORSMiddleware(
+        app,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type", "Last-Event-ID", "X-Answer-Id"],
+        expose_headers=["X-Answer-Id", "Location", "Retry-After"],
+    )
+
+
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Bundle pages of React with the hooks of docs/browser.md, as an application does."""
@@ -80,8 +98,8 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def url(script: bytes) -> Iterator[str]:
-    """Serve the package, the cases, a socket, a journal, and a relay with chats."""
-    chats, journal = make_app(), relay.MemoryJournal(drain=0)
+    """Serve the package, the cases, a socket, a journal, and relays with chats and with an agent."""
+    chats, agents, journal = make_app(), Agents().app, relay.MemoryJournal(drain=0)
 
     async def start(_: Request) -> Response:
         return JSONResponse(await journal.start(AsyncStream(_slow_chunks())))
@@ -94,7 +112,11 @@ def url(script: bytes) -> Iterator[str]:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with journal, chats.router.lifespan_context(chats):
+        async with (
+            journal,
+            chats.router.lifespan_context(chats),
+            agents.router.lifespan_context(agents),
+        ):
             yield
 
     routes = [
@@ -104,8 +126,9 @@ def url(script: bytes) -> Iterator[str]:
         Route("/answers", start, methods=["POST"]),
         Route("/answers/{id}", answer),
         WebSocketRoute("/socket", _socket),
+        Mount("/shared", _share_with_other_origins(relay.routes(journal, _answer_slowly))),
         Mount("/tokenstream", relay.assets),
-        Mount("/", routes=chats.routes),
+        Mount("/", routes=[*agents.routes, *chats.routes]),
     ]
     with by_uvicorn(Starlette(routes=routes, lifespan=lifespan), lifespan="on") as served:
         yield served.rstrip("/")
@@ -153,12 +176,14 @@ def test_a_follower_folds_a_long_answer_in_little_memory(page: Page, url: str) -
 
 
 def test_answers_come_over_one_socket_and_one_is_stopped(page: Page, url: str) -> None:
-    """`followSocket` at `relay.websocket`: two questions, a stop between them, and a socket that is lost."""
+    """`followSocket` at `relay.websocket`: stopped before it is asked, stopped later, whole, and cut."""
     page.goto(f"{url}/sse_cases.mjs")
     told = page.evaluate(
         """async () => {
           const { followSocket } = await import("/tokenstream/websocket.js");
           const socket = new WebSocket("/socket");
+          const early = followSocket(socket, { ask: { question: "slowly" } });
+          await early.stop();
           const slow = followSocket(socket, { ask: { question: "slowly" } });
           while (!slow.message.text) await new Promise(resolve => setTimeout(resolve, 5));
           await slow.stop();
@@ -168,13 +193,14 @@ def test_answers_come_over_one_socket_and_one_is_stopped(page: Page, url: str) -
           while (!cut.message.text) await new Promise(resolve => setTimeout(resolve, 5));
           socket.close();
           const lost = await cut.done;
-          return [stopped, next, lost].map(({ text, ending }) => [text, ending]);
+          return [early.message, stopped, next, lost].map(({ text, ending }) => [text, ending]);
         }"""
     )
 
-    assert [ending for _, ending in told] == ["stopped", "complete", "truncated"]
-    assert 0 < len(told[0][0]) < len(_LETTERS)
-    assert told[1][0] == "Gr\u00fc\u00dfe \U0001f327"
+    assert [ending for _, ending in told] == ["stopped", "stopped", "complete", "truncated"]
+    assert told[0][0] == ""
+    assert 0 < len(told[1][0]) < len(_LETTERS)
+    assert told[2][0] == "Gr\u00fc\u00dfe \U0001f327"
 
 
 def test_a_component_of_react_shows_an_answer_in_a_store(page: Page, url: str) -> None:
@@ -209,3 +235,64 @@ def test_a_chat_of_the_ai_sdk_goes_on_after_a_reload(page: Page, url: str) -> No
     page.locator(".stop").click()
     page.locator("article[data-state=ready]").wait_for()
     assert 0 < len(text.inner_text()) < len(_TEXT)
+
+
+_AGENT = """
+import { follow } from "/tokenstream/tokenstream.js";
+const answer = follow("/agent/tokenstream", { method: "POST", body: "{}" });
+const draw = () => {
+  const root = document.querySelector("main");
+  root.replaceChildren();
+  for (const { text, toolCalls } of answer.messages) {
+    root.append(text);
+    for (const { name, result } of toolCalls) {
+      root.append(`[${name}: ${result ? JSON.stringify(result.output) : "…"}]`);
+    }
+  }
+  for (const { id, request } of answer.waiting) {
+    const allow = root.appendChild(document.createElement("button"));
+    allow.textContent = `Allow ${request.command}`;
+    allow.onclick = () => fetch(`/replies/${answer.id}`, { method: "POST", body: '{"allowed": true}' });
+  }
+};
+answer.subscribe(() => requestAnimationFrame(draw));
+"""
+
+
+def test_a_page_shows_an_agents_question_and_what_its_tool_returns(page: Page, url: str) -> None:
+    """The user allows what the agent asks for, over a connection that was cut in between."""
+    with Line(url) as line:
+        page.goto(f"{line.url}/sse_cases.mjs")
+        page.set_content("<main></main>")
+        page.add_script_tag(content=_AGENT, type="module")
+        button = page.get_by_role("button", name="Allow rm -r build")
+        button.wait_for()
+        assert page.locator("main").inner_text().startswith("Let me see. [remove: …]")
+        line.cut()
+        button.click()
+        page.get_by_text('Let me see. Done.[remove: {"files":3}]').wait_for()
+
+        assert button.count() == 0
+
+
+def test_a_page_of_another_origin_continues_an_answer_and_stops_it(page: Page, url: str) -> None:
+    """With the headers that docs/browser.md names for CORS, over a connection that is cut twice."""
+    start = """async url => {
+      const { follow } = await import("/tokenstream/tokenstream.js");
+      const headers = { Accept: "text/event-stream", "Content-Type": "application/json" };
+      window.answer = follow(url, { method: "POST", body: "{}", headers, wait: 0.05 });
+      while (!answer.message.text) await new Promise(resolve => setTimeout(resolve, 5));
+    }"""
+    with Line(url) as line:
+        page.goto(f"{url}/sse_cases.mjs")
+        page.evaluate(start, f"{line.url}/shared/")
+        for connections in (2, 3):
+            line.cut()
+            page.wait_for_function(f"answer.connections === {connections} && answer.state === 'open'")
+        text, id = page.evaluate("answer.done.then(({ text }) => [text, answer.id])")
+        assert text == _LETTERS
+        assert id
+
+        page.evaluate(start, f"{line.url}/shared/")
+        assert page.evaluate("answer.stop()") == {"state": "stopped"}
+        assert page.evaluate("answer.done.then(({ ending }) => ending)") == "stopped"

@@ -42,17 +42,18 @@ def test_the_declarations_are_those_of_the_modules() -> None:
 
 @pytest.mark.slow
 def test_its_types_hold(tmp_path: Path) -> None:
-    """TypeScript checks the page of the chat, and what programs do with the package and its adapters."""
+    """TypeScript checks the pages of two examples, and what programs do with the package and its adapters."""
     folder, node = node_with("typescript", "@ag-ui/client", "@ai-sdk/react", "ai")
     project = tmp_path / "project"
     (project / "node_modules").mkdir(parents=True)
     (tmp_path / "node_modules").symlink_to(folder / "node_modules")
     (project / "node_modules" / "llm-tokenstream").symlink_to(_FILES)
-    shutil.copytree(ROOT / "examples" / "chat", project / "chat")
-    (project / "chat" / "tokenstream").symlink_to(_FILES)
+    for example in ("chat", "agent_page"):
+        shutil.copytree(ROOT / "examples" / example, project / example)
+        (project / example / "tokenstream").symlink_to(_FILES)
     for uses in (ROOT / "tests" / "browser").glob("uses*.ts"):
         shutil.copy(uses, project)
-    files = [*sorted(project.glob("chat/*.js")), *sorted(project.glob("*.ts"))]
+    files = [*sorted(project.glob("*/*.js")), *sorted(project.glob("*.ts"))]
     done = subprocess.run(
         [node, folder / "node_modules" / "typescript" / "bin" / "tsc", *STRICTLY, "--noEmit", *files],
         cwd=project,
@@ -61,7 +62,7 @@ def test_its_types_hold(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert len(files) == 4
+    assert len(files) == 5
     assert done.returncode == 0, done.stdout
 
 

@@ -14,6 +14,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from examples.agent_page import agent
+from tests.browser import example_agent
+from tests.browser.agents import Agents
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
 from tests.support.node import node_in, node_with
@@ -75,6 +78,26 @@ def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
     with by_uvicorn(make_app(), lifespan="on") as url:
         environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
         _passes(node, [_FOLDER / "adapters.mjs"], **environment)
+
+
+@pytest.mark.slow
+def test_its_readers_show_the_results_and_the_questions_of_an_agent() -> None:
+    """A permission, its answer and the tool's result, at the call: on our page, in `useChat` and AG-UI."""
+    folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
+    with by_uvicorn(Agents().app, lifespan="on") as url:
+        environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
+        _passes(node, [_FOLDER / "agents.mjs"], **environment)
+
+
+@pytest.mark.slow
+def test_an_agent_that_asks_is_shown_by_the_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its call, that it waits for approval, its result or denial, and the answer after it."""
+    folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
+    with testing.serve(example_agent.play_model) as model:
+        monkeypatch.setattr(agent, "BASE", f"{model.url}/v1")
+        with by_uvicorn(example_agent.make_app(), lifespan="on") as url:
+            environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
+            _passes(node, [_FOLDER / "agent.mjs"], **environment)
 
 
 _STORES = """

@@ -22,10 +22,12 @@ for await (const event of again) {
   const position: number | null = given.position;
   if (!replayed && given.type === "tool_call_done") console.log(given.call.name, position, text, ending, failure);
 }
-for (const call of message.toolCalls) console.log(call.name, call.arguments_text, call.complete);
+for (const call of message.toolCalls) console.log(call.name, call.arguments_text, call.complete, call.result?.error ?? call.result?.output);
+for (const { id, request, step } of answer.waiting) console.log(id, request, answer.steps.get(step)?.cause?.name);
 console.log(applyPatch({}, [{ op: "append", path: "/a", value: "b" }]), await answer.stop());
 const store = answerStore(() => follow("/answer"));
 const shown: string = store.getSnapshot().text;
+for (const { output, requests } of store.getSnapshot().steps) console.log(output, requests.every(({ answered }) => answered));
 const stopped: Promise<any> | undefined = store.answer?.stop();
 const spoken: Answer = followSocket(new WebSocket("/socket"), { ask: { question: shown }, silence: 60 });
 // @ts-expect-error an option that there is not

@@ -98,3 +98,68 @@ test("what is no event ends the answer and the socket", async () => {
     assert.deepEqual([ending, error.kind, socket.readyState], ["failed", "protocol", 3]);
   }
 });
+
+test("a socket has one follower at a time: the next one is refused until the answer has ended", async () => {
+  const socket = new Socket();
+  const first = followSocket(socket, { ask: "one" });
+  assert.throws(() => followSocket(socket, { ask: "two" }), /wait for `done`/);
+  socket.give({ type: "text_delta", text: "1" }, END);
+  assert.equal((await first.done).text, "1");
+  const second = followSocket(socket, { ask: "three" });
+  socket.give({ type: "text_delta", text: "3" }, END);
+
+  assert.equal((await second.done).text, "3");
+  assert.deepEqual([socket.sent, socket.readyState], [["one", "three"], 1]);
+  // Another socket is another conversation.
+  followSocket(new Socket());
+  followSocket(new Socket());
+});
+
+const opening = () => Object.assign(new Socket(), { readyState: 0 });
+const open = socket => {
+  socket.readyState = 1;
+  socket.dispatchEvent(new Event("open"));
+};
+
+test("a question that is stopped or left before the socket is open is not asked, and the socket stays", async () => {
+  for (const leave of [answer => answer.stop(), answer => answer.close(), answer => answer.controller.abort()]) {
+    const socket = opening();
+    const controller = new AbortController();
+    const answer = Object.assign(followSocket(socket, { ask: "never", signal: controller.signal }), { controller });
+    await leave(answer);
+    assert.deepEqual([answer.state, socket.readyState], ["ended", 0]);
+    assert.equal((await answer.done).text, "");
+    const next = followSocket(socket, { ask: "next" });
+    open(socket);
+    socket.give({ type: "text_delta", text: "yes" }, END);
+
+    assert.deepEqual([(await next.done).text, socket.sent], ["yes", ["next"]]);
+  }
+  const socket = opening();
+  const answer = followSocket(socket, { ask: "never" });
+  await answer.stop();
+  assert.equal((await answer.done).ending, "stopped");
+
+  const late = new Socket();
+  assert.equal(followSocket(late, { ask: "never", signal: AbortSignal.abort() }).state, "ended");
+  assert.deepEqual([late.sent, late.readyState], [[], 1]);
+});
+
+test("a stop before the socket is open is sent once it is, if the server answers without a question", async () => {
+  const socket = opening();
+  const answer = followSocket(socket);
+  assert.equal(await answer.stop(), null);
+  assert.equal(answer.ended, false);
+  open(socket);
+  assert.deepEqual(socket.sent, [{ type: "stop" }]);
+  socket.give({ type: "stopped", reason: "enough" }, { type: "end", ending: "stopped" });
+
+  assert.deepEqual([(await answer.done).ending, socket.readyState], ["stopped", 1]);
+});
+
+test("a question that is no JSON is refused at once, and nothing is followed", () => {
+  const socket = new Socket();
+  assert.throws(() => followSocket(socket, { ask: 1n }), TypeError);
+  followSocket(socket, { ask: 1 });
+  assert.deepEqual(socket.sent, [1]);
+});

@@ -4,6 +4,6 @@ import pytest
 
 from tests.support.chromium import chromium, context, page
 
-pytest.register_assert_rewrite("tests.cookbook.relay_laws")
+pytest.register_assert_rewrite("tests.cookbook.chat_laws", "tests.cookbook.relay_laws")
 
 __all__ = ["chromium", "context", "page"]

@@ -1,8 +1,9 @@
-"""The programs of docs/cookbook: each page has one, and a module of tests here runs it as it is."""
+"""The programs of docs/cookbook, which tests here run as they are: each is on its page, or in examples/."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / "docs" / "cookbook"
 INDEX = ROOT / "docs" / "cookbook.md"
+EXAMPLES = ROOT / "examples"
 MAX_LINES = 60
+
+
+def example_of(recipe: str) -> Path | None:
+    """Return the folder of a program that is too long for its page; None if the page has the program."""
+    folder = EXAMPLES / recipe.replace("-", "_")
+    return folder if folder.is_dir() else None
 
 
 def program_of(recipe: str) -> str:
@@ -27,10 +35,24 @@ def program_of(recipe: str) -> str:
 
 
 def write_program(recipe: str, folder: Path) -> Path:
-    """Write a page's program into a folder, under the page's name, so that it can be run or imported."""
+    """Write a page's program into a folder, under the page's name, so that it can be run or imported.
+
+    A program of several files gets the folder that it has in examples/, and is returned as its `app.py`.
+    """
+    example = example_of(recipe)
+    if example is not None:
+        copied = folder / "examples" / example.name
+        shutil.copytree(example, copied, ignore=shutil.ignore_patterns("__pycache__"))
+        return copied / "app.py"
     path = folder / f"{recipe.replace('-', '_')}.py"
     path.write_text(program_of(recipe), encoding="utf-8")
     return path
+
+
+def write_page(recipe: str, folder: Path, name: str, language: str) -> None:
+    """Write a page's one block in another language into a folder: a file that the program needs."""
+    (block,) = blocks((FOLDER / f"{recipe}.md").read_text(encoding="utf-8"), language)
+    (folder / name).write_text(block.code, encoding="utf-8")
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from tests.cookbook.programs import serving, write_program
+from tests.cookbook.programs import example_of, serving, write_program
 from tokenstream import Stream, testing
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("sto
 _WHOLE = _ANSWER.recording("openai-chat")
 _SILENT = testing.script().pause(60).text("too late").finish("stop")
 _PAUSES = testing.script().text("word ").pause(60).text("too late").finish("stop")
+_SLOW = testing.script().text("It goes ").pause(4).text("on and ").pause(0.2).text("on.").finish("stop")
 _endless = testing.script()
 for _ in range(600):
     _endless = _endless.text("word ").pause(0.1)
@@ -27,6 +28,7 @@ _ANSWERS = {
     "Fail": _WHOLE.with_fault(testing.faults.status(500)),
     "Be silent": _SILENT.recording("openai-chat"),
     "Fall silent": _PAUSES.recording("openai-chat"),
+    "Take your time": _SLOW.recording("openai-chat"),
     "Go on": _endless.finish("stop").recording("openai-chat"),
 }
 
@@ -59,6 +61,8 @@ def relaying(
 ) -> Generator[Relay]:
     """Run a page's program, as NAME_relay.py, with the command that the program names.
 
+    A program of examples/ keeps its name.
+
     The first answer to the question "Break" breaks off.
 
     Args:
@@ -69,7 +73,8 @@ def relaying(
         variables: Variables of its environment.
     """
     program = write_program(recipe, folder)
-    program = program.rename(program.with_stem(f"{program.stem}_relay"))
+    if example_of(recipe) is None:
+        program = program.rename(program.with_stem(f"{program.stem}_relay"))
     program.write_text(edit(program.read_text(encoding="utf-8")), encoding="utf-8")
     breaks = iter([_WHOLE.with_fault(testing.faults.close(event=3))])
 

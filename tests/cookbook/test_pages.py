@@ -1,27 +1,57 @@
-"""Each recipe is one whole program that fits a screen, is listed, and is run by a test."""
+"""Each recipe is one whole program that fits a screen or is in examples/, is listed, and is run by a test."""
 
 from __future__ import annotations
 
 import ast
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, program_of
-from tests.docs_pages import links
+from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, example_of, program_of
+from tests.docs_pages import blocks, links
 
-_RUNS = {"program_of", "relaying", "run_program", "watch_program", "write_program"}
+_RUNS = {"chatting", "program_of", "relaying", "run_program", "watch_program", "write_program"}
 """Functions whose first argument names the recipe that they run."""
+_OTHERS = ("css", "html", "js", "ts", "tsx")
+"""Languages of what a program needs beside it."""
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.md"))
+_LANGUAGES = {".py": "python", ".js": "js", ".tsx": "tsx", ".html": "html"}
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if example_of(recipe) is not None])
+def test_the_page_of_an_example_links_to_it_and_shows_parts_of_it(recipe: str) -> None:
+    """A part that the page shows is in the example as it stands, and fits a screen."""
+    page = (FOLDER / f"{recipe}.md").read_text(encoding="utf-8")
+    example = example_of(recipe)
+    assert example is not None
+    files = [path for path in sorted(example.iterdir()) if path.suffix in _LANGUAGES]
+    whole = "".join(path.read_text(encoding="utf-8") for path in files)
+
+    assert {path.name for path in files} <= {Path(link).name for link in links(page)}
+    for language in _LANGUAGES.values():
+        for block in blocks(page, language):
+            # A part of a function is shown without its indentation.
+            assert any(textwrap.indent(block.code, " " * depth) in whole for depth in (0, 2, 4)), block.code
+            assert len(block.code.splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if example_of(recipe) is None])
 def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
     """It can be copied whole, and read without scrolling far."""
     program = program_of(recipe)
 
     compile(program, recipe, "exec", dont_inherit=True)
     assert len(program.splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_runs_beside_the_program_fits_a_screen_too(recipe: str) -> None:
+    """A page, a component, a route handler."""
+    text = (FOLDER / f"{recipe}.md").read_text(encoding="utf-8")
+    sizes = {kind: [len(block.code.splitlines()) for block in blocks(text, kind)] for kind in _OTHERS}
+
+    assert max(sum(sizes.values(), [0])) <= MAX_LINES
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

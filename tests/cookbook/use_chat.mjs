@@ -1,8 +1,11 @@
 // Does what useChat of @ai-sdk/react does, without React: its chat, with a state of plain values.
-// Takes the URL of the backend and actions as JSON; writes what a user saw after each as JSON.
+// Takes the folder of the browser's reader, the URL of the backend, and actions as JSON; writes what a user saw
+// after each as JSON.
 
-const { AbstractChat, DefaultChatTransport } = await import("ai");
-const [api, actions] = process.argv.slice(-2);
+const { AbstractChat } = await import("ai");
+const [reader, api, actions] = process.argv.slice(-3);
+const { RelayChatTransport } = await import(`${reader}/use-chat.js`);
+const transport = new RelayChatTransport({ api });
 
 class Chat extends AbstractChat {
   constructor(seen) {
@@ -18,7 +21,7 @@ class Chat extends AbstractChat {
       },
       snapshot: (value) => structuredClone(value),
     };
-    super({ state, transport: new DefaultChatTransport({ api }) });
+    super({ state, transport });
   }
 }
 
@@ -27,7 +30,7 @@ let shown = [];
 let stopAt = null;
 const chat = new Chat((message) => {
   if (textOf(message) !== shown.at(-1)) shown.push(textOf(message));
-  if (stopAt !== null && textOf(message).startsWith(stopAt)) chat.stop();
+  if (stopAt && textOf(message).startsWith(stopAt)) transport.stop(chat.id);
 });
 const told = [];
 for (const { text, stop, regenerate } of JSON.parse(actions)) {

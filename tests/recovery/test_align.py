@@ -27,7 +27,10 @@ from tokenstream.events import (
 from tokenstream.message import ServerToolCall, ServerToolResult, TextPart, ToolCall
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream.events import Event
+    from tokenstream.message import Part
 
 ALIGN = Retry(mode="restart", wait=0, align=True, attempts=4)
 FORMATS = ["openai-chat", "anthropic", "openai-responses", "cohere", "bedrock-converse", "gemini", "ollama"]
@@ -213,24 +216,40 @@ def test_a_signature_is_given_once() -> None:
     "format", ["anthropic", "openai-responses", "gemini", "ui-message", "ag-ui", "tokenstream"]
 )
 def test_each_result_of_a_tool_is_given_once_at_every_cut(world: str, format: Any) -> None:
-    """Those of the provider's tools, and those of the application's under the id that was given first."""
+    """Each has the id under which its call was given first, although the provider's ids differ each time."""
     answers = [list(relay.encode(results_of(id), format)) for id in ("call_a", "call_b")]
     plain = play(world, answers[:1], ALIGN, format=format)
     expected = [event for event in plain.given if isinstance(event, ToolResult)]
     for cut in range(1, len(answers[0])):
         played = play(world, [answers[0][:cut], answers[1]], ALIGN, format=format)
         started = [event.id for event in played.given if isinstance(event, ToolCallStart)]
-        ids = [event.id if event.provider_executed else started[0] for event in expected]
+        servers = [part.id for part in parts_started(played.given) if part.kind == "server_tool_call"]
+        ids = [servers[0] if event.provider_executed else started[0] for event in expected]
 
+        assert {*servers} == {
+            part.id
+            for part in (*parts_started(played.given), *played.message.parts)
+            if isinstance(part, ServerToolCall | ServerToolResult)
+        }
+        assert {servers[0]} == {
+            event.content.id
+            for event in played.given
+            if isinstance(event, PartDone) and isinstance(event.content, ServerToolCall | ServerToolResult)
+        }
         assert ids == [event.id for event in played.given if isinstance(event, ToolResult)]
         assert {"call_a"} >= {*dict(plain.message.tool_results)}
         assert len(plain.message.tool_results) == len(played.message.tool_results)
 
 
+def parts_started(events: Iterable[Event]) -> list[Part]:
+    return [event.content for event in events if isinstance(event, PartStart)]
+
+
 def results_of(id: str) -> list[Event]:
     """Return an answer with the result of a provider's tool, and that of a call with an id."""
-    call = ServerToolCall(id="srv_1", name="look_up", arguments_text="{}", complete=True)
-    result = ServerToolResult(id="srv_1", name="look_up_tool_result", content="sun", complete=True)
+    server_id = f"srv_{id}"
+    call = ServerToolCall(id=server_id, name="look_up", arguments_text="{}", complete=True)
+    result = ServerToolResult(id=server_id, name="look_up_tool_result", content="sun", complete=True)
     own = ToolCall(id=id, name="book", arguments_text="{}", complete=True)
     return [
         PartStart(call, part=0),

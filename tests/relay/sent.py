@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.testing import Script
-    from tokenstream.turns import Drop
+    from tokenstream.turns import Drop, Kind
 
-__all__ = ["bare", "decoded", "payloads_of", "read", "relayed", "sent", "text_in"]
+__all__ = ["bare", "decoded", "losses_of", "payloads_of", "read", "relayed", "sent", "text_in"]
 
 
 def sent(script: Script, format: str) -> list[tuple[str, Any]]:
@@ -32,6 +32,17 @@ def relayed(format: str, *events: Event, drop: Drop = ()) -> list[bytes]:
     """Return what an encoder sends for events, and for their end."""
     encoder = create(format, drop=drop)
     return [*(chunk for event in events for chunk in encoder.feed(event)), *encoder.end()]
+
+
+def losses_of(format: str, *events: Event) -> dict[Kind, tuple[str, ...]]:
+    """Return what an encoder says that it has left out of an answer."""
+    encoder = create(format, drop="all")
+    for event in events:
+        encoder.feed(event)
+    if not encoder.finishes:
+        encoder.finish_without_reason("stopped")
+    encoder.end()
+    return encoder.losses.by_kind()
 
 
 def text_in(format: str, message: Message) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 import anyio
 import pytest
+from hypothesis import given
 
 from tests import relay_losses
 from tests.project import ROOT
-from tests.relay.sent import relayed
+from tests.relay.sent import losses_of, relayed
+from tests.relay.worded_answers import Worded, worded_answers
 from tests.support.asgi import Client
-from tests.support.encoders import PROTOCOLS, create, read_as
+from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.packages import needed
 from tokenstream import Decoder, Message, relay
 from tokenstream._message_parts import COUNTS
-from tokenstream.errors import MisuseError, NotExpressible, StreamTruncated
+from tokenstream.errors import MisuseError, NotExpressible, StreamError, StreamTruncated
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -71,6 +74,14 @@ def _medium(family: str) -> Callable[[Message], bool]:
     )
 
 
+def _told(*words: str) -> Callable[[Message], bool]:
+    """Return a check for a result that says these words as its output or its error."""
+    return lambda message: any(
+        all(word in f"{part.content} {part.error}" for word in words)
+        for part in _parts(message, "server_tool_result")
+    )
+
+
 _CALL = _has("tool_call", name="f", arguments_text='{"a":1}', complete=True)
 _KEPT: dict[str, Callable[[Message], bool]] = {
     "text": lambda message: message.text == "Hi",
@@ -84,11 +95,16 @@ _KEPT: dict[str, Callable[[Message], bool]] = {
     "tool_call": lambda message: [call.arguments for call in message.tool_calls] == [{"a": 1}],
     "custom_tool_call": _has("tool_call", type="custom", arguments_text="words"),
     "invalid_tool_call": lambda message: [call.arguments for call in message.tool_calls] == [[1]],
+    "invalid_tool_call that is no JSON": _has("tool_call", name="f", arguments_text='{"a'),
     "tool_call_end": lambda message: [call.complete for call in message.tool_calls] == [True],
     "server_tool_call": _has("server_tool_call", name="search"),
     # Another provider's result is sent in the form of this one's.
     "server_tool_result": _has("server_tool_result"),
     "server_tool_result of code": _has("server_tool_result"),
+    "server_tool_result that failed": _told("cut", "rows"),
+    "server_tool_result of OpenAI that failed": _told("cut", "rows"),
+    "server_tool_result without a call": _has("server_tool_result"),
+    "citation without text": _has("citation", url="https://a.test", title="A"),
     "citation": _has("citation", url="https://a.test", title="A"),
     "unlinked_citation": _has("citation", text="cited"),
     "unlinked_citation with a title": _has("citation", title="A"),
@@ -129,17 +145,6 @@ def _read(body: bytes, protocol: ProtocolName) -> Decoder:
     return decoder
 
 
-def _lost(answer: Iterable[Event], protocol: ProtocolName) -> dict[Kind, tuple[str, ...]]:
-    """Return what an encoder says that it has left out of an answer."""
-    encoder = create(protocol, drop="all")
-    for event in answer:
-        encoder.feed(event)
-    if not encoder.finishes:
-        encoder.finish_without_reason("stopped")
-    encoder.end()
-    return encoder.losses.by_kind()
-
-
 # -- the losses ------------------------------------------------------------------------------------
 
 
@@ -155,7 +160,7 @@ def test_what_a_protocol_does_not_lose_is_read_from_its_bytes(protocol: Protocol
             found[answer] = UNREAD[protocol, answer] in body
 
     # A reason that is lost as well has a test of its own.
-    lost = {answer: {*_lost(_ANSWERS[answer], protocol)} - {"finish_reason"} for answer in _KEPT}
+    lost = {answer: {*losses_of(protocol, *_ANSWERS[answer])} - {"finish_reason"} for answer in _KEPT}
     assert found == {answer: not names for answer, names in lost.items()}
 
 
@@ -171,7 +176,7 @@ def test_a_finish_reason_that_is_not_lost_is_read(protocol: ProtocolName) -> Non
         if (protocol, reason) in STAND_INS:
             assert reason not in unread
             unread.add(reason)
-        if _lost(answer, protocol):
+        if losses_of(protocol, *answer):
             lost.add(reason)
 
     assert unread == lost
@@ -205,21 +210,21 @@ def test_a_stop_that_is_not_lost_is_not_read_as_success(protocol: ProtocolName) 
 
 
 @each_protocol
-@pytest.mark.parametrize("answer", ["tool_result", "step"])
+@pytest.mark.parametrize("answer", ["tool_result", "tool_result without a call", "step"])
 def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answer: str) -> None:
     """Our readers of UI protocols make no events of steps, so the bytes are compared."""
-    classes = (ToolResult,) if answer == "tool_result" else (StepStart, StepDone)
+    classes = (StepStart, StepDone) if answer == "step" else (ToolResult,)
     without = [event for event in _ANSWERS[answer] if not isinstance(event, classes)]
     is_sent = len(_sent(_ANSWERS[answer], protocol)) > len(_sent(without, protocol))
 
-    assert is_sent == (answer not in relay.losses(protocol))
+    assert is_sent == (not losses_of(protocol, *_ANSWERS[answer]))
 
 
 @each_protocol
 def test_each_loss_has_a_name_that_allows_it_and_no_other(protocol: ProtocolName) -> None:
     """Without the name it is an error that has the name; the names of all losses allow everything."""
     for events in _ANSWERS.values():
-        lost = _lost(events, protocol)
+        lost = losses_of(protocol, *events)
         assert lost.keys() <= relay.losses(protocol).keys()
         _sent(events, protocol, drop=tuple(lost))
         _sent(events, protocol, drop=relay.losses(protocol))
@@ -305,10 +310,12 @@ def test_a_refusal_that_a_part_begins_with_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["anthropic", "bedrock-invoke"])
-def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName) -> None:
+@pytest.mark.parametrize("reason", ["stop", "refusal", "content_filter"])
+def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName, reason: FinishReason) -> None:
     """By its own stop reason, which explains the refusal with its words."""
-    message = _read(_sent(_REFUSAL, protocol), protocol).message
-    *_, delta, _ = relay.payloads(_REFUSAL, "anthropic")
+    events = [*_REFUSAL[:-1], Finish(reason)]
+    message = _read(_sent(events, protocol), protocol).message
+    *_, delta, _ = relay.payloads(events, "anthropic")
 
     assert "refusal" == message.finish_reason
     assert {"type": "refusal", "category": None, "explanation": _WORDS} == delta["delta"]["stop_details"]
@@ -364,7 +371,7 @@ _RICH: list[Event] = [
 
 
 def _warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message.partition("do not get: ")[2] for record in caplog.records]
+    return [record.message.partition("; left out or changed: ")[2] for record in caplog.records]
 
 
 @pytest.mark.parametrize(
@@ -387,6 +394,15 @@ def test_the_log_names_what_an_answer_has_lost(
 
     assert ([] if lost is None else [lost] * 2) == _warned(caplog)
     assert {"tokenstream"} >= {record.name for record in caplog.records}
+
+
+def test_the_log_does_not_call_words_missing_that_are_sent_as_text(caplog: pytest.LogCaptureFixture) -> None:
+    """The readers of a refusal do get its words."""
+    with caplog.at_level(logging.WARNING):
+        _sent([RefusalDelta("No"), Finish("stop")], "cohere")
+
+    (record,) = caplog.records
+    assert record.message.endswith("; left out or changed: refusal (sent as text)")
 
 
 def test_the_log_does_not_name_what_drop_names(caplog: pytest.LogCaptureFixture) -> None:
@@ -490,3 +506,23 @@ def test_the_names_of_all_losses_keep_the_words_of_a_refusal(protocol: ProtocolN
 
     assert b"I can't help with that." in body
     assert (b'"stop_reason":"refusal"' in body) == (protocol == "anthropic")
+
+
+# -- any answer ------------------------------------------------------------------------------------
+
+
+@each_protocol
+@given(said=worded_answers)
+def test_each_word_of_an_answer_is_sent_or_its_loss_has_a_name(protocol: ProtocolName, said: Worded) -> None:
+    """The list of losses has the name of each, with what is lost of the kind."""
+    lost, table = losses_of(protocol, *said.events), relay.losses(protocol)
+    # Without `raw`, what only a provider knows is private.
+    body = b"".join(relay.encode(said.events, protocol, raw=True))
+    told = body.decode("utf-8", "replace")
+    with suppress(StreamError):
+        told += " ".join(message.model_dump_json() for message in _read(body, protocol).messages)
+
+    gone = [reasons for word, reasons in said.reasons.items() if word not in told]
+    assert [] == [reasons for reasons in gone if lost.keys().isdisjoint(reasons)]
+    assert {} == {name: each for name, each in lost.items() if name not in table}
+    assert [] == [name for name, each in lost.items() if table[name] and not {*each} <= {*table[name]}]

@@ -9,13 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.relay.provider_tools import CALL, ran
+from tests.relay.provider_tools import CALL, ran, told_result
+from tests.relay.sent import losses_of
 from tests.support.beside import needs_recordings
 from tests.support.encoders import load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
-from tokenstream.events import Event, PartDelta, ToolResult
+from tokenstream.events import (
+    Event,
+    Finish,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+)
 from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 
 if TYPE_CHECKING:
@@ -184,6 +195,58 @@ def test_a_failure_is_told_apart_from_an_output(protocol: ProtocolName) -> None:
     assert ("max_uses_exceeded", True) == (found.error, found.provider_executed)
 
 
+_outputs: list[Any] = [None, "BAD", [{"text": "BAD"}], "OUT", {"a": "OUT"}, [{"n": "OUT"}], [{"text": "OUT"}]]
+"""Outputs of a tool whose error is "BAD": with more words than the error, or without."""
+_names = ["look_up_result", "mcp_tool_result", "web_search_tool_result", "codeExecutionResult"]
+_calls = [("srv_1", "look_up"), ("ci_1", "code_interpreter"), ("ws_1", "web_search"), ("fs_1", "file_search")]
+
+
+def _is_lost(said: list[Any], event: ToolResult) -> bool:
+    """Return True if a word of what a tool has said is not in the result that was read."""
+    told = json.dumps([event.output, event.error])
+    return any(word in json.dumps(said) and word not in told for word in ("OUT", "BAD"))
+
+
+@pytest.mark.parametrize("protocol", [*OF_PROVIDERS, "bedrock-invoke"])
+@given(output=st.sampled_from(_outputs), name=st.sampled_from(_names), called=st.sampled_from(_calls))
+def test_what_a_failed_tool_of_the_provider_says_is_read_or_named(
+    protocol: ProtocolName, output: Any, name: str, called: tuple[str, str]
+) -> None:
+    """Its error beside its output: each is sent where there is a place, and is in the list of losses."""
+    id, tool = called
+    result = ServerToolResult(id=id, name=name, content=output, error="BAD")
+    events = ran(result, CALL.model_copy(update={"id": id, "name": tool}))
+    # Without any of its words there is no result.
+    found = next(iter(results_in(read_through(events, protocol))), ToolResult(id, None, ""))
+
+    assert found.error is not None
+    assert ("server_tool_result" in losses_of(protocol, *events)) == _is_lost([output, "BAD"], found)
+
+
+@pytest.mark.parametrize("protocol", OF_OURS)
+@pytest.mark.parametrize("output", _outputs)
+def test_what_a_failed_tool_of_the_application_says_is_read_or_named(
+    protocol: ProtocolName, output: Any
+) -> None:
+    """As for the tools of the provider."""
+    call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
+    called: list[Event] = [ToolCallStart("c", "f"), ToolCallDelta("c", "{}"), ToolCallDone(call)]
+    events: list[Event] = [*called, ToolResult("c", output, "BAD"), Finish("tool_calls")]
+    (found,) = results_in(read_through(events, protocol))
+
+    assert found.error is not None
+    assert ("tool_result" in losses_of(protocol, *events)) == _is_lost([output, "BAD"], found)
+
+
+@pytest.mark.parametrize("content", [{"error": "a word of the tool"}, {"output": 1, "error": "none"}])
+def test_gemini_does_not_take_an_output_for_an_error(content: Any) -> None:
+    """The field `error` of a response is the error of its tool, but an output may have such a field."""
+    result = ServerToolResult(id="srv_1", name="look_up_result", content=content)
+    (found,) = results_in(read_through(ran(result), "gemini"))
+
+    assert (content, None) == (plain(found.output), found.error)
+
+
 @pytest.mark.parametrize(
     "protocol", ["ui-message", "ag-ui", "anthropic", "openai-responses", "bedrock-converse"]
 )
@@ -240,6 +303,32 @@ def test_a_call_without_an_id_gets_one(protocol: ProtocolName) -> None:
     assert isinstance(read, ServerToolCall)
     assert ("", read.id) != (read.id, "")
     assert (read.id, 7) == (found.id, found.output)
+
+
+@pytest.mark.parametrize("protocol", ["ui-message", "ag-ui", "openai-responses"])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3)], ids=["in a row", "by turns"])
+def test_calls_without_ids_get_their_own_results(protocol: ProtocolName, order: tuple[int, ...]) -> None:
+    """The results come in the order of the calls."""
+    numbered: list[list[Event]] = []
+    for number in (1, 2):
+        call = ServerToolCall(name="look_up", arguments_text=f'{{"n": {number}}}', complete=True)
+        result = ServerToolResult(name="look_up_result", content=f"found {number}", complete=True)
+        numbered.append([PartStart(call), PartDone(call)])
+        numbered.append([PartStart(result), PartDone(result), told_result(result)])
+    calls_first = [numbered[0], numbered[2], numbered[1], numbered[3]]
+    events: list[Event] = []
+    for part, at in enumerate(order):
+        for event in calls_first[at]:
+            if not isinstance(event, ToolResult):
+                event.part = part
+            events.append(event)
+    message = read_through([*events, Finish("stop")], protocol).final()
+    calls = {part.id: part for part in message.parts if isinstance(part, ServerToolCall)}
+    results = [part for part in message.parts if isinstance(part, ServerToolResult)]
+
+    assert [({"n": 1}, "found 1"), ({"n": 2}, "found 2")] == [
+        (json.loads(calls[result.id].arguments_text), result.content) for result in results
+    ]
 
 
 def test_a_result_without_its_call_has_no_place_in_a_ui_message(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from tests.relay.sent import bare, read, relayed
 from tests.support.encoders import create
-from tokenstream import testing
-from tokenstream.errors import ProviderError
+from tokenstream import relay, testing
+from tokenstream.errors import ProviderError, StreamError
 from tokenstream.events import (
     Finish,
     MediaDelta,
@@ -23,9 +23,11 @@ from tokenstream.events import (
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.message import MediaPart, ReasoningPart, TextPart, ToolCall, Usage
+from tokenstream.message import FinishReason, MediaPart, ReasoningPart, TextPart, ToolCall, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tokenstream.events import Event
 
 ANSWER = (
@@ -291,6 +293,32 @@ def test_nothing_follows_the_error_of_a_run() -> None:
 
     assert {"type": "RUN_ERROR", "message": "Busy", "code": "overloaded"} == bare(script.chunks("ag-ui"))[-2]
     assert "TEXT_MESSAGE_END" == bare(script.chunks("ag-ui"))[-1]["type"]
+
+
+@pytest.mark.parametrize("reason", get_args(FinishReason))
+def test_the_error_of_a_run_tells_its_finish_reason(reason: FinishReason) -> None:
+    """A reason that has arrived before the failure is in the metadata, and our reader has it."""
+
+    def events() -> Iterator[Event]:
+        yield from (TextDelta("Hi"), Finish(reason))
+        raise StreamError("broken")
+
+    *_, last = relay.payloads(events(), "ag-ui")
+    message, error = read([b"".join(relay.encode(events(), "ag-ui"))], "ag-ui", "part_unclosed")
+
+    assert "RUN_ERROR" == last["type"]
+    assert (reason, True) == (message.finish_reason, error is not None)
+
+
+def test_a_run_that_fails_without_a_finish_reason_tells_none() -> None:
+    """Nothing is made up."""
+    (failure,) = [
+        each
+        for each in bare(testing.script().text("Hi").error("Busy").chunks("ag-ui"))
+        if each["type"] == "RUN_ERROR"
+    ]
+
+    assert "metadata" not in failure
 
 
 @pytest.mark.parametrize("format", ["ui-message", "ag-ui"])

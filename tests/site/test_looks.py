@@ -82,6 +82,22 @@ def test_sync_and_async_are_two_tabs(served: str, page: Page) -> None:
     assert [False] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
 
 
+def test_tabs_work_in_a_browser_that_keeps_nothing(served: str, page: Page) -> None:
+    """With site data blocked, `localStorage` raises an error; a choice then lasts as long as the page."""
+    blocked = "get() { throw new DOMException('', 'SecurityError') }"
+    page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ {blocked} }})")
+    page.goto(f"{served}/index.html")
+    panels = page.get_by_role("tabpanel")
+    assert [False] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
+
+    page.get_by_role("tab", name="async", exact=True).nth(3).click()
+    assert [True] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
+    # The arrow keys move the focus as well.
+    page.get_by_role("tab", selected=True).nth(5).press("ArrowLeft")
+    assert [False] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
+    assert page.get_by_role("tab", selected=True).nth(5).evaluate("tab => tab === document.activeElement")
+
+
 def _is_async(code: str) -> bool:
     return "async " in code or "await " in code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["bundle", "node_in", "node_with", "npm_with"]
+from tests.project import ROOT
+
+__all__ = ["PACKAGES", "bundle", "node_in", "node_with", "npm_with"]
+
+_LIST = ROOT / "tests" / "npm" / "package.json"
+PACKAGES: dict[str, str] = json.loads(_LIST.read_text(encoding="utf-8"))["dependencies"]
+"""The version of each package of npm that tests run."""
 
 
 @cache
@@ -25,7 +32,12 @@ def node_with(*packages: str) -> tuple[Path, str]:
     """Return the folder where packages of npm are installed, and the Node to run there, or skip the test.
 
     With `TOKENSTREAM_REQUIRE_SDKS=1` in the environment the test fails instead.
+
+    Args:
+        packages: Names from tests/npm/package.json.
     """
+    unlisted = set(packages) - PACKAGES.keys()
+    assert not unlisted, f"not in tests/npm/package.json: {unlisted}"
     named = os.environ.get("TOKENSTREAM_NODE")
     folder = Path(named or ".").resolve()
     node = node_in(folder)
@@ -33,7 +45,7 @@ def node_with(*packages: str) -> tuple[Path, str]:
         return folder, node
     reason = (
         f"needs Node and {' and '.join(packages)} of npm: "
-        "set TOKENSTREAM_NODE to a folder where `npm install` has put them"
+        "run `npm install --prefix tests/npm`, and set TOKENSTREAM_NODE=tests/npm"
     )
     if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1":
         pytest.fail(reason)

@@ -22,7 +22,7 @@ from tokenstream.events import (
     ToolCallStart,
     ToolResult,
 )
-from tokenstream.message import ToolCall
+from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -236,7 +236,7 @@ class Aligner:
         """
         kind = event.__class__
         if kind is PartStart:
-            return self._compare_start(known_part, event.content)
+            return self._compare_start(known_part, event)
         if kind is ToolCallStart:
             return self._compare_call_start(known_part.part, event)
         if kind in _TEXT_ATTRIBUTES:
@@ -259,19 +259,24 @@ class Aligner:
         # Any other event of the part counts as new.
         return "new"
 
-    def _compare_start(self, known_part: _KnownPart, content: Part) -> _Comparison:
+    def _compare_start(self, known_part: _KnownPart, event: PartStart) -> _Comparison:
         """Compare the event that starts a part with the reader's part, and count its text as repeated.
+
+        A call or a result of the provider's tools keeps the reader's id.
 
         Args:
             known_part: The part that the reader has.
-            content: The part as the event starts it, perhaps with some text and a signature.
+            event: The start of the part, perhaps with some text and a signature.
 
         Returns:
             "known" if the reader has all of it; "new" if only its signature is missing; else "different".
         """
+        content = event.content
         start = _KnownPart(content)
         if known_part.part.kind != content.kind or not known_part.text.startswith(start.text):
             return "different"
+        if isinstance(known_part.part, ServerToolCall | ServerToolResult):
+            self._accumulator.rename_call(event.choice, event.part, known_part.part.id)
         # `max`, because a part may be started more than once, each time with more of its fields.
         known_part.repeated = max(known_part.repeated, len(start.text))
         if known_part.signature.startswith(start.signature):

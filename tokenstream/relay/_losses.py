@@ -102,10 +102,13 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
     """Return small answers, each with one thing that an answer may contain or one way in which it may end."""
     result = ServerToolResult(id="s", name="web_search_tool_result", content=[{"url": "https://a.test"}])
     code_result = ServerToolResult(id="s", name="code_interpreter_call", content=["4"])
+    failed = ServerToolResult(id="s", name="look_up", content="rows", error="cut")
+    openai_failed = failed.model_copy(update={"id": "ws_1"})
     answers: dict[str, tuple[Event, ...]] = {}
     for reason in get_args(FinishReason):
         events = _call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
         answers[f"finish_reason {reason}"] = _answer(*events, reason=reason)
+    answers["finish_reason without a call"] = _answer(TextDelta("Hi"), reason="tool_calls")
     return answers | {
         "text": _answer(TextDelta("Hi")),
         "phase": _answer(PartStart(TextPart(phase="commentary")), TextDelta("Hi"), PartDone()),
@@ -117,16 +120,22 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "tool_call": _answer(*_call('{"a":1}'), reason="tool_calls"),
         "custom_tool_call": _answer(*_call("words", "custom"), reason="tool_calls"),
         "invalid_tool_call": _answer(*_call("[1]"), reason="tool_calls"),
+        "invalid_tool_call that is no JSON": _answer(*_call('{"a', is_json=False), reason="tool_calls"),
         "tool_call_end": _answer(*_call('{"a":1}'), reason="length"),
         "server_tool_call": _answer(PartStart(ServerToolCall(id="s", name="search")), PartDone()),
         "server_tool_result": _answer(*_server_call(result)),
         "server_tool_result of code": _answer(*_server_call(code_result)),
+        "server_tool_result that failed": _answer(*_server_call(failed)),
+        "server_tool_result of OpenAI that failed": _answer(*_server_call(openai_failed, "web_search")),
+        "server_tool_result without a call": _answer(*_result(result)),
         "citation": _cited(url="https://a.test", title="A"),
         "unlinked_citation": _cited(text="cited"),
         "unlinked_citation with a title": _cited(title="A"),
         "citation_text": _cited(url="https://a.test", title="A", text="cited"),
         "citation_span": _cited(url="https://a.test", title="A", start=0, end=4),
+        "citation without text": _answer(CitationAdded(Citation(url="https://a.test", title="A"))),
         "media": _medium(None),
+        "media without content": _answer(PartStart(MediaPart()), PartDone()),
         **{mime_type: _medium(mime_type) for mime_type in _TYPES},
         "media_url": _answer(PartStart(MediaPart(mime_type="image/png", url="https://a.test")), PartDone()),
         "transcript": _medium("audio/pcm", transcript="words"),
@@ -134,6 +143,8 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "choice": _answer(TextDelta("Hi"), TextDelta("Ho", choice=1), Finish("stop", choice=1)),
         "usage": _answer(UsageUpdate(Usage(**_counts()))),
         "tool_result": _answer(*_call("{}"), ToolResult("c", 1)),
+        "tool_result without a call": _answer(TextDelta("Hi"), ToolResult("c", 1)),
+        "tool_result that failed": _answer(*_call("{}"), ToolResult("c", "rows", "cut")),
         "step": _answer(
             StepStart("1", "search"),
             StepDelta("1", "found"),
@@ -155,18 +166,24 @@ def _answer(*events: Event, reason: FinishReason = "stop") -> tuple[Event, ...]:
     return (*events, Finish(reason))
 
 
-def _call(arguments: str, tool_type: str = "function") -> list[Event]:
-    """Return the events of a whole call of a tool."""
-    call = ToolCall(id="c", name="f", arguments_text=arguments, complete=True, type=tool_type)
-    return [ToolCallStart("c", "f", type=tool_type), ToolCallDelta("c", arguments), ToolCallDone(call)]
+def _call(arguments: str, tool_type: str = "function", *, is_json: bool = True) -> list[Event]:
+    """Return the events of a call of a tool that has ended; it is whole if its arguments are JSON."""
+    call = ToolCall(id="c", name="f", arguments_text=arguments, complete=is_json, type=tool_type)
+    end = ToolCallDone(call) if is_json else PartDone(call)
+    return [ToolCallStart("c", "f", type=tool_type), ToolCallDelta("c", arguments), end]
 
 
-def _server_call(result: ServerToolResult) -> list[Event]:
+def _server_call(result: ServerToolResult, name: str = "search") -> list[Event]:
     """Return the events of a call that the provider runs, and of its result."""
-    call = ServerToolCall(id=result.id, name="search", arguments_text="{}", complete=True)
-    told = ToolResult(result.id, result.content, provider_executed=True)
+    call = ServerToolCall(id=result.id, name=name, arguments_text="{}", complete=True)
+    return [PartStart(call), PartDone(call), *_result(result)]
+
+
+def _result(result: ServerToolResult) -> list[Event]:
+    """Return the events of the result of a tool that the provider has run."""
+    told = ToolResult(result.id, result.content, result.error, provider_executed=True)
     told.told_before = True
-    return [PartStart(call), PartDone(call), PartStart(result, part=1), PartDone(result, part=1), told]
+    return [PartStart(result, part=1), PartDone(result, part=1), told]
 
 
 def _cited(**fields: str | int) -> tuple[Event, ...]:

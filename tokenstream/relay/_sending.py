@@ -240,15 +240,13 @@ class Sending:
 
 
 def report_losses(format: str, lost: str) -> None:
-    """Log a warning that readers of a format do not get everything in an answer.
+    """Log a warning that readers of a format do not get everything in an answer as it was.
 
     Args:
         format: The format's name.
         lost: A list of what was left out, as text.
     """
-    warn(
-        "the format %s has no place for everything in an answer, and its readers do not get: %s", format, lost
-    )
+    warn("the format %s cannot express everything in an answer; left out or changed: %s", format, lost)
 
 
 @lru_cache(maxsize=1024)

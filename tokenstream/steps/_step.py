@@ -244,6 +244,8 @@ class Step(RunNode):
         """The output so far; None before the first."""
         self.updates: dict[str, dict[str, Any]] = {}
         """The last data of each type that `update` was given, such as "plan", by their types."""
+        self._requests: dict[str, StepWaiting] = {}
+        """The requests of the step by their ids, answered or not."""
         self._stop_listening: list[Callable[[], object]] = []
         """Functions that end the notifications from the streams that the step follows."""
 
@@ -429,7 +431,8 @@ class Step(RunNode):
         Args:
             id: The request's id, unique within the run. With a known id, nothing happens, and the event of
                 the earlier request is returned.
-            request: The request, a JSON value.
+            request: The request, a JSON value. `{"type": "approval", …}` asks whether the call that has
+                started the step may run.
             send: Sends the answer to whoever has asked; None if the run has no way to send it.
 
         Raises:
@@ -446,7 +449,9 @@ class Step(RunNode):
         """
         with self._log.lock:
             self._refuse_if_ended("wait for an answer")
-            return self.run.requests.add(self, id, request, send)
+            event = self.run.requests.add(self, id, request, send)
+            self._requests[event.id] = event
+            return event
 
     def conclude(self, ending: Ending = "complete") -> None:
         """Set the ending of the last answer built by `feed`; without this call, it ends as the step does.
@@ -547,7 +552,11 @@ class Step(RunNode):
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
         if self._output is not None:
             self._output.is_closed = True
-        if self._call_id is not None:
+        has_outcome = self.result is not None or self.error is not None
+        # A call that still waits for an answer, such as an approval, has no result yet.
+        if self._call_id is not None and (
+            has_outcome or all(each.answered for each in self._requests.values())
+        ):
             result = ToolResult(self._call_id, self.result, self.error, self.provider_executed)
             self._log.add_event(result, self.id)
         self._log.add_event(StepDone(self.id, self._outcome, self.error), self.id)

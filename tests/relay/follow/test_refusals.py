@@ -15,6 +15,8 @@ from tests.relay.journals import Answer, Place, in_memory, read
 from tests.support.asgi import Client
 from tokenstream import relay
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
+from tokenstream.events import Finish, PartStart, TextDelta
+from tokenstream.message import OpaquePart
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal import Journal
 
@@ -23,6 +25,31 @@ pytestmark = pytest.mark.anyio
 
 def _is_answered(client: Client) -> bool:
     return client.status == 200
+
+
+@pytest.mark.parametrize(
+    ("protocol", "start", "failure"),
+    [("ag-ui", b"RUN_STARTED", b"RUN_ERROR"), ("ui-message", b'{"type":"start"', b'{"type":"error"')],
+)
+async def test_an_answer_that_may_not_lose_a_part_has_one_start_and_one_error(
+    protocol: Any, start: bytes, failure: bytes
+) -> None:
+    """Clients fail at a second start; each reader gets the error, however many there are."""
+
+    async def events() -> AsyncGenerator[Any]:
+        for event in (TextDelta("Hi"), PartStart(OpaquePart(type="x"), part=1), Finish("stop")):
+            yield event
+
+    async with memory_journal() as journal:
+        id = await journal.start(events())
+        bodies = []
+        for _ in range(2):
+            client = Client(method="GET")
+            await client.call(relay.follow(journal, id, protocol=protocol, drop=()))
+            bodies.append(client.body)
+
+    for body in bodies:
+        assert (1, 1, True) == (body.count(start), body.count(failure), b"Hi" in body)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,16 @@ import json
 from typing import Any
 
 import anyio
+import httpx
 import pytest
+from litestar import Litestar, asgi
 
 from tests.relay.follow.support import failing, memory_journal, read_body, without_notes
 from tests.relay.journals import read
 from tests.support.asgi import Client
-from tokenstream import AsyncStream, relay
+from tokenstream import AsyncStream, Stream, relay
 from tokenstream.errors import ProviderError
+from tokenstream.relay._asgi.asking import read_asked
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +77,37 @@ async def test_routes_start_follow_and_stop() -> None:
         assert "Hello" == read_body(followed, "tokenstream")[0].text
         assert rest.body == asked.body
         assert {"state": "ended"} == stopped.json
+
+
+@pytest.mark.parametrize("path", ["/api/answers", "/api/answers/"])
+async def test_an_answer_has_its_whole_address_behind_a_mount_of_litestar(path: str) -> None:
+    """Litestar tells a mounted application nowhere but in the raw path at which path it is mounted."""
+    async with memory_journal() as journal:
+        routes = asgi("/api/answers", is_mount=True, copy_scope=True)(relay.routes(journal, _answering))
+        app: Any = Litestar([routes], openapi_config=None, logging_config=None)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            started = await client.post(path, json={"text": "Hello"})
+            followed = await client.get(started.headers["location"])
+
+    assert f"/api/answers/{started.json()['id']}" == started.headers["location"]
+    assert "Hello" == Stream(followed.content).final().text
+
+
+@pytest.mark.parametrize(
+    "scope, expected",
+    [
+        ({"path": "/", "raw_path": b"/chat%20a/"}, "/chat a/"),
+        ({"path": "/b/", "raw_path": b"/chat/b"}, "/chat/b"),
+        # Some servers leave the root path out of `path`, and all of what proxies have cut off is missing.
+        ({"path": "/chat", "raw_path": b"/chat", "root_path": "/api"}, "/api/chat"),
+        ({"path": "/api/chat", "raw_path": b"/chat", "root_path": "/api"}, "/api/chat"),
+        ({"path": "/chat", "raw_path": b"/old"}, "/chat"),
+        ({"path": "/chat", "raw_path": None}, "/chat"),
+    ],
+)
+async def test_the_path_of_a_request_is_the_client_s(scope: dict[str, Any], expected: str) -> None:
+    """As far as the server and the framework tell it."""
+    assert expected == read_asked({"method": "POST", "headers": [], **scope}).path
 
 
 async def test_a_start_gives_the_answer_itself_to_who_accepts_it() -> None:

@@ -147,9 +147,9 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
         'ZeroDivisionError'
         >>> failure_of_code({"outcome": "OUTCOME_OK", "output": "28"})
     """
-    response = dict_of(result, "response")
-    if "error" in response and "output" not in response:
-        return failure_text(response["error"])
+    error = dict_of(result, "response").get("error")
+    if error and isinstance(error, str | dict | list):
+        return failure_text(error)
     outcome = text_of(result, "outcome")
     if outcome in (None, "OUTCOME_OK", "OUTCOME_UNSPECIFIED"):
         return None

@@ -63,16 +63,25 @@ def read_asked(scope: Mapping[str, Any]) -> Asked:
         >>> read_asked(scope)
         Asked(method='POST', path='/chat', position='4', id=None, key=None)
     """
-    # ASGI has the root path in `path`, too, but some servers leave it out.
-    root, path = scope.get("root_path", ""), scope["path"]
     id = read_header(scope, b"x-answer-id")
     return Asked(
         method=scope["method"],
-        path=path if path.startswith(root) else root + path,
+        path=_whole_path(scope),
         position=read_header(scope, b"last-event-id"),
         id=unquote(id) if id else None,
         key=read_header(scope, b"idempotency-key") or None,
     )
+
+
+def _whole_path(scope: Mapping[str, Any]) -> str:
+    """Return the path of a request, with the path at which the application is mounted."""
+    # ASGI has the root path in `path`, too, but some servers leave it out.
+    root, path = scope.get("root_path", ""), scope["path"]
+    if not path.startswith(root):
+        return root + path  # type: ignore[no-any-return] # of a mapping of any values
+    # A mount of Litestar cuts its path off, and leaves it in the raw path only.
+    sent = unquote((scope.get("raw_path") or b"").decode("latin-1"))
+    return sent if len(sent) > len(path) and sent.rstrip("/").endswith(path.rstrip("/")) else path
 
 
 def read_header(scope: Mapping[str, Any], name: bytes) -> str:

@@ -137,6 +137,9 @@ class FollowOutlet(Outlet):
 
     def encode_error(self, error: StreamError) -> bytes | None:
         """Return an error as the last event; None if the protocol has no event for errors."""
+        if self._has_begun and self._transcript.frame_record is None:
+            # The head of the answer may have been sent, and is not sent again.
+            return self._transcript.encode_error(error)
         chunks = self._error_writer.fail(error)
         return None if chunks is None else b"".join(chunks)
 

@@ -135,6 +135,18 @@ class Transcript:
             )
         return self._last_event
 
+    def encode_error(self, error: StreamError) -> bytes | None:
+        """Return the event for an error, because of which nothing follows the last chunk.
+
+        All readers get the same event.
+
+        Returns:
+            The event's bytes; None if the protocol has no event for errors.
+        """
+        if self._last_event is None:
+            self._last_event = self._transcoder.encode_error(error)
+        return self._last_event
+
     def trim(self, count: int) -> None:
         """Drop the oldest chunks."""
         # The encoder needs each record once, even those whose chunks are dropped.
@@ -195,8 +207,13 @@ class _Transcoder:
             return b""
         if end.error is None:
             return b"".join(self._body.end(end.ending))
-        chunks = self._body.fail(end.error)
-        if chunks is None:
+        chunk = self.encode_error(end.error)
+        if chunk is None:
             # The protocol has no event for errors: the response breaks off instead.
             self._transcript.error = end.error
-        return b"".join(chunks or [])
+        return chunk or b""
+
+    def encode_error(self, error: StreamError) -> bytes | None:
+        """Return the bytes that report an error; None if the protocol has no event for errors."""
+        chunks = self._body.fail(error)
+        return None if chunks is None else b"".join(chunks)

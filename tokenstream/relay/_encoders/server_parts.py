@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tokenstream._basics.json import to_json_bytes
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.message import ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tokenstream._basics.loose import Json
     from tokenstream.events import PartDone, PartStart
 
 T = TypeVar("T", ServerToolCall, ServerToolResult)
+C = TypeVar("C")
+
+FAILED_OUTPUT = "the output of a tool that has failed"
+"""The detail for the loss of an output in a protocol whose failed calls have only an error."""
+_STATUS_FIELDS = frozenset({"type", "outcome", "status", "is_error"})
+"""Fields of a failed tool's output that say no more than that it has failed."""
 
 
 class ServerParts(Generic[T]):
@@ -44,6 +54,43 @@ class ServerParts(Generic[T]):
         return event.content if started is not None and isinstance(event.content, self._class) else started
 
 
+class UnnamedCalls(Generic[C]):
+    """The calls without ids that wait for their results, which come in the order of the calls.
+
+    Calls in a row get one result each. The results after a single call are all its own.
+
+    Example:
+        >>> calls = UnnamedCalls[str]()
+        >>> calls.begin(0, "first")
+        >>> calls.begin(1, "second")
+        >>> calls.take(), calls.take(), calls.take()
+        ('first', 'second', 'second')
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[C] = deque()
+        self._last_part = -1
+        """The index of the last call's part."""
+
+    def begin(self, part: int, call: C) -> None:
+        """Add a call.
+
+        Args:
+            part: The index of the call's part. If other parts are between it and the last call, that call
+                and those before it get no more results.
+        """
+        if part != self._last_part + 1:
+            self._waiting.clear()
+        self._last_part = part
+        self._waiting.append(call)
+
+    def take(self) -> C | None:
+        """Return the call to which the next result belongs; None if there was no call."""
+        if len(self._waiting) > 1:
+            return self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
+
+
 def text_of_result(content: Json) -> str:
     """Return the content of a result as text: JSON, unless it is a text.
 
@@ -54,3 +101,36 @@ def text_of_result(content: Json) -> str:
     if content is None:
         return ""
     return content if isinstance(content, str) else to_json_bytes(content).decode()
+
+
+def says_more(output: Json, error: str) -> bool:
+    """Return True if the output of a failed tool says more than its error, which was often taken from it.
+
+    Example:
+        >>> says_more({"type": "fetch_error", "error_code": "not_found"}, "not_found"), says_more("4", "cut")
+        (False, True)
+    """
+    told = [*_leaves(output)]
+    return told != [error] * len(told) and "\n".join(map(str, told)).strip() != error
+
+
+def _leaves(value: Json) -> Iterator[object]:
+    """Yield the values in a result that are neither empty nor a word for its status."""
+    if is_dict(value):
+        for name, inner in value.items():
+            yield from () if name in _STATUS_FIELDS else _leaves(inner)
+    elif is_list(value):
+        for inner in value:
+            yield from _leaves(inner)
+    elif value not in (None, ""):
+        yield value
+
+
+def failure_texts(error: str, output: Json) -> list[str]:
+    """Return what a failed tool has said as texts: the error, and the output unless it says no more.
+
+    Example:
+        >>> failure_texts("timeout", {"rows": 4}), failure_texts("timeout", "timeout")
+        (['timeout', '{"rows":4}'], ['timeout'])
+    """
+    return [error, text_of_result(output)] if says_more(output, error) else [error]

@@ -179,11 +179,20 @@ class Vocabulary:
             return reason
         if reason == "tool_calls" and self.has_calls():
             return "stop"
-        self.omit(f"the finish reason {reason!r}", "finish_reason", [reason])
+        self.omit_reason(reason)
         if reason in self.stand_ins:
             return reason
         related = _RELATED_REASONS.get(reason)
         return related if related is not None and related in self.words else "stop"
+
+    def omit_reason(self, reason: FinishReason) -> None:
+        """Require that `drop` allows losing a finish reason; "tool_calls" is lost only without a call.
+
+        Raises:
+            NotExpressible: `drop` does not allow it.
+        """
+        suffix = " without a tool call" if reason == "tool_calls" else ""
+        self.omit(f"the finish reason {reason!r}{suffix}", "finish_reason", [f"{reason}{suffix}"])
 
     def count_tokens(self, counts: dict[str, Any]) -> None:
         """Replace token counts of the last request by those of a later report."""

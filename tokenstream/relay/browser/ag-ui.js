@@ -38,7 +38,8 @@ export function relayAgent(HttpAgent, patience = {}) {
       const agent = /** @type {any} */ (this);
       // A run that was aborted before has used its controller up.
       if (agent.abortController.signal.aborted) agent.abortController = new AbortController();
-      const requestInit = () => ({ headers: agent.headers, signal: agent.abortController.signal });
+      const placeOf = (/** @type {string} */ run) => `${agent.url}/${encodeURIComponent(run)}`;
+      const requestInit = () => ({ headers: agent.headers, signal: agent.abortController.signal, placeOf });
       const url = `${agent.url}/${encodeURIComponent(agent.threadId)}/stream`;
       return super.run.call(Object.assign(Object.create(agent), { url, requestInit }), input);
     }

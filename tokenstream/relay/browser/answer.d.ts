@@ -1,4 +1,5 @@
 import { Message } from "./message.js";
+import type { Part, Request } from "./message.js";
 import type { Line, Listener, State } from "./connection.js";
 export type AnswerEvent = Record<string, any> & {
     type: string;
@@ -23,7 +24,40 @@ export type Reading = {
      */
     keep?: number;
 };
-/** @import { Ending, Failure } from "./message.js" */
+export type Step = {
+    id: string;
+    /**
+     * Such as that of the tool that the step runs.
+     */
+    name: string;
+    /**
+     * The id of the enclosing step.
+     */
+    parent: string | null;
+    /**
+     * The name of the agent that executes the step.
+     */
+    agent: string | null;
+    /**
+     * The tool call that started the step: that of its message, if a message has it.
+     */
+    cause?: Part;
+    state: "running" | "done" | "failed" | "stopped";
+    error: string | null;
+    /**
+     * What the step has printed so far, such as the output of a command.
+     */
+    output: string;
+    /**
+     * The last plan, progress or other news, by its type.
+     */
+    updates: Record<string, any>;
+    /**
+     * What it has asked for, such as permissions, answered or not.
+     */
+    requests: readonly Request[];
+};
+/** @import { Ending, Failure, Part, Request } from "./message.js" */
 /** @import { Line, Listener, State } from "./connection.js" */
 /**
  * @typedef {Record<string, any> & {type: string, position: number | null, replayed: boolean}} AnswerEvent
@@ -36,6 +70,19 @@ export type Reading = {
  * @property {boolean} [fresh] True if the page has just started the answer: no event counts as replayed.
  * @property {number} [keep] Number of latest events that are kept at least, for loops; 10,000 by default.
  */
+/**
+ * @typedef {object} Step A step of a run; a change makes a new object.
+ * @property {string} id
+ * @property {string} name Such as that of the tool that the step runs.
+ * @property {string | null} parent The id of the enclosing step.
+ * @property {string | null} agent The name of the agent that executes the step.
+ * @property {Part} [cause] The tool call that started the step: that of its message, if a message has it.
+ * @property {"running" | "done" | "failed" | "stopped"} state
+ * @property {string | null} error
+ * @property {string} output What the step has printed so far, such as the output of a command.
+ * @property {Record<string, any>} updates The last plan, progress or other news, by its type.
+ * @property {readonly Request[]} requests What it has asked for, such as permissions, answered or not.
+ */
 /** An answer being followed, as `follow` returns it. */
 export declare class Answer {
     #private;
@@ -43,8 +90,8 @@ export declare class Answer {
     message: Message;
     /** All messages, one for each choice and for each step of a run, in the order in which they began. */
     messages: Message[];
-    /** @type {Map<string, Record<string, any>>} The steps of a run by id: name, state, parent, agent, error. */
-    steps: Map<string, Record<string, any>>;
+    /** @type {Map<string, Step>} The steps of a run by id. */
+    steps: Map<string, Step>;
     /** @type {Message | null} The message that was abandoned when the answer restarted. */
     discarded: Message | null;
     /** @type {any} The document built by the patches received; see `applyPatch`. */
@@ -68,6 +115,8 @@ export declare class Answer {
     /** Number of connections tried. */
     get connections(): number;
     get ended(): boolean;
+    /** The requests of running steps that wait for an answer. @returns {Request[]} */
+    get waiting(): Request[];
     /** Call a function after each change; returns a function that unsubscribes it. @param {() => void} listener */
     subscribe(listener: () => void): () => undefined;
     /**

@@ -2,7 +2,7 @@
 import { Message } from "./message.js";
 import { applyPatch } from "./patch.js";
 
-/** @import { Ending, Failure } from "./message.js" */
+/** @import { Ending, Failure, Part, Request } from "./message.js" */
 /** @import { Line, Listener, State } from "./connection.js" */
 /**
  * @typedef {Record<string, any> & {type: string, position: number | null, replayed: boolean}} AnswerEvent
@@ -16,13 +16,27 @@ import { applyPatch } from "./patch.js";
  * @property {number} [keep] Number of latest events that are kept at least, for loops; 10,000 by default.
  */
 
+/**
+ * @typedef {object} Step A step of a run; a change makes a new object.
+ * @property {string} id
+ * @property {string} name Such as that of the tool that the step runs.
+ * @property {string | null} parent The id of the enclosing step.
+ * @property {string | null} agent The name of the agent that executes the step.
+ * @property {Part} [cause] The tool call that started the step: that of its message, if a message has it.
+ * @property {"running" | "done" | "failed" | "stopped"} state
+ * @property {string | null} error
+ * @property {string} output What the step has printed so far, such as the output of a command.
+ * @property {Record<string, any>} updates The last plan, progress or other news, by its type.
+ * @property {readonly Request[]} requests What it has asked for, such as permissions, answered or not.
+ */
+
 /** An answer being followed, as `follow` returns it. */
 export class Answer {
   /** The message: the first of several choices; in a run, the one outside all steps. */
   message = new Message();
   /** All messages, one for each choice and for each step of a run, in the order in which they began. */
   messages = [this.message];
-  /** @type {Map<string, Record<string, any>>} The steps of a run by id: name, state, parent, agent, error. */
+  /** @type {Map<string, Step>} The steps of a run by id. */
   steps = new Map();
   /** @type {Message | null} The message that was abandoned when the answer restarted. */
   discarded = null;
@@ -34,7 +48,7 @@ export class Answer {
   done;
 
   #line;
-  #finished;
+  /** @type {(message: Message) => void} */ #finished = () => {};
   #ended = false;
   #keep;
   /** Number of events that are no longer kept. */ #dropped = 0;
@@ -55,10 +69,7 @@ export class Answer {
     this.#keep = options.keep ?? 10_000;
     this.#starts = starts;
     if (options.fresh) this.#replayed = 0;
-    /** @type {(message: Message) => void} */
-    let finished = () => {};
-    this.done = new Promise(resolve => (finished = resolve));
-    this.#finished = finished;
+    this.done = new Promise(resolve => (this.#finished = resolve));
     this.#line = connect({
       take: (data, position) => this.#take(data, position),
       findId: data => JSON.parse(data)?.answer,
@@ -87,6 +98,11 @@ export class Answer {
   }
   get ended() {
     return this.#ended;
+  }
+  /** The requests of running steps that wait for an answer. @returns {Request[]} */
+  get waiting() {
+    const running = [...this.steps.values()].filter(step => step.state === "running");
+    return running.flatMap(step => step.requests).filter(request => !request.answered);
   }
 
   /** Call a function after each change; returns a function that unsubscribes it. @param {() => void} listener */
@@ -154,7 +170,7 @@ export class Answer {
     if (position !== null) this.#replayed ??= 0;
     if (!data) return false;
     const event = JSON.parse(data);
-    if (typeof event?.type !== "string") throw new Error("what came is no event: it has no type");
+    if (typeof event?.type !== "string") throw new Error("what came is no event");
     if (event.type === "live") {
       // An answer that this page has started has no replays, even if its first events come over a later connection.
       this.#replayed ??= this.#starts && this.connections > 1 ? 0 : event.at;
@@ -189,7 +205,7 @@ export class Answer {
         // In a run only one step restarts; the messages of the others stay.
         const step = event.step ?? null;
         this.discarded = this.#messageOf(0, step);
-        this.messages = this.messages.filter(message => message.step !== step);
+        this.messages = this.messages.filter(message => message.step !== step || !this.#open.delete(`${message.choice} ${step}`));
         this.#begin(0, step);
         if (step === null) this.form = undefined;
         break;
@@ -200,17 +216,35 @@ export class Answer {
       case "patch":
         this.form = applyPatch(this.form, event.patch);
         break;
-      case "step_start":
-        this.steps.set(event.id, { parent: null, agent: null, error: null, ...event, state: "running" });
+      case "step_start": {
+        const { calls } = this.message;
+        const { id, cause } = event;
+        // A coding agent's calls are in no message.
+        if (cause && !calls.has(cause.id)) calls.set(cause.id, cause);
+        const step = { parent: null, agent: null, error: null, output: "", updates: {}, requests: [], ...event, cause: calls.get(cause?.id), state: "running" };
+        this.steps.set(id, /** @type {any} */ (step));
         break;
+      }
       case "step_done":
-        this.steps.set(event.id, { ...this.steps.get(event.id), state: "done", error: null, ...event });
+        this.#change(event.id, () => ({ state: "done", error: null, ...event }));
         break;
       case "step_delta":
+        this.#change(event.id, ({ output }) => ({ output: output + event.text }));
+        break;
       case "step_update":
+        this.#change(event.id, ({ updates }) => ({ updates: { ...updates, [event.data?.type]: event.data } }));
+        break;
       case "step_waiting":
+        this.#change(event.step, ({ cause, requests }) => {
+          const { id, request, answered = false, step } = event;
+          requests = [...requests.filter(other => other.id !== id), { id, request, answered, step }];
+          if (cause) cause.requests = requests;
+          return { requests };
+        });
+        break;
       case "tool_result":
-        // These belong to no message; they are among the events.
+        // All messages have the calls of all, as ids of calls are unique in a run.
+        this.message.take(event);
         break;
       default: {
         const choice = event.choice ?? 0;
@@ -222,6 +256,12 @@ export class Answer {
     }
   }
 
+  /** Replace a step by one with changes, if it has begun. @param {string} id @param {(step: Step) => Partial<Step>} change */
+  #change(id, change) {
+    const step = this.steps.get(id);
+    if (step) this.steps.set(id, { ...step, ...change(step) });
+  }
+
   /** @param {number} choice @param {string | null} step */
   #messageOf(choice, step) {
     return this.#open.get(`${choice} ${step}`) ?? this.#begin(choice, step);
@@ -229,7 +269,7 @@ export class Answer {
 
   /** @param {number} choice @param {string | null} step */
   #begin(choice, step) {
-    const message = new Message(choice, step);
+    const message = new Message(choice, step, this.message.calls);
     this.messages.push(message);
     this.#open.set(`${choice} ${step}`, message);
     if (choice === 0 && step === null) this.message = message;
@@ -246,7 +286,7 @@ export class Answer {
   #finish(ending, error) {
     if (this.#ended) return;
     this.#ended = true;
-    for (const message of this.messages) message.end(ending, error);
+    for (const message of this.messages) Object.assign(message, { ending, error });
     this.#line.finish();
     this.#finished(this.message);
   }

@@ -35,6 +35,14 @@ export type Listener = {
      */
     take: (data: string, position: number | null) => boolean;
     /**
+     * Called when an event has come that came before; it is not taken again.
+     */
+    repeated?: () => void;
+    /**
+     * Returns true if the answer can't be continued after the event taken last.
+     */
+    isLoose?: () => boolean;
+    /**
      * Returns the answer's id if an event tells it. Without this function, only the response's header does.
      */
     findId?: (data: string) => unknown;

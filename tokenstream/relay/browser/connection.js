@@ -21,6 +21,8 @@ import { Frames } from "./sse.js";
  * @typedef {object} Listener What a connection tells.
  * @property {(data: string, position: number | null) => boolean} take
  * Takes the data of an event; returns false if the answer is no further by it. An error that it throws ends the answer.
+ * @property {() => void} [repeated] Called when an event has come that came before; it is not taken again.
+ * @property {() => boolean} [isLoose] Returns true if the answer can't be continued after the event taken last.
  * @property {(data: string) => unknown} [findId]
  * Returns the answer's id if an event tells it. Without this function, only the response's header does.
  * @property {() => Promise<void>} [settle] Awaited before more is read.
@@ -41,7 +43,9 @@ import { Frames } from "./sse.js";
 const LONGEST_WAIT = 300;
 const LONGEST_TIMER = 2 ** 31 - 1;
 const MOST_SOCKETS = 6;
-const AGAIN = [408, 425, 429, 500, 502, 503, 504];
+/** Events that signal that the page has woken up or the network is back. */
+const WAKERS = ["visibilitychange", "resume", "pageshow", "online"];
+const AGAIN = /408|425|429|50[0234]/;
 
 /** An answer's connections over HTTP, one after the other: each continues where the one before it broke. */
 export class Connection {
@@ -71,7 +75,10 @@ export class Connection {
   /** True if the next attempt comes at once. */ #hurry = false;
   /** After a sleep, the number of sockets that the browser may still hold for open though they are dead. */ #suspects = 0;
   #woken = -Infinity;
+  #over = new AbortController();
   #go = () => {};
+  /** @type {(state: State) => void} */ #reached = () => {};
+  /** Resolved once the server has answered, or never will. */ #answered = new Promise(resolve => (this.#reached = resolve));
 
   /**
    * @param {string | URL} url
@@ -88,7 +95,11 @@ export class Connection {
     this.#listener = listener;
     this.#stopAddress = stop;
     this.position = after;
-    for (const [target, name] of wakers()) target.addEventListener(name, this.#wake);
+    const { signal } = this.#over;
+    // Some of the events come to the document, others to the window.
+    for (const target of globalThis.document ? [globalThis.document, globalThis] : []) {
+      for (const name of WAKERS) target.addEventListener(name, this.#wake, { signal });
+    }
     // Later than the constructor's end, so that the listener knows the connection when it is told of it.
     queueMicrotask(() => this.#run());
   }
@@ -99,6 +110,8 @@ export class Connection {
   }
 
   async stop() {
+    // The response to the POST that starts an answer has the answer's address.
+    if (!this.#gets && !this.#stopAddress) await this.#answered;
     const beside = new URL(this.#url);
     beside.pathname = `${beside.pathname.replace(/\/$/, "")}/stop`;
     const address = this.#stopAddress ?? (this.#gets && this.#resumable ? beside : null);
@@ -114,7 +127,7 @@ export class Connection {
   }
 
   finish() {
-    for (const [target, name] of wakers()) target.removeEventListener(name, this.#wake);
+    this.#over.abort();
     this.#become("ended");
     this.#go();
   }
@@ -134,7 +147,7 @@ export class Connection {
 
   /** True if the request can be repeated without starting another answer. */
   get #resumable() {
-    if (this.#begun && this.position === 0) return false;
+    if ((this.#begun && this.position === 0) || this.#listener.isLoose?.()) return false;
     // Without the answer's id, a repeated POST would ask for another answer.
     return this.id !== null || (this.#gets && (!this.#begun || this.#listener.findId !== undefined));
   }
@@ -148,12 +161,12 @@ export class Connection {
   /** @param {Event} event */
   #wake = event => {
     // The first `pageshow` comes with loading, when the page has not slept.
-    if (event.type === "pageshow" && !(/** @type {PageTransitionEvent} */ (event).persisted)) return;
+    if (hidden() || (event.type === "pageshow" && !(/** @type {PageTransitionEvent} */ (event).persisted))) return;
+    this.#go();
     // Several of these events come together when a page wakes up; one new connection is enough.
-    if (hidden() || Date.now() - this.#woken < 100) return;
+    if (Date.now() - this.#woken < 100) return;
     this.#woken = Date.now();
     this.#failures = 0;
-    this.#go();
     if (!this.#resumable) return;
     this.#hurry = true;
     this.#suspects = MOST_SOCKETS;
@@ -170,7 +183,7 @@ export class Connection {
       clearTimeout(this.#watch);
       this.#open = null;
       if (this.#ended) return;
-      if (!this.#resumable) return this.#break("the connection broke, and the answer can't be asked for again");
+      if (!this.#resumable) return this.#break("the connection broke, and can't be continued");
       if (this.#news) this.#failures = 0;
       if (this.#hurry) continue;
       // The first attempt after a cut comes at once, with some jitter, since all readers of a server may be cut together.
@@ -204,7 +217,7 @@ export class Connection {
     this.connections += 1;
     const { signal } = (this.#open = new AbortController());
     // The browser may reuse a dead socket for the request. A journal answers at once, so the timeout can be short.
-    this.#heard(this.#suspects ? 1 : this.position > 0 ? 2 * 2 ** this.#failures : Infinity);
+    this.#heard(this.#suspects ? 1 : this.position > 0 ? 2 ** (this.#failures || 1) : Infinity);
     let response;
     try {
       const headers = await this.#headers();
@@ -253,18 +266,15 @@ export class Connection {
   /** @param {ReadableStreamDefaultReader<Uint8Array>} reader */
   async #read(reader) {
     const frames = new Frames();
+    // Whatever breaks a connection, its end is all that matters.
+    const read = () => reader.read().catch(() => ({ done: true, value: undefined }));
     while (!this.#ended) {
-      let chunk;
-      try {
-        chunk = await reader.read();
-      } catch {
-        chunk = { done: true, value: undefined };
-      }
+      const { value } = await read();
       // Anything after the last empty line is half an event, and will be sent again.
-      if (!chunk.value) return (frames.retry ?? 0) / 1000;
+      if (!value) return (frames.retry ?? 0) / 1000;
       this.#heard();
       try {
-        for (const frame of frames.feed(chunk.value)) {
+        for (const frame of frames.feed(value)) {
           if (this.#ended) break;
           this.#frame(frame);
         }
@@ -275,33 +285,28 @@ export class Connection {
     }
     // A connection read to its end can be reused; if the answer did not end by itself, it was aborted already.
     this.#heard(1);
-    try {
-      while (!(await reader.read()).done);
-    } catch {
-      // How it ends no longer matters.
-    }
+    while (!(await read()).done);
     return 0;
   }
 
   /** @param {Response} response */
   async #refused(response) {
     const { status } = response;
-    if (this.#started !== null && this.id !== null && [404, 405].includes(status)) {
-      // Nothing is served at the answer's address: the request that started it continues it, too.
-      await response.body?.cancel().catch(() => {});
-      [this.#url, this.#init] = this.#started;
-      this.#started = null;
-      return 0;
-    }
     const wait = Number(response.headers.get("Retry-After")) || 0;
-    if (this.#gets && AGAIN.includes(status)) {
+    // Nothing is served at the answer's address: the request that started it continues it, too.
+    const start = this.id !== null && [404, 405].includes(status) ? this.#started : null;
+    if (start) {
+      [this.#url, this.#init] = start;
+      this.#started = null;
+    }
+    if (start || (this.#resumable && AGAIN.test(`${status}`))) {
       await response.body?.cancel().catch(() => {});
       return wait;
     }
     const said = await response.json().catch(() => null);
     const words = status === 204 ? "there is nothing to follow" : `the server answered with status ${status}`;
-    const told = said?.error instanceof Object ? said.error : said;
-    this.#fail(told?.kind ?? told?.type ?? "status", told?.message ?? words, { retryable: AGAIN.includes(status), ...told, status, retry_after: wait || null });
+    const told = said?.error instanceof Object ? said.error : said ?? {};
+    this.#fail(told.kind ?? told.type ?? "status", told.message ?? words, { retryable: AGAIN.test(`${status}`), ...told, status, retry_after: wait || null });
     return 0;
   }
 
@@ -332,7 +337,7 @@ export class Connection {
     }
     const position = own && /^[0-9]{1,15}$/.test(id) ? Number(id) : null;
     if (position !== null) {
-      if (position <= this.position) return;
+      if (position <= this.position) return this.#listener.repeated?.();
       this.position = position;
     }
     if (this.#listener.take(data, position)) this.#news = this.#begun = true;
@@ -346,7 +351,7 @@ export class Connection {
 
   /** End the answer, as the server has sent another one: that is never joined to this one. */
   #lose() {
-    this.#fail("protocol", "the server sent another answer than the one to continue", { error: "PositionLost" }, "truncated");
+    this.#fail("protocol", "the server sent another answer", { error: "PositionLost" }, "truncated");
     return true;
   }
 
@@ -366,6 +371,7 @@ export class Connection {
   #become(state) {
     if (this.#ended || this.state === state) return;
     this.state = state;
+    this.#reached(state);
     this.#listener.changed();
   }
 }
@@ -386,15 +392,4 @@ function decoded(header) {
 
 function hidden() {
   return globalThis.document?.visibilityState === "hidden";
-}
-
-/** Events that signal that the page has woken up or the network is back. @returns {[EventTarget, string][]} */
-function wakers() {
-  if (!globalThis.document || !globalThis.addEventListener) return [];
-  return [
-    [globalThis.document, "visibilitychange"],
-    [globalThis.document, "resume"],
-    [/** @type {EventTarget} */ (globalThis), "pageshow"],
-    [/** @type {EventTarget} */ (globalThis), "online"],
-  ];
 }

@@ -7,9 +7,24 @@
  * @property {string} [name] Tool call: the tool's name.
  * @property {string} [arguments_text] Tool call: its JSON so far.
  * @property {any} [arguments] Complete tool call: the parsed arguments.
+ * @property {ToolResult} [result] Tool call of the application or an agent: what the tool has returned, once it has.
+ * @property {readonly Request[]} [requests] Tool call in a run: what its step has asked for, such as permissions.
  * @property {Uint8Array[]} [chunks] Media: its bytes, in pieces.
  * @property {string} [transcript] Media: the spoken words.
  * @property {any} [content] Result of a server tool: its value.
+ */
+/**
+ * @typedef {object} ToolResult
+ * @property {any} output What the tool has returned.
+ * @property {string | null} error A description of the failure; null if the tool has succeeded.
+ * @property {boolean} provider_executed True if an agent has run the tool itself.
+ */
+/**
+ * @typedef {object} Request A question of a step that waits for an answer.
+ * @property {string} id Its id, as for `run.reply` in the backend.
+ * @property {any} request The question, as the agent sent it.
+ * @property {boolean} answered True once it was answered.
+ * @property {string} step The id of the step that asks.
  */
 /**
  * @typedef {object} Failure
@@ -51,6 +66,14 @@ export type Part = {
      */
     arguments?: any;
     /**
+     * Tool call of the application or an agent: what the tool has returned, once it has.
+     */
+    result?: ToolResult;
+    /**
+     * Tool call in a run: what its step has asked for, such as permissions.
+     */
+    requests?: readonly Request[];
+    /**
      * Media: its bytes, in pieces.
      */
     chunks?: Uint8Array[];
@@ -62,6 +85,38 @@ export type Part = {
      * Result of a server tool: its value.
      */
     content?: any;
+};
+export type ToolResult = {
+    /**
+     * What the tool has returned.
+     */
+    output: any;
+    /**
+     * A description of the failure; null if the tool has succeeded.
+     */
+    error: string | null;
+    /**
+     * True if an agent has run the tool itself.
+     */
+    provider_executed: boolean;
+};
+export type Request = {
+    /**
+     * Its id, as for `run.reply` in the backend.
+     */
+    id: string;
+    /**
+     * The question, as the agent sent it.
+     */
+    request: any;
+    /**
+     * True once it was answered.
+     */
+    answered: boolean;
+    /**
+     * The id of the step that asks.
+     */
+    step: string;
 };
 export type Failure = {
     /**
@@ -96,14 +151,16 @@ export declare class Message {
     choice: number;
     /** The id of its step in a run. */
     step: string | null;
+    /** The tool calls by id, also those of the answer's other messages. */
+    calls: Map<string, Part>;
     /** @type {string | null} */ model: string | null;
     role: string;
     /** @type {Record<string, any> | null} */ usage: Record<string, any> | null;
     /** @type {string | null} */ finish_reason: string | null;
     /** @type {Ending} */ ending: Ending;
     /** @type {Failure | null} */ error: Failure | null;
-    /** @param {number} choice @param {string | null} step */
-    constructor(choice?: number, step?: string | null);
+    /** @param {number} choice @param {string | null} step @param {Map<string, Part>} calls */
+    constructor(choice?: number, step?: string | null, calls?: Map<string, Part>);
     get parts(): Part[];
     get text(): string;
     get reasoning(): string;
@@ -111,6 +168,4 @@ export declare class Message {
     get toolCalls(): Part[];
     /** @param {Record<string, any>} event */
     take(event: Record<string, any>): void;
-    /** @param {Ending} ending @param {Failure | null} error */
-    end(ending: Ending, error: Failure | null): void;
 }

@@ -8,9 +8,24 @@
  * @property {string} [name] Tool call: the tool's name.
  * @property {string} [arguments_text] Tool call: its JSON so far.
  * @property {any} [arguments] Complete tool call: the parsed arguments.
+ * @property {ToolResult} [result] Tool call of the application or an agent: what the tool has returned, once it has.
+ * @property {readonly Request[]} [requests] Tool call in a run: what its step has asked for, such as permissions.
  * @property {Uint8Array[]} [chunks] Media: its bytes, in pieces.
  * @property {string} [transcript] Media: the spoken words.
  * @property {any} [content] Result of a server tool: its value.
+ */
+/**
+ * @typedef {object} ToolResult
+ * @property {any} output What the tool has returned.
+ * @property {string | null} error A description of the failure; null if the tool has succeeded.
+ * @property {boolean} provider_executed True if an agent has run the tool itself.
+ */
+/**
+ * @typedef {object} Request A question of a step that waits for an answer.
+ * @property {string} id Its id, as for `run.reply` in the backend.
+ * @property {any} request The question, as the agent sent it.
+ * @property {boolean} answered True once it was answered.
+ * @property {string} step The id of the step that asks.
  */
 /**
  * @typedef {object} Failure
@@ -34,11 +49,13 @@ export class Message {
   /** @type {Ending} */ ending = "streaming";
   /** @type {Failure | null} */ error = null;
 
-  /** @param {number} choice @param {string | null} step */
-  constructor(choice = 0, step = null) {
+  /** @param {number} choice @param {string | null} step @param {Map<string, Part>} calls */
+  constructor(choice = 0, step = null, calls = new Map()) {
     this.choice = choice;
     /** The id of its step in a run. */
     this.step = step;
+    /** The tool calls by id, also those of the answer's other messages. */
+    this.calls = calls;
   }
 
   get parts() {
@@ -65,7 +82,7 @@ export class Message {
     return joined;
   }
 
-  /** @param {Record<string, any>} event @param {Record<string, any>} start @returns {Record<string, any>} */
+  /** @param {Record<string, any>} event @param {Record<string, any>} start @returns {any} */
   #part(event, start) {
     const at = event.part ?? 0;
     let part = this.#parts.get(at);
@@ -86,7 +103,7 @@ export class Message {
         this.#part(event, { kind: event.type.slice(0, -"_delta".length), text: "" }).text += event.text ?? "";
         break;
       case "tool_call_start":
-        this.#part(event, { kind: "tool_call", id: event.id, name: event.name, arguments_text: "" });
+        this.calls.set(event.id, this.#part(event, { kind: "tool_call", id: event.id, name: event.name, arguments_text: "" }));
         break;
       case "tool_call_delta":
         this.#part(event, { kind: "tool_call", id: event.id, name: "", arguments_text: "" }).arguments_text += event.fragment;
@@ -94,6 +111,7 @@ export class Message {
       case "tool_call_done": {
         const call = this.#part(event, { kind: "tool_call" });
         Object.assign(call, { arguments_text: "" }, event.call, { complete: true });
+        this.calls.set(call.id, call);
         try {
           call.arguments = JSON.parse(call.arguments_text || "{}");
         } catch {
@@ -126,6 +144,12 @@ export class Message {
         if (event.data) (part.chunks ??= []).push(Uint8Array.from(atob(event.data), byte => byte.charCodeAt(0)));
         break;
       }
+      case "tool_result": {
+        const { id, output = null, error = null, provider_executed = false } = event;
+        const call = this.calls.get(id);
+        if (call) call.result = { output, error, provider_executed };
+        break;
+      }
       case "usage_update":
         this.usage = { ...this.usage, ...event.usage };
         break;
@@ -133,11 +157,5 @@ export class Message {
         this.finish_reason = event.reason;
         break;
     }
-  }
-
-  /** @param {Ending} ending @param {Failure | null} error */
-  end(ending, error) {
-    this.ending = ending;
-    this.error = error;
   }
 }

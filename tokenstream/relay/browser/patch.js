@@ -12,20 +12,19 @@
 export function applyPatch(document, patch) {
   const root = { "": document };
   for (const { op, path, from, value } of patch) {
-    const { holder, key } = place(root, path);
+    const [holder, key] = place(root, path);
     const there = Array.isArray(holder) ? Number(key) < holder.length : Object.hasOwn(holder, key);
     if (op === "add") set(holder, key, value, true);
     else if (op === "move" || op === "copy") {
       const source = place(root, from ?? "");
-      const moved = get(source.holder, source.key);
+      const moved = get(...source);
       if (op === "copy") set(holder, key, structuredClone(moved), true);
       else if (path !== from) {
         if (`${path}/`.startsWith(`${from}/`)) throw new Error(`${from} can't be moved into itself`);
-        remove(source.holder, source.key);
-        const target = place(root, path);
-        set(target.holder, target.key, moved, true);
+        remove(...source);
+        set(...place(root, path), moved, true);
       }
-    } else if (!there && !(path === "" && op === "replace")) throw new Error(`there is nothing at ${path} to ${op}`);
+    } else if (!there && !(path === "" && op === "replace")) throw new Error(`there is nothing at ${path}`);
     else if (op === "replace") set(holder, key, value, false);
     else if (op === "remove") remove(holder, key);
     else if (op === "append") set(holder, key, `${get(holder, key)}${value}`, false);
@@ -36,14 +35,14 @@ export function applyPatch(document, patch) {
   return root[""];
 }
 
-/** @param {any} root @param {string} path */
+/** @param {any} root @param {string} path @returns {[any, string]} */
 function place(root, path) {
   const keys = path.split("/").map(key => key.replaceAll("~1", "/").replaceAll("~0", "~"));
   const key = keys.pop() ?? "";
   const holder = keys.reduce(get, root);
-  if (!(holder instanceof Object)) throw new Error(`there is nothing that ${path} could be in`);
+  if (!(holder instanceof Object)) throw new Error(`there is nothing at ${path}`);
   if (Array.isArray(holder) && !/^(0|[1-9][0-9]*|-)$/.test(key)) throw new Error(`${path} ends in no index`);
-  return { holder, key };
+  return [holder, key];
 }
 
 /** @param {any} holder @param {string} key */
@@ -58,7 +57,7 @@ function get(holder, key) {
 function set(holder, key, value, add) {
   if (Array.isArray(holder) && add) {
     const at = key === "-" ? holder.length : Number(key);
-    if (at > holder.length) throw new Error(`${key} is behind the end of the array`);
+    if (at > holder.length) throw new Error(`there is nothing at ${key}`);
     holder.splice(at, 0, value);
   } else Object.defineProperty(holder, key, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -4,11 +4,15 @@
  *     const store = useMemo(() => answerStore(() => follow(url)), [url]);
  *     const { text, state } = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
  */
-import type { Answer } from "./answer.js";
+import type { Answer, Step } from "./answer.js";
 import type { State } from "./connection.js";
-import type { Ending, Failure, Part } from "./message.js";
-export type Snapshot = {
-    state: State;
+import type { Ending, Failure, Part, Request } from "./message.js";
+export type Told = {
+    choice: number;
+    /**
+     * The id of its step in a run.
+     */
+    step: string | null;
     text: string;
     reasoning: string;
     refusal: string;
@@ -22,11 +26,27 @@ export type Snapshot = {
     usage: any;
     finish_reason: string | null;
     model: string | null;
+};
+export type Rest = {
+    state: State;
     /**
      * A copy.
      */
     form: any;
+    /**
+     * All messages: one for each choice, and for each step of a run.
+     */
+    messages: readonly Told[];
+    /**
+     * The steps of a run. One that has not changed is the same object as before.
+     */
+    steps: readonly Step[];
+    /**
+     * The requests that wait for an answer.
+     */
+    waiting: readonly Request[];
 };
+export type Snapshot = Told & Rest;
 /**
  * Make a store of an answer.
  *

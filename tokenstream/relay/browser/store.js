@@ -6,12 +6,13 @@
  *     const { text, state } = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
  */
 
-/** @import { Answer } from "./answer.js" */
+/** @import { Answer, Step } from "./answer.js" */
 /** @import { State } from "./connection.js" */
-/** @import { Ending, Failure, Part } from "./message.js" */
+/** @import { Ending, Failure, Message, Part, Request } from "./message.js" */
 /**
- * @typedef {object} Snapshot An answer as it was at one moment; never changes.
- * @property {State} state
+ * @typedef {object} Told A message as it was at one moment.
+ * @property {number} choice
+ * @property {string | null} step The id of its step in a run.
  * @property {string} text
  * @property {string} reasoning
  * @property {string} refusal
@@ -22,13 +23,22 @@
  * @property {any} usage
  * @property {string | null} finish_reason
  * @property {string | null} model
- * @property {any} form A copy.
  */
+/**
+ * @typedef {object} Rest
+ * @property {State} state
+ * @property {any} form A copy.
+ * @property {readonly Told[]} messages All messages: one for each choice, and for each step of a run.
+ * @property {readonly Step[]} steps The steps of a run. One that has not changed is the same object as before.
+ * @property {readonly Request[]} waiting The requests that wait for an answer.
+ */
+/** @typedef {Told & Rest} Snapshot An answer as it was at one moment, with its first message; never changes. */
 
 /** @type {Snapshot} */
 const EMPTY = Object.freeze({
-  state: "connecting", text: "", reasoning: "", refusal: "", parts: [], toolCalls: [], ending: "streaming",
+  state: "connecting", choice: 0, step: null, text: "", reasoning: "", refusal: "", parts: [], toolCalls: [], ending: "streaming",
   error: null, usage: null, finish_reason: null, model: null, form: undefined,
+  messages: [], steps: [], waiting: [],
 });
 
 /**
@@ -42,7 +52,7 @@ export function answerStore(start) {
   /** @type {Set<() => void>} */ const listeners = new Set();
   /** @type {Answer | null} */ let answer = null;
   let snapshot = EMPTY;
-  /** @type {WeakMap<Part, Part>} */ const copies = new WeakMap();
+  /** @type {WeakMap<object, any>} */ const copies = new WeakMap();
   let due = false;
 
   const tell = () => {
@@ -89,19 +99,38 @@ export function answerStore(start) {
   };
 }
 
-/** @param {Answer} answer @param {WeakMap<Part, Part>} copies @returns {Snapshot} */
-function take({ state, message, form }, copies) {
-  const { text, reasoning, refusal, ending, error, usage, finish_reason, model } = message;
-  const parts = message.parts.map(part => {
-    const known = copies.get(part);
-    if (known && same(known, part)) return known;
-    // The pieces of media are added to one array.
-    const copy = part.chunks ? { ...part, chunks: [...part.chunks] } : { ...part };
-    copies.set(part, copy);
-    return copy;
+/** @param {Answer} answer @param {WeakMap<object, any>} copies @returns {Snapshot} */
+function take(answer, copies) {
+  const { state, form, waiting } = answer;
+  const messages = answer.messages.map(message => copyMessage(message, copies));
+  const steps = [...answer.steps.values()].map(step => {
+    const cause = step.cause && copyPart(step.cause, copies);
+    return kept(step, { ...step, cause }, copies);
   });
-  const toolCalls = parts.filter(part => part.kind === "tool_call");
-  return { state, text, reasoning, refusal, parts, toolCalls, ending, error, usage, finish_reason, model, form: structuredClone(form) };
+  const first = messages[answer.messages.indexOf(answer.message)];
+  return { ...first, state, form: structuredClone(form), messages, steps, waiting };
+}
+
+/** @param {Message} message @param {WeakMap<object, any>} copies @returns {Told} */
+function copyMessage(message, copies) {
+  const { choice, step, text, reasoning, refusal, ending, error, usage, finish_reason, model } = message;
+  const parts = message.parts.map(part => copyPart(part, copies));
+  const toolCalls = parts.filter(({ kind }) => kind === "tool_call");
+  return { choice, step, text, reasoning, refusal, parts, toolCalls, ending, error, usage, finish_reason, model };
+}
+
+/** @param {Part} part @param {WeakMap<object, any>} copies @returns {Part} */
+function copyPart(part, copies) {
+  // The pieces of media are added to one array.
+  return kept(part, part.chunks ? { ...part, chunks: [...part.chunks] } : { ...part }, copies);
+}
+
+/** Return the copy that was made before, unless the new one differs from it. @template {object} T @param {object} from @param {T} copy @param {WeakMap<object, any>} copies @returns {T} */
+function kept(from, copy, copies) {
+  const known = copies.get(from);
+  if (known && same(known, copy)) return known;
+  copies.set(from, copy);
+  return copy;
 }
 
 /** @param {any} copy @param {any} part */

@@ -48,7 +48,7 @@ export function follow(url, options = {}) {
   /** @type {any} */ let connection;
   const answer = new Answer(
     listener => (connection = new Connection(url, request, listener, { stop, after })),
-    { signal, onEvent, fresh, keep },
+    options,
     posts,
   );
   followed.add({ key: shared, answer, connection });

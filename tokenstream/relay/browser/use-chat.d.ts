@@ -80,6 +80,8 @@ export declare class RelayChatTransport {
     /**
      * Follow the running answer of a chat from its beginning; resolves with null if there is none (status 204).
      *
+     * If the answer ends while the connection is cut, the rest of it comes from `api` plus the answer's id.
+     *
      * @param {ChatRequest} request
      * @returns {Promise<ReadableStream<any> | null>}
      */

@@ -71,12 +71,15 @@ export class RelayChatTransport {
   /**
    * Follow the running answer of a chat from its beginning; resolves with null if there is none (status 204).
    *
+   * If the answer ends while the connection is cut, the rest of it comes from `api` plus the answer's id.
+   *
    * @param {ChatRequest} request
    * @returns {Promise<ReadableStream<any> | null>}
    */
   async reconnectToStream({ chatId: id, ...request }) {
     const { prepared, init, headers } = await this.#make(request, { id }, this.#options.prepareReconnectToStreamRequest);
-    return this.#open(prepared?.api ?? this.#address(id, "stream"), { ...init, headers });
+    const placeOf = (/** @type {string} */ answer) => `${this.#api}/${encodeURIComponent(answer)}`;
+    return this.#open(prepared?.api ?? this.#address(id, "stream"), { ...init, headers, placeOf });
   }
 
   /** Stop the running answer of a chat for all its readers. @param {string} chatId */

@@ -8,6 +8,7 @@
  */
 import { Answer } from "./answer.js";
 
+/** @import { Reading } from "./answer.js" */
 /** @import { Listener, State } from "./connection.js" */
 /**
  * @typedef {object} Asking
@@ -16,19 +17,27 @@ import { Answer } from "./answer.js";
  */
 
 const HEARTBEAT = '{"type":"ping"}';
+const STOP = '{"type":"stop"}';
 const OPEN = 1;
+
+/** @type {WeakSet<WebSocket>} The sockets with an answer that has not ended. */
+const followed = new WeakSet();
 
 /**
  * Follow the next answer that comes over a socket. The socket stays open for the one after it.
  *
  * There is no journal behind the socket: an answer that is cut is "truncated". `stop` stops the answer,
- * and `close` closes the socket if the answer has not ended.
+ * and `close` closes the socket if the answer has not ended. If the question was not sent yet, neither of
+ * them sends it, and the socket stays open.
+ *
+ * Throws an error if the socket has an answer that has not ended.
  *
  * @param {WebSocket} socket
- * @param {import("./answer.js").Reading & Asking} [options]
+ * @param {Reading & Asking} [options]
  * @returns {Answer}
  */
 export function followSocket(socket, options = {}) {
+  if (followed.has(socket)) throw new Error("the socket has an answer that has not ended: wait for `done` first");
   return new Answer(listener => new SocketLine(socket, listener, options), options, true);
 }
 
@@ -41,16 +50,21 @@ class SocketLine {
   #socket;
   #listener;
   #options;
+  /** The messages to send once the socket is open. @type {string[]} */ #first = [];
+  /** True if no answer comes unless the question is sent. */ #unasked;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #watch;
 
-  /** @param {WebSocket} socket @param {Listener} listener @param {Asking} options */
+  /** @param {WebSocket} socket @param {Listener} listener @param {Reading & Asking} options */
   constructor(socket, listener, options) {
     this.#socket = socket;
     this.#listener = listener;
     this.#options = options;
+    this.#unasked = options.ask !== undefined;
+    if (this.#unasked) this.#first.push(JSON.stringify(options.ask));
+    followed.add(socket);
     for (const name of ["open", "message", "close"]) socket.addEventListener(name, this);
     if (socket.readyState > OPEN) queueMicrotask(() => this.#fail("network", "the socket is closed"));
-    else if (socket.readyState === OPEN) this.#begin();
+    else if (socket.readyState === OPEN && !options.signal?.aborted) this.#begin();
   }
 
   /** @param {any} event */
@@ -64,17 +78,18 @@ class SocketLine {
   }
 
   async stop() {
-    if (this.state !== "ended") {
-      if (this.#socket.readyState !== OPEN) return false;
-      this.#socket.send('{"type":"stop"}');
-    }
+    if (this.state === "ended") return null;
+    if (this.#unasked || this.#socket.readyState > OPEN) return false;
+    if (this.state === "open") this.#socket.send(STOP);
+    else this.#first.push(STOP);
     return null;
   }
 
   finish() {
-    clearTimeout(this.#watch);
-    for (const name of ["open", "message", "close"]) this.#socket.removeEventListener(name, this);
     if (this.state === "ended") return;
+    clearTimeout(this.#watch);
+    followed.delete(this.#socket);
+    for (const name of ["open", "message", "close"]) this.#socket.removeEventListener(name, this);
     this.state = "ended";
     this.#listener.changed();
   }
@@ -82,13 +97,14 @@ class SocketLine {
   hangUp() {
     this.finish();
     // What still came of this answer would be taken for the next one.
-    this.#socket.close();
+    if (!this.#unasked) this.#socket.close();
   }
 
   #begin() {
     this.state = "open";
     this.#heard();
-    if (this.#options.ask !== undefined) this.#socket.send(JSON.stringify(this.#options.ask));
+    this.#unasked = false;
+    for (const message of this.#first) this.#socket.send(message);
   }
 
   /** @param {unknown} data */

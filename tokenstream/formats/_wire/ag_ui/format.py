@@ -10,7 +10,13 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.ag_ui.parts import PART_READERS, RunParts
-from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, FINISH_REASONS, finish_word_of, usage_of
+from tokenstream.formats._wire.ag_ui.words import (
+    COMMON_FIELDS,
+    FINISH_REASONS,
+    finish_word_of,
+    told_finish_word,
+    usage_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,8 +169,11 @@ class AGUI(Format):
         self.conclude()
 
     def _read_run_error(self, payload: dict[str, Any]) -> None:
-        """Store the error that ended the run."""
+        """Store the error that ended the run, and a finish reason that a relay of this library has sent."""
         self._read_usage(payload)
+        word = told_finish_word(payload)
+        if word is not None:
+            self.parts.finish(0, self.finish_reasons[word], "RUN_ERROR")
         self._report_unknown_fields(payload, "message", "code", "usage")
         # The message, which the payload's own one replaces, makes even an empty payload count as an error.
         self.error = provider_error(

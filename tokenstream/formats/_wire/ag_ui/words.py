@@ -77,10 +77,21 @@ def finish_word_of(payload: dict[str, Any]) -> str:
         'length'
     """
     outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
-    told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
-    if outcome == "success" and told in FINISH_REASONS:
+    told = told_finish_word(payload)
+    if outcome == "success" and told is not None:
         return told
     return outcome if outcome in _OUTCOMES else "unknown"
+
+
+def told_finish_word(payload: dict[str, Any]) -> str | None:
+    """Return the word for a finish reason that a relay of this library has sent in metadata; None without.
+
+    Example:
+        >>> told_finish_word({"metadata": {"tokenstream": {"finishReason": "length"}}})
+        'length'
+    """
+    told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
+    return told if told in FINISH_REASONS else None
 
 
 def is_server_call(payload: dict[str, Any]) -> bool:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
-from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
+from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, failure_in
 from tokenstream.message import ServerToolResult
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.server_input import CODE_TOOL, ServerInput
-from tokenstream.relay._encoders.server_parts import ServerParts, text_of_result
+from tokenstream.relay._encoders.server_parts import ServerParts, failure_texts, text_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -231,12 +231,13 @@ class AnthropicEncoder(BlockEncoder):
         """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         # With this reason, readers expect a stop sequence; `_ending_fields` has one if Anthropic has sent it.
         sequence = _DEFAULT_STOP_SEQUENCE if event.reason == "stop_sequence" else None
+        has_refused = self._refusal.length > 0
         # Other APIs end a refusal like any other answer; here, only the end tells that a text is a refusal.
-        is_refusal = event.reason == "stop" and self._refusal.length > 0
+        word = self.word_for("refusal" if has_refused and event.reason == "stop" else event.reason)
         delta = {
-            "stop_reason": self.word_for("refusal" if is_refusal else event.reason),
+            "stop_reason": word,
             "stop_sequence": sequence,
-            **(self._refusal_details() if is_refusal else {}),
+            **(self._refusal_details() if has_refused and word == self.words["refusal"] else {}),
             **self._ending_fields,
         }
         usage: dict[str, Any] = {
@@ -302,16 +303,18 @@ def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
     """Return the block of a server tool's result; the block's type is the result's name.
 
     The reader of Anthropic's format stores the type, such as `web_search_tool_result`, as the name. The
-    result of another provider's tool is sent like that of an MCP server's tool, as text.
+    result of another provider's tool is sent like that of an MCP server's tool, as text, and so is one whose
+    content does not contain its error.
     """
-    block = {"type": result.name, "tool_use_id": result.id, "content": result.content}
+    error, content = result.error, result.content
+    block = {"type": result.name, "tool_use_id": result.id, "content": content}
     if result.name == _MCP_RESULT:
-        return {**(result.provider_data or {}), "is_error": result.error is not None, **block}
-    if result.name.endswith("_tool_result"):
+        block["is_error"] = error is not None
+    if result.name.endswith("_tool_result") and failure_in(block) == error:
         return {**(result.provider_data or {}), **block}
-    texts = [text for text in (result.error, text_of_result(result.content)) if text]
-    content = [{"type": "text", "text": text} for text in dict.fromkeys(texts)]
-    return {**block, "type": _MCP_RESULT, "is_error": result.error is not None, "content": content}
+    texts = [text_of_result(content)] if error is None else failure_texts(error, content)
+    pieces = [{"type": "text", "text": text} for text in texts if text]
+    return {**block, "type": _MCP_RESULT, "is_error": error is not None, "content": pieces}
 
 
 def _is_own(citation: Citation) -> bool:

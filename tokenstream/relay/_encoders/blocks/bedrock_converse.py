@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
+from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
@@ -224,13 +225,20 @@ def _is_own(citation: Citation) -> bool:
 
 
 def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
-    """Return the content of a result as pieces of text and JSON; unchanged if Bedrock has sent it."""
+    """Return the content of a result as pieces of text and JSON; unchanged if Bedrock has sent it.
+
+    The error of a tool is the first piece, unless the content contains it.
+    """
     content = result.content
     if is_list(content) and all(is_dict(piece) and piece.keys() <= _PIECES for piece in content):
-        return content
-    if content is None:
-        return [] if result.error is None else [{"text": result.error}]
-    return [{"text": content}] if isinstance(content, str) else [{"json": content}]
+        pieces = content
+    elif content is None:
+        pieces = []
+    else:
+        pieces = [{"text": content}] if isinstance(content, str) else [{"json": content}]
+    # A failed result has no field for its error, only a status.
+    is_told = result.error is None or failure_text(pieces) == result.error
+    return pieces if is_told else [{"text": result.error}, *pieces]
 
 
 def _to_citation(citation: Citation) -> dict[str, Any]:

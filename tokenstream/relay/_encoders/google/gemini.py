@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
+from tokenstream.formats._kit.values import failure_of_code
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.google.shared import (
     ERRORS,
@@ -19,12 +20,13 @@ from tokenstream.relay._encoders.google.shared import (
 )
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.server_input import CODE_TOOL, complete_input
-from tokenstream.relay._encoders.server_parts import ServerParts, text_of_result
+from tokenstream.relay._encoders.server_parts import ServerParts, failure_texts, says_more, text_of_result
 from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import CitationAdded, PartDone, PartStart
     from tokenstream.message import Citation, FinishReason
@@ -159,18 +161,14 @@ class GeminiEncoder(PartEncoder):
 
     def _result_part(self, result: ServerToolResult) -> dict[str, Any]:
         """Return the part for the result of a tool that the provider ran; that of code has an outcome."""
-        content, id = result.content, {"id": result.id} if result.id else {}
-        if result.name == _CODE_RESULT and is_dict(content):
+        content, error, id = result.content, result.error, {"id": result.id} if result.id else {}
+        if result.name == _CODE_RESULT and is_dict(content) and failure_of_code(content) == error:
             return {_CODE_RESULT: {**content, **id}}
         if result.id in self._code_calls:
-            outcome = "OUTCOME_OK" if result.error is None else "OUTCOME_FAILED"
-            return {
-                _CODE_RESULT: {"outcome": outcome, "output": result.error or text_of_result(content), **id}
-            }
-        response = content if is_dict(content) else {"output": content}
-        if result.error is not None:
-            response = {"error": result.error}
-        return {"toolResponse": {"toolType": result.name, "response": response, **id}}
+            outcome = "OUTCOME_OK" if error is None else "OUTCOME_FAILED"
+            texts = [text_of_result(content)] if error is None else failure_texts(error, content)
+            return {_CODE_RESULT: {"outcome": outcome, "output": "\n".join(texts), **id}}
+        return {"toolResponse": {"toolType": result.name, "response": _response_of(content, error), **id}}
 
     def _last_candidate(self, choice: int) -> dict[str, Any]:
         """Return the last candidate of a choice, with the finish reason and the citations."""
@@ -196,6 +194,18 @@ def _input_of(call: ServerToolCall) -> dict[str, Any]:
     """Return the input of a call as an object; text that is no JSON object is its field `input`."""
     given = parse_object(complete_input(call))
     return {"input": call.arguments_text} if given is None else given
+
+
+def _response_of(content: Json, error: str | None) -> dict[str, Any]:
+    """Return the content of a result, and the error of a tool that has failed, as an object.
+
+    The fields `output` and `error` are those that Google's documentation names for responses.
+    """
+    if is_dict(content) and failure_of_code({"response": content}) == error:
+        return content
+    if error is None:
+        return {"output": content}
+    return {"error": error, **({"output": content} if says_more(content, error) else {})}
 
 
 def _escape_like_google(line: bytes) -> str:

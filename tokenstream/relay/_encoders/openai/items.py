@@ -194,9 +194,7 @@ class ItemEncoder(Encoder, ABC):
             # No call was sent: `drop` has left out all calls, which `has_calls` counts all the same, or the
             # answer has none. The client then has nothing to run, so an ordinary end is sent.
             if not self.has_calls():
-                self.omit(
-                    "the finish reason 'tool_calls' without a tool call", "finish_reason", ["tool_calls"]
-                )
+                self.omit_reason("tool_calls")
             event = Finish("stop", event.raw_reason)
         return super().keep_finish(event)
 

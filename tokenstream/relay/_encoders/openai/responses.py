@@ -10,7 +10,7 @@ from tokenstream.events import ToolResult
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_words import (
     CALL_NAMES,
     PREFIXES,
@@ -18,7 +18,12 @@ from tokenstream.relay._encoders.openai.responses_words import (
     TEXTS,
     TextNames,
 )
-from tokenstream.relay._encoders.openai.server_items import SERVER_CALL, server_item_fields, server_item_type
+from tokenstream.relay._encoders.openai.server_items import (
+    SERVER_CALL,
+    find_lost,
+    server_item_fields,
+    server_item_type,
+)
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
     CountPaths,
@@ -27,7 +32,7 @@ from tokenstream.relay._encoders.openai.shared import (
     make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
-from tokenstream.relay._encoders.server_parts import ServerParts, text_of_result
+from tokenstream.relay._encoders.server_parts import ServerParts, UnnamedCalls, failure_texts, text_of_result
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
@@ -50,7 +55,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Drop, Kind
 
@@ -117,6 +121,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """Citations that arrived before the first text, which gets them when it begins."""
         self._server_items: dict[str, OutputItem] = {}
         """The items of the calls of provider's tools that have no result yet, by the id of the call."""
+        self._unnamed_items = UnnamedCalls[OutputItem]()
+        """The items of such calls without ids."""
         self._custom_calls: set[str] = set()
         """The ids of the calls of custom tools."""
         self._results = ServerParts(ServerToolResult)
@@ -190,7 +196,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         self._results.begin(event)
         if isinstance(content, ServerToolCall) and self.find_item(event.part) is None:
             item, payloads = self.open_item(event.part, SERVER_CALL, call=content)
-            self._server_items[content.id] = item
+            if content.id:
+                self._server_items[content.id] = item
+            else:
+                self._unnamed_items.begin(event.part, item)
             return payloads
         return super().encode_part_start(event)
 
@@ -205,7 +214,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         the call's result, or at the end of the answer. All other parts end as in the base class.
 
         Raises:
-            NotExpressible: A result has no call in this answer, and `drop` does not allow leaving it out.
+            NotExpressible: A result has no call in this answer, or one whose item has no field for it; and
+                `drop` does not allow leaving it out.
         """
         if isinstance(event.content, ServerToolCall):
             item = self.find_item(event.part)
@@ -214,10 +224,13 @@ class OpenAIResponsesEncoder(ItemEncoder):
             return ()
         result = self._results.end(event)
         if result is not None:
-            item = self._server_items.pop(result.id, None)
-            if item is None:
+            item = self._server_items.pop(result.id, None) if result.id else self._unnamed_items.take()
+            if item is None or item.end_sent:
                 return self.omit("the result of a call that is not in the answer", "server_tool_result")
             item.fields["result"] = result
+            lost = find_lost(item.fields)
+            if lost:
+                self.omit(" and ".join(lost), "server_tool_result", lost)
             return self.end_item(item)
         start = self.starts.get(event.part)
         is_encrypted = isinstance(start, ReasoningPart) and start.redacted is not None
@@ -235,13 +248,19 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_result(self, event: ToolResult) -> Payloads:
         """Return the item with the result of the application's tool; a provider's result was sent before.
 
-        The status "incomplete" tells a result from an error, for which the item has no field.
+        The status "incomplete" tells a result from an error, for which the item has no field. The output of
+        a tool that has failed follows the error as another text.
         """
         if is_told(event):
             return ()
         result, part = prepare_result(event, raw=True), -1 - len(self.items)
         has_failed = result.error is not None
-        output = result.error if has_failed and result.output is None else text_of_result(result.output)
+        output: Json = text_of_result(result.output)
+        if result.error is not None:
+            error, *further = failure_texts(result.error, result.output)
+            output = (
+                [{"type": "input_text", "text": text} for text in (error, *further)] if further else error
+            )
         type_ = "custom_tool_call_output" if event.id in self._custom_calls else "function_call_output"
         item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
         return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]

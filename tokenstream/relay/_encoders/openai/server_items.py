@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import is_list, text_of
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._wire.openai_responses.words import failure_in
 from tokenstream.relay._encoders.server_input import complete_input
-from tokenstream.relay._encoders.server_parts import text_of_result
+from tokenstream.relay._encoders.server_parts import says_more, text_of_result
 from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
     from tokenstream.message import ServerToolCall, ServerToolResult
 
 SERVER_CALL = "server_tool_call"
@@ -57,11 +57,10 @@ def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, A
     call: ServerToolCall = fields["call"]
     result: ServerToolResult | None = fields.get("result")
     type_, content = server_item_type(call), None if result is None else result.content
-    if is_whole and result is not None and result.error is not None and type_ != _OTHER_TYPE:
-        return {**_write_own(call, type_, content, is_whole=is_whole), "status": "failed"}
-    if type_ != _OTHER_TYPE:
-        return _write_own(call, type_, content, is_whole=is_whole)
     failure = None if result is None else result.error
+    if type_ != _OTHER_TYPE:
+        failed = {"status": "failed"} if is_whole and failure is not None else {}
+        return {**_write_own(call, type_, result, is_whole=is_whole), **failed}
     output = None if content is None or content == failure else text_of_result(content)
     sent = {name: value for name, value in (call.provider_data or {}).items() if name == "server_label"}
     return {
@@ -75,13 +74,48 @@ def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, A
     }
 
 
-def _write_own(call: ServerToolCall, type_: str, content: Json, *, is_whole: bool) -> dict[str, Any]:
+def find_lost(fields: dict[str, Any]) -> list[str]:
+    """Return what the item of a call has no field for: the output of one of OpenAI's own tools, or its error.
+
+    Args:
+        fields: The call as `call`, and its result as `result`.
+
+    Example:
+        >>> from tokenstream.message import ServerToolCall, ServerToolResult
+        >>> call = ServerToolCall(id="ws_1", name="web_search")
+        >>> find_lost({"call": call, "result": ServerToolResult(content="Oslo")})
+        ['the output of an OpenAI tool']
+    """
+    call: ServerToolCall = fields["call"]
+    result: ServerToolResult = fields["result"]
+    if server_item_type(call) == _OTHER_TYPE:
+        return []
+    item, content, error = server_item_fields(fields, is_whole=True), result.content, result.error
+    outputs = dicts_of(item.get("outputs"))
+    logs = [text_of(output, "logs") for output in outputs]
+    is_output_sent = content in item.values() or text_of_result(content) in logs
+    if is_list(content):
+        is_output_sent = is_output_sent or content == outputs[: len(content)]
+    is_empty = says_nothing(content) if error is None else not says_more(content, error)
+    is_error_sent = error is None or error in logs or failure_in(item) == error
+    # The output is the error, and there is a field for it.
+    is_error_sent = is_error_sent or (is_output_sent and is_empty and not says_nothing(content))
+    return [
+        *([] if is_output_sent or is_empty else ["the output of an OpenAI tool"]),
+        *([] if is_error_sent else ["the error of an OpenAI tool"]),
+    ]
+
+
+def _write_own(
+    call: ServerToolCall, type_: str, result: ServerToolResult | None, *, is_whole: bool
+) -> dict[str, Any]:
     """Return the fields of the item of one of OpenAI's own tools."""
+    content = None if result is None else result.content
     sent = {name: value for name, value in (call.provider_data or {}).items() if name not in _COMMON}
     if sent:
         return sent
     if type_ == "code_interpreter_call":
-        outputs = content if is_list(content) else None
+        outputs = None if result is None else _outputs_of(result)
         return {"container_id": "", "code": call.arguments_text if is_whole else "", "outputs": outputs}
     arguments = (parse_object(call.arguments_text) or {}) if is_whole else {}
     if type_ == "file_search_call":
@@ -89,3 +123,15 @@ def _write_own(call: ServerToolCall, type_: str, content: Json, *, is_whole: boo
         results = content if is_list(content) else None
         return {"queries": queries if is_list(queries) else [], "results": results}
     return {"action": arguments}
+
+
+def _outputs_of(result: ServerToolResult) -> list[dict[str, Any]]:
+    """Return what a program has written, and then its error, as the outputs of OpenAI's code interpreter."""
+    content, error = result.content, result.error
+    if is_list(content) and all(is_dict(output) and "type" in output for output in content):
+        outputs = content
+    else:
+        outputs = [{"type": "logs", "logs": text} for text in [text_of_result(content)] if text]
+    is_told = error in (None, "failed") or any(output.get("logs") == error for output in outputs)
+    # The status of the item says no more than that the program has failed.
+    return outputs if is_told else [*outputs, {"type": "logs", "logs": error}]

@@ -15,7 +15,7 @@ from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.server_input import complete_input
-from tokenstream.relay._encoders.ui.shared import NamedEncoder
+from tokenstream.relay._encoders.ui.shared import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 
 if TYPE_CHECKING:
@@ -67,6 +67,16 @@ class _OpenStep:
     """The id of the tool call that has started the step; None if there is none."""
 
 
+@dataclass(slots=True, frozen=True)
+class _OpenRequest:
+    """A request of a step that waits for an answer."""
+
+    step: str | None
+    """The id of the step."""
+    interrupt: dict[str, Any]
+    """The interrupt of a run that ends before the answer."""
+
+
 class AGUIEncoder(NamedEncoder):
     """Encodes an answer as the events of one AG-UI run."""
 
@@ -91,8 +101,8 @@ class AGUIEncoder(NamedEncoder):
         """The ids of the run and its thread, which the last event repeats."""
         self._steps: dict[str, _OpenStep] = {}
         """The open steps, by their ids."""
-        self._requests: dict[str, str | None] = {}
-        """The ids of the requests that wait for an answer, with the ids of their steps."""
+        self._requests: dict[str, _OpenRequest] = {}
+        """The requests that wait for an answer, by their ids."""
 
     def encode_head(self) -> Payloads:
         """Return a `RUN_STARTED`."""
@@ -216,7 +226,7 @@ class AGUIEncoder(NamedEncoder):
             return ()
         if step.parent is not None:
             # The run has gone on without an answer. A top-level step may have ended because it waits.
-            self._requests = {id: owner for id, owner in self._requests.items() if owner != event.id}
+            self._requests = {id: each for id, each in self._requests.items() if each.step != event.id}
         return [_step_payload("FINISHED", step.name)]
 
     def encode_output(self, event: StepDelta) -> Payloads:
@@ -241,7 +251,7 @@ class AGUIEncoder(NamedEncoder):
         if event.answered:
             self._requests.pop(event.id, None)
         else:
-            self._requests[event.id] = event.step
+            self._requests[event.id] = _OpenRequest(event.step, self._interrupt(event))
         content = {"id": event.id, "request": event.request, "answered": event.answered}
         return self._activity("waiting", f"request-{event.id}", event.step, content)
 
@@ -265,13 +275,14 @@ class AGUIEncoder(NamedEncoder):
         return [*before, *call_ends, ("", end)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return a `RUN_ERROR`."""
+        """Return a `RUN_ERROR`, with the finish reason if one has arrived before the error."""
         error = {"type": "RUN_ERROR", "message": message}
         # Without the provider's code, the kind is the code; "unknown" would tell nothing.
         code = code or (None if kind == "unknown" else kind)
         if code is not None:
             error["code"] = code
-        return [*self.unsent_head(), ("", {**error, **self._usage_fields({})})]
+        told = {"finishReason": self.word_for(self.finishes[0].reason)} if self.finishes else {}
+        return [*self.unsent_head(), ("", {**error, **self._usage_fields(told)})]
 
     # -- within ----------------------------------------------------------------
 
@@ -298,6 +309,13 @@ class AGUIEncoder(NamedEncoder):
         known = self._steps.get(step or "")
         return {} if known is None else drop_none(stepName=known.name, toolCallId=known.call_id)
 
+    def _interrupt(self, event: StepWaiting) -> dict[str, Any]:
+        """Return the interrupt of a run that ends before a request is answered."""
+        step = self._steps.get(event.step or "")
+        if step is None or step.call_id is None or not is_approval(event):
+            return {"id": event.id, "reason": "input_required"}
+        return {"id": event.id, "reason": "tool_call", "toolCallId": step.call_id}
+
     def _outcome(self, word: str) -> dict[str, Any]:
         """Return the outcome of the run; one that has ended with open requests is interrupted by these.
 
@@ -308,7 +326,7 @@ class AGUIEncoder(NamedEncoder):
             # An outcome that clients do not know is an error to them; the reason is in the metadata.
             word = "success"
         if word == "success" and self._requests:
-            interrupts = [{"id": id, "reason": "input_required"} for id in self._requests]
+            interrupts = [request.interrupt for request in self._requests.values()]
             return {"type": "interrupt", "interrupts": interrupts}
         return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from tokenstream.events import StepDelta, StepUpdate, StepWaiting, ToolResult
 from tokenstream.relay._encoders.encoder import HANDLERS, Encoder
+from tokenstream.relay._encoders.server_parts import UnnamedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +59,8 @@ class NamedEncoder(Encoder, ABC):
         """The open calls of tools that the provider runs, by the index of their part; each has an id."""
         self.sent_calls: set[str] = set()
         """The ids of the tool calls that were sent."""
-        self._unnamed_calls: dict[str | None, str] = {}
-        """The id that was made for the last call without one of the provider's tools, by the step."""
+        self._unnamed_calls: dict[str | None, UnnamedCalls[str]] = {}
+        """The ids that were made for calls of the provider's tools without ids, by the step."""
 
     # -- for encoders ------------------------------------------------------------
 
@@ -184,9 +185,10 @@ class NamedEncoder(Encoder, ABC):
     def call_id_of(self, event: ToolResult) -> str:
         """Return the id under which the call of a result was sent, or would have been sent.
 
-        Some providers give the calls of their own tools no ids; a result then is that of the last call.
+        Some providers give the calls of their own tools no ids. An encoder calls this once for each result.
         """
-        return event.id or self._unnamed_calls.get(event.step, "")
+        calls = None if event.id else self._unnamed_calls.get(event.step)
+        return event.id if calls is None else calls.take() or ""
 
     # -- within ----------------------------------------------------------------
 
@@ -198,7 +200,7 @@ class NamedEncoder(Encoder, ABC):
         self._closed.add(event.part)
         if not call.id:
             call = call.model_copy(update={"id": f"{self.scope}tool-{event.part}"})
-            self._unnamed_calls[event.step] = call.id
+            self._unnamed_calls.setdefault(event.step, UnnamedCalls()).begin(event.part, call.id)
         self.server_calls[event.part] = call
         self.sent_calls.add(call.id)
         return [*self.unsent_head(), *self.encode_server_call(call)]
@@ -234,6 +236,11 @@ class NamedEncoder(Encoder, ABC):
             return []
         self._closed.add(index)
         return self.encode_end(part)
+
+
+def is_approval(event: StepWaiting) -> bool:
+    """Return True if a request is the one for the approval of a call: `{"type": "approval", …}`."""
+    return isinstance(event.request, dict) and event.request.get("type") == "approval"
 
 
 def _has_proofs(content: Part) -> bool:

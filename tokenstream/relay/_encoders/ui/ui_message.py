@@ -11,7 +11,8 @@ from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import Media, drop_none
-from tokenstream.relay._encoders.ui.shared import NamedEncoder
+from tokenstream.relay._encoders.server_parts import FAILED_OUTPUT, says_more
+from tokenstream.relay._encoders.ui.shared import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ _PROVIDER = "anthropic"
 
 
 class UIMessageEncoder(NamedEncoder):
-    """Encodes an answer as the chunks of one message with one step, and `[DONE]`.
+    """Encodes an answer as the chunks of one message, and `[DONE]`; a step begins after results of tools.
 
     The protocol has no field for token counts. They are sent as metadata of the message, under
     the AI SDK's names, as applications usually do.
@@ -100,6 +101,10 @@ class UIMessageEncoder(NamedEncoder):
         """The data that were sent for the open steps, by the step's id."""
         self._causes: dict[str, ToolCall] = {}
         """Calls that have started a step, and were not sent themselves, by their ids."""
+        self._finished_calls: set[str] = set()
+        """The ids of the calls whose result was sent."""
+        self._goes_on = False
+        """The results of calls were sent, and nothing that the model has said after them."""
 
     def encode_head(self) -> Payloads:
         """Return a `start` and a `start-step`."""
@@ -110,7 +115,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_begin(self, part: OpenText) -> list[Payload]:
         """Return a `text-start` or a `reasoning-start`."""
-        return [("", {"type": f"{part.kind}-start", "id": part.id})]
+        return [*self._begin_step(), ("", {"type": f"{part.kind}-start", "id": part.id})]
 
     def encode_piece(self, part: OpenText, text: str) -> Payload:
         """Return a `text-delta` or a `reasoning-delta`."""
@@ -140,7 +145,7 @@ class UIMessageEncoder(NamedEncoder):
         """Return a `tool-input-start`."""
         self.sent_calls.add(event.id)
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
-        return [*self.unsent_head(), ("", start)]
+        return [*self.unsent_head(), *self._begin_step(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a `tool-input-delta`."""
@@ -154,7 +159,7 @@ class UIMessageEncoder(NamedEncoder):
     def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
         """Return a `tool-input-start`, marked so that the client does not run the call."""
         start = {"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name}
-        return [("", {**start, "providerExecuted": True})]
+        return [*self._begin_step(), ("", {**start, "providerExecuted": True})]
 
     def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
         """Return a `tool-input-available` with the parsed arguments; bare code becomes an object."""
@@ -180,14 +185,16 @@ class UIMessageEncoder(NamedEncoder):
         The result of any other call that was not sent is left out.
 
         Raises:
-            NotExpressible: The call was not sent, and `drop` does not allow leaving the result out.
+            NotExpressible: The call was not sent, or it has failed and has an output as well; and `drop` does
+                not allow leaving the result or the output out.
         """
         result, id = prepare_result(event, raw=True), self.call_id_of(event)
         calls: list[Payload] = []
+        kind: Kind = "server_tool_result" if event.provider_executed else "tool_result"
         if id not in self.sent_calls:
             cause = self._causes.pop(id, None)
             if cause is None:
-                return self.omit("the result of a call that was not sent", "tool_result")
+                return self.omit("the result of a call that was not sent", kind)
             self.sent_calls.add(id)
             payload = _call_payload(cause, _input_of(cause.arguments_text))
             calls = [("", {**payload, "providerExecuted": True, "dynamic": True})]
@@ -196,8 +203,13 @@ class UIMessageEncoder(NamedEncoder):
             output["output"] = result.output
         else:
             output |= {"type": "tool-output-error", "errorText": result.error}
+            if says_more(result.output, result.error):
+                self.omit(FAILED_OUTPUT, kind)
         if event.provider_executed:
             output["providerExecuted"] = True
+        else:
+            self._goes_on = True
+        self._finished_calls.add(id)
         return [*self.unsent_head(), *calls, ("", output)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
@@ -232,7 +244,7 @@ class UIMessageEncoder(NamedEncoder):
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `data-step`.
 
-        The protocol's own event for steps is not used: it would end the open parts of other steps.
+        The protocol's own events for steps are not used: the end of one ends the open parts of all others.
         """
         if event.cause is not None and event.cause.id not in self.sent_calls:
             self._causes[event.cause.id] = event.cause
@@ -266,13 +278,19 @@ class UIMessageEncoder(NamedEncoder):
     def encode_waiting(self, event: StepWaiting) -> Payloads:
         """Return a `data-waiting` with the request; once it is answered, the client replaces the first one.
 
-        The protocol's own `tool-approval-request` is not used: it has no place for the request, version 5 of
-        the AI SDK fails at it, and clients send their approval only after the end of the stream.
+        If it asks for the approval of a call that was sent, a `tool-approval-request` follows, so that
+        clients show the call as one that waits for Approve or Deny. It has no place for the request itself.
+        Version 5 of the AI SDK fails at it, so it is not sent for other requests.
         """
         call_id = self._steps.get(event.step or "", {}).get("toolCallId")
         origin = drop_none(step=event.step, toolCallId=call_id)
         data = {**origin, "request": to_json_value(event.request), "answered": event.answered}
-        return [*self.unsent_head(), _data_payload("data-waiting", event.id, data)]
+        payloads = [*self.unsent_head(), _data_payload("data-waiting", event.id, data)]
+        is_open = call_id in self.sent_calls and call_id not in self._finished_calls
+        if is_open and not event.answered and is_approval(event):
+            approval = {"type": "tool-approval-request", "approvalId": event.id, "toolCallId": call_id}
+            payloads.append(("", approval))
+        return payloads
 
     def encode_tail(self) -> Payloads:
         """Return the ends of the step and of the message, with the token counts, and the sentinel."""
@@ -285,6 +303,16 @@ class UIMessageEncoder(NamedEncoder):
         else:
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
+
+    def _begin_step(self) -> list[Payload]:
+        """Return a `start-step` for what the model says after the results of calls, and nothing otherwise.
+
+        Where the last step ends with results, clients that run tools themselves take the results for theirs,
+        and send them to the model. The step before gets no end, because it would end the open parts of steps
+        of a run that go on beside it.
+        """
+        begins, self._goes_on = self._goes_on, False
+        return [("", {"type": "start-step"})] if begins else []
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` chunk with the error's message; it has no fields for the kind and the code."""

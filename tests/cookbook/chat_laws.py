@@ -1,0 +1,150 @@
+"""Laws of chats of the cookbook whose answers survive a reload; a recipe's tests run them by a subclass."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+
+from tests.cookbook.programs import serving, write_page, write_program
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Locator, Page
+
+__all__ = ["Chat", "ChatLaws", "chatting"]
+
+_ANSWERS = {
+    "How does it go?": testing.script().text("It goes ").pause(3).text("on and ").pause(0.2).text("on."),
+    "Go on": testing.script().text("It goes ").pause(60).text("too long."),
+}
+_WHOLE = "It goes on and on."
+
+
+class Chat(NamedTuple):
+    """A chat of the cookbook, and the provider behind it."""
+
+    url: str
+    provider: testing.Server
+
+    def ask(self, page: Page, question: str = "How does it go?") -> str:
+        """Ask in a new page, and return the answer's id once it has begun; the page's address has it."""
+        page.goto(self.url)
+        page.locator("input").fill(question)
+        page.get_by_text("Ask").click()
+        page.locator("p", has_text="It goes").wait_for()
+        return page.url.partition("#")[2]
+
+
+@contextmanager
+def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
+    """Run the program of a page with uvicorn, with the page of FastAPI and Redis.
+
+    Args:
+        recipe: The page.
+        folder: The folder for the program.
+        application: The name of the ASGI application in the program.
+    """
+    program = write_program(recipe, folder)
+    write_page("fastapi-redis", folder, "page.html", "html")
+    recordings = {text: script.finish("stop").recording("openai-chat") for text, script in _ANSWERS.items()}
+
+    def answer(request: testing.Request) -> testing.Recording:
+        return recordings[request.json["messages"][-1]["content"]]
+
+    command = ("-m", "uvicorn", f"{program.stem}:{application}", "--port", "{port}")
+    with (
+        testing.serve(answer, pace="recorded") as provider,
+        serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1") as url,
+    ):
+        yield Chat(url, provider)
+
+
+def _ended(page: Page, ending: str) -> Locator:
+    """Return the answer in a page once it has ended."""
+    answer = page.locator(f"p[data-ending={ending}]")
+    answer.wait_for()
+    return answer
+
+
+class ChatLaws:
+    """The laws. A subclass's module has a fixture `chat`."""
+
+    def test_an_answer_goes_on_over_a_reload(self, page: Page, chat: Chat) -> None:
+        """The page has the whole text once, also if it comes late; the model was asked once."""
+        asked = len(chat.provider.requests)
+        chat.ask(page)
+        page.reload()
+        page.locator("p", has_text="It goes").wait_for()
+        assert _WHOLE == _ended(page, "complete").inner_text()
+
+        page.reload()
+        assert _WHOLE == _ended(page, "complete").inner_text()
+        assert 1 == len(chat.provider.requests) - asked
+
+    def test_an_answer_goes_on_when_its_page_has_lost_the_connection(self, page: Page, chat: Chat) -> None:
+        """The page follows it at the address that the first response has named."""
+        page.add_init_script(_CUT)
+        asked = len(chat.provider.requests)
+        id = chat.ask(page)
+        assert _WHOLE == _ended(page, "complete").inner_text()
+
+        assert [f"POST {chat.url}/answers/", f"GET {chat.url}/answers/{id}"] == page.evaluate("requests")
+        assert 1 == len(chat.provider.requests) - asked
+
+    def test_an_answer_does_not_exist_for_another_user(
+        self, page: Page, chromium: Browser, chat: Chat
+    ) -> None:
+        """Neither to read nor to stop; and without a session, nothing is allowed."""
+        id = chat.ask(page)
+        with chromium.new_context() as other:
+            stranger = other.new_page()
+            stranger.goto(f"{chat.url}/#{id}")
+            assert "It goes" not in _ended(stranger, "failed").inner_text()
+            assert 404 == stranger.request.get(f"{chat.url}/answers/{id}").status
+            assert 404 == stranger.request.post(f"{chat.url}/answers/{id}/stop").status
+        with httpx.Client(base_url=chat.url, trust_env=False) as nobody:
+            assert 403 == nobody.get(f"/answers/{id}").status_code
+            assert 403 == nobody.post("/answers/", json="How does it go?").status_code
+
+        assert _WHOLE == _ended(page, "complete").inner_text()
+
+    def test_a_stop_reaches_the_provider(self, page: Page, chat: Chat) -> None:
+        """And the page is told."""
+        id = chat.ask(page, "Go on")
+        stopped = page.request.post(f"{chat.url}/answers/{id}/stop")
+        exchange = chat.provider.exchanges[-1]
+
+        assert {"state": "stopped"} == stopped.json()
+        assert "It goes " == _ended(page, "stopped").text_content()
+        assert exchange.over.wait(10)
+        assert "abandoned" == exchange.outcome
+
+
+_CUT = """
+window.requests = [];
+const asFetch = window.fetch;
+window.fetch = async (url, init) => {
+  const response = await asFetch(url, init);
+  const { origin } = window.location;
+  window.requests.push(`${init.method ?? "GET"} ${new URL(url, origin)}`);
+  if (window.requests.length > 1) return response;
+  // The first response breaks off once something of it has come.
+  const reader = response.body.getReader();
+  let sent = "";
+  const body = new ReadableStream({
+    async pull(controller) {
+      const { value } = await reader.read();
+      sent += new TextDecoder().decode(value);
+      controller.enqueue(value);
+      if (sent.includes("goes")) controller.error(new TypeError("network error"));
+    },
+  });
+  return new Response(body, { status: response.status, headers: response.headers });
+};
+"""
+"""A script that cuts the first connection to an answer."""
