@@ -2,6 +2,7 @@
 
 * Each public module has a page, whose title says what a reader does with the module. Of a module with large
   classes, each class has a page of its own.
+* What a class says of a member that its twin without `Async` has too is said once, at the twin.
 * A name's entry has the shortest path from which the name can be imported, and stands on the page of the
   module that it belongs to.
 """
@@ -87,6 +88,8 @@ _MEMBERS = (
 """Members of a stream in the order in which people need them."""
 
 _DEPRECATED = "Deprecated"
+_ASYNC = re.compile(r"\b(?:Async(?=[A-Z])|async |await )")
+"""What differs in words that say the same of an asynchronous member."""
 _FOREIGN = "BaseException, BaseModel, Enum, Generic, Protocol, dict, int, str, tuple"
 """Bases whose members are described elsewhere."""
 
@@ -99,6 +102,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the hooks; Sphinx calls this once."""
     app.connect("builder-inited", write_reference)
     app.connect("doctree-read", set_targets)
+    # Before napoleon, which makes fields of the sections.
+    app.connect("autodoc-process-docstring", say_once, priority=400)
     app.connect("autodoc-process-docstring", convert_docstring)
     return {"parallel_read_safe": True}
 
@@ -303,6 +308,32 @@ def public_paths() -> dict[str, list[str]]:
     for entry in itertools.chain.from_iterable(entries().values()):
         paths.setdefault(entry.name, []).append(entry.path)
     return paths
+
+
+def say_once(app: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Leave out of an asynchronous member's docstring what that of its twin says, and name the twin."""
+    path, _, member = name.rpartition(".")
+    owner = path.rpartition(".")[2]
+    twin = _classes().get(owner.removeprefix("Async")) if owner.startswith("Async") else None
+    if twin is None or not hasattr(twin, member):
+        return
+    told = {_ASYNC.sub("", paragraph) for paragraph in _paragraphs(_docstring(getattr(twin, member)))}
+    own = [each for each in _paragraphs("\n".join(lines)) if _ASYNC.sub("", each) not in told]
+    named = f"`{twin.__name__}.{member}`"
+    head = [] if any(named in each for each in own) else [f"As {named}."]
+    lines[:] = "\n\n".join([*head, *own, ""]).split("\n")
+
+
+@functools.cache
+def _classes() -> dict[str, type]:
+    """Return the public classes by their names."""
+    found = itertools.chain.from_iterable(entries().values())
+    return {entry.name: entry.value for entry in found if inspect.isclass(entry.value)}
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a text, without the blank lines between them."""
+    return [each for each in re.split(r"\n\s*\n", text.strip("\n")) if each.strip()]
 
 
 def convert_docstring(

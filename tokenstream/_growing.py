@@ -361,13 +361,11 @@ class ChoiceState:
         if not isinstance(start, ToolCall | ServerToolCall | ServerToolResult) or start.id == id:
             return call
         part.start = start.model_copy(update={"id": id})
-        if part.final is not None and call is None:
-            # The end of a provider's call or result, which is among no calls of the application.
+        if part.final is not None:
+            # It has ended: replace it wherever it is kept, and count the change of a finished part.
             self.reopened += 1
             part.final = part.start
         if call is not None:
-            # The call has ended: replace it wherever it is kept, and count the change of a finished part.
-            self.reopened += 1
             call = part.final = call.model_copy(update={"id": id})
             for calls in (self.delivered, self.ended):
                 calls[:] = [call if each.id == start.id else each for each in calls]

@@ -111,7 +111,7 @@ class CallResult(Value):
     id: str
     """The id of the call, which is a part of the same message or of an earlier one."""
     output: Any = None
-    """The tool's result, as the server sent it."""
+    """The tool's result, as the server sent it; read-only, because the event of the result shares it."""
     error: str | None = None
     """A description of the tool's failure; None if the tool has succeeded."""
     provider_executed: bool = False

@@ -163,3 +163,11 @@ test("a question that is no JSON is refused at once, and nothing is followed", (
   followSocket(socket, { ask: 1 });
   assert.deepEqual(socket.sent, [1]);
 });
+
+test("a limit of silence may be longer than any timer", async () => {
+  const socket = new Socket();
+  const answer = followSocket(socket, { silence: 1e9 });
+  await new Promise(resolve => setTimeout(resolve, 20));
+  assert.equal(answer.state, "open");
+  answer.close();
+});

@@ -93,7 +93,7 @@ def test_an_answer_does_not_exist_for_another_user(page: Page, chromium: Browser
 def test_a_question_that_is_no_text_is_refused(
     page: Page, workers: list[str], provider: testing.Server
 ) -> None:
-    """The model isn't asked."""
+    """The response is a 400, and the model is never asked."""
     page.goto(workers[0])
     asked = len(provider.requests)
 

@@ -18,6 +18,7 @@ from tokenstream.events import (
     MessageStart,
     PartDone,
     PartStart,
+    ReasoningDelta,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -199,6 +200,24 @@ def test_what_stands_in_a_parts_start_is_sent_once(format: str) -> None:
     events: list[Event] = [thought, thought, said, said, TextDelta("lo", part=1), Finish("stop")]
     again = decoded(relayed(format, *events), format).message
     assert ("Hm", "Hello") == (again.reasoning, again.text)
+
+
+@pytest.mark.parametrize(
+    "format", ["anthropic", "bedrock-converse", "bedrock-invoke", "gemini", "ui-message"]
+)
+@pytest.mark.parametrize("comes", ["in a start", "in a start and a delta", "with the end"])
+def test_a_signature_is_sent_once_wherever_it_comes(format: str, comes: str) -> None:
+    """Only its own provider can check it, and asks for it in the next request."""
+    signed = ReasoningPart(text="Hm", signature="c2ln")
+    delta = [ReasoningDelta("", "c2ln")] if "delta" in comes else []
+    start = [PartStart(ReasoningPart(signature="c2ln"))] if "start" in comes else []
+    events: list[Event] = [PartStart(ReasoningPart()), ReasoningDelta("Hm"), *delta, *start, PartDone(signed)]
+    again = decoded(relayed(format, *events, Finish("stop")), format).message
+
+    assert "Hm" == again.reasoning
+    assert ["c2ln"] == [
+        part.signature for part in again.parts if isinstance(part, ReasoningPart) and part.signature
+    ]
 
 
 def test_encrypted_reasoning_has_no_place_unless_a_format_has_one() -> None:

@@ -90,6 +90,10 @@ _KEPT: dict[str, Callable[[Message], bool]] = {
     "characters": lambda message: message.text.startswith("a\rb"),
     "reasoning": lambda message: message.reasoning == "Hm",
     "signature": _has("reasoning", text="Hm", signature="c2ln"),
+    # Of Gemini's chunks, the one with a signature is read as a part of its own.
+    "signature that comes last": lambda message: (
+        [part.signature for part in _parts(message, "reasoning") if part.signature] == ["c2ln"]
+    ),
     "encrypted_reasoning": _has("reasoning", redacted="ZW5j"),
     "refusal": lambda message: message.refusal == "No",
     "tool_call": lambda message: [call.arguments for call in message.tool_calls] == [{"a": 1}],

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.relay.openai_answers import media_of, message_of
 from tests.relay.sent import bare, relayed
 from tokenstream import testing
+from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     Finish,
     MediaDelta,
@@ -21,6 +24,7 @@ from tokenstream.events import (
 from tokenstream.message import MediaPart, ToolCall
 
 if TYPE_CHECKING:
+    from tokenstream.events import Event
     from tokenstream.testing import Script
 
 
@@ -164,6 +168,20 @@ def test_chat_sends_what_audio_says_and_where_an_image_is() -> None:
         (audio.transcript, audio.url),
         (image.transcript, image.url),
     )
+
+
+def test_chat_shows_no_file_as_an_image() -> None:
+    """Of what has only an address, it has a place for images."""
+    events: list[Event] = [
+        PartStart(MediaPart(mime_type="application/pdf", url="http://a.b/c.pdf")),
+        PartDone(),
+        Finish("stop"),
+    ]
+
+    with pytest.raises(NotExpressible) as caught:
+        relayed("openai-chat", *events)
+    assert {"file": 1} == dict(caught.value.kinds)
+    assert () == message_of("openai-chat", relayed("openai-chat", *events, drop="file")).parts
 
 
 def test_chat_has_custom_tools() -> None:

@@ -10,16 +10,19 @@ from tokenstream import testing
 from tokenstream.events import (
     CitationAdded,
     Finish,
+    MediaDelta,
     MessageStart,
     PartDone,
     PartStart,
     ReasoningDelta,
     TextDelta,
 )
-from tokenstream.message import Citation, ReasoningPart, TextPart
+from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tokenstream.events import Event
 
 
 def _without(payload: Any, *names: str) -> Any:
@@ -190,6 +193,22 @@ def test_an_image_in_a_response_is_an_item() -> None:
     ] == events[2:-1]
     (image,) = media_of(message_of("openai-responses", script.chunks("openai-responses")))
     assert (b"\x00\x01", "image/webp") == (image.data, image.mime_type)
+
+
+def test_audio_whose_words_come_before_its_type_is_no_image() -> None:
+    """As from Gemini Live, where the transcript may be first."""
+    events: list[Event] = [
+        PartStart(MediaPart()),
+        MediaDelta(b"", "High "),
+        PartStart(MediaPart(mime_type="audio/pcm")),
+        MediaDelta(b"\x00\x01"),
+        PartDone(),
+        TextDelta("Hi", part=1),
+        Finish("stop"),
+    ]
+    message = message_of("openai-responses", relayed("openai-responses", *events, drop="media"))
+
+    assert ["text"] == [part.kind for part in message.parts]
 
 
 def test_a_heartbeat_in_a_response_is_a_keepalive() -> None:

@@ -163,6 +163,18 @@ _json: st.SearchStrategy[Any] = st.recursive(
 
 
 @each_protocol
+def test_an_input_that_comes_only_with_the_end_of_its_call_is_sent(protocol: ProtocolName) -> None:
+    """As from Gemini Interactions, whose calls of searches have no pieces."""
+    start, _, *rest = ran(ServerToolResult(id=CALL.id, name="look_up_result", content={"n": [1]}))
+    (call,) = [
+        part
+        for part in read_through([start, *rest], protocol).final().parts
+        if isinstance(part, ServerToolCall)
+    ]
+    assert {"n": 1} == json.loads(call.arguments_text)
+
+
+@each_protocol
 @given(content=_json, error=st.none() | st.text("abc", min_size=1, max_size=8), size=st.integers(1, 60))
 def test_a_result_is_read_as_it_was_written_at_every_chunking(
     protocol: ProtocolName, content: Any, error: str | None, size: int

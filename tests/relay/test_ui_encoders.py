@@ -311,7 +311,7 @@ def test_the_error_of_a_run_tells_its_finish_reason(reason: FinishReason) -> Non
 
 
 def test_a_run_that_fails_without_a_finish_reason_tells_none() -> None:
-    """Nothing is made up."""
+    """An error of the provider has no finish reason, and the relay adds none to it."""
     (failure,) = [
         each
         for each in bare(testing.script().text("Hi").error("Busy").chunks("ag-ui"))

@@ -55,34 +55,34 @@ class Worded:
     reasons: dict[str, tuple[Kind, ...]] = field(default_factory=dict[str, "tuple[Kind, ...]"])
     """For each word, the names of the losses with which it may be gone."""
 
-    def add(self, *events: Event, **words: tuple[Kind, ...]) -> None:
+    def add(self, *events: Event, words: dict[str, tuple[Kind, ...]]) -> None:
         self.events.extend(events)
         self.reasons.update(words)
 
 
 def _text(at: int, said: Worded) -> None:
-    said.add(TextDelta(f"text{at}w", part=at), **{f"text{at}w": ()})
+    said.add(TextDelta(f"text{at}w", part=at), words={f"text{at}w": ()})
 
 
 def _phase(at: int, said: Worded) -> None:
     content = TextPart(phase="commentary")
     events: list[Event] = [PartStart(content, part=at), TextDelta(f"text{at}w", part=at), PartDone(part=at)]
-    said.add(*events, **{f"text{at}w": (), "commentary": ("phase",)})
+    said.add(*events, words={f"text{at}w": (), "commentary": ("phase",)})
 
 
 def _refusal(at: int, said: Worded) -> None:
-    said.add(RefusalDelta(f"no{at}w", part=at), **{f"no{at}w": ()})
+    said.add(RefusalDelta(f"no{at}w", part=at), words={f"no{at}w": ()})
 
 
 def _reasoning(at: int, said: Worded) -> None:
     events = ReasoningDelta(f"think{at}w", part=at), ReasoningDelta("", f"sign{at}w", part=at)
-    said.add(*events, **{f"think{at}w": ("reasoning",), f"sign{at}w": ("reasoning", "signature")})
+    said.add(*events, words={f"think{at}w": ("reasoning",), f"sign{at}w": ("reasoning", "signature")})
 
 
 def _encrypted(at: int, said: Worded) -> None:
     content = ReasoningPart(redacted=_base64(f"hide{at}w"))
     reasons: tuple[Kind, ...] = ("reasoning", "encrypted_reasoning")
-    said.add(PartStart(content, part=at), PartDone(content, part=at), **{_base64(f"hide{at}w"): reasons})
+    said.add(PartStart(content, part=at), PartDone(content, part=at), words={_base64(f"hide{at}w"): reasons})
 
 
 def _calls(arguments: str, tool_type: str, *, is_json: bool) -> Callable[[int, Worded], None]:
@@ -92,7 +92,7 @@ def _calls(arguments: str, tool_type: str, *, is_json: bool) -> Callable[[int, W
         end = ToolCallDone(call, part=at) if is_json else PartDone(call, part=at)
         start = ToolCallStart(call.id, call.name, tool_type, part=at)
         words = {f"name{at}w": _CALL, f"in{at}w": _CALL}
-        said.add(start, ToolCallDelta(call.id, text, part=at), end, **words)
+        said.add(start, ToolCallDelta(call.id, text, part=at), end, words=words)
 
     return add
 
@@ -105,7 +105,7 @@ def _results(*, called: bool, output: object, error: bool) -> Callable[[int, Wor
             _calls('{"a":"?"}', "function", is_json=True)(at, said)
         words = _words_of(at, "tool_result", output=output, error=error)
         failure = f"fail{at}w" if error else None
-        said.add(ToolResult(f"c{at}", _worded(output, at), failure), **words)
+        said.add(ToolResult(f"c{at}", _worded(output, at), failure), words=words)
 
     return add
 
@@ -118,14 +118,16 @@ def _provider_results(id: str, name: str, *, output: object, error: bool) -> Cal
         if name:
             blank = call.model_copy(update={"arguments_text": "", "complete": False})
             piece = PartDelta(call.arguments_text, part=at)
-            said.add(PartStart(blank, part=at), piece, PartDone(call, part=at))
-            said.add(**{f"in{at}w": ("server_tool_call",)})
+            events = PartStart(blank, part=at), piece, PartDone(call, part=at)
+            said.add(*events, words={f"in{at}w": ("server_tool_call",)})
         failure = f"fail{at}w" if error else None
         content = _worded(output, at)
         result = ServerToolResult(id=call.id, name="r", content=content, error=failure, complete=True)
         words = _words_of(at, "server_tool_result", output=output, error=error)
         after = at + 50
-        said.add(PartStart(result, part=after), PartDone(result, part=after), told_result(result), **words)
+        said.add(
+            PartStart(result, part=after), PartDone(result, part=after), told_result(result), words=words
+        )
 
     return add
 
@@ -138,7 +140,7 @@ def _citations(*names: str, has_span: bool = False) -> Callable[[int, Worded], N
         span = {"start": 0, "end": 2} if has_span else {}
         text: tuple[Kind, ...] = (*_CITED, "citation_text")
         words = {f"{name}{at}w": text if name == "text" else _CITED for name in names}
-        said.add(CitationAdded(Citation.model_validate({**fields, **span}), part=at), **words)
+        said.add(CitationAdded(Citation.model_validate({**fields, **span}), part=at), words=words)
 
     return add
 
@@ -159,18 +161,18 @@ def _media(
             words[_base64(f"media{at}w")] = _MEDIA
             if is_said:
                 words[transcript] = (*_MEDIA, "transcript")
-        said.add(PartStart(content, part=at), *events, PartDone(part=at), **words)
+        said.add(PartStart(content, part=at), *events, PartDone(part=at), words=words)
 
     return add
 
 
 def _opaque(at: int, said: Worded) -> None:
     content = OpaquePart(type="x", data={"a": f"own{at}w"})
-    said.add(PartStart(content, part=at), PartDone(content, part=at), **{f"own{at}w": ("opaque",)})
+    said.add(PartStart(content, part=at), PartDone(content, part=at), words={f"own{at}w": ("opaque",)})
 
 
 def _choice(at: int, said: Worded) -> None:
-    said.add(TextDelta(f"other{at}w", choice=1, part=at), **{f"other{at}w": ("choice",)})
+    said.add(TextDelta(f"other{at}w", choice=1, part=at), words={f"other{at}w": ("choice",)})
 
 
 def _base64(text: str) -> str:

@@ -170,6 +170,39 @@ async def test_connections_of_the_other_colour_are_refused() -> None:
         pytest.fail("it is not open")
 
 
+@pytest.mark.anyio
+async def test_what_is_no_connection_is_left_before_another_is_opened() -> None:
+    """A context manager that gives something else does not stay open until the session ends."""
+    client, server, log = client_of_the_loop(), ResponsesServer(), list[str]()
+    given = iter(["a socket", "no socket", "a socket"])
+
+    @asynccontextmanager
+    async def connect(url: str) -> AsyncGenerator[Any]:
+        kind = next(given)
+        log.append(f"enter {kind}")
+        try:
+            if kind == "no socket":
+                yield object()
+            else:
+                async with client.connect(url) as connection:
+                    yield connection
+        finally:
+            log.append(f"leave {kind}")
+
+    with serving(server) as url:
+        async with AsyncSession(lambda: connect(url), format="openai-responses") as session:
+            assert (await session.ask("one").final()).text == "I know: one"
+            server.lines[0].connection.close(1000)
+            with pytest.raises(MisuseError, match="open returned object"):
+                await session.ask("two").final()
+            assert ["enter no socket", "leave no socket"] == log[-2:]
+            assert (await session.ask("three").final()).text.endswith("three")
+
+    assert sorted(each.partition(" ")[2] for each in log if "enter" in each) == sorted(
+        each.partition(" ")[2] for each in log if "leave" in each
+    )
+
+
 @in_every_colour
 def test_a_connection_that_cannot_be_opened_fails_in_the_block(colour: str) -> None:
     """As the library's own error."""

@@ -115,6 +115,8 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "characters": _answer(TextDelta("a\rb"), TextDelta("\ud83d")),
         "reasoning": _answer(ReasoningDelta("Hm")),
         "signature": _answer(ReasoningDelta("Hm", "c2ln")),
+        # As from a UI message stream, whose ends of reasoning have the signature.
+        "signature that comes last": _answer(*_signed_late()),
         "encrypted_reasoning": _answer(PartStart(ReasoningPart(redacted="ZW5j")), PartDone()),
         "refusal": _answer(RefusalDelta("No")),
         "tool_call": _answer(*_call('{"a":1}'), reason="tool_calls"),
@@ -164,6 +166,15 @@ def _counts() -> dict[str, Any]:
 
 def _answer(*events: Event, reason: FinishReason = "stop") -> tuple[Event, ...]:
     return (*events, Finish(reason))
+
+
+def _signed_late() -> list[Event]:
+    """Return the events of reasoning whose signature is in no delta."""
+    return [
+        PartStart(ReasoningPart()),
+        ReasoningDelta("Hm"),
+        PartDone(ReasoningPart(text="Hm", signature="c2ln", complete=True)),
+    ]
 
 
 def _call(arguments: str, tool_type: str = "function", *, is_json: bool = True) -> list[Event]:

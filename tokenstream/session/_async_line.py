@@ -140,6 +140,8 @@ class AsyncLine(Line):
             opened = await self._enter(opened)
             socket = socket_of(opened)
         if socket is None or not socket.is_async:
+            # Leaves the context manager, if one was entered.
+            await self.disconnect()
             raise not_a_socket_error(opened, is_async=True)
         shorten_farewell(socket)
         self._socket = socket

@@ -91,7 +91,7 @@ class Media:
 
 
 def omit_medium(
-    encoder: Encoder, event: PartStart | MediaDelta, mime_type: str | None, *sent: str
+    encoder: Encoder, event: PartStart | MediaDelta | PartDone, mime_type: str | None, *sent: str
 ) -> tuple[()]:
     """Return no payloads for a medium of a type that the format cannot express.
 

@@ -38,6 +38,11 @@ class ServerInput:
         """The text from the beginning, while it may be JSON or not; None once that is decided."""
         self._is_code = is_code
 
+    @property
+    def is_empty(self) -> bool:
+        """True while no text has come."""
+        return self._held == ""
+
     def feed(self, text: str) -> str:
         """Return the JSON to send for a piece of the input.
 

@@ -398,6 +398,7 @@ def _details_of(event: AnyEvent) -> list[Kind]:
             fields["phase"] = content.phase
         elif isinstance(content, ReasoningPart):
             fields["encrypted_reasoning"] = content.redacted
+            fields["signature"] = content.signature
         elif isinstance(content, MediaPart):
             fields["media_url"] = content.url is not None and not content.data
             fields["transcript"] = content.transcript

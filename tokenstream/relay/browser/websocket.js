@@ -19,6 +19,7 @@ import { Answer } from "./answer.js";
 const HEARTBEAT = '{"type":"ping"}';
 const STOP = '{"type":"stop"}';
 const OPEN = 1;
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** @type {WeakSet<WebSocket>} The sockets with an answer that has not ended. */
 const followed = new WeakSet();
@@ -123,7 +124,8 @@ class SocketLine {
   #heard() {
     const { silence = 35 } = this.#options;
     clearTimeout(this.#watch);
-    if (silence < Infinity) this.#watch = setTimeout(() => this.#fail("network", `nothing came for ${silence} s`), silence * 1000);
+    const limit = Math.min(silence * 1000, LONGEST_TIMER);
+    this.#watch = setTimeout(() => this.#fail("network", `nothing came for ${silence} s`), limit);
   }
 
   /** @param {"network" | "protocol"} kind @param {string} message */

@@ -8,7 +8,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, failure_in
-from tokenstream.message import ServerToolResult
+from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.server_input import CODE_TOOL, ServerInput
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ToolCallStart,
         Unknown,
     )
-    from tokenstream.message import Citation, FinishReason, Part, ServerToolCall
+    from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Drop, Kind
@@ -72,6 +72,7 @@ class AnthropicEncoder(BlockEncoder):
             "text",
             "reasoning",
             "encrypted_reasoning",
+            "signature",
             "tool_call",
             "citation",
             "citation_text",
@@ -140,6 +141,7 @@ class AnthropicEncoder(BlockEncoder):
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
         if event.signature is not None:
             # The signature is sent whole, when the block ends.
+            self.signed.add(event.part)
             self._signatures.setdefault(event.part, []).append(event.signature)
         return payloads
 
@@ -177,10 +179,13 @@ class AnthropicEncoder(BlockEncoder):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the end of a part's block; for the result of a provider's tool, its whole block."""
+        """Return the end of a part's block; for the result of a provider's tool, its whole block.
+
+        The input of a call that the provider runs may come only here.
+        """
         result = self._results.end(event)
         if result is None:
-            return super().encode_part_end(event)
+            return [*self._late_input(event), *super().encode_part_end(event)]
         return [*self.open_block(event.part, _server_result_block(result)), *self.close_block(event.part)]
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
@@ -265,6 +270,13 @@ class AnthropicEncoder(BlockEncoder):
 
     def _input_delta(self, part: int, fragment: str) -> Payload:
         return _input_delta(self.blocks[part], fragment)
+
+    def _late_input(self, event: PartDone) -> list[Payload]:
+        """Return a delta with the input of a call that the provider runs, if no piece of it came before."""
+        server_input, call = self._inputs.get(event.part), event.content
+        if server_input is None or not server_input.is_empty or not isinstance(call, ServerToolCall):
+            return []
+        return self._server_input_deltas(event.part, call.arguments_text)
 
     def _server_input_deltas(self, part: int, fragment: str) -> list[Payload]:
         """Return the deltas for a fragment of the input of a tool that the provider runs.

@@ -63,6 +63,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
             "text",
             "reasoning",
             "encrypted_reasoning",
+            "signature",
             "tool_call",
             "citation",
             "citation_text",
@@ -101,6 +102,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         """Return a delta with the text of reasoning, one with its signature, or both."""
         payloads = self._block_delta(event.part, reasoningContent={"text": event.text}) if event.text else []
         if event.signature is not None:
+            self.signed.add(event.part)
             payloads += self._block_delta(event.part, reasoningContent={"signature": event.signature})
         return payloads
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
-from tokenstream.message import RefusalPart, TextPart
+from tokenstream.message import ReasoningPart, RefusalPart, TextPart
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         PartStart,
         ToolCallDone,
     )
-    from tokenstream.message import FinishReason, Part, ReasoningPart
+    from tokenstream.message import FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop, Kind
 
@@ -49,6 +49,8 @@ class BlockEncoder(Encoder, ABC):
         """The parts with open blocks that end when another block begins, in order."""
         self._block_count = 0
         """The number of blocks so far, which is the index of the next block."""
+        self.signed: set[int] = set()
+        """The parts whose signature was sent, or a piece of it; encoders that send signatures add them."""
         self._redacted: set[int] = set()
         """The parts whose encrypted reasoning was sent."""
 
@@ -176,7 +178,9 @@ class BlockEncoder(Encoder, ABC):
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a part's block; no payloads for a text, whose block may still get citations."""
-        return () if self._kinds[0, event.part] == "text" else self.close_block(event.part)
+        if self._kinds[0, event.part] == "text":
+            return ()
+        return [*self._late_signature(event.part, event.content), *self.close_block(event.part)]
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return the end of a call's block."""
@@ -193,12 +197,21 @@ class BlockEncoder(Encoder, ABC):
 
     # -- within ------------------------------------------------------------------
 
+    def _late_signature(self, part: int, content: Part | None) -> list[Payload]:
+        """Return the payloads for a signature that no delta had; none if it was sent or the block is over."""
+        if not isinstance(content, ReasoningPart) or content.signature is None:
+            return []
+        if part in self.signed or part not in self.blocks:
+            return []
+        return list(self.encode_reasoning(ReasoningDelta("", content.signature, part=part)))
+
     def _encode_reasoning_part(self, part: int, content: ReasoningPart) -> list[Payload]:
         """Return the payloads for the reasoning that a part's start contains, unless it was sent before."""
         payloads: list[Payload] = []
         is_unsent = part not in self.blocks
         if is_unsent and (content.text or content.signature):
             payloads += self.encode_reasoning(ReasoningDelta(content.text, content.signature, part=part))
+        payloads += self._late_signature(part, content)
         if content.redacted is not None and part not in self._redacted:
             self._redacted.add(part)
             payloads += self.encode_redacted(part, content.redacted)

@@ -128,6 +128,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
             content = {"type": "text", "text": event.text}
             payloads += self._step_delta(event.part, thought, type="thought_summary", content=content)
         if event.signature is not None:
+            self.signed.add(event.part)
             payloads += self._step_delta(
                 event.part, thought, type="thought_signature", signature=event.signature
             )

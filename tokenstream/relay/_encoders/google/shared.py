@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.message import ReasoningPart
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.media import Media, drop_none
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
-    from tokenstream.message import Citation, ReasoningPart, Usage
+    from tokenstream.message import Citation, Part, Usage
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.turns import Drop, Kind
@@ -128,6 +129,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         {
             "text",
             "reasoning",
+            "signature",
             "tool_call",
             "citation",
             "citation_text",
@@ -142,7 +144,9 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         self.media = Media()
         """The media that have begun and are not complete yet."""
         self._started: set[tuple[int, int]] = set()
-        """Parts that have started; a repeated start is ignored."""
+        """Parts that have started; of a repeated start, only a signature is new."""
+        self._signed: set[tuple[int, int]] = set()
+        """Parts whose signature was sent, or a piece of it."""
 
     # -- for encoders ------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
             ]
         choice_and_part = event.choice, event.part
         if choice_and_part in self._started:
-            return ()
+            return self._late_signature(event, content)
         self._started.add(choice_and_part)
         if content.kind == "reasoning":
             return self._encode_thought(event, content)
@@ -185,6 +189,8 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a part with `text`, marked as `thought`."""
         signed = drop_none(thoughtSignature=event.signature)
+        if signed:
+            self._signed.add((event.choice, event.part))
         return self.encode_part(event.choice, {"text": event.text, "thought": True, **signed})
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
@@ -204,14 +210,16 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a complete medium, with its data or its URL; no payloads for any other part.
+        """Return a complete medium, with its data or its URL, or a signature that no delta of reasoning had.
 
         Raises:
             NotExpressible: The medium's type is not known, or it has neither content nor a URL; and `drop`
                 does not allow leaving it out.
         """
         medium = self.media.pop(event)
-        return () if medium is None else self._encode_medium(event, medium)
+        if medium is None:
+            return self._late_signature(event, event.content)
+        return self._encode_medium(event, medium)
 
     # -- within ------------------------------------------------------------------
 
@@ -219,7 +227,18 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """Return the payloads for the reasoning that the start of a part contains; none if there is none."""
         if not content.text and content.signature is None:
             return ()
-        return self.encode_reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
+        delta = ReasoningDelta(content.text, content.signature, choice=event.choice, part=event.part)
+        return self.encode_reasoning(delta)
+
+    def _late_signature(self, event: PartStart | PartDone, content: Part | None) -> Payloads:
+        """Return the payloads for a signature that no delta of reasoning had; none if it was sent."""
+        if not isinstance(content, ReasoningPart) or content.signature is None:
+            return ()
+        if (event.choice, event.part) in self._signed:
+            return ()
+        return self.encode_reasoning(
+            ReasoningDelta("", content.signature, choice=event.choice, part=event.part)
+        )
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
         """Return a complete medium, with its data or its URL; without a type or content, it is left out."""

@@ -152,11 +152,18 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         return self.make_delta(event.choice, audio=audio)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a delta with a complete image, or its URL; no payloads for any other part."""
+        """Return a delta with a complete image, or its URL; no payloads for any other part.
+
+        Raises:
+            NotExpressible: Another medium has only a URL, and `drop` does not allow leaving it out.
+        """
         image = self._media.pop(event)
         url = None if image is None else image.to_url(image.mime_type or "image/png")
-        if url is None:
+        if image is None or url is None:
             return ()
+        if not (image.mime_type or "image/").startswith("image/"):
+            # Clients would show a file as an image; of other media, only the data of audio have a place.
+            return omit_medium(self, event, image.mime_type)
         return self._make_item_delta(event.choice, "images", {"type": "image_url", "image_url": {"url": url}})
 
     def encode_last(self, choice: int, word: str) -> Payloads:

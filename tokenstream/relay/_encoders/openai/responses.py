@@ -183,6 +183,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
             NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
         """
         start = self.starts.get(event.part)
+        if not event.data:
+            # The words of audio may come before it is known to be audio.
+            return ()
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
         if not mime.startswith("image/"):
             return omit_medium(self, event, mime)

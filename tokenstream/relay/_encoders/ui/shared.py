@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from tokenstream._basics.untrusted import text_of
 from tokenstream.events import StepDelta, StepUpdate, StepWaiting, ToolResult
 from tokenstream.relay._encoders.encoder import HANDLERS, Encoder
 from tokenstream.relay._encoders.server_parts import UnnamedCalls
@@ -240,7 +241,7 @@ class NamedEncoder(Encoder, ABC):
 
 def is_approval(event: StepWaiting) -> bool:
     """Return True if a request is the one for the approval of a call: `{"type": "approval", …}`."""
-    return isinstance(event.request, dict) and event.request.get("type") == "approval"
+    return event.request.__class__ is dict and text_of(event.request, "type") == "approval"
 
 
 def _has_proofs(content: Part) -> bool:

@@ -74,6 +74,7 @@ class UIMessageEncoder(NamedEncoder):
             "text",
             "reasoning",
             "encrypted_reasoning",
+            "signature",
             "tool_call",
             "citation",
             "media",
