@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -50,21 +52,27 @@ def photograph(url: str, file: Path) -> None:
         browser.close()
 
 
-def main(file: Path) -> None:
-    """Serve the chat, and photograph it."""
+@contextmanager
+def serve(**settings: str) -> Generator[int, None, None]:
+    """Serve the chat, and give its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "examples.chat.app:app", "--port", str(port)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    server = subprocess.Popen(
-        [*command, "--log-level", "warning"], cwd=ROOT, env={**os.environ, "PYTHONPATH": path}
-    )
+    environment = {**os.environ, "PYTHONPATH": path, **settings}
+    server = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT, env=environment)
     try:
         await_server(f"http://127.0.0.1:{port}")
-        photograph(f"http://127.0.0.1:{port}", file)
+        yield port
     finally:
         server.terminate()
         server.wait()
+
+
+def main(file: Path) -> None:
+    """Serve the chat, and photograph it."""
+    with serve() as port:
+        photograph(f"http://127.0.0.1:{port}", file)
 
 
 if __name__ == "__main__":

@@ -488,7 +488,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "departures.svg": draw_departures,
     "partial-values.svg": draw_partial_values,
     "metrics.svg": draw_metrics,
-    "concepts/journal.svg": draw_journal,
+    "journal.svg": draw_journal,
     "steps.svg": draw_steps,
 }
 """Functions that draw the pictures, by the picture's path in this folder."""

@@ -2,9 +2,10 @@
 
     python docs/ui_pictures.py
 
-What they show is what a loop was given: an answer is played to a stream by a clock of
-its own, once as it comes and once shaped, and each piece appears at its time. Pieces
-stand on two colours in turns, so that a picture that stands still shows them, too.
+Each shows what a loop was given: an answer is played to a stream by a clock of its own, once as it
+arrives and once shaped, and each piece appears at its time. A picture begins with its end, so that it
+is never seen empty. Pieces stand on two colours in turns, so that a picture without animation shows
+them, too. Markdown is rendered by markdown-it-py.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from tokenstream import testing
 from tokenstream.stages import MarkdownBlocks
@@ -151,8 +155,8 @@ class Lane:
             del shares[0], values[0]
         times = ";".join(f"{share:.4f}" for share in shares)
         appear = (
-            f'<animate attributeName="opacity" dur="{self._seconds:.2f}s" repeatCount="indefinite" '
-            f'calcMode="discrete" keyTimes="{times}" values="{";".join(map(str, values))}"/>'
+            f'<animate attributeName="opacity" dur="{self._seconds:.2f}s" begin="{_REST - self._seconds:.2f}s" '
+            f'repeatCount="indefinite" calcMode="discrete" keyTimes="{times}" values="{";".join(map(str, values))}"/>'
             if len(shares) > 1
             else ""
         )
@@ -203,35 +207,89 @@ def draw(picture: Picture) -> str:
     return _svg(drawn, top + 12)
 
 
-_MARKDOWN = "It is **bl|ue**, see [the d|ocs](https://e.org).\n\n```py\npri|nt(1)\n```\n"
+_MARKDOWN = (
+    "Take the **early tr",
+    "ain**: [time",
+    "table](http",
+    "s://e.org)\n\n| leaves | arrives |\n|--",
+    "-|---|\n| 7:50 | 12:55 |\n",
+)
+_PARSER = MarkdownIt("commonmark").enable("table")
+_RENDERED = (
+    ".shown{font-family:system-ui,sans-serif}.link{fill:#1d4ed8;text-decoration:underline}"
+    ".cell{fill:#fff;stroke:#94a3b8}"
+)
+_COLUMN, _ROW, _CELL = 292, 20, 78
+"""Width of a column and height of a line of the picture of Markdown; width of a table's cell."""
+
+
+def _inline(x: float, y: float, token: Token) -> str:
+    """Return a line of rendered text."""
+    spans, kinds = "", list[str]()
+    for child in token.children or []:
+        if child.nesting > 0:
+            kinds.append({"strong_open": "font-weight='700'", "link_open": "class='link'"}[child.type])
+        elif child.nesting < 0:
+            kinds.pop()
+        else:
+            spans += f"<tspan {' '.join(kinds)}>{escape(child.content or ' ')}</tspan>"
+    return f'<text class="shown" x="{x:.0f}" y="{y:.0f}">{spans}</text>'
+
+
+def _rendered(x: float, y: float, text: str) -> tuple[list[str], float]:
+    """Return what a renderer shows of a text of paragraphs and tables, and where it ends."""
+    drawn, in_table, column = list[str](), False, 0
+    for token in _PARSER.parse(text):
+        if token.type in {"table_open", "table_close"}:
+            in_table = token.type == "table_open"
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "inline":
+            if in_table:
+                place = x + column * _CELL
+                drawn.append(f'<rect class="cell" x="{place:.0f}" y="{y:.0f}" width="{_CELL}" height="{_ROW}"/>')
+                drawn.append(_inline(place + 6, y + 14, token))
+                column += 1
+            else:
+                drawn.append(_inline(x, y + 14, token))
+        if token.type == "paragraph_close":
+            y += _ROW + 4
+        elif token.type == "tr_close":
+            y += _ROW
+    return drawn, y
 
 
 def draw_markdown() -> str:
-    """Return a strip: what has come of a text at four moments, and the block that an interface shows."""
-    blocks, drawn, source, y = MarkdownBlocks(), list[str](), "", 22
-    drawn.append(f'<text class="told" x="{_LEFT}" y="{y}">what has come of it</text>')
-    drawn.append(f'<text class="told" x="{_LEFT + 300}" y="{y}">block.text of the last block</text>')
-    for piece in _MARKDOWN.split("|"):
+    """Return a strip: an answer at five moments, rendered whole on the left and block by block on the right."""
+    left, right = _LEFT + 8, _LEFT + _COLUMN + 16
+    drawn = [
+        f'<text class="told" x="{left - 8}" y="22">the whole text, rendered each time</text>',
+        f'<text class="told" x="{right - 8}" y="22">the blocks of markdown_blocks(), rendered</text>',
+    ]
+    stage, shown, source, y = MarkdownBlocks(), dict[int, str](), "", 32.0
+    for piece in _MARKDOWN:
         source += piece
-        last = blocks.feed(piece)[-1]
-        rows = max(len(source.split("\n")), len(last.text.split("\n")))
-        for x, text, kind in ((_LEFT, source, "odd"), (_LEFT + 300, last.text, "even")):
-            drawn.append(
-                f'<rect class="{kind}" x="{x - 6}" y="{y + 8}" width="288" height="{rows * 16 + 8}" rx="3"/>'
-            )
-            for number, line in enumerate(text.split("\n")):
-                drawn.append(
-                    f'<text x="{x}" y="{y + 24 + 16 * number}" font-size="12">{escape(line[-38:])}</text>'
-                )
-        y += rows * 16 + 16
-    return _svg(drawn, y + 8).replace("font-size:14px", "font-size:12px")
+        shown.update({block.id: block.text for block in stage.feed(piece)})
+        columns = [_rendered(left, y + 6, source)]
+        block_drawn, below = list[str](), y + 6
+        for text in shown.values():
+            part, below = _rendered(right, below, text)
+            block_drawn += part
+        columns.append((block_drawn, below))
+        bottom = max(end for _, end in columns)
+        for x, kind in ((left, "odd"), (right, "even")):
+            size = f'x="{x - 8}" y="{y:.0f}" width="{_COLUMN}" height="{bottom - y + 2:.0f}"'
+            drawn.append(f'<rect class="{kind}" {size} rx="3"/>')
+        drawn += [line for lines, _ in columns for line in lines]
+        y = bottom + 8
+    return _svg(drawn, y + 4, _RENDERED)
 
 
-def _svg(drawn: list[str], height: float) -> str:
+def _svg(drawn: list[str], height: float, style: str = "") -> str:
     width = 2 * _LEFT + _LETTER * _COLUMNS + 40
     head = '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" '
     head += f'width="{width:.0f}" height="{height:.0f}">'
-    return "\n".join([head, f"<style>{_STYLE}</style>", *drawn, "</svg>"]) + "\n"
+    return "\n".join([head, f"<style>{_STYLE}{style}</style>", *drawn, "</svg>"]) + "\n"
 
 
 def pictures() -> dict[str, str]:

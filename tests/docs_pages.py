@@ -35,14 +35,15 @@ NEEDS = {
     "docs/journals.md": ("fastapi", "redis"),
     "docs/opentelemetry.md": ("opentelemetry",),
     "docs/quickstarts.md": ("boto3",),
-    "docs/relay.md": ("django", "fastapi", "flask", "sse_starlette", "starlette", "websockets"),
+    "docs/relay.md": ("fastapi", "flask"),
+    "docs/relay/details.md": ("django", "fastapi", "sse_starlette", "starlette", "websockets"),
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("openai",),
     "docs/sources/everything.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
-    "docs/terminal.md": ("rich",),
-    "docs/testing.md": ("anthropic", "google.genai", "openai", "websockets"),
+    "docs/testing/details.md": ("anthropic", "google.genai", "openai", "websockets"),
     "docs/sessions.md": ("websockets",),
+    "docs/ui/details.md": ("rich",),
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""

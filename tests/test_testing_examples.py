@@ -1,4 +1,4 @@
-"""The tests that docs/testing.md shows are real files that pass, and short beside their counterparts."""
+"""The tests that the pages on testing show are real files that pass, and short beside their counterparts."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_the_tests_that_the_page_shows_pass() -> None:
 
 
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
-def test_the_page_shows_the_file_as_it_is(file: Path) -> None:
+def test_a_page_shows_the_file_as_it_is(file: Path) -> None:
     """Nobody reads another test than the one that was run."""
-    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    pages = [ROOT / "docs" / name for name in ("testing.md", "testing/details.md")]
     shown = f"# {file.relative_to(ROOT).as_posix()}\n{file.read_text(encoding='utf-8')}"
 
-    assert shown in [block.code for block in blocks(page, "py")]
+    assert shown in [block.code for page in pages for block in blocks(page.read_text(encoding="utf-8"), "py")]
 
 
 @pytest.mark.parametrize(("ours", "theirs"), _PAIRS.items())

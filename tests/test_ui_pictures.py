@@ -1,4 +1,4 @@
-"""The pictures of docs/ui.md show what a loop is given."""
+"""The pictures of docs/ui.md and docs/ui/ show what a loop is given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.project import ROOT
+from tests.support.packages import needed
 
+needed("markdown_it")
 _SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "ui_pictures.py"))
 _FOLDER = ROOT / "docs" / "ui"
 
@@ -20,8 +22,13 @@ def test_a_picture_is_what_its_script_draws(name: str) -> None:
     assert (_FOLDER / f"{name}.svg").read_text("utf-8") == _SCRIPT["pictures"]()[name]
 
 
-def test_the_page_shows_each_picture() -> None:
+def test_the_pages_show_each_picture() -> None:
     """None is drawn for nobody."""
-    page = (ROOT / "docs" / "ui.md").read_text("utf-8")
+    pages = [ROOT / "docs" / "ui.md", *_FOLDER.glob("*.md")]
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages
+        for target in re.findall(r"\(([\w/]+\.svg)\)", page.read_text("utf-8"))
+    }
 
-    assert set(re.findall(r"\(ui/(\w+)\.svg\)", page)) == {path.stem for path in _FOLDER.glob("*.svg")}
+    assert shown == set(_FOLDER.glob("*.svg"))

@@ -1,4 +1,4 @@
-"""The backends of docs/relay.md: behind compressing middlewares, too, tokens come one by one."""
+"""The backends that the pages on relays show: behind compressing middlewares, too, tokens come one by one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-PAGE = (ROOT / "docs" / "relay.md").read_text(encoding="utf-8")
+BLOCKS = [
+    block.code
+    for name in ("relay.md", "relay/details.md")
+    for block in blocks((ROOT / "docs" / name).read_text(encoding="utf-8"), "python")
+]
 
 
 @contextmanager
@@ -39,13 +43,13 @@ def _upstream(hand: Hand) -> Generator[str, None, None]:
 
 
 def _shown(name: str, url: str) -> Any:
-    """Return the function of the page's last block that defines it: the page begins with another `chat`."""
-    *_, code = [block.code for block in blocks(PAGE, "python") if f"def {name}(" in block.code]
+    """Return the function of the last block that defines it: the first page begins with another `chat`."""
+    code = [code for code in BLOCKS if f"def {name}(" in code][-1]
     body = [line for line in code.splitlines() if line and "import" not in line]
     assert len(body) <= 10
     namespace: dict[str, Any] = {"url": url, "headers": {}, "__name__": __name__}
-    exec(compile(code, "docs/relay.md", "exec"), namespace)
-    return namespace["app" if name == "flask_chat" else name]
+    exec(compile(code, "docs/relay", "exec"), namespace)
+    return namespace["backend" if name == "flask_chat" else name]
 
 
 def _by_django(view: Any, *, over_asgi: bool) -> AbstractContextManager[str]:

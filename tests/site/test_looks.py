@@ -112,7 +112,7 @@ _IN_AN_APP: _Answers = {
     "cookbook/use-chat": "relay.respond(",
 }
 _FALLBACKS: _Answers = {"recovery": "fallback", "routes": "Retry(routes="}
-_RELOADS: _Answers = {"browser": "Last-Event-ID", "journals": "MemoryJournal"}
+_RELOADS: _Answers = {"browser": "Last-Event-ID", "journals": "MemoryJournal", "relay": "MemoryJournal"}
 _CALLS: _Answers = {"tool-calls": "stream.tool_calls", "departures": "tool call"}
 _USAGE: _Answers = {
     "message": ".usage",
@@ -132,7 +132,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "vercel/chatbot#1466": ("resume after reload", _RELOADS),
     "LibreChat-AI/agents#40": (
         "think tags",
-        {"ui": 'split_tags("think")', "message": "reasoning_tags"},
+        {"ui": 'split_tags("think")', "ui/details": "reasoning_tags", "message": "reasoning_tags"},
     ),
     "openai/openai-python#3201": ("arguments fragments", _CALLS),
     "openai/openai-python#2356": (
@@ -178,7 +178,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "vercel/ai#470": ("continue streaming on browser refresh/exit page", _RELOADS),
     "streamlit/streamlit#8200": (
         "When using st.write_stream to display long text, the interface may flicker.",
-        {"cookbook/streamlit": "st.write_stream", "ui": "throttle(", "markdown": "markdown_blocks()"},
+        {"cookbook/streamlit": "st.write_stream", "ui": "throttle(", "ui/details": "markdown_blocks()"},
     ),
     "streamlit/streamlit#11854": (
         "Turn submit button in `st.chat_input` into stop button",

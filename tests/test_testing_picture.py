@@ -1,0 +1,17 @@
+"""The picture of docs/testing.md shows what is kept of a cut answer."""
+
+from __future__ import annotations
+
+import runpy
+from typing import Any
+
+from tests.project import ROOT
+
+_DOCS = ROOT / "docs"
+
+
+def test_the_picture_is_what_its_script_draws() -> None:
+    """`python docs/testing_picture.py` draws it anew."""
+    script: dict[str, Any] = runpy.run_path(str(_DOCS / "testing_picture.py"))
+
+    assert (_DOCS / "testing.svg").read_text("utf-8") == script["draw"]()
