@@ -48,6 +48,16 @@ NEEDS = {
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
 APART = {
+    "docs/formats/ag-ui.md",
+    "docs/formats/anthropic.md",
+    "docs/formats/bedrock.md",
+    "docs/formats/custom.md",
+    "docs/formats/gemini.md",
+    "docs/formats/langchain.md",
+    "docs/formats/mistral.md",
+    "docs/formats/ollama.md",
+    "docs/formats/openai-completions.md",
+    "docs/formats/openai-responses.md",
     "docs/coming-from/frameworks.md",
     "docs/coming-from/http.md",
     "docs/coming-from/providers.md",
