@@ -48,6 +48,7 @@ NEEDS = {
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
 APART = {
+    *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),
     "docs/formats/ag-ui.md",
     "docs/formats/anthropic.md",
     "docs/formats/bedrock.md",

@@ -24,7 +24,7 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -51,8 +51,6 @@ from tests.docs_server import sdk_environment
 from tests.project import MODULES, PACKAGE, ROOT
 from tests.support.packages import needed
 from tokenstream._apis import all_apis
-
-if TYPE_CHECKING:
 
 
 def _run(block: Block, page: Path, namespace: dict[str, Any], runner: asyncio.Runner) -> None:

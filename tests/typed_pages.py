@@ -19,11 +19,12 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokenstream
-from tests.docs_pages import PAGES, PROGRAMS, blocks, imported_modules, name_of, parts_of
+from tests.docs_pages import PAGES, PROGRAMS, Block, blocks, imported_modules, name_of, parts_of
 from tests.docs_server import docs_server
 from tests.project import ROOT
 
@@ -70,13 +71,26 @@ def programs_of(pages: Iterable[Path]) -> dict[str, str]:
         found = list(blocks(part.text, "python"))
         name = re.sub(r"\W+", "_", part.name.replace(".md", ""))
         if name_of(page) in PROGRAMS:
-            programs.update({f"{name}_{block.line}.py": block.code for block in found})
+            programs.update(
+                {f"{name}_{block.line}.py": block.code for block in found if not _is_excerpt(block)}
+            )
         elif found:
             code = "\n".join(block.code for block in found)
             own = set(re.findall(r"^(\w+): ", code, re.MULTILINE))
             given = [line for name, line in declared.items() if name not in own]
             programs[f"{name}.py"] = "".join([_PREAMBLE, *given, _as_module(code)])
     return {name: code for name, code in programs.items() if _is_checked(code)}
+
+
+def _is_excerpt(block: Block) -> bool:
+    """Return whether a block is a part of an example, which is checked as a file."""
+    parts = [textwrap.indent(block.code, " " * depth) for depth in (0, 4)]
+    return any(part in text for part in parts for text in _example_texts())
+
+
+@cache
+def _example_texts() -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in (ROOT / "examples").rglob("*.py")]
 
 
 def _is_checked(code: str) -> bool:

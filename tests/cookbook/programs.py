@@ -1,4 +1,4 @@
-"""The programs of docs/cookbook, which tests here run as they are: each is on its page, or in examples/."""
+"""The programs of docs/cookbook, which tests here run as they are: each is in its section or in examples/."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.docs_pages import blocks
+from tests.docs_pages import blocks, parts_of
 from tests.project import PACKAGE, ROOT
 from tests.support.served import by_python
 
@@ -20,22 +20,55 @@ FOLDER = ROOT / "docs" / "cookbook"
 INDEX = ROOT / "docs" / "cookbook.md"
 EXAMPLES = ROOT / "examples"
 MAX_LINES = 60
+PLACES = {
+    "agent-loop": "everyday-tasks.md#an-agent-loop",
+    "agent-page": "web-pages.md#an-agent-in-a-page-with-approval",
+    "ask-again": "everyday-tasks.md#ask-again-if-the-answer-does-not-validate",
+    "batch": "everyday-tasks.md#a-thousand-answers",
+    "chat-bot": "interfaces.md#a-chat-bot-an-answer-that-grows-in-telegram",
+    "conversation": "web-pages.md#a-conversation-over-a-websocket",
+    "django": "web-frameworks.md#django-relay-an-answer",
+    "django-chat": "web-frameworks.md#django-a-chat-that-survives-a-reload",
+    "fastapi": "web-frameworks.md#fastapi-relay-an-answer",
+    "fastapi-redis": "web-frameworks.md#fastapi-and-redis-answers-that-survive-a-reload",
+    "flask": "web-frameworks.md#flask-relay-an-answer",
+    "form": "interfaces.md#a-form-that-fills-in",
+    "gradio": "interfaces.md#gradio-a-chat",
+    "litestar-chat": "web-frameworks.md#litestar-a-chat-that-survives-a-reload",
+    "nextjs": "web-pages.md#nextjs-in-front-of-a-python-relay",
+    "notebook": "interfaces.md#a-jupyter-notebook",
+    "retries": "everyday-tasks.md#retries-with-retry-or-with-stamina",
+    "speech": "interfaces.md#speech",
+    "streamlit": "interfaces.md#streamlit-a-chat",
+    "terminal-chat": "interfaces.md#a-chat-in-the-terminal-with-rich",
+    "testing-an-application": "everyday-tasks.md#tests-of-your-application",
+    "textual": "interfaces.md#textual-a-chat",
+    "use-chat": "web-pages.md#usechat-a-python-backend-for-the-ai-sdk",
+}
+"""Where each recipe stands: the page, and the anchor of its section."""
+
+
+def section_of(recipe: str) -> str:
+    """Return the text of a recipe: a section of a page of the cookbook."""
+    page, _, _ = PLACES[recipe].partition("#")
+    [text] = [part.text for part in parts_of(FOLDER / page) if part.name.endswith(f"/{PLACES[recipe]}")]
+    return text
 
 
 def example_of(recipe: str) -> Path | None:
-    """Return the folder of a program that is too long for its page; None if the page has the program."""
+    """Return the folder of a program that is too long for its section; None if the section has it."""
     folder = EXAMPLES / recipe.replace("-", "_")
     return folder if folder.is_dir() else None
 
 
 def program_of(recipe: str) -> str:
-    """Return the program of a page of the cookbook: its one block of Python."""
-    (block,) = blocks((FOLDER / f"{recipe}.md").read_text(encoding="utf-8"), "python")
+    """Return the program of a recipe: the one block of Python of its section."""
+    (block,) = blocks(section_of(recipe), "python")
     return block.code
 
 
 def write_program(recipe: str, folder: Path) -> Path:
-    """Write a page's program into a folder, under the page's name, so that it can be run or imported.
+    """Write a recipe's program into a folder, under the recipe's name, so that it can be run or imported.
 
     A program of several files gets the folder that it has in examples/, and is returned as its `app.py`.
     """
@@ -50,8 +83,8 @@ def write_program(recipe: str, folder: Path) -> Path:
 
 
 def write_page(recipe: str, folder: Path, name: str, language: str) -> None:
-    """Write a page's one block in another language into a folder: a file that the program needs."""
-    (block,) = blocks((FOLDER / f"{recipe}.md").read_text(encoding="utf-8"), language)
+    """Write a recipe's one block in another language into a folder: a file that the program needs."""
+    (block,) = blocks(section_of(recipe), language)
     (folder / name).write_text(block.code, encoding="utf-8")
 
 
@@ -72,7 +105,7 @@ def environment(**variables: str) -> dict[str, str]:
 def run_program(
     recipe: str, folder: Path, *arguments: str, stdin: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a page's program as a script, and return what it printed."""
+    """Run a recipe's program as a script, and return what it printed."""
     return subprocess.run(
         [sys.executable, str(write_program(recipe, folder)), *arguments],
         cwd=folder,

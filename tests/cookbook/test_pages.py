@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, example_of, program_of
-from tests.docs_pages import blocks, links
+from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, PLACES, example_of, program_of, section_of
+from tests.docs_pages import blocks, links, parts_of
 
 _RUNS = {"chatting", "program_of", "relaying", "run_program", "watch_program", "write_program"}
 """Functions whose first argument names the recipe that they run."""
 _OTHERS = ("css", "html", "js", "ts", "tsx")
 """Languages of what a program needs beside it."""
-RECIPES = sorted(path.stem for path in FOLDER.glob("*.md"))
+RECIPES = sorted(PLACES)
 _LANGUAGES = {".py": "python", ".js": "js", ".tsx": "tsx", ".html": "html"}
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if example_of(recipe) is not None])
 def test_the_page_of_an_example_links_to_it_and_shows_parts_of_it(recipe: str) -> None:
     """A part that the page shows is in the example as it stands, and fits a screen."""
-    page = (FOLDER / f"{recipe}.md").read_text(encoding="utf-8")
+    page = section_of(recipe)
     example = example_of(recipe)
     assert example is not None
     files = [path for path in sorted(example.iterdir()) if path.suffix in _LANGUAGES]
@@ -48,7 +48,7 @@ def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_what_runs_beside_the_program_fits_a_screen_too(recipe: str) -> None:
     """A page, a component, a route handler."""
-    text = (FOLDER / f"{recipe}.md").read_text(encoding="utf-8")
+    text = section_of(recipe)
     sizes = {kind: [len(block.code.splitlines()) for block in blocks(text, kind)] for kind in _OTHERS}
 
     assert max(sum(sizes.values(), [0])) <= MAX_LINES
@@ -70,7 +70,9 @@ def test_a_recipe_is_run_by_a_test_of_its_name(recipe: str) -> None:
 
 
 def test_the_list_of_recipes_is_whole() -> None:
-    """Each page is found from the list, and each row of the list leads to a page."""
+    """Each section is found from the list, and each row of the list leads to one, whose program is run."""
     listed = [link for link in links(INDEX.read_text(encoding="utf-8")) if link.startswith("cookbook/")]
+    sections = [part.name.removeprefix("docs/") for page in FOLDER.glob("*.md") for part in parts_of(page)]
 
-    assert RECIPES == sorted(link.removeprefix("cookbook/").removesuffix(".md") for link in listed)
+    assert sorted(sections) == sorted(listed)
+    assert sorted(sections) == sorted(f"cookbook/{place}" for place in PLACES.values())

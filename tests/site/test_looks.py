@@ -108,8 +108,8 @@ _Answers: TypeAlias = dict[str, str]
 _CLOSING: _Answers = {"closing": "stop()", "getting-started": "Stop early"}
 _IN_AN_APP: _Answers = {
     "relay": "relay.respond(",
-    "cookbook/fastapi": "relay.respond(",
-    "cookbook/use-chat": "relay.respond(",
+    "cookbook/web-frameworks": "relay.respond(",
+    "cookbook/web-pages": "relay.respond(",
 }
 _FALLBACKS: _Answers = {"recovery": "fallback", "routes": "Retry(routes="}
 _RELOADS: _Answers = {"browser": "Last-Event-ID", "journals": "MemoryJournal", "relay": "MemoryJournal"}
@@ -178,11 +178,11 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "vercel/ai#470": ("continue streaming on browser refresh/exit page", _RELOADS),
     "streamlit/streamlit#8200": (
         "When using st.write_stream to display long text, the interface may flicker.",
-        {"cookbook/streamlit": "st.write_stream", "ui": "throttle(", "ui/details": "markdown_blocks()"},
+        {"cookbook/interfaces": "st.write_stream", "ui": "throttle(", "ui/details": "markdown_blocks()"},
     ),
     "streamlit/streamlit#11854": (
         "Turn submit button in `st.chat_input` into stop button",
-        {"cookbook/streamlit": "stop", "journals": "stop"},
+        {"cookbook/interfaces": "stop", "journals": "stop"},
     ),
 }
 """What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
