@@ -1,4 +1,4 @@
-"""Draw the pictures of the guides: writes stages.svg, partial-values.svg, steps.svg and concepts/*.svg beside this file.
+"""Draw the pictures of the guides: writes the files of `PICTURES` beside this file.
 
     python docs/concept_pictures.py
 
@@ -9,6 +9,7 @@ the message that remained of a cut one, the records that two readers of a journa
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import textwrap
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from tokenstream.events import (
     Event,
     PartDone,
     PartStart,
+    ReasoningDelta,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -30,7 +32,6 @@ from tokenstream.events import (
 from tokenstream.framing import SSEParser
 from tokenstream.partial_json import PartialJSONParser, ValueDone
 from tokenstream.relay.journal import Entry
-from tokenstream.stages import Throttle
 from tokenstream.steps import Step, Steps
 from tokenstream.testing import faults
 
@@ -315,50 +316,50 @@ def draw_partial_values() -> str:
     return canvas.svg(y + 34)
 
 
-# ---- time
+# ---- metrics
 
-_ARRIVALS = ((0.0, "The"), (0.2, " sky"), (0.38, " is"), (0.75, " blue"), (1.75, "."))
+_WAITS = (
+    (0.3, "Hm. ", True),
+    (0.5, "The ", False),
+    (0.2, "sea ", False),
+    (0.2, "is ", False),
+    (1.1, "salt.", False),
+)
 
 
-def draw_time() -> str:
-    """Draw a stage that is given the time: pieces in, its deadlines, pieces out."""
-    canvas = Canvas("A stage that holds pieces back until a deadline")
-    clock, stage, left, second = testing.VirtualClock(), Throttle(hz=2), 120.0, 330.0
-
-    def returned(pieces: list[str], kind: str) -> None:
-        for piece in pieces:
-            canvas.box(left + second * clock(), 126, _LETTER * len(piece) + 26, repr(piece), kind)
-
-    for y, name in ((22, "feed"), (74, "deadline"), (126, "returned")):
-        canvas.tell(_LEFT, y + 15, name, "head")
-    for moment, piece in _ARRIVALS:
-        while stage.deadline is not None and stage.deadline <= moment:
-            clock.until(stage.deadline)
-            returned(stage.tick(clock()), "open")
-        clock.until(moment)
-        x = left + second * moment
-        canvas.box(x, 22, _LETTER * len(piece) + 24, repr(piece))
-        held = stage.deadline
-        returned(stage.feed(piece, now=clock()), "made")
-        if stage.deadline is not None:
-            due = left + second * stage.deadline
-            canvas.line(f"M{x:.1f} 44V{85 if held is None else 80}")
-            if held is None:
-                canvas.box(x, 78, due - x, "", "open", 14)
-                canvas.line(f"M{due:.1f} 92V126")
-        else:
-            canvas.line(f"M{x:.1f} 44V126")
-    canvas.line(f"M{left} 166H764")
-    for tenths in range(0, 20, 5):
-        x = left + second * tenths / 10
-        canvas.line(f"M{x:.1f} 162V170")
-        canvas.tell(x - 8, 185, f"{tenths / 10:.1f} s")
-    canvas.tell(_LEFT, 170, "clock", "head")
-    canvas.box(left, 202, 14, "", "made", 14)
-    canvas.tell(left + 20, 214, "returned by feed, at once")
-    canvas.box(left + 190, 202, 14, "", "open", 14)
-    canvas.tell(left + 210, 214, "held until the deadline, then returned by tick")
-    return canvas.svg(232)
+def draw_metrics() -> str:
+    """Draw what arrived of an answer when, and the marks that its stream has measured."""
+    canvas = Canvas("The pieces of an answer on a time line, with the marks of its metrics")
+    script = testing.script()
+    for wait, text, is_reasoning in _WAITS:
+        script = script.pause(wait).reasoning(text) if is_reasoning else script.pause(wait).text(text)
+    clock, left, second = testing.VirtualClock(), 120.0, 240.0
+    stream = script.pause(0.2).finish().stream("openai-chat", pace="recorded", clock=clock)
+    canvas.tell(_LEFT, 35, "arrives", "head")
+    pieces: dict[float, tuple[str, str]] = {}
+    for event in stream:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            text, _ = pieces.get(clock(), ("", ""))
+            pieces[clock()] = (text + event.text, "in" if isinstance(event, TextDelta) else "open")
+    moments = list(pieces)
+    for moment, (text, kind) in pieces.items():
+        canvas.box(left + second * moment, 20, _LETTER * len(text.strip()) + 10, text, kind)
+    for begin, end in itertools.pairwise(moments):
+        canvas.line(f"M{left + second * begin + 3:.1f} 52H{left + second * end - 3:.1f}")
+        canvas.tell(left + second * (begin + end) / 2 - 12, 67, f"{end - begin:.1f} s")
+    canvas.tell(_LEFT, 62, "gaps", "head")
+    metrics = stream.metrics
+    named = ("first_byte", "ttft", "first_text", "last_content", "duration")
+    rows = {name: row for row, name in enumerate(named)}
+    canvas.tell(_LEFT, 103, "marks", "head")
+    for name, row in rows.items():
+        moment: float = getattr(metrics, name)
+        x, y = left + second * moment, 88 + 24 * row
+        canvas.line(f"M{left} {y + 11}H{x:.1f}V44", "cut" if name == "duration" else "line")
+        label = f"{name} {moment:.1f} s"
+        width = _LETTER * len(label) + 10
+        canvas.box(x + 4 if x < 500 else x - width - 4, y, width, label, "made")
+    return canvas.svg(88 + 24 * len(named) + 12)
 
 
 # ---- relaying
@@ -491,10 +492,10 @@ def draw_steps() -> str:
 
 PICTURES: dict[str, Callable[[], str]] = {
     "stages.svg": draw_stages,
-    "concepts/cut.svg": draw_cut,
-    "concepts/departures.svg": draw_departures,
+    "cut.svg": draw_cut,
+    "departures.svg": draw_departures,
     "partial-values.svg": draw_partial_values,
-    "concepts/time.svg": draw_time,
+    "metrics.svg": draw_metrics,
     "concepts/journal.svg": draw_journal,
     "steps.svg": draw_steps,
 }

@@ -29,6 +29,7 @@ NEEDS = {
     "docs/coming-from/providers.md#openai": ("openai",),
     "docs/coming-from/http.md#requests": ("requests",),
     "docs/coming-from/http.md#sseclient": ("requests", "sseclient"),
+    "docs/recovery.md": ("openai",),
     "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
     "docs/browser.md": ("fastapi",),
     "docs/journals.md": ("fastapi", "redis"),

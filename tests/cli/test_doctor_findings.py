@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import doctor_page
-from tests.docs_pages import blocks
+from tests.project import ROOT
 from tokenstream._connection.head import ResponseHead
 from tokenstream.cli._doctor import findings as _findings
 from tokenstream.cli._doctor.findings import Diagnosis, Finding, judge
@@ -334,11 +335,12 @@ def test_what_is_said_of_a_hop_says_where_it_is_written(hop: Any) -> None:
     assert hop.source.startswith("https://") or not hop.source
 
 
-def test_the_page_shows_what_the_command_prints() -> None:
-    """Of arrivals that were measured once."""
-    (shown,) = [block.code for block in blocks(doctor_page.PAGE.read_text("utf-8"), "text")]
+def test_the_picture_shows_what_the_command_prints() -> None:
+    """`python docs/doctor_picture.py` draws it anew, of arrivals that were measured once."""
+    script = runpy.run_path(str(ROOT / "docs" / "doctor_picture.py"))
 
-    assert doctor_page.OUTPUT == shown
+    assert script["draw"]() == (ROOT / "docs" / "doctor.svg").read_text("utf-8")
+    assert script["LINES"][0] == "https://api.example.com/v1/chat/completions: does not stream"
 
 
 def test_the_page_has_the_table_of_hops_as_the_command_knows_them() -> None:

@@ -100,7 +100,7 @@ def main() -> None:
         help="where packages of npm are installed; by default what TOKENSTREAM_NODE says",
     )
     parser.add_argument("--page", action="store_true", help="run nothing, write the page only")
-    parser.add_argument("--recovery", action="store_true", help="compare recovery, for docs/routes.md")
+    parser.add_argument("--recovery", action="store_true", help="compare recovery, for its page")
     asked = parser.parse_args()
     if asked.node is not None:
         # The files of JSONTestSuite are there, too.

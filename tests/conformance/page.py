@@ -39,7 +39,7 @@ servers have sent. They show how each reader handles these answers, and say noth
 - **Compatible**: cases in which a server deviates from its documentation, but the reader still finds the
   text, the calls, and whatever else the case is about, as the server meant them.
 
-JSON parsers have [a summary of their own](#json).
+JSON parsers have [a summary of their own](#json), and [recovery](conformance/recovery.md) a page of its own.
 """
 
 _REPEAT = """\

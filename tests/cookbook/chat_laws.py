@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 
 from tests.cookbook.programs import serving, write_page, write_program
+from tests.support.cut_fetch import CUT_FETCH
 from tokenstream import testing
 
 if TYPE_CHECKING:
@@ -88,12 +89,14 @@ class ChatLaws:
 
     def test_an_answer_goes_on_when_its_page_has_lost_the_connection(self, page: Page, chat: Chat) -> None:
         """The page follows it at the address that the first response has named."""
-        page.add_init_script(_CUT)
+        page.add_init_script(f'{CUT_FETCH} window.fetch = cutFetch(window.fetch, "goes");')
         asked = len(chat.provider.requests)
         id = chat.ask(page)
         assert _WHOLE == _ended(page, "complete").inner_text()
 
-        assert [f"POST {chat.url}/answers/", f"GET {chat.url}/answers/{id}"] == page.evaluate("requests")
+        assert [f"POST {chat.url}/answers/", f"GET {chat.url}/answers/{id}"] == page.evaluate(
+            "fetch.requests"
+        )
         assert 1 == len(chat.provider.requests) - asked
 
     def test_an_answer_does_not_exist_for_another_user(
@@ -123,28 +126,3 @@ class ChatLaws:
         assert "It goes " == _ended(page, "stopped").text_content()
         assert exchange.over.wait(10)
         assert "abandoned" == exchange.outcome
-
-
-_CUT = """
-window.requests = [];
-const asFetch = window.fetch;
-window.fetch = async (url, init) => {
-  const response = await asFetch(url, init);
-  const { origin } = window.location;
-  window.requests.push(`${init.method ?? "GET"} ${new URL(url, origin)}`);
-  if (window.requests.length > 1) return response;
-  // The first response breaks off once something of it has come.
-  const reader = response.body.getReader();
-  let sent = "";
-  const body = new ReadableStream({
-    async pull(controller) {
-      const { value } = await reader.read();
-      sent += new TextDecoder().decode(value);
-      controller.enqueue(value);
-      if (sent.includes("goes")) controller.error(new TypeError("network error"));
-    },
-  });
-  return new Response(body, { status: response.status, headers: response.headers });
-};
-"""
-"""A script that cuts the first connection to an answer."""

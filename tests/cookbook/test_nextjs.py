@@ -44,7 +44,9 @@ class _Next:
     """Next.js with the page and the route handler, built, and types checked."""
 
     def __init__(self, folder: Path) -> None:
-        npm, node = node_with("next", "react-dom", "@types/react", "typescript", "ai", "@ai-sdk/react")
+        npm, node = node_with(
+            "next", "react-dom", "typescript", "@types/node", "@types/react", "ai", "@ai-sdk/react"
+        )
         self._command = [node, str(npm / "node_modules" / "next" / "dist" / "bin" / "next")]
         self._folder = folder
         self._environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1", "NO_PROXY": "*"}
@@ -137,7 +139,7 @@ def test_the_provider_is_left_before_its_answer_has_begun(page: Page, url: str, 
 
 
 def test_a_question_goes_with_the_messages_before_it(page: Page, url: str, relay: Relay) -> None:
-    """In the provider's form."""
+    """The relay puts all of them into the provider's form."""
     _ask(page, url, "Answer").get_by_text("The sky is blue.").wait_for()
     page.locator("input").fill("Answer")
     page.locator("input").press("Enter")

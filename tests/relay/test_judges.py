@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import subprocess
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from tests.relay.judges.npm import read_in_node
 from tests.relay.news import OUTPUT, PLANS, RESULTS, TEXTS, run_with_news
 from tests.relay.provider_tools import ran
 from tests.support.encoders import create
-from tests.support.node import node_with
 from tokenstream import Steps, relay, testing
 from tokenstream.events import StepDelta, StepDone, StepStart, StepWaiting, TextDelta
 from tokenstream.message import ServerToolResult
 
 if TYPE_CHECKING:
+    from tests.relay.judges.client_answer import ClientAnswer
     from tokenstream.events import Event
+    from tokenstream.relay import ProtocolName
     from tokenstream.testing import Script
 
 pytestmark = [pytest.mark.slow]
 
-_CLIENTS = Path(__file__).with_name("judges.mjs")
-_PACKAGES = (
-    "openai",
-    "@anthropic-ai/sdk",
-    "ai",
-    "zod",
-    "@ai-sdk/openai",
-    "@ai-sdk/anthropic",
-    "@ag-ui/client",
-)
 JUDGES = {
     "openai chat": ("openai-chat", "tool_calls"),
     "openai responses": ("openai-responses", "completed"),
@@ -90,6 +79,10 @@ def _steps() -> list[Event]:
     return [*found, *events.ready()]
 
 
+def _protocol(judge: str) -> ProtocolName:
+    return cast("ProtocolName", JUDGES[judge][0])
+
+
 def _cut_after_each(events: list[Event], protocol: str) -> list[bytes]:
     """Return what was sent after each event of a run."""
     encoder, sent = create(cast("Any", protocol), drop="all"), b""
@@ -97,9 +90,8 @@ def _cut_after_each(events: list[Event], protocol: str) -> list[bytes]:
 
 
 @cache
-def _heard() -> dict[tuple[str, str], dict[str, Any]]:
+def _heard() -> dict[tuple[str, str], ClientAnswer]:
     """Return what all clients make of all answers, by client and answer: one process has it all."""
-    folder, node = node_with(*_PACKAGES)
     bodies: dict[tuple[str, str], bytes] = {}
     failing = testing.script().text("Hel", "lo").error("Slow down", kind="rate_limited")
     for judge, (format, _) in JUDGES.items():
@@ -107,43 +99,34 @@ def _heard() -> dict[tuple[str, str], dict[str, Any]]:
         bodies[judge, "error"] = b"".join(failing.chunks(format))
     ran_tool = ran(ServerToolResult(id="srv_1", name="look_up_result", content={"n": [1]}))
     for judge in PROVIDERS:
-        protocol = cast("Any", JUDGES[judge][0])
-        bodies[judge, "provider"] = b"".join(relay.encode(ran_tool, protocol))
+        bodies[judge, "provider"] = b"".join(relay.encode(ran_tool, _protocol(judge)))
     for judge in STEPS:
-        protocol = cast("Any", JUDGES[judge][0])
+        protocol = _protocol(judge)
         bodies[judge, "steps"] = b"".join(relay.encode(_steps(), protocol))
         bodies[judge, "news"] = b"".join(relay.encode(run_with_news(), protocol))
         for at, body in enumerate(_cut_after_each(run_with_news(), protocol)):
             bodies[judge, f"cut {at}"] = body
     asking: list[Event] = [StepStart("1", "task"), StepWaiting("r", "Which town?"), StepDone("1")]
     bodies["ag-ui", "asks"] = b"".join(relay.encode(asking, "ag-ui"))
-    told = subprocess.run(
-        [node, "--input-type=module", "--eval", _CLIENTS.read_text("utf-8")],
-        cwd=folder,
-        input=json.dumps([(judge, base64.b64encode(body).decode()) for (judge, _), body in bodies.items()]),
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    ).stdout
-    return dict(zip(bodies, json.loads(told), strict=True))
+    asked: dict[str, tuple[str, ProtocolName, bytes]] = {
+        str((judge, answer)): (judge, _protocol(judge), body) for (judge, answer), body in bodies.items()
+    }
+    return dict(zip(bodies, read_in_node(asked).values(), strict=True))
 
 
 @judges
 def test_a_client_reads_the_whole_answer(judge: str) -> None:
     """Text piece by piece, reasoning, calls with their ids, token counts and why it ended."""
     told = _heard()[judge, "whole"]
-    calls = [(id, name, json.loads(arguments)) for id, name, arguments in told["calls"]]
+    calls = [(id, name, json.loads(arguments)) for id, name, arguments in told.calls]
     # The AI SDK's own provider of OpenAI reads no reasoning in Chat Completions.
     reasoning = "" if judge == "ai openai chat" else "Let me see: \x01"
 
-    assert ("".join(PIECES), reasoning, CALLS) == (told["text"], reasoning, calls)
-    assert reasoning == told["reasoning"]
-    assert (len(PIECES), JUDGES[judge][1], [7, 3], None) == (
-        told["deltas"],
-        told["end"],
-        told["counts"],
-        told["error"],
-    )
+    assert ("".join(PIECES), reasoning, CALLS) == (told.text, reasoning, calls)
+    assert reasoning == told.reasoning
+    counts = told.counts or {}
+    assert (7, 3) == (counts["input_tokens"], counts["output_tokens"])
+    assert (len(PIECES), JUDGES[judge][1], None) == (told.deltas, told.end, told.error)
 
 
 @judges
@@ -151,9 +134,9 @@ def test_a_client_is_told_of_an_error_in_the_middle(judge: str) -> None:
     """Behind the text so far; it takes the answer for no whole one."""
     told = _heard()[judge, "error"]
 
-    assert "Hello" == told["text"]
-    assert "Slow down" in told["error"]
-    assert told["end"] in (None, "error")
+    assert "Hello" == told.text
+    assert "Slow down" in str(told.error)
+    assert told.end in (None, "error")
 
 
 @pytest.mark.parametrize("judge", PROVIDERS)
@@ -161,12 +144,13 @@ def test_a_client_reads_an_answer_in_which_the_provider_ran_a_tool(judge: str) -
     """Interfaces show the result beside the call."""
     told = _heard()[judge, "provider"]
 
-    assert (None, "Done.") == (told["error"], told["text"])
+    assert (None, "Done.") == (told.error, told.text)
     if judge in STEPS:
         assert [("srv_1", "look_up", {"n": 1})] == [
-            (id, name, json.loads(arguments)) for id, name, arguments in told["calls"]
+            (id, name, json.loads(arguments)) for id, name, arguments in told.ran
         ]
-        assert [{"n": [1]} if judge == "ai ui-message" else '{"n":[1]}'] == told["results"]
+        output = {"n": [1]} if judge == "ai ui-message" else '{"n":[1]}'
+        assert [["srv_1", output]] == told.results
 
 
 @pytest.mark.parametrize("judge", STEPS)
@@ -175,24 +159,24 @@ def test_three_steps_that_take_turns_stay_apart(judge: str) -> None:
     told = _heard()[judge, "steps"]
     parts = [f"{name} {what}" for what in ("thinks twice", "says more") for name in "abc"]
 
-    assert None is told["error"]
-    assert sorted(parts) == sorted(told["parts"])
-    assert ["a", "b", "c"] == sorted(json.loads(arguments)["zone"] for _, _, arguments in told["calls"])
-    assert 3 == len({id for id, _, _ in told["calls"]})
-    assert told["end"] in ("stop", "success")
+    assert None is told.error
+    assert sorted(parts) == sorted(told.parts)
+    assert ["a", "b", "c"] == sorted(json.loads(arguments)["zone"] for _, _, arguments in told.calls)
+    assert 3 == len({id for id, _, _ in told.calls})
+    assert told.end in ("stop", "success")
 
 
 @pytest.mark.parametrize("judge", STEPS)
 def test_a_client_shows_plans_output_and_questions(judge: str) -> None:
     """Of each plan and question the last word, beside all texts and the results of the tools."""
     told = _heard()[judge, "news"]
-    news = {kind: found for kind, found in told["news"] if kind != "step"}
+    news = {kind: found for kind, found in told.news if kind != "step"}
     results = [RESULTS[0] if judge == "ai ui-message" else json.dumps(RESULTS[0], separators=(",", ":"))]
 
-    assert (None, "".join(OUTPUT)) == (told["error"], told["output"])
-    assert [*TEXTS] == told["parts"]
-    assert [*results, *RESULTS[1:]] == told["results"]
-    assert [PLANS[-1]] == [found for kind, found in told["news"] if kind == "plan"]
+    assert (None, "".join(OUTPUT)) == (told.error, told.output)
+    assert [*TEXTS] == told.parts
+    assert [*results, *RESULTS[1:]] == [output for _, output in told.results]
+    assert [PLANS[-1]] == [found for kind, found in told.news if kind == "plan"]
     assert (2, True) == (news["progress"]["total"], news["waiting"]["answered"])
     assert {"command": "pytest"} == news["waiting"]["request"]
 
@@ -205,12 +189,12 @@ def test_a_run_that_is_cut_after_any_event_is_valid_for_its_client(judge: str) -
         told = _heard()[judge, f"cut {at}"]
         sent = "".join(event.text for event in events[: at + 1] if isinstance(event, TextDelta))
         output = "".join(event.text for event in events[: at + 1] if isinstance(event, StepDelta))
-        assert (None, sent, output) == (told["error"], told["text"], told["output"])
+        assert (None, sent, output) == (told.error, told.text, told.output)
 
 
 def test_a_run_that_ends_with_a_question_is_interrupted_for_its_client() -> None:
     """The client shows the question, and knows that the run waits for its answer."""
     told = _heard()["ag-ui", "asks"]
 
-    assert (None, "interrupt") == (told["error"], told["end"])
-    assert ["Which town?"] == [found["request"] for _, found in told["news"]]
+    assert (None, "interrupt") == (told.error, told.end)
+    assert ["Which town?"] == [found["request"] for _, found in told.news]

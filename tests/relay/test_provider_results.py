@@ -331,7 +331,7 @@ def test_calls_without_ids_get_their_own_results(protocol: ProtocolName, order: 
     events: list[Event] = []
     for part, at in enumerate(order):
         for event in calls_first[at]:
-            if not isinstance(event, ToolResult):
+            if isinstance(event, PartStart | PartDone):
                 event.part = part
             events.append(event)
     message = read_through([*events, Finish("stop")], protocol).final()

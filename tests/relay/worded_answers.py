@@ -193,8 +193,12 @@ def _worded(output: object, at: int) -> object:
 
 
 def _words_of(at: int, kind: Kind, *, output: object, error: bool) -> dict[str, tuple[Kind, ...]]:
-    words: dict[str, tuple[Kind, ...]] = {} if output is None else {f"out{at}w": (kind,)}
-    return words | ({f"fail{at}w": (kind,)} if error else {})
+    words: dict[str, tuple[Kind, ...]] = {}
+    if output is not None:
+        words[f"out{at}w"] = (kind,)
+    if error:
+        words[f"fail{at}w"] = (kind,)
+    return words
 
 
 _OUTPUTS: tuple[tuple[object, bool], ...] = (("", False), ({}, False), ([], True), ("", True), (None, True))

@@ -1,4 +1,4 @@
-"""The section of docs/routes.md that is written from the results that are kept, and from nothing else."""
+"""The tables of docs/conformance/recovery.md, written from the results that are kept."""
 
 from __future__ import annotations
 
@@ -75,16 +75,18 @@ def _peers(kept: dict[str, Any]) -> str:
 def paragraphs(kept: dict[str, Any]) -> list[str]:
     """Return the paragraphs of the section."""
     return [
-        "### Only the first request fails",
+        "## Only the first request fails",
         _table(kept, "once"),
-        "### The first provider always fails, the other one answers",
+        "## The first provider always fails, the other one answers",
         _table(kept, "chat", "anthropic"),
         _count(kept),
-        "### The libraries",
+        "## The libraries",
         _peers(kept),
     ]
 
 
 SECTION = Section(
-    ROOT / "docs" / "routes.md", "tests.conformance --recovery", lambda: paragraphs(results.load())
+    ROOT / "docs" / "conformance" / "recovery.md",
+    "tests.conformance --recovery",
+    lambda: paragraphs(results.load()),
 )

@@ -30,7 +30,7 @@ _WHOLE_CALL = (CALL, ARGUMENTS)
 
 
 def test_the_tables_say_what_the_results_say() -> None:
-    """`python -m tests.conformance --recovery` writes them into docs/routes.md."""
+    """`python -m tests.conformance --recovery` writes them into docs/conformance/recovery.md."""
     assert page.SECTION.render() == page.SECTION.on_the_page()
 
 
@@ -93,9 +93,7 @@ def test_a_peer_does_what_the_page_says_of_it(name: str) -> None:
         folder, _ = node_with(*peer.packages)
         (peer,) = node_peers(folder)
     if not _same_versions(peer):
-        pytest.skip(
-            f"needs {name} at the version that docs/routes.md was written with, which is not installed"
-        )
+        pytest.skip(f"needs {name} at the version that the page was written with, which is not installed")
     fresh = results.results_of(peer)["cells"]
 
     assert _came(_KEPT[name]["cells"]) == _came(fresh)
@@ -185,7 +183,7 @@ def test_writing_the_tables_alone_changes_nothing(
 ) -> None:
     """`--recovery --page` writes what is kept."""
     before, shown = results.FILE.read_text("utf-8"), page.SECTION.page.read_text("utf-8")
-    kept, written = tmp_path / "results.json", tmp_path / "routes.md"
+    kept, written = tmp_path / "results.json", tmp_path / "recovery.md"
     kept.write_text(before, "utf-8")
     written.write_text(shown, "utf-8")
     monkeypatch.setattr(results, "FILE", kept)
@@ -194,7 +192,7 @@ def test_writing_the_tables_alone_changes_nothing(
     command.main()
 
     assert [before, shown] == [kept.read_text("utf-8"), written.read_text("utf-8")]
-    assert "written: routes.md\n" == capsys.readouterr().out
+    assert "written: recovery.md\n" == capsys.readouterr().out
 
 
 def test_the_peer_of_node_needs_a_folder_with_its_packages(tmp_path: Path) -> None:

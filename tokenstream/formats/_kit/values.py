@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
@@ -149,7 +149,7 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
     """
     error = dict_of(result, "response").get("error")
     if error and isinstance(error, str | dict | list):
-        return failure_text(error)
+        return failure_text(cast("Any", error))
     outcome = text_of(result, "outcome")
     if outcome in (None, "OUTCOME_OK", "OUTCOME_UNSPECIFIED"):
         return None
