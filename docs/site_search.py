@@ -59,7 +59,7 @@ _ALSO = {
 }
 """Words for the subject of a page that its users have and its title does not."""
 
-_BACKGROUND = re.compile(r"^## Background\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
+_BACKGROUND = re.compile(r"^## For contributors\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
 _PAGE = re.compile(r"\((?P<name>[\w/-]+)\.md\)")
 
 
