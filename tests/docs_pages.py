@@ -127,7 +127,7 @@ def parts_of(page: Path) -> list[Part]:
         return [Part(name_of(page), text)]
     parts: list[Part] = []
     # A line that begins with `## ` in a block of code is none of Markdown's.
-    starts = [match.start() for match in re.finditer(r"^## ", _without_code(text), re.MULTILINE)]
+    starts = [match.start() for match in re.finditer(r"^## ", without_code(text), re.MULTILINE)]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         section = text[start:end]
         title = section.partition("\n")[0].removeprefix("## ")
@@ -135,7 +135,7 @@ def parts_of(page: Path) -> list[Part]:
     return parts
 
 
-def _without_code(text: str) -> str:
+def without_code(text: str) -> str:
     """Return a page whose code is blank, of the same length."""
     return _FENCE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
