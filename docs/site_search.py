@@ -36,8 +36,12 @@ _WEIGHTS = {
     "glossary": 0.7,
     "formats": 0.7,
     "failures": 0.7,
-    ERRORS: 0.8,
-    "coming-from": 0.9,
+    ERRORS: 0.9,
+    "coming-from": 0.8,
+    "conformance": _BACKGROUND_WEIGHT,
+    "cookbook": 0.8,
+    "quickstarts": 0.8,
+    "sources": 0.8,
 }
 """What a page's score is multiplied by, for a page or all pages of a folder; guides have 1."""
 _WORD = re.compile(r"\w+")
@@ -45,13 +49,14 @@ _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 """A part of a name such as `StreamTruncated` or `proxy_buffering`."""
 _HOLE = "…"
 _ALSO = {
-    "closing": "abort cancel interrupt charged billed stop button",
+    "closing": "abort cancel interrupt streaming charged billed stop button",
     "departures": "duplicate malformed broken server",
     "doctor": "buffering buffered burst chunks all at once not streaming",
     "journals": "reload refresh reconnect resume stop button",
-    "limits": "timeout timeouts timed out hangs",
+    "limits": "timeout timeouts timed out hangs client respected",
+    "metrics": "guard budget stop early ttft tokens per second",
     "message": "usage tokens prompt_tokens completion_tokens cost",
-    "recovery": "retry fallback fallbacks reconnect overloaded 429 529",
+    "recovery": "retry fallback fallbacks with_fallbacks streaming calls reconnect overloaded 429 529",
     "relay": "backend frontend FastAPI Flask Django StreamingResponse",
     "structured-output": "pydantic parse parser schema output_parser response_format",
     "tool-calls": "function calling functions arguments fragments merge deltas",
