@@ -134,7 +134,7 @@ def serve(
     connection is closed, or broken, once the client has been silent for a moment.
 
     With `sessions=True`, the server speaks the API's protocol on a WebSocket: it plays one answer
-    each time that the client asks for one, and stays open. See docs/testing/details.md.
+    each time that the client asks for one, and stays open. The guide "Testing in detail" has the details.
 
     Args:
         what: A `Recording`; a script; a sequence of these, one for each request; a mapping from
