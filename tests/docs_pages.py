@@ -41,7 +41,7 @@ NEEDS = {
     "docs/sources.md": ("openai",),
     "docs/sources/everything.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
-    "docs/testing/details.md": ("anthropic", "google.genai", "openai", "websockets"),
+    "docs/testing/details.md": ("anthropic", "google.genai", "openai", "pytest", "websockets"),
     "docs/sessions.md": ("websockets",),
     "docs/ui/details.md": ("rich",),
     "docs/websockets.md": ("websockets",),

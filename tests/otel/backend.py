@@ -54,12 +54,14 @@ class Backend:
         ]
 
     def metrics(self) -> list[Any]:
+        return [metric for scope in self._scope_metrics() for metric in scope.metrics]
+
+    def scopes(self) -> list[Any]:
+        """Return the instrumentation scopes of the metrics."""
+        return [scope.scope for scope in self._scope_metrics()]
+
+    def _scope_metrics(self) -> list[Any]:
         data = self._reader.get_metrics_data()
         if data is None:
             return []
-        return [
-            metric
-            for resource in data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        ]
+        return [scope for resource in data.resource_metrics for scope in resource.scope_metrics]

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from tokenstream._basics.version import __version__
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _create_spans(report: OperationReport, receivers: Receivers) -> Context:
     """Create the spans of an operation and its attempts; return a context with the operation's span."""
     from opentelemetry import trace
 
-    tracer = trace.get_tracer(NAME, tracer_provider=receivers.tracers)
+    tracer = trace.get_tracer(NAME, __version__, tracer_provider=receivers.tracers)
     span = _start_span(tracer, report.span, receivers.context)
     for ended_ns, attributes in report.failures:
         span.add_event("tokenstream.attempt", attributes, timestamp=ended_ns)
@@ -232,7 +233,7 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
     if instruments is None:
         # Another thread may add them at the same time: those that were added first are used.
         instruments = _instruments_by_provider.setdefault(
-            key, _Instruments(metrics.get_meter(NAME, meter_provider=provider))
+            key, _Instruments(metrics.get_meter(NAME, __version__, meter_provider=provider))
         )
     return instruments
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.version import __version__
 from tokenstream.otel._answered import token_attributes
 from tokenstream.otel._providers import OTHER
 from tokenstream.otel._report import NAME, instruments_of, run_quietly
@@ -79,7 +80,7 @@ class RunObserver:
         """Create the spans of a step and of all steps below, and record their metrics."""
         from opentelemetry import trace
 
-        tracer = trace.get_tracer(NAME, tracer_provider=self._receivers.tracers)
+        tracer = trace.get_tracer(NAME, __version__, tracer_provider=self._receivers.tracers)
         turns = {turn.step.id: turn for turn in top.run.turns}
         # Not recursive: runs may nest deeper than Python's recursion limit.
         waiting: list[tuple[Step, Context]] = [(top, self._receivers.context)]

@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream._basics.version import __version__
 from tokenstream.otel._report import NAME, instruments_of, run_quietly
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class _RunningTool:
         """Start the span and make it current."""
         from opentelemetry import context, trace
 
-        tracer = trace.get_tracer(NAME, tracer_provider=self._receivers.tracers)
+        tracer = trace.get_tracer(NAME, __version__, tracer_provider=self._receivers.tracers)
         self._span = tracer.start_span(
             f"execute_tool {self._attributes['gen_ai.tool.name']}",
             context=self._receivers.context,

@@ -145,13 +145,30 @@ def test_a_finish_reason_may_stand_in_any_item_of_a_list() -> None:
     assert ("Hi!", "length") == (told.message.text, told.message.finish_reason)
 
 
-@pytest.mark.parametrize("value", [None, False, "", [], "not_yet"])
+@pytest.mark.parametrize("value", [None, False, 0, 0.0, "", [], "not_yet"])
 def test_what_is_no_end_is_none(value: Any) -> None:
     """Some servers fill the field in from the start."""
     format = simple(finish_reasons={"not_yet": None})
     payloads = [{"result": {"delta": "x", "stop": value}}, *HI]
 
     assert isinstance(tell(format, *payloads).error, StreamTruncated)
+
+
+@pytest.mark.parametrize("values", [(1, 0), (True, False)])
+def test_a_flag_may_say_that_the_answer_goes_on(values: tuple[Any, Any]) -> None:
+    """Then the mapping gives 0 or false a meaning, and none to 1 or true."""
+    format = custom(
+        text="t", finish="more", finish_reasons={"1": None, "true": None, "0": "stop", "false": "stop"}
+    )
+    on, over = ({"t": text, "more": value} for text, value in zip(("Hel", "lo"), values, strict=True))
+    cut, whole = tell(format, on), tell(format.fresh(limits=Limits(), pings=False), on, over)
+
+    assert isinstance(cut.error, StreamTruncated)
+    assert ("Hello", "stop", "complete") == (
+        whole.message.text,
+        whole.message.finish_reason,
+        whole.message.ending,
+    )
 
 
 def test_without_an_end_in_the_mapping_the_end_of_the_input_is_the_answers() -> None:

@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.otel.backend import Backend
 from tests.otel.observe.support import CHAT, DURATION, replayed
 from tests.support.packages import needed
-from tokenstream import connect
+from tokenstream import __version__, connect
 from tokenstream.otel import observe
 from tokenstream.testing import Server
 
@@ -56,6 +56,18 @@ def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: Se
     } == attributes
     assert stream.metrics.ttft == first
     assert "secret" not in span.to_json()
+
+
+def test_spans_and_metrics_name_the_library_and_its_version(backend: Backend, server: Server) -> None:
+    """A backend that compares versions finds it in the instrumentation scope."""
+    with observe(connect(server.url + CHAT, json={"model": "m"}), **backend.takes) as stream:
+        stream.final()
+    scope = backend.span.instrumentation_scope
+
+    assert scope
+    assert [("tokenstream", __version__)] * 2 == [
+        (each.name, each.version) for each in (scope, *backend.scopes())
+    ]
 
 
 def test_every_name_is_one_of_the_conventions(backend: Backend, server: Server) -> None:

@@ -279,11 +279,14 @@ class Custom(Format):
     def _read_finish(self, data: object, path: Path) -> bool:
         """Report the finish reason at a path; return whether the payload has a value there."""
         value = find(data, path)
-        # Servers send null, false or "" as long as the answer goes on.
-        if value is None or value is False or says_nothing(value):
+        # Servers send null, false, 0 or "" as long as the answer goes on.
+        if says_nothing(value):
             return False
         # "the words for the end" names the value in an error.
         raw = value if isinstance(value, str) else json_text(value, "the words for the end")
+        # A mapping may give false or 0 a meaning, for servers whose flag says that the answer goes on.
+        if not value and raw not in self.mapped.reasons:
+            return False
         reason = self._reason_of(raw)
         # The mapping may say that a word does not mean the end.
         if reason is not None:

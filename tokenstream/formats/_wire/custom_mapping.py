@@ -53,7 +53,8 @@ def custom(
         text: Path to the text; of several paths, the first that leads to text
             is used. `""` means that the data themselves are the text, and not JSON.
         reasoning: Path to the model's reasoning; None if there is none.
-        finish: Path to the finish reason; null, false and "" do not count. None if there is none.
+        finish: Path to the finish reason; null, false, 0 and "" do not count, unless
+            `finish_reasons` has "false" or "0". None if there is none.
         finish_reasons: Maps further words of the server to finish reasons, or to
             None for a word that does not mean the end, such as `"not_finished"`.
         id: Path to the answer's id; None if there is none.

@@ -128,12 +128,13 @@ def serve(
     """Play recordings and scripts on a server, for any client that takes an address.
 
     The server answers every method at every path, unless `what` is a mapping from paths.
-    It runs in real time, so that pauses, stalls and slow answers take the recorded time. A
-    recording of a WebSocket is played to a client that opens a WebSocket; at its end, the
+    By default, an answer is sent at once, without the pauses and the rate of a script; with
+    `pace="recorded"`, they take the recorded time. Stalls and slow answers take theirs at every
+    pace. A recording of a WebSocket is played to a client that opens a WebSocket; at its end, the
     connection is closed, or broken, once the client has been silent for a moment.
 
     With `sessions=True`, the server speaks the API's protocol on a WebSocket: it plays one answer
-    each time that the client asks for one, and stays open. See docs/testing/details.md.
+    each time that the client asks for one, and stays open. The guide "Testing in detail" has the details.
 
     Args:
         what: A `Recording`; a script; a sequence of these, one for each request; a mapping from
