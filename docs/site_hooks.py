@@ -6,7 +6,7 @@ Sphinx calls `setup` through conf.py. The pages stay plain Markdown, which a for
   its section's title; a page `x.md` owns the pages of the folder `x/`, in the order in which it links
   to them.
 * The reference is made from the docstrings; site_reference.py does it.
-* A link to a file outside this folder leads to the repository.
+* A link to a file outside this folder, or to a folder, leads to the repository.
 * Machines get the pages as text: those written here as Markdown, the reference as plain text, all in
   llms-full.txt, and llms.txt as the list of them (https://llmstxt.org).
 """
@@ -37,7 +37,8 @@ REPOSITORY = _PROJECT["project"]["urls"]["Source"]
 _SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
 _LIST_ITEM = re.compile(r"^- .+", re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?:#[^)\s]*)?\)")
-_OUTSIDE = re.compile(r"\]\((?P<target>(?:\.\./)+[^)\s]*)\)")
+_OUTSIDE = re.compile(r"\]\((?P<target>(?:\.\./)+[^)\s]*|[\w/-]+)\)")
+"""A link that may lead to what is no page: up and out of this folder, or to a name without an extension."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def complete_page(app: Sphinx, name: str, source: list[str]) -> None:
-    """Lead a page's links out of docs/ to the repository, and add its part of the navigation."""
+    """Lead a page's links to what is no page to the repository, and add its part of the navigation."""
     folder = Path(app.srcdir)
     source[0] = _with_outer_links(source[0], name, folder)
     if name == "index":
@@ -84,15 +85,15 @@ def _navigation(pages: list[str], caption: str = "") -> str:
 
 
 def _with_outer_links(text: str, name: str, folder: Path) -> str:
-    """Return the text of the page `name`, whose links out of docs/ now lead to the repository."""
+    """Return the text of the page `name`, whose links to what is no page now lead to the repository."""
     return _OUTSIDE.sub(functools.partial(_lead_to_repository, name=name, folder=folder), text)
 
 
 def _lead_to_repository(link: re.Match[str], name: str, folder: Path) -> str:
-    """Return a link of the page `name` that leads out of docs/ as an address in the repository."""
+    """Return a link of the page `name` as an address in the repository, if it leads out of docs/ or to a folder."""
     target, _, anchor = link["target"].partition("#")
     path = (folder / posixpath.dirname(name) / target).resolve()
-    if path.is_relative_to(folder):
+    if path.is_relative_to(folder) and not path.is_dir():
         return link[0]
     kind = "tree" if path.is_dir() else "blob"
     address = f"{REPOSITORY}/{kind}/main/{path.relative_to(folder.parent).as_posix()}"

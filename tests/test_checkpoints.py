@@ -368,3 +368,33 @@ def test_an_attempt_that_failed_leaves_a_checkpoint(answer: Answer, end: bytes) 
         assert told in ([place + 1], [])
         assert whole.message == _rest(answer, kept.pop(), answer.chunks).message
         assert [] == kept
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 10_000])
+def test_the_event_id_of_a_checkpoint_is_that_of_what_was_received(size: int) -> None:
+    """However many events a chunk has: a relay that gets it as Last-Event-ID loses and repeats nothing."""
+    events = [
+        b'{"type":"message_start"}',
+        b'{"type":"part_start","content":{"kind":"text"}}',
+        *(b'{"type":"text_delta","text":"%d "}' % number for number in range(3, 9)),
+        b'{"type":"part_done"}',
+        b'{"type":"end","ending":"complete"}',
+    ]
+    frames = [b"id: %d\ndata: %s\n\n" % (number, event) for number, event in enumerate(events, start=1)]
+    body = b"".join(frames)
+    stream = Stream([body[at : at + size] for at in range(0, len(body), size)], format="tokenstream")
+    for piece in stream.text:
+        checkpoint = stored(stream.checkpoint())
+
+        assert (checkpoint.last_event_id, checkpoint.position) == (piece.strip(), int(piece))
+        rest = Stream.from_checkpoint(checkpoint, frames[int(checkpoint.last_event_id or 0) :])
+        assert rest.final().text == "3 4 5 6 7 8 "
+
+
+def test_an_event_without_an_id_has_none_of_a_later_one() -> None:
+    """A server with ids for some of its events replays from one that has come, or from the start."""
+    body = b"data: a\n\nid: x1\ndata: b\n\ndata: c\n\nid: x2\ndata: d\n\ndata: [DONE]\n\n"
+    stream = Stream([body], format="text")
+    ids = [stream.checkpoint().last_event_id for _ in stream.text]
+
+    assert ids == [None, "x1", "x1", "x2"]

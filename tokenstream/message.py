@@ -412,7 +412,7 @@ class Checkpoint(Value):
     format: str | None = None
     """The answer's format; None if it was not yet known."""
     last_event_id: str | None = None
-    """The id of the last SSE event; None if the server sent none."""
+    """The id of the SSE event up to which `messages` goes; None if the server sent none."""
     events_seen: int = 0
     """Number of events that were decoded."""
     tool_calls_delivered: tuple[str, ...] = ()

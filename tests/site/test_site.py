@@ -185,6 +185,15 @@ def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
     assert "gone" in done.stderr
 
 
+def test_a_link_to_a_folder_leads_to_the_repository(site: Path) -> None:
+    """The site has no page for a folder, within docs/ as elsewhere."""
+    (page,) = re.findall(
+        r'href="([^"]*)"[^>]*>docs/quickstarts<', (site / "quickstarts.html").read_text("utf-8")
+    )
+
+    assert page.endswith("/tree/main/docs/quickstarts")
+
+
 def test_a_page_that_nothing_leads_to_fails_the_build(tmp_path: Path) -> None:
     done = _build_pages(tmp_path, index="# Start\n", lost="# Lost\n")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._pipeline import checkpoints
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +23,12 @@ TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 class Progress:
     """Makes the checkpoints of a machine's answer."""
 
-    __slots__ = ("_machine", "id_at_fault", "last")
+    __slots__ = ("_machine", "frame", "id_at_fault", "last")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self.frame: object = None
+        """The frame whose events are being returned, of a chunk with several; None between such chunks."""
         self.id_at_fault: str | None = None
         """The id of the SSE event that caused the error, or ""; None if no frame has caused an error."""
         self.last: Checkpoint | None = None
@@ -33,7 +36,7 @@ class Progress:
 
     def begin_again(self) -> None:
         """Forget where the last connection has ended."""
-        self.id_at_fault = self.last = None
+        self.frame = self.id_at_fault = self.last = None
 
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer so far.
@@ -75,13 +78,15 @@ class Progress:
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last SSE event on this connection, or else on the one before; None if unknown."""
+        """The id of the last SSE event that was read, also on an earlier connection; None if unknown."""
         machine = self._machine
         last_id = machine.connection.last_event_id
+        # The framing cuts a whole chunk into frames, so that it is at the id of the chunk's last frame. What
+        # counts is the frame whose events are being returned, or whose error was: "" if that has no id.
         if last_id is not None and self.id_at_fault is not None:
-            # After an error in a frame, the id of that frame counts ("" if it has none). The framing has cut
-            # the whole chunk into frames, and may already be at the id of a later frame.
             last_id = self.id_at_fault
+        elif last_id is not None and self.frame is not None:
+            last_id = self.frame.id if isinstance(self.frame, ServerSentEvent) else ""
         return last_id or (None if machine.resumption is None else machine.resumption.id_before)
 
     def keep(self) -> None:

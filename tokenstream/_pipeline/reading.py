@@ -29,7 +29,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
     ahead of the reader. This code runs for every token, so it avoids calls that usually do nothing.
     """
     accumulator, meter, max_bytes = machine.accumulator, machine.meter, machine.limits.body
-    arrivals = machine.arrivals
+    arrivals, progress = machine.arrivals, machine.progress
     frames: Any
     events: Sequence[Event]
     event: Event | None
@@ -48,8 +48,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 continue
             is_first = True
             while machine.events_left:
-                if machine.progress.last is None:
-                    machine.progress.keep()
+                if progress.last is None:
+                    progress.keep()
                 event = machine.events_left.pop(0)
                 if machine.on_read(event):
                     _count_late_content(machine, event, is_first=is_first)
@@ -86,6 +86,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         # Reads a frame like the last one without decoding it; worth creating only for several frames.
         read_like_last = connection.format.frame_shortcut() if several else None
         for frame in frames:
+            if several:
+                progress.frame = frame
             event = None if read_like_last is None else read_like_last(frame)
             if event is not None:
                 events = (event,)
@@ -111,7 +113,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             if reader.error is not None or accumulator.error is not None:
                 machine.error = reader.error or accumulator.error
                 # The framing is ahead of the format by the rest of the chunk.
-                machine.progress.id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
+                progress.id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
                 break
         else:
             machine.error = connection.framing.error or (coding.error if coding else None) or arrivals.gap
@@ -130,7 +132,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.
             machine.shortcut = machine.make_shortcut
         # Frees the payload, since it may be large and the next input may take long to arrive.
-        frames = frame = event = read_like_last = None
+        frames = frame = event = read_like_last = progress.frame = None
         events = ()
         machine.current_events = NO_EVENTS
 
