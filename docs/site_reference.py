@@ -93,8 +93,11 @@ _ASYNC = re.compile(r"\b(?:Async(?=[A-Z])|async |await )")
 _FOREIGN = "BaseException, BaseModel, Enum, Generic, Protocol, dict, int, str, tuple"
 """Bases whose members are described elsewhere."""
 
+_TYPE = ":type:"
 _DOCSTRING_LINK = re.compile(r"\[(?P<text>[^\]\n]+)\]\((?P<target>https?://[^)\s]+)\)")
 _CODE_BEFORE_LETTER = re.compile(r"(?<!`)`[^`\n]+`(?=\w)")
+_CODE_WITH_BACKSLASH = re.compile(r"(?<!`)`(?P<code>[^`\n]*\\[^`\n]*)`(?![`_])")
+_PAGE = re.compile(r"(?<![/\w])docs/(?P<page>[a-z][a-z/-]*)\.md\b")
 _TABLE = re.compile(r"^(?P<indent> *)\|.*\n(?: *\|.*\n)+", re.MULTILINE)
 
 
@@ -105,6 +108,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Before napoleon, which makes fields of the sections.
     app.connect("autodoc-process-docstring", say_once, priority=400)
     app.connect("autodoc-process-docstring", convert_docstring)
+    # After napoleon.
+    app.connect("autodoc-process-docstring", keep_summary, priority=600)
     return {"parallel_read_safe": True}
 
 
@@ -341,10 +346,29 @@ def convert_docstring(
 ) -> None:
     """Turn the Markdown of a docstring, which is links and tables, into reStructuredText."""
     text = "\n".join(lines)
+    # reStructuredText keeps backslashes only between two pairs of backticks.
+    text = _CODE_WITH_BACKSLASH.sub(r"``\g<code>``", text)
+    text = _PAGE.sub(r":doc:`/\g<page>`", text)
     text = _DOCSTRING_LINK.sub(r"`\g<text> <\g<target>>`__", text)
     # Unlike Markdown, reStructuredText wants something between code and a letter: "`MediaPart`s".
     text = _CODE_BEFORE_LETTER.sub(r"\g<0>\\ ", text)
     lines[:] = _TABLE.sub(_convert_table, text + "\n").split("\n")
+
+
+def keep_summary(app: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Undo what napoleon does to the summary of an attribute or a property: "Always None: any text is fine."
+
+    It takes what stands before a colon for the type, and moves it behind the rest. Our types are in annotations.
+    """
+    if kind in {"attribute", "property", "data"} and (typed := _find_type(lines)) is not None:
+        before = lines.pop(typed).removeprefix(_TYPE).strip()
+        lines[0] = f"{before}: {lines[0]}"
+
+
+def _find_type(lines: list[str]) -> int | None:
+    """Return the index of the line in which napoleon has put a type; None if there is none."""
+    found = [index for index, line in enumerate(lines) if line.startswith(_TYPE)]
+    return found[0] if found else None
 
 
 def _convert_table(table: re.Match[str]) -> str:

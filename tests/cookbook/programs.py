@@ -30,6 +30,7 @@ PLACES = {
     "django": "web-frameworks.md#django-relay-an-answer",
     "django-chat": "web-frameworks.md#django-a-chat-that-survives-a-reload",
     "fastapi": "web-frameworks.md#fastapi-relay-an-answer",
+    "fastapi-markdown": "web-frameworks.md#fastapi-a-page-of-markdown",
     "fastapi-redis": "web-frameworks.md#fastapi-and-redis-answers-that-survive-a-reload",
     "flask": "web-frameworks.md#flask-relay-an-answer",
     "form": "interfaces.md#a-form-that-fills-in",

@@ -39,6 +39,19 @@ def _entries(site: Path) -> set[str]:
     return {row.split(" ", 1)[0] for row in rows if " py:" in row}
 
 
+def test_the_reference_keeps_summaries_backslashes_and_links(site: Path) -> None:
+    """A colon in a summary makes no type of what is before it, and a page is linked by its title."""
+    text = (site / "reference" / "tokenstream.stages.MarkdownBlocks.txt").read_text(encoding="utf-8")
+    block = (site / "reference" / "tokenstream.stages.MarkdownBlock.txt").read_text(encoding="utf-8")
+    html = (site / "reference" / "tokenstream.stages.MarkdownBlocks.html").read_text(encoding="utf-8")
+
+    assert "Always None: any text is Markdown." in text
+    assert "The number of the block: 0, 1, 2" in block
+    assert "Type:" not in text + block
+    assert r"\[" in text
+    assert '../ui/details.html"' in html
+
+
 def test_each_public_name_has_an_entry_in_the_reference(site: Path) -> None:
     """Under one of the paths from which it is imported."""
     entries = _entries(site)

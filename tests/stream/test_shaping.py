@@ -127,6 +127,9 @@ def test_what_stood_within_tags_is_closed_with_the_view() -> None:
         (lambda text: text.words().lines(), "keep one of them"),
         (lambda text: text.words().redact("a"), "put .redact.. first"),
         (lambda text: text.accumulate().markdown_blocks(), "keep one of them"),
+        (lambda text: text.markdown_blocks().throttle(hz=5), "put .throttle.. first"),
+        (lambda text: text.markdown_blocks().words(), "put .words.. first"),
+        (lambda text: text.markdown_blocks().accumulate(), "keep one of them"),
         (lambda text: text.inside, "split_tags"),
     ],
 )
@@ -136,6 +139,26 @@ def test_an_order_that_makes_no_sense_is_refused_where_it_is_asked_for(
     """With the order that does."""
     with pieces(*SKY) as stream, pytest.raises(MisuseError, match=said):
         shape(stream.text)
+
+
+def test_blocks_and_patches_cannot_be_shaped_further() -> None:
+    """They have no such methods, and their error says the right order; other names get Python's error."""
+    with pieces("{}") as stream:
+        blocks, patches = stream.text.markdown_blocks(), stream.partials(dict[str, str]).patches()
+
+    with pytest.raises(MisuseError, match=r"put .throttle.. first"):
+        patches.throttle(hz=5)  # type: ignore[attr-defined]
+    assert not hasattr(blocks, "throttle")
+    for view, name in ((blocks, "patches"), (blocks, "colour"), (patches, "words")):
+        with pytest.raises(AttributeError, match=f"object has no attribute '{name}'"):
+            getattr(view, name)
+
+
+async def test_blocks_of_an_async_stream_cannot_be_shaped_further() -> None:
+    """The error is the same."""
+    async with AsyncStream(SKY, format="pieces") as stream:
+        with pytest.raises(MisuseError, match=r"put .throttle.. first"):
+            stream.text.markdown_blocks().throttle(hz=5)  # type: ignore[attr-defined]
 
 
 STEPS: dict[str, Callable[[Any], Any]] = {

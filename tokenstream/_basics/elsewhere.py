@@ -107,14 +107,14 @@ class UnsupportedUse(MisuseError, TypeError):
         return rebuild, (MisuseError, args, state)
 
 
-class _WrongBlock(UnsupportedUse, AttributeError):
-    """The error for `with` on an object that supports only `async with`, or the reverse.
+class MissingMethod(UnsupportedUse, AttributeError):
+    """An object lacks a method, such as `__enter__` if it supports only `async with`.
 
-    The class is also an AttributeError, so that `hasattr` returns False for a method such as `__enter__`.
+    The class is also an AttributeError, so that `hasattr` returns False for the method.
     """
 
 
-for _kind in (UnsupportedUse, _WrongBlock):
+for _kind in (UnsupportedUse, MissingMethod):
     _kind.__module__ = MisuseError.__module__
     _kind.__name__ = _kind.__qualname__ = MisuseError.__qualname__
 
@@ -134,7 +134,7 @@ class _WrongBlockMethod:
         self.__doc__ = f"Raise an error: this class {message}."
 
     def __get__(self, instance: object, owner: type) -> Never:
-        raise _WrongBlock(f"{owner.__name__} {self._message}")
+        raise MissingMethod(f"{owner.__name__} {self._message}")
 
 
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:

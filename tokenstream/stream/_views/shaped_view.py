@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from typing_extensions import TypeVar
 
@@ -21,7 +21,25 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 
-class PlannedView(RepairedView, View[ItemT]):
+class _ExplainsOrder:
+    """Explains the methods that a view lacks because an earlier method must come last."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+        # Hidden from type checkers, so that they report these uses.
+
+        def __getattr__(self, name: str) -> Never:
+            """Raise AttributeError; for a method that comes too late, it says the right order."""
+            # `_plan` itself is missing in a view that was never initialised.
+            if name != "_plan":
+                self._plan.refuse_missing(name)
+            # This raises the usual error or, if a property failed, once more the error of the property.
+            object.__getattribute__(self, name)
+            raise AttributeError(name)
+
+
+class PlannedView(_ExplainsOrder, RepairedView, View[ItemT]):
     """A view of text or drafts that keeps its plan: what it reads, and the stages that shape it.
 
     A view with more stages is made from the plan.
@@ -108,7 +126,7 @@ class ShapedView(PlannedView[ItemT]):
         return driver.step_until(due) if driver.waits_in_time else driver.step()
 
 
-class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
+class AsyncPlannedView(_ExplainsOrder, RepairedView, AsyncView[ItemT]):
     """A view of text or drafts that keeps its plan: what it reads, and the stages that shape it.
 
     A view with more stages is made from the plan.

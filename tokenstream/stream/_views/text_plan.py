@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from tokenstream._basics.elsewhere import MissingMethod
 from tokenstream.errors import MisuseError
 from tokenstream.stream._views.shaped_cursor import ShapedCursor
 
@@ -31,6 +32,8 @@ _ORDER: dict[str, tuple[int, str]] = {
     "patches": (_LAST, "gives patches"),
 }
 """For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
+_REFUSED = {"markdown_blocks": _ORDER.keys() - {"patches"}, "patches": {"throttle", "patches"}}
+"""For each method whose view can't be shaped further: the methods that the view before it has."""
 
 
 class PlanStep(NamedTuple):
@@ -81,6 +84,20 @@ class ShapingPlan(NamedTuple):
         Raises:
             MisuseError: The stage would break the promise of an earlier stage, or the view was closed.
         """
+        self._check_order(method)
+        if self.text is refuse_closed:
+            # The plan of a closed view has this function in place of its text; it raises the error.
+            refuse_closed()
+        # The stage is made here, so that a wrong argument is reported by the call that passed it.
+        step = PlanStep(method, _StageSource(make))
+        return ShapingPlan(self.text, (*self.steps, step), self.timer or timer)
+
+    def _check_order(self, method: str) -> None:
+        """Check that a method may come after the earlier ones.
+
+        Raises:
+            MisuseError: Its stage would break the promise of an earlier stage.
+        """
         rank, _ = _ORDER[method]
         for step in reversed(self.steps):
             earlier_rank, promise = _ORDER[step.method]
@@ -93,12 +110,21 @@ class ShapingPlan(NamedTuple):
             must_be_single = rank != _CHANGES
             if must_be_single and earlier_rank == rank:
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
-        if self.text is refuse_closed:
-            # The plan of a closed view has this function in place of its text; it raises the error.
-            refuse_closed()
-        # The stage is made here, so that a wrong argument is reported by the call that passed it.
-        step = PlanStep(method, _StageSource(make))
-        return ShapingPlan(self.text, (*self.steps, step), self.timer or timer)
+
+    def refuse_missing(self, method: str) -> None:
+        """Explain why the view of the last stage lacks a method that the view before it has.
+
+        Args:
+            method: A name that the view lacks; nothing happens if no view before it has the name.
+
+        Raises:
+            MissingMethod: The method comes too late.
+        """
+        if self.steps and method in _REFUSED.get(self.steps[-1].method, ()):
+            try:
+                self._check_order(method)
+            except MisuseError as error:
+                raise MissingMethod(str(error)) from None
 
     @property
     def has_pace(self) -> bool:

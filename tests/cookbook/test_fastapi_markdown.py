@@ -1,0 +1,161 @@
+"""The cookbook's page of Markdown, from a scripted provider through uvicorn to a client and to Chromium."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+import pytest
+
+from tests.cookbook.programs import serving, write_page, write_program
+from tests.support.packages import needed
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+needed("fastapi")
+needed("markdown_it")
+
+_RAW = "<img src=x onerror=\"document.title='attacked'\"><b>bold</b>"
+_ANSWER = (
+    testing.script().text("# Sky\n\nIt is **bl").pause(0.3).text("ue**.\n\n", _RAW, "\n\n![a](/pixel.png)\n")
+)
+_WHOLE = _ANSWER.finish("stop").recording("openai-chat")
+_SILENT = testing.script().text("It ").pause(60).text("late").finish("stop")
+_MANY = testing.script()
+for number in range(40):
+    _MANY = _MANY.text(f"Paragraph {number}.\n\n").pause(0.01)
+_ANSWERS = {
+    "Answer": _WHOLE,
+    "Break": _WHOLE.with_fault(testing.faults.close(event=6)),
+    "Many": _MANY.finish("stop").recording("openai-chat"),
+    "Refuse": _WHOLE.with_fault(testing.faults.status(500)),
+    "Fall silent": _SILENT.recording("openai-chat"),
+}
+
+
+class _Served(NamedTuple):
+    """The program's address, and the provider behind it."""
+
+    url: str
+    provider: testing.Server
+
+
+def _answer(request: testing.Request) -> testing.Recording:
+    """Return the recording that the question names."""
+    return _ANSWERS[request.json["messages"][-1]["content"]]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
+    folder = tmp_path_factory.mktemp("fastapi_markdown")
+    write_program("fastapi-markdown", folder)
+    write_page("fastapi-markdown", folder, "page.html", "html")
+    command = ("-m", "uvicorn", "fastapi_markdown:app", "--port", "{port}")
+    with (
+        testing.serve(_answer, pace="recorded") as provider,
+        serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1") as url,
+    ):
+        yield _Served(url, provider)
+
+
+def _ask(served: _Served, question: str) -> httpx.Response:
+    """Return the response of the program to a question."""
+    address = f"{served.url}/answer"
+    return httpx.get(address, params={"question": question}, timeout=20, trust_env=False)
+
+
+def _events(response: httpx.Response) -> list[tuple[str, str]]:
+    """Return the name and the data of each event of a response."""
+    parts = [part.rpartition("data: ") for part in response.text.split("\n\n") if part]
+    return [(head.removeprefix("event: ").strip(), data) for head, _, data in parts]
+
+
+def test_each_event_has_the_blocks_that_changed_and_the_last_one_has_the_ending(served: _Served) -> None:
+    """The blocks together are the rendered text; the headers are those of server-sent events."""
+    response = _ask(served, "Answer")
+    [*sent, ending] = _events(response)
+    shown: dict[str, str] = {}
+    for _, data in sent:
+        shown |= json.loads(data)
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert "no-transform" in response.headers["cache-control"]
+    assert shown["0"] == "<h1>Sky</h1>\n"
+    assert list(shown) == ["0", "1", "2", "3"]
+    assert shown["1"] == "<p>It is <strong>blue</strong>.</p>\n"
+    assert ending == ("ending", "complete")
+
+
+def test_html_of_the_model_is_shown_as_text_and_no_image_is_loaded(served: _Served) -> None:
+    """What the model repeats from elsewhere can neither run nor load anything."""
+    text = _ask(served, "Answer").text
+
+    assert "&lt;img src=x" in text
+    for tag in ("<img", "<b>"):
+        assert tag not in text
+
+
+def test_many_blocks_make_few_events(served: _Served) -> None:
+    """A piece of the throttled text is one event, however many blocks it has."""
+    before = time.monotonic()
+    events = _events(_ask(served, "Many"))
+    took = time.monotonic() - before
+
+    assert len({id for _, data in events[:-1] for id in json.loads(data)}) == 40
+    # The first piece, the last one and the two events of the end don't wait.
+    assert len(events) <= took * 20 + 4
+
+
+def test_a_broken_answer_keeps_its_text_and_says_its_error(served: _Served) -> None:
+    """The open block is closed before the ending comes."""
+    [*sent, ending] = _events(_ask(served, "Break"))
+
+    assert json.loads(sent[-1][1]) == {"1": "<p>It is **bl</p>\n"}
+    assert ending == ("ending", "network")
+
+
+def test_a_failure_before_the_first_event_has_a_status(served: _Served) -> None:
+    """It is a 502, not a stream that breaks."""
+    response = _ask(served, "Refuse")
+
+    assert (response.status_code, list(response.json())) == (502, ["error"])
+
+
+def test_a_browser_that_leaves_ends_the_request_to_the_provider(served: _Served) -> None:
+    """The model doesn't write on for nobody."""
+    address = f"{served.url}/answer?question=Fall+silent"
+    with httpx.stream("GET", address, timeout=20, trust_env=False) as response:
+        assert "data: " in next(response.iter_text())
+
+    exchange = served.provider.exchanges[-1]
+    assert exchange.over.wait(10)
+    assert exchange.outcome == "abandoned"
+
+
+@pytest.mark.slow
+def test_the_page_replaces_blocks_and_asks_once(page: Page, served: _Served) -> None:
+    """After its end, the answer isn't asked for again; an unreadable one says so."""
+    asked = len(served.provider.requests)
+    page.goto(served.url)
+    page.locator("input").fill("Answer")
+    page.get_by_role("button").click()
+    page.get_by_text("complete", exact=True).wait_for()
+
+    assert page.locator("main > section").count() == 4
+    assert page.locator("h1").inner_text() == "Sky"
+    assert page.locator("strong").inner_text() == "blue"
+    assert page.locator("main img").count() == 0
+    assert page.title() == "Markdown, block by block"
+    page.wait_for_timeout(4_000)
+    assert 1 == len(served.provider.requests) - asked
+
+    page.locator("input").fill("Refuse")
+    page.get_by_role("button").click()
+    page.get_by_text("can't be read").wait_for()
+    assert page.locator("main > section").count() == 0
