@@ -51,14 +51,16 @@ class Chat:
         self.runs: dict[str, Steps] = {}
         """The run that goes on, by the id of its answer."""
 
-    async def answer(self, id: str) -> AsyncGenerator[Event]:
-        """Yield what the agent does to answer the last message."""
+    async def answer(self, turn: Turn) -> AsyncGenerator[Event]:
+        """Yield what the agent does to answer a question."""
+        self.turns.append(turn)
+        self.messages.append({"role": "user", "content": turn.question})
         try:
-            async with aclosing(agent.follow(self.runs[id], self.messages)) as events:
+            async with aclosing(agent.follow(self.runs[turn.id], self.messages)) as events:
                 async for event in events:
                     yield event
         finally:
-            del self.runs[id]
+            del self.runs[turn.id]
 
 
 journal = relay.MemoryJournal()
@@ -98,11 +100,13 @@ async def ask(owner: Owner, asked: Question) -> Turn:
     chat = chats.setdefault(owner, Chat())
     if chat.runs:
         raise HTTPException(409, "the agent is still at work")
-    chat.messages.append({"role": "user", "content": asked.question})
     turn = Turn(id=secrets.token_urlsafe(), question=asked.question)
-    chat.turns.append(turn)
     chat.runs[turn.id] = Steps()
-    await journal.start(chat.answer(turn.id), id=turn.id, owner=owner)
+    try:
+        await journal.start(chat.answer(turn), id=turn.id, owner=owner)
+    except relay.JournalUnavailable:
+        del chat.runs[turn.id]
+        raise HTTPException(503, "there are too many answers, try later") from None
     return turn
 
 

@@ -25,16 +25,7 @@ function show({ id, question }) {
   find(article, ".question").textContent = question;
 
   const address = `api/answers/${id}`;
-  /** Results of tools, by the ids of the calls. @type {Map<string, any>} */
-  const results = new Map();
-  /** Questions to the user, by the ids of the steps that wait. @type {Map<string, any>} */
-  const requests = new Map();
-  const answer = follow(address, {
-    onEvent(event) {
-      if (event.type === "tool_result") results.set(event.id, event);
-      if (event.type === "step_waiting") requests.set(event.step, event);
-    },
-  });
+  const answer = follow(address);
 
   /** The texts and calls of the answer, in their order. @type {Map<string, HTMLElement>} */
   const shown = new Map();
@@ -63,18 +54,17 @@ function show({ id, question }) {
 
   /** @param {HTMLElement} card @param {import("./tokenstream/tokenstream.js").Part} call */
   const drawCall = (card, call) => {
-    const step = [...answer.steps.values()].find(({ cause }) => cause?.id === call.id);
-    const request = step && requests.get(step.id);
-    const result = results.get(call.id ?? "");
-    const waits = Boolean(request && !request.answered && !answer.ended);
+    const { complete, result } = call;
+    const request = call.requests?.find(({ answered }) => !answered && !answer.ended);
+    const runs = complete && !request && !answer.ended;
     find(card, ".name").textContent = call.name ?? "";
     find(card, ".arguments").textContent = call.arguments_text ?? "";
-    find(card, ".result").textContent = result ? wordsOf(result) : step && !waits && !answer.ended ? "running …" : "";
+    find(card, ".result").textContent = result ? wordsOf(result) : runs ? "running …" : "";
     card.classList.toggle("failed", Boolean(result?.error));
-    find(card, ".decision").hidden = !waits;
+    find(card, ".decision").hidden = !request;
     /** @param {boolean} approved */
     const decide = approved =>
-      send(`${address}/requests/${request.id}`, { approved }).catch(error => (find(article, ".error").textContent = error.message));
+      send(`${address}/requests/${request?.id}`, { approved }).catch(error => (find(article, ".error").textContent = error.message));
     find(card, ".approve").onclick = () => decide(true);
     find(card, ".deny").onclick = () => decide(false);
   };
@@ -88,7 +78,7 @@ function show({ id, question }) {
   draw();
 }
 
-/** @param {{output?: any, error?: string}} result */
+/** @param {NonNullable<import("./tokenstream/tokenstream.js").Part["result"]>} result */
 function wordsOf({ output, error }) {
   return error ?? (typeof output === "string" ? output : JSON.stringify(output));
 }

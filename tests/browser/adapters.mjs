@@ -150,6 +150,23 @@ test("a chat is told if the end of its answer is nowhere", async () => {
   assert.equal(asked.length, 3);
 });
 
+test("an answer to the result of a page's own tool goes on in the message with the call", async () => {
+  for (const fetch of [globalThis.fetch, cutting(900, 1)]) {
+    const one = chat({ fetch });
+    await one.sendMessage({ text: "Weather?" });
+    const { id, parts } = one.messages[1];
+    const { toolCallId } = parts.find(part => part.type === "tool-get_weather");
+    await one.addToolOutput({ tool: "get_weather", toolCallId, output: "7 °C" });
+    await one.sendMessage();
+
+    assert.deepEqual([one.status, one.messages.length, one.messages[1].id], ["ready", 2, id]);
+    assert.equal(textOf(one), TEXT + TEXT);
+    assert.deepEqual(one.messages[1].parts.map(({ output }) => output).filter(Boolean), ["7 °C"]);
+    await one.sendMessage({ text: "Weather?" });
+    assert.deepEqual([one.messages.length, textOf(one)], [4, TEXT]);
+  }
+});
+
 test("stop ends an answer for all readers, and hanging up does not", async () => {
   const one = chat();
   const sent = one.sendMessage({ text: "slowly" });

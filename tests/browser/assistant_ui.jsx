@@ -6,6 +6,9 @@ import { AssistantChatTransport, useChatRuntime } from "@assistant-ui/react-ai-s
 import { createRoot } from "react-dom/client";
 import { lastAssistantMessageIsCompleteWithToolCalls } from "ai";
 import { z } from "zod";
+import { RelayChatTransport } from "../../tokenstream/relay/browser/use-chat.js";
+
+const asked = new URLSearchParams(location.search);
 
 function Part({ part }) {
   if (part.type === "text") return <p className="text">{part.text}</p>;
@@ -47,9 +50,9 @@ function Approve() {
 
 function Chat() {
   const runtime = useChatRuntime({
-    transport: new AssistantChatTransport({ api: "/relay/ui-message" }),
+    transport: new (asked.has("relay") ? RelayChatTransport : AssistantChatTransport)({ api: "/relay/ui-message" }),
     // A page that runs tools itself sends their results, and a page that only shows those of the server does not.
-    sendAutomaticallyWhen: location.search === "?tools" ? lastAssistantMessageIsCompleteWithToolCalls : undefined,
+    sendAutomaticallyWhen: asked.has("tools") ? lastAssistantMessageIsCompleteWithToolCalls : undefined,
   });
   return (
     <AssistantRuntimeProvider runtime={runtime}>

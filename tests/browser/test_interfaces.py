@@ -230,11 +230,12 @@ def test_assistant_ui_tells_of_an_error(
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("search", ["?tools", "?tools&relay"])
 def test_assistant_ui_asks_its_user_and_sends_the_answer(
-    page: Page, ask: Callable[..., None], asked: list[dict[str, Any]]
+    page: Page, ask: Callable[..., None], asked: list[dict[str, Any]], search: str
 ) -> None:
-    """A tool of the page: its result is in the next request, to which the relay answers."""
-    ask("Approve", search="?tools")
+    """A tool of the page: its result is in the next request; with our transport, its message goes on."""
+    ask("Approve", search=search)
     allow = page.get_by_text("Run rm x?")
     allow.wait_for()
     assert len(asked) == 1
@@ -242,4 +243,6 @@ def test_assistant_ui_asks_its_user_and_sends_the_answer(
     page.get_by_text('You said: {"approved": true}').wait_for()
 
     assert _texts(page, ".answered") == ['{"approved":true}']
+    if "relay" in search:
+        assert _texts(page) == ["May I?", 'You said: {"approved": true}']
     assert len(asked) == 2

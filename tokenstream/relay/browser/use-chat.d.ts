@@ -68,6 +68,8 @@ export declare class RelayChatTransport {
     /**
      * Send the chat's messages; resolves with the chunks of the answer.
      *
+     * An answer to the results of the page's own tools goes on in the message that has the calls, under its id.
+     *
      * @param {ChatRequest & {trigger: string, messageId: string | undefined, messages: any[], abortSignal: AbortSignal | undefined}} request
      * @returns {Promise<ReadableStream<any>>}
      */

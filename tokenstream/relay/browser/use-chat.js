@@ -51,6 +51,8 @@ export class RelayChatTransport {
   /**
    * Send the chat's messages; resolves with the chunks of the answer.
    *
+   * An answer to the results of the page's own tools goes on in the message that has the calls, under its id.
+   *
    * @param {ChatRequest & {trigger: string, messageId: string | undefined, messages: any[], abortSignal: AbortSignal | undefined}} request
    * @returns {Promise<ReadableStream<any>>}
    */
@@ -63,7 +65,9 @@ export class RelayChatTransport {
       if (!all.has("Content-Type")) all.set("Content-Type", "application/json");
       return all;
     };
-    const chunks = await this.#open(made.prepared?.api ?? this.#api, { ...made.init, method: "POST", headers, body });
+    const before = messages.find(message => message.id === messageId) ?? messages.at(-1);
+    const init = { ...made.init, method: "POST", headers, body };
+    const chunks = await this.#open(made.prepared?.api ?? this.#api, init, before?.role === "assistant");
     if (!chunks) throw new Error("the server answered with status 204");
     return chunks;
   }
@@ -119,13 +123,17 @@ export class RelayChatTransport {
     };
   }
 
-  /** @param {string} url @param {import("./stream.js").StreamOptions} options */
-  async #open(url, options) {
+  /** @param {string} url @param {import("./stream.js").StreamOptions} options @param {boolean} [goesOn] True if the answer belongs to a message that the page has. */
+  async #open(url, options, goesOn) {
     const { fetch, attempts, wait, longest, silence } = this.#options;
     const stream = await openStream(url, { ...options, fetch, attempts, wait, longest, silence }, data => data === "[DONE]");
     const parse = new TransformStream({
       transform(data, to) {
-        if (data !== "[DONE]") to.enqueue(JSON.parse(data));
+        if (data === "[DONE]") return;
+        const chunk = JSON.parse(data);
+        // Under another id, the AI SDK would add a copy of the message.
+        if (goesOn && chunk.type === "start") delete chunk.messageId;
+        to.enqueue(chunk);
       },
     });
     return stream && stream.pipeThrough(parse);
