@@ -49,7 +49,7 @@ _VALUES = {
     for name in names
     if _is_ours(value := getattr(importlib.import_module(module), name))
 }
-# Where Starlette is imported, it is a subclass of Starlette's own.
+# Where Starlette is installed, it is a subclass of Starlette's own.
 _VALUES["tokenstream.relay.Response"] = Response
 _CLASSES = {
     **{name: value for name, value in _VALUES.items() if inspect.isclass(value)},

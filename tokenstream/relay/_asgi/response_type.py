@@ -1,14 +1,15 @@
 """The type `Response` for annotations, which FastAPI inspects.
 
-Once Starlette is imported, the type is a subclass of Starlette's own `Response`.
+Where Starlette is installed, the type is a subclass of Starlette's own `Response`, whichever of the two
+packages a program has imported first.
 """
 
 from __future__ import annotations
 
-import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING or "starlette.responses" not in sys.modules:
+if TYPE_CHECKING or find_spec("starlette") is None:
     from tokenstream.relay._asgi.response import Response
 else:
     from tokenstream.relay._asgi.starlette import StarletteResponse as Response
