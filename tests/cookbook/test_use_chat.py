@@ -225,7 +225,8 @@ def test_an_answer_goes_on_over_a_reload_of_the_page(backend: Relay, page: Page,
     assert [204, 200] == resumed
     assert 1 == answer.count() == len(backend.provider.requests) - asked
 
-    page.reload()
+    with page.expect_response(lambda response: response.url.endswith("/stream")):
+        page.reload()
     answer.get_by_text("It goes on and on.", exact=True).wait_for()
     assert [204, 200, 204] == resumed
     _send(page, "Answer")
