@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,9 +28,9 @@ _ANSWER = (
 )
 _WHOLE = _ANSWER.finish("stop").recording("openai-chat")
 _SILENT = testing.script().text("It ").pause(60).text("late").finish("stop")
-_MANY = testing.script()
-for number in range(40):
-    _MANY = _MANY.text(f"Paragraph {number}.\n\n").pause(0.01)
+_MANY = functools.reduce(
+    lambda script, number: script.text(f"Paragraph {number}.\n\n").pause(0.01), range(40), testing.script()
+)
 _ANSWERS = {
     "Answer": _WHOLE,
     "Break": _WHOLE.with_fault(testing.faults.close(event=6)),
