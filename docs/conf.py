@@ -27,7 +27,7 @@ extensions = [
 ]
 # Pages that have moved, and where a browser finds them now.
 redirects = json.loads(Path(__file__).with_name("redirects.json").read_text("utf-8"))
-redirect_html_template_file = "_static/redirect.html"
+redirect_html_template_file = "redirect.html"
 exclude_patterns = ["quickstarts/*"]
 default_role = "py:obj"
 html_theme = "furo"
