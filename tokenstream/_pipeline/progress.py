@@ -23,20 +23,18 @@ TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 class Progress:
     """Makes the checkpoints of a machine's answer."""
 
-    __slots__ = ("_machine", "frame", "id_at_fault", "last")
+    __slots__ = ("_machine", "frame", "last")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self.frame: object = None
-        """The frame whose events are being returned, of a chunk with several; None between such chunks."""
-        self.id_at_fault: str | None = None
-        """The id of the SSE event that caused the error, or ""; None if no frame has caused an error."""
+        """The frame that caused the error, or that of several whose events are being returned; else None."""
         self.last: Checkpoint | None = None
         """The checkpoint from before the end closed the open parts; None before the end."""
 
     def begin_again(self) -> None:
         """Forget where the last connection has ended."""
-        self.frame = self.id_at_fault = self.last = None
+        self.frame = self.last = None
 
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer so far.
@@ -83,9 +81,7 @@ class Progress:
         last_id = machine.connection.last_event_id
         # The framing cuts a whole chunk into frames, so that it is at the id of the chunk's last frame. What
         # counts is the frame whose events are being returned, or whose error was: "" if that has no id.
-        if last_id is not None and self.id_at_fault is not None:
-            last_id = self.id_at_fault
-        elif last_id is not None and self.frame is not None:
+        if last_id is not None and self.frame is not None:
             last_id = self.frame.id if isinstance(self.frame, ServerSentEvent) else ""
         return last_id or (None if machine.resumption is None else machine.resumption.id_before)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Ping, TextDelta, ToolCallStart
-from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
 
 if TYPE_CHECKING:
@@ -113,9 +112,10 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             if reader.error is not None or accumulator.error is not None:
                 machine.error = reader.error or accumulator.error
                 # The framing is ahead of the format by the rest of the chunk.
-                progress.id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
+                progress.frame = frame
                 break
         else:
+            progress.frame = None
             machine.error = connection.framing.error or (coding.error if coding else None) or arrivals.gap
             if outgrown and machine.error is None:
                 machine.error = LimitExceeded(limit="body", value=max_bytes)
@@ -132,7 +132,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.
             machine.shortcut = machine.make_shortcut
         # Frees the payload, since it may be large and the next input may take long to arrive.
-        frames = frame = event = read_like_last = progress.frame = None
+        frames = frame = event = read_like_last = None
         events = ()
         machine.current_events = NO_EVENTS
 
