@@ -1,0 +1,132 @@
+"""A table of cases in one test, which goes through all of them and names each that fails.
+
+A test of its own costs milliseconds, however little it does; a case that only compares values takes
+microseconds. Cases that start servers, take fixtures of their own or run in an event loop stay tests.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from textwrap import indent
+from typing import Any, NamedTuple
+
+import pytest
+from _pytest.mark import ParameterSet
+
+__all__ = ["in_one_test"]
+
+_Test = Callable[..., None]
+_LONG = 120
+"""As many characters of a value name a row at most."""
+
+
+class _Row(NamedTuple):
+    name: str
+    arguments: dict[str, Any]
+    group: str | None
+
+
+def in_one_test(
+    names: str | Sequence[str],
+    rows: Iterable[Any],
+    *,
+    ids: Iterable[str] | Callable[[Any], object] | None = None,
+    by: Callable[..., str] | None = None,
+) -> Callable[[_Test], _Test]:
+    """Have a test go through all rows of a table, in place of `pytest.mark.parametrize`.
+
+    Each row that fails is named, with its error; the others are tried all the same. Several tables of a
+    test are tried in each combination. Fixtures are made once for all rows, so that only those will do
+    which no row changes.
+
+    Args:
+        names: The arguments that the rows give, as for `parametrize`.
+        rows: The values; `pytest.param` may name a row, and may not mark it.
+        ids: What names the rows: their names in order, or a function of each value.
+        by: Gives the group of a row from its values, for a table that takes long: each group is a test.
+    """
+    fields = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    table = list(_rows(fields, list(rows), ids, by))
+
+    def decorate(test: _Test) -> _Test:
+        plain = getattr(test, "in_one_test", test)
+        tables = [table, *getattr(test, "tables", ())]
+
+        def looped(*instance: object, rows_of: str | None = None, **fixtures: object) -> None:
+            combinations = product(*tables)
+            chosen = [rows for rows in combinations if rows_of in {None, *(row.group for row in rows)}]
+            _run(plain, chosen, instance, fixtures)
+
+        looped.__dict__.update(vars(test), in_one_test=plain, tables=tables, __wrapped__=plain)
+        looped.__name__, looped.__qualname__ = plain.__name__, plain.__qualname__
+        looped.__doc__, looped.__module__ = plain.__doc__, plain.__module__
+        parameters = inspect.signature(test).parameters
+        left = [parameter for name, parameter in parameters.items() if name not in fields]
+        if by is None:
+            _set_signature(looped, left)
+            return looped
+        group = inspect.Parameter("rows_of", inspect.Parameter.KEYWORD_ONLY)
+        _set_signature(looped, [*left, group])
+        return pytest.mark.parametrize("rows_of", list(dict.fromkeys(row.group for row in table)))(looped)
+
+    return decorate
+
+
+def _set_signature(function: Any, parameters: list[inspect.Parameter]) -> None:
+    function.__signature__ = inspect.Signature(parameters)
+
+
+def _rows(
+    fields: list[str],
+    rows: list[Any],
+    ids: Iterable[str] | Callable[[Any], object] | None,
+    by: Callable[..., str] | None,
+) -> Iterator[_Row]:
+    assert rows, "a table without rows checks nothing"
+    given = [None] * len(rows) if ids is None or callable(ids) else list(ids)
+    for row, listed in zip(rows, given, strict=True):
+        name: object = listed
+        values = row if len(fields) > 1 else (row,)
+        if isinstance(row, ParameterSet):
+            assert not row.marks, "a row with a mark of its own is a test of its own"
+            name, values = row.id or listed, row.values
+        name = name or ", ".join(_shown(value, ids) for value in values)
+        yield _Row(str(name), dict(zip(fields, values, strict=True)), by(*values) if by else None)
+
+
+def _shown(value: Any, ids: object) -> str:
+    shown = ids(value) if callable(ids) else None
+    text = str(shown) if shown is not None else getattr(value, "__name__", None) or repr(value)
+    return text if len(text) <= _LONG else f"{text[: _LONG // 2]}…{text[-_LONG // 2 :]}"
+
+
+def _run(
+    test: _Test,
+    combinations: list[tuple[_Row, ...]],
+    instance: tuple[object, ...],
+    fixtures: dict[str, object],
+) -> None:
+    errors: list[tuple[str, BaseException]] = []
+    for rows in combinations:
+        arguments = {name: value for row in rows for name, value in row.arguments.items()}
+        try:
+            test(*instance, **fixtures, **arguments)
+        # Whatever a row raises is a fault of that row, and the next one is tried.
+        except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
+            # Time is up for all rows together.
+            if "from pytest-timeout" in str(error):
+                raise
+            errors.append((" - ".join(row.name for row in rows), error))
+    if errors:
+        told = "\n".join(_told(name, error) for name, error in errors)
+        raise AssertionError(f"{len(errors)} of {len(combinations)} fail:\n{told}") from errors[0][1]
+
+
+def _told(name: str, error: BaseException) -> str:
+    *_, last = traceback.extract_tb(error.__traceback__)
+    kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+    return f"{name} ({Path(last.filename).name}:{last.lineno}):\n{indent(f'{kind}{error}', '    ')}"

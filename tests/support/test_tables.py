@@ -1,0 +1,122 @@
+"""A table in one test: all rows are tried, and each that fails is named."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from tests.support.tables import in_one_test
+
+SEEN: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    SEEN.clear()
+
+
+@in_one_test("number", range(4))
+@in_one_test(("word", "length"), [("one", 3), pytest.param("three", 5, id="long")])
+def every_combination(number: int, word: str, length: int) -> None:
+    """Say what is held."""
+    SEEN.append((number, word))
+    assert len(word) == length
+
+
+@in_one_test("number", [1, 0, 3, -1, "?"], ids=lambda number: f"number {number}")
+def inverse_is_positive(number: Any) -> None:
+    SEEN.append(number)
+    assert 1 / number > 0
+
+
+@in_one_test("word", ["ab", "ac", "bd"], by=lambda word: word[0])
+def begins(word: str) -> None:
+    SEEN.append(word)
+
+
+def test_each_combination_of_rows_is_tried() -> None:
+    """As with `parametrize`, tables that are stacked multiply."""
+    every_combination()
+
+    assert {(number, word) for number in range(4) for word in ("one", "three")} == set(SEEN)
+    assert len(SEEN) == 8
+
+
+def test_each_row_that_fails_is_named_with_its_error_and_its_place() -> None:
+    """Those behind it are tried all the same, whatever it raises."""
+    with pytest.raises(AssertionError) as caught:
+        inverse_is_positive()
+    told = str(caught.value)
+
+    assert [1, 0, 3, -1, "?"] == SEEN
+    assert told.startswith("3 of 5 fail:\nnumber 0 (test_tables.py:")
+    assert "    ZeroDivisionError: division by zero\nnumber -1 (test_tables.py:" in told
+    assert "\n    assert (1 / -1) > 0" in told
+    assert "\nnumber ? (test_tables.py:" in told
+    assert "\n    TypeError: unsupported operand" in told
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("leave", [pytest.fail, pytest.skip])
+def test_a_row_that_leaves_its_test_is_a_fault(leave: Any) -> None:
+    """One that is skipped would take those behind it along, without anybody's notice."""
+
+    @in_one_test("row", [1, 2])
+    def left(row: int) -> None:
+        leave(f"not today, {row}")
+
+    with pytest.raises(AssertionError, match=r"^2 of 2 fail:\n(.|\n)*today, 1(.|\n)*today, 2$"):
+        left()
+
+
+def test_a_test_that_takes_too_long_ends_at_the_row_that_it_was_at() -> None:
+    """The limit is for all rows together: without it, the next one would never end."""
+
+    @in_one_test("row", [1, 2])
+    def waits(row: int) -> None:
+        SEEN.append(row)
+        pytest.fail("Timeout (>300.0s) from pytest-timeout.")
+
+    with pytest.raises(pytest.fail.Exception, match="Timeout"):
+        waits()
+    assert [1] == SEEN
+
+
+def test_pytest_sees_what_is_left_of_the_arguments() -> None:
+    """Fixtures are asked for as ever; the name, the words and the marks stay."""
+
+    class Tests:
+        @pytest.mark.quick
+        @in_one_test("row", [1, 2])
+        def both(self, row: int, tmp_path: object) -> None:
+            """Say something."""
+            SEEN.append((self, row, tmp_path))
+
+    tests: Any = Tests()
+    tests.both(tmp_path="path")
+
+    assert ["self", "tmp_path"] == list(inspect.signature(Tests.both).parameters)
+    assert ("both", "Say something.") == (Tests.both.__name__, Tests.both.__doc__)
+    assert ["quick"] == [mark.name for mark in vars(Tests.both)["pytestmark"]]
+    assert [(tests, 1, "path"), (tests, 2, "path")] == SEEN
+    assert "every_combination" == every_combination.__name__
+
+
+def test_a_table_that_takes_long_is_a_test_for_each_group() -> None:
+    """A group has its own rows, and together they have all."""
+    (groups,) = [mark.args for mark in vars(begins)["pytestmark"]]
+    run: Any = begins
+    run(rows_of="a")
+
+    assert ("rows_of", ["a", "b"]) == groups
+    assert ["ab", "ac"] == SEEN
+
+
+@pytest.mark.parametrize("rows", [[], [pytest.param(1, marks=pytest.mark.slow)], [1, (1, 2)]])
+def test_a_table_that_would_lose_rows_is_refused(rows: list[Any]) -> None:
+    """None at all, one that another command is to run, and one of another width."""
+    names = "row" if len(rows) < 2 else "one, other"
+    with pytest.raises((AssertionError, ValueError, TypeError)):
+        in_one_test(names, rows)
