@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,18 @@ MODULES = sorted(
 
 
 @cache
+def source_of(path: Path) -> str:
+    """Return a module's text."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
 def parsed(path: Path) -> ast.Module:
     """Return a module's source, parsed: several tests look at all of the package's."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(source_of(path))
+
+
+def parsed_with(words: str, paths: Iterable[Path]) -> Iterator[tuple[Path, ast.Module]]:
+    """Give the modules in whose text this expression is found, parsed: to parse all takes seconds."""
+    expression = re.compile(words)
+    return ((path, parsed(path)) for path in paths if expression.search(source_of(path)))

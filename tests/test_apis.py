@@ -6,9 +6,8 @@ import subprocess
 import sys
 from typing import get_args
 
-import pytest
-
 from tests.support import encoders, registry
+from tests.support.tables import in_one_test
 from tokenstream import Message
 from tokenstream._apis import all_apis, api_named
 from tokenstream.formats import FormatName
@@ -23,7 +22,7 @@ def test_the_names_are_those_that_type_checkers_know() -> None:
     assert len(all_apis()) == len({api.name for api in all_apis()})
 
 
-@pytest.mark.parametrize("api", all_apis(), ids=lambda api: api.name)
+@in_one_test("api", all_apis(), ids=lambda api: api.name)
 def test_what_a_record_names_exists(api: object) -> None:
     """Its reader, its writer and its method; each of them has the name of the record."""
     record = api_named(getattr(api, "name", ""))

@@ -16,8 +16,9 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tests.project import PACKAGE, PYPROJECT, ROOT
+from tests.project import PACKAGE, PYPROJECT, ROOT, parsed_with
 from tests.support import registry
+from tests.support.tables import in_one_test
 
 _CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 _LAYERS = [[name.strip("( )") for name in layer.split(":")] for layer in _CONTRACTS["layers"]["layers"]]
@@ -149,7 +150,7 @@ def test_few_reach_into_the_private_parts_of_others() -> None:
     assert ([], True) == (whole, len(places) <= 10), places
 
 
-@pytest.mark.parametrize("module", _MODULES, ids=lambda path: path.relative_to(PACKAGE.parent).as_posix())
+@in_one_test("module", _MODULES, ids=lambda path: path.relative_to(PACKAGE.parent).as_posix())
 def test_a_long_file_says_why_it_is_one_thing(module: Path) -> None:
     """Beyond 500 lines, most files hold a second thing; those that do not are argued in `_LONGER`."""
     is_long = len(module.read_text(encoding="utf-8").splitlines()) > _MOST_LINES
@@ -213,18 +214,21 @@ def test_importing_builds_no_model() -> None:
     assert "" == built.strip()
 
 
-def _defined(path: Path) -> Iterator[ast.stmt]:
+def _defined(module: ast.Module) -> Iterator[ast.stmt]:
     """Give what a module defines, and what its classes do."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in module.body:
         yield from node.body if isinstance(node, ast.ClassDef) else (node,)
+
+
+_FEW_WORDS = rf'def test_[^"]*?:\n\s+r?"""\s*\S+(?:\s+\S+){{0,{_FEWEST_WORDS - 1}}}\s*"""'
 
 
 def test_a_docstring_of_a_test_can_be_read_alone() -> None:
     """A test's name is a sentence; a docstring adds a whole one to it, or is left out."""
     short = [
         f"{path.relative_to(ROOT).as_posix()}::{node.name}"
-        for path in sorted((ROOT / "tests").rglob("*.py"))
-        for node in _defined(path)
+        for path, module in parsed_with(_FEW_WORDS, sorted((ROOT / "tests").rglob("*.py")))
+        for node in _defined(module)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test_")
         and 0 < len((ast.get_docstring(node) or "").split()) <= _FEWEST_WORDS
@@ -234,6 +238,7 @@ def test_a_docstring_of_a_test_can_be_read_alone() -> None:
 
 
 _BY_HAND = re.compile(r"(?:(?:event:[^\n]*\n)?data:[^\n]*\n\n)+")
+_EVENT_AND_ITS_END = r"""(?:["'}]|\\\n)(?:event|data):.*(?:\\n.*\\n|\n.*\\n.*\\n|\n\n)"""
 _BROKEN = re.compile("[\udc80-\udcff]")
 _ABOUT_BYTES = (
     "benchmarks/imports.py",
@@ -250,10 +255,10 @@ _ABOUT_BYTES = (
 """Tests of framing, of formats, of what writes events, and of files that hold them."""
 
 
-def _events_by_hand(module: Path) -> list[int]:
+def _events_by_hand(module: ast.Module) -> list[int]:
     """Return the lines of the literals that are whole events of SSE."""
     found: list[int] = []
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in ast.walk(module):
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             value = node.value
             text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
@@ -266,11 +271,12 @@ def _events_by_hand(module: Path) -> list[int]:
 def test_events_are_written_by_scripts_and_not_by_hand() -> None:
     """Outside the tests of framing and formats, what a provider sends comes from `tokenstream.testing`."""
     folder = ROOT / "tests"
-    modules = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    modules = {path: path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
+    others = [path for path, name in modules.items() if not name.startswith(_ABOUT_BYTES)]
     by_hand = {
-        name: lines
-        for name, path in modules.items()
-        if not name.startswith(_ABOUT_BYTES) and (lines := _events_by_hand(path))
+        modules[path]: lines
+        for path, module in parsed_with(_EVENT_AND_ITS_END, others)
+        if (lines := _events_by_hand(module))
     }
 
     assert {} == by_hand

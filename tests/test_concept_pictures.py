@@ -6,10 +6,9 @@ import re
 import runpy
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.docs_pages import PAGES
 from tests.project import ROOT
+from tests.support.tables import in_one_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,7 @@ _DRAWN: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(_DRAWN))
+@in_one_test("name", sorted(_DRAWN))
 def test_a_picture_is_what_its_script_draws(name: str) -> None:
     """`python docs/concept_pictures.py` and `python docs/path_pictures.py` draw them anew."""
     assert (_DOCS / name).read_text("utf-8") == _DRAWN[name]()

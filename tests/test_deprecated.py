@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.public_names import MOVED
+from tests.support.tables import in_one_test
 from tokenstream import TextDelta, relay, testing
 
 
-@pytest.mark.parametrize("module", MOVED)
+@in_one_test("module", MOVED)
 def test_a_name_that_has_moved_is_the_same_and_says_where_it_is_now(module: str) -> None:
     """The warning points at the line that imports it."""
     home, names = MOVED[module]

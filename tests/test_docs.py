@@ -50,6 +50,7 @@ from tests.docs_pages import (
 from tests.docs_server import sdk_environment
 from tests.project import MODULES, PACKAGE, ROOT
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream._apis import all_apis
 
 
@@ -124,7 +125,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 
 
 # The tests of the cookbook say themselves what they need.
-@pytest.mark.parametrize(
+@in_one_test(
     "part",
     [
         pytest.param(part, id=part.name)
@@ -176,7 +177,22 @@ def test_an_example_runs_as_a_script(example: Path, docs_namespace: dict[str, An
     assert (0, "") == (done.returncode, done.stderr)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
+_LARGE = {"relay", "stream", "testing"}
+
+
+def _room_of(module: str) -> str:
+    """Return the package that a module is in, and of the larger ones the package within."""
+    rooms = module.split(".")[1:-1]
+    return ".".join(rooms[: 1 + (rooms[0] in _LARGE)]) if rooms else "tokenstream"
+
+
+@in_one_test(
+    "module",
+    [name for name in MODULES if not name.endswith("__main__")],
+    by=_room_of,
+    # Those examples go through all faults.
+    slow=["testing._check"],
+)
 def test_the_examples_in_a_modules_docstrings_hold(module: str) -> None:
     """A docstring's example prints what it says that it prints."""
     report: list[str] = []
@@ -189,7 +205,7 @@ def test_the_examples_in_a_modules_docstrings_hold(module: str) -> None:
     assert "" == "".join(report)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@in_one_test("page", PAGES, ids=name_of)
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     """A link to a file of the project names one that is there, and a heading that it has."""
     broken: list[str] = []
@@ -295,7 +311,7 @@ def test_the_words_of_the_glossary_are_in_order() -> None:
     assert sorted(set(words)) == words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@in_one_test("page", PAGES, ids=name_of)
 def test_the_commands_of_a_page_exist(page: Path) -> None:
     """A command that a page shows names programs, modules, subcommands and extras that are there."""
     faults = [fault for command in commands(page.read_text(encoding="utf-8")) if (fault := fault_of(command))]
@@ -303,7 +319,7 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
     assert [] == faults
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "line",
     [
         "python -m nothere",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.docs_pages import blocks, links, name_of, without_code
 from tests.project import ROOT
+from tests.support.tables import in_one_test
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +37,7 @@ def test_the_path_has_ten_pages() -> None:
     assert len(set(_PATH)) == len(_PATH) == 10
 
 
-@pytest.mark.parametrize("page", _PATH, ids=name_of)
+@in_one_test("page", _PATH, ids=name_of)
 def test_a_page_of_the_path_begins_with_a_program_and_leads_on(page: Path) -> None:
     """Its first section has the program, which comes before a second one; a picture; and links at the end."""
     text = page.read_text(encoding="utf-8")
@@ -51,7 +50,7 @@ def test_a_page_of_the_path_begins_with_a_program_and_leads_on(page: Path) -> No
     assert re.search(r"^!\[.+\]\(.+\.(?:svg|png)\)$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", _PATH, ids=name_of)
+@in_one_test("page", _PATH, ids=name_of)
 def test_a_page_of_the_path_is_read_in_ten_minutes(page: Path) -> None:
     """Who wants more follows its links."""
     assert _words(page) <= 1_500

@@ -13,6 +13,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.loopback import refusing_url
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Message, Stream, aconnect, connect
 from tokenstream._basics.elsewhere import ALIASES, FIELDS, OF_MESSAGE, OF_STREAM
 from tokenstream.errors import ConnectError, MisuseError, NotAStream, OutputInvalid
@@ -62,7 +63,7 @@ def test_a_message_says_where_the_names_are_that_it_has_not() -> None:
     assert message == copy.deepcopy(message) == pickle.loads(pickle.dumps(message))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@in_one_test("name", NAMES)
 def test_what_the_sentences_lead_to_is_there(name: str) -> None:
     """No name is told of that is there itself, and each place exists."""
     message = Stream(ANSWER).final()

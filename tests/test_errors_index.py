@@ -11,6 +11,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.project import PACKAGE, ROOT, parsed
 from tests.public_names import PUBLIC
 
@@ -31,6 +33,10 @@ _ROW = re.compile(r"^\| (?P<messages>`.*`) \| (?P<advice>.+) \|$", re.MULTILINE)
 _CODE = re.compile(r"(?P<fence>`+) ?(?P<code>.+?) ?(?P=fence)(?!`)")
 _HOLE = "…"
 _HOLES = re.compile(f"{_HOLE}+")
+
+
+_reads_the_package = pytest.mark.slow
+"""What parses all of it takes seconds."""
 
 
 @cache
@@ -126,6 +132,7 @@ def test_each_section_says_when_its_error_is_raised() -> None:
         assert re.match(r"\n[A-Z].+\.\n", section["body"]), section["name"]
 
 
+@_reads_the_package
 def test_the_quoted_messages_are_those_of_the_package() -> None:
     """The words of each stand in one text of the package, with the same placeholders."""
     assert [] == [quote for quote in QUOTES if not any(quote in text for text in _texts())]
@@ -136,6 +143,7 @@ def test_a_quote_has_words_to_search_for() -> None:
     assert [] == [quote for quote in QUOTES if len(re.findall(r"\w+", quote)) < 2]
 
 
+@_reads_the_package
 def test_each_message_is_on_the_page() -> None:
     """Its first words are, so that a search for them finds it."""
     known = (*QUOTES, *NOT_ON_THE_PAGE)
@@ -143,6 +151,7 @@ def test_each_message_is_on_the_page() -> None:
     assert [] == [message for message in _messages() if not message.startswith(known)]
 
 
+@_reads_the_package
 def test_the_reasons_are_about_messages_that_exist() -> None:
     """A message that is gone takes its reason along."""
     assert [] == [
@@ -150,6 +159,7 @@ def test_the_reasons_are_about_messages_that_exist() -> None:
     ]
 
 
+@_reads_the_package
 def test_the_messages_are_found() -> None:
     """The search sees most of the literals; it would be of no use if it saw none."""
     assert len(_messages()) > 300

@@ -13,6 +13,7 @@ import pytest
 
 from tests.docs_pages import blocks, links
 from tests.project import PYPROJECT, ROOT
+from tests.support.tables import in_one_test
 
 PAGE = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
 _TASK = re.compile(r"^### (?P<number>\d+)\. .+\n(?P<body>(?:(?!##).*\n)*)", re.MULTILINE)
@@ -35,7 +36,7 @@ def test_each_everyday_task_is_there_for_a_loop_and_for_an_event_loop() -> None:
     }
 
 
-@pytest.mark.parametrize("number", _CODE)
+@in_one_test("number", _CODE)
 def test_an_everyday_task_takes_three_lines_at_most(number: str) -> None:
     """It needs no class of the user's own, no callback and no configuration."""
     assert all(code.count("\n") <= 3 for code in _CODE[number])

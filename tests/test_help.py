@@ -18,6 +18,7 @@ import pytest
 
 import tokenstream
 from tests.public_names import PUBLIC
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Limits, Stream, TextDelta, connect
 from tokenstream._basics.members import NamedDefault
 from tokenstream.relay._asgi.response import Response
@@ -63,7 +64,7 @@ def _text_of(value: object) -> str:
     return pydoc.plain(pydoc.render_doc(value))
 
 
-@pytest.mark.parametrize("name", _CLASSES)
+@in_one_test("name", _CLASSES)
 def test_no_section_is_about_a_private_base(name: str) -> None:
     """The members of private base classes are among those that are "defined here"."""
     inherited = re.findall(r"^ \|  .* inherited from (\S+):$", _text_of(_CLASSES[name]), re.MULTILINE)
@@ -79,7 +80,7 @@ def test_no_section_is_about_a_private_base(name: str) -> None:
     assert [] == private
 
 
-@pytest.mark.parametrize("name", [*_CLASSES, *_FUNCTIONS])
+@in_one_test("name", [*_CLASSES, *_FUNCTIONS])
 def test_no_value_is_shown_as_an_object_without_a_name(name: str) -> None:
     """A default that is a function has the function's name, and no text has an address in it."""
     text = _text_of(_CLASSES.get(name) or _FUNCTIONS[name])
@@ -89,7 +90,7 @@ def test_no_value_is_shown_as_an_object_without_a_name(name: str) -> None:
     assert [] == re.findall(r"<built-in.*|<object object.*|<function.*| at 0x.*", text)
 
 
-@pytest.mark.parametrize("name", _CLASSES)
+@in_one_test("name", _CLASSES)
 def test_every_public_member_has_words(name: str) -> None:
     """Methods, properties and slots; plain values have a string below them in the source."""
     silent = [
@@ -104,7 +105,7 @@ def test_every_public_member_has_words(name: str) -> None:
     assert [] == silent
 
 
-@pytest.mark.parametrize("kind", [Stream, AsyncStream, BroadcastReader, TextView, AsyncTextView])
+@in_one_test("kind", [Stream, AsyncStream, BroadcastReader, TextView, AsyncTextView])
 def test_the_methods_of_blocks_and_loops_have_words(kind: type) -> None:
     """Also those that refuse the wrong block, and uses that a view does not support."""
     silent = [
@@ -143,8 +144,8 @@ def test_the_help_of_a_stream_is_the_same_in_each_run() -> None:
     assert 1 == len(texts)
 
 
-@pytest.mark.parametrize("kind", [AsyncStream, AsyncChoice])
-@pytest.mark.parametrize("name", ["result", "partials", "items", "field", "validated_calls"])
+@in_one_test("kind", [AsyncStream, AsyncChoice])
+@in_one_test("name", ["result", "partials", "items", "field", "validated_calls"])
 def test_an_async_method_shows_the_arguments_of_its_twin(kind: type, name: str) -> None:
     """The source points to the other method; `help` has the sections themselves, once."""
     text = inspect.getdoc(getattr(kind, name)) or ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from tests.support.encoders import PROTOCOLS
+from tests.support.tables import in_one_test
 from tokenstream import _kinds
 from tokenstream._connection.status import status_error
 from tokenstream._kinds import ERROR_KINDS
@@ -28,7 +29,7 @@ def test_each_kind_has_a_row() -> None:
     assert set(get_args(ErrorKind)) == set(ERROR_KINDS)
 
 
-@pytest.mark.parametrize("kind", ERROR_KINDS)
+@in_one_test("kind", ERROR_KINDS)
 def test_what_stands_in_for_a_kind_is_a_kind_and_comes_to_an_end(kind: str) -> None:
     """No circle: `word_for` follows these names."""
     seen: list[str] = []
@@ -39,7 +40,7 @@ def test_what_stands_in_for_a_kind_is_a_kind_and_comes_to_an_end(kind: str) -> N
         current = ERROR_KINDS[current].like
 
 
-@pytest.mark.parametrize("kind", ERROR_KINDS)
+@in_one_test("kind", ERROR_KINDS)
 def test_what_stands_in_for_a_kind_is_worth_a_retry_if_the_kind_is(kind: str) -> None:
     """A client of a relay that asks again does so where it may help."""
     row = ERROR_KINDS[kind]
@@ -78,7 +79,7 @@ def sent(kind: Any, protocol: Any) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@in_one_test("protocol", PROTOCOLS)
 def test_a_new_row_is_all_that_a_new_kind_needs(new_kind: Any, protocol: Any) -> None:
     """Each protocol says it in its own word for the kind that it is like; ours have the kind itself."""
 

@@ -7,6 +7,7 @@ import pytest
 from tests.new_format import missing
 from tests.project import ROOT
 from tests.support import registry
+from tests.support.tables import in_one_test
 
 _ERRORS = {"an error in ERRORS of tests/support/error_frames.py"}
 _WORDS = {"its errors in FRAMES of tests/support/error_frames.py, and their words in docs/errors.md"}
@@ -40,7 +41,8 @@ _EXCEPTIONS = {
 """What a format lacks on purpose."""
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.slow
+@in_one_test("name", registry.names())
 def test_every_format_has_all_its_places(name: str) -> None:
     """A format is added everywhere at once, or the checklist says what is missing."""
     assert _EXCEPTIONS.get(name, set()) == set(missing(name))

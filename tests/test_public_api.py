@@ -8,7 +8,6 @@ import inspect
 import os
 import subprocess
 import sys
-from functools import cache
 from importlib import metadata
 from itertools import pairwise
 from typing import Any
@@ -16,9 +15,11 @@ from typing import Any
 import pytest
 
 import tokenstream
-from tests.project import MODULES, PACKAGE
+from tests.project import MODULES, PACKAGE, parsed_with
 from tests.public_names import MOVED, PUBLIC
+from tests.support.tables import in_one_test
 
+_SOURCES = sorted(PACKAGE.rglob("*.py"))
 _NAMES = [(module, name) for module, names in PUBLIC.items() for name in names]
 
 
@@ -29,7 +30,7 @@ def test_every_public_module_is_in_the_table() -> None:
     assert {*PUBLIC, *MOVED} == public
 
 
-@pytest.mark.parametrize("module", PUBLIC)
+@in_one_test("module", PUBLIC)
 def test_a_module_offers_exactly_its_listed_names(module: str) -> None:
     """`__all__` is the contract: no name more, none less."""
     assert PUBLIC[module] == sorted(importlib.import_module(module).__all__)
@@ -52,7 +53,7 @@ _LAZY = [
 ]
 
 
-@pytest.mark.parametrize("module", _LAZY)
+@in_one_test("module", _LAZY)
 def test_dir_shows_public_names_only(module: str) -> None:
     """Completion offers names that load late, and no helper that the package imports for itself."""
     shown = {name for name in dir(importlib.import_module(module)) if not name.startswith("__")}
@@ -103,30 +104,27 @@ def _says_something(document: str | None, name: str) -> bool:
     return bool(document) and not str(document).startswith(f"{name}(")
 
 
-@cache
-def _documented_assignments() -> set[str]:
-    """Names of the package's modules that are assigned and have a string below them."""
-    found: set[str] = set()
-    for path in PACKAGE.rglob("*.py"):
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-        for statement, below in pairwise(body):
-            if not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)):
-                continue
+def _has_string_below(name: str) -> bool:
+    """Tell whether a module of the package assigns this name and has a string below it."""
+    for _, tree in parsed_with(rf"\n{name}\b.*=", _SOURCES):
+        for statement, below in pairwise(tree.body):
             targets = statement.targets if isinstance(statement, ast.Assign) else []
             if isinstance(statement, ast.AnnAssign):
                 targets = [statement.target]
-            found |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return found
+            assigned = {target.id for target in targets if isinstance(target, ast.Name)}
+            if name in assigned and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                return True
+    return False
 
 
-@pytest.mark.parametrize(("module", "name"), _NAMES)
+@in_one_test(("module", "name"), _NAMES)
 def test_every_public_name_is_documented(module: str, name: str) -> None:
     """A class, a function or a module has a docstring, anything else a string below it."""
     value: Any = getattr(importlib.import_module(module), name)
     if inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value):
         documented = _says_something(value.__doc__, name)
     else:
-        documented = name in _documented_assignments()
+        documented = _has_string_below(name)
 
     assert documented
 
@@ -141,7 +139,7 @@ def _own_members(owner: type) -> list[tuple[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("module", "name"), _NAMES)
+@in_one_test(("module", "name"), _NAMES)
 def test_every_public_method_is_documented(module: str, name: str) -> None:
     """What can be called or read on a public class says what it is for."""
     value: Any = getattr(importlib.import_module(module), name)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import encoders, registry, wire
 from tests.support.reading import read
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.formats import Format, FormatName
@@ -216,7 +217,7 @@ def test_installed_formats_are_searched_only_when_ours_do_not_do() -> None:
     assert ("fine\n", "") == (done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("name", registry.names())
+@in_one_test("name", registry.names())
 def test_every_format_of_ours_is_what_is_asked_of_others(name: str) -> None:
     """A class that derives from `Format`, calls itself by its name, and lacks nothing."""
     known = registry.load(name)

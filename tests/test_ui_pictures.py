@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 import runpy
+from functools import cache
 from typing import Any
-
-import pytest
 
 from tests.project import ROOT
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 
 needed("markdown_it")
 _SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "ui_pictures.py"))
 _FOLDER = ROOT / "docs" / "ui"
+_drawn = cache(_SCRIPT["pictures"])
 
 
-@pytest.mark.parametrize("name", sorted({*_SCRIPT["PICTURES"], "markdown"}))
+@in_one_test("name", sorted({*_SCRIPT["PICTURES"], "markdown"}))
 def test_a_picture_is_what_its_script_draws(name: str) -> None:
     """`python docs/ui_pictures.py` draws it anew."""
-    assert (_FOLDER / f"{name}.svg").read_text("utf-8") == _SCRIPT["pictures"]()[name]
+    assert (_FOLDER / f"{name}.svg").read_text("utf-8") == _drawn()[name]
 
 
 def test_the_pages_show_each_picture() -> None:

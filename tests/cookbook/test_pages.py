@@ -6,10 +6,9 @@ import ast
 import textwrap
 from pathlib import Path
 
-import pytest
-
 from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, PLACES, example_of, program_of, section_of
 from tests.docs_pages import blocks, links, parts_of
+from tests.support.tables import in_one_test
 
 _RUNS = {"chatting", "program_of", "relaying", "run_program", "watch_program", "write_program"}
 """Functions whose first argument names the recipe that they run."""
@@ -19,7 +18,7 @@ RECIPES = sorted(PLACES)
 _LANGUAGES = {".py": "python", ".js": "js", ".tsx": "tsx", ".html": "html"}
 
 
-@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if example_of(recipe) is not None])
+@in_one_test("recipe", [recipe for recipe in RECIPES if example_of(recipe) is not None])
 def test_the_page_of_an_example_links_to_it_and_shows_parts_of_it(recipe: str) -> None:
     """A part that the page shows is in the example as it stands, and fits a screen."""
     page = section_of(recipe)
@@ -36,7 +35,7 @@ def test_the_page_of_an_example_links_to_it_and_shows_parts_of_it(recipe: str) -
             assert len(block.code.splitlines()) <= MAX_LINES
 
 
-@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if example_of(recipe) is None])
+@in_one_test("recipe", [recipe for recipe in RECIPES if example_of(recipe) is None])
 def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
     """It can be copied whole, and read without scrolling far."""
     program = program_of(recipe)
@@ -45,7 +44,7 @@ def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
     assert len(program.splitlines()) <= MAX_LINES
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@in_one_test("recipe", RECIPES)
 def test_what_runs_beside_the_program_fits_a_screen_too(recipe: str) -> None:
     """A page, a component, a route handler."""
     text = section_of(recipe)
@@ -54,7 +53,7 @@ def test_what_runs_beside_the_program_fits_a_screen_too(recipe: str) -> None:
     assert max(sum(sizes.values(), [0])) <= MAX_LINES
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@in_one_test("recipe", RECIPES)
 def test_a_recipe_is_run_by_a_test_of_its_name(recipe: str) -> None:
     """A page without one would rot, and so would one whose module runs another page's program."""
     module = Path(__file__).with_name(f"test_{recipe.replace('-', '_')}.py")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from textwrap import indent
@@ -36,6 +36,7 @@ def in_one_test(
     *,
     ids: Iterable[str] | Callable[[Any], object] | None = None,
     by: Callable[..., str] | None = None,
+    slow: Collection[str] = (),
 ) -> Callable[[_Test], _Test]:
     """Have a test go through all rows of a table, in place of `pytest.mark.parametrize`.
 
@@ -48,6 +49,7 @@ def in_one_test(
         rows: The values; `pytest.param` may name a row, and may not mark it.
         ids: What names the rows: their names in order, or a function of each value.
         by: Gives the group of a row from its values, for a table that takes long: each group is a test.
+        slow: The groups among these that take long themselves, and are marked `slow`.
     """
     fields = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     table = list(_rows(fields, list(rows), ids, by))
@@ -71,7 +73,10 @@ def in_one_test(
             return looped
         group = inspect.Parameter("rows_of", inspect.Parameter.KEYWORD_ONLY)
         _set_signature(looped, [*left, group])
-        return pytest.mark.parametrize("rows_of", list(dict.fromkeys(row.group for row in table)))(looped)
+        groups = list(dict.fromkeys(row.group for row in table))
+        assert {*slow} <= {*groups}, "a group without rows is slow"
+        marked = [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in groups]
+        return pytest.mark.parametrize("rows_of", marked)(looped)
 
     return decorate
 

@@ -31,7 +31,7 @@ def inverse_is_positive(number: Any) -> None:
     assert 1 / number > 0
 
 
-@in_one_test("word", ["ab", "ac", "bd"], by=lambda word: word[0])
+@in_one_test("word", ["ab", "ac", "bd"], by=lambda word: word[0], slow=["b"])
 def begins(word: str) -> None:
     SEEN.append(word)
 
@@ -106,11 +106,14 @@ def test_pytest_sees_what_is_left_of_the_arguments() -> None:
 
 def test_a_table_that_takes_long_is_a_test_for_each_group() -> None:
     """A group has its own rows, and together they have all."""
-    (groups,) = [mark.args for mark in vars(begins)["pytestmark"]]
+    ((name, groups),) = [mark.args for mark in vars(begins)["pytestmark"]]
     run: Any = begins
     run(rows_of="a")
 
-    assert ("rows_of", ["a", "b"]) == groups
+    assert "rows_of" == name
+    assert {"a": [], "b": ["slow"]} == {
+        group.values[0]: [mark.name for mark in group.marks] for group in groups
+    }
     assert ["ab", "ac"] == SEEN
 
 
