@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream._basics.backoff import clamp_reconnect, last_event_id_header, wait_before
 from tokenstream.errors import MisuseError, StatusError
 
@@ -37,7 +38,7 @@ def test_the_back_off_doubles_and_half_of_it_is_random(number: int, random: floa
     assert seconds == wait
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "retry_after, random, seconds",
     [
         (None, 1.0, 0.5),
@@ -99,7 +100,7 @@ def test_no_wait_is_shorter_than_asked_for(number: int, asked: float, most: floa
     assert wait is None or 0.05 <= wait <= max(5.0, most * 1.1)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "milliseconds, seconds",
     [
         (None, 3.0),

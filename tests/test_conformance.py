@@ -19,6 +19,7 @@ from tests.conformance.compatible import CASES
 from tests.conformance.reader import Attempt, PythonReader, Reader, in_chunks
 from tests.conformance.readers import readers
 from tests.support.beside import needs_cases
+from tests.support.tables import in_one_test
 
 _KEPT = results.load()
 _SOURCE = results.FILE.read_text("utf-8")
@@ -39,7 +40,7 @@ def test_every_reader_has_results_and_no_other_has() -> None:
     assert list(_READERS) == list(_KEPT)
 
 
-@pytest.mark.parametrize("name", _READERS)
+@in_one_test("name", _READERS)
 def test_a_reader_is_claimed_only_at_a_version_with_results(name: str) -> None:
     """Its results name every package it is made of, the day, and cover all that it claims to read."""
     reader, kept = _READERS[name], _KEPT[name]
@@ -57,7 +58,7 @@ def test_a_reader_is_claimed_only_at_a_version_with_results(name: str) -> None:
     assert [case.name for case in compatible.of_formats(reader.formats)] == list(kept.get("compatible", {}))
 
 
-@pytest.mark.parametrize("name", _READERS)
+@in_one_test("name", _READERS)
 def test_the_results_are_of_the_cases_of_today(name: str) -> None:
     """Who changes a case runs all readers again."""
     today = results.digests()
@@ -163,7 +164,7 @@ def test_text_counts_as_sent_once_its_frame_has_come_whole(format: str) -> None:
     assert ("", "Hel", "Hello") == tuple(map(answer.text_before, (end - 1, end, answer.cuts()[-1])))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("said", "counted"),
     [
         (Answer(text="Hello", error="StreamTruncated"), {}),
@@ -189,7 +190,7 @@ def test_what_a_reader_makes_of_a_cut_is_counted(said: Answer, counted: dict[str
     assert cuts.CutTally(cuts=1, **counted) == found
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("name", "said", "verdict"),
     [
         ("done-missing", Answer(text="Hello"), "right"),
@@ -238,7 +239,7 @@ def test_the_cases_have_names_of_their_own() -> None:
     assert len(CASES) == len(_BY_NAME)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@in_one_test("case", CASES, ids=lambda case: case.name)
 def test_a_case_is_an_answer_in_its_format(case: CompatibleCase) -> None:
     """Whatever it strays in, its first payload shows which format it is."""
     (said,) = US.answers([(case.format, case.body)])

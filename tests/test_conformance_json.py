@@ -27,6 +27,7 @@ from tests.partial_json.support import cases as verified
 from tests.partial_json.support import documents
 from tests.support.beside import needs_cases
 from tests.support.node import node_with
+from tests.support.tables import in_one_test
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,7 +164,7 @@ def test_without_its_files_the_results_of_the_test_suite_are_kept(monkeypatch: p
 # -- who is right -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("text", "told"),
     [
         ("", NOTHING),
@@ -189,7 +190,7 @@ def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, tol
     assert all(json.loads(whole) == value and whole.startswith(text) for whole, value in continuations(text))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("case", "told", "why"),
     [
         (JSONCase("[12", "partial"), "[]", None),

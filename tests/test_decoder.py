@@ -13,6 +13,7 @@ from tests.support.chunkings import per_event
 from tests.support.formats import Text
 from tests.support.in_turns import Plain
 from tests.support.recordings import Recorded, ours
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
 from tokenstream.errors import (
@@ -273,8 +274,8 @@ def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
     assert isinstance(decoder.error, ProviderError)
 
 
-@pytest.mark.parametrize("name", ["keepalive", "status", "end", "ping"])
-@pytest.mark.parametrize("data", [b"2026-11-20 10:00:00", b"ok", b"1", b"[1]", b'"x"'])
+@in_one_test("name", ["keepalive", "status", "end", "ping"])
+@in_one_test("data", [b"2026-11-20 10:00:00", b"ok", b"1", b"[1]", b'"x"'])
 def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> None:
     """It is a heartbeat or carried as unknown, also where it comes first."""
     odd = sse(data.decode(), event=name)

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream import Checkpoint, Stream, errors
 from tokenstream.message import Message, TextPart
 
@@ -32,7 +33,7 @@ ERRORS: list[errors.TokenStreamError] = [
 ]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@in_one_test("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_every_error_pickles_with_all_that_it_carries(error: errors.TokenStreamError) -> None:
     if isinstance(error, errors.StreamError | errors.OutputInvalid | errors.OutputIncomplete):
         error.partial = Message(parts=(TextPart(text="Hel"),))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream import events
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, Finish, ReasoningDelta, StepDone, StepStart, TextDelta, ToolCallDelta
@@ -23,7 +24,7 @@ def test_the_union_holds_every_event() -> None:
     assert {kind.__name__ for kind in typing.get_args(Event)} == set(events.__all__) - {"Event"}
 
 
-@pytest.mark.parametrize("kind", typing.get_args(Event), ids=lambda kind: kind.__name__)
+@in_one_test("kind", typing.get_args(Event), ids=lambda kind: kind.__name__)
 def test_every_event_is_small_and_has_the_three_common_fields(kind: type) -> None:
     """Slotted, keyword-only base fields, a docstring with an example."""
     parameters = {field.name: field for field in dataclasses.fields(kind)}

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
 from tests.stream.bodies import ANSWER
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, Stream, aconnect, connect, resilient, tap, testing
 from tokenstream._request.mistakes import find_mistake
 from tokenstream.errors import MisuseError, OutputIncomplete
@@ -109,7 +110,7 @@ _connect: Any = connect
 _aconnect: Any = aconnect
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("make", "words"),
     [
         (
@@ -225,7 +226,7 @@ _CIRCLE: dict[str, Any] = {}
 _CIRCLE["again"] = [_CIRCLE]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("options", "words"),
     [
         ({"headers": {"Authorization": None}}, r"the header 'Authorization' is None: give it a value"),

@@ -11,6 +11,7 @@ import pytest
 
 from tests.framing.support import chunkings, cut_at
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import TextDelta
@@ -145,8 +146,8 @@ def test_an_element_is_read_as_soon_as_it_has_its_end(end: str) -> None:
         assert sum(at <= place + 1 for at in due) == seen
 
 
-@pytest.mark.parametrize("format", [None, "named"])
-@pytest.mark.parametrize(
+@in_one_test("format", [None, "named"])
+@in_one_test(
     "body, right",
     [
         (b"{malformed json: <<<", "openai-chat"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from tests.support.tables import in_one_test
 from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.message import (
     Citation,
@@ -97,10 +98,10 @@ def test_arguments_are_parsed_or_say_why_not() -> None:
     assert ToolCall(type="custom", arguments_text="SELECT 1").arguments == "SELECT 1"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "text, offset", [('{"a": ', 6), ("{]", 1), ('{"\u00e4\U0001f600": x}', 7), ("{}{}", 2), ("\ufeff{}", 0)]
 )
-@pytest.mark.parametrize("complete", [True, False])
+@in_one_test("complete", [True, False])
 def test_arguments_that_are_no_json_say_where(text: str, offset: int, complete: bool) -> None:
     """At the first character that no JSON goes on with, in characters; a call that was cut says so."""
     call = ToolCall(id="c", arguments_text=text, complete=complete)

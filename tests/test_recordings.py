@@ -12,6 +12,7 @@ from tests.support.beside import needs_recordings
 from tests.support.reading import aread, read
 from tests.support.recordings import Recorded, of_native_routes, ours, shared
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 
 if TYPE_CHECKING:
     from tests.support.reading import Reading
@@ -184,7 +185,7 @@ def test_a_stream_made_for_this_project_gives_what_it_says(recorded: Recorded) -
         )
 
 
-@pytest.mark.parametrize("recorded", _OURS, ids=_ids)
+@in_one_test("recorded", _OURS, ids=_ids)
 def test_a_stream_that_follows_its_documents_departs_from_nothing(recorded: Recorded) -> None:
     """No rule that bends to a server is applied where the server keeps to its provider's documents.
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.packages import needed
 from tests.support.reading import read
 from tests.support.recordings import Recorded, of_the_demo, ours
+from tests.support.tables import in_one_test
 from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def test_the_final_completion_of_openai_is_our_message(recorded: Recorded) -> No
     assert _of_completion(completion) == _messages(recorded)
 
 
-@pytest.mark.parametrize("recorded", _CLAUDE, ids=_name)
+@in_one_test("recorded", _CLAUDE, ids=_name)
 def test_the_final_message_of_anthropic_is_our_message(recorded: Recorded) -> None:
     """`.stream()` gives the text, thinking, calls, usage and stop reason that we give."""
     with _transport(recorded.body) as http:
@@ -220,7 +221,7 @@ def test_the_final_message_of_anthropic_is_our_message(recorded: Recorded) -> No
     assert {0: _of_message(final)} == _messages(recorded)
 
 
-@pytest.mark.parametrize("recorded", _CLAUDE, ids=_name)
+@in_one_test("recorded", _CLAUDE, ids=_name)
 def test_the_blocks_of_anthropic_are_our_parts(recorded: Recorded) -> None:
     """Each block of the SDK's message is a part of ours, in that order, with its citations and signature."""
     with _transport(recorded.body) as http:

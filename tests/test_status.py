@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream import Limits
 from tokenstream._basics.waits import retry_after_of
 from tokenstream._connection.error_body import ErrorBody
@@ -15,7 +16,7 @@ from tokenstream._connection.status import status_error
 from tokenstream.errors import NotAStream, StatusError, StreamError
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "headers, seconds",
     [
         ({}, None),
@@ -103,7 +104,7 @@ def error_with(status: int, payload: Any, **headers: str) -> StatusError:
     return error
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, words, code, error_type",
     [
         ({"type": "error", "error": {"type": "api_error", "message": "busy"}}, "busy", None, "api_error"),

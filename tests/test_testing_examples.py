@@ -12,6 +12,7 @@ import pytest
 from tests.docs_pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ def test_the_tests_that_the_page_shows_pass() -> None:
     assert (0, "") == (done.returncode, done.stderr), done.stdout
 
 
-@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
+@in_one_test("file", _FILES, ids=lambda file: file.name)
 def test_a_page_shows_the_file_as_it_is(file: Path) -> None:
     """Nobody reads another test than the one that was run."""
     pages = [ROOT / "docs" / name for name in ("testing.md", "testing/details.md")]

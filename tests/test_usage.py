@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream import Message, Retry, Stream, Usage, relay, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import Restarted, UsageUpdate
@@ -95,7 +96,7 @@ def test_attempts_without_counts_have_a_usage() -> None:
 
 
 # The last event of "tgi" counts the events before it, each of which is a token there.
-@pytest.mark.parametrize("protocol", sorted(set(all_formats) - {"text", "tgi"}))
+@in_one_test("protocol", sorted(set(all_formats) - {"text", "tgi"}))
 def test_a_relay_sends_no_counts_where_none_came(protocol: Any) -> None:
     """A reader of its bytes hears of no tokens; zero stands where the protocol knows nothing else."""
     stream = Stream(UNCOUNTED.chunks("openai-chat"), format="openai-chat")

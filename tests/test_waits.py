@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream._basics.waits import LONGEST_WAIT, duration_of, reset_of, retry_after_of
 from tokenstream._connection.status import status_error
 from tokenstream.formats._kit.errors import provider_error
@@ -17,7 +18,7 @@ _EIGHT = 1_795_161_600.0
 _DATE = "Fri, 20 Nov 2026 08:00:00 GMT"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "value, seconds",
     [
         ("1s", 1.0),
@@ -67,7 +68,7 @@ def anthropic(*limits: tuple[str, str, str]) -> dict[str, str]:
     return told
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "headers, seconds",
     [
         # OpenAI and Groq: durations.

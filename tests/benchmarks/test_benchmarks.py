@@ -40,6 +40,7 @@ from tests.support import registry
 from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder
 
@@ -202,7 +203,7 @@ def test_every_format_has_a_row() -> None:
     assert set(registry.names()) == {make(name, 1).format for name, make in ANSWERS.items()} - {"mistral"}
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@in_one_test("name", ANSWERS)
 def test_an_answer_is_whole_and_follows_its_providers_documents(name: str) -> None:
     """Nothing is tolerated, and each chunk between head and tail is one text delta."""
     answer = ANSWERS[name](name, 40)

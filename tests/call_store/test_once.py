@@ -19,6 +19,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from tests.call_store.places import BODY, CALLS, RESULTS, Rooms, flushed, server
 from tests.support.redis_servers import RedisServer
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Retry, Router, Stream, resilient
 from tokenstream.call_store import (
@@ -103,7 +104,7 @@ def test_two_processes_with_one_redis_run_each_call_once(server: RedisServer) ->
         assert list(CALLS) == rooms.booked
 
 
-@pytest.mark.parametrize("cut", range(1, len(BODY) - 1))
+@in_one_test("cut", range(1, len(BODY) - 1))
 def test_an_answer_that_is_cut_and_restarted_runs_each_call_once(cut: int) -> None:
     """Calls that ran before the cut are not run again by the attempt after it, nor by another reader."""
     store, rooms = MemoryCallStore(), Rooms()

@@ -17,6 +17,7 @@ import pytest
 from tests.cli.commands import RECORDINGS
 from tests.project import PYPROJECT, ROOT
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.cli import _screen, main
 from tokenstream.cli._demo import demo
@@ -108,7 +109,7 @@ def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
     assert f">>> {demo.OPENING}\n" in shown
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "code",
     [demo.OPENING, *(line for part in demo.PARTS for line in (part.opening, *part.code))],
 )

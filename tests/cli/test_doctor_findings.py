@@ -11,6 +11,7 @@ import pytest
 
 from tests import doctor_page
 from tests.project import ROOT
+from tests.support.tables import in_one_test
 from tokenstream._connection.head import ResponseHead
 from tokenstream.cli._doctor import findings as _findings
 from tokenstream.cli._doctor.findings import Diagnosis, Finding, judge
@@ -275,7 +276,7 @@ def test_a_long_silence_is_noted() -> None:
     assert ["long_silence"] == _names(judge([_probe(thinking)]))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("headers", "name"),
     [
         ({"server": "nginx"}, "nginx"),
@@ -328,7 +329,7 @@ def test_several_hops_may_stand_on_one_path() -> None:
     }
 
 
-@pytest.mark.parametrize("hop", HOPS, ids=lambda hop: hop.name)
+@in_one_test("hop", HOPS, ids=lambda hop: hop.name)
 def test_what_is_said_of_a_hop_says_where_it_is_written(hop: Any) -> None:
     """Settings and limits change: whoever doubts them can look."""
     assert bool(hop.source) == bool(hop.unbuffer or hop.uncompress or hop.limits or "azure" in hop.source)

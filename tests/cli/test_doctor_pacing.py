@@ -21,6 +21,7 @@ from tests.stages.test_buffering import (
     paced,
 )
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream.cli._doctor.pacing import EventPace, TimedChunk, pace_of
 from tokenstream.stages import GapHistogram
 from tokenstream.stages._metrics.buffering import detect_buffering
@@ -147,7 +148,7 @@ def test_bytes_without_an_event_are_no_moment() -> None:
     assert ("whole", 1, 5.0) == (pace.verdict, pace.moments, pace.first)
 
 
-@pytest.mark.parametrize("pace", HONEST)
+@in_one_test("pace", HONEST)
 def test_a_path_that_passes_on_what_it_gets_is_not_blamed(pace: str) -> None:
     """Nor is a provider that sends several events at a time."""
     assert _pace_of(HONEST[pace](BODY)).verdict in {"streams", "unclear"}

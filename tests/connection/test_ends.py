@@ -11,6 +11,7 @@ from tests.connection.support import read
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.aws_eventstream import message
 from tests.support.formats import OpenAIChat
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Limits, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamInterrupted, StreamTruncated
@@ -120,9 +121,9 @@ _BUSY = b"\r\n".join(
 )
 
 
-@pytest.mark.parametrize("size", [1, 7, 100_000])
-@pytest.mark.parametrize("finish", [None, "stop"])
-@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
+@in_one_test("size", [1, 7, 100_000])
+@in_one_test("finish", [None, "stop"])
+@in_one_test("end", [b"", b"\r\n\r\n"])
 def test_an_error_that_stands_in_no_field_is_the_providers_error(
     size: int, finish: str | None, end: bytes
 ) -> None:

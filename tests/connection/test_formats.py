@@ -10,6 +10,7 @@ import pytest
 
 from tests.connection.support import read
 from tests.stream.bodies import ANSWER, chunk
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE
 from tokenstream import Decoder, Stream, testing
 from tokenstream._connection.connection import Connection
@@ -56,8 +57,8 @@ def test_whoever_names_a_format_knows_better_than_the_first_bytes() -> None:
     assert decoder.message.text == "Let me see."
 
 
-@pytest.mark.parametrize("size", [1, 9, 1000])
-@pytest.mark.parametrize(
+@in_one_test("size", [1, 9, 1000])
+@in_one_test(
     "body",
     [
         b'[{"error": {"message": "busy", "code": 503}}]',
@@ -77,7 +78,7 @@ def test_an_error_in_any_form_is_the_providers(body: bytes, size: int) -> None:
     assert decoder.format is None
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "body, error",
     [
         (b"", StreamTruncated),
@@ -92,7 +93,7 @@ def test_an_error_in_any_form_is_the_providers(body: bytes, size: int) -> None:
         (b'data: {"a":' + b"[" * 300, LimitExceeded),
     ],
 )
-@pytest.mark.parametrize("size", [1, 1000])
+@in_one_test("size", [1, 1000])
 def test_a_body_that_never_says_its_format(body: bytes, error: type[StreamError], size: int) -> None:
     """Each way of saying nothing has its error."""
     decoder = read(body, size)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.connection.support import read
 from tests.stream.bodies import ANSWER, chunk
+from tests.support.tables import in_one_test
 from tokenstream import Limits, Stream
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 
@@ -45,9 +46,9 @@ def test_narrow_bounds_on_payloads_hold() -> None:
         assert decoder.error.limit == name
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000])
-@pytest.mark.parametrize("before, number", [([], 1), ([b"event: ping\ndata: {}\n\n"], 2), (ANSWER[:3], 4)])
-@pytest.mark.parametrize("format", [None, "openai-chat"])
+@in_one_test("size", [1, 7, 1000])
+@in_one_test("before, number", [([], 1), ([b"event: ping\ndata: {}\n\n"], 2), (ANSWER[:3], 4)])
+@in_one_test("format", [None, "openai-chat"])
 def test_malformed_json_is_named_by_its_event_and_offset(
     size: int, before: list[bytes], number: int, format: str | None
 ) -> None:

@@ -11,6 +11,7 @@ from tests.detection.support import CHAT, greets
 from tests.support import wire
 from tests.support.chunkings import bytewise
 from tests.support.reading import read
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, NotAStream, StreamTruncated
@@ -55,7 +56,7 @@ def test_a_name_that_does_not_exist_is_misuse_and_lists_those_that_do() -> None:
     assert "anthropic" in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "before",
     [
         b": OPENROUTER PROCESSING\n\n",
@@ -71,7 +72,7 @@ def test_a_name_that_does_not_exist_is_misuse_and_lists_those_that_do() -> None:
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
+@in_one_test("format", ["openai-chat", "anthropic"])
 def test_what_says_nothing_is_waited_through(format: str, before: bytes) -> None:
     """Comments, empty events, ids, a BOM: the first payload after them tells."""
     body = before + (_BODIES[format] if before != b"  " else b"\n" + _BODIES[format])

@@ -11,6 +11,7 @@ from tests.detection.support import greets, respond
 from tests.support import wire
 from tests.support.chunkings import bytewise
 from tests.support.reading import read
+from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream.errors import NotAStream, ProtocolError, ProviderError, StatusError, StreamTruncated
 
@@ -81,8 +82,8 @@ def test_a_whole_answer_that_was_cut_is_truncated(format: str) -> None:
         assert [] == reading.calls()
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream", None])
-@pytest.mark.parametrize(
+@in_one_test("content_type", ["application/json", "text/event-stream", None])
+@in_one_test(
     "payload",
     [
         {"error": {"message": "Overloaded", "type": "overloaded_error"}},
@@ -94,7 +95,7 @@ def test_a_whole_answer_that_was_cut_is_truncated(format: str) -> None:
     ],
     ids=["openai", "anthropic"],
 )
-@pytest.mark.parametrize("framed", [False, True], ids=["body", "event"])
+@in_one_test("framed", [False, True], ids=["body", "event"])
 def test_an_error_is_the_providers_with_a_status_below_400(
     payload: dict[str, Any], content_type: str | None, framed: bool
 ) -> None:

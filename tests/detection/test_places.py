@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.paths import PATHS
+from tests.support.tables import in_one_test
 from tokenstream._apis import all_apis
 from tokenstream.formats._detect import places
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream._apis import APIRecord
 
 
-@pytest.mark.parametrize(("path", "format"), PATHS.items())
+@in_one_test(("path", "format"), PATHS.items())
 def test_a_path_has_one_format(path: str, format: str) -> None:
     """No path matches two rows, so that their order says nothing."""
     matching = [name for end, name in places.FORMATS if end.search(path)]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support import encoders, registry, wire
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Decoder, Retry, Stream, connect, resilient, tap, testing
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.formats import custom
@@ -55,8 +56,8 @@ def test_payloads_of_no_known_format_are_said_to_be_unknown(named: Any) -> None:
     assert f"none of the 2 events is {named}; they look like an unknown one" in str(error)
 
 
-@pytest.mark.parametrize("format", [None, "anthropic", "openai-chat", "openai-responses", "gemini", "cohere"])
-@pytest.mark.parametrize(
+@in_one_test("format", [None, "anthropic", "openai-chat", "openai-responses", "gemini", "cohere"])
+@in_one_test(
     "chunks",
     [[], [b": hi\n\n"], [PING], [wire.DONE], [PING, wire.DONE]],
     ids=lambda chunks: len(b"".join(chunks)),

@@ -12,6 +12,7 @@ from tests.formats.told import Told, adds_up, responses_of, tell
 from tests.support.formats import AnthropicAgents
 from tests.support.packages import needed
 from tests.support.recordings import events_of, ours
+from tests.support.tables import in_one_test
 from tokenstream import Stream, testing
 from tokenstream.errors import ProviderError, StreamTruncated
 
@@ -243,7 +244,7 @@ def test_an_answer_is_truncated_wherever_it_breaks_off(name: str) -> None:
         begun = begun or is_open
 
 
-@pytest.mark.parametrize("seed", range(20))
+@in_one_test("seed", range(20))
 def test_previews_in_any_order_add_up_to_their_message(seed: int) -> None:
     """The message decides, wherever it comes."""
     frames = [begun(), preview("Hel"), preview("lo"), message("Hello"), message("!", id="n"), spent(2)]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Decoder, Stream, tap
 from tokenstream.errors import NotAStream, StreamInterrupted, StreamTruncated
 from tokenstream.events import TextDelta
@@ -21,7 +22,7 @@ def response(body: str | bytes, content_type: str = "text/plain; charset=utf-8")
     return httpx.Response(200, headers={"content-type": content_type}, content=body)
 
 
-@pytest.mark.parametrize("cut", range(len(BODY.encode()) + 1))
+@in_one_test("cut", range(len(BODY.encode()) + 1))
 def test_the_text_is_the_body_wherever_it_is_cut(cut: int) -> None:
     """Half a character waits for the rest of it."""
     body = BODY.encode()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.formats import Text
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
@@ -84,7 +85,7 @@ def test_several_data_lines_of_one_event_keep_their_line_feed() -> None:
     assert read(Text(), *frames)[1] == "one\ntwo\nthree"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "piece",
     [
         "{",

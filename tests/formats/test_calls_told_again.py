@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import pytest
-
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.events import ToolCallDelta
 
@@ -69,8 +68,8 @@ WIRES: list[tuple[str, Callable[[list[str]], list[Payload]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("format", "write"), WIRES, ids=[format for format, _ in WIRES])
-@pytest.mark.parametrize(
+@in_one_test(("format", "write"), WIRES, ids=[format for format, _ in WIRES])
+@in_one_test(
     "pieces",
     [
         ['{"usd":', " 100}", '{"usd": 100}'],
@@ -82,7 +81,7 @@ WIRES: list[tuple[str, Callable[[list[str]], list[Payload]]]] = [
     ],
     ids=["whole", "other spaces", "twice", "growing", "growing at a value", "grown once"],
 )
-@pytest.mark.parametrize("size", [1, 50, 10_000])
+@in_one_test("size", [1, 50, 10_000])
 def test_arguments_that_come_again_are_read_once(
     format: Any, write: Callable[[list[str]], list[Payload]], pieces: list[str], size: int
 ) -> None:

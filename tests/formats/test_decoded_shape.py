@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream.formats._fast.decoded import DecodedShape
 
 _PATH = ("choices", 0, "delta", "content")
@@ -42,7 +43,7 @@ def test_a_shape_reads_the_text_of_the_next_payload(text: str) -> None:
     assert text == shape.match(dict(reversed(_payload(text).items())))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         pytest.param(_payload(""), id="no text"),

@@ -14,6 +14,7 @@ from tests.formats.told import DONE, Told, tell
 from tests.support import chunkings
 from tests.support.formats import AGUI, UIMessage
 from tests.support.reading import read
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.framing import ServerSentEvent
@@ -128,7 +129,7 @@ def test_pieces_read_at_a_glance_give_what_reading_gives(
     assert tell(plain(), *frames).outcome == tell(quick(), *frames).outcome
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "between",
     [
         ui("text-delta", id="1", delta="b"),
@@ -150,7 +151,7 @@ def test_pieces_read_at_a_glance_give_what_reading_gives(
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("before", [0, 1, 2, 30])
+@in_one_test("before", [0, 1, 2, 30])
 def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, before: int) -> None:
     """Other ids, ends, errors and broken payloads go the long way, and so does what follows them."""
     piece = ui("text-delta", id="0", delta="a")

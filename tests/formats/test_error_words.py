@@ -11,6 +11,7 @@ import pytest
 from tests.project import ROOT
 from tests.support import registry
 from tests.support.error_bodies import NO_CREDIT, OTHERS, TOO_LONG
+from tests.support.tables import in_one_test
 from tokenstream._connection.status import status_error
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS, specific_kind
@@ -48,7 +49,7 @@ _SPECIFIC = {
 _ALL = {**_SPECIFIC, **OTHERS}
 
 
-@pytest.mark.parametrize("body", _ALL.values(), ids=_ALL)
+@in_one_test("body", _ALL.values(), ids=_ALL)
 def test_a_body_tells_what_its_status_does_not(body: Body) -> None:
     """Of the code, the type and the text, whichever names it counts; never a text that only quotes it."""
     error = _with_status(body)
@@ -56,7 +57,7 @@ def test_a_body_tells_what_its_status_does_not(body: Body) -> None:
     assert (body.kind, body.kind == "rate_limited") == (error.kind, error.retryable)
 
 
-@pytest.mark.parametrize("name", [name for name, body in _ALL.items() if body.format])
+@in_one_test("name", [name for name, body in _ALL.items() if body.format])
 def test_the_same_is_told_in_the_middle_of_an_answer(name: str) -> None:
     """Where there is no status at all."""
     body = _ALL[name]
@@ -65,13 +66,13 @@ def test_the_same_is_told_in_the_middle_of_an_answer(name: str) -> None:
     assert (body.kind, body.kind == "rate_limited") == (error.kind, error.retryable)
 
 
-@pytest.mark.parametrize("body", _SPECIFIC.values(), ids=_SPECIFIC)
+@in_one_test("body", _SPECIFIC.values(), ids=_SPECIFIC)
 def test_no_header_makes_it_worth_a_retry(body: Body) -> None:
     """A proxy that says so knows only the status."""
     assert not _with_status(body, x_should_retry="true").retryable
 
 
-@pytest.mark.parametrize("name", [name for name, body in _SPECIFIC.items() if body.status != 402])
+@in_one_test("name", [name for name, body in _SPECIFIC.items() if body.status != 402])
 def test_a_wait_is_not_advised(name: str) -> None:
     """Even if a server asks for one: it does so for any error of this status."""
     body = _SPECIFIC[name]
@@ -89,7 +90,7 @@ def test_a_402_that_asks_to_wait_is_a_rate_limit(name: str) -> None:
     assert ("rate_limited", True, 2.0) == (error.kind, error.retryable, error.retry_after)
 
 
-@pytest.mark.parametrize("text", KNOWN_TEXTS, ids=_name)
+@in_one_test("text", KNOWN_TEXTS, ids=_name)
 def test_each_known_text_was_seen(text: KnownText) -> None:
     """Some row above has it, unless it is our own relay's."""
     rows = [*TOO_LONG.values(), *NO_CREDIT.values()]
@@ -99,7 +100,7 @@ def test_each_known_text_was_seen(text: KnownText) -> None:
     assert any(matches) or text.server == "tokenstream"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "word",
     [
         "",
@@ -133,13 +134,13 @@ _TOLD = [
 ]
 
 
-@pytest.mark.parametrize("kind, words", _TOLD)
+@in_one_test("kind, words", _TOLD)
 def test_the_page_says_by_which_words_they_are_told(kind: str, words: str) -> None:
     """Each code and text of the table."""
     assert kind == specific_kind(words)
 
 
-@pytest.mark.parametrize("text", KNOWN_TEXTS, ids=_name)
+@in_one_test("text", KNOWN_TEXTS, ids=_name)
 def test_each_known_text_is_on_the_page(text: KnownText) -> None:
     """But for those of our own relay."""
     told = [re.match(text.pattern, words, re.IGNORECASE | re.DOTALL) for _, words in _TOLD]

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream.formats._kit.errors import error_kind, exception_error, kind_of_status, provider_error
 
 _SAID = "the provider reports an error: "
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, event, message",
     [
         ({"error": {"message": "busy"}}, "", "busy"),
@@ -41,7 +42,7 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
     assert _SAID + message == str(error)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         {},
@@ -119,7 +120,7 @@ def test_the_code_of_details_decides_whose_problem_it_is() -> None:
     assert ("quota", False, "req_1") == (error.kind, error.retryable, error.request_id)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "words, kind",
     [
         (("Too Many-Requests",), "rate_limited"),

@@ -14,6 +14,7 @@ from tests.formats.openai_chat.payloads import FINISH, call, chunk, item_of, rea
 from tests.formats.told import DONE
 from tests.recovery.attempts import in_each_world, play
 from tests.support.streams import json_values
+from tests.support.tables import in_one_test
 from tokenstream import Retry, Stream
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._kit.beginning import is_beginning
@@ -33,7 +34,7 @@ def sent(*payloads: dict[str, Any] | bytes) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("length", [*range(1, len(WEATHER))])
+@in_one_test("length", [*range(1, len(WEATHER))])
 def test_done_behind_arguments_that_are_not_closed_is_a_cut(length: int) -> None:
     """No server ends a call there: something on the way has lost the rest."""
     got = read(text("I look."), begun(WEATHER[:length]), DONE)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
+from tests.support.tables import in_one_test
 from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, usage_of
 
 
-@pytest.mark.parametrize(("word", "expected"), FINISH_REASONS.items())
+@in_one_test(("word", "expected"), FINISH_REASONS.items())
 def test_each_word_has_its_reason_in_any_case(word: str, expected: str) -> None:
     """Servers write them large and small."""
     assert (expected, expected) == (finish_reason(word), finish_reason(word.upper()))
@@ -19,7 +18,7 @@ def test_a_word_that_nobody_knows_is_unknown() -> None:
     assert "unknown" == finish_reason("full_moon")
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("report", "name", "expected"),
     [
         ({"prompt_tokens": 7}, "input_tokens", 7),

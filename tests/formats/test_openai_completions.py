@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
 from tests.support.formats import OpenAIChat, OpenAICompletions
+from tests.support.tables import in_one_test
 from tests.support.wire import sses
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
@@ -328,7 +329,7 @@ def test_llama_cpp_cut_off_is_truncated() -> None:
     assert isinstance(read({"content": "a", "stop": False}).error, StreamTruncated)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payload", "expected"),
     [
         (piece("a"), True),

@@ -12,6 +12,7 @@ from tests.support import chunkings, registry
 from tests.support.formats import OpenAIResponses
 from tests.support.resuming import SCRIPTED, Answer, recorded
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import StreamError
 from tokenstream.framing import SSEParser
@@ -63,7 +64,7 @@ def test_a_payload_that_is_read_at_a_glance_moves_the_position() -> None:
     assert [*range(len(payloads))] == positions
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if not registry.load(name).resumes])
+@in_one_test("name", [name for name in registry.names() if not registry.load(name).resumes])
 def test_other_formats_have_no_position(name: str) -> None:
     """Their servers cannot replay an answer, so nothing is kept for it."""
     known = registry.create(name, limits=DEFAULT_LIMITS, pings=False)

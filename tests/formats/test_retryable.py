@@ -13,6 +13,7 @@ from tests.project import ROOT
 from tests.sources.faults import error_of_opening
 from tests.support import registry
 from tests.support.error_frames import FRAMES, exception
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import (
     ConnectError,
@@ -58,7 +59,7 @@ def _rows() -> list[tuple[str, str, bool]]:
     ]
 
 
-@pytest.mark.parametrize("name, word, retryable", _rows())
+@in_one_test("name, word, retryable", _rows())
 def test_the_page_says_which_words_of_a_provider_are_worth_asking_again_after(
     name: str, word: str, retryable: bool
 ) -> None:
@@ -69,7 +70,7 @@ def test_the_page_says_which_words_of_a_provider_are_worth_asking_again_after(
     assert retryable == error.retryable
 
 
-@pytest.mark.parametrize("name", registry.names())
+@in_one_test("name", registry.names())
 def test_each_word_that_a_format_knows_by_itself_is_on_the_page(name: str) -> None:
     """So are all formats that have errors of their own."""
     told = {(word, again) for format, word, again in _rows() if format == name}
@@ -92,19 +93,19 @@ def _refused(status: int) -> StatusError:
     return caught.value
 
 
-@pytest.mark.parametrize("status, retryable", _statuses())
+@in_one_test("status, retryable", _statuses())
 def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, retryable: bool) -> None:
     """Without a word from the body."""
     assert retryable == _refused(status).retryable
 
 
-@pytest.mark.parametrize("status", range(400, 600))
+@in_one_test("status", range(400, 600))
 def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: int) -> None:
     """4xx: no; from 500: yes."""
     assert dict(_statuses()).get(status, status >= 500) == _refused(status).retryable
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "name, frame, kind, retryable",
     [
         ("openai-chat", {"error": {"message": "m", "type": "server_error"}}, "server", True),
@@ -250,7 +251,7 @@ def _unreachable(message: str, cause: Exception | None = None) -> StreamError | 
     return error_of_opening(error)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "error, retryable",
     [
         (_unreachable("refused"), True),

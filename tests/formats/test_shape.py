@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream.formats._fast.shape import Shape
 
 _PATH = ("choices", 0, "delta", "content")
@@ -40,7 +41,7 @@ def test_a_template_reads_the_text_of_the_next_payload(padding: str | None) -> N
             assert text == template.match(_bytes(_payload(text, padding=padding), ascii=ascii_only))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         pytest.param(_bytes(_payload("")), id="empty text"),

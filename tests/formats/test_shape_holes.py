@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream.formats._fast.shape import Shape, get_at
 
 VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
@@ -46,7 +47,7 @@ def test_any_text_and_any_numbers_are_recognised(text: str, n: int, id: float) -
     assert text == template.match(plain(text, n, id))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         pytest.param(plain("a", last=10), id="another number"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
 from tests.support.formats import TGI
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
@@ -169,7 +170,7 @@ def test_every_delta_carries_its_payload() -> None:
     assert [101, 102, 103] == [raw["token"]["id"] for raw in raws]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("kind", "expected", "retryable"),
     [
         ("overloaded", "overloaded", True),
@@ -179,7 +180,7 @@ def test_every_delta_carries_its_payload() -> None:
         ("moon", "unknown", False),
     ],
 )
-@pytest.mark.parametrize("name", ["", "error"])
+@in_one_test("name", ["", "error"])
 def test_an_error_line_ends_the_stream(kind: str, expected: str, retryable: bool, name: str) -> None:
     """Its type tells whose fault it is; older servers give the event a name."""
     error = {"error": "it broke", "error_type": kind}
@@ -232,7 +233,7 @@ def test_half_a_character_waits_for_its_other_half() -> None:
     assert ["a", "🌊", "b"] == got.texts
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payload", "expected"),
     [
         (token("a"), True),

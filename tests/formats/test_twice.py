@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream._basics.json import decode
 from tokenstream.formats._fast.shape import Shape
 
@@ -14,7 +15,7 @@ def _learnt(payload: bytes) -> Shape | None:
     return Shape.learn(payload, decode(payload), ("delta",), asides={"rawEvent"})
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payload", "text"),
     [
         (PLAIN, "Hel"),

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.values import base64_bytes, counts_in, json_text
 from tokenstream.message import Usage
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("written", "expected"),
     [
         ("+/8=", b"\xfb\xff"),

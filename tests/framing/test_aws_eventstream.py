@@ -15,6 +15,7 @@ from tests.framing.support import chunkings
 from tests.support.aws_eventstream import Typed, event, exception, header, message, pack
 from tests.support.chunkings import chunked
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing import AWSEventStreamParser, EventStreamMessage
@@ -146,7 +147,7 @@ def test_a_bit_that_was_flipped_is_never_read_as_content(bit: int, data: st.Data
     assert tail
 
 
-@pytest.mark.parametrize("place", range(len(FIRST)))
+@in_one_test("place", range(len(FIRST)))
 def test_a_wrong_byte_is_an_error_that_says_where_and_why(place: int) -> None:
     """A proxy that takes the body for text changes its bytes; the second message is at fault here."""
     broken = bytearray(FIRST)

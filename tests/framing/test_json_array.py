@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.framing.support import chunked, chunkings
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing import JSONArrayParser
 from tokenstream.limits import Limits
@@ -49,7 +50,7 @@ RULES: dict[str, tuple[bytes, list[bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
+@in_one_test("rule", RULES)
 def test_each_rule_holds_at_every_chunking(rule: str) -> None:
     """Where the chunks were cut is never visible in the elements."""
     body, expected = RULES[rule]
@@ -125,7 +126,7 @@ FAULTS: dict[str, tuple[bytes, list[bytes], int, str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@in_one_test("fault", FAULTS)
 def test_what_is_no_array_is_an_error_with_its_place(fault: str) -> None:
     """What came before it is handed out, nothing after; the same at every chunking."""
     body, expected, offset, says = FAULTS[fault]

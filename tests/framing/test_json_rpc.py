@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.framing.support import chunkings
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing import JSONRPCMessage, JSONRPCParser
 from tokenstream.limits import Limits
@@ -70,7 +71,7 @@ def test_a_last_message_needs_no_line_end(frame: Callable[[list[Any]], bytes]) -
     assert read([body.rstrip(b"\r\n")[:-1]]) == _MESSAGES[:-1]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "raw, kind, method, id, params",
     [
         ({"method": "a", "id": 0}, "request", "a", 0, {}),

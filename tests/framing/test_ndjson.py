@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.framing.support import chunked, chunkings
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.framing import NDJSONParser
 from tokenstream.framing._ndjson import PlainNDJSONParser
@@ -46,7 +47,7 @@ RULES: dict[str, tuple[bytes, list[bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
+@in_one_test("rule", RULES)
 def test_each_rule_holds_at_every_chunking(rule: str) -> None:
     """Where the chunks were cut is never visible in the payloads."""
     body, expected = RULES[rule]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-import pytest
-
+from tests.support.tables import in_one_test
 from tokenstream.framing._sniff import sniff, title_of
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -14,7 +13,7 @@ _LENGTHS = (100).to_bytes(4, "big") + (60).to_bytes(4, "big")
 PRELUDE = _LENGTHS + crc32(_LENGTHS).to_bytes(4, "big")
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "start, content_type, found",
     [
         (b"data: a", None, "sse"),

@@ -11,6 +11,7 @@ from hypothesis import given
 
 from tests.framing.support import Whatwg, chunked, chunkings, cut_at, event_streams, shared_cases
 from tests.support.beside import needs_cases
+from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
@@ -92,7 +93,7 @@ CLAUSES: dict[str, tuple[bytes, list[ServerSentEvent]]] = {
 }
 
 
-@pytest.mark.parametrize("clause", CLAUSES)
+@in_one_test("clause", CLAUSES)
 def test_each_clause_of_the_standard_holds_at_every_chunking(clause: str) -> None:
     """Where the chunks were cut is never visible in the events."""
     body, expected = CLAUSES[clause]
@@ -100,7 +101,7 @@ def test_each_clause_of_the_standard_holds_at_every_chunking(clause: str) -> Non
     assert all(expected == read(chunks)[0] for chunks in chunkings(body))
 
 
-@pytest.mark.parametrize("clause", CLAUSES)
+@in_one_test("clause", CLAUSES)
 def test_the_second_reading_of_the_standard_agrees(clause: str) -> None:
     """The oracle of the property below passes the table, too."""
     body, expected = CLAUSES[clause]
@@ -303,7 +304,7 @@ UNFINISHED: list[tuple[bytes, ServerSentEvent | None, bytes]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "unfinished", "tail"), UNFINISHED)
+@in_one_test(("body", "unfinished", "tail"), UNFINISHED)
 def test_what_was_not_finished_can_be_read_at_every_chunking(
     body: bytes, unfinished: ServerSentEvent | None, tail: bytes
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.framing.support import chunked, chunkings, event_streams
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
@@ -53,7 +54,7 @@ EXACT: dict[str, tuple[Limits, bytes, bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("bound", EXACT)
+@in_one_test("bound", EXACT)
 def test_bounds_are_met_to_the_byte_at_every_chunking(bound: str) -> None:
     """At the bound passes, one more fails."""
     limits, within, beyond, limit = EXACT[bound]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream._apis import all_apis
 from tokenstream._hosts import HOSTS
 from tokenstream.otel._providers import format_at, operation_of, provider_of
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("host", "format", "provider"),
     [
         ("api.openai.com", None, "openai"),
@@ -63,7 +64,7 @@ def test_an_address_tells_what_is_asked_for(url: str | None, format: str | None,
     assert operation == operation_of(format_at(url))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("path", "provider"),
     [
         ("/v1/chat/completions", "openai"),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream._basics.requested_model import model_in
 from tokenstream.otel._requested import parameters_of, server_address_of
 
@@ -36,7 +37,7 @@ def test_parameters_are_read_in_the_words_of_each_api(payload: Any, told: dict[s
     assert {f"gen_ai.request.{name}": value for name, value in told.items()} == parameters_of(payload)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payload", "kind"),
     [
         ({"response_format": {"type": "json_schema"}}, "json"),

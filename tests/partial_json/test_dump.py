@@ -28,6 +28,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from tests.partial_json.typed import CASES
+from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.stages import Partials
 
@@ -170,7 +171,7 @@ class Numbers(RootModel[list[dt.date]]):
     """A root model."""
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("type_", "text", "wanted"),
     [
         (Data, '{"day": "2020-01-02", "more": 2', {"day": "2020-01-02"}),

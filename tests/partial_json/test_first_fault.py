@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, IPvAn
 from pydantic_core import PydanticCustomError
 
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._typed.first_fault import collect_words, describe_first_fault
 from tokenstream.partial_json._typed.schema import Schema
@@ -72,7 +73,7 @@ def _says(type_: Any, document: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "document, says",
     [
         ({"count": 0}, "at count: Input should be greater than 0"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
-
 from tests.partial_json.lenient_texts import ended
 from tests.project import ROOT
+from tests.support.tables import in_one_test
 from tokenstream.partial_json import Repair
 from tokenstream.partial_json._repairs import REPAIRS
 
@@ -22,7 +21,7 @@ def test_the_page_lists_every_repair() -> None:
     assert list(REPAIRS) == sorted(REPAIRS) == [name for name, _, _ in _ROWS]
 
 
-@pytest.mark.parametrize("name, example, value", _ROWS)
+@in_one_test("name, example, value", _ROWS)
 def test_an_example_takes_its_repair(name: str, example: str, value: str) -> None:
     """And comes to the value that the page shows."""
     options: dict[str, Any] = {"document": "last"} if name == "other_document" else {}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.partial_json.lenient_texts import NAN, what_is_read, what_is_refused
+from tests.support.tables import in_one_test
 
 _TEXT_AROUND: list[tuple[str, Any, str]] = [
     (
@@ -214,31 +213,31 @@ _TWO_DOCUMENTS: list[tuple[str, int, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("text, value, repairs", _TEXT_AROUND)
+@in_one_test("text, value, repairs", _TEXT_AROUND)
 def test_text_around_a_document_is_left_out(text: str, value: Any, repairs: str) -> None:
     """Prose, list marks, tags, code; brackets in it begin no document."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, offset, value", _NO_DOCUMENT)
+@in_one_test("text, offset, value", _NO_DOCUMENT)
 def test_a_text_without_a_document_is_refused(text: str, offset: int, value: Any) -> None:
     """Nothing shows, except where it begins as an array does."""
     assert (offset, repr(value)) == what_is_refused(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _FENCES_AND_REASONING)
+@in_one_test("text, value, repairs", _FENCES_AND_REASONING)
 def test_fences_and_reasoning_are_left_out(text: str, value: Any, repairs: str) -> None:
     """Whatever the fence says that it holds, and also where it does not end."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _ONE_DOCUMENT)
+@in_one_test("text, value, repairs", _ONE_DOCUMENT)
 def test_a_document_is_one(text: str, value: Any, repairs: str) -> None:
     """Also if it comes twice, after a placeholder, without its brace, or without any bracket."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, offset, value", _TWO_DOCUMENTS)
+@in_one_test("text, offset, value", _TWO_DOCUMENTS)
 def test_two_documents_are_refused(text: str, offset: int, value: Any) -> None:
     """Or what may be two, or prose: the first stays readable."""
     assert (offset, repr(value)) == what_is_refused(text)

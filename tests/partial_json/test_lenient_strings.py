@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.partial_json.lenient_texts import what_is_read, what_is_refused
+from tests.support.tables import in_one_test
 
 _A_QUOTE_INSIDE_A_STRING: list[tuple[str, Any, str]] = [
     ('{"b": "say "hi" now"}', {"b": 'say "hi" now'}, "inner_quote@11 inner_quote@14"),
@@ -269,19 +270,19 @@ _CUT_IN_A_STRING: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("text, value, repairs", _A_QUOTE_INSIDE_A_STRING)
+@in_one_test("text, value, repairs", _A_QUOTE_INSIDE_A_STRING)
 def test_a_quote_inside_a_string_is_kept(text: str, value: Any, repairs: str) -> None:
     """What follows it shows that it does not end the string."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, offset, value", _A_QUOTE_WITH_TWO_READINGS)
+@in_one_test("text, offset, value", _A_QUOTE_WITH_TWO_READINGS)
 def test_a_quote_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
     """It may end the string or belong to it, or one may be missing."""
     assert (offset, repr(value)) == what_is_refused(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _QUOTES_OF_OTHER_KINDS)
+@in_one_test("text, value, repairs", _QUOTES_OF_OTHER_KINDS)
 def test_quotes_of_other_kinds_are_read(text: str, value: Any, repairs: str) -> None:
     """Single, smart, in backticks, escaped twice, as HTML, with the prefixes of Python."""
     assert (repr(value), repairs) == what_is_read(text)
@@ -293,7 +294,7 @@ def test_characters_that_json_does_not_take_are_kept(text: str, value: Any, repa
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _BACKSLASHES_THAT_NOBODY_ESCAPED)
+@in_one_test("text, value, repairs", _BACKSLASHES_THAT_NOBODY_ESCAPED)
 def test_backslashes_of_latex_and_of_paths_are_kept(text: str, value: Any, repairs: str) -> None:
     """Where nothing else can be meant; a string in which something else can be is told."""
     assert (repr(value), repairs) == what_is_read(text)
@@ -305,7 +306,7 @@ def test_strings_of_python_and_strings_on_lines_are_read(text: str, value: Any, 
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _CUT_IN_A_STRING)
+@in_one_test("text, value, repairs", _CUT_IN_A_STRING)
 def test_a_string_that_is_cut_ends(text: str, value: Any, repairs: str) -> None:
     """Half an escape is as good as not written."""
     assert (repr(value), repairs) == what_is_read(text)

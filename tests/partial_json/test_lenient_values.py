@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.partial_json.lenient_texts import INF, NAN, what_is_read, what_is_refused
+from tests.support.tables import in_one_test
 
 _NUMBERS_LITERALS_AND_WORDS: list[tuple[str, Any, str]] = [
     (
@@ -252,37 +253,37 @@ _CUT_BETWEEN_VALUES: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("text, value, repairs", _NUMBERS_LITERALS_AND_WORDS)
+@in_one_test("text, value, repairs", _NUMBERS_LITERALS_AND_WORDS)
 def test_values_of_other_languages_are_read(text: str, value: Any, repairs: str) -> None:
     """Numbers, literals, tuples and words without quotes."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, offset, value", _VALUES_WITH_TWO_READINGS)
+@in_one_test("text, offset, value", _VALUES_WITH_TWO_READINGS)
 def test_a_value_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
     """Or with none: nothing of it shows, unless it seemed whole."""
     assert (offset, repr(value)) == what_is_refused(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _COMMAS_AND_COLONS)
+@in_one_test("text, value, repairs", _COMMAS_AND_COLONS)
 def test_commas_and_colons_are_repaired(text: str, value: Any, repairs: str) -> None:
     """Too many, missing, or semicolons."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, offset, value", _COMMAS_AND_COLONS_WITH_TWO_READINGS)
+@in_one_test("text, offset, value", _COMMAS_AND_COLONS_WITH_TWO_READINGS)
 def test_a_comma_or_colon_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
     """What is missing might be something else."""
     assert (offset, repr(value)) == what_is_refused(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _BRACKETS)
+@in_one_test("text, value, repairs", _BRACKETS)
 def test_brackets_are_repaired(text: str, value: Any, repairs: str) -> None:
     """Wrong, doubled or too many, where only one value can be meant."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, offset, value", _BRACKETS_WITH_TWO_READINGS)
+@in_one_test("text, offset, value", _BRACKETS_WITH_TWO_READINGS)
 def test_a_bracket_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
     """What follows a wrong one has two places."""
     assert (offset, repr(value)) == what_is_refused(text)
@@ -294,13 +295,13 @@ def test_what_stands_between_values_is_left_out(text: str, value: Any, repairs: 
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, offset, value", _NOTHING_BETWEEN_VALUES)
+@in_one_test("text, offset, value", _NOTHING_BETWEEN_VALUES)
 def test_what_does_not_belong_between_values_is_refused(text: str, offset: int, value: Any) -> None:
     """A comment that does not end may hold the rest of the document."""
     assert (offset, repr(value)) == what_is_refused(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _CUT_BETWEEN_VALUES)
+@in_one_test("text, value, repairs", _CUT_BETWEEN_VALUES)
 def test_a_document_that_is_cut_is_closed(text: str, value: Any, repairs: str) -> None:
     """A number, a word or a key that more text might have changed is left out."""
     assert (repr(value), repairs) == what_is_read(text)

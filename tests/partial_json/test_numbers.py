@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.support import NUMBERS, read, same
+from tests.support.tables import in_one_test
 from tokenstream.errors import InvalidJSON, LimitExceeded
 from tokenstream.partial_json import Allow, PartialJSONParser
 
@@ -31,8 +32,8 @@ def test_a_number_is_what_json_loads_makes_of_it(number: str, size: int) -> None
     assert same(json.loads(f"[{number}]"), parser.value)
 
 
-@pytest.mark.parametrize("size", [0, 1])
-@pytest.mark.parametrize(
+@in_one_test("size", [0, 1])
+@in_one_test(
     "text, offset",
     [
         *(("[-]", 2), ("[--1", 2), ("[-a", 2), ("[+1", 1), ("[.5", 1), ("[01", 2), ("[-01", 3), ("[1.]", 3)),

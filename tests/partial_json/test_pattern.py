@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import PartialJSONParser, ValueDone, ValueStart
@@ -71,7 +72,7 @@ def _found(at: At, document: Any) -> list[tuple[str | int, ...]]:
     return found
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "at, found",
     [
         ("", [()]),
@@ -99,7 +100,7 @@ def test_a_path_leads_to_what_it_says(at: At, found: list[Any]) -> None:
     assert found == _found(at, document)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "at",
     [
         "a..b",

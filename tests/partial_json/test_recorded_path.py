@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, model
 from typing_extensions import TypedDict
 
 from tests.partial_json.typed import damaged
+from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
 from tokenstream.stages import Partials
@@ -136,8 +137,8 @@ def _draft(type_: Any, text: str) -> Any:
     return draft.partial()
 
 
-@pytest.mark.parametrize(("path", "keys", "_type", "value"), LEAVES)
-def test_a_function_of_the_type_is_a_path(path: Any, keys: Any, _type: Any, value: Any) -> None:
+@in_one_test(("path", "keys", "value"), [(path, keys, value) for path, keys, _, value in LEAVES])
+def test_a_function_of_the_type_is_a_path(path: Any, keys: Any, value: Any) -> None:
     """It leads where the names lead, in pickled drafts too; without a value it is None, or the default."""
     whole, empty = _draft(Menu, MENU), _draft(Menu, "{")
 
@@ -234,7 +235,7 @@ def test_structs_dataclasses_and_lists_have_paths() -> None:
             bill.get(path)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("path", "said"),
     [
         (lambda r: r.titel, "Menu has no field 'titel', but name, day, "),

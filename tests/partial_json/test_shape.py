@@ -21,6 +21,7 @@ from tests.partial_json.typed_models.shapes import Node, Options, Plain, Recipe,
 from tests.partial_json.typed_models.unions import Called, Owner, Pet
 from tests.partial_json.typed_models.validators import After, Before, Fields, Initialising, Wrapped
 from tests.partial_json.typed_models.values import Configured, Leaves
+from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
@@ -34,7 +35,7 @@ def _is_taken_apart(type_: Any, kind: Any = "object") -> bool:
     return schema.slot.find_structure(kind) is not None
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "type_", [Recipe, After, Fields, Node, Plain, Options, Extra, Configured, Roots, Pet, dict[str, int]]
 )
 def test_objects_are_read_field_by_field(type_: Any) -> None:
@@ -284,7 +285,7 @@ def _hold_the_law(type_: Any, text: str) -> None:
         assert wanted == found or (wanted.startswith(f"{found} - at `")), text
 
 
-@pytest.mark.parametrize("type_, texts", STRUCTS, ids=str)
+@in_one_test("type_, texts", STRUCTS, ids=str)
 def test_a_struct_ends_as_msgspec_decodes_the_whole(type_: Any, texts: list[str]) -> None:
     """The same value, or the same first error, at every fragmentation."""
     for text in texts:

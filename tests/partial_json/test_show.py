@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_valida
 from typing_extensions import TypedDict
 
 from tests.support.json_patch import patched
+from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.errors import MisuseError
@@ -237,7 +238,7 @@ class Odd(BaseModel):
         return value + str(len(info.data))[:0]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("text", "path", "shown"),
     [
         ('{"kept": {"title": "Pan', ("kept", "title"), MISSING),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import wire
 from tests.support.reading import Reading, aread, read
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE
 from tokenstream import testing
 from tokenstream.errors import NotExpressible, StreamInterrupted
@@ -66,7 +67,7 @@ def _is_sse(format: str) -> bool:
     return _SAID.finish("stop").chunks(format)[0].startswith((b"data:", b"event:"))
 
 
-@pytest.mark.parametrize("format", [name for name in testing.all_formats if _is_sse(name) and name != "text"])
+@in_one_test("format", [name for name in testing.all_formats if _is_sse(name) and name != "text"])
 def test_a_sentinel_without_a_finish_reason_before_a_broken_end_is_truncated(format: str) -> None:
     """Only in bare text, which has no finish reasons, is `[DONE]` the end whatever comes after it."""
     chunks, shared = _unfinished(format)

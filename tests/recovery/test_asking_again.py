@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.tables import in_one_test
 from tokenstream import Deadlines, Limits, Retry, aresilient, resilient, testing
 from tokenstream.errors import (
     AnswerRejected,
@@ -336,7 +337,7 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
     assert late == "Hello wonderful world"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("nonsense", "said"),
     [
         ({"attempts": 0}, "attempts= is the number"),

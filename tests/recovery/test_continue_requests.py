@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support import wire
+from tests.support.tables import in_one_test
 from tokenstream import Retry, connect, testing
 from tokenstream._basics.joint import anchor_of
 from tokenstream._hosts import HOSTS
@@ -333,7 +334,7 @@ def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
     assert seen[0]["Content-Length"] != seen[1]["Content-Length"]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("format", "more", "why"),
     [
         ("openai-chat", {"tool_choice": "required"}, "forces a tool call"),

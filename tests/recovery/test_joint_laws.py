@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.recordings import ours, shared
+from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint, anchor_of
@@ -253,8 +254,8 @@ def test_every_chunking_of_a_reply_is_joined_alike(kind: str, seam: tuple[str, s
     assert 0 <= whole[0] <= len(reply)
 
 
-@pytest.mark.parametrize("kind", JOINTS)
-@pytest.mark.parametrize("repeated", [999, 1_000, 1_001, 1_100, 1_279, 1_281, 1_500])
+@in_one_test("kind", JOINTS)
+@in_one_test("repeated", [999, 1_000, 1_001, 1_100, 1_279, 1_281, 1_500])
 def test_a_long_repetition_is_joined_alike_in_every_chunking(kind: str, repeated: int) -> None:
     """What is not looked for piece by piece is not found in one piece either."""
     before = " ".join(map(str, range(600)))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.tables import in_one_test
 from tokenstream import Retry, aresilient, resilient, testing
 from tokenstream.errors import ErrorKind, MisuseError, ProviderError, StreamTruncated
 from tokenstream.recovery import Attempt
@@ -15,7 +16,7 @@ from tokenstream.recovery import Attempt
 WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("field", "value", "expected"),
     [
         ("attempts", 0, "1 or more"),

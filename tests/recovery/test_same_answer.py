@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 
 from tests.recovery.attempts import in_each_world
 from tests.support.served import by_uvicorn
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, aconnect, connect, relay
 from tokenstream.errors import PositionLost, StreamError
 from tokenstream.relay._encoders.records import frame, line
@@ -225,8 +226,8 @@ def _told(answer: str | None, *words: str, after: int = 0, border: Literal["sse"
 _END = b'{"type":"end","ending":"complete"}'
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize(
+@in_one_test("method", ["GET", "POST"])
+@in_one_test(
     ("first", "second"),
     [
         (({}, _told("1", "Once ", "upon ")), ({}, _told("2", "In ", "Rome ", "at ", "noon"))),

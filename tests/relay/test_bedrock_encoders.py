@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import NotExpressible, ProviderError
 from tokenstream.events import CitationAdded, Finish, MediaDelta, PartDone, PartStart, TextDelta
@@ -297,8 +298,8 @@ def test_a_ping_is_not_sent(format: str) -> None:
     assert silent.chunks(format) == testing.script().text("Hi").ping().finish().chunks(format)
 
 
-@pytest.mark.parametrize("format", BOTH)
-@pytest.mark.parametrize(
+@in_one_test("format", BOTH)
+@in_one_test(
     "kind, name, read",
     [
         ("overloaded", "serviceUnavailableException", "overloaded"),

@@ -10,6 +10,7 @@ from tests.relay.sent import decoded, payloads_of, relayed, text_in
 from tests.support.encoders import create
 from tests.support.recordings import Recorded, ours
 from tests.support.scripts import told
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, testing
 from tokenstream.errors import NotExpressible
 from tokenstream.events import (
@@ -202,10 +203,8 @@ def test_what_stands_in_a_parts_start_is_sent_once(format: str) -> None:
     assert ("Hm", "Hello") == (again.reasoning, again.text)
 
 
-@pytest.mark.parametrize(
-    "format", ["anthropic", "bedrock-converse", "bedrock-invoke", "gemini", "ui-message"]
-)
-@pytest.mark.parametrize("comes", ["in a start", "in a start and a delta", "with the end"])
+@in_one_test("format", ["anthropic", "bedrock-converse", "bedrock-invoke", "gemini", "ui-message"])
+@in_one_test("comes", ["in a start", "in a start and a delta", "with the end"])
 def test_a_signature_is_sent_once_wherever_it_comes(format: str, comes: str) -> None:
     """Only its own provider can check it, and asks for it in the next request."""
     signed = ReasoningPart(text="Hm", signature="c2ln")

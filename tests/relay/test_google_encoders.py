@@ -19,6 +19,7 @@ from tests.relay.google_answers import (
 from tests.relay.sent import bare, decoded, read, relayed, sent
 from tests.support.encoders import load
 from tests.support.scripts import counted
+from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import NotExpressible, ProviderError
 from tokenstream.events import (
@@ -182,7 +183,7 @@ def test_a_second_choice_has_no_place_in_a_session(format: str) -> None:
 WORDS = [(format, reason) for format in FORMATS for reason in sorted(load(format).words)]
 
 
-@pytest.mark.parametrize(("format", "reason"), WORDS)
+@in_one_test(("format", "reason"), WORDS)
 def test_each_finish_reason_is_read_as_it_was_told(format: str, reason: Any) -> None:
     """In the provider's own word."""
     message, error = read(testing.script().text("a").finish(reason).chunks(format), format)

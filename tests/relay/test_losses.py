@@ -17,6 +17,7 @@ from tests.relay.worded_answers import Worded, worded_answers
 from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, Message, relay
 from tokenstream._message_parts import COUNTS
 from tokenstream.errors import MisuseError, NotExpressible, StreamError, StreamTruncated
@@ -296,8 +297,8 @@ _WORDS = "I can't help you."
 _WITHOUT_REFUSALS = [name for name in PROTOCOLS if "refusal" in relay.losses(name)]
 
 
-@pytest.mark.parametrize("protocol", _WITHOUT_REFUSALS)
-@pytest.mark.parametrize("starts", [False, True])
+@in_one_test("protocol", _WITHOUT_REFUSALS)
+@in_one_test("starts", [False, True])
 def test_a_refusal_is_sent_as_text_where_it_has_no_other_place(protocol: ProtocolName, starts: bool) -> None:
     """A user who sees nothing at all would wait; a call after it is a part of its own."""
     begin: list[Event] = [PartStart(RefusalPart())] if starts else []

@@ -10,6 +10,7 @@ from tests.relay.openai_answers import FORMATS, media_of, message_of
 from tests.relay.sent import bare, payloads_of, relayed, text_in
 from tests.support.encoders import create, load
 from tests.support.recordings import Recorded, ours
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, testing
 from tokenstream.errors import NotExpressible, ProviderError
 from tokenstream.events import (
@@ -158,7 +159,7 @@ LACKS: dict[str, tuple[str, Script, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", LACKS)
+@in_one_test("case", LACKS)
 def test_what_has_no_place_is_payloads_of(case: str) -> None:
     """The error says what it is, and in which format."""
     format, script, words = LACKS[case]
@@ -167,7 +168,7 @@ def test_what_has_no_place_is_payloads_of(case: str) -> None:
     assert format in str(caught.value)
 
 
-@pytest.mark.parametrize("case", [case for case in LACKS if case not in ("waiting for no call", "a pause")])
+@in_one_test("case", [case for case in LACKS if case not in ("waiting for no call", "a pause")])
 def test_what_has_no_place_can_be_dropped(case: str) -> None:
     """With "all", which leaves what there is a place for."""
     format, script, _ = LACKS[case]

@@ -9,6 +9,7 @@ import pytest
 
 from tests.relay.sent import bare, read, relayed
 from tests.support.encoders import create
+from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import ErrorKind, MisuseError, NotExpressible, ProviderError
 from tokenstream.events import Finish, Unknown
@@ -178,7 +179,7 @@ ERRORS: list[tuple[str, ErrorKind, Any, ErrorKind]] = [
 ]
 
 
-@pytest.mark.parametrize(("format", "kind", "payload", "expected"), ERRORS)
+@in_one_test(("format", "kind", "payload", "expected"), ERRORS)
 def test_an_error_is_told_as_the_format_tells_it(
     format: str, kind: ErrorKind, payload: Any, expected: ErrorKind
 ) -> None:

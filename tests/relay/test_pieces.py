@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.encoders import Encoder, load
 from tests.support.recordings import ours
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import NotExpressible
 from tokenstream.events import (
@@ -209,7 +210,7 @@ def _made(format: str, events: Sequence[Event]) -> int:
     return len(made)
 
 
-@pytest.mark.parametrize("format", [format for format in FORMATS if load(format).steady])
+@in_one_test("format", [format for format in FORMATS if load(format).steady])
 def test_only_the_first_pieces_cost_a_payload(format: str) -> None:
     """Of text, of a call's arguments, and of choices that take turns where there are any."""
     texts: list[Event] = [TextDelta(f"piece {number}") for number in range(50)]

@@ -15,6 +15,7 @@ from tests.support.beside import needs_recordings
 from tests.support.encoders import load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Stream, relay
 from tokenstream.events import (
     Event,
@@ -235,8 +236,8 @@ def test_what_a_failed_tool_of_the_provider_says_is_read_or_named(
     assert ("server_tool_result" in losses_of(protocol, *events)) == _is_lost([output, "BAD"], found)
 
 
-@pytest.mark.parametrize("protocol", OF_OURS)
-@pytest.mark.parametrize("output", _outputs)
+@in_one_test("protocol", OF_OURS)
+@in_one_test("output", _outputs)
 def test_what_a_failed_tool_of_the_application_says_is_read_or_named(
     protocol: ProtocolName, output: Any
 ) -> None:

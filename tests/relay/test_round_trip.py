@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.stream import bodies
 from tests.support.encoders import create, load
 from tests.support.scripts import counted, scripts, told
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE
 from tokenstream import Decoder, Stream, testing
 from tokenstream.events import PartDone, ToolCallDone
@@ -50,7 +51,7 @@ def test_300_scripts_read_again_are_the_same_messages(format: str, data: st.Data
     _holds(format, data)
 
 
-@pytest.mark.parametrize("format", all_formats)
+@in_one_test("format", all_formats)
 def test_the_bytes_of_a_script_need_no_name(format: str) -> None:
     """A stream finds out by itself which format it is."""
     script = testing.script().text("Hello, ", "world").finish("stop")
@@ -70,7 +71,7 @@ def test_a_script_is_the_same_message_in_all_chunks(format: str, chunking: testi
     assert told(script.message, format) == told(message, format)
 
 
-@pytest.mark.parametrize("format", all_formats)
+@in_one_test("format", all_formats)
 def test_a_script_without_an_end_is_cut(format: str) -> None:
     """What has not finished ends nowhere: nothing is invented."""
     whole = testing.script().text("Hello").finish("stop").chunks(format)
@@ -79,9 +80,7 @@ def test_a_script_without_an_end_is_cut(format: str) -> None:
     assert len(cut) < len(whole)
 
 
-@pytest.mark.parametrize(
-    "format", [format for format in all_formats if "tool_call" in load(format).expresses]
-)
+@in_one_test("format", [format for format in all_formats if "tool_call" in load(format).expresses])
 def test_a_call_that_was_cut_is_never_handed_out(format: Any) -> None:
     """Half of a call's arguments is kept in the message, incomplete, or not shown at all."""
     decoder = Decoder(format)
@@ -92,9 +91,7 @@ def test_a_call_that_was_cut_is_never_handed_out(format: Any) -> None:
     assert "complete" != decoder.message.ending
 
 
-@pytest.mark.parametrize(
-    "format", [format for format in all_formats if "tool_call" in load(format).expresses]
-)
+@in_one_test("format", [format for format in all_formats if "tool_call" in load(format).expresses])
 def test_a_call_that_ended_on_no_json_is_not_handed_out_behind_a_relay(format: Any) -> None:
     """An event says how it ended, so an encoder ends it, and whoever reads that finds the same."""
     call = bodies.call(0, "c", "rm", '{"path": "/srv",]')

@@ -8,6 +8,7 @@ import pytest
 
 from tests.relay.sent import bare, read, relayed
 from tests.support.encoders import create
+from tests.support.tables import in_one_test
 from tokenstream import relay, testing
 from tokenstream.errors import ProviderError, StreamError
 from tokenstream.events import (
@@ -295,7 +296,7 @@ def test_nothing_follows_the_error_of_a_run() -> None:
     assert "TEXT_MESSAGE_END" == bare(script.chunks("ag-ui"))[-1]["type"]
 
 
-@pytest.mark.parametrize("reason", get_args(FinishReason))
+@in_one_test("reason", get_args(FinishReason))
 def test_the_error_of_a_run_tells_its_finish_reason(reason: FinishReason) -> None:
     """A reason that has arrived before the failure is in the metadata, and our reader has it."""
 

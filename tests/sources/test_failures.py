@@ -19,6 +19,7 @@ import urllib3
 from tests.sources.faults import error_of_opening, error_of_reading
 from tests.support.loopback import OPEN, Loopback, Script, chunked_head, http_chunk, refusing_url, sized
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tokenstream import Deadlines, Stream, aconnect, connect, testing
 from tokenstream.errors import (
     ConnectError,
@@ -57,7 +58,7 @@ OPENING: dict[str, tuple[Exception, type[Exception], str]] = {
 }
 
 
-@pytest.mark.parametrize("error, kind, words", OPENING.values(), ids=OPENING)
+@in_one_test("error, kind, words", OPENING.values(), ids=OPENING)
 def test_what_is_raised_instead_of_a_response_is_told_apart(
     error: Exception, kind: type[Exception], words: str
 ) -> None:
@@ -100,7 +101,7 @@ READING: dict[str, tuple[Exception, type[Exception]]] = {
 }
 
 
-@pytest.mark.parametrize("error, kind", READING.values(), ids=READING)
+@in_one_test("error, kind", READING.values(), ids=READING)
 def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception]) -> None:
     """An interruption by the transport is one of the network, by anything else of who knows what."""
     found = error_of_reading(error)
@@ -417,7 +418,7 @@ UNREADABLE: dict[str, tuple[Exception, type[StreamError]]] = {
 }
 
 
-@pytest.mark.parametrize("error, kind", [*UNFIT.values(), *UNREADABLE.values()], ids=[*UNFIT, *UNREADABLE])
+@in_one_test("error, kind", [*UNFIT.values(), *UNREADABLE.values()], ids=[*UNFIT, *UNREADABLE])
 def test_what_a_library_cannot_read_is_no_break_of_the_network(
     error: Exception, kind: type[StreamError]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream, testing
 from tokenstream.stages import Metrics
 
@@ -88,7 +89,7 @@ HONEST: dict[str, Callable[[list[bytes]], Arrivals]] = {
 }
 
 
-@pytest.mark.parametrize("pace", HONEST)
+@in_one_test("pace", HONEST)
 def test_a_path_that_passes_on_what_it_gets_gives_no_alarm(pace: str) -> None:
     """However fast or slow the model is, and wherever it pauses."""
     assert metrics_of(HONEST[pace](BODY)).buffered is None

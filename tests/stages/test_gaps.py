@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream.stages import GapHistogram
 
 ERROR = 10**0.05 - 1
@@ -36,7 +37,7 @@ def test_a_histogram_is_shown_by_its_figures() -> None:
     assert "GapHistogram(count=0, p50=None, p99=None, max=None)" == repr(GapHistogram())
 
 
-@pytest.mark.parametrize("seed", range(20))
+@in_one_test("seed", range(20))
 def test_a_percentile_is_off_by_half_a_bucket_at_most(seed: int) -> None:
     """That is 12.2 %, from 0.1 ms to 158 s."""
     made = random.Random(seed)

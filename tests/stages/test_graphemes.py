@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import MisuseError
@@ -30,7 +31,7 @@ LETTERS = {
 }
 
 
-@pytest.mark.parametrize("name", LETTERS)
+@in_one_test("name", LETTERS)
 def test_a_letter_is_returned_whole(name: str) -> None:
     """However it arrives, and with others like it beside it."""
     letter = LETTERS[name]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.recordings import ours, shared
+from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream import Message, Stream, Usage
 from tokenstream.errors import MisuseError, StreamError
@@ -130,7 +131,7 @@ def test_a_price_that_is_no_number_is_an_error() -> None:
         stopped_by(Budget(price=lambda _: float("nan"), most=1.0), [TextDelta("a")])
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "bounds, why",
     [
         ({}, "without a bound"),
@@ -162,8 +163,8 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("loop", LOOPS.values(), ids=list(LOOPS))
-@pytest.mark.parametrize("size", [1, 4, 7, 64, 100_000])
+@in_one_test("loop", LOOPS.values(), ids=list(LOOPS))
+@in_one_test("size", [1, 4, 7, 64, 100_000])
 def test_a_text_that_repeats_itself_is_stopped_soon(loop: str, size: int) -> None:
     """Wherever it is cut: with the copy after the last that is allowed, at the latest."""
     text = "Here is what you asked for, as well as I can tell. " + loop * 200
@@ -209,7 +210,7 @@ def test_it_is_found_at_the_same_place_however_the_text_is_cut() -> None:
     assert 1 == len(set(found))
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "text",
     [
         "-" * 300,
@@ -307,7 +308,7 @@ def found_after(pattern: str, text: str, size: int) -> str | None:
     return None if match.stop is None else f"{given}$"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "pattern, text, upto",
     [
         ("cat", "a cat sat", "a cat"),
@@ -334,7 +335,7 @@ def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: s
         assert (upto is None) is (found_after(pattern, text, size) is None)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "pattern, text",
     [
         (r"cat(?!s)", "cats"),
@@ -397,7 +398,7 @@ def test_looking_for_a_pattern_is_linear() -> None:
 # -- what is a rule -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "rule, options, why",
     [
         ("(", {}, "not a regular expression"),

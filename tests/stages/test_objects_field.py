@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.beside import needs_recordings
+from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.stages import Field
@@ -17,7 +18,7 @@ from tokenstream.stages import Field
 _RECORDED = recorded_documents()
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "at, text, expected",
     [
         ("title", '{"title": "Pancakes", "minutes": 20}', "Pancakes"),
@@ -54,7 +55,7 @@ def test_each_piece_is_returned_when_it_arrives() -> None:
     assert [[], ["Pan"], ["ca"], ["kes "], ["\n"]] == given_out
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "at, text, offset, says",
     [
         ("title", '{"title": 5}', 10, "'title' is a number at character 10, where a string was expected"),

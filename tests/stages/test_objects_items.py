@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from tests.support.beside import needs_recordings
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.stages import Items
@@ -48,7 +49,7 @@ def _shown(items: list[Any]) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "type_, at, text, expected",
     [
         (int, "", "[1, 22, 333]", [1, 22, 333]),
@@ -181,7 +182,7 @@ def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
             assert error.offset == 7
 
 
-@pytest.mark.parametrize("end", range(21))
+@in_one_test("end", range(21))
 def test_a_document_that_is_cut_gives_its_whole_elements(end: int) -> None:
     """The open one is never given, and the error says that the document is not whole."""
     text = '{"a": ["x", "y", {}]}'[:end]

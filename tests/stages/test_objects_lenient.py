@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
 from tests.support.outputs import output_of
+from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.stages import Field, Items, Partials
@@ -74,7 +75,7 @@ def test_a_document_without_an_end_is_closed() -> None:
         assert items.error is drafts.error is None
 
 
-@pytest.mark.parametrize("end", range(0, len(_ALMOST), 3))
+@in_one_test("end", range(0, len(_ALMOST), 3))
 def test_what_is_cut_adds_up_to_the_same_whatever_its_pieces(end: int) -> None:
     """Elements, pieces, the last snapshot and what is wrong do not depend on how the text came."""
 

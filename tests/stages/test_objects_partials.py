@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from tests.support.beside import needs_recordings
 from tests.support.outputs import output_of
 from tests.support.packages import needed
+from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.stages import Partials
@@ -50,7 +51,7 @@ _RECIPE = (
 )
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "type_, text",
     [
         (Recipe, _RECIPE),
@@ -214,7 +215,7 @@ def test_text_after_the_document_is_an_error_after_the_whole_snapshot() -> None:
         assert drafts.error.offset == 15
 
 
-@pytest.mark.parametrize("end", range(len(_RECIPE)))
+@in_one_test("end", range(len(_RECIPE)))
 def test_a_document_that_is_cut_is_incomplete_with_the_best_of_it(end: int) -> None:
     """At every place where it may be cut."""
     drafts = Partials(Recipe)

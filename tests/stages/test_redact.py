@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.cut_texts import any_pieces, cut
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tests.support.texts import run
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Chain, Redact, SplitTags
@@ -322,7 +323,7 @@ def test_stages_stand_behind_each_other() -> None:
     assert [["a "], ["[redacted]"]] == [chain.feed("<think>secret</think>a sec"), chain.feed("ret")]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("pattern", "said"),
     [
         (r"sk-\w+", "needs max_length="),
@@ -413,7 +414,7 @@ def test_look_aheads_may_be_nested() -> None:
     assert re.sub(pattern, "[redacted]", "xab") == "".join([*redact.feed("xab"), *redact.end()])
 
 
-@pytest.mark.parametrize(("pattern", "match"), OF_RE)
+@in_one_test(("pattern", "match"), OF_RE)
 def test_what_may_become_a_match_is_told_as_re_tells_matches(pattern: str, match: str) -> None:
     """None of it is given, though another engine would not take it for one."""
     redact = Redact(re.compile(pattern), max_length=20)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.support.beside import needs_recordings
 from tests.support.recordings import shared
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders, texts
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import MisuseError
@@ -115,14 +116,14 @@ def test_there_are_sixty_rows() -> None:
     assert len(ROWS) > 60
 
 
-@pytest.mark.parametrize("row", ROWS, ids="|".join)
+@in_one_test("row", ROWS, ids="|".join)
 def test_a_text_comes_sentence_by_sentence(row: list[str]) -> None:
     """Each with the white space behind it; the same however it arrives."""
     for pieces in fragmentations("".join(row)):
         assert row == run(Sentences(), pieces)
 
 
-@pytest.mark.parametrize("row", ROWS, ids="|".join)
+@in_one_test("row", ROWS, ids="|".join)
 def test_a_sentence_is_out_with_the_first_character_of_the_next(row: list[str]) -> None:
     """Not earlier, since it may go on, and not later."""
     sentences = Sentences()
@@ -255,7 +256,7 @@ SPOKEN: dict[str, tuple[str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", SPOKEN)
+@in_one_test("name", SPOKEN)
 def test_markdown_is_not_read_aloud(name: str) -> None:
     """Neither marks nor blocks of code nor addresses; the same however it arrives."""
     text, expected = SPOKEN[name]
@@ -324,8 +325,8 @@ def test_ten_megabytes_end(unit: str, spoken: bool) -> None:
     assert length == 200 * len(piece) or spoken
 
 
-@pytest.mark.parametrize("name", ["first", "longest"])
-@pytest.mark.parametrize("value", [0, -1, True, 2.5, "9"])
+@in_one_test("name", ["first", "longest"])
+@in_one_test("value", [0, -1, True, 2.5, "9"])
 def test_a_bound_is_a_whole_number_above_0(name: str, value: Any) -> None:
     """Said when the stage is made."""
     options: dict[str, Any] = {name: value}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cut_texts import any_pieces
+from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, run
 from tokenstream.errors import MisuseError
 from tokenstream.stages import SplitTags
@@ -16,7 +17,7 @@ from tokenstream.stages import SplitTags
 _WORDS = ["<think>", "</think>", "<THINK>", "`", "``", "```", "~~~", "\n", " ", "a", "<", "<thi", "nk>", "</"]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("text", "outside", "inside"),
     [
         ("<think>a</think>b", "b", "a"),

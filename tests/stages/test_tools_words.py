@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from tests.stages.test_tools import checked
+from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.stages._tools.words import words_for_model
 
@@ -68,7 +69,7 @@ def lines(arguments: Any) -> list[str]:
     return checked(Booking, arguments).error_for_model.splitlines()[1:-1]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "arguments, expected",
     [
         ({"name": 1}, "name: should be a valid string, not 1"),

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tests.support.text_stages import (
     HOSTILE,
     borders,
@@ -49,7 +50,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@in_one_test("case", CASES)
 def test_a_text_comes_word_by_word(case: str) -> None:
     """With the blank before each word, and its punctuation; the same however it arrives."""
     text, expected = CASES[case]
@@ -190,10 +191,9 @@ def test_no_package_is_loaded_before_it_is_needed() -> None:
 
 
 @pytest.mark.usefixtures("_without_regex")
-@pytest.mark.parametrize("case", CASES)
-def test_no_package_is_needed(case: str) -> None:
+def test_no_package_is_needed() -> None:
     """Without `regex` the words are the same."""
-    test_a_text_comes_word_by_word(case)
+    test_a_text_comes_word_by_word()
 
 
 @pytest.mark.usefixtures("_without_regex")

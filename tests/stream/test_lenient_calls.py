@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from tests.stream.recipes import COLOURS, chat_call, ended, read
 from tests.support import recordings, wire
 from tests.support.chunkings import chunked
+from tests.support.tables import in_one_test
 from tokenstream import Router, Stream, ToolCall, Tools, errors
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import ToolCallDelta
@@ -90,7 +91,7 @@ def test_a_repaired_call_comes_with_its_end() -> None:
     assert ("call_0",) == caught.value.tool_calls_delivered
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "body, handed_out",
     [
         (claude(OPEN), True),

@@ -29,6 +29,7 @@ from tests.stream.recipes import (
     responses,
 )
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     InvalidJSON,
@@ -280,8 +281,8 @@ def test_a_choice_at_its_end_has_a_result_though_the_stream_broke_off() -> None:
     assert (TEXT[:30], 1) == (caught.value.text, caught.value.partial.choice)
 
 
-@pytest.mark.parametrize("use", [bool, len, str, lambda view: "a" in view], ids=["bool", "len", "str", "in"])
-@pytest.mark.parametrize("name", ["partials", "items", "field"])
+@in_one_test("use", [bool, len, str, lambda view: "a" in view], ids=["bool", "len", "str", "in"])
+@in_one_test("name", ["partials", "items", "field"])
 def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: View) -> None:
     """The error names where the value is."""
     with Stream(chat(TEXT)) as stream:

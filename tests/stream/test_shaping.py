@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.stream.bodies import ANSWER, chunk
 from tests.support import wire
 from tests.support.playing import Playback, silent_after
+from tests.support.tables import in_one_test
 from tests.support.timing import AT_ONCE, TooLate, tried_again
 from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
@@ -116,7 +117,7 @@ def test_what_stood_within_tags_is_closed_with_the_view() -> None:
 # -- orders ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("shape", "said"),
     [
         (lambda text: text.accumulate().throttle(hz=5), "accumulate.. gives the whole text each time"),
@@ -172,7 +173,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("order", list(permutations(STEPS, 3)), ids=" ".join)
+@in_one_test("order", list(permutations(STEPS, 3)), ids=" ".join)
 def test_three_in_any_order_give_the_same_text_or_are_refused(order: tuple[str, ...]) -> None:
     """None of the orders loses or doubles anything."""
     stream = pieces("<think>Hm.</think>", "The s", "ky is", " blue. It", " is! Not")

@@ -26,6 +26,7 @@ from tests.stream.recipes import (
 )
 from tests.support import wire
 from tests.support.chunkings import chunked
+from tests.support.tables import in_one_test
 from tokenstream import Retry, Stream, resilient
 from tokenstream.errors import (
     InvalidJSON,
@@ -77,12 +78,12 @@ SEVERAL = [
 ]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "body",
     [claude_call(TEXT), [*chat_call(0, TEXT), *ended()], responses(TEXT, call=True), gemini_call(TEXT)],
     ids=["anthropic", "openai-chat", "openai-responses", "gemini"],
 )
-@pytest.mark.parametrize("colour", COLOURS)
+@in_one_test("colour", COLOURS)
 def test_a_call_is_drafted_from_its_name_to_its_end(colour: str, body: list[bytes]) -> None:
     """Whatever the provider: first with nothing in it, last with the call that was checked."""
     seen = read(colour, body, watch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream.errors import StreamInterrupted, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, Restarted, Resumed, TextDelta
 from tokenstream.message import Message, TextPart, ToolCall, Usage
@@ -189,7 +190,7 @@ def test_large_values_are_shown_in_part() -> None:
     assert " … " in told[2]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "value, ours",
     [
         (Message(), True),

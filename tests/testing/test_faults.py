@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.aws_eventstream import event as aws
 from tests.support.playing import Playback
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import testing
 from tokenstream.errors import (
@@ -136,7 +137,7 @@ async def test_what_an_asynchronous_reader_meets_is_the_same(row: Row) -> None:
 # -- values ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("written", [
+@in_one_test("written", [
     "cut(at=17)", "cut(event=3)", "close(at=0.5)", "reset()", "stall(seconds=90)", "stall(seconds=1, at=-1)",
     "slow(seconds=0.5)", "slow(seconds=0.0, factor=2)", "garble(at=4, seed=7)", "duplicate(event=2)",
     "reorder(events=(2, 3))", "reorder(seed=7)", "error_event(kind='server', message='Ouch')",
@@ -209,7 +210,7 @@ def test_a_recording_is_not_changed() -> None:
 # -- places ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fault", "left"), [
+@in_one_test(("fault", "left"), [
     (faults.cut(at=0), b""),
     (faults.cut(at=7), b"data: a"),
     (faults.cut(at=len(SSE.body)), SSE.body),
@@ -228,7 +229,7 @@ def test_where_a_body_is_cut(fault: Fault, left: bytes) -> None:
     assert left == SSE.with_fault(fault).body
 
 
-@pytest.mark.parametrize(("fault", "words"), [
+@in_one_test(("fault", "words"), [
     (faults.cut(at=47), "at=47 is outside of the body of 'abc', which has 41 bytes"),
     (faults.close(at=-42), "at=-42 is outside"),
     (faults.cut(at=True), "at=True is outside"),
@@ -275,7 +276,7 @@ def test_what_has_no_place_in_an_answer_is_misuse(fault: Fault, words: str) -> N
         SSE.with_fault(fault)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "fault",
     [
         faults.crlf(),
@@ -293,7 +294,7 @@ def test_what_has_no_place_in_an_answer_is_misuse(fault: Fault, words: str) -> N
     ],
     ids=lambda fault: fault.name,
 )
-@pytest.mark.parametrize("format", ["openai-chat", "ollama", "bedrock-converse"])
+@in_one_test("format", ["openai-chat", "ollama", "bedrock-converse"])
 def test_a_compressed_body_has_neither_lines_nor_events(format: str, fault: Fault) -> None:
     """Its content type is that of the body before the compression, and must not mislead a fault."""
     answer = testing.script().text("Hel", "lo wörld").finish().recording(format)

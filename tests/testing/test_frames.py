@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from tests.support.aws_eventstream import event
 from tests.support.recordings import Recorded, ours
+from tests.support.tables import in_one_test
 from tokenstream.testing import Recording
 from tokenstream.testing._recordings.frames import Framing, cut_frames, detect_framing, frames_of, framing_of
 
 FRAMINGS: list[Framing] = ["sse", "ndjson", "json", "aws-eventstream"]
 
 
-@pytest.mark.parametrize("frames", [
+@in_one_test("frames", [
     [b"data: a\r\n\r\n", b": b\r\r", b"data: c\n\n\n", b"data: d"],
     [b"\xef\xbb\xbfdata: a\n\n", b"data: b\n\n"],
     [b'{"a": 1}\n', b'{"a": 2}\n\n', b'{"a"'],
@@ -69,7 +70,7 @@ def test_cutting_changes_no_byte(body: str, framing: Framing | None) -> None:
     assert all(pieces)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "recorded",
     [recorded for recorded in ours() if not recorded.name.endswith("/not_streamed")],
     ids=lambda recorded: recorded.name,

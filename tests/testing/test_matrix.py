@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.recordings import OURS
+from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.testing import Arrival, Recording, every_cut, fault_matrix, faults
@@ -20,7 +21,7 @@ HELLO = testing.script().text("Hel", "lo €").finish().recording("openai-chat")
 MEGABYTE = Recording.of([b"data: %d\n\n" % number + b"x" * 100 for number in range(9_000)])
 
 
-@pytest.mark.parametrize("broken", every_cut(HELLO, every=40))
+@in_one_test("broken", every_cut(HELLO, every=40))
 def test_each_cut_is_a_recording_like_any_other(broken: Recording) -> None:
     """A test takes one, and reads it; what is read is a beginning of the answer."""
     stream = broken.stream()
@@ -138,7 +139,7 @@ def test_what_cannot_be_replayed_is_refused(given: Any) -> None:
         every_cut(given)
 
 
-@pytest.mark.parametrize("format", testing.all_formats)
+@in_one_test("format", testing.all_formats)
 def test_there_is_a_matrix_for_every_format(format: str) -> None:
     """This includes a format that cannot express an error."""
     names = [broken.name for broken in fault_matrix(testing.script().text("Hi €").finish().recording(format))]
@@ -146,7 +147,7 @@ def test_there_is_a_matrix_for_every_format(format: str) -> None:
     assert f"script in {format} with cut(at=0.5)" in names
 
 
-@pytest.mark.parametrize("broken", fault_matrix(HELLO))
+@in_one_test("broken", fault_matrix(HELLO))
 def test_one_test_covers_every_fault(broken: Recording) -> None:
     """An example of a user's own test: the answer is whole, or an error says what it lacks."""
     stream = broken.stream(pace="recorded")

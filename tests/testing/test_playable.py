@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.paths import PATHS
+from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import testing
 from tokenstream.errors import MisuseError
@@ -33,7 +34,7 @@ def _text(player: Player, path: str = CHAT) -> str:
     return player.recording(_asked(path)).stream().final().text
 
 
-@pytest.mark.parametrize(("path", "format"), PATHS.items())
+@in_one_test(("path", "format"), PATHS.items())
 def test_a_path_tells_the_format(path: str, format: str) -> None:
     """Providers answer in one format at each of their paths."""
     assert format == format_of_path(path)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, RecordingInvalid
 from tokenstream.testing._recordings.file_format import encode_recording, is_recording, parse
@@ -192,7 +193,7 @@ def edited(*lines: str) -> Recording:
     return parse("\n".join(lines).encode(), PATH)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "lines, chunks",
     [
         (["", "@ 0", "| data: mine", "|"], [b"data: mine\n\n"]),
@@ -255,7 +256,7 @@ def test_its_first_line_tells_a_recording() -> None:
 HEAD = "tokenstream-recording 1\n"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "file, line, words",
     [
         ("", 1, 'begins with the line "tokenstream-recording 1"'),

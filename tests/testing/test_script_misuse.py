@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.message import Message
@@ -71,7 +72,7 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("misuse", _MISUSES)
+@in_one_test("misuse", _MISUSES)
 def test_a_mistake_is_told_in_the_line_that_makes_it(misuse: str) -> None:
     """Not later, in the depths of an encoder."""
     write, said = _MISUSES[misuse]
@@ -115,7 +116,7 @@ def test_a_script_that_says_nothing_is_an_answer_without_anything() -> None:
     assert [] == empty.chunks("openai-chat")
 
 
-@pytest.mark.parametrize("format", testing.all_formats)
+@in_one_test("format", testing.all_formats)
 def test_text_without_a_character_is_no_part(format: str) -> None:
     """A reader of the bytes has none, in any format."""
     script = testing.script().text("").finish()

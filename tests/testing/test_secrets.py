@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, RecordingRefused
@@ -120,7 +121,7 @@ def test_a_key_is_found_behind_an_escape_of_json(kind: str) -> None:
     assert find_secret(f'{{"text": "a:\\n{SECRETS[kind]}"}}'.encode()) is not None
 
 
-@pytest.mark.parametrize("text", HARMLESS)
+@in_one_test("text", HARMLESS)
 def test_what_only_looks_a_little_like_a_key_is_none(text: str) -> None:
     """An answer about keys, and the names that providers give, can be recorded."""
     assert find_secret(text.encode()) is None

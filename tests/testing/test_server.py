@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.aws_eventstream import event
+from tests.support.tables import in_one_test
 from tokenstream import connect
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.testing import Request
@@ -300,7 +301,7 @@ def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int
     assert abs(sum(pauses[1:]) - (count - 1) / rate) <= 1.5 / rate
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("framing", "frames"),
     [
         ("sse", [b"data: a\r\n\r\n", b": b\r\r", b"data: c\n\n\n", b"data: d"]),

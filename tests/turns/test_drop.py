@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tests.turns.sdks import METHODS, turn_of
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Message, ReasoningPart, TextPart, ToolCall
@@ -13,16 +14,16 @@ from tokenstream.message import Message, ReasoningPart, TextPart, ToolCall
 _SAID = Message(parts=(ReasoningPart(text="Hm"), TextPart(text="Hi")), ending="truncated", format="tgi")
 
 
-@pytest.mark.parametrize("api", METHODS)
-@pytest.mark.parametrize("drop", ["thinking", ("reasoning", "thinking"), None, [["text"]], (b"text",)])
+@in_one_test("api", METHODS)
+@in_one_test("drop", ["thinking", ("reasoning", "thinking"), None, [["text"]], (b"text",)])
 def test_an_unknown_name_is_refused_with_a_list_of_the_known_ones(api: str, drop: Any) -> None:
     """A name that is misspelt would leave nothing out, and nobody would know."""
     with pytest.raises(MisuseError, match=r"drop= does not know .*'reasoning'.*'incomplete'.*'all'"):
         turn_of(_SAID, api, drop=drop)
 
 
-@pytest.mark.parametrize("api", METHODS)
-@pytest.mark.parametrize("drop", ["reasoning", ("reasoning",), ["reasoning"], {"reasoning"}, "all", ("all",)])
+@in_one_test("api", METHODS)
+@in_one_test("drop", ["reasoning", ("reasoning",), ["reasoning"], {"reasoning"}, "all", ("all",)])
 def test_names_are_taken_alone_or_several(api: str, drop: Any) -> None:
     """One name is one name, and not its letters."""
     assert "Hm" not in str(turn_of(_SAID, api, drop=drop))
@@ -40,8 +41,8 @@ def test_a_kind_is_left_out_even_where_it_has_a_place(api: str) -> None:
         turn_of(message, api, drop=("reasoning", "text"))
 
 
-@pytest.mark.parametrize("api", METHODS)
-@pytest.mark.parametrize("parts", [(), (TextPart(),)], ids=["no parts", "empty text"])
+@in_one_test("api", METHODS)
+@in_one_test("parts", [(), (TextPart(),)], ids=["no parts", "empty text"])
 def test_an_empty_message_is_no_turn(api: str, parts: Any) -> None:
     """A server would refuse it, or take it for an answer."""
     for drop in ((), "all"):

@@ -19,6 +19,7 @@ from tests.conformance.recovery.peer import Peer, PythonPeer, Told, judge
 from tests.conformance.recovery.peers import peers
 from tests.conformance.recovery.providers import REMOVED, reply_to
 from tests.support.node import node_with
+from tests.support.tables import in_one_test
 
 _KEPT = results.load()
 _PEERS = {peer.name: peer for peer in peers()}
@@ -109,7 +110,7 @@ def _came(cells: dict[str, Any]) -> dict[str, dict[str, str]]:
 # -- the verdicts -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "told, came",
     [
         (Told(TRUTH), "exact"),

@@ -13,6 +13,7 @@ from tests.support import chunkings
 from tests.support.beside import SHARED
 from tests.support.packages import needed
 from tests.support.reading import read
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Stream, aconnect, testing
 from tokenstream.errors import ProviderError, StreamTruncated
 
@@ -44,7 +45,7 @@ def test_every_recording_follows_the_rules_of_formats() -> None:
     testing.check_format("a2a", [*_OURS], cuts=64, changes=60)
 
 
-@pytest.mark.parametrize("path", _OURS, ids=lambda path: path.stem)
+@in_one_test("path", _OURS, ids=lambda path: path.stem)
 def test_a_recording_cut_after_any_event_is_the_beginning_of_the_answer(path: Path) -> None:
     """It is truncated, unless only the end of the input is missing."""
     frames = _frames(path)

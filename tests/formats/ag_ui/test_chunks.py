@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.formats.ag_ui.support import CALL, HELLO, RESULT, START, run
 from tests.formats.told import tell
 from tests.support.formats import AGUI
+from tests.support.tables import in_one_test
 from tokenstream.message import TextPart
 
 
@@ -59,7 +58,7 @@ def test_a_run_error_ends_a_call_in_chunks_without_handing_it_out() -> None:
     assert [] == told.calls
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payloads", "rule", "text"),
     [
         ([chunk("TEXT_MESSAGE", delta="x")], "part_index_missing", "x"),

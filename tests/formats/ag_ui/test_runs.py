@@ -9,6 +9,7 @@ import pytest
 from tests.formats.ag_ui.support import CALL, END, HELLO, START, run
 from tests.formats.told import DONE, tell
 from tests.support.formats import AGUI
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
 from tokenstream.message import TextPart, Usage
@@ -99,7 +100,7 @@ def test_what_comes_after_the_end_is_ignored_and_counted() -> None:
 # -- what is carried ------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         {"type": "STATE_SNAPSHOT", "snapshot": {"a": 1}},

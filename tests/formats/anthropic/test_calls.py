@@ -19,6 +19,7 @@ from tests.formats.anthropic.payloads import (
     tool,
 )
 from tests.formats.anthropic.support import HELLO
+from tests.support.tables import in_one_test
 from tokenstream.events import ToolResult
 from tokenstream.message import ServerToolCall, ServerToolResult
 
@@ -43,7 +44,7 @@ def test_a_tool_without_arguments_is_called_with_none() -> None:
     assert came.message.finish_reason == "tool_calls"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "after, handed_out",
     [
         pytest.param([finish("max_tokens"), STOP], [], id="the token limit"),
@@ -53,7 +54,7 @@ def test_a_tool_without_arguments_is_called_with_none() -> None:
         pytest.param([finish("tool_use"), STOP], ["toolu_1"], id="the call"),
     ],
 )
-@pytest.mark.parametrize("text", ["", " ", "12", "true", "[]", '"{}"'])
+@in_one_test("text", ["", " ", "12", "true", "[]", '"{}"'])
 def test_a_call_without_an_object_waits_for_what_ended_it(
     text: str, after: list[Any], handed_out: list[str]
 ) -> None:

@@ -23,6 +23,7 @@ from tests.formats.anthropic.payloads import (
 )
 from tests.formats.anthropic.support import HELLO, OPEN
 from tests.support.formats import Anthropic
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
@@ -89,7 +90,7 @@ def test_done_ends_the_answer_and_is_no_news_after_it() -> None:
 # -- errors ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, kind, retryable",
     [
         ({"type": "overloaded_error", "message": "Overloaded"}, "overloaded", True),
@@ -164,7 +165,7 @@ def test_too_many_parts_are_an_error_that_names_the_bound() -> None:
     assert (came.error.limit, came.text) == ("parts", "Hello")
 
 
-@pytest.mark.parametrize("count", range(len(answer(*HELLO, tool(1), arguments(1, '{"a": 1}'), stop(1))) + 1))
+@in_one_test("count", range(len(answer(*HELLO, tool(1), arguments(1, '{"a": 1}'), stop(1))) + 1))
 def test_an_answer_cut_between_two_events_is_truncated(count: int) -> None:
     """Until the stop reason is there; a call is handed out only after its block's stop."""
     payloads = answer(*HELLO, tool(1), arguments(1, '{"a": 1}'), stop(1))
@@ -177,7 +178,7 @@ def test_an_answer_cut_between_two_events_is_truncated(count: int) -> None:
 # -- detection ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, event, expected",
     [
         (start(), "", True),

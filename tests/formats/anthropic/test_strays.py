@@ -22,11 +22,12 @@ from tests.formats.anthropic.payloads import (
     tool,
 )
 from tests.formats.anthropic.support import HELLO, OPEN
+from tests.support.tables import in_one_test
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import OpaquePart
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payloads, expected, departures",
     [
         pytest.param([*HELLO, finish(), STOP], "Hello", {"start_missing": 1}, id="no start"),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finish, stop, text, tool
 from tests.formats.bedrock_converse.support import events_of, read
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Finish, MessageStart, TextDelta
@@ -79,7 +78,7 @@ def test_what_the_metadata_say_beside_usage_is_kept() -> None:
     assert "nova" == came.message.model
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "word, reason",
     [
         ("end_turn", "stop"),

@@ -11,6 +11,7 @@ from tests.formats.bedrock.payloads import START, USAGE, finish, frame, stop, te
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import events_of, read
 from tests.support.formats import BedrockConverse
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
@@ -51,7 +52,7 @@ def test_fields_beside_an_event_are_kept() -> None:
     assert {"amazon-bedrock-guardrailAction": "NONE"} == came.message.provider_data
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, event, expected",
     [
         ({"role": "assistant"}, "messageStart", True),

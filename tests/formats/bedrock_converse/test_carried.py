@@ -22,6 +22,7 @@ from tests.formats.bedrock.payloads import (
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import read
 from tests.support.formats import BedrockConverse
+from tests.support.tables import in_one_test
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Unknown
@@ -39,7 +40,7 @@ def test_arguments_may_be_json_values_or_null() -> None:
     assert {"arguments_parsed": 1, "arguments_null": 1, "call_id_repeated": 1} == came.departures
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "before, misfit",
     [
         ([], arguments(0, "{}")),

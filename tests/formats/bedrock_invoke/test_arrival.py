@@ -13,6 +13,7 @@ from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_invoke.support import ANTHROPIC, chunk, read
 from tests.formats.told import Told
 from tests.support.formats import BedrockInvoke
+from tests.support.tables import in_one_test
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import TextDelta, Unknown
@@ -41,7 +42,7 @@ def test_however_it_comes_it_is_the_same_answer(wrap: Any) -> None:
     assert {} == came.departures
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, event, expected",
     [
         ({"bytes": "e30="}, "chunk", True),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.bedrock_invoke.support import ANTHROPIC, METRICS, counts, read
+from tests.support.tables import in_one_test
 from tokenstream.message import ReasoningPart, TextPart, ToolCall
 
 
@@ -129,7 +130,7 @@ def test_coheres_chat_models_speak_their_own_format() -> None:
     assert (7, 3) == counts(came)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payloads, text, reason, raw, tokens",
     [
         (
@@ -266,7 +267,7 @@ def test_coheres_chat_models_speak_their_own_format() -> None:
         "Pegasus",
     ],
 )
-@pytest.mark.parametrize("counted", [False, True], ids=["without metrics", "with metrics"])
+@in_one_test("counted", [False, True], ids=["without metrics", "with metrics"])
 def test_models_with_plain_payloads_are_read_by_a_table(
     payloads: list[dict[str, Any]],
     text: str,

@@ -33,6 +33,7 @@ from tests.formats.told import reads_alike_in_chunks
 from tests.support.formats import Cohere
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import ToolCallDone
@@ -139,8 +140,8 @@ BETWEEN = [
 ]
 
 
-@pytest.mark.parametrize("between", BETWEEN, ids=repr)
-@pytest.mark.parametrize(
+@in_one_test("between", BETWEEN, ids=repr)
+@in_one_test(
     "first",
     [frame(text(0, "a")), written(text(0, "a")), written(line("text-generation", text="a"))],
     ids=["v2", "nameless", "v1"],

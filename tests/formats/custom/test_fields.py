@@ -8,6 +8,7 @@ import pytest
 
 from tests.formats.custom.support import HI, STOP, simple
 from tests.formats.told import tell
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError
 from tokenstream.events import Ping, Unknown
@@ -63,7 +64,7 @@ def test_heartbeats_are_no_content() -> None:
 # -- errors -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "frame",
     [
         {"error": {"message": "Overloaded"}},
@@ -120,7 +121,7 @@ def _made(options: dict[str, Any]) -> Any:
 # -- options ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("options", "says"),
     [
         ({"text": 1}, "text=1 is not a path"),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.formats.custom.support import HI, STOP, simple
 from tests.formats.told import DONE, tell
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Unknown
 from tokenstream.formats import custom
@@ -29,7 +30,7 @@ def test_a_path_says_where_the_text_is() -> None:
     assert (["Hel", "lo"], None, set()) == (told.texts, told.error, told.rules)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("path", "payload", "text"),
     [
         ("choices.0.text", {"choices": [{"text": "Hi"}]}, "Hi"),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.formats.gemini.payloads import STOP, Payload, chunk, text, thought
 from tests.formats.gemini.support import gemini, one
+from tests.support.tables import in_one_test
 from tokenstream.events import MediaDelta
 from tokenstream.message import (
     MediaPart,
@@ -188,7 +189,7 @@ def test_a_hosted_tool_is_none_of_the_applications() -> None:
     assert told.message.tool_calls == ()
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("part", "kind"),
     [
         ({"functionResponse": {"name": "f", "response": {}}}, "functionResponse"),

@@ -12,6 +12,7 @@ from tests.formats.gemini.support import gemini, one
 from tests.support import registry
 from tests.support.formats import Gemini
 from tests.support.recordings import ours
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.events import CitationAdded, MessageStart, Ping, ReasoningDelta, TextDelta
 from tokenstream.limits import Limits
@@ -121,7 +122,7 @@ def decoder_at(body: bytes) -> Decoder:
     return decoder
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payload", "answer"),
     [
         (chunk(text("a")), True),

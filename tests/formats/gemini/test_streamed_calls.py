@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.formats.gemini.payloads import STOP, Payload, call, chunk, text, value
 from tests.formats.gemini.streaming import fragments, streamed
 from tests.formats.gemini.support import gemini
+from tests.support.tables import in_one_test
 from tokenstream.events import ToolCallDelta, Unknown
 
 # -- streamed calls --------------------------------------------------------------------
@@ -138,7 +139,7 @@ def test_a_string_goes_on_although_other_values_came_between() -> None:
     assert told.rules == {"arguments_reordered"}
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "values",
     [
         [("$", 1)],

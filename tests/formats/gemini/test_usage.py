@@ -8,6 +8,7 @@ import pytest
 
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text
 from tests.formats.gemini.support import gemini
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import Finish, UsageUpdate
@@ -113,7 +114,7 @@ REASONS = {
 # -- ends -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("raw", REASONS)
+@in_one_test("raw", REASONS)
 def test_each_finish_reason_has_a_word_and_completes_the_answer(raw: str) -> None:
     """Also one that nobody knows yet."""
     told = gemini(chunk(text("a")), chunk(finish=raw))

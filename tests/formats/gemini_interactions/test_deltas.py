@@ -16,9 +16,10 @@ from tests.formats.gemini_interactions.support import (
     step,
     stop,
 )
+from tests.support.tables import in_one_test
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("kind", "misfit"),
     [
         ("thought", delta(0, "text_annotation_delta", annotations=[])),

@@ -19,6 +19,7 @@ from tests.formats.gemini_interactions.support import (
 )
 from tests.support import registry
 from tests.support.formats import GeminiInteractions
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.events import Ping, Unknown
 
@@ -153,7 +154,7 @@ def test_an_event_that_nobody_knows_is_carried(payload: dict[str, Any], name: st
     assert read(created(), payload, completed()).unknown == [name]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payload", "name", "answer"),
     [
         (created()[1], "", True),

@@ -19,12 +19,13 @@ from tests.formats.gemini_live.support import (
 )
 from tests.support import registry
 from tests.support.formats import GeminiLive
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Unknown
 from tokenstream.limits import Limits
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "ends, reason, raw",
     [
         ([GENERATED, DONE], "stop", "generationComplete"),
@@ -127,7 +128,7 @@ def test_what_belongs_to_the_session_is_kept_or_carried() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, place",
     [
         (SETUP, (None, False)),

@@ -15,6 +15,7 @@ from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import pieces
 from tests.formats.ollama.support import CALL, TIME, Plain, end, line, read, said
 from tests.support.formats import Ollama
+from tests.support.tables import in_one_test
 from tokenstream.events import ReasoningDelta
 from tokenstream.formats._fast.shape import Shape
 from tokenstream.framing import ServerSentEvent
@@ -85,8 +86,8 @@ BETWEEN = [
 ]
 
 
-@pytest.mark.parametrize("between", BETWEEN, ids=repr)
-@pytest.mark.parametrize(
+@in_one_test("between", BETWEEN, ids=repr)
+@in_one_test(
     "first", [said("a"), line(response="a"), said("", thinking="a")], ids=["chat", "generate", "thinking"]
 )
 def test_what_comes_between_two_lines_is_not_overlooked(between: Any, first: Payload) -> None:

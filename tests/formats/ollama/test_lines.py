@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 
-import pytest
-
 from tests.formats.cohere.payloads import Payload, written
 from tests.formats.ollama.support import CALL, STATISTICS, TIME, end, line, read, said
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.events import ReasoningDelta, ToolCallDone
 from tokenstream.message import OpaquePart
@@ -55,9 +54,9 @@ def test_thinking_is_reasoning_before_the_text_of_its_line() -> None:
     )
 
 
-@pytest.mark.parametrize("place", ["message", "line"])
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-@pytest.mark.parametrize("size", [1, 7, 10_000])
+@in_one_test("place", ["message", "line"])
+@in_one_test("field", ["reasoning_content", "reasoning"])
+@in_one_test("size", [1, 7, 10_000])
 def test_reasoning_of_servers_that_imitate_ollama_is_reasoning(place: str, field: str, size: int) -> None:
     """They name it as the OpenAI Chat servers behind them do; it arrives piece by piece in every chunking."""
 

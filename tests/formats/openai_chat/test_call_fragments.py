@@ -9,11 +9,12 @@ import pytest
 from tests.formats.openai_chat.payloads import ROLE, call, chunk, item_of, read, text
 from tests.formats.openai_chat.support import END, FIRST, SECOND, handed_out
 from tests.formats.told import DONE
+from tests.support.tables import in_one_test
 
 _BOTH = [("f", FIRST), ("g", SECOND)]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payloads, expected",
     [
         pytest.param(

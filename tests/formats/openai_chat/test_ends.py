@@ -9,6 +9,7 @@ import pytest
 from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
 from tests.formats.openai_chat.support import USAGE
 from tests.formats.told import DONE
+from tests.support.tables import in_one_test
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.message import Usage
@@ -16,7 +17,7 @@ from tokenstream.message import Usage
 # -- finish reasons ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "word, expected",
     [
         ("stop", "stop"),
@@ -162,7 +163,7 @@ def test_usage_in_a_place_of_its_own_is_counted(place: dict[str, Any]) -> None:
     assert {"usage_misplaced"} == read(ROLE, text("a"), place, DONE).rules
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "fields, name, expected",
     [
         ({"prompt_tokens_details": {"cached_tokens": 5}}, "cached_tokens", 5),

@@ -10,6 +10,7 @@ import pytest
 from tests.formats.openai_chat.payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tests.support.formats import OpenAIChat
+from tests.support.tables import in_one_test
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
 from tokenstream.formats._fast.shape import Shape
 
@@ -125,7 +126,7 @@ def test_a_text_beside_another_one_is_decoded(made: Callable[[str, str], Payload
     assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@in_one_test("seed", range(20))
 def test_ids_of_choices_in_turns_are_counted_at_a_glance_as_they_are_decoded(seed: int) -> None:
     """To leave the first id is a departure each time, to go back to it is none."""
     source = random.Random(seed)
@@ -137,7 +138,7 @@ def test_ids_of_choices_in_turns_are_counted_at_a_glance_as_they_are_decoded(see
     assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@in_one_test("seed", range(20))
 def test_fields_of_calls_in_turns_are_kept_at_a_glance_as_they_are_decoded(seed: int) -> None:
     """The last value of a field that only this provider has counts."""
     source = random.Random(seed)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.openai_chat.payloads import chunk
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import StreamError
 from tokenstream.formats._kit.growing import GrowingTexts
@@ -125,8 +126,8 @@ def test_only_what_one_held_text_cannot_decide_is_read_otherwise(pieces: list[st
         assert answer == _read(_payloads("message", [*pieces, *[""] * ends_empty])).message.text
 
 
-@pytest.mark.parametrize("size", range(1, 200, 13))
-@pytest.mark.parametrize("answer", ["1 0 0 0", "a \n \n b"])
+@in_one_test("size", range(1, 200, 13))
+@in_one_test("answer", ["1 0 0 0", "a \n \n b"])
 def test_the_cuts_between_bytes_mean_nothing(answer: str, size: int) -> None:
     """A chunk of bytes may hold half a payload or several."""
     assert answer == _read(_payloads("text", [*answer]), size).message.text

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.formats.openai_chat.payloads import FINISH, Payload, call, read
 from tests.formats.told import DONE
 from tests.support.streams import json_values
+from tests.support.tables import in_one_test
 from tokenstream.events import ToolCallDelta
 from tokenstream.formats._kit.beginning import may_go_on
 
@@ -22,8 +23,8 @@ def snapshots(text: str, ends: list[int], again: Payload) -> list[Payload]:
     return [call(first, name="pay", index=0, id="a"), *[call(part, index=0, **again) for part in rest]]
 
 
-@pytest.mark.parametrize("again", [{}, {"id": "a"}, {"id": "a", "name": "pay"}], ids=repr)
-@pytest.mark.parametrize("ends", [[6], [7], [6, 7, 9], [1, 2, 3], [2, 8, 8], [7, 12]], ids=repr)
+@in_one_test("again", [{}, {"id": "a"}, {"id": "a", "name": "pay"}], ids=repr)
+@in_one_test("ends", [[6], [7], [6, 7, 9], [1, 2, 3], [2, 8, 8], [7, 12]], ids=repr)
 def test_arguments_that_grow_are_given_once(ends: list[int], again: Payload) -> None:
     """Wherever a snapshot ends, even where an object may begin."""
     got = read(*snapshots('{"usd": 100}', ends, again), FINISH, DONE)

@@ -10,6 +10,7 @@ from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk
 from tests.formats.openai_chat.support import USAGE
 from tests.formats.told import DONE
 from tests.support.formats import OpenAIChat
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.events import Finish, MessageStart, PartStart, TextDelta, Unknown
 from tokenstream.framing import ServerSentEvent
@@ -17,7 +18,7 @@ from tokenstream.framing import ServerSentEvent
 # -- errors --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "frame, kind, words",
     [
         ({"error": {"message": "m", "type": "server_error", "param": None, "code": None}}, "server", "m"),
@@ -104,7 +105,7 @@ def test_a_payload_that_is_no_json_object_is_an_error(frame: bytes) -> None:
 # -- recognising ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, expected",
     [
         (ROLE, True),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.openai_chat.payloads import answer, call, chunk, text
+from tests.support.tables import in_one_test
 from tokenstream.message import ReasoningPart
 
 
@@ -22,7 +23,7 @@ def _reasoning(got: Any) -> list[ReasoningPart]:
     return [part for part in got.message.parts if isinstance(part, ReasoningPart)]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "first, second",
     [
         pytest.param({"reasoning_content": "Let "}, {"reasoning_content": "me"}, id="DeepSeek"),

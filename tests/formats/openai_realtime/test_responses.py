@@ -23,6 +23,7 @@ from tests.formats.openai_realtime.payloads import (
 from tests.formats.openai_realtime.support import HELLO
 from tests.support import registry
 from tests.support.formats import OpenAIRealtime
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Ping
 
@@ -249,7 +250,7 @@ def test_each_payload_has_its_place(payload: Payload, place: tuple[str | None, b
     assert OpenAIRealtime().place_of(payload) == place
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, known",
     [
         (session(), True),

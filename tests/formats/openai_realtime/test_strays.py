@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
@@ -27,6 +25,7 @@ from tests.formats.openai_realtime.payloads import (
 )
 from tests.formats.openai_realtime.support import HELLO
 from tests.support.formats import OpenAIRealtime
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Unknown
 from tokenstream.limits import Limits
@@ -111,7 +110,7 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("frames, rule, said", STRAYS.values(), ids=STRAYS)
+@in_one_test("frames, rule, said", STRAYS.values(), ids=STRAYS)
 def test_what_strays_from_the_documents_is_taken_and_counted(
     frames: list[Payload], rule: str, said: str
 ) -> None:

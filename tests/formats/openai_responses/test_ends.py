@@ -30,6 +30,7 @@ from tests.formats.openai_responses.payloads import (
     said,
 )
 from tests.support.formats import OpenAIResponses
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, PartStart, Ping, TextDelta, Unknown
 from tokenstream.message import (
@@ -286,7 +287,7 @@ def test_an_event_that_nobody_knows_is_carried() -> None:
     assert (came.unknown, came.departures) == (["response.steer.accepted"], {})
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload, event_name, expected",
     [
         (created(), "", True),

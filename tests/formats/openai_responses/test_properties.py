@@ -35,6 +35,7 @@ from tests.formats.openai_responses.payloads import (
     summary,
 )
 from tests.support.formats import OpenAIResponses
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import ToolCallDelta, ToolCallDone
@@ -223,7 +224,7 @@ def whole(chunks: list[bytes], format: OpenAIResponses) -> tuple[Any, ...]:
     return events, raws, decoder.message, departures, repr(decoder.error)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "between",
     [
         frame(delta("b", 1)),

@@ -32,6 +32,7 @@ from tests.support.answers_in_turns.wires import sse
 from tests.support.formats import OpenAIResponses
 from tests.support.reading import aread
 from tests.support.reading import read as read_body
+from tests.support.tables import in_one_test
 from tokenstream import tap
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import PartDelta, ToolCallDelta, Unknown
@@ -148,7 +149,7 @@ def test_a_citation_for_an_item_that_is_over_names_its_text() -> None:
     assert came.text == "Hello"
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         event("output_text.delta", content_index=0, delta=None),

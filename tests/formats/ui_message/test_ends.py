@@ -11,6 +11,7 @@ from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP,
 from tests.support import wire
 from tests.support.formats import UIMessage
 from tests.support.reading import read
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError
 from tokenstream.message import (
     Usage,
@@ -140,7 +141,7 @@ def test_an_end_without_a_finish_is_a_departure() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         START,
@@ -161,7 +162,7 @@ def test_a_first_chunk_of_any_kind_is_recognised(payload: dict[str, Any]) -> Non
     assert UIMessage.recognises(payload, "") is True
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         {},

@@ -9,6 +9,7 @@ import pytest
 from tests.formats.told import DONE, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, answer, call
 from tests.support.formats import UIMessage
+from tests.support.tables import in_one_test
 from tokenstream.events import (
     MessageStart,
     PartStart,
@@ -286,7 +287,7 @@ def test_unknown_chunks_and_fields_are_carried() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payloads", "rule", "text"),
     [
         ([HELLO[1], HELLO[3]], "part_unopened", "Hel"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.partial_json.support import joined, read, same
+from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
 from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart
@@ -51,8 +52,8 @@ def test_a_parser_of_ones_own_reads_strictly_or_leniently() -> None:
     assert [repair.name for repair in lenient.repairs] == ["trailing_comma"]
 
 
-@pytest.mark.parametrize("begun", ["", '"abc', "[1"])
-@pytest.mark.parametrize("piece", [b"text", None, 5, bytearray(b"text")])
+@in_one_test("begun", ["", '"abc', "[1"])
+@in_one_test("piece", [b"text", None, 5, bytearray(b"text")])
 def test_what_is_no_text_is_refused(begun: str, piece: Any) -> None:
     """Half a UTF-8 sequence could not be read."""
     parser = read(begun)
@@ -135,7 +136,7 @@ def test_only_white_space_may_follow_a_document() -> None:
     assert [1] == parser.value
 
 
-@pytest.mark.parametrize("text", ["", "  ", "[", '"a', '{"a"', '{"a":', "[1,", "tru", r'"\ud83d', '"\\'])
+@in_one_test("text", ["", "  ", "[", '"a', '{"a"', '{"a":', "[1,", "tru", r'"\ud83d', '"\\'])
 def test_a_text_that_ends_too_soon_is_an_error_at_its_end(text: str) -> None:
     """The offset is its length."""
     parser = read(text)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.partial_json.support import read, same
+from tests.support.tables import in_one_test
 from tokenstream.errors import InvalidJSON
 from tokenstream.partial_json import Allow, PartialJSONParser, StringDelta, ValueDone
 
@@ -19,7 +20,7 @@ _CONTAINERS = Allow.ARR | Allow.OBJ
 # -- what may show ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "allow, text, shown",
     [
         (_CONTAINERS, '["a", "b', ["a"]),
@@ -39,7 +40,7 @@ _CONTAINERS = Allow.ARR | Allow.OBJ
         (Allow.ALL, '[{"a": "x", "b": -1', [{"a": "x", "b": -1}]),
     ],
 )
-@pytest.mark.parametrize("size", [0, 1, 3])
+@in_one_test("size", [0, 1, 3])
 def test_only_what_is_allowed_shows_unfinished(allow: int, text: str, shown: Any, size: int) -> None:
     """Each flag of `Allow` is about one kind of value; finished ones always show."""
     parser = read(text, size, allow=allow)
@@ -90,14 +91,14 @@ def test_the_value_of_a_repeated_key_stays_until_the_next_one_begins() -> None:
     assert {"a": "x", "b": 2} == parser.value
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "escape",
     [
         *(r"\n", r"\u00e9", r"\ud83d\ude00", r"\ud83d\n", r"\ude00x"),
         *(r"\ud83d\ud83d\ude00", r"\uD83D\uDBFF\uDFFF", r"\uD83D\uD83D\uD83Dx"),
     ],
 )
-@pytest.mark.parametrize("where", ['["{}"]', '{{"{}": 1}}'])
+@in_one_test("where", ['["{}"]', '{{"{}": 1}}'])
 def test_an_escape_is_read_wherever_it_is_cut(escape: str, where: str) -> None:
     """In strings and keys alike."""
     text = where.format(escape)
@@ -109,7 +110,7 @@ def test_an_escape_is_read_wherever_it_is_cut(escape: str, where: str) -> None:
         assert json.loads(text) == parser.value
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "text, offset, value",
     [
         (r'["a\x', 4, ["a"]),

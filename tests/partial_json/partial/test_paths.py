@@ -13,6 +13,7 @@ from tests.partial_json.partial.support import partial_of
 from tests.partial_json.typed import STEP
 from tests.partial_json.typed_models.keys import Extra
 from tests.partial_json.typed_models.shapes import Recipe, Step
+from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
 from tokenstream.stages import Partials
@@ -116,7 +117,7 @@ def test_a_path_leads_through_what_grows_and_what_is_finished() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "path, value",
     [
         (("point", "x"), 1),

@@ -11,6 +11,7 @@ import pytest
 from tests.relay.encode.support import all_of
 from tests.support.encoders import READ_BACK, load, read_as
 from tests.support.reading import Chunks
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Steps, Stream, relay, testing
 from tokenstream.errors import (
     MisuseError,
@@ -50,7 +51,7 @@ def test_a_stream_of_either_colour_gives_the_same_bytes(name: Any) -> None:
     assert calls == (["now"] if "tool_call" in load(name).expresses else [])
 
 
-@pytest.mark.parametrize("name", [name for name in READ_BACK if name != "text"])
+@in_one_test("name", [name for name in READ_BACK if name != "text"])
 def test_payloads_are_the_same_without_borders(name: Any) -> None:
     """Dicts that JSON holds, of which our own reader makes the same answer; sentinels are left out."""
     found = list(relay.payloads(Stream(ANSWER.chunks("openai-chat")), name))
@@ -98,7 +99,7 @@ def test_ids_of_the_provider_stay_in() -> None:
         assert b"secret7" not in body, name
 
 
-@pytest.mark.parametrize("name", _HTTP)
+@in_one_test("name", _HTTP)
 def test_an_error_ends_the_bytes(name: Any) -> None:
     """It is the protocol's own error; our reader raises it, with what had come."""
     source = ANSWER.chunks("openai-chat")[:4]

@@ -14,6 +14,7 @@ from tests.support.effort import trials
 from tests.support.encoders import READ_BACK, load, read_as
 from tests.support.formats import TokenStream
 from tests.support.recordings import ours
+from tests.support.tables import in_one_test
 from tokenstream import Stream, relay
 from tokenstream.errors import NotExpressible, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -91,7 +92,7 @@ def test_what_comes_for_a_call_after_its_end_is_dropped(protocol: ProtocolName, 
     assert len(calls[0]) == ("tool_call" in load(protocol).expresses)
 
 
-@pytest.mark.parametrize("protocol", OTHERS)
+@in_one_test("protocol", OTHERS)
 def test_text_after_the_end_of_its_part_is_kept(protocol: ProtocolName) -> None:
     """It becomes another part where the end was sent."""
     other = PartStart(ReasoningPart(), part=1)
@@ -107,8 +108,8 @@ def test_text_after_the_end_of_its_part_is_kept(protocol: ProtocolName) -> None:
     assert "Hello!" == read(encode(events, protocol), protocol).message.text
 
 
-@pytest.mark.parametrize("protocol", OTHERS)
-@pytest.mark.parametrize(
+@in_one_test("protocol", OTHERS)
+@in_one_test(
     "other",
     [ReasoningDelta("Hm", part=0), ToolCallStart("a", "pay", part=0), ToolCallDelta("a", "{}", part=0)],
     ids=lambda event: type(event).__name__,

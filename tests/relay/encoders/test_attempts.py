@@ -9,6 +9,7 @@ import pytest
 from tests.relay.encoders.support import PROVIDERS, each_format, each_provider
 from tests.relay.sent import decoded, relayed
 from tests.support.encoders import create
+from tests.support.tables import in_one_test
 from tokenstream.errors import NotExpressible, ProviderError, StreamTruncated
 from tokenstream.events import (
     Finish,
@@ -34,7 +35,7 @@ _OTHER = (MessageStart(id="answer-2", model="model-1"), TextDelta("Other"), Fini
 _RESTARTED = Restarted(Message(parts=(TextPart(text="One"),)), StreamTruncated("the input ended"))
 
 
-@pytest.mark.parametrize("format", [format for format in PROVIDERS if format != "gemini-live"])
+@in_one_test("format", [format for format in PROVIDERS if format != "gemini-live"])
 def test_an_answer_of_which_something_was_sent_ends_with_its_error(format: str) -> None:
     """No reader can take back what it was told, and nothing of two answers is joined."""
     encoder = create(format)
@@ -84,7 +85,7 @@ def test_an_answer_that_was_resumed_is_one_answer(format: str) -> None:
     assert relayed(format, *said) == relayed(format, *said[:2], Resumed(dropped=1), *said[2:])
 
 
-@pytest.mark.parametrize("format", [format for format in PROVIDERS if format not in ("ag-ui", "ui-message")])
+@in_one_test("format", [format for format in PROVIDERS if format not in ("ag-ui", "ui-message")])
 def test_the_steps_of_a_run_are_one_answer(format: str) -> None:
     """These formats have no steps: what was said in them is sent, if the steps may be lost."""
     said: list[Event] = [MessageStart(), TextDelta("One, "), TextDelta("two"), Finish("stop")]

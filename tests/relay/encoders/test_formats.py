@@ -14,6 +14,7 @@ from tests.relay.sent import decoded, payloads_of, read, relayed, text_in
 from tests.support.encoders import create, load
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import NotExpressible, ProviderError
 from tokenstream.events import CitationAdded, Finish, MessageStart, TextDelta, ToolCallDone, ToolCallStart
@@ -138,7 +139,7 @@ def test_an_error_is_read_as_its_kind_or_the_nearest(format: str, kind: ErrorKin
     assert (None if format == "gemini-live" else expected) == script_places.read_kind(format, kind)
 
 
-@pytest.mark.parametrize("format", [format for format in all_formats if format != "gemini-live"])
+@in_one_test("format", [format for format in all_formats if format != "gemini-live"])
 def test_nothing_is_sent_behind_an_error(format: str) -> None:
     """The error is the end of an answer, also of one that had finished."""
     encoder = create(format)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.support import encoders, registry
+from tests.support.tables import in_one_test
 from tokenstream import Stream, testing
 from tokenstream.message import FinishReason
 from tokenstream.relay import ProtocolName
@@ -38,7 +37,7 @@ NOT_WRITTEN: dict[str, tuple[set[FinishReason], str]] = {
 TABLES = [name for name in encoders.names() if name not in READ_WITH_MORE]
 
 
-@pytest.mark.parametrize("name", TABLES)
+@in_one_test("name", TABLES)
 def test_a_word_that_is_written_is_read_as_the_same_reason(name: ProtocolName) -> None:
     """A relay's reader learns the reason that the provider gave."""
     read = registry.load(name).finish_reasons
@@ -51,7 +50,7 @@ def test_a_word_that_is_written_is_read_as_the_same_reason(name: ProtocolName) -
     assert written == {reason: word for reason, word in written.items() if read.get(word) == reason}
 
 
-@pytest.mark.parametrize("name", TABLES)
+@in_one_test("name", TABLES)
 def test_a_reason_that_is_read_can_be_written(name: ProtocolName) -> None:
     """By a word of its own or by one that stands in for it; exceptions say why."""
     encoder = encoders.load(name)
@@ -60,7 +59,7 @@ def test_a_reason_that_is_read_can_be_written(name: ProtocolName) -> None:
     assert unwritten - {"unknown"} == NOT_WRITTEN.get(name, (set(), ""))[0]
 
 
-@pytest.mark.parametrize("name", [name for name in encoders.names() if name != "text"])
+@in_one_test("name", [name for name in encoders.names() if name != "text"])
 def test_the_reasons_of_every_protocol_come_back(name: Any) -> None:
     """Through the bytes, also where more than a word tells them."""
     reasons: set[FinishReason] = {"stop", "length"}

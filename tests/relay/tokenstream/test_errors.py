@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.relay.tokenstream.support import END, Read, frame, record, written
+from tests.support.tables import in_one_test
 from tokenstream import Stream, errors, testing
 from tokenstream import events as told
 from tokenstream.errors import (
@@ -90,7 +91,7 @@ _ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("error", _ERRORS, ids=lambda error: type(error).__name__)
+@in_one_test("error", _ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
     """Every class of error is raised by the reader, with what it knows and with the partial."""
     again = Read(written([TextDelta("Hel")], error, ids=True, ending="failed")).error

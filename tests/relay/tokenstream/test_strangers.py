@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.relay.tokenstream.support import END, Read, frame, record
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, Limits, Stream
 from tokenstream import events as told
 from tokenstream.errors import LimitExceeded, ProtocolError
@@ -15,7 +16,7 @@ from tokenstream.events import PartStart, TextDelta, ToolCallStart
 from tokenstream.message import TextPart
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "payload",
     [
         {"type": "text_delta", "text": 1},

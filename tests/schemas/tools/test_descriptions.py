@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.schemas.sdks import accept_tools
+from tests.support.tables import in_one_test
 from tokenstream import Tools
 from tokenstream.errors import MisuseError
 
@@ -57,7 +58,7 @@ def test_structs_tell_their_own_schema() -> None:
         Tools(DefaultsToPlain)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "docstring, description",
     [
         ("Parameters of a city are looked up.", "Parameters of a city are looked up."),

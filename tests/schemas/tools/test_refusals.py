@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from tests.schemas.sdks import STRICT, accept_tools, method_of
 from tests.schemas.tools.support import Search, get_time
 from tests.stages.test_tools import Point, WeatherArgs
+from tests.support.tables import in_one_test
 from tokenstream import Tools
 from tokenstream.errors import MisuseError
 
@@ -52,7 +53,7 @@ class _WithCallable(BaseModel):
     handler: Callable[[], int]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "tools, words",
     [
         (

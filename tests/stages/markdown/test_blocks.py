@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.markdown import closed, fragmentations, run
+from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.stages import MarkdownBlock, MarkdownBlocks
 
@@ -46,7 +47,7 @@ CUTS = {
 }
 
 
-@pytest.mark.parametrize("text, expected", CUTS.values(), ids=CUTS)
+@in_one_test("text, expected", CUTS.values(), ids=CUTS)
 def test_a_text_is_cut_into_its_blocks(text: str, expected: list[str]) -> None:
     """However it comes in pieces, each block is closed once; blank lines between belong to none."""
     cuts = [

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.markdown import run
+from tests.support.tables import in_one_test
 from tokenstream.stages._markdown.definitions import DefinitionReader, find_labels, normalize_label
 
 READ = {
@@ -40,7 +39,7 @@ READ = {
 }
 
 
-@pytest.mark.parametrize("text, defined, text_from", READ.values(), ids=READ)
+@in_one_test("text, defined, text_from", READ.values(), ids=READ)
 def test_definitions_are_distinguished_from_text(text: str, defined: list[str], text_from: int) -> None:
     """Definitions that are whole at the end of the paragraph count, in their own words; the rest is text."""
     reader = DefinitionReader()

@@ -37,6 +37,7 @@ from tests.support.markdown_documents import (
 )
 from tests.support.previews import recorded_answers
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream.stages import MarkdownBlocks
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _first(found: Iterable[Broken | None]) -> Broken | None:
     return next((each for each in found if each), None)
 
 
-@pytest.mark.parametrize("document", BY_HAND)
+@in_one_test("document", BY_HAND)
 def test_documents_by_hand_hold_the_law(document: str) -> None:
     """Each shows rules that stand in each other's way."""
     assert broken(document) is None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.beside import needs_recordings
 from tests.support.previews import blocks, recorded_answers, seen, wrong_previews
+from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream.stages import MarkdownBlock, MarkdownBlocks
 
@@ -38,7 +39,7 @@ def _open(text: str) -> str:
     return shown
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "text, expected",
     [
         ("a **b", "a **b**"),
@@ -129,7 +130,7 @@ _PHRASES = [
 ]
 
 
-@pytest.mark.parametrize("text", _PHRASES)
+@in_one_test("text", _PHRASES)
 def test_no_mark_shows_that_disappears_later(text: str) -> None:
     """Prose of role-play, captions of images and tables of types: the mark is closed, or held back."""
     for given_blocks in _given(text).values():

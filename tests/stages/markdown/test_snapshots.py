@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.markdown import lines_of, pieces_at_random, run
 from tests.support.markdown_documents import made_up
+from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream.stages import MarkdownBlocks
 
@@ -130,7 +131,7 @@ def test_all_definitions_can_be_asked_for_at_the_end() -> None:
     assert {"late": "[late]: /u\n    'title'"} == blocks.definitions
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "text, shown",
     [
         ("```py\nx", "```py\nx\n```"),
@@ -160,7 +161,7 @@ def test_an_open_block_renders_whole(text: str, shown: str) -> None:
     assert (False, shown) == (block.closed, block.text)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "text", ["-", "#", "``", "| a | b |\n", "[a]: /u", "[a]: /u\n", "<div cla", "<script src", "**", "- ["]
 )
 def test_a_block_without_visible_text_is_not_returned(text: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.formats.a2a.support import artifact, message, payload, status, task, whole
 from tests.project import ROOT
 from tests.steps.told import told
+from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, StepUpdate, StepWaiting, TextDelta
@@ -49,7 +50,7 @@ def follow(*payloads: Any, **options: Any) -> tuple[Steps, StreamError | None]:
     return run, error
 
 
-@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.stem)
+@in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_a_recorded_task_is_a_turn_with_its_text_and_its_context(path: Path) -> None:
     """Both versions are read, with JSON-RPC and without."""
     run, error = follow(*payloads_of(path))
@@ -86,7 +87,7 @@ class Pieces(io.BytesIO):
         return next(self._chunks, b"")
 
 
-@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.stem)
+@in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_a_task_that_is_cut_off_has_failed_with_what_had_arrived(path: Path) -> None:
     """The payloads end after each one but the last."""
     payloads = payloads_of(path)
@@ -102,7 +103,7 @@ def test_a_task_that_is_cut_off_has_failed_with_what_had_arrived(path: Path) -> 
         assert whole_text.startswith(error.partial.text)
 
 
-@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.stem)
+@in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_a_task_that_is_sent_once_more_at_its_end_changes_nothing(path: Path) -> None:
     """Servers may send it after the last status."""
     payloads = payloads_of(path)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow
 from tests.steps.told import told
+from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, TextDelta
@@ -130,7 +131,7 @@ def _calls(run: Steps) -> Any:
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@in_one_test("name", NAMES)
 def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: str) -> None:
     """As a person reads it in the lines: texts once, failed tools as failed, tokens counted once."""
     state, tools, texts, tokens = _OUTCOMES[name]
@@ -181,7 +182,7 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
         assert told(follow(source)[0]) == expected
 
 
-@pytest.mark.parametrize("name", NAMES)
+@in_one_test("name", NAMES)
 def test_the_loop_gets_each_line_as_its_object(name: str) -> None:
     """Each is given unchanged, and once."""
     body = body_of(name)
@@ -216,7 +217,7 @@ _WITHOUT_IDS = ("gemini", "acp", "codex-server", "pi")
 """Agents whose pieces of text have no ids, so that two that are equal are two pieces."""
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(_WITHOUT_IDS)])
+@in_one_test("name", [name for name in NAMES if not name.startswith(_WITHOUT_IDS)])
 def test_lines_that_come_twice_change_nothing(name: str) -> None:
     """Claude Code, Codex and opencode give what they print an id; Gemini CLI gives its text none."""
     lines = body_of(name).splitlines()
@@ -399,10 +400,8 @@ def test_an_asynchronous_iterable_of_lines_is_read_too(backend: str) -> None:
     assert anyio.run(main, backend=backend).turns[0].result == "It said hello."
 
 
-@pytest.mark.parametrize(
-    "log", ["[INFO] ready", '{"half": ', "event: ready", "Content-Type: text", "data", ""]
-)
-@pytest.mark.parametrize("place", [0, 3, 9])
+@in_one_test("log", ["[INFO] ready", '{"half": ', "event: ready", "Content-Type: text", "data", ""])
+@in_one_test("place", [0, 3, 9])
 def test_a_log_between_lines_without_line_ends_takes_nothing_with_it(log: str, place: int) -> None:
     """Each item is a line, whatever the log begins with; an iterator shows it with its first whole line."""
     lines = body_of("codex-own-exec-command").decode().splitlines()

@@ -11,6 +11,7 @@ from tests.steps.hosted.support import follow, objects_of, tree
 from tests.steps.told import told
 from tests.support.packages import needed
 from tests.support.recordings import events_of
+from tests.support.tables import in_one_test
 from tokenstream import Steps
 
 TOOLS, CUSTOM_TOOL, THREADS = (
@@ -107,8 +108,8 @@ def test_a_turn_without_its_end_has_failed(name: str) -> None:
                 assert event["content"][0]["text"] in turn.step.text
 
 
-@pytest.mark.parametrize("name", ["tools", "custom_tool", "threads"])
-@pytest.mark.parametrize("seed", range(5))
+@in_one_test("name", ["tools", "custom_tool", "threads"])
+@in_one_test("seed", range(5))
 def test_events_that_come_again_change_nothing(name: str, seed: int) -> None:
     """At once or later; previews have no ids, and do not come again."""
     events, source = events_of(f"anthropic-agents/{name}"), random.Random(seed)

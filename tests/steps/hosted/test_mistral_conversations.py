@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.steps.hosted.support import follow, tree
 from tests.steps.told import told
 from tests.support.packages import needed
 from tests.support.recordings import events_of
+from tests.support.tables import in_one_test
 from tokenstream import Steps
 
 HANDOFF = events_of("mistral-conversations/handoff")
@@ -65,7 +64,7 @@ def test_an_error_fails_the_turn_and_keeps_its_text() -> None:
     assert turn.step.text == "I will search."
 
 
-@pytest.mark.parametrize("length", range(1, len(HANDOFF)))
+@in_one_test("length", range(1, len(HANDOFF)))
 def test_a_turn_without_its_end_has_failed(length: int) -> None:
     """All that arrived is there; no answer is complete that the end would have completed."""
     run = follow(HANDOFF[:length])

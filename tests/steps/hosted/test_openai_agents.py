@@ -11,6 +11,7 @@ from tests.steps.hosted.support import follow, objects_of, tree
 from tests.steps.told import told
 from tests.support.packages import needed
 from tests.support.recordings import events_of
+from tests.support.tables import in_one_test
 from tokenstream import Steps
 
 TEXT, SUBAGENTS, TWO_TURNS = (
@@ -126,8 +127,8 @@ def test_a_turn_without_its_end_has_failed(name: str) -> None:
             is_open = not event["type"].endswith("completed")
 
 
-@pytest.mark.parametrize("name", ["text", "subagents", "two_turns"])
-@pytest.mark.parametrize("seed", range(5))
+@in_one_test("name", ["text", "subagents", "two_turns"])
+@in_one_test("seed", range(5))
 def test_events_that_come_again_change_nothing(name: str, seed: int) -> None:
     """At once or later: they have ids."""
     events, source = events_of(f"openai-agents/{name}"), random.Random(seed)

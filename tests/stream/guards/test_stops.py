@@ -11,6 +11,7 @@ from tests.stream.bodies import Source
 from tests.stream.drivers import read_async, read_sync
 from tests.stream.guards.support import ANSWER, WORDS, never, off_topic
 from tests.support import chunkings
+from tests.support.tables import in_one_test
 from tokenstream import Message, Stream, connect
 from tokenstream.events import Event, Finish, Stopped, TextDelta, ToolCallDone
 from tokenstream.stages import Budget, Repetition
@@ -85,7 +86,7 @@ def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format
     assert seen[0][1] == ("complete" if "nothing" in rule or rule == "repetition" else "stopped")
 
 
-@pytest.mark.parametrize("rule", RULES)
+@in_one_test("rule", RULES)
 def test_what_had_come_is_kept_and_no_more_is_read(rule: str) -> None:
     """The last event tells why; a rule that holds leaves nothing."""
     body = ANSWER.chunks("openai-chat")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.tap.support import PAYLOADS, WHOLE, Failing, Items, later, payloads
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, tap
 from tokenstream.errors import StreamInterrupted
 
@@ -50,7 +51,7 @@ async def test_one_item_at_a_time_will_do() -> None:
     assert [WHOLE] * 2 == [first.message, second.message]
 
 
-@pytest.mark.parametrize("count", range(len(PAYLOADS) + 1))
+@in_one_test("count", range(len(PAYLOADS) + 1))
 def test_nothing_is_read_ahead(count: int) -> None:
     """After each item the source was read so far, and the message holds so much; neither is ahead."""
     tapped = tap(source := Items(payloads()))

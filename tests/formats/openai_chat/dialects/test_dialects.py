@@ -15,6 +15,7 @@ from tests.formats.openai_chat.dialects.support import FOUND, USAGE, Says
 from tests.formats.openai_chat.payloads import FINISH, ROLE, Read, call, chunk, read, text
 from tests.formats.told import DONE, bytes_of
 from tests.support.formats import OpenAIChat
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
@@ -35,7 +36,7 @@ def _has(message: Message, says: Says) -> None:
     assert says.data == {name: message.provider_data.get(name) for name in says.data}
 
 
-@pytest.mark.parametrize(("payloads", "says"), ROWS.values(), ids=ROWS)
+@in_one_test(("payloads", "says"), ROWS.values(), ids=ROWS)
 def test_a_server_that_has_its_own_way_says_the_same(payloads: list[Any], says: Says) -> None:
     """Whatever its accent: text, reasoning, calls, finish reason, usage and data are where they belong."""
     got = read(*payloads)
@@ -48,7 +49,7 @@ def test_a_server_that_has_its_own_way_says_the_same(payloads: list[Any], says: 
         assert says.kinds == got.kinds
 
 
-@pytest.mark.parametrize(("payloads", "says"), ROWS.values(), ids=ROWS)
+@in_one_test(("payloads", "says"), ROWS.values(), ids=ROWS)
 def test_a_server_that_has_its_own_way_is_recognised(payloads: list[Any], says: Says) -> None:
     """No dialect has to be named, whatever comes first."""
     lines = [payload if payload == DONE else bytes_of(payload) for payload in payloads]
@@ -82,8 +83,8 @@ ERRORS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize(("payload", "kind"), ERRORS.values(), ids=ERRORS)
+@in_one_test("first", [True, False])
+@in_one_test(("payload", "kind"), ERRORS.values(), ids=ERRORS)
 def test_an_error_in_a_servers_own_shape_is_the_providers(payload: Any, kind: str, first: bool) -> None:
     """Before the text and after it, with what had come."""
     got = read(payload) if first else read(ROLE, text("Hi"), payload, DONE)
@@ -239,7 +240,7 @@ def test_a_binary_message_in_a_run_of_text_is_read_in_the_plain_way() -> None:
     assert ["d"] == [event.text for event in events if isinstance(event, TextDelta)]
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     ("payload", "expected"),
     [
         ({"response": "a"}, True),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tables import in_one_test
 from tokenstream.stages._markdown.inline import complete_inline
 
 OPEN = {
@@ -183,7 +184,7 @@ OPEN = {
 }
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "text, expected",
     [
         pytest.param(text, expected, id=f"{kind}: {text[:20]!r}")
@@ -223,7 +224,7 @@ def test_in_a_line_of_its_own_no_block_can_begin(text: str, expected: str) -> No
     assert expected == complete_inline(text, one_line=True)
 
 
-@pytest.mark.parametrize(
+@in_one_test(
     "math, text, expected",
     [
         ("dollar", "a $x_1", "a"),
