@@ -12,7 +12,7 @@ from tests.stream.bodies import ANSWER, TOKENS, chunk
 from tests.support.chunkings import per_event
 from tests.support.formats import Text
 from tests.support.in_turns import Plain
-from tests.support.recordings import Recorded, ours
+from tests.support.recordings import Recorded, folder_of, ours
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
@@ -102,7 +102,7 @@ def test_decoded_text_is_read_as_pieces() -> None:
     assert (decoder.message.text, decoder.message.ending) == ("Hello", "complete")
 
 
-@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+@in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_what_is_read_at_a_glance_is_what_would_have_been_read(recorded: Recorded) -> None:
     """One event per chunk: the same events, payloads, message, departures and counts as in the plain way."""
     chunks = per_event(recorded.body)

@@ -10,7 +10,7 @@ import pytest
 from tests.support import chunkings
 from tests.support.beside import needs_recordings
 from tests.support.reading import aread, read
-from tests.support.recordings import Recorded, of_native_routes, ours, shared
+from tests.support.recordings import Recorded, folder_of, of_native_routes, ours, series_of, shared
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 
@@ -108,14 +108,14 @@ def test_the_recordings_of_real_servers_are_found() -> None:
 
 @needs_recordings
 @pytest.mark.quick
-@pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
+@in_one_test("recorded", _SHARED, ids=_ids, by=series_of)
 def test_a_real_stream_that_comes_whole_gives_what_was_recorded(recorded: Recorded) -> None:
     """The bytes of a real server, in one chunk, add up to what is expected of them."""
     _compare(recorded, read([recorded.body]))
 
 
 @needs_recordings
-@pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
+@in_one_test("recorded", _SHARED, ids=_ids, by=series_of)
 def test_a_real_stream_gives_what_was_recorded(recorded: Recorded) -> None:
     """The bytes of a real server add up to what is expected of them, at any chunking, no format named."""
     for name, chunks in chunkings.several(recorded.body, recorded.name).items():
@@ -165,7 +165,7 @@ def _expectation(message: Message) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("recorded", _OURS, ids=_ids)
+@in_one_test("recorded", _OURS, ids=_ids, by=folder_of)
 def test_a_stream_made_for_this_project_gives_what_it_says(recorded: Recorded) -> None:
     """Text, reasoning, calls, citations, usage and finish reason are those that it was written with."""
     expected = recorded.expected

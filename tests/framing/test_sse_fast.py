@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.framing.support import chunked, event_streams, whole_blocks
+from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.framing._sse import PlainSSEParser
@@ -100,7 +101,7 @@ SHAPES = [
 @pytest.mark.parametrize(
     "before", [b"\n", b"id: 7\n\n", b"event: n\ndata: 0\n\n", b"data: 0\r\n\r", b"da", b"id: 8\n"]
 )
-@pytest.mark.parametrize("shape", SHAPES)
+@in_one_test("shape", SHAPES)
 def test_each_shape_of_chunk_gives_what_the_plain_way_gives(before: bytes, shape: bytes) -> None:
     """Each of them after nothing, an id, a name, half a line end, half a line and half a block."""
     for chunks in (

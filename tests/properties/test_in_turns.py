@@ -13,6 +13,7 @@ from tests.support.answers_in_turns.wires import Payload, sse
 from tests.support.in_turns import ANSWERS, MOVES, as_payloads, bent, decoded, recorded, stream
 from tests.support.recordings import Recorded, folders, shared
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _holds(name: str, seed: int) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(_QUICK))
+@in_one_test("seed", range(_QUICK))
 @pytest.mark.parametrize("name", ANSWERS)
 def test_deltas_in_turns_say_at_a_glance_what_decoding_finds(name: str, seed: int) -> None:
     """Events, payloads, messages, metrics and departures are the same, and each text is its own."""

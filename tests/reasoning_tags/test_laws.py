@@ -16,7 +16,8 @@ from tests.support.chunkings import bytewise, per_event, seeded, several, whole
 from tests.support.cut_texts import any_pieces
 from tests.support.encoders import load
 from tests.support.reading import aread, read
-from tests.support.recordings import Recorded, ours, shared
+from tests.support.recordings import Recorded, folder_of, ours, shared
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
 from tokenstream import testing
 from tokenstream.accumulator import Accumulator
@@ -68,7 +69,7 @@ def _holds(recorded: Recorded, chunkings: list[list[bytes]]) -> None:
         assert [each.parts for each in decoder.messages] == [each.parts for each in again.messages]
 
 
-@pytest.mark.parametrize("recorded", ours() + _TAGGED, ids=lambda recorded: recorded.name)
+@in_one_test("recorded", ours() + _TAGGED, ids=lambda recorded: recorded.name, by=folder_of)
 def test_texts_become_what_a_reader_of_the_whole_would_make_of_them(recorded: Recorded) -> None:
     """Tags are taken out, in the order of the text; an answer without them is the same."""
     _holds(recorded, [per_event(recorded.body), seeded(recorded.body, recorded.name)])

@@ -19,6 +19,7 @@ from tests.relay.google_answers import (
 from tests.relay.sent import bare, decoded, read, relayed
 from tests.support.encoders import create
 from tests.support.recordings import ours
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, testing
 from tokenstream.errors import NotExpressible
 from tokenstream.events import (
@@ -341,7 +342,7 @@ RECORDED = [each for each in ours() if each.format in FORMATS and each.name != "
 """Answers; a session of several turns is more than one."""
 
 
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda each: each.name)
+@in_one_test("recorded", RECORDED, ids=lambda each: each.name)
 @each_format
 def test_a_recorded_answer_sent_again_says_the_same(recorded: Recorded, format: str) -> None:
     """Text, reasoning and whole tool calls, from each of Google's formats to each other."""

@@ -215,7 +215,7 @@ def test_a_stop_that_is_not_lost_is_not_read_as_success(protocol: ProtocolName) 
 
 
 @each_protocol
-@pytest.mark.parametrize("answer", ["tool_result", "tool_result without a call", "step"])
+@in_one_test("answer", ["tool_result", "tool_result without a call", "step"])
 def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answer: str) -> None:
     """Our readers of UI protocols make no events of steps, so the bytes are compared."""
     classes = (StepStart, StepDone) if answer == "step" else (ToolResult,)

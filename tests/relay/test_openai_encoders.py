@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("format", [*FORMATS, "mistral"])
-@pytest.mark.parametrize(
+@in_one_test(
     ("kind", "read"),
     [
         ("overloaded", "overloaded"),
@@ -232,7 +232,7 @@ def test_media_that_came_at_once_are_sent_like_those_in_pieces() -> None:
 SENT_ON = [recorded for recorded in ours() if recorded.format in ("openai-chat", "openai-responses")]
 
 
-@pytest.mark.parametrize("recorded", SENT_ON, ids=lambda recorded: recorded.name)
+@in_one_test("recorded", SENT_ON, ids=lambda recorded: recorded.name)
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_answer_that_is_sent_on_says_the_same(recorded: Recorded, format: str) -> None:
     """The events of our readers, in their order, without what the other API has no place for."""

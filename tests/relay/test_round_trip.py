@@ -62,7 +62,7 @@ def test_the_bytes_of_a_script_need_no_name(format: str) -> None:
     assert (format, "Hello, world") == (decoder.format, decoder.message.text)
 
 
-@pytest.mark.parametrize("format", all_formats)
+@in_one_test("format", all_formats)
 @pytest.mark.parametrize("chunking", ["bytes", "whole", "events", 7, Seed(1)])
 def test_a_script_is_the_same_message_in_all_chunks(format: str, chunking: testing.Seed | int) -> None:
     """Where the borders of chunks are makes no difference."""

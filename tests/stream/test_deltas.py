@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import wire
-from tests.support.recordings import Recorded, ours
+from tests.support.recordings import Recorded, folder_of, ours
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Message, Retry, Stream, resilient, testing
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
@@ -86,7 +87,7 @@ def test_a_refusal_is_shown_in_words_too() -> None:
     assert [(TextDelta, "No. ", 0), (RefusalDelta, "I cannot.", 1)] == joined(deltas)
 
 
-@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+@in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_they_are_the_events_that_show_words(recorded: Recorded) -> None:
     """No more and no less, of every recording."""
     given: list[Any] = []

@@ -59,6 +59,16 @@ def _recorded_in(paths: Iterable[Path]) -> list[Recorded]:
     return found
 
 
+def folder_of(recorded: Recorded) -> str:
+    """Return the folder of a recording: its format, for most."""
+    return recorded.name.partition("/")[0]
+
+
+def series_of(recorded: Recorded) -> str:
+    """Return the first words of a recording of a real server, which name the server and who asked it."""
+    return "-".join(recorded.name.split("-")[:4])
+
+
 def frames_of(body: bytes) -> list[Frame]:
     """Cut a body into its frames."""
     found = sniff(body, None, over=True)

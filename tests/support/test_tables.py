@@ -117,9 +117,19 @@ def test_a_table_that_takes_long_is_a_test_for_each_group() -> None:
     assert ["ab", "ac"] == SEEN
 
 
-@pytest.mark.parametrize("rows", [[], [pytest.param(1, marks=pytest.mark.slow)], [1, (1, 2)]])
+def test_a_table_without_rows_is_told() -> None:
+    """As `parametrize` does: data beside the checkout may be missing."""
+
+    @in_one_test("row", [])
+    def nothing(row: int) -> None:
+        SEEN.append(row)
+
+    assert ["skip"] == [mark.name for mark in vars(nothing)["pytestmark"]]
+
+
+@pytest.mark.parametrize("rows", [[pytest.param(1, marks=pytest.mark.slow)], [1, (1, 2)]])
 def test_a_table_that_would_lose_rows_is_refused(rows: list[Any]) -> None:
-    """None at all, one that another command is to run, and one of another width."""
+    """One that another command is to run, and one of another width."""
     names = "row" if len(rows) < 2 else "one, other"
     with pytest.raises((AssertionError, ValueError, TypeError)):
         in_one_test(names, rows)

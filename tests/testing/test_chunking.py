@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.playing import as_played
-from tests.support.recordings import Recorded, ours
+from tests.support.recordings import Recorded, folder_of, ours
+from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, Seed
 
@@ -33,7 +34,7 @@ def test_a_chunk_comes_when_its_last_byte_came(chunking: Any, expected: list[tup
     assert [data for _, data in expected] == TIMED.chunks(chunking)
 
 
-@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+@in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded) -> None:
     """Message, departures and number of events: chunk boundaries carry no meaning."""
     recording = Recording.of([recorded.body], name=recorded.name)

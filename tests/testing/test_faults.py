@@ -99,7 +99,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("chunking", ["recorded", "whole", "bytes"])
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault.name)
+@in_one_test("row", ROWS, ids=lambda row: row.fault.name)
 def test_what_a_reader_meets(row: Row, chunking: Literal["recorded", "whole", "bytes"]) -> None:
     """The content so far is kept, the error names the culprit, and the source is closed."""
     playback = Playback(CHAT, chunking=chunking, fault=row.fault)

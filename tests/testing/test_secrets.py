@@ -85,8 +85,6 @@ HARMLESS = [
     "call_aB3dE6gH9aB3dE6gH9aB3dE6gH9",
 ]
 
-kinds = pytest.mark.parametrize("kind", SECRETS)
-
 
 OTHERWISE = [
     "Bear" + "er " + "abcdefgHIJ" * 3,
@@ -102,7 +100,7 @@ def test_a_key_is_known_by_the_name_under_which_it_stands(text: str) -> None:
     assert find_secret(f"say {text} to it".encode()) is not None
 
 
-@kinds
+@in_one_test("kind", SECRETS)
 def test_each_kind_of_key_is_found_where_it_begins(kind: str) -> None:
     """By what the keys of that provider look like."""
     secret = SECRETS[kind].encode()
@@ -115,7 +113,7 @@ def test_each_kind_of_key_is_found_where_it_begins(kind: str) -> None:
     assert text.index(secret) <= found.at < text.index(secret) + len(secret)
 
 
-@kinds
+@in_one_test("kind", SECRETS)
 def test_a_key_is_found_behind_an_escape_of_json(kind: str) -> None:
     r"""In `\nsk-…` the `n` is no letter of the text."""
     assert find_secret(f'{{"text": "a:\\n{SECRETS[kind]}"}}'.encode()) is not None
@@ -159,7 +157,7 @@ def test_beginnings_of_keys_without_end_are_looked_through_quickly(tmp_path: Pat
 # -- refusal ---------------------------------------------------------------
 
 
-@kinds
+@pytest.mark.parametrize("kind", SECRETS)
 def test_nothing_is_written_and_nothing_is_repeated(tmp_path: Path, kind: str) -> None:
     """The error names the kind and the place, and leaves the secret out."""
     secret = SECRETS[kind]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.formats.openai_chat.payloads import FINISH, Payload, Read, call, chunk, item_of, read
 from tests.formats.told import DONE
 from tests.support.streams import json_values
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.formats._kit import repeated
 from tokenstream.formats._kit.values import canonical_json
@@ -28,8 +29,8 @@ def handed_out(got: Read) -> list[tuple[str, str, str]]:
 
 @ids
 @whole
-@pytest.mark.parametrize("name", ["pay", "", None])
-@pytest.mark.parametrize("index", [{"index": 0}, {}], ids=["index", "no index"])
+@in_one_test("name", ["pay", "", None])
+@in_one_test("index", [{"index": 0}, {}], ids=["index", "no index"])
 def test_the_whole_call_after_its_fragments_is_the_same_call(
     ids: Payload, arguments: Any, name: str | None, index: Payload
 ) -> None:

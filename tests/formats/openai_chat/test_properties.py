@@ -16,6 +16,7 @@ from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, call, chunk, 
 from tests.formats.told import DONE, frame_of
 from tests.support.beside import SHARED, needs_recordings
 from tests.support.formats import OpenAIChat
+from tests.support.tables import in_one_test
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
 from tokenstream.framing import ServerSentEvent, SSEParser
@@ -275,6 +276,10 @@ def _frames(path: Path) -> tuple[list[Frame], dict[str, Any]]:
     return [*frames, *parser.end()], expected
 
 
+def _server_of(path: Path) -> str:
+    return "-".join(path.name.split("-")[:2])
+
+
 def _same_arguments(mine: str, theirs: str) -> bool:
     try:
         return bool(json.loads(mine or "{}") == json.loads(theirs or "{}"))
@@ -283,7 +288,7 @@ def _same_arguments(mine: str, theirs: str) -> bool:
 
 
 @needs_recordings
-@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"))
+@in_one_test("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"), by=_server_of)
 def test_a_recording_adds_up_to_what_its_server_said(path: Path) -> None:
     """Texts, calls, finish reasons and usage of real servers, compared with their expectation."""
     frames, expected = _frames(path)
@@ -310,7 +315,7 @@ def test_a_recording_adds_up_to_what_its_server_said(path: Path) -> None:
 
 
 @needs_recordings
-@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"))
+@in_one_test("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"), by=_server_of)
 def test_a_recording_gives_the_same_without_shortcuts(path: Path) -> None:
     """Events, their payloads, departures and errors."""
     frames, _ = _frames(path)

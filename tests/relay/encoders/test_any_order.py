@@ -77,7 +77,7 @@ def read(chunks: list[bytes], protocol: Any) -> Stream:
 
 
 @pytest.mark.parametrize("protocol", READ_BACK)
-@pytest.mark.parametrize("late", LATE, ids=lambda event: type(event).__name__)
+@in_one_test("late", LATE, ids=lambda event: type(event).__name__)
 def test_what_comes_for_a_call_after_its_end_is_dropped(protocol: ProtocolName, late: Event) -> None:
     """The call that was handed out stays as it is, and there is no second one."""
     plain = [MessageStart(), *CALL, Finish("tool_calls")]

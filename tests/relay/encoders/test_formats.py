@@ -84,7 +84,7 @@ def test_recordings_of_all_formats_are_sent_on(format: str) -> None:
 
 
 @each_format
-@pytest.mark.parametrize("reason", REASONS)
+@in_one_test("reason", REASONS)
 def test_a_finish_reason_without_a_word_is_refused_or_replaced(format: str, reason: FinishReason) -> None:
     """It is refused; with `drop="all"` the plain stop stands for it, but never for what was filtered."""
     events = MessageStart(), TextDelta("Hi"), Finish(reason)
@@ -130,7 +130,7 @@ NEAREST: dict[str, dict[ErrorKind, ErrorKind]] = {
 
 
 @each_format
-@pytest.mark.parametrize("kind", script_places.KINDS)
+@in_one_test("kind", script_places.KINDS)
 def test_an_error_is_read_as_its_kind_or_the_nearest(format: str, kind: ErrorKind) -> None:
     """Without words of its own, too: those of its kind are sent."""
     nearest = {"network": "server", **NEAREST.get(format, {})}

@@ -10,6 +10,7 @@ from tests.relay.encoders.support import each_format, each_provider
 from tests.relay.sent import decoded, relayed
 from tests.support.encoders import create, load
 from tests.support.scripts import told
+from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import (
@@ -135,7 +136,7 @@ SHAPES: dict[str, testing.Script] = {
 
 
 @each_format
-@pytest.mark.parametrize("shape", SHAPES)
+@in_one_test("shape", SHAPES)
 def test_scripts_of_odd_shapes_are_read_as_they_are(format: str, shape: str) -> None:
     """Or the format says what it has no place for."""
     script = SHAPES[shape]

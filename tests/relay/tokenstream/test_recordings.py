@@ -9,8 +9,9 @@ import pytest
 from tests.relay.tokenstream.support import Read, written
 from tests.support.beside import needs_recordings
 from tests.support.formats import TokenStream
-from tests.support.recordings import Recorded, ours, shared
+from tests.support.recordings import Recorded, folder_of, ours, shared
 from tests.support.sampling import sampled
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 
 _SHARED = [recorded for recorded in shared() if recorded.format != "custom"]
@@ -36,7 +37,7 @@ def _holds(recorded: Recorded) -> None:
     _same(sent, sent.written("ndjson", ids=True, raw=True))
 
 
-@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+@in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_an_answer_is_read_again_as_it_was(recorded: Recorded) -> None:
     """Events, messages, ending and error of each of our recordings come through both framings."""
     _holds(recorded)

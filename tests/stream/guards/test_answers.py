@@ -15,7 +15,8 @@ from tests.stream.guards.support import ANSWER, never
 from tests.stream.responses.support import opened, saying
 from tests.support import chunkings
 from tests.support.playing import three_worlds
-from tests.support.recordings import ours
+from tests.support.recordings import folder_of, ours
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.errors import MisuseError
@@ -23,7 +24,7 @@ from tokenstream.events import Event, Stopped, TextDelta
 from tokenstream.stages import Budget, Repetition
 
 
-@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+@in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_no_recorded_answer_is_changed_by_guards_that_let_it_go(recorded: Any) -> None:
     """Held back or not, at a glance or not: events and message are the same."""
     plain = read_sync([recorded.body], lambda stream: stream, format=recorded.format)
