@@ -83,9 +83,9 @@ class Talk:
         answer: AbstractContextManager[Any] = self.session.ask(content, **options)
         return answer
 
-    def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
+    def speak(self, content: Any, *, media: int | None, played_ms: float, **options: Any) -> Answered:
         """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
-        with self.session.ask(content) as answer:
+        with self.session.ask(content, **options) as answer:
             heard = 0
             for event in answer:
                 heard += isinstance(event, MediaDelta)
@@ -140,13 +140,15 @@ class AsyncTalk(Talk):
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason)
 
-    def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
+    def speak(self, content: Any, *, media: int | None, played_ms: float, **options: Any) -> Answered:
         """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
-        answered: Answered = self._portal.call(self._speak, content, media, played_ms)
+        answered: Answered = self._portal.call(self._speak, content, media, played_ms, options)
         return answered
 
-    async def _speak(self, content: Any, media: int | None, played_ms: float) -> Answered:
-        async with self.session.ask(content) as answer:
+    async def _speak(
+        self, content: Any, media: int | None, played_ms: float, options: dict[str, Any]
+    ) -> Answered:
+        async with self.session.ask(content, **options) as answer:
             heard = 0
             async for event in answer:
                 heard += isinstance(event, MediaDelta)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 
 from tests.session.servers import Hangup, Line, Payload, RealtimeServer, no_pause, serving, wait_after
 from tests.session.talks import COLOURS, talking
-from tokenstream import ProviderError
+from tokenstream import ProviderError, Router
 from tokenstream.turns import ToolResults
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
@@ -101,6 +104,89 @@ def test_an_interrupted_answer_is_cut_to_what_was_heard(colour: str, played_ms: 
         assert after.error is None
         spoken = [part.transcript for part in after.message.parts if part.kind == "media"]
         assert spoken == ["I know: one and more | two"]
+
+
+@pytest.mark.parametrize(
+    ("media", "held"), [(1, "response.output_audio.delta"), (0, "response.output_audio_transcript.delta")]
+)
+def test_an_answer_that_is_interrupted_before_its_sound_is_cut_to_nothing(
+    colour: str, media: int, held: str
+) -> None:
+    """After its first words, or before any: what the server has ready by then comes late."""
+
+    class Held(RealtimeServer):
+        def event(self, line: Line, kind: str, **fields: Any) -> None:
+            if kind == held and not ready.is_set():
+                ready.set()
+                assert line.cancelled.wait(30)
+            super().event(line, kind, **fields)
+
+        def note_cancel(self, line: Line) -> None:
+            assert ready.wait(30)
+            super().note_cancel(line)
+
+    server, ready = Held(audio=True), threading.Event()
+    with serving(server) as url, talking(colour, url) as talk:
+        interrupted = talk.speak("one and more", media=media, played_ms=50)
+        after = talk.ask("two")
+
+        assert interrupted.message.ending == "stopped"
+        [cut] = server.truncations
+        assert (cut["audio_end_ms"], cut["item_id"] in server.lines[0].audio) == (0, True)
+        # A request to stop that names no answer is repeated once the answer has a name.
+        assert {*server.refusals} <= {"response_cancel_not_active"}
+        assert after.error is None
+
+
+def test_a_cancellation_that_crosses_the_end_is_no_failure(colour: str) -> None:
+    """The server refuses it, and the answer counts as interrupted."""
+
+    class Crossing(RealtimeServer):
+        def answer(self, line: Line) -> None:
+            super().answer(line)
+            over.set()
+
+        def note_cancel(self, line: Line) -> None:
+            asked.set()
+            assert over.wait(30)
+            super().note_cancel(line)
+
+    asked, over = threading.Event(), threading.Event()
+    server = Crossing()
+    server.pause = lambda _line, number: number == 1 and asked.wait(30)
+    with serving(server) as url, talking(colour, url) as talk:
+        interrupted = talk.ask("one", stop_after=1)
+        after = talk.ask("two")
+
+        assert server.refusals == ["response_cancel_not_active"]
+        assert (interrupted.error, interrupted.stop_reason) == (None, "interrupted")
+        assert (after.error, after.text) == (None, "I know: one | two")
+
+
+def test_an_answer_with_tools_is_cut_across_all_that_it_said(colour: str) -> None:
+    """The audio that was played begins with what the model said before it called them."""
+
+    class Announcing(RealtimeServer):
+        def say(self, line: Line, id: str, reply: str | Payload) -> Payload:
+            if not isinstance(reply, str):
+                line.items.append(super().say(line, id, "Wait."))
+            return super().say(line, id, reply)
+
+    server, router = Announcing(audio=True), Router()
+
+    @router.tool
+    def look_up(word: str) -> str:
+        return word
+
+    with serving(server) as url, talking(colour, url, tools=router) as talk:
+        for played_ms in (150, 40):
+            talk.speak("call:noon", media=None, played_ms=played_ms, router=router)
+            talk.ask("one")
+
+        kept = [(each["item_id"], each["audio_end_ms"]) for each in server.truncations]
+        # Each item is one of those that were spoken, in their order.
+        spoken = list(server.lines[0].audio)
+        assert kept == [(spoken[1], 50), (spoken[3], 40), (spoken[4], 0)]
 
 
 def test_an_answer_that_has_ended_is_cut_while_it_is_played(colour: str) -> None:

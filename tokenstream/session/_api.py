@@ -116,10 +116,11 @@ class SessionAPI(ABC):
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
         return []
 
-    def write_truncation(self, exchange: Exchange, played_ms: float) -> list[Payload]:
+    def write_truncation(self, exchanges: Sequence[Exchange], played_ms: float) -> list[Payload]:
         """Return the messages that shorten an answer to the audio that was played; none by default.
 
         Args:
+            exchanges: The exchanges of the answer, several if tools were run.
             played_ms: The milliseconds of the answer's audio that were played.
         """
         return []

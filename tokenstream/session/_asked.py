@@ -48,6 +48,8 @@ class Asked:
         """The current round; further ones follow with the results of tools."""
         self.exchange: Exchange | None = None
         """The current exchange; None until the question is sent."""
+        self._earlier: list[Exchange] = []
+        """The exchanges of the answer whose tools were run."""
         self._messages: list[bytes] = []
         """The messages of the current exchange that its tools are run by."""
 
@@ -57,6 +59,7 @@ class Asked:
         Args:
             attempt: The attempt at the answer; None if there is only one.
         """
+        self._earlier.clear()
         exchange = self.exchange = yield from self.conversation.ask(self.round, self.write_turns(attempt))
         return exchange
 
@@ -92,7 +95,7 @@ class Asked:
             if not current.completed and self.round.question.results is not None:
                 # The format knows of the answer before the tools only, and that one has ended.
                 raise StreamTruncated(_UNANSWERED)
-            if not current.completed or not (yield from self._answer_calls(self.router)):
+            if not current.completed or not (yield from self._answer_calls(self.router, current)):
                 return None
         return None
 
@@ -103,8 +106,12 @@ class Asked:
         ):
             self._messages.append(message)
 
-    def _answer_calls(self, router: Router) -> Steps[bool]:
+    def _answer_calls(self, router: Router, answered: Exchange) -> Steps[bool]:
         """Run the tools that the answer has called, and ask on with their results.
+
+        Args:
+            router: Runs the tools.
+            answered: The exchange whose answer has called them.
 
         Returns:
             False if the answer has no calls.
@@ -120,6 +127,7 @@ class Asked:
         self.round = Round(Question(results), self.round.lane)
         self.round.answer = stream
         self.exchange = yield from self.conversation.ask(self.round, [])
+        self._earlier.append(answered)
         return True
 
     def release(self, exchange: Exchange) -> Steps[None]:
@@ -134,4 +142,4 @@ class Asked:
             played_ms: The milliseconds of its audio that were played; None if that is not known.
         """
         if self.exchange is not None:
-            yield from self.conversation.release(self.exchange, played_ms)
+            yield from self.conversation.release(self.exchange, played_ms, self._earlier)

@@ -462,11 +462,15 @@ class Conversation:
 
     # -- ending an answer ------------------------------------------------------
 
-    def release(self, exchange: Exchange, played_ms: float | None = None) -> Steps[None]:
+    def release(
+        self, exchange: Exchange, played_ms: float | None = None, earlier: Sequence[Exchange] = ()
+    ) -> Steps[None]:
         """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late.
 
         Args:
+            exchange: The exchange that the answer has come to.
             played_ms: The milliseconds of its audio that were played; None if that is not known.
+            earlier: The exchanges of the answer before, after which tools were run.
         """
         was_open = exchange.is_open and not exchange.dropped
         if not exchange.is_read:
@@ -478,7 +482,7 @@ class Conversation:
             exchange.cancel_sent = True
             payloads += self.api.write_cancel(exchange)
         if played_ms is not None:
-            payloads += self.api.write_truncation(exchange, played_ms)
+            payloads += self.api.write_truncation([*earlier, exchange], played_ms)
         yield from self._send_quietly(payloads)
 
     def _send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:

@@ -31,6 +31,7 @@ class Exchange:
         "dropped",
         "ended",
         "error",
+        "is_cut",
         "is_post",
         "messages",
         "repeats",
@@ -72,7 +73,9 @@ class Exchange:
         self.answer_id: str | None = None
         """The id of the answer, from the latest event that names it."""
         self.audio: dict[str, float] = {}
-        """The milliseconds of audio that were received, by the id of their item."""
+        """The milliseconds of audio that were received, by the id of their item; 0 before any has come."""
+        self.is_cut = False
+        """True once the server was told how much of the audio was heard."""
 
     def put(self, message: bytes) -> None:
         """Add a message of the answer, unless nobody reads it any more."""

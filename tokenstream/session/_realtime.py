@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tokenstream.session._rounds import Round
 
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
+_TRANSCRIPT_DELTAS = ("response.output_audio_transcript.delta", "response.audio_transcript.delta")
+"""The first events of a spoken item: its words come before their sound."""
 _LINEAR_BYTES_PER_MS = 2 / 1000
 """Bytes per millisecond of 16-bit samples, for each Hertz of the rate."""
 _COMPANDED_BYTES_PER_MS = 8.0
@@ -88,25 +90,24 @@ class Realtime(SessionAPI):
         fields = {"response_id": exchange.answer_id} if exchange.answer_id else {}
         return [self._write("cancel", "response.cancel", **fields)]
 
-    def write_truncation(self, exchange: Exchange, played_ms: float) -> list[Payload]:
+    def write_truncation(self, exchanges: Sequence[Exchange], played_ms: float) -> list[Payload]:
         """Return the messages that shorten the items to what was played, and never to more than they have."""
         messages: list[Payload] = []
-        left = min(max(0.0, played_ms), sum(exchange.audio.values()))
-        for item_id, received in exchange.audio.items():
-            heard = min(left, received)
-            left -= heard
-            if heard < received or not exchange.ended:
-                messages.append(
-                    self._write(
-                        "truncate",
-                        "conversation.item.truncate",
-                        item_id=item_id,
-                        content_index=0,
-                        audio_end_ms=int(heard),
-                    )
-                )
-                exchange.audio[item_id] = heard
+        left = max(0.0, played_ms)
+        for exchange in exchanges:
+            exchange.is_cut = True
+            for item_id, received in exchange.audio.items():
+                heard = min(left, received)
+                left -= heard
+                if heard < received or not exchange.ended:
+                    messages.append(self._write_cut(exchange, item_id, heard))
         return messages
+
+    def _write_cut(self, exchange: Exchange, item_id: str, heard: float) -> Payload:
+        """Return the message that shortens an item to the milliseconds that were heard of it."""
+        exchange.audio[item_id] = heard
+        fields = {"item_id": item_id, "content_index": 0, "audio_end_ms": int(heard)}
+        return self._write("truncate", "conversation.item.truncate", **fields)
 
     def _write(self, purpose: str, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON
         """Return a message with an id, which the server names in an error that the message causes."""
@@ -139,8 +140,9 @@ class Realtime(SessionAPI):
                 self._gone.append(exchange.answer_id)
         elif exchange.dropped:
             return self._leave_dropped(exchange, payload, kind)
-        elif kind in _AUDIO_DELTAS:
-            self._count_audio(exchange, payload)
+        elif (item_id := _spoken_item_of(payload, kind)) is not None:
+            received = exchange.audio.get(item_id, 0.0)
+            exchange.audio[item_id] = received + self._measure_audio(payload, kind)
         return Place(exchange, is_end)
 
     def _leave_dropped(self, exchange: Exchange, payload: Payload, kind: str) -> Place:
@@ -148,8 +150,15 @@ class Realtime(SessionAPI):
         item_id = _item_id_of(payload)
         if item_id and item_id not in self._gone:
             self._gone.append(item_id)
-        # The request to stop may have come before there was anything to stop.
-        return Place(exchange, replies=self.write_cancel(exchange) if kind == "response.created" else ())
+        spoken = _spoken_item_of(payload, kind)
+        replies: Sequence[Payload] = ()
+        if kind == "response.created":
+            # The request to stop may have come before there was anything to stop.
+            replies = self.write_cancel(exchange)
+        elif exchange.is_cut and spoken is not None and spoken not in exchange.audio:
+            # Nobody has heard it.
+            replies = [self._write_cut(exchange, spoken, 0.0)]
+        return Place(exchange, replies=replies)
 
     def _find_exchange(
         self, id: str | None, kind: str, open_exchanges: Sequence[Exchange]
@@ -180,16 +189,15 @@ class Realtime(SessionAPI):
                 return refuse_question(exchange)
         return Place(exchange, is_end=is_refused, begins=is_refused)
 
-    def _count_audio(self, exchange: Exchange, payload: Payload) -> None:
-        """Count the audio of an item, to which it can be shortened at most."""
-        item_id, delta = text_of(payload, "item_id"), text_of(payload, "delta")
-        if item_id is None or delta is None:
-            return
+    def _measure_audio(self, payload: Payload, kind: str) -> float:
+        """Return the milliseconds of audio in a message, to whose sum its item can be shortened at most."""
+        if kind not in _AUDIO_DELTAS:
+            return 0.0
         try:
-            size = len(b64decode(delta))
+            size = len(b64decode(text_of(payload, "delta") or ""))
         except (InvalidBase64, ValueError):
-            return
-        exchange.audio[item_id] = exchange.audio.get(item_id, 0.0) + size / self._bytes_per_ms()
+            return 0.0
+        return size / self._bytes_per_ms()
 
     def _bytes_per_ms(self) -> float:
         """Return the bytes of a millisecond of the session's output audio."""
@@ -221,6 +229,11 @@ class _RealtimeAnswer(OpenAIRealtime):
 def _item_id_of(payload: Payload) -> str | None:
     """Return the id of the item that a message is about."""
     return text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")
+
+
+def _spoken_item_of(payload: Payload, kind: str) -> str | None:
+    """Return the id of the item that a message adds speech to, its sound or its words; None for any other."""
+    return text_of(payload, "item_id") if kind in (*_AUDIO_DELTAS, *_TRANSCRIPT_DELTAS) else None
 
 
 def _to_item(turn: Payload) -> Payload:
