@@ -69,10 +69,16 @@ class Line:
     """The items of each response that this connection remembers."""
     audio: dict[str, int] = field(default_factory=dict)
     """The bytes of audio of each item."""
+    pause: Callable[[Line, int], object] = lambda _line, _number: None
+    """Called before each piece of the answer in progress."""
 
     def settle(self) -> None:
-        """Wait until the client has taken in all messages that were sent."""
-        assert self.connection.ping().wait(5)
+        """Wait until the server has nothing more to say, and the client has taken in all that was said.
+
+        An answer ends for a client before the server has sent what follows it, such as a farewell.
+        """
+        self.inbox.join()
+        assert self.connection.ping().wait(30)
 
     def wait_for_message(self) -> bool:
         """Wait until the client has sent something, or has left."""
@@ -115,7 +121,7 @@ class Server(ABC):
         self.hangups: dict[int, int | None] = {}
         """Close codes by the number of the message after which the connection ends."""
         self.pause: Callable[[Line, int], object] = no_pause
-        """Called before each piece of an answer."""
+        """Called before each piece of an answer; another one is for the answers that begin from then on."""
         self.ignores_cancel = False
         self.refuses_handshakes = 0
         """Number of further handshakes to answer with the status 503."""
@@ -175,7 +181,11 @@ class Server(ABC):
     def _answer_all(self, line: Line) -> None:
         try:
             while (payload := line.inbox.get()) is not None:
-                self.take(line, payload)
+                line.pause = self.pause
+                try:
+                    self.take(line, payload)
+                finally:
+                    line.inbox.task_done()
         except Hangup as hangup:
             self._hang_up(line, hangup)
         except ConnectionClosed:
@@ -284,7 +294,7 @@ class ResponsesServer(Server):
             say("output_item.added", output_index=0, item={**item, "content": [], "status": "in_progress"})
             said = ""
             for index, piece in enumerate(self.cut(reply)):
-                self.pause(line, index)
+                line.pause(line, index)
                 if line.cancelled.is_set():
                     break
                 said += piece
@@ -351,6 +361,7 @@ class LanesServer(ResponsesServer):
                 threads.append(threading.Thread(target=super()._answer_all, args=(lane,)))
                 threads[-1].start()
             lanes[name].inbox.put(payload)
+            line.inbox.task_done()
         for lane in lanes.values():
             lane.inbox.put(None)
             lane.cancelled.set()
@@ -454,7 +465,7 @@ class RealtimeServer(Server):
         self.event(line, "response.content_part.added", part={"type": kind}, **where)
         said = ""
         for index, piece in enumerate(self.cut(reply)):
-            self.pause(line, index)
+            line.pause(line, index)
             if line.cancelled.is_set():
                 break
             said += piece
@@ -519,7 +530,7 @@ class LiveServer(Server):
             line.items.append({"role": "model", "parts": [{"functionCall": call}]})
             return
         for index, piece in enumerate(self.cut(reply)):
-            self.pause(line, index)
+            line.pause(line, index)
             if not line.inbox.empty():
                 # Whatever the client sends interrupts the model.
                 self.send(line, {"serverContent": {"interrupted": True}})
