@@ -11,10 +11,11 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.bodies import AsyncSource, call, chunk
+from tests.support.effort import examples
 from tests.support.texts import pieces_of
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Decoder, Stream
@@ -242,7 +243,7 @@ def test_one_parser_is_made_for_a_call_and_only_when_somebody_looks(monkeypatch:
     assert (0, 1) == (before, len(made))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -267,6 +268,7 @@ def test_the_moments_at_which_somebody_looks_change_nothing(value: Any, size: in
     assert {"value": value} == deltas[-1].partial_arguments == late.partial_arguments
 
 
+@pytest.mark.slow
 def test_looking_at_each_delta_reads_each_character_once() -> None:
     """What is given to the parser adds up to the text, over more pieces than are joined at once."""
     accumulator = Accumulator()

@@ -11,13 +11,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, field_validator
 
 from tests.partial_json.typed import CASES, STEP, damaged, plain
 from tests.partial_json.typed_models.keys import Extra
 from tests.partial_json.typed_models.shapes import Recipe, Step
+from tests.support.effort import examples
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.partial_json import Partial
 from tokenstream.stages import Partials, Patches
@@ -90,7 +91,7 @@ def test_a_document_shows_whole_what_it_shows_by_characters(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=100)
+@examples(100)
 def test_a_damaged_document_shows_whole_what_it_shows_by_characters(seed: int) -> None:
     """What is not valid is told value by value, in the same order."""
     random = Random(seed)

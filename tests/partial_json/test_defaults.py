@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 from typing_extensions import TypedDict
 
+from tests.support.effort import examples
 from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.partial_json import MISSING
@@ -211,7 +212,7 @@ def test_what_a_factory_raises_comes_out_in_its_place() -> None:
         stage.check()
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(size=st.integers(1, 12), defaults=st.booleans())
 def test_every_chunking_ends_with_the_same_draft(size: int, defaults: bool) -> None:
     """Also nothing that came is hidden by a default, and no field is taken back."""

@@ -9,18 +9,19 @@ from random import Random
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, create_model
 
 from tests.partial_json.typed import CASES, damaged, expected, outcome
-from tests.support.effort import trials
+from tests.support.effort import examples, trials
 
 
 def _name(case: Any) -> str:
     return str(getattr(case, "__name__", case))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_, texts", CASES, ids=_name)
 def test_the_end_is_what_pydantic_makes_of_the_whole(type_: Any, texts: list[str]) -> None:
     """`final()` is what `validate_json` gives: of one piece, of single characters, of any two pieces."""
@@ -41,8 +42,9 @@ def _hold_the_law(seed: int) -> None:
     assert wanted == outcome(type_, text, list(range(len(text)))), text
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=400)
+@examples(400)
 def test_the_end_of_a_damaged_document_is_what_pydantic_makes_of_the_whole(seed: int) -> None:
     """The same value, or the same errors in the same order, wherever the document is damaged and cut."""
     _hold_the_law(seed)
@@ -107,7 +109,7 @@ def _modelled(draw: Callable[[Any], Any], depth: int) -> tuple[Any, Any]:
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_the_law_holds_for_models_that_nobody_thought_of(data: st.DataObject) -> None:
     """Models of any shape with aliases, defaults and extra keys end as `validate_json` has them."""
     type_, values = data.draw(_typed())

@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.support import documents, events_of, grew, joined, read, same
-from tests.support.effort import trials
+from tests.support.effort import examples, trials
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded
 from tokenstream.partial_json import Allow, PartialJSONParser, StringDelta, ValueDone, ValueStart
@@ -292,7 +292,7 @@ def test_the_invariants_hold_over_a_million_prefixes() -> None:
     seen: list[int] = []
 
     @given(documents(), documents(lone=False), documents(), st.integers(0, 999), st.sampled_from(_LETTERS))
-    @settings(max_examples=trials(6_300))
+    @examples(trials(6_300))
     def hold(one: str, two: str, three: str, position: int, character: str) -> None:
         # Several documents in one: making them up takes longer than reading them.
         text = f"[{one},{two},{three},{one},{two}]"

@@ -10,12 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.partial_json.lenient_texts import ended
 from tests.partial_json.support import cases, documents, events_of, grew, joined, read, same, strings
 from tests.support.beside import needs_cases
+from tests.support.effort import examples
 from tokenstream.errors import InvalidJSON, MisuseError
 from tokenstream.partial_json import Allow, PartialJSONParser, ValueStart
 
@@ -264,7 +265,7 @@ _MAY_BE_A_LABEL: Any = re.compile(r"\s*\[\s*(?:[a-z]+\s*)?").fullmatch
 
 
 @given(documents(numbers=False).filter(_is_bracketed))
-@settings(max_examples=40)
+@examples(40)
 def test_json_shows_as_soon_as_in_the_strict_reading(text: str) -> None:
     """A number or a literal at most two characters later, and a bracket that begins the text."""
     strict, lenient = PartialJSONParser(), PartialJSONParser(lenient=True)
@@ -327,6 +328,7 @@ def test_what_lenient_may_be_is_checked(lenient: Any) -> None:
 # -- the parser as an object ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_strict_reading_does_not_import_the_lenient_one() -> None:
     """Nobody pays who does not ask for it."""
     code = (

@@ -8,12 +8,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.lenient_texts import ended
 from tests.partial_json.support import grew, same
-from tests.support.effort import trials
+from tests.support.effort import examples, trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,21 +114,21 @@ _LACKING = (_WORDS, st.sampled_from([None, 2]), st.integers(0, 99))
 
 
 @given(*_READ)
-@settings(max_examples=30)
+@examples(30)
 def test_a_document_of_another_language_is_read_as_it_is_meant(value: Any, style: str, around: str) -> None:
     """Whatever its strings hold, and whatever stands around it."""
     _is_read(value, style, around)
 
 
 @given(*_CUT)
-@settings(max_examples=30)
+@examples(30)
 def test_a_cut_comes_to_the_start_of_what_is_meant(value: Any, style: str, length: int) -> None:
     """Or is refused: where a quote may be what is missing."""
     _is_cut(value, style, length)
 
 
 @given(*_LACKING)
-@settings(max_examples=30)
+@examples(30)
 def test_a_quote_that_is_missing_is_noticed(value: Any, indent: int | None, which: int) -> None:
     """No field is lost, and none becomes part of another."""
     _lacks_a_quote(value, indent, which)
@@ -140,5 +140,5 @@ def test_these_laws_hold_for_many_documents() -> None:
     every: Any = given
     laws: list[tuple[Any, Any]] = [(_READ, _is_read), (_CUT, _is_cut), (_LACKING, _lacks_a_quote)]
     for strategies, law in laws:
-        check: Any = settings(max_examples=trials(3_000), deadline=None)(every(*strategies)(law))
+        check: Any = examples(trials(3_000))(every(*strategies)(law))
         check()

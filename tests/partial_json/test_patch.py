@@ -8,13 +8,13 @@ from random import Random
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from tests.partial_json.test_dump import Plan, Structure, Whole
 from tests.partial_json.typed import CASES, damaged
-from tests.support.effort import trials
+from tests.support.effort import examples, trials
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
 from tokenstream.stages import Partials, Patches
@@ -94,7 +94,7 @@ def _spoil(value: Any) -> None:
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=300)
+@examples(300)
 def test_patches_lead_to_each_draft(seed: int) -> None:
     """For any type, right or a little wrong, any pieces, and any drafts that are skipped."""
     _hold_the_law(seed)
@@ -194,6 +194,7 @@ def test_keys_are_escaped() -> None:
     assert [operation["path"] for operation in patch] == ["/n/2"]
 
 
+@pytest.mark.slow
 def test_a_patch_costs_what_has_changed() -> None:
     """Behind a thousand times as many finished values a patch looks at no more of them."""
     looked: list[int] = []

@@ -13,12 +13,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, model_validator
 from typing_extensions import TypedDict
 
 from tests.partial_json.typed import damaged
+from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
@@ -151,7 +152,8 @@ def test_a_function_of_the_type_is_a_path(path: Any, keys: Any, value: Any) -> N
     )
 
 
-@settings(max_examples=12)
+@pytest.mark.slow
+@examples(12)
 @given(seed=st.integers(0, 10**6))
 def test_what_it_gives_is_what_the_annotation_says(seed: int) -> None:
     """At every cut of documents, sound and damaged, a leaf is of its type, or is not given."""

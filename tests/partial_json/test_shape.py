@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import SchemaValidator
@@ -21,6 +21,7 @@ from tests.partial_json.typed_models.shapes import Node, Options, Plain, Recipe,
 from tests.partial_json.typed_models.unions import Called, Owner, Pet
 from tests.partial_json.typed_models.validators import After, Before, Fields, Initialising, Wrapped
 from tests.partial_json.typed_models.values import Configured, Leaves
+from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
@@ -293,7 +294,7 @@ def test_a_struct_ends_as_msgspec_decodes_the_whole(type_: Any, texts: list[str]
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=150)
+@examples(150)
 def test_a_damaged_struct_ends_as_msgspec_decodes_the_whole(seed: int) -> None:
     """As above, for documents that are a little wrong."""
     random = Random(seed)
@@ -341,7 +342,7 @@ def test_text_that_msgspec_cannot_read_is_invalid_json() -> None:
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=60)
+@examples(60)
 def test_early_errors_are_those_of_the_end(seed: int) -> None:
     """What is reported while a document grows is wrong at its end too, unless its field came again."""
     random = Random(seed)

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_validator, model_validator
 from typing_extensions import TypedDict
 
+from tests.support.effort import examples
 from tests.support.json_patch import patched
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
@@ -113,7 +114,7 @@ def _shown(type_: Any, pieces: list[str], **options: Any) -> list[Any]:
     return shown
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     type_=st.sampled_from([Plain, Said, SaidData, SaidDict, SaidStruct]),
     how=st.sampled_from(["characters", "words", "values"]),
@@ -131,7 +132,7 @@ def test_nothing_shows_before_its_characters_and_nothing_is_taken_back(
     assert by_characters[-1] == shown[-1] == _shown(type_, [TEXT])[-1]
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     type_=st.sampled_from([Plain, Said, SaidData, SaidStruct]),
     how=st.sampled_from(["characters", "words", "values"]),

@@ -9,9 +9,10 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.support.recordings import ours, shared
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
@@ -242,7 +243,7 @@ JOINTS: dict[str, Callable[[str], Joint]] = {
 
 
 @pytest.mark.parametrize("kind", JOINTS)
-@settings(max_examples=150)
+@examples(150)
 @given(seams())
 def test_every_chunking_of_a_reply_is_joined_alike(kind: str, seam: tuple[str, str, list[str]]) -> None:
     """What is decided early is what all of the reply says."""
@@ -274,6 +275,7 @@ def test_a_server_that_does_not_echo_goes_on_with_a_text_of_one_character_over_a
     assert dropped == 0 or confidence < SURE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["a" * 1_000_000 + "end.", "a" * 500_000 + "b" + "a" * 500_000])
 def test_a_long_answer_of_the_same_letters_is_compared_in_linear_time(answer: str) -> None:
     """A server that repeats such an answer first is known by all of it."""

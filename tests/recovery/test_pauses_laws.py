@@ -7,10 +7,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recovery.attempts import Played, play
+from tests.support.effort import examples
 from tokenstream import Retry, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import Finish, MessageStart, Resumed
@@ -83,9 +84,10 @@ def check(server: Server, played: Played, message: Message) -> None:
     assert len(server.written) == len(message.joined) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("format", FORMATS)
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(written=legs)
 def test_any_number_of_pauses_is_one_answer(format: str, world: str, written: list[list[str]]) -> None:
     """With one head and one end, and the tokens of all legs."""
@@ -104,9 +106,10 @@ def test_any_number_of_pauses_is_one_answer(format: str, world: str, written: li
     assert (played.message.parts, usage) == (folded.message.parts, folded.message.usage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("format", ["anthropic", "gemini"])
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(written=legs, cuts=st.lists(st.integers(0, 12), min_size=1, max_size=5))
 def test_a_leg_may_break_anywhere(format: str, world: str, written: list[list[str]], cuts: list[int]) -> None:
     """The answer begins again where some of the leg was shown, and else the leg does: the text is exact."""
@@ -121,8 +124,9 @@ def test_a_leg_may_break_anywhere(format: str, world: str, written: list[list[st
     assert server.asked == len(played.reports)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["tool_calls", "text", "events"])
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(written=legs)
 def test_every_view_reads_over_the_pauses(view: str, written: list[list[str]]) -> None:
     """And so does one that begins once all has arrived."""

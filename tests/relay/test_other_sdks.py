@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from tests.relay.heard import PATIENT, Heard, Law, few, many
 from tests.relay.sent import bare
+from tests.support.effort import examples
 from tests.support.encoders import load
 from tests.support.node import node_with
 from tests.support.packages import needed
@@ -313,7 +314,7 @@ def test_the_ai_sdk_reads_what_300_scripts_say() -> None:
     drawn: list[Script] = []
 
     @given(scripts("ui-message"))
-    @settings(max_examples=300, suppress_health_check=PATIENT, database=None)
+    @examples(300, suppress_health_check=PATIENT, database=None)
     def draw(script: Script) -> None:
         drawn.append(script)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.support.encoders import Encoder, load
 from tests.support.recordings import ours
 from tests.support.tables import in_one_test
@@ -146,7 +147,7 @@ def _events(drawn: list[tuple[str, int, int, str]]) -> list[Event]:
 @example([("piece", 2, 0, "Hm"), ("piece", 2, 0, "Hmm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!")])
 @example([("piece", 2, 0, "Hm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!"), ("piece", 2, 0, "?")])
 @example([("piece", 0, 0, "text"), ("piece", 0, 0, "text"), ("piece", 0, 0, "0"), ("piece", 0, 0, "0")])
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@examples(12, suppress_health_check=[HealthCheck.too_slow])
 def test_pieces_are_sent_in_the_same_bytes(format: str, drawn: list[tuple[str, int, int, str]]) -> None:
     """Whatever they hold, and however parts, calls and choices take turns."""
     _alike(format, _events(drawn))
@@ -155,7 +156,7 @@ def test_pieces_are_sent_in_the_same_bytes(format: str, drawn: list[tuple[str, i
 @pytest.mark.slow
 @each_format
 @given(st.lists(steps, max_size=80))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@examples(300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_pieces_of_300_answers_are_sent_in_the_same_bytes(
     format: str, drawn: list[tuple[str, int, int, str]]
 ) -> None:
@@ -163,6 +164,7 @@ def test_pieces_of_300_answers_are_sent_in_the_same_bytes(
     _alike(format, _events(drawn))
 
 
+@pytest.mark.slow
 def test_recordings_are_sent_in_the_same_bytes() -> None:
     """Every recording, in all formats in turn."""
     for number, each in enumerate(each for each in ours() if each.format != "custom"):

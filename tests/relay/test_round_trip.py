@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.stream import bodies
+from tests.support.effort import examples
 from tests.support.encoders import create, load
 from tests.support.scripts import counted, scripts, told
 from tests.support.tables import in_one_test
@@ -36,7 +37,7 @@ def _holds(format: Any, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("format", all_formats)
 @given(st.data())
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@examples(10, suppress_health_check=[HealthCheck.too_slow])
 def test_a_script_read_again_is_the_same_message(format: str, data: st.DataObject) -> None:
     """Text, reasoning, refusal, tool calls, finish reason, usage and ending are those of the script."""
     _holds(format, data)
@@ -45,7 +46,7 @@ def test_a_script_read_again_is_the_same_message(format: str, data: st.DataObjec
 @pytest.mark.slow
 @pytest.mark.parametrize("format", all_formats)
 @given(st.data())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@examples(300, suppress_health_check=[HealthCheck.too_slow])
 def test_300_scripts_read_again_are_the_same_messages(format: str, data: st.DataObject) -> None:
     """The law above, for 300 scripts in each format."""
     _holds(format, data)

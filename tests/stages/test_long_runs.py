@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.effort import trials
+from tests.support.effort import examples, trials
 from tokenstream.stages import Redact, Until
 from tokenstream.stages._guards import match as guards
 from tokenstream.stages._matching import automaton, matching
@@ -83,6 +83,7 @@ def _without_automaton(make: Any) -> Any:
 # -- what it costs ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [3, 64, 10_000])
 @pytest.mark.parametrize(
     "pattern", [_EMAIL, r"sk-\w+", r"\b\w+@\w+\b", r"(?:\d[ -]?)+x", "<.*>", r"(?:\w{2}:)+\w"]
@@ -97,6 +98,7 @@ def test_the_engine_is_given_no_more_of_a_run_with_a_greater_bound(pattern: str,
         assert max(counts) <= 250, (letters, counts)
 
 
+@pytest.mark.slow
 def test_a_run_in_which_nothing_matches_is_not_given_to_the_engine() -> None:
     """Once it is long: the automaton alone reads it."""
     assert _count(Redact(_EMAIL, max_length=1_000), _LETTERS * 1_000, 64) < 1
@@ -136,7 +138,7 @@ def _keeps_the_law(pattern: str, text: str, size: int) -> None:
 
 @pytest.mark.usefixtures("_always_followed")
 @given(st.sampled_from(_PATTERNS), _TEXTS, st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_automaton_changes_no_result(pattern: str, text: str, size: int) -> None:
     """Redaction is that of `re.sub`, a marker is found where `re` finds it, and bounds hold as without it."""
     _keeps_the_law(pattern, text, size)
@@ -145,7 +147,7 @@ def test_the_automaton_changes_no_result(pattern: str, text: str, size: int) -> 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_always_followed")
 @given(st.sampled_from(_PATTERNS), _TEXTS, st.integers(1, 9))
-@settings(max_examples=trials(3_000), deadline=None)
+@examples(trials(3_000))
 def test_the_automaton_changes_no_result_of_many(pattern: str, text: str, size: int) -> None:
     _keeps_the_law(pattern, text, size)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import regex
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given
 from hypothesis import strategies as st
 
 from tests.support.cut_texts import any_pieces, cut
+from tests.support.effort import examples
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tests.support.texts import run
@@ -145,7 +146,7 @@ _ANY = {
 
 
 @given(**_ANY)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@examples(60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_patterns_of_all_kinds_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
     """Borders, look-arounds and repeats in any order: the whole text decides."""
     _holds(pattern, flags, pieces)
@@ -153,7 +154,7 @@ def test_patterns_of_all_kinds_keep_the_law(pattern: str, flags: int, pieces: li
 
 @pytest.mark.slow
 @given(**_ANY)
-@settings(max_examples=3_000, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@examples(3_000, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_3000_patterns_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
     """The law above, for many."""
     _holds(pattern, flags, pieces)
@@ -230,6 +231,7 @@ def test_a_long_key_is_redacted_whole(size: int) -> None:
     assert re.sub(pattern, "[redacted]", text) == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secret", ["sk-12345678", "4111-1111-1111-1111"])
 def test_no_character_of_a_match_shows_at_any_cut(secret: str) -> None:
     """Before a match is decided nothing of it is given, wherever it is cut."""

@@ -7,11 +7,12 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from tests.stages.test_tools import checked
+from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.stages._tools.words import words_for_model
@@ -127,7 +128,8 @@ def test_the_message_names_the_place_where_json_is_broken(text: str, expected: s
     assert words.endswith(". Call tool again with one JSON object.")
 
 
-@settings(max_examples=40)
+@pytest.mark.slow
+@examples(40)
 @given(
     st.dictionaries(
         st.sampled_from([*Booking.model_fields, "more"]),

@@ -7,12 +7,13 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.stream.recipes import BROKEN, TEXT, WRONG, Recipe, ended
 from tests.support import wire
 from tests.support.chunkings import several
+from tests.support.effort import examples
 from tests.support.in_turns import decoded
 from tests.support.texts import pieces_of
 from tokenstream import AsyncStream, Stream
@@ -93,7 +94,7 @@ _ASKED: list[tuple[int, str | None]] = [(0, None), (1, None), (0, "recipe")]
 
 
 @pytest.mark.slow
-@settings(max_examples=12)
+@examples(12)
 @example(([TEXT, WRONG, TEXT, BROKEN], [0, 0, 0, 0, 1, 0, 2, 0, 3, 3, 0], 3), (0, None), "per event")
 @example(([TEXT, WRONG, TEXT, BROKEN], [3, 3, 3, 0, 0, 3, 3, 3], 3), (0, "recipe"), "per event")
 @given(_ANSWERS, st.sampled_from(_ASKED), st.sampled_from(["per event", "random", "sevens"]))
@@ -109,7 +110,7 @@ def test_drafts_are_those_of_a_stage_that_is_fed_each_event(
     assert expected == anyio.run(_watched_async, chunks, *asked)
 
 
-@settings(max_examples=30)
+@examples(30)
 @example((["abc"] * 20, [0, 1, 2] * 20))
 @given(
     st.tuples(

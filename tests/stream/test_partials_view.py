@@ -10,11 +10,12 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.stream.bodies import chunk
+from tests.support.effort import examples
 from tests.support.json_patch import patched
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Retry, Stream, resilient, testing
@@ -51,7 +52,7 @@ def _applied(patches: list[list[dict[str, Any]]]) -> Any:
 
 @every_shape
 @given(cuts=st.lists(st.integers(1, len(TEXT) - 1), max_size=12))
-@settings(max_examples=20)
+@examples(20)
 def test_patches_lead_to_the_whole(shape: Callable[[Any], Any], cuts: list[int]) -> None:
     """In a `for` loop and in an `async for` loop, wherever the pieces end."""
     bounds = [0, *sorted(set(cuts)), len(TEXT)]
@@ -177,6 +178,7 @@ def test_a_draft_that_shows_nothing_is_given_too() -> None:
     assert [draft.to_python() for draft in drafts] == [[], [[]]]
 
 
+@pytest.mark.slow
 def test_a_loop_that_is_busy_is_given_the_newest_draft() -> None:
     """What came meanwhile is in it, and in one patch."""
     came: list[str] = []

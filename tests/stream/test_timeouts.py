@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.async_sources import (
@@ -26,6 +26,7 @@ from tests.stream.async_sources import (
 )
 from tests.stream.bodies import chunk
 from tests.support import wire
+from tests.support.effort import examples
 from tests.support.loopback import Loopback, until_close
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import StreamInterrupted
@@ -143,6 +144,7 @@ async def test_a_cancelled_read_on_trio_outside_a_block_is_never_a_clean_end(kin
             assert is_closed(server)
 
 
+@pytest.mark.slow
 @on_trio
 async def test_a_source_that_survives_goes_on_without_a_block() -> None:
     """A plain class that keeps its place."""
@@ -251,7 +253,7 @@ async def cancelled_by_scope(view: AsyncIterator[str], turns: int) -> list[str]:
 
 
 @pytest.mark.parametrize("backend, native", [("asyncio", True), ("asyncio", False), ("trio", False)])
-@settings(max_examples=60)
+@examples(60)
 @given(turns=st.lists(st.integers(0, 6), max_size=12), patience=st.lists(st.integers(0, 6), max_size=25))
 def test_no_cancellation_loses_or_doubles_anything(
     backend: str, native: bool, turns: list[int], patience: list[int]

@@ -1,10 +1,13 @@
-"""The number of times that a slow law is tried."""
+"""The number of times that a law is tried."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
-__all__ = ["trials"]
+from hypothesis import settings
+
+__all__ = ["examples", "trials"]
 
 _THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
@@ -16,3 +19,15 @@ def trials(thorough: int) -> int:
     tried as often as it should be before a release, or after a change to its parser.
     """
     return thorough if _THOROUGH else thorough // 4
+
+
+def examples(in_full: int, **options: Any) -> settings:
+    """Return the settings of a law that is tried on more or fewer examples than others.
+
+    Args:
+        in_full: Number of examples with the profile `full`, which has 100 for other laws. By
+            default, where others have ten, it is a tenth, and ten at least if there are as many.
+        **options: Further settings.
+    """
+    usual = min(settings().max_examples, 100)
+    return settings(max_examples=max(in_full * usual // 100, min(in_full, usual)), **options)

@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.bodies import AsyncSource, Source
+from tests.support.effort import examples
 from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator, there
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, RecordingRefused, record
@@ -133,7 +134,7 @@ PIECES = st.lists(st.text("ab-", max_size=5).map(str.encode), max_size=6)
     st.sampled_from(["a+", "ab", "b?", "a|-b", "-", "(a)(b)", "$", "x"]),
     st.sampled_from(["", "X", "long", "-"]),
 )
-@settings(max_examples=200)
+@examples(200)
 def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, text: str) -> None:
     """A pattern ignores chunk boundaries, and those outside of the replaced text stay."""
     recording = Recording.of(pieces)
@@ -146,7 +147,7 @@ def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, 
 
 
 @given(PIECES, st.text("ab-", max_size=12).map(str.encode))
-@settings(max_examples=200)
+@examples(200)
 def test_a_filter_decides_about_the_body_alone(pieces: list[bytes], body: bytes) -> None:
     """It returns the new body; chunk boundaries before and after the changed part stay."""
     recording = Recording.of([b"<before>", *pieces, b"<behind>"])

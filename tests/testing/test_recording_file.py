@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, RecordingInvalid
@@ -98,15 +99,16 @@ def rounded(recording: Recording) -> Recording:
 # -- nothing is lost -------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(RECORDINGS)
-@settings(max_examples=200)
+@examples(200)
 def test_what_is_written_is_read_again(recording: Recording) -> None:
     """Any bytes, any borders, any times in microseconds and any head come back as they were."""
     assert recording == parse(encode_recording(recording), PATH)
 
 
 @given(RECORDINGS)
-@settings(max_examples=100)
+@examples(100)
 def test_an_editor_that_changes_line_endings_and_blanks_changes_nothing(recording: Recording) -> None:
     """CRLF, blanks stripped from the ends of lines, a mark of byte order and no last newline are all one."""
     lines = encode_recording(recording).split(b"\n")
@@ -115,8 +117,9 @@ def test_an_editor_that_changes_line_endings_and_blanks_changes_nothing(recordin
     assert recording == parse(b"\xef\xbb\xbf" + stripped, PATH)
 
 
+@pytest.mark.slow
 @given(RECORDINGS)
-@settings(max_examples=100)
+@examples(100)
 def test_the_file_is_text_that_any_editor_shows(recording: Recording) -> None:
     """It is UTF-8 in which every character but the newline can be seen or is a blank within a line."""
     lines = encode_recording(recording).decode().split("\n")
@@ -126,8 +129,9 @@ def test_the_file_is_text_that_any_editor_shows(recording: Recording) -> None:
     ]
 
 
+@pytest.mark.slow
 @given(RECORDINGS)
-@settings(max_examples=50)
+@examples(50)
 def test_writing_again_gives_the_same_file(recording: Recording) -> None:
     """The same recording gives the same bytes, so that a difference in version control is one of content."""
     again = parse(encode_recording(recording), PATH)
@@ -311,7 +315,7 @@ def test_a_file_in_another_encoding_says_so(data: bytes, line: int) -> None:
 
 
 @given(data=st.data(), recording=RECORDINGS)
-@settings(max_examples=100)
+@examples(100)
 def test_any_damage_is_an_error_of_ours_or_none(data: Any, recording: Recording) -> None:
     """Whatever becomes of a file, reading it gives a recording or RecordingInvalid."""
     file = bytearray(encode_recording(recording))
@@ -335,6 +339,7 @@ def test_the_error_survives_pickling() -> None:
     assert ("a.rec, line 3: it is empty", "a.rec", 3) == (str(error), error.path, error.line)
 
 
+@pytest.mark.slow
 def test_a_line_of_megabytes_costs_no_more_than_its_bytes() -> None:
     """An image in one event, or a file of blanks, is read and written in the time that its size asks for."""
     bodies = [b"data: " + b"x" * 4_000_000 + b"\n\n", b" " * 4_000_000 + b"\n", b"\n" * 200_000]

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import MisuseError
@@ -132,6 +133,7 @@ def test_the_bodies_of_every_format_hold_none() -> None:
     assert {None} == {find_secret(answer.recording(format).body) for format in testing.all_formats}
 
 
+@pytest.mark.slow
 def test_a_long_body_is_looked_through_quickly() -> None:
     """Megabytes of an answer take a moment."""
     body = b'data: {"delta": {"content": " the risk of a bearer, AIz, hf, gsk, ghp"}}\n\n' * 40_000
@@ -172,7 +174,7 @@ def test_nothing_is_written_and_nothing_is_repeated(tmp_path: Path, kind: str) -
 
 
 @given(border=st.integers(1, len(KEY) + 9))
-@settings(max_examples=30)
+@examples(30)
 def test_a_key_is_found_across_the_borders_of_chunks(border: int) -> None:
     """A chunk boundary has no meaning."""
     body = f"data: é {KEY}\n\n".encode()

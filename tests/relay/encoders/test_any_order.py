@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.effort import trials
+from tests.support.effort import examples, trials
 from tests.support.encoders import READ_BACK, load, read_as
 from tests.support.formats import TokenStream
 from tests.support.recordings import ours
@@ -128,8 +128,9 @@ def test_our_own_reader_refuses_a_part_of_two_kinds() -> None:
         read(chunks, "tokenstream")
 
 
+@pytest.mark.slow
 @given(st.integers(), st.sampled_from(READ_BACK), st.sampled_from(WAYS))
-@settings(max_examples=trials(2_000))
+@examples(trials(2_000))
 def test_any_sequence_of_events_is_encoded_or_refused(seed: int, protocol: ProtocolName, way: str) -> None:
     """Shuffled, doubled, cut, with gaps, or mixed with another answer."""
     chance = random.Random(seed)

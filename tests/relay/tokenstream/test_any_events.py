@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, get_args
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.relay.tokenstream.support import Read
+from tests.support.effort import examples
 from tokenstream import events as told
 from tokenstream._event_base import is_told
 from tokenstream.accumulator import Accumulator
@@ -96,7 +97,7 @@ _event: st.SearchStrategy[Any] = st.one_of(
 
 
 @given(_event, st.none() | _text)
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@examples(200, suppress_health_check=[HealthCheck.too_slow])
 def test_every_event_is_a_record_and_back(event: Event, step: str | None) -> None:
     """An event of any kind, with anything in it, is read from its record as it was, step and all."""
     if step is not None:
@@ -133,7 +134,7 @@ def _in_order(events: list[Event]) -> list[Event]:
 
 
 @given(st.lists(_event, max_size=6).map(_in_order))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@examples(100, suppress_health_check=[HealthCheck.too_slow])
 def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> None:
     """Whatever comes, its reader is given the same if parts stay what they are and calls end once."""
     encoder = TokenStreamEncoder(ids=True, raw=True)

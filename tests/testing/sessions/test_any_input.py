@@ -7,9 +7,10 @@ from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.testing.sessions.support import LIVE, REALTIME, RESPONSES
 from tokenstream import testing
 from tokenstream.errors import MisuseError
@@ -62,8 +63,9 @@ def asking(format: str) -> list[dict[str, Any]]:
     return [{"type": "response.create"}]
 
 
+@pytest.mark.slow
 @FORMATS
-@settings(max_examples=150)
+@examples(150)
 @given(said=st.lists(MESSAGES, max_size=6), raw=st.text(max_size=3) | st.binary(max_size=3))
 def test_any_message_of_a_client_is_answered_or_ends_the_connection(
     format: str, said: list[dict[str, Any]], raw: str | bytes
@@ -80,8 +82,9 @@ def test_any_message_of_a_client_is_answered_or_ends_the_connection(
     assert all(isinstance(json.loads(data), dict) for data in sent)
 
 
+@pytest.mark.slow
 @FORMATS
-@settings(max_examples=150)
+@examples(150)
 @given(messages=st.lists(MESSAGES, max_size=6))
 def test_any_recording_can_be_played(format: str, messages: list[dict[str, Any]]) -> None:
     """Also if its messages make no sense."""
