@@ -6,8 +6,8 @@ import faulthandler
 import gc
 import os
 import signal
+import sys
 import zlib
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -22,25 +22,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytest_plugins = ["tests.support.hanging", "tokenstream.testing.plugin"]
+pytest_plugins = [
+    "tests.support.bound",
+    "tests.support.forked",
+    "tests.support.hanging",
+    "tests.support.products",
+    "tokenstream.testing.plugin",
+]
 
 # No deadlines: the machine may be busy, and pytest-timeout bounds each test.
-# By default each law is tried a few times; .ci/run tries it in full beside the slow tests.
-# In CI nothing is random: what fails there fails again here.
-settings.register_profile("dev", deadline=None, max_examples=30)
+# By default each law is tried on a few examples, the same each time. Slow tests and .ci/run
+# try it in full: on other examples each time, but for CI, where what fails fails again here.
+settings.register_profile("few", deadline=None, max_examples=10, derandomize=True, print_blob=True)
+settings.register_profile("quick", settings.get_profile("few"), max_examples=5)
 settings.register_profile(
-    "ci",
-    settings.get_profile("dev"),
-    derandomize=True,
-    print_blob=True,
+    "full",
+    settings.get_profile("few"),
+    max_examples=100,
+    derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )
-_USUAL = "ci" if "CI" in os.environ else "dev"
-settings.register_profile("quick", settings.get_profile(_USUAL), max_examples=5)
-settings.register_profile("full", settings.get_profile(_USUAL), max_examples=100)
-settings.register_profile("thorough", deadline=None, max_examples=2_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _USUAL)
+settings.register_profile("thorough", settings.get_profile("full"), max_examples=2_000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "few")
 
+# Some machines ask for no bytecode, with which all that tests start would compile the library again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+_PROFILES = {"quick": "quick", "slow": "full"}
+"""How often laws are tried with a choice of tests."""
 _SLOW_SECONDS = 900
 
 NOT_QUICK = (
@@ -162,10 +172,11 @@ def pytest_configure(config: pytest.Config) -> None:
     The garbage collector rests while tests are collected: all that is made then
     is kept, and looking at it again and again takes as long as making it.
 
-    With `-m quick`, laws are tried on five examples.
+    With `-m quick`, laws are tried on five examples, and with `-m slow` in full.
     """
-    if config.getoption("markexpr") == "quick":
-        settings.load_profile("quick")
+    profile = _PROFILES.get(config.getoption("markexpr"))
+    if profile and "HYPOTHESIS_PROFILE" not in os.environ:
+        settings.load_profile(profile)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()
 
@@ -176,31 +187,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     path = collection_path.relative_to(config.rootpath).as_posix()
     return f"{path}/".startswith(NOT_QUICK) or None
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With `-m quick`, make only the tests that run: most rows of most tables would be deselected."""
-    if metafunc.config.getoption("markexpr") != "quick" or metafunc.definition.get_closest_marker("quick"):
-        return
-    parametrize = metafunc.parametrize
-
-    def parametrize_quickly(names: Any, rows: Any, *args: Any, ids: Any = None, **options: Any) -> None:
-        rows = list(rows)
-        kept = _quick_rows(rows)
-        if ids is not None and not callable(ids):
-            names_of_rows = list(islice(ids, len(rows)))
-            ids = [names_of_rows[index] for index in kept]
-        parametrize(names, [rows[index] for index in kept], *args, ids=ids, **options)
-
-    metafunc.parametrize = parametrize_quickly  # type: ignore[method-assign, assignment] # the same, with fewer rows
-
-
-def _quick_rows(rows: list[Any]) -> list[int]:
-    """Return the positions of the first row that is not slow, and of rows marked as quick."""
-    marks = [{mark.name for mark in getattr(row, "marks", ())} for row in rows]
-    fast = [index for index, names in enumerate(marks) if not names & {"slow", "browser"}]
-    return sorted({*fast[:1], *(index for index, names in enumerate(marks) if "quick" in names)})
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

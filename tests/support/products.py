@@ -1,0 +1,119 @@
+"""Products of tables: by default each value of each table is seen once, and `pytest -m slow` has the rest.
+
+A test with three tables of ten rows has a thousand items, of which ten show every row. Those
+that are left out get the marker `slow`. Three markers say what a test needs besides:
+
+- `pairs`: by default each pair of values of two tables is seen once, since the two matter together.
+- `slow_rows("64 KB", "trio")`: items with one of these in their name are slow ones.
+- `one_in(4)`: by default one item of four is tried, always the same ones, since each takes long.
+"""
+
+from __future__ import annotations
+
+import zlib
+from itertools import combinations, groupby, islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+__all__ = ["covering", "pytest_collection_modifyitems", "pytest_generate_tests"]
+
+Names = tuple[str, ...]
+"""The parameters of one table."""
+Row = tuple["Hashable", ...]
+"""The row that an item has of each table."""
+_TABLES = pytest.StashKey[dict[str, list[Names]]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Note the tables of each test: an item tells its values, but not which of them belong together.
+
+    With `-m quick`, a table has its first rows only: most others would be made for nothing.
+    """
+    tables = metafunc.config.stash.setdefault(_TABLES, {}).setdefault(metafunc.definition.nodeid, [])
+    parametrize = metafunc.parametrize
+    is_quick = metafunc.config.getoption("markexpr") == "quick"
+    shortens = is_quick and metafunc.definition.get_closest_marker("quick") is None
+
+    def noted(
+        names: str | Sequence[str], rows: Iterable[Any], *args: Any, ids: Any = None, **options: Any
+    ) -> None:
+        tables.append(tuple(names.replace(",", " ").split() if isinstance(names, str) else names))
+        if shortens:
+            rows = list(rows)
+            kept = _quick_rows(rows)
+            if ids is not None and not callable(ids):
+                named = list(islice(ids, len(rows)))
+                ids = [named[index] for index in kept]
+            rows = [rows[index] for index in kept]
+        parametrize(names, rows, *args, ids=ids, **options)
+
+    metafunc.parametrize = noted  # type: ignore[method-assign, assignment] # the same, and it takes a note
+
+
+def _quick_rows(rows: list[Any]) -> list[int]:
+    """Return the positions of the first row that is not slow, and of rows marked as quick."""
+    marks = [{mark.name for mark in getattr(row, "marks", ())} for row in rows]
+    fast = [index for index, names in enumerate(marks) if not names & {"slow", "browser"}]
+    return sorted({*fast[:1], *(index for index, names in enumerate(marks) if "quick" in names)})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as slow what `slow_rows` names, and what shows no value that another item does not show."""
+    for test, group in groupby(items, key=lambda item: item.nodeid.partition("[")[0]):
+        rows = [item for item in group if hasattr(item, "callspec")]
+        for item in rows:
+            if _is_named(item):
+                item.add_marker(pytest.mark.slow)
+        fast = [item for item in rows if item.get_closest_marker("slow") is None]
+        tables = config.stash[_TABLES].get(test, [])
+        if len(fast) > 1 and len(tables) > 1:
+            size = 2 if fast[0].get_closest_marker("pairs") else 1
+            kept = covering([_rows_of(item, tables) for item in fast], size)
+            for number in {*range(len(fast))} - kept:
+                fast[number].add_marker(pytest.mark.slow)
+            fast = [fast[number] for number in sorted(kept)]
+        for marker in fast[:1] and fast[0].iter_markers("one_in"):
+            for number in {*range(len(fast))} - {*shuffled(len(fast))[:: marker.args[0]]}:
+                fast[number].add_marker(pytest.mark.slow)
+
+
+def covering(items: Sequence[Row], size: int = 1) -> set[int]:
+    """Return the positions of items that together show what all of them show.
+
+    Args:
+        items: The row that each item has of each table.
+        size: 1 if each row of a table has to be seen, 2 if each pair of rows of two tables has.
+    """
+    shown = [frozenset(combinations(enumerate(item), min(size, len(item)))) for item in items]
+    # In the order of the items, all that are kept would have the first row of every short table.
+    order = shuffled(len(items))
+    left = {what for each in shown for what in each}
+    kept = set[int]()
+    while left:
+        best = max(order, key=lambda at: len(shown[at] & left))
+        kept.add(best)
+        left -= shown[best]
+        order = [at for at in order if shown[at] & left]
+    return kept
+
+
+def shuffled(count: int) -> list[int]:
+    """Return the numbers below `count` in an order that is always the same, and has no pattern."""
+    return sorted(range(count), key=lambda at: zlib.crc32(b"%d" % at))
+
+
+def _rows_of(item: Any, tables: Sequence[Names]) -> Row:
+    values = item.callspec.params
+    return tuple(tuple(id(values[name]) for name in names if name in values) for names in tables)
+
+
+def _is_named(item: Any) -> bool:
+    name = f"-{item.callspec.id}-"
+    parts = (part for marker in item.iter_markers("slow_rows") for part in marker.args)
+    return any(f"-{part}-" in name for part in parts)

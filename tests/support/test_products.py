@@ -1,0 +1,109 @@
+"""What is left of a product of tables by default: enough to see each row, or each pair of rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import combinations, product
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.project import ROOT
+from tests.support.products import covering
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_TABLES = """
+import pytest
+
+@pytest.mark.parametrize("digit", range(3))
+@pytest.mark.parametrize("letter", "ab")
+@pytest.mark.slow_rows("a-2")
+def test_a_product(digit, letter):
+    pass
+
+@pytest.mark.pairs
+@pytest.mark.parametrize("digit", range(3))
+@pytest.mark.parametrize("letter", "ab")
+def test_pairs(digit, letter):
+    pass
+
+@pytest.mark.one_in(4)
+@pytest.mark.parametrize("digit", range(8))
+def test_a_few(digit):
+    pass
+
+@pytest.mark.parametrize(("digit", "letter"), [(0, "a"), (1, "a"), (2, "b")])
+def test_a_table(digit, letter):
+    pass
+"""
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(1, 2), st.data())
+def test_nothing_is_seen_less_often_than_it_should_be(
+    sizes: list[int], size: int, data: st.DataObject
+) -> None:
+    """Whatever is left of the product by what other markers leave out."""
+    full = list(product(*(range(each) for each in sizes)))
+    items = data.draw(st.lists(st.sampled_from(full), min_size=1, unique=True))
+    kept = covering(items, size)
+
+    def seen(numbers: Iterable[int]) -> set[object]:
+        return {each for at in numbers for each in combinations(enumerate(items[at]), min(size, len(sizes)))}
+
+    assert seen(range(len(items))) == seen(kept)
+
+
+def test_of_a_product_as_many_items_are_kept_as_its_longest_table_has_rows() -> None:
+    """Three colours, two backends and seven bodies are seven items, and not forty-two."""
+    items = list(product("abc", "xy", range(7)))
+    kept = covering(items)
+
+    assert len(kept) == 7
+    assert len({items[at][:2] for at in kept}) > 3
+    assert 21 <= len(covering(items, 2)) < 30
+
+
+@pytest.mark.slow
+def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
+    """And the rest of a product is what runs as slow."""
+    (tmp_path / "test_it.py").write_text(_TABLES, encoding="utf-8")
+
+    def chosen(expression: str) -> set[str]:
+        command = [
+            "-m",
+            "pytest",
+            "-q",
+            "--co",
+            "-p",
+            "tests.support.products",
+            "-m",
+            expression,
+            "test_it.py",
+        ]
+        said = subprocess.run(
+            [sys.executable, *command, "test_it.py"],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        return {line.partition("::")[2] for line in said.splitlines() if "::" in line}
+
+    usual, slow = chosen("not slow"), chosen("slow")
+    whole = {f"test_a_product[{letter}-{digit}]" for letter in "ab" for digit in range(3)}
+
+    assert usual & slow == set()
+    assert whole <= usual | slow
+    assert "test_a_product[a-2]" in slow
+    assert len(usual & whole) == 3
+    assert [2, 6] == [sum("few" in each for each in chosen) for chosen in (usual, slow)]
+    assert {f"test_pairs[{letter}-{digit}]" for letter in "ab" for digit in range(3)} <= usual
+    assert {"test_a_table[0-a]", "test_a_table[1-a]", "test_a_table[2-b]"} <= usual
