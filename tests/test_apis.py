@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import get_args
 
+import pytest
+
 from tests.support import encoders, registry
 from tests.support.tables import in_one_test
 from tokenstream import Message
@@ -38,6 +40,7 @@ def test_what_a_record_names_exists(api: object) -> None:
         assert callable(getattr(ToolResults, record.turn))
 
 
+@pytest.mark.slow
 def test_the_records_load_no_reader_and_no_writer() -> None:
     """They are read at every import of the package, and an API only once it is used."""
     program = "import tokenstream._apis, sys; print(*[m for m in sys.modules if m.startswith('tokenstream')])"

@@ -62,6 +62,7 @@ def _rooms(folder: Path) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_imports_point_one_way() -> None:
     """The contracts of pyproject.toml hold: layers, and no I/O below the drivers."""
     linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
@@ -89,6 +90,7 @@ def test_all_that_stands_below_the_drivers_does_no_io() -> None:
     assert present == set(_CONTRACTS["no-io"]["source_modules"])
 
 
+@pytest.mark.slow
 def test_formats_do_not_know_each_other() -> None:
     """No format imports another, by whatever way round: common ground stands beside their folder."""
     formats = [f"tokenstream.formats._wire.{name}" for name in sorted(_rooms(PACKAGE / "formats" / "_wire"))]
@@ -103,6 +105,7 @@ def test_formats_do_not_know_each_other() -> None:
     assert [] == known
 
 
+@pytest.mark.slow
 def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
     """Each can be read from what it imports up, also where only types are imported.
 
@@ -128,6 +131,7 @@ def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_house_is_the_one_that_its_imports_make() -> None:
     """`python docs/architecture_picture.py` draws it anew."""
     script = runpy.run_path(str(ROOT / "docs" / "architecture_picture.py"))
@@ -170,6 +174,7 @@ def _loaded_by(statement: str) -> set[str]:
     return set(_printed_by(f"{statement}\nimport sys\nprint(*sys.modules)").split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -184,6 +189,7 @@ def test_importing_loads_nothing_that_is_not_needed_yet(statement: str) -> None:
     assert set() == _LATE & _loaded_by(statement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement", ["import tokenstream", "from tokenstream import Decoder, Limits, Message"]
 )
@@ -192,6 +198,7 @@ def test_the_core_starts_no_asyncio(statement: str) -> None:
     assert "asyncio" not in _loaded_by(statement)
 
 
+@pytest.mark.slow
 def test_a_stream_loads_no_logging_that_nobody_else_has_loaded() -> None:
     """Who wants to read the log has loaded it; to all others it would cost a tenth of the first text."""
     read = "from tokenstream import Stream\nStream(['Hello'], format='pieces').final()"
@@ -199,6 +206,7 @@ def test_a_stream_loads_no_logging_that_nobody_else_has_loaded() -> None:
     assert "logging" not in _loaded_by(read)
 
 
+@pytest.mark.slow
 def test_importing_builds_no_model() -> None:
     """Pydantic builds a model when it is first used: all of them would double the time of the import."""
     built = _printed_by(

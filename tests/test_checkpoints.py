@@ -47,6 +47,7 @@ def _rest(
     return read(Stream.from_checkpoint(stored(checkpoint), chunks, limits=limits))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", _ANSWERS, ids=_id)
 def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
     """After each event: the events after it, and the message, calls and text of the uncut stream."""
@@ -62,6 +63,7 @@ def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
             assert whole._replace(events=whole.events[count:]) == came
 
 
+@pytest.mark.slow_rows("everything", "steps")
 @pytest.mark.parametrize("answer", [*SCRIPTED, *_OURS], ids=_id)
 def test_the_checkpoint_of_an_error_stands_before_what_the_error_closed(answer: Answer) -> None:
     """Whatever the end closes in the message, another stream goes on with it: nothing is lost or twice."""
@@ -111,6 +113,7 @@ def test_a_checkpoint_serves_more_than_once() -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_an_asynchronous_stream_goes_on_just_so() -> None:
     """It gives what a stream gives."""
 
@@ -222,6 +225,7 @@ def test_an_answer_that_never_comes_to_the_position_is_another_one() -> None:
     assert checkpoint.message.text == came.message.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recording", [RESPONSE, INTERACTION], ids=["openai-responses", "gemini-interactions"]
 )
@@ -303,6 +307,7 @@ def test_a_failed_answer_has_no_state() -> None:
 # -- again and again, and in one process ---------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 def test_an_answer_may_be_cut_after_each_of_its_events(answer: Answer) -> None:
     """Each stream gives one event, and leaves a checkpoint to the next; together they give the answer."""
@@ -321,6 +326,7 @@ def test_an_answer_may_be_cut_after_each_of_its_events(answer: Answer) -> None:
     assert whole == last._replace(events=events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
     """The same object, with what it has learnt of payloads: what comes again is dropped."""
@@ -340,6 +346,7 @@ def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 @pytest.mark.parametrize("end", [b"", b"\n\n"])
 def test_an_attempt_that_failed_leaves_a_checkpoint(answer: Answer, end: bytes) -> None:

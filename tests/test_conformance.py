@@ -30,6 +30,7 @@ _BY_NAME = {case.name: case for case in CASES}
 # -- what is published --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_results_say() -> None:
     """`python -m tests.conformance` writes docs/conformance.md from tests/conformance/results.json."""
     assert page.render(_KEPT) == page.FILE.read_text("utf-8")
@@ -58,6 +59,7 @@ def test_a_reader_is_claimed_only_at_a_version_with_results(name: str) -> None:
     assert [case.name for case in compatible.of_formats(reader.formats)] == list(kept.get("compatible", {}))
 
 
+@pytest.mark.slow
 @in_one_test("name", _READERS)
 def test_the_results_are_of_the_cases_of_today(name: str) -> None:
     """Who changes a case runs all readers again."""
@@ -84,6 +86,7 @@ def test_our_compatible_results_are_those_of_a_fresh_run() -> None:
     assert _KEPT[US.name]["compatible"] == results.compatible_results(US)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", cuts.ANSWERS)
 def test_our_cut_results_are_those_of_a_fresh_run(format: str) -> None:
     """A sample of the cuts: what the page counts as nought is nought, what it counts in full is full."""
@@ -354,6 +357,7 @@ def kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_writing_the_page_alone_changes_no_result(
     kept_elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -368,6 +372,7 @@ def test_writing_the_page_alone_changes_no_result(
     assert "written: page.md\n" == capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_elsewhere")
 def test_a_run_renews_the_readers_that_are_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -75,8 +75,41 @@ def test_a_tool_loop_is_as_short_as_its_page_says() -> None:
     assert max(sizes) <= 25
 
 
+_SLOW_PAGES = frozenset(
+    {
+        "docs/adding-a-format.md",
+        "docs/closing.md",
+        "docs/coding-agents.md",
+        "docs/coming-from/http.md#httpx-sse",
+        "docs/coming-from/http.md#requests",
+        "docs/coming-from/http.md#sseclient",
+        "docs/coming-from/providers.md#anthropic",
+        "docs/coming-from/providers.md#google-genai",
+        "docs/coming-from/providers.md#openai",
+        "docs/command-line.md",
+        "docs/doctor.md",
+        "docs/errors.md",
+        "docs/fan-out.md",
+        "docs/formats/custom.md#custom",
+        "docs/opentelemetry.md",
+        "docs/pauses.md",
+        "docs/recovery.md",
+        "docs/recovery/details.md",
+        "docs/relay/details.md",
+        "docs/router.md",
+        "docs/routes.md",
+        "docs/sdk-streams.md",
+        "docs/sessions.md",
+        "docs/sources/everything.md",
+        "docs/testing/details.md",
+    }
+)
+"""Pages, or parts of pages, that start programs, wait as their readers would, or read much."""
+
+
 def _marks(page: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.filterwarnings(line) for line in WARNS.get(page, ())]
+    marks = [pytest.mark.filterwarnings(line) for line in WARNS.get(page, ())]
+    return [*marks, pytest.mark.slow] if page in _SLOW_PAGES else marks
 
 
 # google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
@@ -125,6 +158,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 
 
 # The tests of the cookbook say themselves what they need.
+@pytest.mark.slow
 @in_one_test(
     "part",
     [
@@ -149,12 +183,8 @@ def test_the_pages_with_needs_are_there() -> None:
     assert PROGRAMS | APART <= {name_of(page) for page in PAGES}
 
 
-@pytest.mark.parametrize(
-    "example",
-    # Each is a process of its own, and some wait as their servers have them wait, for seconds.
-    [pytest.param(example, marks=[pytest.mark.slow] * (example.stem != "ask")) for example in EXAMPLES],
-    ids=name_of,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
 def test_an_example_runs_as_a_script(example: Path, docs_namespace: dict[str, Any], tmp_path: Path) -> None:
     """Every file of examples/ is a whole program that ends well and warns of nothing."""
     arguments = [docs_namespace["url"]] if "url" in docs_namespace else []
@@ -186,6 +216,7 @@ def _room_of(module: str) -> str:
     return ".".join(rooms[: 1 + (rooms[0] in _LARGE)]) if rooms else "tokenstream"
 
 
+@pytest.mark.slow
 @in_one_test(
     "module",
     [name for name in MODULES if not name.endswith("__main__")],
@@ -311,6 +342,7 @@ def test_the_words_of_the_glossary_are_in_order() -> None:
     assert sorted(set(words)) == words
 
 
+@pytest.mark.slow
 @in_one_test("page", PAGES, ids=name_of)
 def test_the_commands_of_a_page_exist(page: Path) -> None:
     """A command that a page shows names programs, modules, subcommands and extras that are there."""

@@ -255,6 +255,7 @@ def test_what_cannot_be_sent_is_named_by_its_place(options: Any, words: str) -> 
     assert "Grüße" not in str(caught.value)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none()
@@ -308,6 +309,7 @@ def test_a_typed_dict_of_typing_names_typing_extensions() -> None:
         connect(_URL).result(Refused)
 
 
+@pytest.mark.slow
 def test_inspect_shows_a_field_of_the_answer_as_a_field() -> None:
     """OpenAI's `created` is nothing unknown to be afraid of."""
     body = b"".join(testing.script().text("Hi").finish().chunks("openai-chat"))

@@ -64,6 +64,7 @@ def _text_of(value: object) -> str:
     return pydoc.plain(pydoc.render_doc(value))
 
 
+@pytest.mark.slow
 @in_one_test("name", _CLASSES)
 def test_no_section_is_about_a_private_base(name: str) -> None:
     """The members of private base classes are among those that are "defined here"."""
@@ -131,6 +132,7 @@ def test_the_help_of_a_stream_shows_one_section_of_methods() -> None:
     assert not {"text_stream", "choices", "usage"} & {*dir(Stream)}
 
 
+@pytest.mark.slow
 def test_the_help_of_a_stream_is_the_same_in_each_run() -> None:
     """It depends neither on the hash seed nor on addresses."""
     program = "import pydoc, tokenstream; print(pydoc.plain(pydoc.render_doc(tokenstream.Stream)))"

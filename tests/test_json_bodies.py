@@ -106,6 +106,7 @@ def _shape_of(body: bytes, _: list[str]) -> str:
     return "array" if b"candidates" in body else "lines" if b"created_at" in body else "document"
 
 
+@pytest.mark.slow
 @in_one_test("body, pieces", BODIES.values(), ids=BODIES, by=_shape_of)
 def test_a_json_body_reads_the_same_in_chunks_of_any_size(body: bytes, pieces: list[str]) -> None:
     """Whatever ends its lines, and wherever the chunks are cut: also between CR and LF."""
@@ -174,6 +175,7 @@ def test_a_body_that_is_no_json_is_no_cut_one(body: bytes, right: Any, format: A
     assert "the payload is not JSON" in str(decoder.error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -194,6 +196,7 @@ def test_a_body_that_was_cut_is_truncated(body: bytes) -> None:
         assert isinstance(decoder.error, StreamTruncated | None), place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("element", [b"1,", b"[],", b'{"a":1},'])
 def test_a_huge_body_that_was_cut_costs_little(element: bytes) -> None:
     """Where it was cut is found as it is decoded: forty bytes of memory for each of its own would be many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def test_many_small_pieces_are_kept_in_few_objects() -> None:
     assert log.slices([199_996, 199_998]) == "ab"
 
 
+@pytest.mark.slow
 def test_the_pieces_of_an_answer_are_kept_in_few_objects_too() -> None:
     """What is read at a glance is added without a call; it is joined now and then."""
     machine = Machine("text", content_type=None, limits=None, pings=False)

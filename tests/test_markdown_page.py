@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.project import PACKAGE, ROOT
 
 _SCRIPT = ROOT / "examples" / "markdown_page.py"
@@ -45,6 +47,7 @@ def _taken(changes: list[dict[str, Any]]) -> dict[str, str]:
     return page
 
 
+@pytest.mark.slow
 def test_the_page_ends_as_the_answer_rendered_at_once() -> None:
     """Whatever has been replaced or added on the way."""
     changes = [json.loads(line) for line in _run().splitlines()]
@@ -52,6 +55,7 @@ def test_the_page_ends_as_the_answer_rendered_at_once() -> None:
     assert _EXAMPLE["renderer"]().render(_EXAMPLE["ANSWER"]) == "".join(_taken(changes).values())
 
 
+@pytest.mark.slow
 def test_only_the_last_block_changes() -> None:
     """But for links whose definitions stand at the end: their blocks are rendered once more."""
     changes = [json.loads(line) for line in _run().splitlines()]
@@ -82,6 +86,7 @@ def test_html_is_shown_as_text() -> None:
     assert not any(mark in str(changes) for mark in ("<b ", "<script", 'href="javascript'))
 
 
+@pytest.mark.slow
 def test_a_page_that_plays_the_changes_is_written(tmp_path: Path) -> None:
     """Nothing in the answer ends the script of the page."""
     page = tmp_path / "answer.html"

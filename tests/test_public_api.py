@@ -62,6 +62,7 @@ def test_dir_shows_public_names_only(module: str) -> None:
     assert {*PUBLIC[module], *rooms} == shown
 
 
+@pytest.mark.slow
 def test_every_public_room_is_an_attribute_of_the_package() -> None:
     """`import tokenstream` is enough for `tokenstream.errors.StreamError`; rooms load when used."""
     program = (

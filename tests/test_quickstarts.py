@@ -272,6 +272,7 @@ def test_a_quickstart_prints_its_answer(quickstart: Quickstart, monkeypatch: pyt
         assert request.headers.get("Authorization") is None
 
 
+@pytest.mark.slow
 @every_quickstart
 def test_a_quickstart_can_be_tried_without_a_key(
     quickstart: Quickstart, monkeypatch: pytest.MonkeyPatch
@@ -320,6 +321,7 @@ def test_the_quickstart_for_bedrock_prints_its_answer(
     assert request.json == {"messages": [{"role": "user", "content": [{"text": "Why is the sky blue?"}]}]}
 
 
+@pytest.mark.slow
 def test_the_quickstart_for_bedrock_can_be_tried_without_a_key(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_the_first_lines_of_the_readme_are_an_example() -> None:
     assert program == first.code
 
 
+@pytest.mark.slow
 def test_the_example_prints_what_the_served_recording_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

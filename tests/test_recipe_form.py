@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.project import PACKAGE, ROOT
 
 _LAST = "Crêpes with lemon: 52 minutes, for 4"
@@ -23,6 +25,7 @@ def _run(*arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_without_rich_each_line_is_printed_once_when_it_is_finished() -> None:
     """In the order of the recording: a name, ingredients, steps, a tip, and the result."""
     printed = _run("--plain")
@@ -36,6 +39,7 @@ def test_without_rich_each_line_is_printed_once_when_it_is_finished() -> None:
     assert "ingredient 1  250 g flour" in printed
 
 
+@pytest.mark.slow
 def test_with_rich_the_form_is_drawn_with_every_line_finished() -> None:
     """Where nobody watches, rich draws the last state alone."""
     drawn = "\n".join(_run())

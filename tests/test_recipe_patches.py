@@ -37,6 +37,7 @@ def _recipe() -> dict[str, Any]:
     return recipe
 
 
+@pytest.mark.slow
 def test_the_patches_make_the_recipe() -> None:
     """Line by line, as they are printed."""
     *lines, said = _run()
@@ -59,6 +60,7 @@ def test_a_patch_out_of_order_is_told(order: list[int]) -> None:
             form.take(messages[number])
 
 
+@pytest.mark.slow
 def test_the_page_makes_the_recipe(tmp_path: Path) -> None:
     """Its script, with no page around it, in Node."""
     node = node_in(tmp_path)

@@ -185,6 +185,7 @@ def test_a_stream_made_for_this_project_gives_what_it_says(recorded: Recorded) -
         )
 
 
+@pytest.mark.slow
 @in_one_test("recorded", _OURS, ids=_ids)
 def test_a_stream_that_follows_its_documents_departs_from_nothing(recorded: Recorded) -> None:
     """No rule that bends to a server is applied where the server keeps to its provider's documents.

@@ -199,6 +199,7 @@ def test_a_format_that_derives_from_nothing_is_refused_as_an_object() -> None:
         registry.create(thing, limits=Limits(), pings=False)
 
 
+@pytest.mark.slow
 def test_installed_formats_are_searched_only_when_ours_do_not_do() -> None:
     """Searching costs milliseconds: no stream of a built-in format pays for it."""
     program = """

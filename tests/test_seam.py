@@ -121,6 +121,7 @@ def test_parts_of_the_continuation_stand_behind_those_that_are_there(first: int)
     assert (call,) == message.tool_calls
 
 
+@pytest.mark.slow
 def test_a_continuation_may_have_as_many_parts_as_an_answer() -> None:
     """Each gets the next number, which takes as long for the last as for the first."""
     many = [event for part in range(1, 9_001) for event in text(str(part), part)]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import runpy
 from typing import Any
 
+import pytest
+
 from tests.project import ROOT
 
 _DOCS = ROOT / "docs"
 
 
+@pytest.mark.slow
 def test_the_picture_is_what_its_script_draws() -> None:
     """`python docs/testing_picture.py` draws it anew."""
     script: dict[str, Any] = runpy.run_path(str(_DOCS / "testing_picture.py"))

@@ -304,6 +304,7 @@ def test_a_call_that_is_open_when_the_answer_is_cut_by_its_provider_is_never_han
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finish", ["stop", "tool_calls"])
 def test_a_call_whose_arguments_are_no_json_at_its_end_is_never_handed_out(finish: str) -> None:
     """A server that says that the call is over when half of it is missing is not believed."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests import vocabulary
 from tests.support import registry
 from tests.support.error_frames import ERRORS
 from tests.support.recordings import ours
 
 
+@pytest.mark.slow
 def test_the_tables_on_the_page_are_current() -> None:
     """What a format reads, and under which name, is on the page as it is in the code.
 

@@ -68,6 +68,7 @@ _TINY = Plan(
 )
 
 
+@pytest.mark.slow_rows("one byte")
 @pytest.mark.parametrize("chunking", CHUNKINGS)
 @pytest.mark.parametrize("format", BODIES)
 def test_every_contender_sees_the_same_text(format: str, chunking: str) -> None:
@@ -151,6 +152,7 @@ def test_bodies_are_the_same_in_every_run() -> None:
     assert openai_chat(50).chunks != openai_chat(50, seed=1).chunks
 
 
+@pytest.mark.slow
 def test_a_body_holds_what_makes_decoding_hard() -> None:
     """Escapes, quotes and characters of two, three and four bytes: not only the easy case."""
     wire = b"".join(openai_chat(2_000).chunks)
@@ -224,6 +226,7 @@ def test_an_answer_is_whole_and_follows_its_providers_documents(name: str) -> No
 
 
 # What SDKs say of parts of their own is no warning of ours.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", sampled(sorted(SDKS), one_in=9))
 def test_a_providers_sdk_reads_the_same_text(name: str) -> None:
@@ -247,6 +250,7 @@ def test_the_section_has_a_row_for_each_answer() -> None:
     assert ["none", "–", "–"] == table.rows[-1][-3:]
 
 
+@pytest.mark.slow
 def test_an_sdk_that_is_missing_is_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its row stays, without its time."""
     missing = Reader("an sdk", ("no_such_package",), lambda _: iter(()))

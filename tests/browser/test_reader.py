@@ -215,6 +215,7 @@ def _as_python_has_it(part: Part) -> dict[str, Any]:
     return {name: said for name in _KEPT if (said := getattr(part, name, None)) not in (None, "")}
 
 
+@pytest.mark.slow
 def test_it_makes_of_our_bytes_what_a_stream_makes() -> None:
     """Each kind of part that a script can say, calls that are no JSON, other choices, failures."""
     node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())

@@ -78,6 +78,7 @@ def finished(found: Any) -> list[Any]:
     return found if isinstance(found, list) else anyio.run(lambda: found)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([read, read_async, read_async_plain_tool, route, route_async]), max_size=5))
 def test_each_call_runs_once_whoever_reads_the_answer(readers: list[Callable[..., Any]]) -> None:
     """Streams and routers of both kinds, in any order, with one store: all get the first results."""

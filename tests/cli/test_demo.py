@@ -276,6 +276,7 @@ def test_ctrl_c_in_the_middle_of_an_answer_ends_the_demo() -> None:
     assert b"2/7" not in output
 
 
+@pytest.mark.slow
 @posix
 def test_a_pipe_that_closes_early_ends_the_demo_quietly() -> None:
     """As in `… demo | head -1`."""
@@ -309,6 +310,7 @@ def test_a_wrong_command_line_is_explained(
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_demo_can_be_run_from_a_program(shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`main` prints what the command prints, up to the times, and returns the status."""
     assert 0 == main(["demo", "--fast"])
@@ -348,6 +350,7 @@ def test_after_a_broken_pipe_nothing_is_written_to_it(
     assert "" == (tmp_path / "output").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_any_text_stream_may_stand_in_for_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as one in memory, which has no encoding to soften."""
     monkeypatch.setattr(sys, "stdout", output := StringIO())

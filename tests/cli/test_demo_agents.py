@@ -15,6 +15,7 @@ from tokenstream.cli._demo import agents as demo_agents
 from tokenstream.testing._serve.server import refusal
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_a_line_where_a_step_begins_and_one_where_it_ends() -> None:
     """With what was said, and the tree at the end."""
     done = run("demo", "agents", "--fast")
@@ -39,6 +40,7 @@ def test_two_agents_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawn again and again, each step with what it says."""
     console: Any = needed("rich.console")

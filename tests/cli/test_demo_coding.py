@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from tests.cli.commands import RECORDINGS, run
 from tests.project import ROOT
@@ -12,10 +14,8 @@ from tokenstream.cli import _screen, main
 from tokenstream.cli._demo import coding as demo_coding
 from tokenstream.testing import faults
 
-if TYPE_CHECKING:
-    import pytest
 
-
+@pytest.mark.slow
 def test_a_pipe_gets_the_steps_the_tree_and_the_turn() -> None:
     """A line where a step begins and one where it ends; one of the tools fails, and the turn goes on."""
     done = run("demo", "coding", "--fast")

@@ -81,6 +81,7 @@ def _first(told: Any) -> tuple[str, str]:
     return told["findings"][0]["name"], told["findings"][0]["what"]
 
 
+@pytest.mark.slow
 def test_a_path_that_streams_is_status_0(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """The verdict stands in the first line, its evidence below: when what came, and how many events."""
     status = main(["doctor", "--once", f"{server.url}/text"])
@@ -92,6 +93,7 @@ def test_a_path_that_streams_is_status_0(server: Server, capsys: pytest.CaptureF
     assert "hop         the response names no known one" in lines
 
 
+@pytest.mark.slow
 def test_the_same_is_asked_with_and_without_compression(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +108,7 @@ def test_the_same_is_asked_with_and_without_compression(
     assert asked[1].headers["Accept-Encoding"].startswith("gzip, deflate")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [("--once",), ("-H", "Accept-Encoding: gzip")], ids=["once", "a coding of one's own"]
 )
@@ -119,6 +122,7 @@ def test_one_request_is_enough_where_that_is_asked_for(
     assert (1, 1) == (len(told["answers"]), len(server.exchanges) - before)
 
 
+@pytest.mark.slow
 def test_an_answer_that_comes_at_once_is_asked_for_twice(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +137,7 @@ def test_an_answer_that_comes_at_once_is_asked_for_twice(
     assert ("held_back", "whole") == (_first(told)[0], told["answers"][0]["pace"])
 
 
+@pytest.mark.slow
 def test_an_answer_that_streams_when_asked_again_streams(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +149,7 @@ def test_an_answer_that_streams_when_asked_again_streams(
     assert ["streams", "streams"] == [answer["pace"] for answer in told["answers"]]
 
 
+@pytest.mark.slow
 def test_events_of_an_unknown_format_stream_all_the_same(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +159,7 @@ def test_events_of_an_unknown_format_stream_all_the_same(
     assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
 
 
+@pytest.mark.slow
 def test_plain_text_that_comes_piece_by_piece_streams(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +170,7 @@ def test_plain_text_that_comes_piece_by_piece_streams(
     assert "--format text" in told["findings"][0]["do"][0]
 
 
+@pytest.mark.slow_rows("the connection broke after")
 @pytest.mark.parametrize(
     ("route", "name", "says"),
     [
@@ -190,6 +198,7 @@ def test_what_does_not_stream_is_told_as_what_it_is(
     assert told["findings"][0]["do"]
 
 
+@pytest.mark.slow
 def test_silence_is_waited_for_no_longer_than_one_says(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +209,7 @@ def test_silence_is_waited_for_no_longer_than_one_says(
     assert 12 == sum(events for _, _, events in told["answers"][0]["arrivals"])
 
 
+@pytest.mark.slow
 def test_a_silence_that_was_not_waited_out_is_no_broken_connection(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +247,7 @@ def test_a_certificate_that_nobody_trusts_is_told_as_such(capsys: pytest.Capture
     assert "certificate" in _first(told)[1]
 
 
+@pytest.mark.slow
 def test_http_1_0_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
     """It streams, and a cut of it would look like an end."""
     start = head(headers=[("Connection", "close")]).replace(b"HTTP/1.1", b"HTTP/1.0")
@@ -383,6 +394,7 @@ def test_what_is_no_address_is_misuse(url: str, capsys: pytest.CaptureFixture[st
     assert _KEY not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_address_is_shown_without_what_may_be_secret(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

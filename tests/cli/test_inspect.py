@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, which Windows has not")
 
 
+@pytest.mark.slow
 def test_a_file_gives_its_events_a_line_each_and_then_the_message() -> None:
     """Every event of the library has its line, in order, with seconds that never go back."""
     path = RECORDINGS / "anthropic.sse"

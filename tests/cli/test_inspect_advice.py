@@ -96,6 +96,7 @@ def test_a_file_is_never_to_be_asked_again(
     assert "ask again" not in said
 
 
+@pytest.mark.slow
 def test_what_came_through_a_pipe_may_be_asked_again() -> None:
     """The command before the pipe may have asked a server."""
     done = run("inspect", "-", given=CUT)
@@ -220,6 +221,7 @@ def test_an_answer_in_which_nothing_came_says_so(
     assert "\n\nmessage\n  nothing came\n\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_answer_that_came_whole_is_advised_to_be_streamed() -> None:
     """It is no error, and the status says that all is well."""
     whole = b'{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi"}}]}'

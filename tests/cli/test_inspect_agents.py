@@ -73,6 +73,7 @@ def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFi
     assert "\ncontext        used=" in shown
 
 
+@pytest.mark.slow
 def test_lines_that_end_too_early_are_a_truncated_run() -> None:
     """The turns that had arrived are shown, and the error."""
     done = run("inspect", "-", given=PARTIAL.read_bytes()[:9_000])
@@ -143,6 +144,7 @@ def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str])
     assert "inspect shows the run of an agent from a file or a pipe" in shown
 
 
+@pytest.mark.slow_rows("permissions")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.anyio
 async def test_a_stream_over_an_agents_lines_names_the_agent(name: str) -> None:
@@ -175,6 +177,7 @@ def test_lines_that_may_be_of_several_agents_are_those_of_an_agent() -> None:
         Stream([line]).final()
 
 
+@pytest.mark.slow
 def test_a_cut_before_the_first_line_is_a_truncated_stream() -> None:
     """Nothing can be recognised in half a line."""
     cut = Recording.load(PARTIAL).with_fault(faults.cut(at=40)).body

@@ -126,6 +126,7 @@ def test_a_page_and_lines_for_programs_exclude_each_other(capsys: pytest.Capture
     assert "not allowed with argument" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_page_is_imported_only_when_asked_for() -> None:
     """Its modules load no earlier than the option."""
     program = "import sys, tokenstream.cli; print(*sys.modules)"
@@ -237,6 +238,7 @@ def test_every_recording_has_a_page(path: Path, page: Callable[..., str]) -> Non
     elements(page(path.read_bytes()))
 
 
+@pytest.mark.slow
 def test_standard_input_is_noted_while_it_arrives(tmp_path: Path) -> None:
     target = tmp_path / "page.html"
     done = run("inspect", "-", "--html", str(target), given=CHAT)
@@ -392,6 +394,7 @@ def test_a_header_of_the_request_that_comes_back_is_refused(
 # -- bounds -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_a_page_has_a_bounded_size(count: int, page: Callable[..., str]) -> None:
     """It says how many events it left out, and shows those at the start and at the end."""
@@ -407,6 +410,7 @@ def test_a_page_has_a_bounded_size(count: int, page: Callable[..., str]) -> None
     assert '"last"' in shown
 
 
+@pytest.mark.slow
 def test_long_texts_and_payloads_are_cut(page: Callable[..., str]) -> None:
     """With the number of characters that were left out."""
     pieces = [chat({"content": "<" * 190_000}), *[chat({"content": "&" * 2_500})] * 160]

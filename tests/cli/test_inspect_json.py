@@ -24,6 +24,7 @@ _OWN = sorted(path for path in _FOLDERS if path.parent.name != "native-routes")
 _WHOLE = [path for path in [*_OWN, *sorted(RECORDINGS.glob("*.sse"))] if path.stem != "openai-chat-cut"]
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("path", _WHOLE, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_json_holds_the_librarys_own_message(
     path: Path, inspected: Callable[..., tuple[int, list[Any]]]
@@ -43,6 +44,7 @@ def test_json_holds_the_librarys_own_message(
     assert stream.metrics.output_tokens == last["metrics"]["output_tokens"]
 
 
+@pytest.mark.slow
 def test_json_is_ascii_and_survives_whatever_a_server_sends(body: Callable[[bytes], Path]) -> None:
     """So that any program reads it, whatever the locale: also half a surrogate pair, and bytes."""
     payload = sse('{"choices":[{"delta":{"content":"é","odd":"\\ud800"}}],"model":"m"}')

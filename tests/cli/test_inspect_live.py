@@ -55,6 +55,7 @@ def test_lines_come_while_standard_input_is_still_open() -> None:
     assert 0.05 < second - first < 3
 
 
+@pytest.mark.slow
 def test_an_event_that_is_cut_in_two_by_a_pipe_is_one_event() -> None:
     """The ends of pieces have no meaning."""
     done = run("inspect", "--json", "-", given=CHAT)
@@ -64,6 +65,7 @@ def test_an_event_that_is_cut_in_two_by_a_pipe_is_one_event() -> None:
         assert len(list(stream)) + 1 == len(done.stdout.splitlines())
 
 
+@pytest.mark.slow
 @posix
 def test_ctrl_c_shows_what_had_come() -> None:
     """The reading is stopped and not the program: the message is whole as far as it came; status 4."""
@@ -98,6 +100,7 @@ def test_ctrl_c_shows_what_had_come() -> None:
     )
 
 
+@pytest.mark.slow
 @posix
 def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
     """As in `… inspect answer.sse | head -1`."""
@@ -117,6 +120,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
     assert (141, b"") == (process.wait(), complaint)
 
 
+@pytest.mark.slow
 @posix
 def test_without_standard_input_there_is_one_line() -> None:
     """As a daemon may find itself."""
@@ -211,6 +215,7 @@ def test_data_may_be_a_file_and_of_another_kind(
     )
 
 
+@pytest.mark.slow
 def test_data_may_come_from_standard_input(server: Server) -> None:
     """As in `jq … | python -m tokenstream inspect URL -d @-`."""
     done = run("inspect", server.url, "-d", "@-", given=b'{"b": 2}')

@@ -78,6 +78,7 @@ def test_a_program_that_calls_main_does_not_lend_it_its_name(
     assert capsys.readouterr().err.startswith("python -m tokenstream: error: ")
 
 
+@pytest.mark.slow
 def test_the_console_script_runs_the_same_program() -> None:
     """It is installed beside Python."""
     script = shutil.which("tokenstream", path=sysconfig.get_path("scripts"))
@@ -137,6 +138,7 @@ def test_without_extras_the_version_says_so(
 full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full, which only Linux has")
 
 
+@pytest.mark.slow
 @full
 @pytest.mark.parametrize(
     "arguments",
@@ -162,6 +164,7 @@ def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="closes file descriptors, which Windows has not")
 def test_without_an_output_the_status_tells_all_the_same() -> None:
     """As in `… inspect answer.sse >&-`."""

@@ -93,6 +93,7 @@ def test_each_api_is_asked_in_its_own_words(
     assert (None, None) if in_url else ("m", True) == (payload.get("model"), payload.get("stream"))
 
 
+@pytest.mark.slow_rows("/stall")
 @pytest.mark.parametrize(
     ("path", "kind", "status"),
     [

@@ -270,6 +270,7 @@ def test_the_anthropic_sdk_can_be_pointed_at_it(url: str) -> None:
         assert expected.final().tool_calls[0].arguments == answer.content[-1].input
 
 
+@pytest.mark.slow
 def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
     """The folder is looked at for each request; an empty one is no error."""
     with serving(str(tmp_path)) as (_, address, lines):
@@ -279,6 +280,7 @@ def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
         assert b"data: late\n\n" == httpx.get(f"{address}/late", trust_env=False).content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "body", "pieces"),
     [
@@ -308,6 +310,7 @@ def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp
         assert 0.05 < received[1][0] - received[0][0]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
@@ -329,6 +332,7 @@ def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
             httpx.get(address, trust_env=False)
 
 
+@pytest.mark.slow
 def test_a_long_list_is_cut_and_says_where_the_rest_is(tmp_path: Path) -> None:
     for number in range(50):
         (tmp_path / f"{number:02}.sse").write_bytes(b"data: x\n\n")
@@ -419,6 +423,7 @@ def test_a_recording_that_cannot_be_read_is_a_failure_of_the_server(
         assert 200 == httpx.get(f"{server.url}/a", trust_env=False).status_code
 
 
+@pytest.mark.slow
 def test_inspect_reads_what_serve_serves(url: str) -> None:
     """The two commands fit together."""
     done = run("inspect", f"{url}/chat")

@@ -256,6 +256,7 @@ def test_f30_an_illegal_chunk_header_is_interrupted(colour: str) -> None:
         assert isinstance(error.__cause__, httpx.RemoteProtocolError)
 
 
+@pytest.mark.slow
 @both_colours
 def test_f31_silence_is_a_stall(colour: str) -> None:
     """Without a byte for longer than `idle_bytes`."""
@@ -266,6 +267,7 @@ def test_f31_silence_is_a_stall(colour: str) -> None:
         assert (error.partial.text, error.partial.ending) == (TEXT, "truncated")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first, deadlines, limit",
     [
@@ -287,6 +289,7 @@ def test_f31_each_deadline_ends_an_asynchronous_read_without_a_byte(
         assert error.partial.text == (TEXT if first else "")
 
 
+@pytest.mark.slow
 @both_colours
 def test_f31_the_callers_own_client_may_be_less_patient(colour: str) -> None:
     """Then its read timeout is what fires."""
@@ -304,6 +307,7 @@ def _for_ever(first: bytes, again: bytes) -> Script:
     return script
 
 
+@pytest.mark.slow
 @both_colours
 @pytest.mark.parametrize(
     "first, deadlines, limit",
@@ -324,6 +328,7 @@ def test_f32_comments_do_not_hide_that_nothing_comes(
         assert error.partial.text == (TEXT if first == HELLO else "")
 
 
+@pytest.mark.slow
 @both_colours
 def test_f33_a_server_that_drips_meets_the_deadline_for_all(colour: str) -> None:
     """A byte at a time never ends, and never is silent."""

@@ -170,6 +170,7 @@ def test_f07_a_date_to_wait_for_needs_no_clock_of_the_servers(
         assert error.retry_after == 30.0
 
 
+@pytest.mark.slow
 @both_colours
 def test_f07_an_error_is_told_although_its_connection_stays_open(
     colour: str,

@@ -260,6 +260,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_f83_the_interpreter_ends_with_an_open_stream() -> None:
     """It neither hangs nor complains of a task; the server sees the end."""
     with open_after(HELLO) as server:
@@ -270,6 +271,7 @@ def test_f83_the_interpreter_ends_with_an_open_stream() -> None:
         assert is_closed(server)
 
 
+@pytest.mark.slow
 async def test_f84_a_slow_consumer_is_no_stall() -> None:
     """The idle clock runs only while somebody waits for bytes."""
     gate = threading.Event()

@@ -221,6 +221,7 @@ def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_sil
     assert min(outcomes["broken off"], outcomes["whole"]) > 20
 
 
+@pytest.mark.slow
 def test_f83_the_interpreter_exits_with_an_open_stream() -> None:
     script = """
 import sys, threading
@@ -321,6 +322,7 @@ def test_f84_the_first_read_does_not_set_the_idle_clock_back() -> None:
     assert clock.now == 1000 + 12
 
 
+@pytest.mark.slow
 def test_f84_a_slow_loop_holds_the_server_back() -> None:
     """By TCP: what is not read is not sent, and nothing of it is kept in memory here."""
     total, handed = 400, []

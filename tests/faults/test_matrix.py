@@ -20,6 +20,7 @@ _CASES = [
 ]
 
 
+@pytest.mark.slow_rows("F35", "F72", "F83")
 @pytest.mark.parametrize("row, world", _CASES)
 def test_a_row_gives_what_it_owes(row: Row, world: World) -> None:
     """The error, whether it is retryable, the ending, what is kept, and whether the source was closed."""

@@ -255,6 +255,7 @@ def test_previews_in_any_order_add_up_to_their_message(seed: int) -> None:
     assert told.error is None
 
 
+@pytest.mark.slow
 def test_all_rules_for_formats_hold() -> None:
     """However a session is cut, shuffled, or filled with fields of wrong types."""
     recordings = [testing.Recording.of([body]) for body in RECORDED.values()]

@@ -90,6 +90,7 @@ def test_a_402_that_asks_to_wait_is_a_rate_limit(name: str) -> None:
     assert ("rate_limited", True, 2.0) == (error.kind, error.retryable, error.retry_after)
 
 
+@pytest.mark.slow
 @in_one_test("text", KNOWN_TEXTS, ids=_name)
 def test_each_known_text_was_seen(text: KnownText) -> None:
     """Some row above has it, unless it is our own relay's."""

@@ -166,6 +166,7 @@ def test_most_payloads_need_no_decoding(name: str) -> None:
     reads_alike_at_a_glance(MistralConversations, frames_of(RECORDED[name]))
 
 
+@pytest.mark.slow
 def test_all_rules_for_formats_hold() -> None:
     """However an answer is cut, shuffled, or filled with fields of wrong types."""
     recordings = [testing.Recording.of([body], name=name) for name, body in RECORDED.items()]

@@ -320,6 +320,7 @@ def test_a_turn_is_truncated_wherever_it_breaks_off(name: str) -> None:
             begun = begun or is_open
 
 
+@pytest.mark.slow
 def test_all_rules_for_formats_hold() -> None:
     """However a session is cut, shuffled, or filled with fields of wrong types."""
     recordings = [testing.Recording.of([body]) for body in RECORDED.values()]
@@ -327,6 +328,7 @@ def test_all_rules_for_formats_hold() -> None:
     testing.check_format(OpenAIAgents, recordings, cuts=64, changes=100)
 
 
+@pytest.mark.slow_rows("agents/subagents")
 @pytest.mark.parametrize("name", RECORDED)
 def test_the_sdks_objects_are_read_like_their_bytes(name: str) -> None:
     """They are those of a raw subscription to a session's events."""

@@ -37,6 +37,7 @@ def _plainly(answer: Answer) -> list[tuple[type[Event], int | str | None]]:
     return told
 
 
+@pytest.mark.slow_rows("everything")
 @pytest.mark.parametrize("answer", _ANSWERS, ids=lambda answer: answer.name)
 def test_the_position_moves_with_each_event(answer: Answer) -> None:
     """It is that of the frame which the last event came in, in chunks of any size."""

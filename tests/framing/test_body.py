@@ -90,6 +90,7 @@ def test_an_empty_body_offers_nothing() -> None:
     JSONBody().check()
 
 
+@pytest.mark.slow
 def test_a_long_first_line_is_looked_at_once() -> None:
     """Byte by byte, a document on one line costs no more for each byte than a short one."""
     parser = JSONBody()

@@ -316,6 +316,7 @@ def test_after_an_error_nothing_is_returned() -> None:
 # -- bounds ------------------------------------------------------------------
 
 
+@pytest.mark.slow_rows("br")
 @every_coding
 def test_a_bomb_ends_at_the_bound_and_is_never_held_whole(name: str) -> None:
     """What is given is the bound's worth, and what is held is not much more."""
@@ -332,6 +333,7 @@ def test_a_bomb_ends_at_the_bound_and_is_never_held_whole(name: str) -> None:
     assert peak < 20_000_000
 
 
+@pytest.mark.slow
 def test_a_bomb_within_a_bomb_ends_at_the_bound() -> None:
     """The bound holds for each coding, or the inner one could cost any time and come to nothing."""
     body = gzip.compress(gzip.compress(b"") + bytes(50_000_000))

@@ -364,6 +364,7 @@ LONG: dict[str, tuple[bytes, int]] = {
 }
 
 
+@pytest.mark.slow_rows("a string of 400 KB in 5 bytes", "200,000 empty objects in one")
 @pytest.mark.parametrize("shape", LONG)
 def test_what_is_long_is_read_in_linear_time(shape: str) -> None:
     """Each byte is looked at a fixed number of times, whatever the chunks are."""
@@ -373,6 +374,7 @@ def test_what_is_long_is_read_in_linear_time(shape: str) -> None:
     assert [body[1:-1].strip()] == elements
 
 
+@pytest.mark.slow_rows("7")
 @pytest.mark.parametrize("size", [7, 4_096, 1_000_000])
 def test_a_long_element_takes_three_times_its_size_at_most(size: int) -> None:
     """However small its pieces are."""

@@ -52,6 +52,7 @@ def read(chunks: list[bytes], limits: Limits | None = None) -> list[dict[str, An
     return messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", _FRAMINGS)
 def test_each_framing_is_recognised_at_every_chunking(frame: Callable[[list[Any]], bytes]) -> None:
     """With a byte order mark, a banner or white space before it, and with batches."""

@@ -227,6 +227,7 @@ def test_what_is_long_is_read_in_linear_time(shape: str) -> None:
     assert [expected] == [len(payload) for payload in payloads]
 
 
+@pytest.mark.slow_rows("7")
 @pytest.mark.parametrize("size", [7, 4_096, 1_000_000])
 def test_a_long_line_takes_three_times_its_size_at_most(size: int) -> None:
     """However small its pieces are."""

@@ -157,6 +157,7 @@ LONG: dict[str, tuple[bytes, int, int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", LONG)
 def test_what_is_long_is_read_in_linear_time(shape: str) -> None:
     """No buffered byte is read again, and fragments are joined once."""
@@ -176,6 +177,7 @@ def peak_of(parser: SSEParser, chunks: Iterable[bytes]) -> tuple[int, list[Serve
         tracemalloc.stop()
 
 
+@pytest.mark.slow_rows("7")
 @pytest.mark.parametrize("size", [7, 4_096, MIB])
 @pytest.mark.parametrize("line", [b"data: " + b"x" * 400_000, b"data: " + b"\xf0\x9f\x98\x80" * 100_000])
 def test_a_long_line_takes_three_times_its_size_at_most(line: bytes, size: int) -> None:
@@ -186,6 +188,7 @@ def test_a_long_line_takes_three_times_its_size_at_most(line: bytes, size: int) 
     assert peak < 3.2 * len(line)
 
 
+@pytest.mark.slow
 def test_many_short_data_lines_take_three_times_their_size_at_most() -> None:
     """They are held as one payload, not as a list."""
     peak, events = peak_of(SSEParser(), chunks_of(b"data: ab\n" * 60_000 + b"\n", 512))
@@ -194,6 +197,7 @@ def test_many_short_data_lines_take_three_times_their_size_at_most() -> None:
     assert peak < 3.2 * 180_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", sampled([b": ping\n", b"\n", b"\r", b"x: y\n", b"id: 1\n", b"event: ping\n\n"], one_in=3)
 )

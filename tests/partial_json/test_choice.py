@@ -96,6 +96,7 @@ def test_without_a_choice_two_documents_stay_an_error() -> None:
         output_of(_Note, '{"title": "a"} {"title": "b"}', lenient=True)
 
 
+@pytest.mark.slow
 @given(st.lists(documents(numbers=False, lone=False), min_size=1, max_size=4), st.sampled_from([0, 1, 7]))
 def test_of_objects_one_after_the_other_each_choice_is_the_one_it_says(texts: list[str], size: int) -> None:
     """With the events, and the value, of the document alone; the last shows at the end only."""
@@ -112,6 +113,7 @@ def test_of_objects_one_after_the_other_each_choice_is_the_one_it_says(texts: li
     assert told[0].offset - alone[0].offset == len(text) - len(wrapped[-1])  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_what_is_held_of_a_text_is_the_document_that_is_read() -> None:
     """Neither prose nor the documents before it."""
     parser = PartialJSONParser(lenient=True, document="last")

@@ -224,6 +224,7 @@ def test_twice_the_document_costs_twice(type_: Any, text: Any) -> None:
     assert twice < 2.2 * once
 
 
+@pytest.mark.slow
 def test_what_is_wrong_deep_inside_is_not_told_again_by_all_around_it() -> None:
     """The places of errors are put together when somebody looks."""
     costs: list[int] = []

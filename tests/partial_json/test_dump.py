@@ -233,6 +233,7 @@ def test_defaults_that_show_are_written() -> None:
     assert last.to_python() == {"name": "n", "steps": [], "colour": "r", "price": "2.00", "count": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("by_alias", "defaults"), [(None, False), (True, True)])
 def test_json_and_plain_data_say_the_same(by_alias: bool | None, defaults: bool) -> None:
     """Every draft's `to_python` is what its `to_json` says; of a valid whole both are the final object's."""
@@ -313,6 +314,7 @@ def test_depth_is_no_matter() -> None:
     assert deep.to_json() == '{"a":' * 199 + "{}" + "}" * 199
 
 
+@pytest.mark.slow
 def test_a_draft_costs_a_copy_of_what_is_finished() -> None:
     """Sixteen times as many finished elements cost no more than their text to copy."""
     costs: list[float] = []

@@ -154,6 +154,7 @@ def test_what_is_just_within_the_bounds_is_read() -> None:
     assert json.loads(text) == parser.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     ["[", '{"a":', '[{"a":[', "[[],[", '[{"b":0},"x",{"a":[0,', "]", '{"a" 1},', "[" * 30 + "]" * 30 + ","],

@@ -82,6 +82,7 @@ def test_reading_is_linear(name: str, size: int) -> None:
     assert work[1] <= 2.1 * work[0] + 2_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", ["first", "last"])
 @pytest.mark.parametrize(
     "name", sampled(["documents", "prose with braces", "fields", "angles", "brackets"], one_in=5)
@@ -105,6 +106,7 @@ def test_what_is_held_back_is_bounded(name: str) -> None:
         assert len(held) <= MOST_DIGITS + MOST_HELD
 
 
+@pytest.mark.slow
 def test_a_document_of_too_many_repairs_is_given_up() -> None:
     """What was read before stays."""
     parser = ended('{"a": "' + "\\q" * (MOST_REPAIRS + 5) + '"}')

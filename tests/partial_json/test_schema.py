@@ -236,6 +236,7 @@ def test_the_config_of_an_adapter_holds_inside() -> None:
     assert ["int_type"] == [error["type"] for error in draft.partial().errors]
 
 
+@pytest.mark.slow
 def test_msgspec_comes_in_only_with_a_struct() -> None:
     """Reading pydantic's types does not import msgspec."""
     code = (

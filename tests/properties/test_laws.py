@@ -30,6 +30,7 @@ def _seen(reading: Reading) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.slow
 @given(cut=chunked(bodies()))
 def test_the_borders_of_chunks_mean_nothing(cut: tuple[bytes, list[bytes]]) -> None:
     """Events, messages, departures and the error are the same for every way to cut a stream into chunks."""
@@ -38,6 +39,7 @@ def test_the_borders_of_chunks_mean_nothing(cut: tuple[bytes, list[bytes]]) -> N
     assert _seen(read([body])) == _seen(read(chunks))
 
 
+@pytest.mark.slow
 @given(body=bodies())
 def test_a_stream_may_come_byte_by_byte(body: bytes) -> None:
     """One byte a chunk gives what the whole body gives."""

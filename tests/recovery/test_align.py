@@ -61,6 +61,7 @@ def shape_of(events: list[Any]) -> list[Any]:
     return shape
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("format", sampled(FORMATS, one_in=3))
 def test_the_events_are_those_of_one_answer_at_every_cut(world: str, format: str) -> None:
@@ -116,6 +117,7 @@ def test_a_text_that_is_longer_than_the_one_that_ended_differs(world: str, forma
     assert "there" not in "".join(event.text for event in played.given if isinstance(event, TextDelta))
 
 
+@pytest.mark.slow
 @in_each_world
 def test_the_events_add_up_to_the_message(world: str) -> None:
     """What a loop makes of them is what the stream makes of its answer."""

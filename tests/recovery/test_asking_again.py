@@ -117,6 +117,7 @@ def test_seconds_are_a_budget_too(bound: dict[str, Any]) -> None:
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) -> None:
     """And a stall is one more reason to ask again."""

@@ -72,6 +72,7 @@ class Server:
             return error.partial, error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 @pytest.mark.parametrize("mode", ["auto", "resume"])
 @pytest.mark.parametrize("is_streamable", [True, False], ids=["instead of the stream", "too old"])
@@ -146,6 +147,7 @@ class RightServer(Server):
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 @pytest.mark.parametrize("mode", ["auto", "resume"])
 def test_a_response_is_asked_for_once_wherever_it_breaks(mode: Any, is_async: bool) -> None:

@@ -334,6 +334,7 @@ def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
     assert seen[0]["Content-Length"] != seen[1]["Content-Length"]
 
 
+@pytest.mark.slow
 @in_one_test(
     ("format", "more", "why"),
     [

@@ -39,6 +39,7 @@ def text(played: Played) -> str:
     return played.message.text
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("ids", ["number", "text"])
 def test_a_replay_may_begin_at_any_event(world: str, ids: str) -> None:
@@ -84,6 +85,7 @@ def test_ids_that_change_with_every_chunk_are_no_identity(world: str) -> None:
     assert ("".join(WORDS), None) == (text(played), played.error)
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("format", ["openai-responses", "gemini-interactions"])
 def test_events_that_are_sent_twice_behind_the_break_are_given_once(world: str, format: str) -> None:
@@ -98,6 +100,7 @@ def test_events_that_are_sent_twice_behind_the_break_are_given_once(world: str, 
             assert (plain.message, None) == (played.message, played.error)
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("ids", ["number", "text"])
 def test_a_replay_may_go_back_to_what_it_has_repeated(world: str, ids: str) -> None:
@@ -110,6 +113,7 @@ def test_a_replay_may_go_back_to_what_it_has_repeated(world: str, ids: str) -> N
             assert ("".join(WORDS), None) == (text(played), played.error)
 
 
+@pytest.mark.slow
 @in_each_world
 def test_an_event_that_was_read_without_its_blank_line_is_a_part_of_the_replay(world: str) -> None:
     """The position is in its payload, so nothing can be missing from it."""
@@ -136,6 +140,7 @@ def test_the_rest_of_another_answer_of_gemini_is_not_joined(world: str) -> None:
     assert "".join(WORDS[:5]) == text(played)
 
 
+@pytest.mark.slow
 @in_each_world
 def test_a_gap_in_a_replay_is_no_replay(world: str) -> None:
     """Numbers that had no gaps have none later, neither inside the replay nor behind it."""
@@ -166,6 +171,7 @@ def test_right_numbers_with_the_items_of_another_answer_are_not_joined(world: st
     assert whole[cut - 1] != other[cut - 1]
 
 
+@pytest.mark.slow
 @in_each_world
 def test_heartbeats_take_numbers_and_are_not_repeated(world: str) -> None:
     """OpenAI numbers its heartbeats as well; a replay may have them, or leave out their numbers."""
@@ -199,6 +205,7 @@ def test_item_ids_that_change_within_an_item_prove_nothing(world: str, ids: bool
         assert ("Once upon a time there was a king.", None) == (text(played), played.error)
 
 
+@pytest.mark.slow
 @in_each_world
 def test_padding_and_times_that_are_made_anew_are_no_difference(world: str) -> None:
     """OpenAI pads events at random."""

@@ -24,6 +24,7 @@ def numbered() -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rest", ["the stream", "JSON"])
 @pytest.mark.parametrize("mode", ["auto", "resume"])
 def test_the_answer_is_exact_and_asked_for_once(mode: Any, rest: str) -> None:

@@ -141,6 +141,7 @@ def body(payload: bytes) -> bytes:
     return b"data: " + payload + b"\n\n"
 
 
+@pytest.mark.slow_rows("responses/reasoning_tool_calls")
 @pytest.mark.parametrize("recorded", list(replayable()))
 def test_an_answer_that_is_replayed(recorded: Recorded) -> None:
     """From the position, or from the start; at a few places."""

@@ -310,6 +310,7 @@ def test_a_view_reads_over_the_pauses() -> None:
         assert TEXT == "".join(stream.text)
 
 
+@pytest.mark.slow
 def test_the_sdk_accepts_the_requests_and_sends_the_same_itself() -> None:
     """The content of the turn is what the SDK's own reader has of the legs."""
     anthropic = needed("anthropic")

@@ -99,6 +99,7 @@ def test_the_tokens_of_both_requests_are_added() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_sdk_accepts_the_request() -> None:
     """Its items are those of OpenAI's API."""
     needed("openai")

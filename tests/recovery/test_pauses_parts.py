@@ -138,6 +138,7 @@ def test_a_stop_between_two_legs_asks_no_more() -> None:
     assert (1, "stopped") == (len(server.asked), stream.message.ending)
 
 
+@pytest.mark.slow
 def test_the_money_for_all_attempts_is_for_all_legs() -> None:
     """Once it is spent, the answer stays paused."""
 

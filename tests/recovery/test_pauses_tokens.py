@@ -206,6 +206,7 @@ def test_a_checkpoint_of_any_interaction_goes_on_in_another_process(number: int)
         assert [*range(len(message.parts))] == [*range(number + 1)]
 
 
+@pytest.mark.slow
 def test_an_agent_function_makes_the_request_of_an_sdk() -> None:
     """The arguments of the SDK have the same names."""
     asked: list[dict[str, Any]] = []

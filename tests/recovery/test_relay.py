@@ -102,6 +102,7 @@ def _holds(world: str, protocol: str, cuts: list[int], end: Any) -> None:
 _LENGTH = sum(map(len, _frames("tokenstream")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["tokenstream", "ndjson"])
 @pytest.mark.parametrize("end", sampled([FIN, RST], one_in=2))
 def test_an_answer_goes_on_wherever_it_was_cut(protocol: str, end: Any) -> None:
@@ -139,6 +140,7 @@ def test_what_a_cut_lets_through_stays_behind_what_is_held() -> None:
     _holds("sync", "tokenstream", [len(frames[0]) + len(frames[1]) - 2], FIN)
 
 
+@pytest.mark.slow
 @in_each_world
 def test_an_answer_goes_on_over_many_cuts(world: str) -> None:
     """However often it is cut, nothing is lost and nothing comes twice."""

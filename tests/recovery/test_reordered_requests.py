@@ -45,6 +45,7 @@ def test_a_request_takes_a_stage_that_sorts_frames(retry: Retry | None, is_async
     assert (TEXT, "complete") == (message.text, message.ending)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 def test_the_rest_of_a_broken_answer_is_sorted_too(is_async: bool) -> None:
     """Wherever it breaks: the numbers go on over the next connection."""

@@ -49,6 +49,7 @@ def events_of(given: list[Any]) -> list[Any]:
     return [event for event in given if not isinstance(event, Resumed)]
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("format", sampled(FORMATS, one_in=3))
 @pytest.mark.parametrize("replay", ["from the position", "from the start", "with an overlap"])

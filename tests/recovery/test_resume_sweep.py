@@ -246,6 +246,7 @@ def judge(case: Case, read: Read) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", CASES)
 @pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
 @pytest.mark.parametrize("format", FORMATS)

@@ -131,6 +131,7 @@ def _read(world: str, url: str, protocol: str = "tokenstream") -> tuple[str, Str
     return anyio.run(main, backend=world)
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("path", ["respond", "routes/"])
 def test_a_repeated_post_goes_on_with_the_answer(world: str, path: str) -> None:
@@ -149,6 +150,7 @@ def test_a_repeated_post_goes_on_with_the_answer(world: str, path: str) -> None:
         assert None not in ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["ndjson", "openai-chat", "anthropic", "ui-message"])
 def test_every_protocol_goes_on_with_the_answer(protocol: str) -> None:
     """The answer's id is in the header, whatever the events can say."""
@@ -162,6 +164,7 @@ def test_every_protocol_goes_on_with_the_answer(protocol: str) -> None:
         assert (1, 2) == (service.asked, len(service.requests))
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("path", ["respond", "routes/"])
 def test_a_server_that_has_lost_the_answer_starts_no_other(world: str, path: str) -> None:

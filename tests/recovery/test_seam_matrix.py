@@ -114,6 +114,7 @@ def cuts_of(text: str) -> list[int]:
 each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
 
+@pytest.mark.slow_rows("1-exact-long", "1-echo-long", "1-markers-long")
 @each_text
 @pytest.mark.parametrize("model", JOINING.values(), ids=JOINING)
 @pytest.mark.parametrize("size", [1, pytest.param(5, marks=pytest.mark.slow), 1_000])
@@ -200,6 +201,7 @@ def test_a_call_in_place_of_the_rest_is_not_handed_out() -> None:
     assert TEXTS["prose"][:50] == played.message.text
 
 
+@pytest.mark.slow_rows("long")
 @each_text
 def test_a_continuation_that_breaks_again_is_continued(text: str) -> None:
     """Before its seam was found, in it, and after it."""

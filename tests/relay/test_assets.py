@@ -56,6 +56,7 @@ def client() -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_frameworks_serve_the_files_as_javascript(framework: str) -> None:
     """Mounted, or as a folder of their own static files."""
@@ -93,6 +94,7 @@ print(finders.find("tokenstream/tokenstream.js"))
 """
 
 
+@pytest.mark.slow
 def test_django_finds_the_folder_among_its_static_files() -> None:
     """In a process of its own, since Django has one configuration for each."""
     done = subprocess.run([sys.executable, "-c", _DJANGO], capture_output=True, encoding="utf-8", check=True)

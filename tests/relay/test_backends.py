@@ -92,6 +92,7 @@ BACKENDS = {"chat": "", "flask_chat": "flask", "django_chat": "", "django_async_
 each = pytest.mark.parametrize("name", BACKENDS)
 
 
+@pytest.mark.slow
 @each
 def test_tokens_come_one_by_one(name: str) -> None:
     """Each is read before the provider says the next one; the whole is the answer."""
@@ -113,6 +114,7 @@ def test_tokens_come_one_by_one(name: str) -> None:
     assert "".join(hand.words) == Stream([body], format="ui-message").final().text
 
 
+@pytest.mark.slow
 @each
 def test_the_provider_is_let_go_when_the_reader_leaves(name: str) -> None:
     """In the middle of the answer; a WSGI server learns it when it sends what comes next."""
@@ -131,6 +133,7 @@ def test_the_provider_is_let_go_when_the_reader_leaves(name: str) -> None:
         assert hand.given < len(hand.words)
 
 
+@pytest.mark.slow
 def test_payloads_are_events_of_sse_starlette() -> None:
     """They are what `JSONServerSentEvent` takes."""
     sse = needed("sse_starlette")

@@ -354,6 +354,7 @@ def test_a_message_is_packed_as_aws_documents_it() -> None:
     assert expected == message({"content-type": "application/json"}, b"{'foo':'bar'}")
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=300), max_size=3), st.binary())
 def test_botocore_reads_what_is_packed(headers: dict[str, str], payload: bytes) -> None:
     """Both checksums are right, and the headers and the payload are what went in."""

@@ -43,6 +43,7 @@ def read(recorded: Recorded) -> tuple[list[Any], Decoder]:
     return events, decoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_answer_of_any_format_can_be_sent_on(format: str) -> None:
     """What it says is what was said; what has no place is dropped, and a reason without a word refused."""

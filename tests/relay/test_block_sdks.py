@@ -245,6 +245,7 @@ LAW: Law[Recording] = Law(
 )
 
 
+@pytest.mark.slow_rows("cohere chat_stream")
 @readers
 @few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
@@ -326,6 +327,7 @@ def test_boto3_reads_images_and_sources() -> None:
     assert "example.org" == deltas[1]["citation"]["location"]["web"]["domain"]
 
 
+@pytest.mark.slow
 def test_coheres_sdk_reads_sources() -> None:
     """A citation quotes the answer and names a document."""
     recording = testing.script().text("It is cold.").citation(title="A").finish().recording("cohere")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["tokenstream", "ndjson", "openai-chat", "ui-message", "text"])
 def test_curl_shows_each_token_before_the_next_one_comes(protocol: Any) -> None:
     """Although a middleware compresses what it may, and curl would take that."""

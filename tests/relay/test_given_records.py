@@ -50,6 +50,7 @@ class Slow(Place):
             await anyio.sleep(self._random.random() * longest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed > 3)) for seed in range(30)]
 )
@@ -83,6 +84,7 @@ async def test_given_and_read_records_are_one_answer(seed: int) -> None:
     assert len(found) == 10
 
 
+@pytest.mark.slow
 async def test_what_this_process_wrote_is_not_read_back() -> None:
     """A follower costs a few reads, however long the answer is."""
     storage = Slow(in_memory(), 1)

@@ -198,6 +198,7 @@ ONE_EACH = ("generate_content_stream", "interactions")
 LAW: Law[bytes] = Law(ENDS, ("reasoning",), played=body_of, readers=READERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 @few
 def test_the_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
@@ -262,6 +263,7 @@ def test_the_sdk_raises_the_error_of_a_script() -> None:
     assert ("Hel", 429, "RESOURCE_EXHAUSTED") == (heard.text, caught.value.code, caught.value.status)
 
 
+@pytest.mark.slow
 def test_the_sdk_gives_the_error_of_an_interaction_as_an_event() -> None:
     """It has a class for it, and does not raise."""
     script = testing.script().text("Hel").error("Busy", kind="overloaded")
@@ -315,6 +317,7 @@ def _agree_live(session: tuple[Any, deque[Script]], data: st.DataObject) -> None
     assert LAW.said(script, "gemini-live") == anyio.run(_turn, client)
 
 
+@pytest.mark.slow
 @few
 def test_a_live_session_of_the_sdk_reads_what_a_script_says(
     session: tuple[Any, deque[Script]], data: st.DataObject

@@ -29,6 +29,7 @@ class TestMemoryJournal(JournalLaws):
         return opened_in_memory
 
 
+@pytest.mark.slow
 async def test_a_storage_that_is_slow_holds_the_provider_back() -> None:
     """What waits to be written is bounded: beyond it nothing is read, and nothing of it is lost."""
     place, given = Place(in_memory(max_bytes=10**9)), 0
@@ -50,6 +51,7 @@ async def test_a_storage_that_is_slow_holds_the_provider_back() -> None:
     assert {"x" * 20 * 2**20} == texts
 
 
+@pytest.mark.slow
 async def test_a_storage_that_hangs_holds_no_request() -> None:
     """A start gives up after the lease, and closes its stream."""
     place, answer = Place(in_memory()), Answer("x")

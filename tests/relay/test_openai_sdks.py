@@ -257,6 +257,7 @@ readers = pytest.mark.parametrize("reader", READERS)
 LAW: Law[bytes] = Law(ENDS, ("refusal",), played=body_of, readers=READERS)
 
 
+@pytest.mark.slow_rows("realtime")
 @readers
 @few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
@@ -314,6 +315,7 @@ def test_every_payload_is_what_the_sdk_declares(case: str) -> None:
             model.validate_python(payload)
 
 
+@pytest.mark.slow
 def test_a_connection_of_openai_reads_a_session() -> None:
     """Each chunk of the script is one message of the socket."""
     script = PLAIN.tool_call("rm", {"path": "/"}, id="call_9").finish("stop")

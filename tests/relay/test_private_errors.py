@@ -110,6 +110,7 @@ def assert_private(sent: bytes, what: object) -> None:
     assert not found, f"{found} in {what}: {sent!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
 async def test_no_response_has_the_words_of_a_failure(error: Exception) -> None:
     """In every protocol, before the first event and in the middle, with a journal and without."""
@@ -195,6 +196,7 @@ def errors_of_journals() -> list[Exception]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", errors_of_journals(), ids=lambda error: type(error).__name__)
 async def test_no_response_has_the_words_of_a_storage(error: Exception) -> None:
     """Whichever method raises it, at the start and in the middle: only the error's class has an effect."""

@@ -42,6 +42,7 @@ def test_the_reader_is_short() -> None:
     assert len(_js()[0].splitlines()) <= _MOST_LINES
 
 
+@pytest.mark.slow
 def test_the_reader_reads_on_over_cuts() -> None:
     """Text, in pieces of any size, comes once, whether a connection ends or breaks; an error is told.
 

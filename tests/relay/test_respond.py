@@ -340,6 +340,7 @@ async def test_a_slow_reader_gets_every_payload_that_was_asked_for() -> None:
     assert all("raw" in event for event in texts)
 
 
+@pytest.mark.slow
 async def test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue() -> None:
     """What comes while a chunk is being sent is one delta; nothing is lost, and order is kept."""
     words = [f"word{number} " for number in range(400)]

@@ -50,6 +50,7 @@ print(issubclass(Response, __import__("starlette.responses").responses.Response)
 """
 
 
+@pytest.mark.slow
 def test_the_type_for_annotations_is_starlettes_whatever_is_imported_first() -> None:
     """FastAPI refuses a route whose return type is none of its own; linters sort the imports as they like."""
     done = subprocess.run(
@@ -151,6 +152,7 @@ async def test_who_asks_for_the_head_alone_gets_it_and_nothing_is_read() -> None
     )
 
 
+@pytest.mark.slow
 async def test_heartbeats_are_sent_in_a_silence_and_never_in_the_middle_of_a_chunk() -> None:
     """Whoever sends, the other waits; the client checks that no two send at once."""
 
@@ -169,6 +171,7 @@ async def test_heartbeats_are_sent_in_a_silence_and_never_in_the_middle_of_a_chu
     assert client.body.replace(LIFE, b"") == b"".join([b"data: %d\n\n" % number for number in range(3)])
 
 
+@pytest.mark.slow
 async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
     """What fails later is told as an event of the protocol; earlier, as a status."""
     refused = Refusal(429, b'{"error":{}}', {"Retry-After": "7"}, b"data: error\n\n")
@@ -298,6 +301,7 @@ class Strange:
         raise RuntimeError(name)
 
 
+@pytest.mark.slow
 async def test_the_server_is_looked_for_behind_middlewares_whatever_these_hold() -> None:
     """Functions, methods and partial ones are followed; what else stands beside them is left alone."""
     ended: list[bool] = []

@@ -106,6 +106,7 @@ def page_with(
         yield stack.enter_context(page_of(server.ws_url + APIS[api], **options)), server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_questions_follow_one_another(api: str) -> None:
     """Over one connection to the provider, on which only what is new is sent."""
@@ -117,6 +118,7 @@ def test_questions_follow_one_another(api: str) -> None:
         assert str(exchange.received_json).count("Hi") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("kind", ["stop", "ask"])
 def test_an_answer_is_stopped(api: str, kind: str) -> None:
@@ -131,6 +133,7 @@ def test_an_answer_is_stopped(api: str, kind: str) -> None:
         assert following.text == "Yes?"
 
 
+@pytest.mark.slow
 def test_an_answer_is_cut_to_what_was_heard() -> None:
     """Also after its end, while it is still being played."""
     server = RealtimeServer(audio=True)
@@ -152,6 +155,7 @@ def test_an_answer_is_cut_to_what_was_heard() -> None:
         assert server.refusals == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["openai-chat", "ui-message"])
 def test_other_protocols_send_one_answer_after_the_other(protocol: Any) -> None:
     """Each with its own end, also if it was stopped."""
@@ -170,6 +174,7 @@ def test_other_protocols_send_one_answer_after_the_other(protocol: Any) -> None:
         assert "Yes?" in until("[DONE]")
 
 
+@pytest.mark.slow
 def test_half_a_surrogate_pair_is_a_question_too() -> None:
     """The connection to the provider stays."""
     with page_with("openai-realtime", [said("What?"), said("Hello")]) as (page, server):
@@ -178,6 +183,7 @@ def test_half_a_surrogate_pair_is_a_question_too() -> None:
         assert len(server.exchanges) == 1
 
 
+@pytest.mark.slow
 def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
     """With `grace`, so that its usage and the conversation are whole."""
     whole = testing.script().text("Well").pause(0.3).text(", that was it").finish()
@@ -192,6 +198,7 @@ def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
         assert [each["type"] for each in exchange.received_json] == ["response.create"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_tools_are_run_by_the_router(api: str) -> None:
     """The page sees their calls, and one answer."""
@@ -209,6 +216,7 @@ def test_tools_are_run_by_the_router(api: str) -> None:
         assert "noon in UTC" in str(server.exchanges[0].received_json)
 
 
+@pytest.mark.slow
 def test_a_failed_answer_is_followed_by_the_next_one() -> None:
     """The page gets the error in the protocol."""
     broken = SLOW.recording("openai-responses").with_fault(faults.reset(event=4))
@@ -218,6 +226,7 @@ def test_a_failed_answer_is_followed_by_the_next_one() -> None:
         assert page.ask("Again").text == "Here"
 
 
+@pytest.mark.slow
 def test_a_stop_without_an_answer_does_nothing() -> None:
     """It may come too late, or before the first question."""
     with page_with("openai-responses", [said("Hello"), said("Bye")]) as (page, _):
@@ -228,6 +237,7 @@ def test_a_stop_without_an_answer_does_nothing() -> None:
         assert page.ask("And?").text == "Bye"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answering", [True, False])
 @pytest.mark.parametrize(
     ("message", "code"),
@@ -261,6 +271,7 @@ def test_any_other_message_closes_the_connection(message: str, code: int, *, ans
         wait_for(lambda: ended == [False])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answering", [True, False])
 def test_a_page_that_goes_ends_the_conversation(*, answering: bool) -> None:
     """The answer is stopped at the provider, and the session's connection is closed."""
@@ -277,6 +288,7 @@ def test_a_page_that_goes_ends_the_conversation(*, answering: bool) -> None:
         assert kinds == (["response.create", "response.cancel"] if answering else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answering", [True, False])
 def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> None:
     """With the code for a restart, and without waiting for the answer or for another question."""
@@ -292,6 +304,7 @@ def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> N
     assert codes == [1012]
 
 
+@pytest.mark.slow
 def test_heartbeats_come_between_answers_too() -> None:
     """So that no proxy takes the connection for dead."""
     with page_with("openai-responses", [said("Hello")], keep_alive=0.05) as (page, _):
@@ -360,6 +373,7 @@ def _connect(backend: str, url: str) -> Any:
     return client.connect(url)
 
 
+@pytest.mark.slow_rows("realtime")
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("api", APIS)
@@ -440,6 +454,7 @@ class SlowPipe(Pipe):
         await super().send(message)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("mistake", [True, False])

@@ -115,6 +115,7 @@ def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list
     assert "complete" == stream.message.ending
 
 
+@pytest.mark.slow
 @each_with_results
 @given(calls_in_turns())
 def test_a_result_goes_on_through_a_second_relay(protocol: ProtocolName, events: list[Event]) -> None:
@@ -137,6 +138,7 @@ def test_the_message_has_the_result_beside_the_call_and_not_as_a_part(protocol: 
     assert "sun" not in json.dumps(message.to_openai_chat(drop="all"))
 
 
+@pytest.mark.slow
 @given(calls_in_turns())
 def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> None:
     """Wherever it is taken, the stream that goes on with it gets the results that were not read yet."""

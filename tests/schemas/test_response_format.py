@@ -78,6 +78,7 @@ def test_every_api_takes_it_by_its_own_types(api: str) -> None:
     assert "The one to watch." in schema["properties"]["best"]["description"]
 
 
+@pytest.mark.slow_rows("bedrock")
 @pytest.mark.parametrize("third", sampled(range(3), one_in=3))
 @pytest.mark.parametrize("api", TOOLS)
 def test_each_shape_of_types_is_taken_or_refused_with_words(api: str, third: int) -> None:

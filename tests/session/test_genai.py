@@ -42,6 +42,7 @@ async def ask(session: AsyncSession, question: str, **options: Any) -> str:
         return (await answer.final()).text
 
 
+@pytest.mark.slow
 async def test_questions_and_tools_over_the_connection_of_the_sdk() -> None:
     """The setup is the SDK's, and is sent once."""
     router = Router()

@@ -99,6 +99,7 @@ def test_a_reader_that_is_cancelled_hands_reading_on(colour: str) -> None:
         assert talk.ask("two", lane="a").text == "I know: one | two"
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_a_deadline_ends_only_its_own_lane(colour: str) -> None:
     """Although the thread or task that it ends was the one that read the connection."""
@@ -116,6 +117,7 @@ def test_a_deadline_ends_only_its_own_lane(colour: str) -> None:
         held.go_on.set()
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_a_connection_that_breaks_interrupts_all_lanes(colour: str) -> None:
     """Each answer has its own error, and the part that had arrived; the next questions share a connection."""
@@ -145,6 +147,7 @@ def test_a_connection_that_breaks_interrupts_all_lanes(colour: str) -> None:
         assert len(server.lines) == 2
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_lanes_whose_answers_have_not_begun_are_asked_again(colour: str) -> None:
     """If the connection is closed; once each, on the same new one."""
@@ -178,6 +181,7 @@ def test_the_limit_of_the_connection_is_met_in_one_lane_for_all(colour: str) -> 
         assert talk.session.rotations == 1
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_what_waits_for_a_lane_is_bounded(colour: str) -> None:
     """A lane that nobody reads does not fill the memory while another one is read."""
@@ -286,6 +290,7 @@ def play(colour: str, seed: int) -> None:
     assert set(runs.values()) <= {1}
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_conversations_at_once_survive_whatever_happens_to_their_connection(colour: str) -> None:
     """Closures at any message and interruptions change no text, and run no tool twice."""

@@ -230,6 +230,7 @@ def test_a_refused_request_ends_its_answer(colour: str) -> None:
         assert talk.ask("two").text == "I know: one | two"
 
 
+@pytest.mark.slow
 def test_late_events_of_an_interrupted_answer_reach_no_other_answer(colour: str) -> None:
     """Deltas, items and the acknowledgement of the cut may come after the next answer has begun."""
 

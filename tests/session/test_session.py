@@ -170,6 +170,7 @@ async def test_connections_of_the_other_colour_are_refused() -> None:
         pytest.fail("it is not open")
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_what_is_no_connection_is_left_before_another_is_opened() -> None:
     """A context manager that gives something else does not stay open until the session ends."""
@@ -252,6 +253,7 @@ def test_lanes_are_conversations_of_their_own() -> None:
 # -- silence, bounds and endings ------------------------------------------------
 
 
+@pytest.mark.slow
 @in_every_colour
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colour: str, kind: Any) -> None:
@@ -271,6 +273,7 @@ def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colo
         assert talk.ask("two").text == "I know: one | two"
 
 
+@pytest.mark.slow
 @in_every_colour
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any) -> None:
@@ -305,6 +308,7 @@ def test_a_session_closes_within_a_second(colour: str, kind: Any) -> None:
     assert took < 1.0
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_the_servers_pings_are_answered_between_two_answers(colour: str) -> None:
     """Although nobody reads the session then; and its own pings are answered, so that it stays open."""
@@ -319,6 +323,7 @@ def test_the_servers_pings_are_answered_between_two_answers(colour: str) -> None
         assert talk.session.rotations == 0
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_a_connection_on_which_pings_are_not_answered_is_given_up(colour: str) -> None:
     """Long before a deadline of the answer."""
@@ -332,6 +337,7 @@ def test_a_connection_on_which_pings_are_not_answered_is_given_up(colour: str) -
         assert time.monotonic() - began < 5.0
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_a_session_closes_within_a_second_without_the_other_end(colour: str) -> None:
     """Which does not answer the closing frame."""
@@ -343,6 +349,7 @@ def test_a_session_closes_within_a_second_without_the_other_end(colour: str) -> 
     assert took < 1.0
 
 
+@pytest.mark.slow
 @in_every_colour
 def test_nothing_is_read_that_is_not_asked_for(colour: str) -> None:
     """A server that sends audio faster than it is taken has to wait."""
@@ -355,6 +362,7 @@ def test_nothing_is_read_that_is_not_asked_for(colour: str) -> None:
         assert server.sent < 10_000
 
 
+@pytest.mark.slow
 def test_waiting_messages_are_bounded() -> None:
     """By the limit of the body; only those of other lanes wait."""
     server = ResponsesServer(pieces=1)
@@ -378,6 +386,7 @@ def test_another_thread_interrupts() -> None:
         assert "response.cancel" in server.kinds()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_another_task_interrupts() -> None:
@@ -419,6 +428,7 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
     assert "".join(pieces) == "I know: one two three"
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_timeout_while_another_connection_is_opened_loses_nothing() -> None:
     """The next read opens it."""
@@ -451,6 +461,7 @@ async def test_a_timeout_while_another_connection_is_opened_loses_nothing() -> N
             await answer.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_cancelled_program_leaves_no_connection_open() -> None:
     """The session closes it while its task is being cancelled."""
@@ -497,6 +508,7 @@ def test_calls_without_a_tool_are_left_to_the_application() -> None:
         assert answer.message.finish_reason == "tool_calls"
 
 
+@pytest.mark.slow_rows("LiveServer")
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 def test_tools_are_declared_in_the_form_of_the_api(kind: Any) -> None:
     """A `Tools`, a router, or the list itself."""
@@ -533,6 +545,7 @@ def test_both_colours_have_the_same_interface() -> None:
     assert str(inspect.signature(Session)) == str(inspect.signature(AsyncSession))
 
 
+@pytest.mark.slow
 def test_sessions_are_loaded_when_they_are_used() -> None:
     """The import of the package stays fast."""
     program = "import sys, tokenstream; print('tokenstream.session' in sys.modules); tokenstream.Session"

@@ -6,6 +6,7 @@ from threading import Event
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from tokenstream.session._exchange import Exchange
@@ -37,6 +38,7 @@ class Run:
         self.wait = None
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_the_turn_is_one_runs_and_never_lost(data: st.DataObject) -> None:
     """Whatever runs begin, get messages, time out, are cancelled or give the turn back, in any order."""

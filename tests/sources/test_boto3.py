@@ -265,6 +265,7 @@ SIGNED = {"aws_access_key": "made-up", "aws_secret_key": "made-up", "aws_region"
 (CLAUDE,) = [recorded for recorded in OURS if recorded.name == "bedrock-invoke/claude"]
 
 
+@pytest.mark.slow
 def test_anthropics_client_for_bedrock_is_read_from_its_binary_body() -> None:
     """Its stream objects have the response beneath them; tapped ones see the same."""
     anthropic = needed("anthropic")

@@ -112,6 +112,7 @@ def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception
         assert ("unknown" if isinstance(error, KeyError) else "network") == found.kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun, limit", [(False, "first_event"), (True, "idle_bytes")])
 def test_a_timeout_that_stands_for_a_deadline_has_its_name(begun: bool, limit: str) -> None:
     """A client of our own waits for as long as the deadlines say; another one's timeout is its own."""

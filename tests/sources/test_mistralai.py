@@ -158,6 +158,7 @@ async def test_an_async_generator_around_the_stream_gives_the_same() -> None:
 
 
 # The SDK loads a package for this that asks for what Python 3.14 has removed.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:ast:DeprecationWarning")
 def test_the_stream_of_a_conversation_is_read() -> None:
     """Its events have names, and a vocabulary of their own."""

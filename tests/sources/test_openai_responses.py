@@ -119,6 +119,7 @@ ASYNC_OPENERS = {
 }
 
 
+@pytest.mark.slow_rows("reasoning and calls")
 @each_body
 @pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:

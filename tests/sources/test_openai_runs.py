@@ -58,6 +58,7 @@ def _observed_helper(client: Any) -> Any:
         yield from handler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [_created, _managed, _observed, _observed_helper])
 @pytest.mark.parametrize("recorded", sampled(RUNS, one_in=3), ids=_name)
 def test_a_run_of_the_sdk_gives_what_its_bytes_give(recorded: Recorded, opened: Any) -> None:

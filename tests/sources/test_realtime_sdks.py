@@ -79,6 +79,7 @@ def gemini(url: str) -> Any:
     return genai.Client(api_key="k", http_options=options)
 
 
+@pytest.mark.slow
 def test_a_connection_of_openai_is_read_beneath_its_objects() -> None:
     """What the server sent is read, and the connection closed."""
     with open_socket(realtime) as url, client(url).realtime.connect(model="m") as connection:
@@ -115,6 +116,7 @@ def test_a_connection_of_openais_responses_gives_one_answer_after_the_other() ->
         assert told == [("Hello", "resp_1"), ("Hello", "resp_2")]
 
 
+@pytest.mark.slow
 def test_what_openais_connect_returns_is_entered() -> None:
     """With what was queued for sending."""
     with open_socket(realtime) as url:
@@ -193,6 +195,7 @@ def anew(told: object) -> None:
     """Leave to the SDK how to connect anew."""
 
 
+@pytest.mark.slow
 @on_asyncio
 async def test_a_connection_that_is_to_connect_anew_is_read_by_its_own_loop() -> None:
     """Only that does it; its objects are payloads."""

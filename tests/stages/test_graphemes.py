@@ -101,6 +101,7 @@ def test_ten_megabytes_end(unit: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_error_names_the_missing_package() -> None:
     """The error is raised when the stage is made, and not in the middle of an answer."""
     code = "import sys; sys.modules['regex'] = None; from tokenstream.stages import Graphemes; Graphemes()"

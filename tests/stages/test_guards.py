@@ -362,6 +362,7 @@ def test_what_stands_behind_a_match_counts_at_every_cut(pattern: str, text: str)
         assert found is (found_after(pattern, text, size) is not None)
 
 
+@pytest.mark.slow
 def test_a_pattern_is_found_in_a_long_text() -> None:
     """At its end, at its beginning, in pieces and in one; what was cut away is no start of the text."""
     text = "no " * 5_000
@@ -373,6 +374,7 @@ def test_a_pattern_is_found_in_a_long_text() -> None:
         assert found_after("x{900}y", text + "x" * 900 + "y", size) is not None
 
 
+@pytest.mark.slow
 def test_a_look_behind_sees_the_text_before_a_match_in_a_long_text() -> None:
     """The text that is no longer kept is not cut off in the middle of what a look-behind tests."""
     for before in range(900, 1_100):

@@ -23,6 +23,7 @@ def test_another_name_is_an_error_that_names_it() -> None:
         _ = stages.Nothing
 
 
+@pytest.mark.slow
 def test_metrics_load_neither_a_parser_nor_pydantic() -> None:
     """Every stream has metrics, and few have structured output."""
     program = "import sys, tokenstream.stages._metrics.meter\nprint(*sys.modules)"

@@ -177,6 +177,7 @@ def _without_regex(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     letters.graphemes_pattern.cache_clear()
 
 
+@pytest.mark.slow
 def test_no_package_is_loaded_before_it_is_needed() -> None:
     """Words, lines and sentences of a text that has blanks take nothing but the standard library."""
     program = (

@@ -252,6 +252,7 @@ def test_a_resource_of_an_sdk_needs_the_id_of_the_session() -> None:
         attach([event(0)])
 
 
+@pytest.mark.slow
 def test_a_real_server_that_resets_its_connections_loses_nothing() -> None:
     """Over HTTP: events go on while the reader is away."""
     total, dice = 200, random.Random(7)

@@ -57,6 +57,7 @@ def in_turns(streams: list[Stream], dice: random.Random) -> None:
             left.remove(mine)
 
 
+@pytest.mark.slow
 def test_three_steps_in_turns_keep_their_own_parts() -> None:
     """No two parts have one number, calls of one id are told apart, and each step adds up to its message."""
     for seed in range(20):

@@ -49,6 +49,7 @@ def test_a_server_that_stays_silent_after_the_end_holds_no_loop(
         assert server.connection().closed_within(PATIENCE)
 
 
+@pytest.mark.slow
 def test_a_server_that_drips_after_the_end_holds_no_loop() -> None:
     """Blank lines, one at a time: the half second is one for all of them."""
     drips: Script = [0.1, http_chunk(b"\n")] * 400
@@ -82,6 +83,7 @@ def test_a_stop_while_the_rest_is_waited_for_ends_the_wait(monkeypatch: pytest.M
         assert stream.message.ending == "complete"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 @pytest.mark.parametrize("pause", [0.0, 0.1])
 def test_a_body_that_ends_in_time_leaves_its_connection_to_the_next_request(

@@ -62,6 +62,7 @@ def told(message: Message) -> tuple[str, list[str], str]:
     return message.text, calls, message.ending
 
 
+@pytest.mark.slow
 def test_answers_that_threads_read_at_once_say_their_own() -> None:
     """Over one client: text, calls and ending are those of the answer that was asked for."""
     with Loopback(serve) as server, httpx.Client(timeout=None, trust_env=False, limits=FRESH) as client:
@@ -80,6 +81,7 @@ def test_answers_that_threads_read_at_once_say_their_own() -> None:
     assert [expected(number) for number in range(MANY)] == [told(message) for message in messages]
 
 
+@pytest.mark.slow
 async def test_answers_that_tasks_read_at_once_say_their_own() -> None:
     """The same in one event loop."""
     messages: dict[int, Message] = {}

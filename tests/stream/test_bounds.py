@@ -45,6 +45,7 @@ def _deflated(unit: bytes, codings: int) -> bytes:
     return b"".join([packer.compress(block) for _ in range(64)]) + packer.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", sampled([sse("x"), b" ", b"\0", b"data: "], one_in=4), ids=["events", "space", "zeros", "fields"]
 )

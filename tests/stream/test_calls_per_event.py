@@ -71,6 +71,7 @@ def _read_decoder(chunks: Iterable[bytes]) -> None:
         decoder.feed(chunk)
 
 
+@pytest.mark.slow_rows("40 deltas in a chunk")
 @pytest.mark.parametrize(
     ("read", "begin", "piece", "events", "most"),
     [

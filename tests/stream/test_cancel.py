@@ -336,6 +336,7 @@ async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
     assert stream.message.text == "Hel"
 
 
+@pytest.mark.slow
 async def test_a_source_that_never_closes_does_not_hold_a_cancelled_block_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -130,6 +130,7 @@ async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(bloc
             assert is_closed(server)
 
 
+@pytest.mark.slow
 @in_and_out_in_earnest
 async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: bool) -> None:
     """It is shorter than any deadline, and not ours."""
@@ -143,6 +144,7 @@ async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: b
             assert is_closed(server)
 
 
+@pytest.mark.slow
 @in_and_out_in_earnest
 @pytest.mark.parametrize("pieces", [300, pytest.param(3, marks=pytest.mark.slow)])
 async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
@@ -164,6 +166,7 @@ async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
             assert stream.message.ending == "complete"
 
 
+@pytest.mark.slow
 @in_and_out_in_earnest
 async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
     """What came meanwhile lies in the socket, and is looked for there first."""
@@ -194,6 +197,7 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
     assert playback.closed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
     block: bool,

@@ -27,6 +27,7 @@ def _enter(stream: Stream) -> object:
         return stream.final()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [
@@ -52,6 +53,7 @@ def test_a_head_that_comes_too_slowly_is_a_stall(
         assert server.connection(0).closed_within(3)
 
 
+@pytest.mark.slow
 @every_limit
 def test_both_colours_say_the_same(limit: str) -> None:
     """The same words, the same verdict."""
@@ -72,6 +74,7 @@ def test_both_colours_say_the_same(limit: str) -> None:
     assert told[0].partial == told[1].partial
 
 
+@pytest.mark.slow
 def test_a_head_in_time_meets_no_deadline() -> None:
     """What was watched while the head came is not cut afterwards."""
     body: Script = [0.05, *chunked([*BEGUN, chunk({}, "stop"), DONE])]
@@ -82,6 +85,7 @@ def test_a_head_in_time_meets_no_deadline() -> None:
     assert (message.text, message.ending) == (TEXT, "complete")
 
 
+@pytest.mark.slow
 def test_a_deadline_that_passes_while_the_head_comes_holds_for_its_body_too() -> None:
     """A head that takes all the time there is leaves none to what follows it."""
     late: Script = [0.3, chunked_head(), *map(http_chunk, BEGUN), OPEN]

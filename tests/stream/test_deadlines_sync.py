@@ -115,6 +115,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.slow_rows("connect, chunked, total")
 @pytest.mark.parametrize("opener, body, limit", WAYS)
 def test_a_silent_answer_meets_its_deadline(opener: Opener, body: Script, limit: str) -> None:
     """The error names the deadline, has the text so far, and the connection is closed."""
@@ -145,6 +146,7 @@ def test_a_silent_answer_over_tls_meets_its_deadline(opener: Opener, limit: str)
         assert error.partial.text == TEXT or limit == "total"
 
 
+@pytest.mark.slow
 @every_opener
 def test_a_budget_of_seconds_stops_a_silent_answer(opener: Opener) -> None:
     """Nothing has to arrive for it; the answer is stopped, and there is no error."""
@@ -156,6 +158,7 @@ def test_a_budget_of_seconds_stops_a_silent_answer(opener: Opener) -> None:
         assert server.connection(0).closed_within(GENEROUS)
 
 
+@pytest.mark.slow
 @every_opener
 def test_a_body_without_a_first_event_meets_its_deadline(opener: Opener) -> None:
     """The head has come, so a timer for the head no longer helps."""
@@ -165,6 +168,7 @@ def test_a_body_without_a_first_event_meets_its_deadline(opener: Opener) -> None
         assert error.limit == "first_event"
 
 
+@pytest.mark.slow
 @every_opener
 def test_the_first_event_may_take_longer_than_a_later_silence(opener: Opener) -> None:
     """Models think before their first token; `idle_bytes` counts from then on."""
@@ -176,6 +180,7 @@ def test_the_first_event_may_take_longer_than_a_later_silence(opener: Opener) ->
         assert (error.limit, error.partial.text) == ("idle_bytes", TEXT)
 
 
+@pytest.mark.slow
 @every_opener
 def test_heartbeats_count_as_bytes_and_not_as_content(opener: Opener) -> None:
     """A server that sends nothing else is not idle by its bytes, but has no content."""
@@ -188,6 +193,7 @@ def test_heartbeats_count_as_bytes_and_not_as_content(opener: Opener) -> None:
         assert (error.limit, error.partial.text) == ("idle_content", TEXT)
 
 
+@pytest.mark.slow
 @every_opener
 def test_a_chunk_whose_length_never_comes_whole_is_silence(opener: Opener) -> None:
     """Bytes that make up no chunk are no answer: a server cannot drip them for ever."""
@@ -198,6 +204,7 @@ def test_a_chunk_whose_length_never_comes_whole_is_silence(opener: Opener) -> No
         assert error.limit == "total"
 
 
+@pytest.mark.slow_rows("total")
 @pytest.mark.parametrize("limit", SHORT)
 def test_both_colours_say_the_same_of_a_silent_answer(limit: str) -> None:
     """The same words, the same message so far."""
@@ -253,6 +260,7 @@ TWICE: Script = [ANSWERED, REQUEST, chunked_head(), 0.4, *map(http_chunk, WHOLE)
 """Two answers on one connection, of which the second comes late."""
 
 
+@pytest.mark.slow
 def test_a_connection_that_was_given_back_has_no_deadline_of_ours() -> None:
     """The client's next response on it waits as long as the client says."""
     with Loopback(TWICE) as server, httpx.Client(timeout=None, trust_env=False) as client:
@@ -264,6 +272,7 @@ def test_a_connection_that_was_given_back_has_no_deadline_of_ours() -> None:
         assert len(server.connections) == 1
 
 
+@pytest.mark.slow
 def test_a_socket_of_http_client_has_its_own_timeout_back_at_the_end() -> None:
     """Its connection goes on to further requests."""
     with Loopback(TWICE) as server:
@@ -276,6 +285,7 @@ def test_a_socket_of_http_client_has_its_own_timeout_back_at_the_end() -> None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_pool_of_urllib3_goes_on_after_a_stream_with_deadlines() -> None:
     """urllib3 sets the timeout of each request itself."""
     with Loopback(TWICE) as server, urllib3.PoolManager() as pool:
@@ -343,6 +353,7 @@ def test_a_view_that_acts_in_time_keeps_the_deadlines_too() -> None:
         assert server.connection(0).closed_within(GENEROUS)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_close_after_its_last_event_ends_no_later() -> None:
     """Without a thread, as each read has its limit."""
 

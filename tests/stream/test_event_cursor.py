@@ -119,6 +119,7 @@ def test_a_reader_who_looks_after_every_event_is_given_the_words_as_they_come(re
     assert words(events) == words(found)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_reader_of_a_scripted_answer_misses_nothing(data: st.DataObject) -> None:
     """Whatever is said, and whenever it looks."""
@@ -366,6 +367,7 @@ def test_a_call_that_gets_another_id_is_told_under_it() -> None:
     assert "c" == made_of(found)[0].tool_calls[0].id
 
 
+@pytest.mark.slow
 def test_a_look_costs_what_has_changed() -> None:
     """However many parts have ended, and however long the text is."""
     accumulator = Accumulator()

@@ -105,6 +105,7 @@ PATHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "format", [name if name == "anthropic" else pytest.param(name, marks=pytest.mark.slow) for name in PATHS]
 )

@@ -68,6 +68,7 @@ class Multiplexed:
             self.connections[0].send(self._h2.data_to_send())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 @tried_again
 def test_a_connection_of_http2_goes_on_for_others_when_one_is_stopped(library: Any) -> None:
@@ -117,6 +118,7 @@ def _ask_twice(server: Loopback, client: Any, **options: Any) -> tuple[Stream, S
     return Stream(first, **options), Stream(second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 @pytest.mark.parametrize("limit", ["idle_bytes", "idle_content", "total"])
 def test_a_silent_answer_ends_alone_on_a_connection_of_http2(library: Any, limit: str) -> None:
@@ -142,6 +144,7 @@ def test_a_silent_answer_ends_alone_on_a_connection_of_http2(library: Any, limit
         assert server.connection().open_after(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_a_silent_answer_meets_its_deadline_while_another_thread_reads_its_connection(library: Any) -> None:
     """It gets its turn whenever something arrives on the connection, and notices then."""

@@ -186,6 +186,7 @@ def test_an_open_stream_does_not_keep_the_interpreter_from_exiting(script: str) 
         assert server.connection().closed_within(PATIENCE)
 
 
+@pytest.mark.slow
 def test_a_stream_may_be_read_while_the_interpreter_exits() -> None:
     """No thread can be started there any more, and none is needed."""
     script = """
@@ -199,6 +200,7 @@ def test_a_stream_may_be_read_while_the_interpreter_exits() -> None:
         assert run(script, server.url) == "Let me see.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which this system has not")
 def test_a_child_process_that_exits_leaves_the_stream_to_its_parent() -> None:
     """What a fork has copied is closed in the child alone."""

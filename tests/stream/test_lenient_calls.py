@@ -165,6 +165,7 @@ def test_drafts_tell_what_was_repaired_so_far() -> None:
     assert [True] == [drafted.complete for drafted in drafts if drafted.call is not None]
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_the_chunks_do_not_matter_nor_when_the_view_begins(data: st.DataObject) -> None:
     """Several calls in turns, whole, almost JSON, broken or without an end."""
@@ -323,6 +324,7 @@ def test_arguments_can_be_looked_at_leniently_while_they_are_written() -> None:
     assert len(grown) > 5
 
 
+@pytest.mark.slow
 def test_arguments_that_are_json_are_read_alike_in_recordings() -> None:
     """Nothing is repaired in what real servers have sent."""
     count = 0

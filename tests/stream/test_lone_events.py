@@ -93,6 +93,7 @@ def test_one_timer_serves_a_whole_answer(monkeypatch: pytest.MonkeyPatch, is_mer
     assert len(timers) < 20
 
 
+@pytest.mark.slow
 @on_both_loops
 def test_a_silence_after_lone_events_is_a_stall_and_never_too_early(run: Run) -> None:
     """The deadline counts from the last event, although the timer was set for an earlier one."""
@@ -117,6 +118,7 @@ def test_a_silence_after_lone_events_is_a_stall_and_never_too_early(run: Run) ->
     assert run(main()) - last[0] >= 0.2
 
 
+@pytest.mark.slow
 @on_both_loops
 def test_a_blocked_loop_is_no_stall(run: Run) -> None:
     """What arrived meanwhile is read first, although the timer has rung."""
@@ -263,6 +265,7 @@ def test_a_dropped_stream_is_collected_although_its_timer_is_far_away(run: Run) 
     run(main())
 
 
+@pytest.mark.slow
 @on_both_loops
 def test_a_waiting_stream_keeps_no_chunk_that_was_read(run: Run) -> None:
     """Neither one by one nor many at once: only the source still has the last one."""
@@ -354,6 +357,7 @@ def test_stop_from_a_thread_ends_a_wait_between_lone_events(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.slow
 @on_both_loops
 def test_a_second_attempt_waits_by_its_own_deadlines(run: Run) -> None:
     """The timer of the first connection, set for much later, does not serve the second."""

@@ -203,6 +203,7 @@ async def main():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "run",
     sampled(

@@ -81,6 +81,7 @@ def test_a_fast_stream_lets_a_slow_one_have_its_turn(kind: str) -> None:
     assert max(map(len, runs[:-1])) <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_loop_keeps_pace_with_many_sources_that_are_never_silent() -> None:
     """What is read ahead of it does not grow with their number."""
@@ -143,6 +144,7 @@ async def test_a_view_that_reads_beside_takes_nothing_from_the_loop_for_good() -
     assert "Hello" == merged.messages["a"].text
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_view_that_was_given_up_takes_nothing_from_the_loop() -> None:
     """What comes afterwards is told to the loop again."""

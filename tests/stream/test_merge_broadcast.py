@@ -204,6 +204,7 @@ def _beside_slow(kind: str, seen: Seen, act: str, **options: Any) -> list[Any]:
     return given
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
     """Nobody tells of its end: the loop looks for itself."""
@@ -215,6 +216,7 @@ def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
     }
 
 
+@pytest.mark.slow
 @every_kind
 def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
     """The deadlines of a stream ask what its server does."""
@@ -227,6 +229,7 @@ def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_loop_that_waits_for_a_slow_reader_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks now and then, and not all the time."""
     looks = 0

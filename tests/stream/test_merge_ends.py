@@ -62,6 +62,7 @@ def test_closing_wakes_every_thread_and_waits_for_it() -> None:
         assert all(stream.closed for stream in streams.values())
 
 
+@pytest.mark.slow
 def test_another_thread_closes_nothing_but_stops_all() -> None:
     """A loop that waits for silent servers comes back."""
     with ExitStack() as stack:

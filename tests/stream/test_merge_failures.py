@@ -129,6 +129,7 @@ def test_a_mistake_in_the_calling_code_is_named_and_raised_at_once(kind: str) ->
     assert seen.merged.failed is None
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
     """Its own silence is what counts."""
@@ -178,6 +179,7 @@ def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
     assert seen.labels.count("busy") > 2
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_retry_that_is_waited_for_holds_up_no_other(kind: str) -> None:
     """The stream goes on with its next attempt, in its own order."""

@@ -92,6 +92,7 @@ BODIES: dict[str, list[bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", sampled([*VIEWS.values()], one_in=4), ids=VIEWS)
 def test_both_kinds_of_loops_see_the_same(view: View) -> None:
     """What is given, what is raised, how it ended: on asyncio and trio as without either."""

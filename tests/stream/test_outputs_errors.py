@@ -190,6 +190,7 @@ def test_a_path_to_what_is_no_string_is_raised_at_the_end() -> None:
     assert (TEXT, TEXT) == (error.text, error.partial.text)
 
 
+@pytest.mark.slow
 def test_what_is_nested_too_deeply_is_refused() -> None:
     """The error names the bound, and has the answer."""
     deep = "[" * 100_000

@@ -42,6 +42,7 @@ def test_what_is_held_comes_in_time_while_the_source_is_silent() -> None:
     assert not readers()
 
 
+@pytest.mark.slow
 def test_the_thread_starts_with_the_first_piece_that_is_held() -> None:
     """And with none that is given at once."""
     with Stream(said_and_silent(), format="pieces") as stream:
@@ -110,6 +111,7 @@ def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> Non
     assert not readers()
 
 
+@pytest.mark.slow
 def test_another_thread_stops_a_loop_that_waits() -> None:
     """It ends as at the end of the answer, with what was held."""
     silence = threading.Event()
@@ -151,6 +153,7 @@ def test_an_error_of_the_source_comes_behind_what_it_gave() -> None:
     assert not readers()
 
 
+@pytest.mark.slow
 def test_deadlines_end_a_loop_whose_source_blocks() -> None:
     """With a thread that reads, a silence is noticed where it could not be before."""
     silence = threading.Event()
@@ -176,6 +179,7 @@ def test_a_source_that_ends_early_is_a_truncated_answer() -> None:
         assert "".join(seen) == "abc"
 
 
+@pytest.mark.slow
 def test_a_fast_source_does_not_run_ahead_of_a_slow_loop() -> None:
     """The thread waits once it holds enough."""
     given = 0
@@ -196,6 +200,7 @@ def test_a_fast_source_does_not_run_ahead_of_a_slow_loop() -> None:
         assert "".join(text).endswith("1999 ")
 
 
+@pytest.mark.slow
 def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
     """The timer is for what is held, and nothing is here."""
     with Loopback([chunked_head(), http_chunk(chunk({"content": "a"}, "stop") + DONE), Act.OPEN]) as server:
@@ -206,6 +211,7 @@ def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
             assert not readers()
 
 
+@pytest.mark.slow
 def test_what_is_held_comes_in_time_while_a_retry_is_waited_for() -> None:
     """The thread is gone with the source that broke off; the wait itself can be given a time."""
     begun = [chunk({"content": piece}) for piece in ("The", " sky")]

@@ -358,6 +358,7 @@ async def test_an_asynchronous_loop_is_given_in_time_what_is_smoothed() -> None:
         assert time.monotonic() - begun < 4
 
 
+@pytest.mark.slow
 def test_trio_outside_a_block_says_what_is_needed() -> None:
     """A read that is given a time would lose what comes; nothing is lost by asking."""
 
@@ -417,6 +418,7 @@ async def read_asynchronously(shape: Callable[[Any], Any]) -> list[tuple[float, 
         return [(playback.clock(), piece) async for piece in shape(stream.text)]
 
 
+@pytest.mark.slow
 def test_thirty_updates_a_second_out_of_two_thousand() -> None:
     """At most 31 in any second, and nothing is held for longer than 34 ms."""
     seen = read_by_a_clock(lambda text: text.throttle(hz=30), 4_000)
@@ -428,6 +430,7 @@ def test_thirty_updates_a_second_out_of_two_thousand() -> None:
     assert max(late) <= 0.034
 
 
+@pytest.mark.slow
 @every_shape
 def test_both_loops_are_given_the_same_at_the_same_time(shape: Callable[[Any], Any]) -> None:
     """On asyncio and trio, where the source can be told how long a read may take."""
@@ -440,6 +443,7 @@ def test_both_loops_are_given_the_same_at_the_same_time(shape: Callable[[Any], A
         assert [now for now, _ in seen] == clocks
 
 
+@pytest.mark.slow
 def test_an_interface_that_is_slow_gets_larger_pieces() -> None:
     """And never an old one after another."""
     playback = two_thousand_a_second(4_000)

@@ -182,6 +182,7 @@ def test_every_message_that_others_see_is_a_beginning_that_never_goes_back(
     assert stream.message.ending == "complete"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
 def test_a_stop_at_any_moment_gives_one_verdict(cut: bool, seed: int) -> None:
@@ -226,6 +227,7 @@ def test_a_stop_at_any_moment_gives_one_verdict(cut: bool, seed: int) -> None:
         assert stream.closed
 
 
+@pytest.mark.slow
 def test_a_stop_at_any_moment_closes_the_connection_and_loses_nothing() -> None:
     """Over a socket, whatever the reader is in the midst of."""
     chance = random.Random(1)

@@ -96,6 +96,7 @@ def test_a_call_is_drafted_from_its_name_to_its_end(colour: str, body: list[byte
     assert [RECIPE] == [each.call.arguments for each in seen.items if each.complete]
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_calls_are_told_apart_however_they_are_written(data: st.DataObject) -> None:
     """The drafts of a call are those that it has alone, in whatever turns and chunks calls come."""
@@ -149,6 +150,7 @@ def test_partials_of_a_tool_are_the_drafts_of_its_first_call(lenient: bool) -> N
     assert last.final() == Stream(SEVERAL).result(Recipe, tool="recipe", lenient=lenient)
 
 
+@pytest.mark.slow
 def test_a_view_that_starts_late_gives_each_call_once_and_goes_on() -> None:
     """Wherever it starts: calls that have ended come as they ended, then those that are open."""
     whole = [outcome(each) for each in watch(Stream(SEVERAL)) if each.call is not None]
@@ -197,6 +199,7 @@ def test_a_call_that_was_cut_never_counts_as_complete(colour: str, finish: str) 
             seen.items[0].final()
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_cut_anywhere_gives_what_had_ended_and_then_the_error() -> None:
     """Whatever the point at which the connection ends; and again when the view is read again."""
     whole = list(watch(Stream(SEVERAL)))
@@ -344,6 +347,7 @@ def test_what_a_validator_raises_comes_out_as_it_is() -> None:
         assert ["call_0"] == [each.id for each in found if each.complete] or not late
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "again", [SEVERAL, [*chat_call(0, TEXT), *chat_call(1, LOOK, name="look"), *ended()]]
 )

@@ -213,6 +213,7 @@ def test_a_call_that_was_cut_never_comes(chunks: list[bytes]) -> None:
     assert 1 == len(stream.message.tool_calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", sampled([anthropic_body, chat_body, responses_body], one_in=3))
 def test_an_answer_that_is_cut_anywhere_gives_only_what_had_ended(make: Any) -> None:
     """Whatever the point at which the connection ends."""

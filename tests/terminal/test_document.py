@@ -54,6 +54,7 @@ def test_blocks_printed_one_by_one_are_what_rich_makes_of_the_whole(text: str, c
     assert _lines(console) == _printed(text, WHOLE, columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [1, 20, 80])
 @pytest.mark.parametrize("deep", sampled([1, 9, 10, 20, 28, 29, 30, 55, 60, 70, 100], one_in=3))
 def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:

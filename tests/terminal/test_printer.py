@@ -32,6 +32,7 @@ def _at_once(terminal: Terminal, text: str) -> Terminal:
     return terminal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [by_wcwidth, narrow_emoji, wide_symbols])
 @pytest.mark.parametrize("columns", [20, 80])
 @pytest.mark.parametrize("size", [pytest.param(5, marks=pytest.mark.slow), 40, WHOLE])
@@ -42,6 +43,7 @@ def test_in_the_end_all_rows_are_those_of_rendering_at_once(columns: int, size: 
     assert _at_once(Terminal(columns, 10, widths=widths), ANSWER).rows == shown.rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [20, 80])
 def test_what_scrolls_away_is_never_of_a_block_that_is_being_written(columns: int) -> None:
     """With rich's own `Live` each frame leaves a copy once an answer is taller than the screen."""
@@ -55,6 +57,7 @@ def test_what_scrolls_away_is_never_of_a_block_that_is_being_written(columns: in
             assert at_once[:scrolled] == terminal.texts[:scrolled]
 
 
+@pytest.mark.slow
 def test_what_is_printed_of_a_finished_block_never_changes() -> None:
     """Its rows are there when it closes, and at the end they are the same ones."""
     terminal = Terminal(40, 10)
@@ -89,6 +92,7 @@ class Counted(Terminal):
         self.fed.append(text)
 
 
+@pytest.mark.slow
 def test_an_answer_of_many_lines_of_code_costs_a_screen_for_each() -> None:
     """Twice the code costs twice the bytes, and no frame is more than a screen with its colours."""
 
@@ -129,6 +133,7 @@ def test_a_preview_may_become_shorter_and_grow_again() -> None:
         assert (0, 0) == (terminal.cursor.x, terminal.cursor.y)
 
 
+@pytest.mark.slow
 def test_a_frame_is_one_write_that_terminals_show_at_once() -> None:
     """A frame begins and ends with the marks of a synchronized update; the cursor is hidden meanwhile."""
     terminal = Terminal(40, 10)
@@ -202,6 +207,7 @@ def test_a_printer_serves_one_answer_after_another() -> None:
     assert ["> one", "ONE", "> two", "TWO"] == terminal.texts
 
 
+@pytest.mark.slow
 def test_a_screen_of_one_line_will_do() -> None:
     """What is being written has at least one row."""
     shown = shown_on(Terminal(20, 1), blocks_of(ANSWER, 40))

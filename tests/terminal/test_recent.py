@@ -26,6 +26,7 @@ def _rows(text: str) -> list[str]:
     return rows_at_once(text, console)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", sampled([kind for kind in _LONG if kind not in {"paragraph", "table"}], one_in=4)
 )
@@ -44,6 +45,7 @@ def test_a_table_keeps_its_head() -> None:
     assert ["1999", "1999"] == shown[-2].split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", _LONG)
 def test_it_is_no_longer_than_a_few_screens_and_fills_one(kind: str) -> None:
     """So a frame costs the same however long the block is."""

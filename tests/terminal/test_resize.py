@@ -12,6 +12,7 @@ from tests.terminal.blocks import ANSWER, Written, blocks_of
 from tokenstream.terminal import MarkdownPrinter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reflows", [True, False], ids=["reflows", "does not reflow"])
 @pytest.mark.parametrize("seed", sampled(range(8), one_in=8))
 def test_a_resize_loses_nothing_and_doubles_nothing(seed: int, *, reflows: bool) -> None:
@@ -40,6 +41,7 @@ def test_a_resize_loses_nothing_and_doubles_nothing(seed: int, *, reflows: bool)
     assert finished.texts == live.texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
 def test_half_a_screen_has_room_where_a_terminal_loses_the_cursor(seed: int) -> None:
     """So does tmux where rows that are wrapped anew need more than the screen; half the width is no harm."""
@@ -72,6 +74,7 @@ def test_a_preview_that_is_empty_after_a_resize_leaves_nothing_behind() -> None:
     assert [] == terminal.texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
 def test_a_size_that_is_told_late_does_no_harm(seed: int) -> None:
     """Over a slow line, or in tmux while a border is dragged, frames are drawn for the width that was."""

@@ -55,17 +55,20 @@ def _cut_off(stream: Stream) -> str:
     return stream.message.text[:5]
 
 
+@pytest.mark.slow
 def test_it_returns_what_the_handler_returns() -> None:
     """A handler that copes is proved, and its value comes back to be compared."""
     assert "Hello, wörld" == assert_stream(_read, _HELLO)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backends", ["trio", ("asyncio",), ("trio", "asyncio")])
 def test_an_async_handler_is_proved_on_the_event_loops_that_are_named(backends: Any) -> None:
     """It is called with an AsyncStream, on asyncio by default."""
     assert "Hello, wörld" == assert_stream(_aread, _HELLO, cuts=16, backends=backends)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_within_an_event_loop_it_is_awaited() -> None:
     """`aassert_stream` is the same where a loop runs already."""
@@ -249,6 +252,7 @@ def test_a_failed_assertion_of_the_handler_is_told_in_one_line() -> None:
     ) == _failure(sure)
 
 
+@pytest.mark.slow
 def test_allow_may_permit_more_and_less() -> None:
     """By default the library's errors for failed and for cut answers are permitted."""
     assert "rm" == assert_stream(
@@ -376,6 +380,7 @@ def test_a_websocket_is_proved_message_by_message() -> None:
     assert "Hello" == assert_stream(_read, script.recording("openai-realtime"), allow=StreamError)
 
 
+@pytest.mark.slow
 def test_a_large_recording_is_not_replayed_byte_by_byte() -> None:
     """The default chunkings stay bounded."""
     calls = 0

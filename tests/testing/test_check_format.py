@@ -60,6 +60,7 @@ def _broken(format: Any, *recordings: Any) -> dict[str, str]:
 # -- formats that keep the rules -----------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_format_that_keeps_the_rules_passes() -> None:
     """Its class, an object of it, one recording or several: all the same."""
     check_format(Parrot, _ANSWER)
@@ -67,6 +68,7 @@ def test_a_format_that_keeps_the_rules_passes() -> None:
     check_format(Swift, [_ANSWER, _LONG], cuts=4, changes=20)
 
 
+@pytest.mark.slow
 def test_what_is_expected_is_compared() -> None:
     """A message as a whole, or some of its fields, down to those of its calls."""
     message = Message(
@@ -95,6 +97,7 @@ def _ours(format: str) -> list[Recording]:
 _FORMATS = sorted(path.name for path in OURS.iterdir() if path.name in all_formats)
 
 
+@pytest.mark.slow_rows("realtime")
 @pytest.mark.parametrize("format", sampled(_FORMATS, one_in=5))
 def test_our_formats_keep_the_rules(format: str) -> None:
     """A recording of each, at a sample of cuts and changes."""
@@ -123,6 +126,7 @@ def test_a_path_is_a_recording(tmp_path: Path) -> None:
     check_format(Parrot, path, cuts=4, changes=4)
 
 
+@pytest.mark.slow
 def test_a_body_of_binary_messages_is_framed_as_it_is() -> None:
     """Payloads are changed within their messages."""
     bedrock = OURS / "bedrock-converse"
@@ -155,6 +159,7 @@ def test_no_recordings_prove_nothing() -> None:
 # -- formats that break them -----------------------------------------------------
 
 
+@pytest.mark.slow_rows("Repeating")
 @pytest.mark.parametrize(
     "format, rule, says", sampled_rows(BREAKING, one_in=3), ids=[format.__name__ for format, _, _ in BREAKING]
 )
@@ -197,6 +202,7 @@ def test_another_message_than_expected_is_told(wanted: Any, says: str) -> None:
     assert ["expected"] == list(told)
 
 
+@pytest.mark.slow
 def test_all_that_is_broken_is_told_at_once() -> None:
     """The report has each rule's sentence, each recording's difference, and a line that reproduces it."""
     other = _ANSWER.replaced(name="other")
@@ -214,6 +220,7 @@ def test_all_that_is_broken_is_told_at_once() -> None:
     ] == lines
 
 
+@pytest.mark.slow
 def test_how_to_see_a_frame_again_is_told() -> None:
     """The report gives the number of frames fed before, and the frame itself."""
     told = _broken(Dropping)["unknown"]

@@ -34,6 +34,7 @@ def test_a_chunk_comes_when_its_last_byte_came(chunking: Any, expected: list[tup
     assert [data for _, data in expected] == TIMED.chunks(chunking)
 
 
+@pytest.mark.slow
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded) -> None:
     """Message, departures and number of events: chunk boundaries carry no meaning."""

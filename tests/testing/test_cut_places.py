@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tokenstream import testing
 from tokenstream.testing import Recording
 from tokenstream.testing._recordings.cut_places import as_recording, choose_cut_places
@@ -26,6 +28,7 @@ def test_of_a_large_recording_a_sample_is_cut() -> None:
     assert places[-1] < len(recording.body)
 
 
+@pytest.mark.slow
 def test_of_a_huge_recording_few_places_are_cut() -> None:
     """The cost of all cuts together is bounded, too."""
     assert 16 >= len(choose_cut_places(Recording.of([b"data: Hello\n\n"] * 100_000), 256))

@@ -95,6 +95,7 @@ def test_parts_of_the_cuts_are_cuts() -> None:
         cuts[len(cuts)]
 
 
+@pytest.mark.slow
 def test_all_cuts_of_a_megabyte_cost_little() -> None:
     """They hold no bytes of their own, also once they have been read."""
     tracemalloc.start()

@@ -67,6 +67,7 @@ def test_async_is_closed_afterwards():
 """
 
 
+@pytest.mark.slow
 def test_the_fixtures_are_streams_of_the_recording(project: Project) -> None:
     """Plain and asynchronous, replayed as the marker says, and closed after the test."""
     put(project.folder / "hello.sse")
@@ -193,6 +194,7 @@ def test_damaged(recording):
     assert [1, 1, 1] == [len(each.splitlines()) for each in told.values()]
 
 
+@pytest.mark.slow
 def test_what_fails_without_a_marker_is_no_fault_of_a_marker(project: Project) -> None:
     """A recording that a test is parametrised with may be none: that error comes out."""
     project.write(
@@ -229,6 +231,7 @@ def test_it(recording):
 # -- what a failed comparison says -----------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_comparison_that_fails_says_what_differs(project: Project) -> None:
     """Messages and events are compared field by field in the report of a failed test."""
     project.write(

@@ -78,6 +78,7 @@ def test_async_stream(token_stream):
 """
 
 
+@pytest.mark.slow
 def test_recordings_are_made_anew_where_that_is_asked_for(project: Project) -> None:
     """Each once: what `source=` opens is read to its end, written where the file lay, and replayed."""
     put(project.folder / "two.sse")

@@ -64,6 +64,7 @@ async def follow_async(agent: Any) -> tuple[Steps, list[Any], StreamError | None
     return run, lines, None
 
 
+@pytest.mark.slow
 def test_an_agent_is_recorded_while_it_is_followed_and_played_with_a_cut_and_an_exit_code(
     tmp_path: Path,
 ) -> None:
@@ -102,6 +103,7 @@ def test_an_exit_code_alone_fails_a_run_that_ended_well() -> None:
     assert "exit code 2" in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.anyio
 async def test_asyncio_has_the_same(tmp_path: Path) -> None:
@@ -123,6 +125,7 @@ async def test_asyncio_has_the_same(tmp_path: Path) -> None:
     assert 0 < len(fewer) < len(lines)
 
 
+@pytest.mark.slow_rows("bytes")
 @pytest.mark.parametrize("chunking", ["recorded", "events", "bytes", "whole", 7, testing.Seed(3)])
 def test_every_chunking_gives_the_same_run(chunking: Any) -> None:
     """The pipe is read in pieces of any size."""
@@ -134,6 +137,7 @@ def test_every_chunking_gives_the_same_run(chunking: Any) -> None:
     assert lines == [json.loads(line) for line in LINES.read_bytes().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_pipe_alone_can_be_recorded(tmp_path: Path) -> None:
     """Binary or text, and read in whichever way; the exit code is then not known."""
     options: list[dict[str, Any]] = [{}, {"text": True, "encoding": "utf-8"}]

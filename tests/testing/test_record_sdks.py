@@ -257,6 +257,7 @@ def decided(recording: Recording) -> str | None:
     return stream.format
 
 
+@pytest.mark.slow
 def test_an_answer_that_an_sdk_does_not_read_is_not_recorded(tmp_path: Path) -> None:
     """It asks again after a refusal whose body it never looks at: the first file is that of the answer."""
     chunks = SCRIPT.chunks("openai-chat")

@@ -191,6 +191,7 @@ def test_the_source_is_closed_by_whoever_leaves(world: str) -> None:
     assert playback.closed
 
 
+@pytest.mark.slow
 @three_worlds
 @pytest.mark.parametrize(
     "name", ["openai-chat/text.sse", "ollama/chat.ndjson", "bedrock-converse/citations.eventstream"]

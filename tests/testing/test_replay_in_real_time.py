@@ -40,6 +40,7 @@ def test_a_real_clock_really_waits(world: str) -> None:
         raise TooLate(msg)
 
 
+@pytest.mark.slow
 @three_worlds
 @tried_again
 def test_a_deadline_fires_in_real_time(world: str) -> None:
@@ -140,6 +141,7 @@ def test_a_clock_that_is_neither_ours_nor_real_is_waited_for_in_earnest() -> Non
     assert "ab" == HASTY.stream(pace="recorded", clock=lambda: 7.0).final().text
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("clock", [None, time.monotonic])
 async def test_what_a_stage_holds_is_given_while_the_next_chunk_is_waited_for(

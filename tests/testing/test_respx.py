@@ -66,6 +66,7 @@ def test_a_router_of_clients_plays_it_too() -> None:
         assert "Hello" == connect(URL, json={}).final().text
 
 
+@pytest.mark.slow
 def test_respx_is_not_loaded() -> None:
     """It is there where somebody uses it."""
     code = "import sys, tokenstream.testing._serve.respx; assert not {'respx', 'httpx2'} & set(sys.modules)"

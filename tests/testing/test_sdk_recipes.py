@@ -107,6 +107,7 @@ def test_openai_at_an_address() -> None:
         assert "Hello" == ask_openai(client) == ask_responses(client)
 
 
+@pytest.mark.slow
 def test_openai_realtime() -> None:
     """The same server speaks WebSocket."""
     openai = needed("openai")
@@ -117,6 +118,7 @@ def test_openai_realtime() -> None:
         assert "Hello" == ask_realtime(client)
 
 
+@pytest.mark.slow
 @on_asyncio
 async def test_openai_realtime_async() -> None:
     """And in the SDK's asynchronous client; what was sent is noted."""
@@ -170,6 +172,7 @@ def test_a_stall_takes_openai_no_time() -> None:
         ask_openai(client)
 
 
+@pytest.mark.slow
 def test_openai_tries_again() -> None:
     """A sequence plays a bad answer and then a good one, so that retries are seen."""
     openai = needed("openai")

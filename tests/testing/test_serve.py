@@ -214,6 +214,7 @@ def test_a_connection_that_the_client_closes_is_noted() -> None:
         assert "answered" == exchange.outcome
 
 
+@pytest.mark.slow
 def test_pauses_are_real() -> None:
     """Here a clock runs by itself."""
     slow = testing.script().text("a").pause(0.3).text("b").finish()

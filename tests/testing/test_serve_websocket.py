@@ -160,6 +160,7 @@ def test_a_connection_breaks_without_a_closing_frame(breaks: Literal["close", "r
     assert "Hello" == caught.value.partial.text
 
 
+@pytest.mark.slow
 def test_a_stall_lasts_until_the_client_leaves() -> None:
     """Nothing more comes; what the client sends is still noted."""
     stalled = HEARD.replaced(arrivals=HEARD.arrivals[:4], breaks="stall")
@@ -197,6 +198,7 @@ def test_bytes_that_are_no_text_are_a_binary_message() -> None:
         assert [b"\xff\x00\n", "{}"] == list(socket)
 
 
+@pytest.mark.slow
 def test_moments_are_real() -> None:
     """Each message comes when it came, and what the client sends meanwhile is heard."""
     recording = HEARD.replaced(arrivals=(Arrival(0.0, b"1"), Arrival(0.3, b"2")))
@@ -253,6 +255,7 @@ def test_without_the_package_it_is_told_what_to_install(
     assert b"pip install websockets" in caught.value.response.body
 
 
+@pytest.mark.slow
 def test_what_is_no_websocket_is_not_played_as_one() -> None:
     """The client is told which address it wants."""
     with (

@@ -87,6 +87,7 @@ def test_chunks_are_sent_at_their_pace() -> None:
     assert all(due <= moment for due, moment in zip((0.05, 0.1, 0.15), moments, strict=True))
 
 
+@pytest.mark.slow
 def test_a_connection_serves_one_request_after_the_other() -> None:
     """A client may keep its connection, and may send the next request before the answer is over."""
     request = b"POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n%b\r\n"
@@ -239,6 +240,7 @@ def test_a_client_that_leaves_while_it_is_sent_to_ends_the_answer() -> None:
         assert "abandoned" == exchange.outcome
 
 
+@pytest.mark.slow
 def test_stopping_ends_answers_and_idle_connections_at_once() -> None:
     """Neither a pause nor a connection that a client keeps holds `stop` up; no thread is left."""
     before = set(threading.enumerate())
@@ -258,6 +260,7 @@ def test_stopping_ends_answers_and_idle_connections_at_once() -> None:
             response.read()
 
 
+@pytest.mark.slow
 def test_a_server_is_stopped_twice_and_started_again() -> None:
     """The second stop does nothing; while it is stopped it has no address."""
     server = ReplayServer({"/text": _reply()})

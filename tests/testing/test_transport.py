@@ -144,6 +144,7 @@ def test_a_stall_that_nothing_ends_is_an_error_of_the_test() -> None:
         client.post(URL)
 
 
+@pytest.mark.slow
 def test_a_real_clock_waits_in_earnest() -> None:
     """For code that reads the time by itself."""
     recording = Recording((Arrival(0.0, b"a"), Arrival(0.2, b"b")))

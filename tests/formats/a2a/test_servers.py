@@ -40,6 +40,7 @@ def _frames(path: Path) -> list[bytes]:
     return [frame + b"\r\n\r\n" for frame in path.read_bytes().split(b"\r\n\r\n") if frame]
 
 
+@pytest.mark.slow
 def test_every_recording_follows_the_rules_of_formats() -> None:
     """Chunk boundaries, cuts, wrong types, unknown fields and the rest."""
     testing.check_format("a2a", [*_OURS], cuts=64, changes=60)
@@ -95,6 +96,7 @@ def test_another_server_answers_in_its_last_status(path: Path) -> None:
 # -- live --------------------------------------------------------------------
 
 
+@pytest.mark.slow_rows("Oslo is sunny, today.")
 @pytest.mark.anyio
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize(

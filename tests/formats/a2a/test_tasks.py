@@ -516,6 +516,7 @@ def test_the_number_of_artifacts_is_bounded() -> None:
     assert "parts" == got.error.limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", WIRES)
 def test_most_pieces_need_no_decoding(wire: str) -> None:
     """They differ from each other in their text only, which `check_format` asks of a long part."""

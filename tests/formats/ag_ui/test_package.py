@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.formats.told import tell
 from tests.support.formats import AGUI
 from tests.support.packages import needed
@@ -11,6 +13,7 @@ from tests.support.reading import read
 from tokenstream.events import PartDone
 
 
+@pytest.mark.slow
 def test_what_the_protocols_own_encoder_writes_is_read() -> None:
     """Its events, as bytes, add up to what they were made with."""
     core, encoder = needed("ag_ui.core"), needed("ag_ui.encoder")

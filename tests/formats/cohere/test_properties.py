@@ -196,6 +196,7 @@ def test_a_healthy_answer_of_everything_has_no_departures() -> None:
         assert {"x": 1} == came.calls[0].arguments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recorded",
     sampled([each for each in ours() if each.format == "cohere"], one_in=3),

@@ -22,6 +22,7 @@ def _verdict(body: bytes, cause: Exception | None) -> str:
     return got.message.ending
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
 def test_an_array_that_is_never_closed_is_truncated(cause: Exception | None) -> None:
     """Its bracket is the end, whatever finish reasons stand before it."""
@@ -31,6 +32,7 @@ def test_an_array_that_is_never_closed_is_truncated(cause: Exception | None) -> 
     assert {"complete"} == {_verdict(_ARRAY[:cut], cause) for cut in (closed, len(_ARRAY))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
 def test_an_event_stream_that_is_cut_inside_an_event_is_truncated(cause: Exception | None) -> None:
     """Between events nothing tells a cut; an event that lacks its blank line alone is whole."""

@@ -66,6 +66,7 @@ def test_bounds_hold() -> None:
     assert 1 == len(came.calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recorded", [each for each in ours() if each.format == "ollama"], ids=lambda each: each.name
 )

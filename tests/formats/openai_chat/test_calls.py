@@ -195,6 +195,7 @@ def test_a_limit_that_is_met_at_the_end_of_the_input_is_told() -> None:
     assert isinstance(read(ROLE, FINISH, *nameless, limits=Limits(parts=2)).error, LimitExceeded)
 
 
+@pytest.mark.slow
 def test_a_long_call_costs_no_more_at_its_end_than_at_its_start() -> None:
     """No fragment is looked at twice, also where every fragment repeats the name."""
     pieces = ['{"text": "'] + ["x" * 8] * 20_000 + ['"}']

@@ -94,6 +94,7 @@ def _payloads(carrier: str, texts: Sequence[str]) -> list[dict[str, Any]]:
     return [make(text, "stop" if n == len(texts) - 1 else None) for n, text in enumerate(texts)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_an_answer_is_read_the_same_in_pieces_and_as_a_text_that_grows(carrier: str) -> None:
     """However it is cut; one cut in some hundreds leaves both open, and is then read as growing."""

@@ -26,6 +26,7 @@ def test_missing_is_one_thing_and_false() -> None:
     assert MISSING is not None
 
 
+@pytest.mark.slow
 def test_the_parser_loads_no_type_adapters() -> None:
     """Nor the package that has the flags: who only parses does not pay for them."""
     program = (

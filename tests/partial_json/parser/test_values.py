@@ -192,6 +192,7 @@ def test_a_parser_goes_on_after_many_pieces_that_nobody_looked_at() -> None:
         assert [f"{letters}!"] == parser.value
 
 
+@pytest.mark.slow
 def test_what_was_read_is_freed_without_recursion() -> None:
     """Values, snapshots and parsers of any depth."""
     program = (

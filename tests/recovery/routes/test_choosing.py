@@ -140,6 +140,7 @@ class TestARouteThatFails:
 
         assert [_asked(clock, chat, second.route())[0] for _ in range(9)] == ["chat.test"] * 9
 
+    @pytest.mark.slow
     def test_is_first_tried_by_one_of_many_threads(self) -> None:
         """Until the trial has ended, all other streams begin with the next route."""
         first, second = Provider("openai-chat", *[DOWN] * 99), Provider("anthropic")

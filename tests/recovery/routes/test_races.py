@@ -103,6 +103,7 @@ def race(
     return anyio.run(ask, backend=backend)
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> None:
     """The other one goes on, and is asked only once."""
@@ -112,6 +113,7 @@ def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> N
     assert raced.limits == [("start", "first_event"), ("hedge", None)]
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_the_report_of_a_late_route_ends_with_its_deadline(backend: str) -> None:
     """And not with the race, which the other one wins later."""
@@ -122,6 +124,7 @@ def test_the_report_of_a_late_route_ends_with_its_deadline(backend: str) -> None
     assert SOON <= seconds < LATE
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_a_hedge_has_the_deadlines_of_its_route(backend: str) -> None:
     """If they pass, it has lost, and the first route goes on."""
@@ -131,6 +134,7 @@ def test_a_hedge_has_the_deadlines_of_its_route(backend: str) -> None:
     assert raced.limits == [("start", None), ("hedge", "first_event")]
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_a_silence_after_the_first_event_counts_in_a_race_too(backend: str) -> None:
     """A head that is followed by nothing is no content."""
@@ -141,6 +145,7 @@ def test_a_silence_after_the_first_event_counts_in_a_race_too(backend: str) -> N
     assert raced.limits == [("start", "idle_bytes"), ("hedge", None)]
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
     """The race ends when the second one's time is over, too."""
@@ -151,6 +156,7 @@ def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
     assert raced.limits == [("start", "first_event"), ("hedge", "first_event")]
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_the_time_of_a_hedge_begins_with_its_own_request(backend: str) -> None:
     """It was sent when the time of its deadline had passed since the first request."""
@@ -166,6 +172,7 @@ def test_the_time_of_a_hedge_begins_with_its_own_request(backend: str) -> None:
     assert raced.text == "Hello from b"
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_no_hedge_is_sent_if_the_first_route_is_late_before_it(backend: str) -> None:
     """Recovery asks the next route, as without a race."""
@@ -177,6 +184,7 @@ def test_no_hedge_is_sent_if_the_first_route_is_late_before_it(backend: str) -> 
     assert raced.limits == [("start", "first_event"), ("restart", None)]
 
 
+@pytest.mark.slow
 @on_each_loop
 def test_the_total_deadline_bounds_a_race(backend: str) -> None:
     """It is the stream's, and over all attempts."""
@@ -218,6 +226,7 @@ class TestAfterARace:
         assert text == TRUTH
         assert [route for _, route in told] == ["chat.test", "claude.test", "gemini.test", "chat.test"]
 
+    @pytest.mark.slow
     @on_each_loop
     @pytest.mark.parametrize(
         ("fault", "asks_again"), [(Behaviour("status"), True), (Behaviour("refused"), False)]
@@ -233,6 +242,7 @@ class TestAfterARace:
         assert told[2:] == [("continue", "chat.test")] * asks_again
         assert (text == TRUTH) is asks_again
 
+    @pytest.mark.slow
     @on_each_loop
     def test_a_hedge_that_was_refused_is_not_sent_again(self, backend: str) -> None:
         """Even if its route has attempts left."""
@@ -252,6 +262,7 @@ class TestAfterARace:
 
         assert [route for _, route in told] == ["chat.test", "claude.test", "claude.test", "chat.test"]
 
+    @pytest.mark.slow
     @on_each_loop
     def test_a_refusal_of_one_of_two_requests_to_a_route_leaves_the_other_alone(self, backend: str) -> None:
         """The route has served the other, so what it has left is made there."""

@@ -312,6 +312,7 @@ def test_the_total_deadline_belongs_to_the_stream() -> None:
         Route("https://chat.test/v1", json={}, deadlines=Deadlines(total=5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> None:
     """Also if the first attempt wins, and its answer goes on where the hedge was."""

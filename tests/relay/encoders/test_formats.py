@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 REASONS: list[FinishReason] = [reason for reason in get_args(FinishReason) if reason != "tool_calls"]
 
 
+@pytest.mark.slow
 def test_the_table_on_the_page_is_current() -> None:
     """What docs/relay/losses.md says of each format is what its encoder says of itself.
 
@@ -69,6 +70,7 @@ def _kept(message: Message, format: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", sampled(all_formats, one_in=4))
 def test_recordings_of_all_formats_are_sent_on(format: str) -> None:
     """With `drop="all"` no recording raises; what there is a place for comes through."""

@@ -48,6 +48,7 @@ class _Cutting(httpx.AsyncBaseTransport):
         return httpx.Response(client.status or 0, headers=client.headers, content=pieces())
 
 
+@pytest.mark.slow
 async def test_our_own_client_follows_a_journal_over_cuts() -> None:
     """`connect` with `Retry(mode="resume")` asks again from its position, and ends with the answer once."""
     words = [f"word {number} " for number in range(30)]

@@ -126,6 +126,7 @@ async def test_ids_stand_in_the_last_event_of_each_position() -> None:
     assert entries[-1].position == ids[-1]
 
 
+@pytest.mark.slow
 async def test_events_are_encoded_once_for_all_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred readers of one protocol share the bytes, and a second protocol makes its own."""
     made: list[Any] = []

@@ -93,6 +93,7 @@ async def test_what_a_journal_does_not_give_has_a_status() -> None:
     assert away.json["error"]["retryable"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["tokenstream", "ndjson", "ui-message", "ag-ui", "openai-chat"])
 async def test_a_storage_that_fails_in_the_middle_is_an_event_at_the_position_of_each_reader(
     protocol: Any,
@@ -126,6 +127,7 @@ async def test_a_storage_that_fails_in_the_middle_is_an_event_at_the_position_of
     assert 200 == again.status
 
 
+@pytest.mark.slow
 async def test_without_an_event_for_errors_a_reader_is_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -230,6 +232,7 @@ async def test_an_upstream_that_fails_before_its_first_event_has_a_status(kind: 
     assert isinstance(read_body(late, "tokenstream")[1], ProviderError)
 
 
+@pytest.mark.slow
 async def test_an_upstream_that_fails_behind_open_within_is_an_event() -> None:
     """Once the head is out, a failure is told in the body."""
     async with memory_journal() as journal:

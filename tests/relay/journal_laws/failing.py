@@ -74,6 +74,7 @@ class FailureLaws:
 
         assert {"Hello"} == texts_of(found)
 
+    @pytest.mark.slow
     async def test_a_storage_that_comes_back_costs_nothing(self, opened: Opened) -> None:
         """While it is away for less than a lease, writers and readers wait; nothing is lost or doubled."""
         async with two_journals(opened, lease=4.0) as (one, other, place, far):
@@ -98,6 +99,7 @@ class FailureLaws:
         assert {"Hellolo"} == texts_of(found)
         assert [*range(1, len(found) + 1)] == [entry.position for entry in found]
 
+    @pytest.mark.slow
     async def test_a_storage_that_tells_no_news_is_read_again(self, opened: Opened) -> None:
         """News are only hints: a reader that gets none is late, and misses nothing."""
         async with two_journals(opened) as (one, other, _, far):

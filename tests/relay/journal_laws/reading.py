@@ -139,6 +139,7 @@ class ReadingLaws:
             with pytest.raises(UnknownPosition):
                 await read(one, id, after=end + 1)
 
+    @pytest.mark.slow
     async def test_what_was_trimmed_under_a_reader_is_never_skipped(self, opened: Opened) -> None:
         """A reader that is too slow for the bound is told; one that is fast enough sees all."""
         async with two_journals(opened, max_bytes=4_000) as (one, other, *_):

@@ -113,6 +113,7 @@ def test_a_stopped_answer_is_stopped() -> None:
     assert ("Hel", "stopped") == (message.text, message.ending)
 
 
+@pytest.mark.slow
 def test_every_cut_is_told() -> None:
     """A body that ends before its last record was cut, even behind the finish reason."""
     body = testing.script().reasoning("Hm").text("Hello").tool_call("now", {"a": 1}).finish("tool_calls")

@@ -44,6 +44,7 @@ def test_stop_from_another_thread_ends_a_read_that_blocks() -> None:
         assert time.monotonic() - began < 4
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @on_asyncio
 @pytest.mark.parametrize("thread", [False, True])
@@ -116,6 +117,7 @@ def flooding(connection: ServerConnection) -> None:
             connection.send(each)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @on_asyncio
 async def test_a_farewell_is_not_waited_for_long() -> None:

@@ -106,6 +106,7 @@ def test_binary_messages_are_payloads_too() -> None:
         assert (stream.final().text, stream.format) == ("Hello", "gemini-live")
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @on_asyncio
 async def test_a_timeout_around_anext_loses_nothing() -> None:

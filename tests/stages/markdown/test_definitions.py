@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.markdown import run
 from tests.support.tables import in_one_test
 from tokenstream.stages._markdown.definitions import DefinitionReader, find_labels, normalize_label
@@ -55,6 +57,7 @@ def test_labels_are_compared_without_case_and_white_space() -> None:
     assert ["a", "b\\] c"] == find_labels("[A] [x](y) ![a][B\\] c] [ ] [unclosed")
 
 
+@pytest.mark.slow
 def test_an_escaped_bracket_begins_no_label() -> None:
     """It is text, as in a formula; many of them, even without an end, are read once each."""
     assert ["b", "c\\[d"] == find_labels("\\[a] \\\\[b] [c\\[d] \\\\\\[e]")

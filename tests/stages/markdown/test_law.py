@@ -111,6 +111,7 @@ def _broken_made_up(seed: int, count: int) -> list[str]:
     return [shrunk(text, lambda smaller: broken(smaller) is not None) for text in documents if broken(text)]
 
 
+@pytest.mark.slow
 def test_some_made_up_documents_hold_the_law() -> None:
     """Documents made of the same lines at random obey the law, too."""
     assert [] == _broken_made_up(1, 300)
@@ -160,6 +161,7 @@ def _mathematical(chance: random.Random, marks: list[str]) -> str:
     return "\n".join(chance.choice(prefixes) + chance.choice(lines) for _ in range(count))
 
 
+@pytest.mark.slow
 def test_formulas_between_dollars_hold_the_law() -> None:
     """With the plugin dollarmath, and with *math* "dollar"."""
     chance = random.Random(3)
@@ -171,6 +173,7 @@ def test_formulas_between_dollars_hold_the_law() -> None:
         assert _first(broken(text, renderer, math="dollar") for text in documents) is None
 
 
+@pytest.mark.slow
 def test_formulas_between_brackets_hold_the_law() -> None:
     """With the plugin texmath, and with *math* "brackets"."""
     chance = random.Random(4)
@@ -181,6 +184,7 @@ def test_formulas_between_brackets_hold_the_law() -> None:
     assert _first(broken(text, renderer, math="brackets") for text in documents) is None
 
 
+@pytest.mark.slow
 def test_merged_html_holds_the_law() -> None:
     """A cut that is not made is always right."""
     chance = random.Random(5)

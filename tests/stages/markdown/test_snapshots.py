@@ -59,6 +59,7 @@ def test_what_a_block_says_of_itself_holds() -> None:
     assert [] == _hold(_given(ANSWER))
 
 
+@pytest.mark.slow
 def test_what_made_up_blocks_say_of_themselves_holds() -> None:
     """As above, where containers and leaves stand in each other's way."""
     chance = random.Random(11)

@@ -46,6 +46,7 @@ def test_it_has_the_call_that_began_it() -> None:
     assert [step.cause for step in begun] == [step.cause for step in agents]
 
 
+@pytest.mark.slow
 def test_lines_that_come_twice_and_every_chunking_change_nothing() -> None:
     """Every line has an id."""
     expected = told(follow(BODY)[0])
@@ -55,6 +56,7 @@ def test_lines_that_come_twice_and_every_chunking_change_nothing() -> None:
         assert told(follow(source)[0]) == expected
 
 
+@pytest.mark.slow
 def test_no_turn_is_done_without_its_result() -> None:
     """Cut anywhere: an agent that still runs is stopped, and a turn without a result has failed."""
     for cut in cuts_of(BODY, "after-result"):

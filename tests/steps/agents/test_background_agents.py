@@ -62,6 +62,7 @@ def test_lines_that_come_twice_change_nothing(name: str) -> None:
     assert told(follow([each for line in lines for each in (line, line)])[0]) == told(follow(lines)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_no_turn_is_done_without_its_result(name: str) -> None:
     """Cut after each line: a turn that waits for its result has failed, and keeps its answers."""

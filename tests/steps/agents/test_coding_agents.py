@@ -170,6 +170,7 @@ def test_the_same_run_with_and_without_partial_messages_has_the_same_tree() -> N
     assert streamed.turns[0].cost == whole.turns[0].cost == 0.001638
 
 
+@pytest.mark.slow_rows("subagent")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chunking_gives_the_same_run(name: str) -> None:
     """Byte by byte, in random pieces, with CRLF, without the last line end, as lines and as their objects."""

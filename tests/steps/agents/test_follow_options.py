@@ -75,6 +75,7 @@ def read(run: Any, source: Any, **options: Any) -> StreamError | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_silent_pipe_ends_with_the_partial_run_and_without_a_thread() -> None:
     """The process stays the caller's; its pipe can be closed at once."""
     before = threading.active_count()
@@ -91,6 +92,7 @@ def test_a_silent_pipe_ends_with_the_partial_run_and_without_a_thread() -> None:
     assert threads <= before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("then", "limit"),
     [
@@ -109,6 +111,7 @@ def test_each_deadline_has_its_own_silence(then: str, limit: str) -> None:
     assert error.limit == limit
 
 
+@pytest.mark.slow
 def test_the_time_of_the_loop_is_no_silence() -> None:
     """Only waiting for the agent counts."""
     with process_of(TURN) as process, Steps() as run:
@@ -153,6 +156,7 @@ def test_an_agent_that_only_fails_is_an_error() -> None:
     assert error.stderr == "not logged in"
 
 
+@pytest.mark.slow
 def test_a_process_that_runs_on_after_its_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked for a while, and never ended."""
     monkeypatch.setattr("tokenstream.steps._exit_code.PATIENCE", 0.2)
@@ -166,6 +170,7 @@ def test_a_process_that_runs_on_after_its_output_is_told(monkeypatch: pytest.Mon
         assert error.partial.text == "Done."
 
 
+@pytest.mark.slow
 def test_any_function_may_tell_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that takes no time limit, and one that never returns; but no coroutine."""
     monkeypatch.setattr("tokenstream.steps._exit_code.PATIENCE", 0.2)
@@ -226,6 +231,7 @@ def test_a_loop_can_end_with_an_item() -> None:
             other.follow("codex exec", agent="codex")
 
 
+@pytest.mark.slow
 def test_a_loop_that_is_left_leaves_no_thread() -> None:
     """Neither at the pipe nor at the standard error."""
     before = threading.active_count()
@@ -340,6 +346,7 @@ def run_with_process(kind: str, command: list[str], test: Any) -> None:
     anyio.run(main, backend=backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", _KINDS)
 def test_byte_streams_keep_deadlines_and_drain_standard_error(kind: str) -> None:
     """As pipes do; a cancelled read loses nothing."""
@@ -382,6 +389,7 @@ def test_exit_codes_are_awaited(kind: str) -> None:
     run_with_process(kind, program(TURN, "sys.stderr.write('why')\nsys.exit(4)"), test)
 
 
+@pytest.mark.slow
 def test_a_process_that_runs_on_is_told_in_coroutines_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code may come from a coroutine or from a function that blocks."""
     monkeypatch.setattr("tokenstream.steps._exit_code.PATIENCE", 0.2)

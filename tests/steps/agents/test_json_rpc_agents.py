@@ -469,6 +469,7 @@ _message = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["codex-server", "acp"]), st.lists(_message, max_size=8))
 def test_messages_of_any_shape_break_nothing(agent: str, messages: list[Any]) -> None:
     """A program of another version may send anything; what it says then is lost, and nothing else."""

@@ -185,6 +185,7 @@ def test_a_log_between_the_lines_changes_nothing() -> None:
         assert told(run) == _EXPECTED
 
 
+@pytest.mark.slow
 def test_many_logs_that_begin_like_json_take_nothing() -> None:
     """However many there are in one chunk, and with lines like those of SSE between them."""
     for log, lines in ((b"{\n", 1), (b"{\nid: 5\n", 2), (b"data: 3\n{x\n\n", 2)):

@@ -124,6 +124,7 @@ def test_errors_are_those_of_the_synchronous_peer(kind: str) -> None:
     run(kind, test)
 
 
+@pytest.mark.slow
 def test_a_silent_agent_meets_the_deadline_and_a_cancelled_request_goes_on(kind: str) -> None:
     """A timeout of the caller's loses nothing."""
 
@@ -140,6 +141,7 @@ def test_a_silent_agent_meets_the_deadline_and_a_cancelled_request_goes_on(kind:
     run(kind, test)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prompts")
 def test_a_run_is_built_and_an_answer_from_elsewhere_wakes_the_loop(kind: str) -> None:
     """`reply_soon` is for ordinary functions; meanwhile the loop waits for the agent."""

@@ -30,6 +30,7 @@ def peer_of(process: Any, **options: Any) -> Peer:
     return Peer(process.stdout, process.stdin, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", [False, True])
 def test_a_request_gets_its_answer_and_messages_before_it_are_kept(headers: bool) -> None:
     """In lines and with headers; parameters by name and as an object are one."""
@@ -126,6 +127,7 @@ def test_an_agent_that_dies_is_told_and_no_message_is_lost() -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
+@pytest.mark.slow
 def test_a_silent_agent_meets_the_deadline_of_a_request() -> None:
     """The process stays the caller's, who may go on with it."""
     with started() as process, peer_of(process, deadlines=Deadlines(first_event=0.3)) as peer:
@@ -136,6 +138,7 @@ def test_a_silent_agent_meets_the_deadline_of_a_request() -> None:
     assert caught.value.limit == "first_event"
 
 
+@pytest.mark.slow
 def test_messages_that_nobody_reads_are_bounded() -> None:
     """A request that waits behind too many of them fails; a loop then gets each."""
     with started() as process, peer_of(process) as peer:
@@ -223,6 +226,7 @@ def test_what_is_no_json_cannot_be_sent() -> None:
     assert writer.getvalue() == b'{"jsonrpc":"2.0","id":"a","result":null}\n'
 
 
+@pytest.mark.slow
 def test_a_socket_is_read_and_written_as_pipes_are() -> None:
     """Its files are those of `makefile`; the deadline holds although the read cannot be limited."""
     ours, other = socket.socketpair()
@@ -271,6 +275,7 @@ def test_a_run_is_built_from_both_directions() -> None:
     assert any(isinstance(event, TextDelta) for event in events)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prompts")
 def test_two_agents_of_a_run_may_give_their_requests_the_same_id() -> None:
     """Each agent numbers its requests from 0, and each request waits for its own answer."""
@@ -306,6 +311,7 @@ def test_the_process_of_a_run_that_dies_is_told_with_its_stderr() -> None:
     assert caught.value.stderr == "the disk is full\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prompts")
 def test_a_request_that_waits_for_the_user_is_no_silence() -> None:
     """The agent waits, so no deadline ends its turn; while it works, one does."""

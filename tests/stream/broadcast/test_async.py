@@ -252,6 +252,7 @@ async def test_one_reader_is_read_by_one_task_at_a_time() -> None:
         assert ("one ", "one ") == (texts[0], await anext(text))
 
 
+@pytest.mark.slow
 async def test_a_thousand_consumers_share_a_stream_and_stalled_ones_delay_nobody() -> None:
     """All others get everything, and of the events no more are held than was asked for."""
     async with AsyncStream(paced(30), format="pieces") as stream:

@@ -39,6 +39,7 @@ def test_a_shared_stream_has_its_place_in_a_merge() -> None:
     assert ("onelo", "onelo", "twolo") == (first, text_of(pairs, "one"), text_of(pairs, "two"))
 
 
+@pytest.mark.slow
 def test_another_thread_reads_what_is_merged() -> None:
     """Either may read for both."""
     for _ in range(20):
@@ -211,6 +212,7 @@ def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
     assert "one two three" == "".join(calm) == "".join(got)
 
 
+@pytest.mark.slow
 def test_a_view_with_a_timer_does_not_wait_for_the_read_of_another() -> None:
     """The other reader is in the middle of a read, without a thread, when the piece is due."""
     go, waits = threading.Semaphore(0), threading.Event()

@@ -51,6 +51,7 @@ def test_a_stream_may_be_shared_before_it_is_opened() -> None:
     assert stream.closed
 
 
+@pytest.mark.slow
 def test_readers_that_have_left_are_not_kept() -> None:
     """However many come and go, and however little comes meanwhile."""
     kept: list[int] = []

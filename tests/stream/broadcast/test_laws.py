@@ -127,6 +127,7 @@ def answers(draw: st.DrawFn) -> tuple[str, list[bytes]]:
     return format, chunks
 
 
+@pytest.mark.slow
 @given(answers(), POLICIES, st.integers(1, 9), st.data())
 def test_in_one_thread_every_consumer_gets_what_a_plain_stream_gives(
     answer: tuple[Any, list[bytes]], policy: Any, size: int, data: st.DataObject
@@ -161,6 +162,7 @@ def test_in_one_thread_every_consumer_gets_what_a_plain_stream_gives(
         assert Stream(chunks, format=format).final() == stream.final()
 
 
+@pytest.mark.slow
 @given(answers(), POLICIES, st.integers(1, 9), st.lists(KINDS, min_size=2, max_size=6))
 def test_in_threads_every_consumer_gets_what_a_plain_stream_gives(
     answer: tuple[Any, list[bytes]], policy: Any, size: int, kinds: list[str]
@@ -197,6 +199,7 @@ async def given_slowly(chunks: list[bytes], chance: random.Random) -> AsyncItera
         yield chunk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @given(answers(), POLICIES, st.integers(1, 9), st.lists(KINDS, min_size=2, max_size=6), st.integers(0, 999))
 def test_in_tasks_every_consumer_gets_what_a_plain_stream_gives(

@@ -79,6 +79,7 @@ def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options
         assert error.limit == "transport"
 
 
+@pytest.mark.slow
 def test_a_connection_that_breaks_in_the_body() -> None:
     """Everything before the break is kept."""
     cuts: list[Literal["close", "reset"]] = ["close", "reset"]

@@ -66,6 +66,7 @@ def test_each_event_loop_has_a_session_of_its_own() -> None:
             assert asyncio.run(ask(server.url, client="aiohttp")) == TEXT
 
 
+@pytest.mark.slow
 def test_many_requests_at_once() -> None:
     """There is no limit on connections, and each answer reaches its own reader."""
     bodies = [b"".join(ANSWER).replace(b"see.", b"see %d." % number) for number in range(120)]

@@ -122,6 +122,7 @@ def test_an_async_close_during_a_read_leaves_closing_to_the_read() -> None:
         anyio.run(main, backend=backend)
 
 
+@pytest.mark.slow
 def test_the_message_that_another_thread_asks_for_is_never_wrong() -> None:
     """Each is a beginning of the answer, and what is asked for at the end has all of it."""
     body = [

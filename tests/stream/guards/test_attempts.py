@@ -166,6 +166,7 @@ PARTS = script().reasoning("hm").text("Hello ", "wor", "ld", "!").tool_call("loo
 """An answer of several parts."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["anthropic", "openai-responses", "tokenstream"])
 @pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
 def test_a_guard_that_lets_a_resumed_answer_go_on_changes_nothing(
@@ -191,6 +192,7 @@ def without_resumed(events: list[Any]) -> list[Any]:
     return [event for event in events if not isinstance(event, Resumed)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
 def test_a_guard_that_lets_a_restored_answer_go_on_changes_nothing(options: dict[str, Any]) -> None:
     """It is given all that follows the checkpoint, and the message has what is before it."""

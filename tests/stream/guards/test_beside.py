@@ -119,6 +119,7 @@ async def test_a_rule_stops_a_stream_in_which_nothing_comes() -> None:
     assert [] == readers()
 
 
+@pytest.mark.slow
 async def test_a_rule_stops_a_stream_that_nobody_reads_just_then() -> None:
     """The source is closed, and the loop that comes back gets the last word."""
     judge = Judge("off topic")

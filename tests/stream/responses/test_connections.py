@@ -145,6 +145,7 @@ def test_stop_from_another_thread_ends_the_answer_and_the_loop() -> None:
     assert (stream.closed, stream.message.ending) == (True, "stopped")
 
 
+@pytest.mark.slow
 @on_asyncio
 async def test_stop_from_another_task_ends_the_answer_and_the_loop() -> None:
     """Likewise, and also while no answer is being given."""
@@ -195,6 +196,7 @@ async def test_an_asynchronous_answer_that_is_closed_leaves_the_connection_open(
     assert endings == [("Hel", "stopped"), ("Hel", "stopped")]
 
 
+@pytest.mark.slow
 @on_asyncio
 async def test_a_timeout_around_an_answers_anext_loses_nothing() -> None:
     """Nor one around the loop's own."""

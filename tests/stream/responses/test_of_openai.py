@@ -110,6 +110,7 @@ async def both(*replies: list[dict[str, Any]], most: int, **options: Any) -> lis
     return said
 
 
+@pytest.mark.slow
 @on_asyncio
 async def test_responses_on_one_socket_are_answers() -> None:
     """One after the other; what comes between the first and the last event has no id."""
@@ -138,6 +139,7 @@ async def test_an_error_between_two_responses_is_an_answer_that_failed() -> None
     ]
 
 
+@pytest.mark.slow
 @on_asyncio
 @pytest.mark.parametrize("closed", [True, False])
 async def test_an_error_inside_a_response_ends_that_one(closed: bool) -> None:
@@ -202,6 +204,7 @@ def test_a_socket_that_is_closed_inside_a_response_cuts_it() -> None:
             assert stream.message.ending == ("truncated" if expected is StreamTruncated else "complete")
 
 
+@pytest.mark.slow
 def test_the_stream_itself_reads_one_response() -> None:
     """It ends with it, and the connection with it."""
     with opened(answer("resp_1", "Hello"), answer("resp_2", "Bye")) as connection:

@@ -181,6 +181,7 @@ def test_a_recording_replays_its_closing_frame_without_a_server() -> None:
     assert interrupted.value.partial.text == "Hel"
 
 
+@pytest.mark.slow
 def test_a_plain_server_breaks_inside_a_message_too(tmp_path: Any) -> None:
     """Also when the recording comes from a file."""
     broken = HELLO.recording("openai-realtime").with_fault(faults.half_frame(event=3))

@@ -112,6 +112,7 @@ def test_a_place_that_is_none_is_refused(client: Client, end: object) -> None:
     assert client.recv()["error"]["code"] == "item_truncate_invalid_item_id"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [0, 2])
 def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
     """While it lasts, no other can be created; nothing of it comes in the next one."""
@@ -154,6 +155,7 @@ def test_a_response_outside_the_conversation_may_be_created_meanwhile() -> None:
         assert client.recv()["response"]["status"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_cancelled_response_of_a_recording_is_followed_by_the_next_one() -> None:
     """The rest of the cancelled one is left out."""
     arrivals = [*PAUSED.recording("openai-realtime").arrivals]

@@ -110,6 +110,7 @@ async def test_openai_realtime_is_interrupted() -> None:
     assert statuses == ["cancelled", "cancelled", "completed"]
 
 
+@pytest.mark.slow
 def test_openai_responses_continues_a_response_over_its_socket() -> None:
     """The result of the tool follows as new input; an unknown parent is an error of the protocol."""
     with (

@@ -147,6 +147,7 @@ def test_previews_of_recorded_answers_are_right(share: int) -> None:
     assert sorted(late)[len(late) * 95 // 100] <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     sampled(
