@@ -1,9 +1,9 @@
 """Tests in several processes that are forked once all tests are collected.
 
-`pytest --processes 3` reads a thousand modules once, and not in each process, and a test that passes
+`pytest --processes 4` reads a thousand modules once, and not in each process, and a test that passes
 costs its process one small message: on two cores, that is a fourth of what all tests take. `-n 0`
 has one process, for a debugger or a few tests; where processes cannot be forked, there is one, too.
-With three processes for two cores, one works while another waits for a clock or a socket.
+With four processes for two cores, two work while others wait for a clock or a socket.
 """
 
 from __future__ import annotations
