@@ -1,7 +1,7 @@
 """Test data outside the checkout, in `../shared`; it may be missing.
 
-`python -m tests.support.beside` prints the files of the tests that read it: .ci/run runs the
-README's test command without the data, and then these files with it.
+`python -m tests.support.beside` prints the tests that read it: .ci/run runs the README's test
+command without the data, and then these tests with it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,19 @@ needs_cases = _needs("cases", "verified cases of SSE and JSON")
 
 
 def readers(sources: Mapping[str, str], origin: str) -> list[str]:
-    """Return the modules with a statement that leads back to `origin`, also through names of other modules.
+    """Return the names whose statement leads back to `origin`, also through names of other modules.
+
+    A test leads to the fixtures that it takes. The name of a statement that defines none is empty.
 
     Args:
         sources: The source of each module, by its dotted name.
         origin: A name with its module, as `tests.support.beside.SHARED`.
     """
+    trees = {module: ast.parse(source) for module, source in sources.items()}
     statements = [
-        (module, set(_defined(statement)), set(_mentioned(statement, _Names(module, tree))))
-        for module, tree in ((module, ast.parse(source)) for module, source in sources.items())
+        (module, set(_defined(statement)), set(_mentioned(statement, names)))
+        for module, tree in trees.items()
+        for names in [_Names(module, tree)]
         for statement in tree.body
     ]
     found = {origin}
@@ -53,7 +57,7 @@ def readers(sources: Mapping[str, str], origin: str) -> list[str]:
         for module, defined, mentioned in statements:
             if not found.isdisjoint(mentioned):
                 found.update(f"{module}.{name}" for name in defined)
-    return sorted({name.rpartition(".")[0] for name in found} & sources.keys())
+    return sorted(name for name in found if name.rpartition(".")[0] in sources)
 
 
 class _Names:
@@ -82,10 +86,12 @@ def _defined(statement: ast.stmt) -> list[str]:
 
 
 def _mentioned(statement: ast.stmt, names: _Names) -> Iterator[str]:
-    """Yield what a statement reads or imports."""
+    """Yield what a statement reads, takes or imports."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and not _stores(node):
             yield names.whole(node.id)
+        elif isinstance(node, ast.arg):
+            yield names.whole(node.arg)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield f"{names.whole(node.value.id)}.{node.attr}"
         elif isinstance(node, ast.ImportFrom):
@@ -97,14 +103,32 @@ def _stores(node: ast.Name) -> bool:
 
 
 def reading_tests() -> list[str]:
-    """Return the files of the tests that read the data, relative to the root of the project."""
+    """Return the tests that read the data, as pytest takes them: functions, classes, and whole files."""
     paths = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("*.py")
     }
-    sources = {module: path.read_text(encoding="utf-8") for module, path in paths.items()}
-    found = (paths[module] for module in readers(sources, "tests.support.beside.SHARED"))
-    return [path.relative_to(ROOT).as_posix() for path in found if path.name.startswith("test_")]
+    sources = {module: (ROOT / path).read_text(encoding="utf-8") for module, path in paths.items()}
+    found = {paths[module]: set[str]() for module in paths if module.rpartition(".")[2].startswith("test_")}
+    for name in readers(sources, "tests.support.beside.SHARED"):
+        module, _, short = name.rpartition(".")
+        if paths[module] in found:
+            found[paths[module]].add(short)
+    return [
+        test
+        for path, names in sorted(found.items())
+        for test in (
+            [path] if names & _OF_ALL else sorted(f"{path}::{name}" for name in names if _is_test(name))
+        )
+    ]
+
+
+_OF_ALL = {"", "pytestmark"}
+"""Statements that every test of a module depends on."""
+
+
+def _is_test(name: str) -> bool:
+    return name.startswith(("test", "Test"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tests that read data beside the checkout are found, so that they can be run where it lies."""
+"""The tests that read data beside the checkout are found, so that only they are run again where it lies."""
 
 from __future__ import annotations
 
@@ -13,32 +13,43 @@ _SOURCES = {
     "test_through_another": "from support.answers import answers as known\n\nROWS = known()\n",
     "test_in_a_function": "def test():\n    from support.answers import answers\n",
     "test_of_a_module": "from support import answers as given\n\nROWS = given.answers()\n",
+    "test_with_a_fixture": "from support.answers import answers\n\ndef test(answers):\n    pass\n",
+    "test_of_all": "from support.answers import answers\n\nassert answers()\n",
     "test_of_something_else": "from support.answers import one\n\ndef test():\n    SHARED = one\n",
 }
 
 
-def test_a_module_reads_what_it_imports_of_a_reader() -> None:
+def test_what_a_statement_reads_leads_back_to_the_data() -> None:
     """A name leads back to the data by any number of modules; other names of the same module do not."""
     found = readers(_SOURCES, "support.beside.SHARED")
 
     assert [
-        "support.answers",
-        "support.beside",
-        "test_in_a_function",
-        "test_marked",
-        "test_of_a_module",
-        "test_through_another",
+        "support.answers.SHARED",
+        "support.answers.answers",
+        "support.beside.SHARED",
+        "support.beside.needs_it",
+        "test_in_a_function.test",
+        "test_marked.needs_it",
+        "test_marked.test",
+        "test_of_a_module.ROWS",
+        "test_of_all.",
+        "test_of_all.answers",
+        "test_through_another.ROWS",
+        "test_through_another.known",
+        "test_with_a_fixture.answers",
+        "test_with_a_fixture.test",
     ] == found
 
 
 @pytest.mark.slow
 def test_the_tests_that_read_the_data_are_found() -> None:
-    """A test with a mark, a test of recordings that a module lists, and one whose helper reads them."""
+    """A whole file, a test with a mark, one of rows that a module lists, and one with a helper that reads."""
     found = reading_tests()
 
     assert {
-        "tests/framing/test_sse.py",
-        "tests/test_recordings.py",
-        "tests/stages/test_objects_field.py",
+        "tests/partial_json/test_cases.py",
+        "tests/framing/test_sse.py::test_verified_cases_hold_at_every_chunking",
+        "tests/test_recordings.py::test_a_real_stream_gives_what_was_recorded",
+        "tests/stages/test_objects_field.py::test_recorded_answers_give_their_fields",
     } <= {*found}
-    assert "tests/test_readme.py" not in found
+    assert not [test for test in found if test.startswith("tests/test_readme.py")]

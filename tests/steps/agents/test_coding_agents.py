@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,6 +15,7 @@ import pytest
 
 from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow
 from tests.steps.told import told
+from tests.support.beside import SHARED
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
@@ -574,7 +574,7 @@ def test_the_recordings_are_bytes_that_a_recording_can_play() -> None:
     assert told(follow(recording.body)[0]) == told(follow(body_of("codex-own-exec-command"))[0])
 
 
-_SHARED = Path(__file__).parents[3].parent / "shared" / "agents" / "recordings"
+_SHARED = SHARED / "agents" / "recordings"
 
 
 @pytest.mark.skipif(not _SHARED.is_dir(), reason="the recordings of agents are not beside this checkout")
