@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 import sys
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -189,13 +188,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return f"{path}/".startswith(NOT_QUICK) or None
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark quick tests and those of the cookbook, give slow ones their own limit, and leave out other shares.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark quick tests and those of the cookbook, and give slow ones their own limit.
 
     Quick are the first row of each test's table, and what is marked so by hand, outside of `NOT_QUICK`.
-
-    TOKENSTREAM_SHARE=2/4 runs the second of four shares: .ci/run has several processes take
-    the slow tests share by share.
     """
     seen = set[str]()
     for item in items:
@@ -210,14 +206,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # A program of the cookbook that a test starts imports a whole framework.
         if (slow or runs_recipe) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
-    number, _, shares = os.environ.get("TOKENSTREAM_SHARE", "1/1").partition("/")
-    ours, others = list[pytest.Item](), list[pytest.Item]()
-    for item in items:
-        # Neighbours take about as long, and lie in different shares.
-        share = zlib.crc32(item.nodeid.encode()) % int(shares) + 1
-        (ours if share == int(number) else others).append(item)
-    items[:] = ours
-    config.hook.pytest_deselected(items=others)
 
 
 def pytest_collection_finish() -> None:
