@@ -35,10 +35,6 @@ import pathlib, sys, tokenstream
 where = pathlib.Path(tokenstream.__file__)
 assert "site-packages" in where.parts, where
 print(sys.version.split()[0], "tests the installed wheel")"""
-_SHAKE = """
-base=$(git rev-list -1 --before="1 day ago" HEAD)
-exec python -m tests.shake --changed "${base:-$(git rev-list --max-parents=0 HEAD | tail -n 1)}"
-"""
 
 
 class Checks:
@@ -84,7 +80,7 @@ class Checks:
             Lane(
                 "README: tests",
                 # A test that takes longer is a slow one, and is marked so.
-                self._readme("pytest", TOKENSTREAM_MOST_SECONDS="1"),
+                self._readme("&& pytest\n", TOKENSTREAM_MOST_SECONDS="1"),
                 ["environment"],
                 processes=2,
             ),
@@ -97,7 +93,6 @@ class Checks:
                 ["npm packages"],
                 processes=2,
             ),
-            Lane("shake", self._shake, ["npm packages"]),
             Lane("pyright", main("pyright"), ["environment"]),
             Lane("mypy", main("mypy"), ["environment"]),
             Lane("import-linter", main("lint-imports --no-cache"), ["environment"]),
@@ -141,11 +136,7 @@ class Checks:
             ),
             Lane("recordings", self._recordings, ["environment"]),
         ]
-        missing = {
-            "recordings": not _SHARED.is_dir(),
-            "shake": not (ROOT / ".git").exists() or not list((ROOT / "tests").glob("shake*")),
-        }
-        return [lane for lane in lanes if not missing.get(lane.name)]
+        return [lane for lane in lanes if lane.name != "recordings" or _SHARED.is_dir()]
 
     def _other_python(self, tag: str) -> Lane:
         """Return the quick tests on a Python that is not the newest, on which all tests run.
@@ -222,13 +213,6 @@ class Checks:
         listing = f"python -m tests.support.beside >{self._work}/reading.txt"
         self._in_main(shlex.join(["sh", "-c", listing]))(shell)
         self._in_main(f"pytest -n 0 @{self._work}/reading.txt")(shell)
-
-    def _shake(self, shell: Shell) -> None:
-        """Run the tests that wait, of what a day has changed, in random order beside busy processes."""
-        clone = self._beside / "changed"
-        shell.run("git", "clone", "-q", "--shared", "--no-checkout", ROOT, clone)
-        shell.run("git", "reset", "-q", folder=_copied(self._snapshot, clone))
-        _run_in(shell, self._venv, clone, ["bash", "-euc", _SHAKE])
 
     def _in_main(self, command: str, **variables: str) -> Work:
         """Return a command in the environment that most lanes share."""

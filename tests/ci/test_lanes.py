@@ -196,4 +196,4 @@ def test_the_architecture_page_says_what_each_lane_is_for(tmp_path: Path) -> Non
     lanes = {re.sub(r" 3\.\d+", " …", lane.name) for lane in Checks(tmp_path, pythons).lanes()}
     rows = re.findall(r"^\| ([^|]*) \|", page.partition("| lane |")[2], re.MULTILINE)
 
-    assert lanes | {"recordings", "shake"} == set(rows)
+    assert lanes | {"recordings"} == set(rows)
