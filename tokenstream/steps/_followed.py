@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from typing_extensions import override
+
 from tokenstream.errors import StreamError
 from tokenstream.steps._builder import NOTHING
 from tokenstream.steps._exit_code import PATIENCE, ask, ask_async
@@ -166,10 +168,16 @@ class FollowedItems(_Base[ItemT]):
         except StopIteration:
             self._note_end()
         except ReadTimeout:
-            self._source.release()
             raise self._patience.make_error() from None
         else:
             self._note(item)
+
+    @override
+    def _fail(self, error: BaseException) -> None:
+        super()._fail(error)
+        if isinstance(error, Exception):
+            # Nothing more is read: the error itself would keep the thread that reads.
+            self._source.release()
 
     def _finish(self) -> None:
         """End the run's turns, with the exit code of the process.

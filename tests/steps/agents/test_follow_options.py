@@ -103,12 +103,19 @@ def test_a_silent_pipe_ends_with_the_partial_run_and_without_a_thread() -> None:
     ],
 )
 def test_each_deadline_has_its_own_silence(then: str, limit: str) -> None:
-    """A log is no line of the agent, but a sign of life; the whole time ends even a busy agent."""
+    """A log is no line of the agent, but a sign of life; the whole time ends even a busy agent.
+
+    With the error, no thread reads any further.
+    """
     with process_of([], then) as process, Steps() as run:
+        before = threading.active_count()
         error = read(run, process.stdout, deadlines=Deadlines(**{limit: 0.4}))
+        threads = threading.active_count()
 
     assert isinstance(error, StreamStalled)
     assert error.limit == limit
+    # Threads of other tests may have ended meanwhile.
+    assert threads <= before
 
 
 @pytest.mark.slow
