@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.support.bound",
     "tests.support.forked",
     "tests.support.hanging",
+    "tests.support.leftovers",
     "tests.support.products",
     "tokenstream.testing.plugin",
 ]

@@ -13,7 +13,7 @@ from tests.benchmarks.agents import agents
 from tests.benchmarks.answers import ANSWERS, Answer, chat_event
 from tests.benchmarks.arguments import PAIRS, arguments, read
 from tests.benchmarks.bodies import BODIES, CHUNKINGS, anthropic, middle_of, openai_chat, tokens
-from tests.benchmarks.contenders import ours
+from tests.benchmarks.contenders import ours, runner
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
@@ -45,7 +45,7 @@ from tests.support.wire import DONE, sse
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.benchmarks.tables import Table
 
@@ -66,6 +66,14 @@ _TINY = Plan(
     merged_streams=5,
     merged_tokens=3,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loop_of_readers() -> Iterator[None]:
+    """Open the event loop that all asynchronous readers share, and close it in the end."""
+    with runner():
+        yield
+    runner.cache_clear()
 
 
 @pytest.mark.slow_rows("one byte")

@@ -83,7 +83,7 @@ def url(folder: Path) -> Iterator[str]:
         reader.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client() -> Iterator[httpx.Client]:
     with httpx.Client(trust_env=False) as client:
         yield client

@@ -31,7 +31,7 @@ def _serve_flask_file(name: str) -> flask.Response:
 
 def _litestar_mount() -> litestar.Litestar:
     mounted: Any = litestar.asgi("/files", is_mount=True, copy_scope=True)(relay.assets)
-    return litestar.Litestar([mounted])
+    return litestar.Litestar([mounted], logging_config=None)
 
 
 FRAMEWORKS: dict[str, Callable[[], Any]] = {
@@ -44,15 +44,22 @@ FRAMEWORKS: dict[str, Callable[[], Any]] = {
     ),
     "litestar": _litestar_mount,
     "litestar, the folder": lambda: litestar.Litestar(
-        [create_static_files_router("/files", directories=[relay.assets.directory])]
+        [create_static_files_router("/files", directories=[relay.assets.directory])], logging_config=None
     ),
 }
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    """A client of the files, which uvicorn serves without any framework."""
-    with by_uvicorn(relay.assets) as url, httpx.Client(base_url=url) as made:
+def server() -> Iterator[str]:
+    """The URL of the files, which uvicorn serves without any framework."""
+    with by_uvicorn(relay.assets) as url:
+        yield url
+
+
+@pytest.fixture
+def client(server: str) -> Iterator[httpx.Client]:
+    """A client of the files."""
+    with httpx.Client(base_url=server) as made:
         yield made
 
 

@@ -26,6 +26,13 @@ ASKED: list[dict[str, str]] = [{"role": "user", "content": "Weather?"}]
 TEXTS = ["Let ", "me ", "see – 🌊."]
 
 
+@pytest.fixture(autouse=True)
+def own_pool() -> Generator[None]:
+    """Close the connections that the library keeps for all its clients."""
+    yield
+    hub.close_session()
+
+
 def token(text: str, index: int, **fields: Any) -> bytes:
     """One token, as TGI sends it: without a space behind the colon."""
     inner = {"id": index, "text": text, "logprob": -0.5, "special": False}
