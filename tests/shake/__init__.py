@@ -1,0 +1,1 @@
+"""Finds tests that are green only on an idle machine: see `python -m tests.shake --help`."""

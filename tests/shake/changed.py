@@ -1,0 +1,101 @@
+"""Finds the tests that wait, and those among them that a change concerns."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.project import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["WAITING", "changed_since", "concerned", "modules_that_wait"]
+
+WAITING = (
+    "tests/session",
+    "tests/stream",
+    "tests/relay",
+    "tests/recovery",
+    "tests/faults",
+    "tests/sources",
+    "tests/cli",
+    "tests/call_store",
+    "tests/steps",
+    "tests/testing",
+)
+"""The folders whose tests wait for clocks, threads, sockets or processes."""
+_ROOMS = {"tokenstream/_sources": "tests/sources", "tokenstream/_request": "tests/stream/connect"}
+"""Folders of tests that are not named as their room is."""
+
+
+_IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import (\([^)]*\)|.*)|import (tests\.[\w.]+))", re.MULTILINE)
+"""An import of a module of the tests: parsing all of them would take seconds."""
+
+
+def changed_since(base: str) -> list[str]:
+    """Return the files that differ from a revision, those included that git does not know yet."""
+    told = [
+        _git("diff", "--name-only", "--diff-filter=d", base),
+        _git("ls-files", "--others", "--exclude-standard"),
+    ]
+    return sorted({line for text in told for line in text.splitlines()})
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def modules_that_wait() -> list[str]:
+    """Return the paths of all modules of tests that wait."""
+    found = [path for folder in WAITING for path in (ROOT / folder).rglob("test_*.py")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+
+
+def concerned(changed: Iterable[str]) -> list[str]:
+    """Return the modules of tests that wait and that a change concerns.
+
+    Those are the changed ones, those that import a changed module of the tests, and the folder of a room of
+    the library in which something has changed.
+
+    Args:
+        changed: The paths of the changed files.
+    """
+    changed = [*changed]
+    rooms = tuple(f"{_room_of(path)}/" for path in changed if path.startswith("tokenstream/"))
+    helpers = {path for path in changed if path.startswith("tests/")}
+    return [
+        module
+        for module in modules_that_wait()
+        if module.startswith(rooms) or not helpers.isdisjoint(_with_imports(module))
+    ]
+
+
+def _room_of(path: str) -> str:
+    """Return the folder of the tests of a module of the library."""
+    room = Path(*Path(path).parts[:2]).as_posix()
+    return _ROOMS.get(room, room.replace("tokenstream/", "tests/", 1))
+
+
+def _with_imports(module: str) -> set[str]:
+    """Return the paths of a module of the tests and of all that it imports of them, directly or not."""
+    found, left = {module}, [module]
+    while left:
+        new = _imported_by(left.pop()) - found
+        found |= new
+        left += new
+    return found
+
+
+@cache
+def _imported_by(module: str) -> set[str]:
+    """Return the paths of the modules of the tests that one of them imports."""
+    names: set[str] = set()
+    for package, imported, alone in _IMPORT.findall((ROOT / module).read_text(encoding="utf-8")):
+        # What is imported may be a module itself.
+        names |= {package or alone, *(f"{package}.{name}" for name in re.findall(r"\w+", imported))}
+    paths = {f"{name.replace('.', '/')}{end}" for name in names for end in (".py", "/__init__.py")}
+    return {path for path in paths if (ROOT / path).is_file()}

@@ -1,0 +1,35 @@
+"""The tests that a change concerns, among those that wait."""
+
+from __future__ import annotations
+
+from tests.project import ROOT
+from tests.shake.changed import WAITING, concerned, modules_that_wait
+
+
+def test_a_changed_test_is_concerned_if_it_waits() -> None:
+    """A module of the tests that waits for nothing is not."""
+    assert concerned(["tests/session/test_live.py", "tests/formats/test_none.py"]) == [
+        "tests/session/test_live.py"
+    ]
+
+
+def test_a_changed_helper_concerns_what_imports_it_directly_or_not() -> None:
+    """The scripted servers of sessions are used in other folders as well."""
+    found = concerned(["tests/session/servers.py"])
+
+    assert {"tests/session/test_live.py", "tests/relay/test_session_websocket.py"} <= {*found}
+    assert "tests/session/test_turns.py" not in found
+
+
+def test_a_changed_room_concerns_its_folder() -> None:
+    """Rooms whose tests wait for nothing concern none."""
+    assert concerned(["tokenstream/formats/_base.py", "docs/index.md"]) == []
+    found = concerned(["tokenstream/session/_live.py", "tokenstream/_sources/kinds.py"])
+    assert found == [
+        each for each in modules_that_wait() if each.startswith(("tests/session/", "tests/sources/"))
+    ]
+
+
+def test_every_folder_that_waits_is_there() -> None:
+    """A folder that has moved would be left out silently."""
+    assert [folder for folder in WAITING if not any((ROOT / folder).rglob("test_*.py"))] == []
