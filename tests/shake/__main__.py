@@ -79,7 +79,7 @@ def _run(number: int, seed: int, paths: Sequence[str], extra: Sequence[str]) -> 
     done = subprocess.run(
         [sys.executable, *_PYTEST, *extra, *paths],
         cwd=ROOT,
-        env={**os.environ, SEED: str(seed)},
+        env={**os.environ, SEED: str(seed), "TOKENSTREAM_LEFTOVERS": "1"},
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -109,6 +110,7 @@ def test_the_test_that_leaves_something_is_the_one_that_fails(tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(leaving)],
         cwd=ROOT,
+        env={**os.environ, "TOKENSTREAM_LEFTOVERS": "1"},
         capture_output=True,
         text=True,
         check=False,
