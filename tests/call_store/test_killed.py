@@ -27,6 +27,7 @@ def run(server: RedisServer, effects: Path, place: str) -> tuple[int, list[str]]
     return done.returncode, done.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "effects_of_first", "then"),
     [

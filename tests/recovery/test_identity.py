@@ -262,6 +262,7 @@ def bytes_of(chunks: list[bytes], at: int) -> list[bytes]:
     return [b"".join(chunks)[:at]]
 
 
+@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("ids", ["number", "text"])
 @pytest.mark.parametrize("breaks", [True, False])

@@ -79,6 +79,7 @@ def test_recorded_answers_hold_the_law(share: int) -> None:
     assert [] == [text for text in answers if uses_before_definition(text)]
 
 
+@pytest.mark.slow
 def test_the_examples_of_commonmark_hold_the_law() -> None:
     """Of the 652, 49 use a reference before its definition, which is exemption E1."""
     examples = commonmark_examples()
@@ -87,6 +88,7 @@ def test_the_examples_of_commonmark_hold_the_law() -> None:
     assert 49 == sum(map(uses_before_definition, examples))
 
 
+@pytest.mark.slow
 def test_the_examples_of_gfm_hold_the_law() -> None:
     """None of those of an extension needs an exemption."""
     examples = gfm_examples()
