@@ -174,7 +174,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     With `-m quick`, laws are tried on five examples, and with `-m slow` in full.
     """
-    profile = _PROFILES.get(config.getoption("markexpr"))
+    profile = _PROFILES.get(str(config.getoption("markexpr")))
     if profile and "HYPOTHESIS_PROFILE" not in os.environ:
         settings.load_profile(profile)
     signal.signal(signal.SIGINT, signal.default_int_handler)

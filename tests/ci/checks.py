@@ -79,7 +79,7 @@ class Checks:
             Lane("README: demo", self._readme("tokenstream demo"), ["Debian packages"]),
             Lane(
                 "README: tests",
-                # A test that takes longer is a slow one, and is marked so. The first one that needs an SDK pays for it.
+                # A test that takes longer is a slow one, and is marked so. The first use of an SDK takes two.
                 self._readme("&& pytest\n", TOKENSTREAM_MOST_SECONDS="3"),
                 ["environment"],
                 processes=2,

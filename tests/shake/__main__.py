@@ -25,7 +25,7 @@ from tests.shake.changed import WAITING, changed_since, concerned
 from tests.shake.order import SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 _CORES = os.cpu_count() or 1
 _PYTEST = ["-m", "pytest", "-p", "tests.shake.order", "-q", "-p", "no:cacheprovider"]
@@ -55,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.shake", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.shake", description="Run the tests that wait on a busy machine."
+    )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="what to run (default: all that waits)")
     parser.add_argument("--changed", metavar="BASE", help="only what a change since this revision concerns")
     parser.add_argument("--rounds", type=int, default=10, help="number of rounds (default: %(default)s)")
@@ -100,7 +102,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _busy() -> Iterator[None]:
+def _busy() -> Generator[None]:
     """Keep each core busy with a process of its own."""
     with ExitStack() as stack:
         for _ in range(_CORES):

@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run the tests in several processes; leave the loop to pytest where there is to be one."""
     config = session.config
-    count = min(config.getoption("processes"), len(session.items) // _TOGETHER)
+    count = min(config.option.processes, len(session.items) // _TOGETHER)
     alone = config.getoption("numprocesses", None) is not None or config.getoption("usepdb")
     if count < 2 or alone or config.option.collectonly or session.testsfailed or not hasattr(os, "fork"):
         return None
@@ -167,6 +167,6 @@ class _Teller:
 
     def tell(self, following: pytest.Item | None) -> None:
         """Tell what became of the test that has run, in one message with the next one's name."""
-        done = self._running and (self._running.nodeid, self._running.location)
-        self._connection.send(_Told(done, self._reports, following and following.nodeid))
+        done = (self._running.nodeid, self._running.location) if self._running else None
+        self._connection.send(_Told(done, self._reports, following.nodeid if following else None))
         self._reports, self._running = [], following

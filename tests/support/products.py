@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for number in {*range(len(fast))} - kept:
                 fast[number].add_marker(pytest.mark.slow)
             fast = [fast[number] for number in sorted(kept)]
-        for marker in fast[:1] and fast[0].iter_markers("one_in"):
+        for marker in fast[0].iter_markers("one_in") if fast else ():
             for number in {*range(len(fast))} - {*shuffled(len(fast))[:: marker.args[0]]}:
                 fast[number].add_marker(pytest.mark.slow)
 
