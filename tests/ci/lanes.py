@@ -33,7 +33,7 @@ class Shell:
         minutes: A command that takes longer is killed.
     """
 
-    def __init__(self, log: Path, minutes: float = 40) -> None:
+    def __init__(self, log: Path, minutes: float = 75) -> None:
         self.processor_seconds = 0.0
         self._group: int | None = None
         self._is_stopped = False
