@@ -131,6 +131,7 @@ NOT_QUICK = (
     "tests/test_departures_doc",
     "tests/test_docs.py::test_an_example_runs_as_a_script",
     "tests/test_docs.py::test_the_commands_of_a_page_exist",
+    "tests/test_first_mistakes.py::test_what_cannot_be_sent_is_named_by_its_place",
     "tests/test_help.py::test_every_pointer_to_a_twin_is_followed",
     "tests/test_help.py::test_the_help_of_a_stream_is_the_same_in_each_run",
     "tests/test_markdown_page",

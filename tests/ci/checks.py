@@ -31,6 +31,7 @@ _FRAMEWORKS = (
 )
 _COOKBOOK = "gradio ipykernel nbclient stamina streamlit telegram textual"
 _SLOW = "pytest -m 'slow or hypothesis' --processes 2 --durations=20"
+_BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
 _FROM_THE_WHEEL = """
 import pathlib, sys, tokenstream
 where = pathlib.Path(tokenstream.__file__)
@@ -123,7 +124,7 @@ class Checks:
             ),
             *(self._other_python(tag) for tag in self._pythons if tag == self._oldest or tag != self._newest),
             Lane("site", main("pytest -n 0 tests/site -m 'site or not slow'"), ["npm packages"]),
-            Lane("browser", main("pytest -n 0 tests/browser -m 'browser or not slow'"), ["npm packages"]),
+            Lane("browser", main(f"sh -c {shlex.quote(f'{_BROWSER} || {_BROWSER} --lf')}"), ["npm packages"]),
             Lane("coding agents", self._coding_agents, ["environment"]),
             Lane(
                 # It wants another openai than the other tests do.
