@@ -1,11 +1,10 @@
 """Products of tables: by default each value of each table is seen once, and `pytest -m slow` has the rest.
 
 A test with three tables of ten rows has a thousand items, of which ten show every row. Those
-that are left out get the marker `slow`. Three markers say what a test needs besides:
+that are left out get the marker `slow`. Two markers say what a test needs besides:
 
 - `pairs`: by default each pair of values of two tables is seen once, since the two matter together.
 - `slow_rows("64 KB", "trio")`: items with one of these in their name are slow ones.
-- `one_in(4)`: by default one item of four is tried, always the same ones, since each takes long.
 """
 
 from __future__ import annotations
@@ -77,10 +76,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             kept = covering([_rows_of(item, tables) for item in fast], size)
             for number in {*range(len(fast))} - kept:
                 fast[number].add_marker(pytest.mark.slow)
-            fast = [fast[number] for number in sorted(kept)]
-        for marker in fast[0].iter_markers("one_in") if fast else ():
-            for number in {*range(len(fast))} - {*shuffled(len(fast))[:: marker.args[0]]}:
-                fast[number].add_marker(pytest.mark.slow)
 
 
 def covering(items: Sequence[Row], size: int = 1) -> set[int]:
@@ -92,7 +87,7 @@ def covering(items: Sequence[Row], size: int = 1) -> set[int]:
     """
     shown = [frozenset(combinations(enumerate(item), min(size, len(item)))) for item in items]
     # In the order of the items, all that are kept would have the first row of every short table.
-    order = shuffled(len(items))
+    order = sorted(range(len(items)), key=lambda at: zlib.crc32(b"%d" % at))
     left = {what for each in shown for what in each}
     kept = set[int]()
     while left:
@@ -101,11 +96,6 @@ def covering(items: Sequence[Row], size: int = 1) -> set[int]:
         left -= shown[best]
         order = [at for at in order if shown[at] & left]
     return kept
-
-
-def shuffled(count: int) -> list[int]:
-    """Return the numbers below `count` in an order that is always the same, and has no pattern."""
-    return sorted(range(count), key=lambda at: zlib.crc32(b"%d" % at))
 
 
 def _rows_of(item: Any, tables: Sequence[Names]) -> Row:

@@ -33,11 +33,6 @@ def test_a_product(digit, letter):
 def test_pairs(digit, letter):
     pass
 
-@pytest.mark.one_in(4)
-@pytest.mark.parametrize("digit", range(8))
-def test_a_few(digit):
-    pass
-
 @pytest.mark.parametrize(("digit", "letter"), [(0, "a"), (1, "a"), (2, "b")])
 def test_a_table(digit, letter):
     pass
@@ -104,6 +99,5 @@ def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
     assert whole <= usual | slow
     assert "test_a_product[a-2]" in slow
     assert len(usual & whole) == 3
-    assert [2, 6] == [sum("few" in each for each in chosen) for chosen in (usual, slow)]
     assert {f"test_pairs[{letter}-{digit}]" for letter in "ab" for digit in range(3)} <= usual
     assert {"test_a_table[0-a]", "test_a_table[1-a]", "test_a_table[2-b]"} <= usual

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, read_route
+from tests.support.sampling import sampled
 from tokenstream import Message, Retry, Route, Usage, testing
 from tokenstream.errors import StreamError
 
@@ -174,8 +175,7 @@ def _price(usage: Usage) -> float:
     return float((usage.input_tokens or 0) + (usage.output_tokens or 0))
 
 
-@pytest.mark.one_in(4)
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", sampled(range(200), one_in=4))
 def test_the_text_is_the_truth_or_an_error_says_what_is_missing(seed: int) -> None:
     """Three APIs, nine faults, text and JSON and calls, two or three routes, all modes and drivers."""
     check(seed)
