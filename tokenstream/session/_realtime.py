@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
 _TRANSCRIPT_DELTAS = ("response.output_audio_transcript.delta", "response.audio_transcript.delta")
 """The first events of a spoken item: its words come before their sound."""
+_SPEECH_DELTAS = (*_AUDIO_DELTAS, *_TRANSCRIPT_DELTAS)
 _LINEAR_BYTES_PER_MS = 2 / 1000
 """Bytes per millisecond of 16-bit samples, for each Hertz of the rate."""
 _COMPANDED_BYTES_PER_MS = 8.0
@@ -233,7 +234,7 @@ def _item_id_of(payload: Payload) -> str | None:
 
 def _spoken_item_of(payload: Payload, kind: str) -> str | None:
     """Return the id of the item that a message adds speech to, its sound or its words; None for any other."""
-    return text_of(payload, "item_id") if kind in (*_AUDIO_DELTAS, *_TRANSCRIPT_DELTAS) else None
+    return text_of(payload, "item_id") if kind in _SPEECH_DELTAS else None
 
 
 def _to_item(turn: Payload) -> Payload:
