@@ -30,8 +30,9 @@ _FRAMEWORKS = (
     "agents claude_agent_sdk google.adk instructor langchain langgraph llama_index openai pydantic_ai"
 )
 _COOKBOOK = "gradio ipykernel nbclient stamina streamlit telegram textual"
-_SLOW = "pytest -m 'slow or hypothesis' --processes 2 --durations=20"
-_BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
+# What has failed is noted in a cache of its own: other lanes run tests in the same folder.
+_SLOW = "pytest -m 'slow or hypothesis' --processes 2 --durations=20 -o cache_dir=.slow_cache"
+_BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow' -o cache_dir=.browser_cache"
 _FROM_THE_WHEEL = """
 import pathlib, sys, tokenstream
 where = pathlib.Path(tokenstream.__file__)
