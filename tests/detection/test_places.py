@@ -26,6 +26,7 @@ def test_a_path_has_one_format(path: str, format: str) -> None:
     assert format == places.format_of_path(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "api", [api for api in all_apis() if api.paths is not None], ids=lambda api: api.name
 )

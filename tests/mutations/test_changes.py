@@ -45,6 +45,7 @@ def test_letters_of_several_bytes_do_not_move_a_change() -> None:
     assert ["x = {'é…': (a)}"] == [change.apply(line) for change in changes(line)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", TARGETS)
 def test_every_change_of_a_module_can_be_read_by_python(module: str) -> None:
     """A change that is no Python would be noticed by each test, and would say nothing about any."""
@@ -56,6 +57,7 @@ def test_every_change_of_a_module_can_be_read_by_python(module: str) -> None:
         ast.parse(change.apply(source))
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_changes() -> None:
     """As many of each module."""
     modules = ["framing/_sse.py", "_decoder.py"]
