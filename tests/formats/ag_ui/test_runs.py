@@ -40,6 +40,37 @@ def test_an_outcome_is_a_finish_reason_and_kept_whole(outcome: dict[str, Any], r
     assert {"threadId": "t", "result": {"n": 1}, **outcome} == message.provider_data
 
 
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("content_filter", "content_filter"),
+        ("tool_calls", "tool_calls"),
+        ("full_moon", "unknown"),
+        (None, "stop"),
+        (7, "stop"),
+    ],
+)
+def test_the_finish_reason_in_tanstacks_metadata_is_read(word: object, reason: str) -> None:
+    """AG-UI has no place for it, nor for the model, which the metadata of the start and the end name."""
+    metadata = {"metadata": {"tanstack": {"finishReason": word, "model": "m-9"}}}
+    message = run(*HELLO, end={**END, **metadata}).message
+
+    assert (reason, "m-9") == (message.finish_reason, message.model)
+    assert (
+        "cancelled"
+        == run(*HELLO, end={**END, **metadata, "outcome": {"type": "cancelled"}}).message.finish_reason
+    )
+
+
+def test_tanstack_names_the_model_at_the_start() -> None:
+    """So it is known before the first token."""
+    start = {**START, "metadata": {"tanstack": {"model": "m-9"}}}
+
+    assert "m-9" == tell(AGUI(), start, *HELLO[:2]).message.model
+
+
 def test_usage_is_added_up_over_the_models_of_a_run() -> None:
     """Each entry is one model's; the model is named where there is one."""
     one = run(end={**END, "usage": [{"model": "m", "inputTokens": 9, "outputTokens": 4}]}).message

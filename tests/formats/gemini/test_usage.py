@@ -105,7 +105,7 @@ REASONS = {
     "IMAGE_OTHER": "error",
     "OTHER": "unknown",
     "ESCALATION": "content_filter",
-    "PUP_LIMITED_DISABLED": "unknown",
+    "PUP_LIMITED_DISABLED": "content_filter",
     "FINISH_REASON_UNSPECIFIED": "unknown",
     "A_NEW_ONE": "unknown",
 }

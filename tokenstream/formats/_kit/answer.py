@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from tokenstream._basics.untrusted import says_nothing
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, Finish, MessageStart, Unknown, UsageUpdate
+from tokenstream.formats._kit.counts import drop_zeros
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 from tokenstream.formats._kit.told import settle
 
@@ -77,6 +78,7 @@ class Answer:
 
     __slots__ = (
         "_head",
+        "_known_counts",
         "_out",
         "_parts_seen",
         "choices",
@@ -123,6 +125,8 @@ class Answer:
         # The answer so far.
         self._head: tuple[str | None, str | None, str] | None = None
         """The answer's id, model and role; None before any of them has arrived."""
+        self._known_counts: dict[str, Any] = {}
+        """The last token counts, by the names of `Usage`, which a later zero does not replace."""
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
@@ -231,11 +235,24 @@ class Answer:
         if self._head is not None and self.text_before is None:
             self._out.append(MessageStart(*self._head, raw=self.raw))
 
-    def usage(self, usage: Usage) -> None:
-        """Report token counts; their `provider_data` should hold the report that the provider sent."""
+    def usage(self, usage: Usage, replaced: Collection[str] = ()) -> None:
+        """Report token counts; a zero after a positive count is left out, as not reported.
+
+        Args:
+            usage: The counts; their `provider_data` should hold the report that the provider sent.
+            replaced: Names of the counts whose zero the format documents as the count: it then replaces an
+                earlier one. After the finish reason "refusal", a zero of output tokens does so in any format.
+        """
+        usage = drop_zeros(usage, self._known_counts, {*replaced, *self._counts_of_refusal()})
         self._out.append(
             UsageUpdate(mend_surrogates(usage) if self.may_hold_surrogates else usage, raw=self.raw)
         )
+
+    def _counts_of_refusal(self) -> tuple[str, ...]:
+        """Return the names of the counts that a refusal takes back; none if no choice was refused."""
+        finishes = [choice.finish for choice in self.choices.values()]
+        is_refused = any(finish is not None and finish.reason == "refusal" for finish in finishes)
+        return ("output_tokens",) if is_refused else ()
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field that has no event of its own as `Unknown`, unless its value was reported before.

@@ -14,6 +14,7 @@ from tokenstream.formats._wire.ag_ui.words import (
     COMMON_FIELDS,
     FINISH_REASONS,
     finish_word_of,
+    model_in_metadata,
     told_finish_word,
     usage_of,
 )
@@ -149,19 +150,20 @@ class AGUI(Format):
         """
         if kind not in _RUN_EVENTS:
             self.note("start_missing")
-        self.parts.head(id=text_of(payload, "runId") if kind in _RUN_EVENTS else None)
+        id, model = text_of(payload, "runId"), model_in_metadata(payload)
+        self.parts.head(id=id if kind in _RUN_EVENTS else None, model=model)
 
     def _read_run_started(self, payload: dict[str, Any]) -> None:
         """Report the run's id; a second start of the run is a departure from the documentation."""
         if self._started:
             self.note("start_repeated")
         self._started = True
-        self.parts.head(id=text_of(payload, "runId"))
+        self.parts.head(id=text_of(payload, "runId"), model=model_in_metadata(payload))
         self._report_unknown_fields(payload, "runId")
 
     def _read_run_finished(self, payload: dict[str, Any]) -> None:
         """End the answer, with the run's token counts and its outcome as the finish reason."""
-        self.parts.head(id=text_of(payload, "runId"))
+        self.parts.head(id=text_of(payload, "runId"), model=model_in_metadata(payload))
         self._read_usage(payload)
         self._report_unknown_fields(payload, "runId", "usage")
         reason = self.finish_reasons.get(finish_word_of(payload), "unknown")

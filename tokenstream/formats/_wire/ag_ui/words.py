@@ -9,6 +9,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, text_of
 from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
+from tokenstream.formats._kit.openai import finish_reason
 from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
@@ -65,11 +66,11 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
 
 
 def finish_word_of(payload: dict[str, Any]) -> str:
-    """Return the word for which a run has ended: its outcome, or the finish reason that a relay has sent.
+    """Return the word for which a run has ended: its outcome, or the finish reason in its metadata.
 
     Args:
-        payload: A `RUN_FINISHED`. If a relay of this library has sent it, a reason for which AG-UI has no
-            outcome is in its metadata.
+        payload: A `RUN_FINISHED`. If a relay of this library or TanStack AI has sent it, a reason for which
+            AG-UI has no outcome is in its metadata.
 
     Example:
         >>> told = {"tokenstream": {"finishReason": "length"}}
@@ -77,7 +78,7 @@ def finish_word_of(payload: dict[str, Any]) -> str:
         'length'
     """
     outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
-    told = told_finish_word(payload)
+    told = told_finish_word(payload) or _tanstack_finish_word(payload)
     if outcome == "success" and told is not None:
         return told
     return outcome if outcome in _OUTCOMES else "unknown"
@@ -92,6 +93,29 @@ def told_finish_word(payload: dict[str, Any]) -> str | None:
     """
     told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
     return told if told in FINISH_REASONS else None
+
+
+def model_in_metadata(payload: dict[str, Any]) -> str | None:
+    """Return the model that TanStack AI names in the metadata of a run's start or end; None without one.
+
+    Example:
+        >>> model_in_metadata({"metadata": {"tanstack": {"model": "gpt-5"}}})
+        'gpt-5'
+    """
+    return text_of(_tanstack_metadata(payload), "model")
+
+
+def _tanstack_finish_word(payload: dict[str, Any]) -> str | None:
+    """Return the finish reason in TanStack AI's metadata, or "unknown" for an unknown word; None without."""
+    word = text_of(_tanstack_metadata(payload), "finishReason")
+    return None if word is None else finish_reason(word)
+
+
+def _tanstack_metadata(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what TanStack AI has put into the metadata of an event; empty if it has not sent it."""
+    # Quirk (TanStack AI 0.58, 2026-10): AG-UI's `RUN_FINISHED` has no place for the finish reason and the
+    # model, so both are in the metadata (strip-to-spec-middleware.ts).
+    return dict_of(dict_of(payload, "metadata"), "tanstack")
 
 
 def is_server_call(payload: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
-from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, usage_of
+from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, replaced_counts, usage_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ provider_data=None, phase=None))]
         """
         report = dict_of(payload, "usage")
         if report:
-            self.parts.usage(usage_of(report, reason=reason))
+            self.parts.usage(usage_of(report, reason=reason), replaced_counts(report, reason))
 
     def _read_finish(self, payload: dict[str, Any]) -> None:
         """Report the stop sequence and details, and the finish reason if there is one."""

@@ -36,8 +36,7 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
         4
     """
     details = dict_of(report, "output_tokens_details")
-    iterations = dicts_of(report.get("iterations")) if reason == "compaction" else []
-    compactions = [each for each in iterations if each.get("type") == "compaction"]
+    compactions = _compactions_in(report) if reason == "compaction" else []
 
     def count(name: str) -> int | None:
         """Return a count, with that of the compactions if the server has sent it."""
@@ -52,6 +51,34 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
         cache_write_tokens=count("cache_creation_input_tokens"),
         provider_data=report,
     )
+
+
+def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str]:
+    """Return the names of the counts whose zero replaces an earlier count, because the API documents it.
+
+    After a refusal, no output is counted. After a compaction, its tokens are in `iterations` alone, so the
+    counts beside these may fall to zero.
+
+    Args:
+        report: The token counts as the server sent them.
+        reason: The stop reason that comes with them; None if none does.
+
+    Example:
+        >>> sorted(replaced_counts({"output_tokens": 0}, "refusal"))
+        ['output_tokens']
+    """
+    if _compactions_in(report):
+        return _COUNTS
+    return _COUNTS & {"output_tokens"} if reason == "refusal" else frozenset()
+
+
+_COUNTS = frozenset({"input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens"})
+"""The counts that an answer has beside its `iterations`."""
+
+
+def _compactions_in(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the token counts of the compactions in a report, each of which was a request of its own."""
+    return [each for each in dicts_of(report.get("iterations")) if each.get("type") == "compaction"]
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
+from tokenstream.formats._kit.counts import drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import base64_bytes, failure_of_code, json_text
 from tokenstream.formats._wire.gemini.calls import CallParts
@@ -138,8 +139,8 @@ class GeminiParts(CallParts):
         report = report or self._report or {}
         if not report:
             return None
-        # A copy of the counts, because `usage_of` updates them.
-        usage = usage_of(report, {**self._counts})
+        # Copies of the counts, because they would be updated.
+        usage = drop_zeros(usage_of(report, {**self._counts}), {**self._known_counts})
         return mend_surrogates(usage) if self.may_hold_surrogates else usage
 
     # -- parts ---------------------------------------------------------------

@@ -24,6 +24,9 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "IMAGE_SAFETY": "content_filter",
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
+    # "Processing of user input was disabled, since the user is limited": Google's potentially unsafe prompts.
+    # The user has violated the "Prohibited Use Policy (PUP)".
+    "PUP_LIMITED_DISABLED": "content_filter",
     # "Request was filtered by an escalation rule."
     "ESCALATION": "content_filter",
     "MALFORMED_FUNCTION_CALL": "error",
@@ -97,11 +100,19 @@ def usage_of(report: dict[str, Any], output_counts: dict[str, int]) -> Usage:
         "answer": int_of(report, "responseTokenCount", "candidatesTokenCount"),
         "thoughts": int_of(report, "thoughtsTokenCount"),
     }
-    output_counts.update({name: count for name, count in counts.items() if count is not None})
+    sent = {name: count for name, count in counts.items() if count is not None}
+    # A zero after a positive count is not a count.
+    known = {name: count or output_counts.get(name, 0) for name, count in sent.items()}
+    output_counts.update(known)
+    output_sum = sum(output_counts.values())
+    prompt, total = int_of(report, "promptTokenCount"), int_of(report, "totalTokenCount")
+    if total and known != sent and total == (prompt or 0) + sum(sent.values()):
+        # The total was summed up with such a zero, so it lacks the count that the zero stands for.
+        total = (prompt or 0) + output_sum
     return Usage(
-        input_tokens=int_of(report, "promptTokenCount"),
-        output_tokens=sum(output_counts.values()) if output_counts else None,
-        total_tokens=int_of(report, "totalTokenCount"),
+        input_tokens=prompt,
+        output_tokens=output_sum if output_counts else None,
+        total_tokens=total,
         reasoning_tokens=counts["thoughts"],
         cached_tokens=int_of(report, "cachedContentTokenCount"),
         input_audio_tokens=count_of_kind(report.get("promptTokensDetails"), "AUDIO", "tokenCount"),

@@ -1,0 +1,187 @@
+"""Token counts of one answer: a zero after a positive count is no count, any other count replaces it."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream import Stream, Usage
+from tokenstream.events import UsageUpdate
+from tokenstream.formats._kit.counts import drop_zeros
+
+Payload = dict[str, Any]
+_REPORTS = st.lists(
+    st.builds(Usage, input_tokens=st.none() | st.integers(0, 3), output_tokens=st.none() | st.integers(0, 3))
+)
+
+
+def _sse(*payloads: Payload) -> list[bytes]:
+    return [
+        f"event: {payload.get('type', 'message')}\ndata: {json.dumps(payload)}\n\n".encode()
+        for payload in payloads
+    ]
+
+
+def _chat(*reports: Payload, finish: str = "stop") -> list[bytes]:
+    """Return a chat completion whose chunks have these reports; the second has the finish reason."""
+    frames = [
+        {
+            "object": "chat.completion.chunk",
+            "choices": [
+                {
+                    "index": 0,
+                    "delta": {"content": "Ja"} if number == 0 else {},
+                    "finish_reason": finish if number == 1 else None,
+                }
+            ],
+            "usage": report,
+        }
+        for number, report in enumerate(reports)
+    ]
+    return [*[b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in frames], b"data: [DONE]\n\n"]
+
+
+def _anthropic(start: Payload, *ends: Payload, reason: str = "end_turn") -> list[bytes]:
+    head = {"id": "msg_7", "type": "message", "role": "assistant", "content": [], "usage": start}
+    return _sse(
+        {"type": "message_start", "message": head},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Ja"}},
+        {"type": "content_block_stop", "index": 0},
+        *[{"type": "message_delta", "delta": {"stop_reason": reason}, "usage": end} for end in ends],
+        {"type": "message_stop"},
+    )
+
+
+def _usage(body: list[bytes]) -> tuple[int | None, int | None, int | None]:
+    usage = Stream(body).final().usage
+    return usage.input_tokens, usage.output_tokens, usage.total_tokens
+
+
+def _openai(prompt: int, completion: int, **others: Any) -> Payload:
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion}
+    return {**counts, "total_tokens": prompt + completion, **others}
+
+
+@given(_REPORTS)
+def test_only_a_zero_after_a_positive_count_is_left_out(reports: list[Usage]) -> None:
+    """The count is the last one that is no such zero, in any order of reports."""
+    known: dict[str, Any] = {}
+    merged: dict[str, int] = {}
+    for report in reports:
+        for name in ("input_tokens", "output_tokens"):
+            value = getattr(drop_zeros(report, dict(known)), name)
+            if value is not None:
+                merged[name] = value
+        drop_zeros(report, known)
+
+    for name in ("input_tokens", "output_tokens"):
+        sent = [value for report in reports if (value := getattr(report, name)) is not None]
+        positive = [value for value in sent if value]
+
+        assert (positive or sent or [None])[-1] == merged.get(name)
+
+
+@pytest.mark.parametrize(("first", "last"), [*product([(9, 4), (9, 1)], [(0, 0), (0, 4), (9, 0)])])
+def test_a_server_that_fills_unknown_counts_with_zeros_loses_none(
+    first: tuple[int, int], last: tuple[int, int]
+) -> None:
+    """The total, which was summed up with the zeros, has the counts that these stand for."""
+    prompt, completion = last[0] or first[0], last[1] or first[1]
+
+    assert (prompt, completion, prompt + completion) == _usage(_chat(_openai(*first), _openai(*last)))
+
+
+def test_a_smaller_count_replaces_a_larger_one() -> None:
+    """Counts may fall, such as those of a prompt that was counted more exactly at the end."""
+    assert (5, 2, 7) == _usage(_chat(_openai(9, 4), _openai(5, 2)))
+
+
+def test_a_zero_stays_where_nothing_was_counted() -> None:
+    """A zero is a count: only one that contradicts an earlier count is none."""
+    assert (0, 3, 3) == _usage(_chat(_openai(0, 0), _openai(0, 3)))
+
+
+def test_each_event_reports_what_the_message_counts() -> None:
+    """A reader that merges the reports itself gets the same counts as the message has."""
+    body = _chat(_openai(9, 4, prompt_tokens_details={"cached_tokens": 6}), _openai(0, 0, cached_tokens=0))
+    reports = [event.usage for event in Stream(body) if isinstance(event, UsageUpdate)]
+
+    assert (None, None, None) == (
+        reports[-1].input_tokens,
+        reports[-1].output_tokens,
+        reports[-1].cached_tokens,
+    )
+    assert {"prompt_tokens": 0, "completion_tokens": 0} == {
+        name: reports[-1].provider_data[name] for name in ("prompt_tokens", "completion_tokens")
+    }
+
+
+def test_a_refusal_may_take_back_the_output() -> None:
+    """Anthropic counts no output of an answer that it refuses; its gateways in the form of chat, neither."""
+    refused = _anthropic(
+        {"input_tokens": 9, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 0}, reason="refusal"
+    )
+
+    assert (9, 0, None) == _usage(refused)
+    assert (9, 0, 9) == _usage(_chat(_openai(9, 1), _openai(9, 1), _openai(9, 0), finish="refusal"))
+
+
+def test_a_compaction_replaces_the_counts_of_the_start() -> None:
+    """The tokens of the compaction are in `iterations` alone, so nothing may be left beside them."""
+    compaction = {"type": "compaction", "input_tokens": 900, "output_tokens": 30}
+    end = {"input_tokens": 0, "output_tokens": 7, "iterations": [compaction]}
+    plain = {**end, "iterations": [{**compaction, "type": "message"}]}
+
+    assert (0, 7, None) == _usage(_anthropic({"input_tokens": 900, "output_tokens": 1}, end))
+    assert (900, 7, None) == _usage(_anthropic({"input_tokens": 900, "output_tokens": 1}, plain))
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ({"promptTokenCount": 0, "candidatesTokenCount": 0, "totalTokenCount": 0}, (9, 7, 16)),
+        ({"promptTokenCount": 9, "candidatesTokenCount": 0, "totalTokenCount": 9}, (9, 7, 16)),
+        (
+            {
+                "promptTokenCount": 9,
+                "candidatesTokenCount": 0,
+                "thoughtsTokenCount": 5,
+                "totalTokenCount": 14,
+            },
+            (9, 8, 17),
+        ),
+        ({"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11}, (9, 6, 11)),
+    ],
+)
+def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(
+    last: Payload, expected: tuple[int, int, int]
+) -> None:
+    """Its output is the sum of two counts, each of which may fall to zero; one that is missing goes on."""
+    first = {
+        "promptTokenCount": 9,
+        "candidatesTokenCount": 3,
+        "thoughtsTokenCount": 4,
+        "totalTokenCount": 16,
+    }
+    pieces = [("Ja", first, {}), ("", last, {"finishReason": "STOP"})]
+    body = [
+        b"data: "
+        + json.dumps(
+            {
+                "candidates": [{"content": {"role": "model", "parts": [{"text": piece}]}, **end}],
+                "usageMetadata": report,
+            }
+        ).encode()
+        + b"\n\n"
+        for piece, report, end in pieces
+    ]
+    stream = Stream(body)
+    seen = [stream.message.usage.output_tokens for _ in stream]
+
+    assert expected == _usage(body)
+    assert 0 not in seen
