@@ -155,7 +155,8 @@ class Unframed:
                 # 0, since the header came before the first event.
                 self._departures.note("content_type_wrong", event=0)
             # A `CommentedSSEParser` also returns comments, which are heartbeats, as frames.
-            return (CommentedSSEParser if self._pings else SSEParser)(limits=self._limits)
+            parser = CommentedSSEParser if self._pings else SSEParser
+            return parser(limits=self._limits, reads_errors=True)
         if kind == "json":
             return self._make_json_body()
         return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None

@@ -11,6 +11,8 @@ Sniffed: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown"
 
 _SKIPPED = b"\xef\xbb\xbf \t\r\n"
 _SSE_FIELDS = (b"data", b"event", b"id", b"retry")
+_ERROR_FIELDS = (b"error: {", b"error:{")
+"""The beginnings of an error in a field that the standard does not know."""
 _MOST_UNDECIDED = 4096
 _PRELUDE_BYTES = 12
 _find_name_end = re.compile(rb"[:\r\n]").search
@@ -45,15 +47,28 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     if first[:1] == b":":
         # A comment.
         return "sse"
+    by_field = _sniff_field(first, over=over)
+    if by_field is not None:
+        return by_field
+    return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
+
+
+def _sniff_field(first: bytes, *, over: bool) -> Sniffed | None:
+    """Return "sse" for a body that begins with a field of an event stream, and None for any other body.
+
+    If too few bytes have arrived to tell, the result is "undecided".
+    """
     name_end = _find_name_end(first)
-    name = first if name_end is None else first[: name_end.start()]
-    if name_end is not None:
-        if name in _SSE_FIELDS:
-            return "sse"
-    elif any(field.startswith(name) for field in _SSE_FIELDS):
+    if name_end is not None and first[: name_end.start()] in _SSE_FIELDS:
+        return "sse"
+    # A text may begin like the field `error`, but has no JSON behind the colon.
+    if any(first.startswith(field) for field in _ERROR_FIELDS):
+        return "sse"
+    if name_end is None and any(field.startswith(first) for field in _SSE_FIELDS):
         # If no more bytes arrive, it is an event stream that was cut in its first line.
         return "sse" if over else "undecided"
-    return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
+    may_be_error = any(field.startswith(first) for field in _ERROR_FIELDS)
+    return "undecided" if may_be_error and not over else None
 
 
 def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:

@@ -79,10 +79,12 @@ class PlainSSEParser(LineFraming[Frame]):
         "_after_cr",
         "_data",
         "_data_size",
+        "_error_text",
         "_event_retry",
         "_id",
         "_in_event",
         "_name",
+        "_reads_errors",
         "_stray",
         "comments",
         "first_event_id",
@@ -91,7 +93,8 @@ class PlainSSEParser(LineFraming[Frame]):
         "retry",
     )
 
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, reads_errors: bool = False) -> None:
+        self._reads_errors = reads_errors
         self.last_event_id = ""
         """The id to send when reconnecting: the last event id as of the last blank line."""
         self.first_event_id = ""
@@ -119,6 +122,7 @@ class PlainSSEParser(LineFraming[Frame]):
         # Number of payload bytes held, including the LF that another data line would add.
         self._data_size = 0
         self._event_retry: int | None = None
+        self._error_text = bytearray()  # the values of the fields `error`
         self._in_event = False
 
     @property
@@ -168,12 +172,14 @@ class PlainSSEParser(LineFraming[Frame]):
     def unfinished(self) -> ServerSentEvent | None:
         """The event that lacks only a line end and a blank line, or None."""
         # Without an unfinished line and data, there is nothing that line ends could complete.
-        if self.error is not None or self._holds_nothing or not (self._line or self._data is not None):
+        holds_text = self._line or self._data is not None or self._error_text
+        if self.error is not None or self._holds_nothing or not holds_text:
             return None
         frames: list[Frame] = []
         # A copy reads the missing line ends, so that this parser does not change.
         deepcopy(self)._read_text(b"\n\n", frames)  # noqa: SLF001 - its own copy
-        return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in frames), None)
+        # Of an event with data and an error, the error is the last frame.
+        return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in reversed(frames)), None)
 
     def _read_slice(self, text: bytes, frames: list[Frame]) -> None:
         """Read a slice of the stream, with CR and CRLF turned into LF."""
@@ -258,13 +264,28 @@ class PlainSSEParser(LineFraming[Frame]):
             # int() accepts 640 digits whatever limit the interpreter has been given.
             if len(digits) <= 640:
                 self.retry = self._event_retry = int(digits)
+        elif name == b"error" and self._reads_errors:
+            self._take_error(value)
         # No field of the standard: it may be an error as bare JSON, which `stray` returns.
         elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
             self._stray += line
             self._stray += b"\n"
 
+    def _take_error(self, value: bytes) -> None:
+        """Take the value of a field `error`: JSON, or the words of an error.
+
+        After data that are no JSON object, words are none: a server that sends text with raw line ends may
+        have a line that begins like this field.
+        """
+        may_be_words = self._data is None or self._data[:1] == b"{"
+        if value[:1] != b"{" and not may_be_words:
+            return
+        # The first value is as long as a line may be; only a short error has several lines.
+        if value and (not self._error_text or len(self._error_text) + len(value) < self._limits.tail):
+            self._error_text += (b"\n" if self._error_text else b"") + value
+
     def _dispatch(self, frames: list[Frame]) -> None:
-        """End the open event; add it to `frames` if it has data."""
+        """End the open event; add it to `frames` if it has data, and its error behind the data."""
         self.last_event_id = self._id
         if self._data is not None:
             payload = bytes(self._data)
@@ -275,6 +296,9 @@ class PlainSSEParser(LineFraming[Frame]):
             else:
                 # An event that has only data is a bare payload.
                 frames.append(payload)
+        if self._error_text:
+            # Quirk (llama.cpp before 2025-11, ik_llama.cpp): an error is in a field `error`, without data.
+            frames.append(ServerSentEvent(bytes(self._error_text), "error", self._id))
         self._clear()
 
     def _is_idle(self) -> bool:
@@ -322,6 +346,8 @@ class PlainSSEParser(LineFraming[Frame]):
             fields.append(b"retry: %d" % self._event_retry)
         if self._data is not None:
             fields += [b"data: " + value for value in bytes(self._data[:max_size]).split(b"\n")]
+        if self._error_text:
+            fields.append(b"error: " + bytes(self._error_text[:max_size]))
         return b"\n".join([*fields, super()._peek_held()])
 
 
@@ -334,6 +360,8 @@ class SSEParser(PlainSSEParser):
 
     Args:
         limits: `line` limits a line, without its end; `event` the data of an event; `tail` the tail's bytes.
+        reads_errors: True to return an event named "error" for the field `error`, which the standard does
+            not know and so ignores, but some servers send in place of data.
 
     Example:
         >>> parser = SSEParser()
@@ -347,8 +375,8 @@ class SSEParser(PlainSSEParser):
 
     __slots__ = ("_event_line", "_event_name", "_head")
 
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        super().__init__(limits=limits)
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, reads_errors: bool = False) -> None:
+        super().__init__(limits=limits, reads_errors=reads_errors)
         # The bytes that begin an event with the name read last, and its `event:` line alone. Initially a CR,
         # which no line contains.
         self._head = self._event_line = b"\r"
