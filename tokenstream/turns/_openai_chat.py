@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.formats._wire.openai_chat.words import (
+    OPAQUE_FIELDS,
+    REASONING_FIELDS,
+    SIGNATURES,
+    SUMMARY_ITEM,
+    opaque_name,
+)
 from tokenstream.turns._turn import Turn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, RefusalPart, TextPart, ToolCall
     from tokenstream.turns._drop import Drop, Obstacle
 
+_PLAIN_ITEM = {"type", "text"}
+"""The fields of a text without a signature, as an item of a list."""
 _LEGACY = "function_call"
 """The type of a call in the legacy form, and the field of the message for it."""
 _FIELDS_INSTEAD_OF_CONTENT = ("refusal", "audio", _LEGACY, "tool_calls")
@@ -38,12 +48,12 @@ class _OpenAIChatTurn(Turn):
     formats = frozenset({"openai-chat"})
     silently_dropped = frozenset({"citation", "server_tool_call", "server_tool_result"})
     sends_text_arguments = True
-    accepts_signed = frozenset({"tool_call"})
 
     def __init__(self, message: Message, drop: Drop, reasoning_field: str) -> None:
         super().__init__(message, drop)
         self._reasoning_field = reasoning_field
-        self._text: list[str] = []
+        self._items: list[dict[str, Any]] = []
+        """The texts, and reasoning among them, as the items of a `content` that is a list."""
         self._refusal: list[str] = []
         self._reasoning: list[str] = []
         self._typed_pieces: dict[str, list[dict[str, Any]]] = {}
@@ -58,13 +68,15 @@ class _OpenAIChatTurn(Turn):
         Raises:
             NotExpressible: Nothing of the message remains.
         """
-        text = "".join(self._text)
+        # Only a server that has sent such items takes a list.
+        is_list = any(item.keys() != _PLAIN_ITEM for item in self._items)
+        text = self._items if is_list else "".join([item["text"] for item in self._items])
         content: dict[str, Any] = {}
         if self._refusal:
             content["refusal"] = "".join(self._refusal)
         if self._reasoning:
             content[self._reasoning_field] = "".join(self._reasoning)
-        content |= self._typed_pieces | self._other_fields
+        content |= self._typed_pieces | self._opaque_fields() | self._other_fields
         # The legacy form has a field for a single call.
         if len(self._calls) == 1 and self._calls[0].type == _LEGACY:
             content[_LEGACY] = _make_function(self._calls[0])
@@ -76,8 +88,10 @@ class _OpenAIChatTurn(Turn):
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Collect a text; return None, since every text can be sent."""
-        self._text.append(part.text)
+        """Collect a text, with its signature if it has one; return None, since every text can be sent."""
+        fields = self.fields(part)
+        signed = {name: fields[name] for name in SIGNATURES if name in fields}
+        self._items.append({"type": "text", "text": part.text, **signed})
         return None
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
@@ -105,7 +119,11 @@ class _OpenAIChatTurn(Turn):
             if part.signature and not part.complete:
                 # The signature may be cut off, and the API behind the gateway refuses an incomplete one.
                 return "incomplete"
-            self._add_detail(part, fields)
+            if fields.get("type") == SUMMARY_ITEM:
+                piece = {"type": "summary_text", "text": part.text, "signature": part.signature}
+                self._items.append({"type": SUMMARY_ITEM, "summary": [piece]})
+            else:
+                self._add_detail(part, fields)
         elif part.text:
             self._reasoning.append(part.text)
         elif part.signature:
@@ -125,11 +143,32 @@ class _OpenAIChatTurn(Turn):
         if is_redacted:
             fields["data"] = part.redacted
         elif part.text or kind != "reasoning.encrypted":
-            # Every other kind of piece has a text, even an empty one, in a field that depends on the kind.
-            fields[_DETAIL_TEXT.get(kind, "text")] = part.text
+            # Every other kind of piece has a text, even an empty one, in a field that depends on the kind. A
+            # piece that repeats the text of another part has it among its fields.
+            field = _DETAIL_TEXT.get(kind, "text")
+            fields[field] = part.text or fields.get(field, "")
         if part.signature:
             fields["signature"] = part.signature
         self._typed_pieces.setdefault(name, []).append(fields)
+
+    def _opaque_fields(self) -> dict[str, Any]:
+        """Return the signatures and the encrypted reasoning that came beside the text, as they came."""
+        if not self.is_own or "reasoning" in self._drop:
+            return {}
+        data, fields = self.message.provider_data, dict[str, Any]()
+        for name, inner_names in OPAQUE_FIELDS.items():
+            if not inner_names and name in data:
+                fields[name] = deepcopy(data[name])
+            inner = {
+                key: deepcopy(data[opaque_name(name, key)])
+                for key in inner_names
+                if opaque_name(name, key) in data
+            }
+            if inner:
+                # An object with a signature has the reasoning, too, which the signature is about.
+                text = {"content": self.message.reasoning} if name in REASONING_FIELDS else {}
+                fields[name] = {**text, **inner}
+        return fields
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         """Collect a call; return None, since the caller leaves out each call that cannot be sent."""

@@ -173,6 +173,11 @@ class Answer:
             out, self.difference = settle(out, self.find_text, self.note)
         return out
 
+    @property
+    def untaken(self) -> Sequence[Event]:
+        """The events made since the last call of `take`."""
+        return self._out
+
     def adopt_pauses(self, other: Answer) -> None:
         """Take over what another object, which has read nothing, knows of the pauses of the message."""
         self.first_part, self.text_before, self.withholds = (

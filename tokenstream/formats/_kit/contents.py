@@ -17,7 +17,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.answer import Answer
 from tokenstream.formats._kit.open import OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.told import Told
+from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ class ContentParts(Answer):
         """
         state = self.choices.get(choice) or self.choice(choice)
         part = state.current_part
-        if part is None or part.kind != kind:
+        # A signature ends its block: it is about the text before it, and only that.
+        if part is None or part.kind != kind or part.signature:
             if not text:
                 # An empty text opens no part.
                 return
@@ -116,12 +117,39 @@ class ContentParts(Answer):
         self.add(part, text)
 
     def sign(self, choice: int, signature: str) -> None:
-        """Add a signature to the reasoning being written, or to a new, empty reasoning part."""
+        """Add a signature to the reasoning being written, or to a new, empty reasoning part.
+
+        The signature arrives whole: another one than that of the part belongs to another part.
+        """
         state = self.choice(choice)
-        if state.current_part is None or state.current_part.kind != "reasoning":
+        part = state.current_part
+        if part is None or part.kind != "reasoning" or part.signature not in ("", signature):
             self._close_current(state)
-            state.current_part = self.open(choice, BLANK_REASONING)
-        self.add_signature(state.current_part, signature)
+            part = state.current_part = self.open(choice, BLANK_REASONING)
+        self.add_signature(part, signature)
+
+    def write_reasoning(self, choice: int, text: str, signature: str | None) -> None:
+        """Add a piece of reasoning that may have a signature, for formats that do not mark parts.
+
+        A text with the signature of the current part belongs to that part. A text that arrives with the
+        part's signature may be the whole text of the part, which is then not added again.
+        """
+        part = self.choice(choice).current_part
+        if not signature or part is None or part.kind != "reasoning":
+            self.write(choice, "reasoning", text)
+        elif part.signature == signature:
+            self.add(part, text)
+        elif part.signature or not self._is_whole_text(part, text):
+            self.write(choice, "reasoning", text)
+        if signature:
+            self.sign(choice, signature)
+
+    def _is_whole_text(self, part: OpenPart, text: str) -> bool:
+        """Return True if a text is the whole text of a part, as far as it has arrived."""
+        if self.find_text is None or not text:
+            return False
+        told = Told("", 0, "reasoning", choice=part.choice, part=part.index)
+        return text == self.find_text(told) + added_by(self._out, told)
 
     def add(self, part: OpenPart, text: str) -> None:
         """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""
@@ -178,10 +206,11 @@ class ContentParts(Answer):
             self.note("parts_interleaved")
 
     def add_signature(self, part: OpenPart, signature: str) -> None:
-        """Add a signature, or a piece of one, to a reasoning part."""
+        """Add a signature, or a piece of one, to a reasoning part, unless it repeats the whole signature."""
         if self.may_hold_surrogates:
             signature = mend_surrogates(signature)
-        if signature:
+        if signature and signature != part.signature:
+            part.signature += signature
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:

@@ -23,7 +23,7 @@ ValueT = TypeVar("ValueT")
 class OpenPart:
     """The state of a part that can still grow."""
 
-    __slots__ = ("choice", "closed", "held", "index", "kind")
+    __slots__ = ("choice", "closed", "held", "index", "kind", "signature")
 
     def __init__(self, kind: str, choice: int, index: int) -> None:
         self.kind = kind
@@ -32,6 +32,8 @@ class OpenPart:
         self.closed = False
         self.held = ""
         """The first half of a surrogate pair whose other half has not arrived."""
+        self.signature = ""
+        """The signature of a reasoning part, as far as it has arrived."""
 
 
 NO_PART = OpenPart("opaque", choice=0, index=-1)

@@ -151,8 +151,11 @@ class MistralConversations(Format):
             # The reasoning is one text, or a list of texts.
             thinking = chunk.get("thinking")
             texts = [thinking] if isinstance(thinking, str) else [t.get("text") for t in dicts_of(thinking)]
-            self._write(payload, "reasoning", "".join([text for text in texts if isinstance(text, str)]))
             signature = text_of(chunk, "signature")
+            if self._written_part.signature not in ("", signature):
+                # Another signature, or a text without one, belongs to another block.
+                self._close_written()
+            self._write(payload, "reasoning", "".join([text for text in texts if isinstance(text, str)]))
             if signature:
                 self.parts.add_signature(self._open_part(payload, "reasoning"), signature)
         elif kind == "tool_reference":

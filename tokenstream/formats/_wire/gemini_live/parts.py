@@ -84,9 +84,7 @@ class LiveTurn(SessionParts):
         """Add text or a thought; a text with a signature becomes a part by itself."""
         signature = text_of(fields, "thoughtSignature")
         if fields.get("thought") is True:
-            self.write(0, "reasoning", text)
-            if signature is not None:
-                self.sign(0, signature)
+            self.write_reasoning(0, text, signature)
         elif signature is None:
             self.write(0, "text", text)
         else:

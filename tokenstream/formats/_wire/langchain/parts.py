@@ -115,10 +115,8 @@ class LangChainBlocks:
         block = inner if is_dict(inner) else block
         text = text_of(block, "reasoning", "thinking", "text")
         summary = "".join(text_of(piece, "text") or "" for piece in dicts_of(block.get("summary")))
-        self._parts.write(0, "reasoning", text or summary)
         signature = text_of(block, "signature") or text_of(dict_of(block, "extras"), "signature")
-        if signature:
-            self._parts.sign(0, signature)
+        self._parts.write_reasoning(0, text or summary, signature)
         encrypted = text_of(block, "encrypted_content")
         if encrypted:
             self._parts.whole(0, ReasoningPart(redacted=encrypted))

@@ -202,7 +202,7 @@ class ChoiceReader:
             return
         # The number 0 is a piece of reasoning; other empty values are not.
         if reasoning_keys and any(delta[key] or delta[key] == 0 for key in reasoning_keys):
-            self.content.read_reasoning(delta)
+            self.content.reasoning.read(delta)
         # Chunks repeat many fields. A field's reader records a value here if its repetition may be skipped;
         # content is never recorded.
         last_values = self._last_delta_values
@@ -267,11 +267,17 @@ class ChoiceReader:
 
     def _read_extra(self, key: str, value: object) -> None:
         """Read `extra_content`: the signature of the reasoning, and unknown fields."""
-        self.content.read_extra(value)
+        self.content.reasoning.read_extra(value)
 
     def _read_sources(self, key: str, value: object) -> None:
         """Read `search_results` or `citations`: the sources of the answer."""
         self.content.read_sources(value)
+
+    def _read_specific(self, key: str, value: object) -> None:
+        """Read `provider_specific_fields`: the signatures in it, and report its other fields as they are."""
+        other_fields = self.content.read_opaque_fields(key, value) if is_dict(value) else value
+        if other_fields:
+            self.read_delta_field(key, other_fields)
 
     CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
         "message": _read_message,
@@ -292,6 +298,7 @@ class ChoiceReader:
         "function_call": _read_legacy_call,
         "executed_tools": _read_executed,
         "extra_content": _read_extra,
+        "provider_specific_fields": _read_specific,
     }
 
 

@@ -22,7 +22,7 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.events import ToolCallDelta
+from tokenstream.events import ReasoningDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
@@ -196,6 +196,12 @@ class OpenAIChat(Format):
         if has_other_calls or has_two_texts:
             # The payloads contain more than the text of the delta.
             return always_decode
+        if isinstance(delta, ReasoningDelta):
+            # The details of reasoning may repeat later what the deltas say.
+            state = self.parts.choices.get(delta.choice)
+            keep = None if state is None else state.reader.content.reasoning.follow()
+            if keep is not None:
+                return always_decode if "id_changed" in self.departures else keep
         if "id_changed" in self.departures:
             # The ids of payloads alternate. Each change is a departure, which decoding counts.
             fields, id = self.parts.fields, raw.get("id")

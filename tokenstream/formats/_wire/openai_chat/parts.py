@@ -16,7 +16,8 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.values import base64_bytes, scalar_text
 from tokenstream.formats._wire.openai_chat.calls import ChatCalls
-from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
+from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning, scalar_or_none, text_within
+from tokenstream.formats._wire.openai_chat.words import OPAQUE_FIELDS, SIGNATURES, SUMMARY_ITEM, opaque_name
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 _PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 
-_DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
-_DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
-_STEP_TEXT_FIELDS = ("thought", "text", "content")
 # Quirk (DashScope's multimodal route, 2025-12): items have no `type`; recording: dashscope_multimodal.
 _KINDS_BY_FIELD = {"text": "text", "image": "image_url"}
 """Maps the field of an item without a type to the type."""
@@ -55,14 +53,13 @@ class ChatContent:
     __slots__ = (
         "_audio",
         "_calls",
-        "_current_detail",
         "_executed_tools",
-        "_has_plain_reasoning",
         "_last_start",
         "_reported_items",
         "choice",
         "kinds",
         "parts",
+        "reasoning",
         "state",
         "text_start",
     )
@@ -80,10 +77,8 @@ class ChatContent:
         self._last_start: TextPart | None = None
         """The value of `text_start` when the last text was added."""
         # Reasoning.
-        self._has_plain_reasoning = False
-        """True once reasoning has arrived as plain text; details then only repeat the text."""
-        self._current_detail: tuple[object, object] | None = None
-        """Type and index of the reasoning detail being written."""
+        self.reasoning = ChatReasoning(self)
+        """Reads the reasoning, which may be in several fields."""
         # Sources and media.
         self._reported_items: set[tuple[object, ...]] | None = None
         """Keys of the items that chunks may repeat: sources and encrypted reasoning."""
@@ -154,31 +149,78 @@ class ChatContent:
                 if kind is None:
                     kind = next((_KINDS_BY_FIELD[name] for name in _KINDS_BY_FIELD if name in item), None)
                 reader = self._PART_READERS.get(kind) if isinstance(kind, str) else None
-                (reader or ChatContent._read_opaque)(self, item)
+                (reader or ChatContent.read_opaque)(self, item)
 
     def _read_text(self, item: dict[str, Any]) -> None:
-        """Add the text of a part, and the citations in its annotations."""
-        self.write("text", _text_within(item.get("text")))
+        """Add the text of a part, and the citations in its annotations; a signature ends the text."""
+        self.write("text", text_within(item.get("text")))
+        signatures = {name: item[name] for name in SIGNATURES if text_of(item, name)}
+        if signatures:
+            self._sign_text(signatures)
         self.read_annotations(item.get("annotations"))
+
+    def _sign_text(self, signatures: dict[str, Any]) -> None:
+        """Add a signature to the text being written, or to a new, empty one, and end the text."""
+        start = self.text_start or TextPart.model_construct()
+        signed = start.model_copy(update={"provider_data": signatures})
+        part = self.state.current_part
+        if part is None or part.kind != "text":
+            self.end_current_part()
+            part = self.state.current_part = self.parts.open(self.choice, signed)
+        else:
+            self.parts.report_start_again(part, signed)
+        self.end_current_part()
 
     def _read_refusal(self, item: dict[str, Any]) -> None:
         """Add the text of a refusal: the field `refusal` of an item, or else its `text`."""
-        self.write("refusal", _text_within(item.get("refusal", item.get("text"))))
+        self.write("refusal", text_within(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: dict[str, Any]) -> None:
         """Read a part with reasoning, the references in it, and its signature."""
         inner = next((item[key] for key in _THINKING_TEXT_FIELDS if item.get(key)), None)
-        self.write("reasoning", _text_within(inner))
-        for piece in dicts_of(inner):
+        pieces = dicts_of(inner)
+        if any(text_of(piece, *SIGNATURES) for piece in pieces):
+            # Quirk (Databricks, 2026-03): a piece of a summary may have a signature of its own.
+            for piece in pieces:
+                self._write_reasoning(text_of(piece, "text") or "", text_of(piece, *SIGNATURES), item)
+        else:
+            self._write_reasoning(text_within(inner), text_of(item, *SIGNATURES), item)
+        for piece in pieces:
             if piece.get("type") in ("reference", "tool_reference"):
                 self._read_reference(piece)
-        signature = text_of(item, "signature")
-        if signature:
-            self.parts.sign(self.choice, signature)
         current = self.state.current_part
         # The field marks the last piece of the reasoning.
         if item.get("closed") is True and current is not None and current.kind == "reasoning":
             self.end_current_part()
+
+    def _write_reasoning(self, text: str, signature: str | None, item: dict[str, Any]) -> None:
+        """Add a text of an item with reasoning, and its signature."""
+        if text or signature:
+            self.record_kind("reasoning")
+        self.parts.write_reasoning(self.choice, text, signature)
+        current = self.state.current_part
+        if signature and current is not None and item.get("type") == SUMMARY_ITEM:
+            # The type tells where the next request must have the reasoning.
+            self.parts.report_start_again(current, ReasoningPart(provider_data={"type": SUMMARY_ITEM}))
+
+    def read_opaque_fields(self, name: str, value: dict[str, Any]) -> dict[str, Any] | None:
+        """Report the opaque fields of an object, and return its other fields; None if there are none.
+
+        Args:
+            name: The name of the field with the object.
+            value: The object.
+        """
+        known = OPAQUE_FIELDS[name]
+        for inner in known:
+            listed = value.get(inner)
+            if is_list(listed):
+                # Chunks may repeat a signature of the list.
+                added = [item for item in listed if self._note((name, inner, repr(item)))]
+                if added:
+                    self.parts.items(opaque_name(name, inner), added, self.choice)
+            elif listed:
+                self.parts.field(opaque_name(name, inner), listed, self.choice)
+        return fields_except(value, *known)
 
     def _read_reference(self, item: dict[str, Any]) -> None:
         """Cite the document that a reference names; the citation also keeps the whole reference."""
@@ -189,131 +231,26 @@ class ChatContent:
         image = item.get("image_url", item.get("url", item.get("image")))
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
         if url is None:
-            self._read_opaque(item)
+            self.read_opaque(item)
         elif (media := _media_of(url, item)) is None:
             self.parts.add_undecodable_media(self.choice, text_of(item, "type") or "", item)
         else:
             self.parts.whole(self.choice, media)
 
-    def _read_opaque(self, item: dict[str, Any]) -> None:
+    def read_opaque(self, item: dict[str, Any]) -> None:
         """Add a part of an unknown kind, with its data as they are."""
         kind = item.get("type")
         self.parts.whole(self.choice, OpaquePart(type=kind if isinstance(kind, str) else "", data=item))
 
     # -- reasoning ---------------------------------------------------------
 
-    def read_reasoning(self, delta: dict[str, Any]) -> None:
-        """Read the reasoning in a delta, which may be in several fields; report each piece once.
-
-        A list of details must be sent back in the next request. If there is also a text, the text
-        repeats the content of the details in readable form.
-        """
-        text = ""
-        for name in REASONING_FIELDS:
-            value = delta.get(name)
-            # A boolean is a flag, not reasoning; a number is a piece of reasoning.
-            value = None if isinstance(value, bool) else self.scalar_as_text(value)
-            if not isinstance(value, str):
-                text = text or _text_within(value)
-            elif not text:
-                text = value
-            elif value == text:
-                # Quirk (Rapid-MLX, 2026-06): `reasoning` repeats `reasoning_content`;
-                # raullenchai/Rapid-MLX#852.
-                self.parts.note("reasoning_twice")
-            elif value:
-                # This field has another text than the first one: nothing of it may be lost.
-                self.parts.field(name, value, self.choice)
-        details = [item for name in REASONING_LISTS for item in dicts_of(delta.get(name))]
-        if details:
-            self._read_details(details, text)
-        elif text:
-            self._has_plain_reasoning = True
-            self.write("reasoning", text)
-        for name in REASONING_STEPS:
-            for step in dicts_of(delta.get(name)):
-                self._read_step(step)
-
-    def _read_step(self, step: dict[str, Any]) -> None:
-        """Add a step of reasoning, with the actions in the step, as a part."""
-        self.end_current_part()
-        self.record_kind("reasoning")
-        part = self.parts.open(
-            self.choice, ReasoningPart(provider_data=fields_except(step, *_STEP_TEXT_FIELDS))
-        )
-        self.parts.add(part, text_of(step, *_STEP_TEXT_FIELDS) or "")
-        self.parts.close(part)
-
-    def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
-        """Read a list of reasoning details.
-
-        Args:
-            text: Text that repeats the texts of the details, and is used instead; "" if there is none.
-        """
-        if text:
-            self._has_plain_reasoning = True
-            if any(text_of(item, *_DETAIL_TEXT_FIELDS) for item in details):
-                self.parts.note("reasoning_twice")
-        unread_text = text
-        for item in details:
-            encrypted = text_of(item, "data")
-            if encrypted is not None:
-                self._read_encrypted(item, encrypted)
-                continue
-            # If there is a text, the first readable detail gets all of it, and later details get nothing.
-            # Once reasoning has arrived as text, the texts of details only repeat it, also in later deltas.
-            own_text = "" if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT_FIELDS) or ""
-            added_text, unread_text = unread_text or own_text, ""
-            signature = text_of(item, "signature")
-            if added_text or signature:
-                self._open_detail(item)
-                self.write("reasoning", added_text)
-            if signature:
-                self.parts.sign(self.choice, signature)
-            elif fields_except(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT_FIELDS):
-                # A detail of an unknown kind.
-                self._read_opaque(item)
-        if unread_text:
-            # All details are encrypted, so none of them got the text.
-            self.write("reasoning", unread_text)
-
-    def _open_detail(self, item: dict[str, Any]) -> None:
-        """Open a reasoning part for an item of `reasoning_details` or `thinking_blocks`.
-
-        If a reasoning part is open, it goes on, provided that it began as plain text, or with an item of the
-        same type and index.
-        """
-        current = self.state.current_part
-        key = (item.get("type"), _scalar_or_none(item.get("index")))
-        # Reasoning that began without a detail (None) is continued by the first detail.
-        if current is not None and current.kind == "reasoning" and self._current_detail in (None, key):
-            self._current_detail = key
-            return
-        self.end_current_part()
-        self._current_detail = key
-        fields = fields_except(item, *_DETAIL_TEXT_FIELDS, "signature")
-        self.state.current_part = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
-
-    def _read_encrypted(self, item: dict[str, Any], encrypted: str) -> None:
+    def read_encrypted(self, item: dict[str, Any], encrypted: str) -> None:
         """Add encrypted reasoning as a part, unless it was added before."""
-        key = (_scalar_or_none(item.get("id")), _scalar_or_none(item.get("index")), encrypted)
+        key = (scalar_or_none(item.get("id")), scalar_or_none(item.get("index")), encrypted)
         if self._note(key):
             self.record_kind("reasoning")
             part = ReasoningPart(redacted=encrypted, provider_data=fields_except(item, "data"))
             self.parts.whole(self.choice, part)
-
-    def read_extra(self, value: object) -> None:
-        """Read `extra_content`: the signature of the reasoning, and unknown fields."""
-        google = dict_of(value, "google") if is_dict(value) else {}
-        signature = text_of(google, "thought_signature")
-        if signature is not None:
-            self.parts.sign(self.choice, signature)
-        unread: object = value
-        if is_dict(value):
-            # Empty fields are left out, such as `google` if it had only the signature.
-            unread = fields_except({**value, "google": fields_except(google, "thought_signature")})
-        if unread is not None:
-            self.parts.field("extra_content", unread, self.choice)
 
     # -- sources -----------------------------------------------------------
 
@@ -436,23 +373,6 @@ class ChatContent:
         "tool_reference": _read_reference,
         "image_url": _read_image,
     }
-
-
-def _text_within(value: object) -> str:
-    """Return the text in a field, which may be text, an object with text, or a list of these."""
-    if isinstance(value, str):
-        return value
-    if is_dict(value):
-        return text_of(value, "text", "value") or ""
-    if is_list(value):
-        texts = [text_of(item, "text") if is_dict(item) else item for item in value]
-        return "".join([text for text in texts if isinstance(text, str)])
-    return ""
-
-
-def _scalar_or_none(value: object) -> object:
-    """Return a whole number or text unchanged; None for any other value, so that a key can contain it."""
-    return value if isinstance(value, int | str) else None
 
 
 def _media_of(url: str, item: dict[str, Any]) -> MediaPart | None:

@@ -1,0 +1,301 @@
+"""OpenAI Chat: signatures of reasoning, which the next request must have in the same place."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tokenstream import Message, Stream
+
+Delta = dict[str, Any]
+Block = tuple[str, str]
+_LETTERS = "abcdefghijklmnopqrstuvwxyz "
+
+
+def _message(*deltas: Delta, chunking: random.Random | None = None) -> Message:
+    """Return the message of an answer with these deltas, in chunks of any size."""
+    chunks = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    ends = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    frames = [{"object": "chat.completion.chunk", "choices": [choice]} for choice in chunks + ends]
+    body = (
+        b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in frames) + b"data: [DONE]\n\n"
+    )
+    if chunking is None:
+        return Stream([body]).final()
+    cuts = sorted({0, len(body), *(chunking.randrange(len(body)) for _ in range(20))})
+    return Stream([body[start:end] for start, end in pairwise(cuts)]).final()
+
+
+def _blocks_of(turn: dict[str, Any]) -> list[Block]:
+    """Return the texts and signatures of the blocks in the next request."""
+    pieces = turn.get("thinking_blocks") or turn.get("reasoning_details") or []
+    return [(piece.get("thinking", piece.get("text")), piece["signature"]) for piece in pieces]
+
+
+def _write(blocks: list[Block], way: random.Random) -> list[Delta]:
+    """Return deltas for blocks, in one of the many ways in which servers send them."""
+    is_thinking, has_index = way.random() < 0.5, way.random() < 0.3
+    plain = way.choice([None, "reasoning", "reasoning_content"])
+    repeats_signature, repeats_text = way.random() < 0.3, way.random() < 0.3
+    deltas: list[Delta] = []
+    for number, (text, signature) in enumerate(blocks):
+        index = {"index": number} if has_index else {}
+
+        def item(words: str, signed: str = "", index: Delta = index) -> Delta:
+            if is_thinking:
+                return {
+                    "thinking_blocks": [{"type": "thinking", "thinking": words, "signature": signed, **index}]
+                }
+            sent = {"signature": signed} if signed else {}
+            return {"reasoning_details": [{"type": "reasoning.text", "text": words, **sent, **index}]}
+
+        length = way.randint(1, len(text))
+        pieces = [text[start : start + length] for start in range(0, len(text), length)]
+        for piece in pieces:
+            # The text may come beside the detail, or ahead of it.
+            signed = signature if repeats_signature else ""
+            ahead = plain is not None and not repeats_signature and way.random() < 0.5
+            if plain is not None and ahead:
+                deltas += [{plain: piece}, item(piece, signed)]
+            else:
+                deltas.append({**({} if plain is None else {plain: piece}), **item(piece, signed)})
+        deltas.append(item(text if repeats_text else "", signature))
+    return deltas
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_each_signature_has_its_own_block(seed: int) -> None:
+    """Law: with or without an index, in pieces or whole, alone or beside a text, each text is told once."""
+    way = random.Random(seed)
+    blocks = [
+        (f"{number}: " + "".join(way.choices(_LETTERS, k=way.randint(3, 30))) + ".", f"sig{number}")
+        for number in range(way.randint(1, 4))
+    ]
+    message = _message(*_write(blocks, way), {"content": "Hi"}, chunking=way)
+
+    assert "".join(text for text, _ in blocks) == message.reasoning
+    assert blocks == _blocks_of(message.to_openai_chat())
+    assert blocks == [(part.text, part.signature) for part in message.parts if part.kind == "reasoning"]
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [{"reasoning": "Hm, yes."}, {"content": "Hi"}, "whole"],
+        [{"reasoning": "Hm, yes."}, {"content": "Hi"}, "signature"],
+        [{"content": "Hi"}, {"reasoning": "Hm, "}, "pieces", {"reasoning": "yes."}, "signature"],
+        [{"reasoning": "Hm, yes."}, "pieces", "whole", {"content": "Hi"}],
+        ["whole", {"reasoning": "Hm, "}, {"reasoning": "yes."}, {"content": "Hi"}],
+        ["whole", "whole", {"content": "Hi"}],
+        ["whole", "text", "signature", {"content": "Hi"}],
+    ],
+)
+def test_a_detail_goes_back_as_it_came(deltas: list[Any]) -> None:
+    """Before the text, after it or behind the answer: with its format and index, and the text once."""
+    detail = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
+    names = {
+        "whole": [{**detail, "text": "Hm, yes.", "signature": "proof"}],
+        "text": [{**detail, "text": "Hm, yes."}],
+        "signature": [{**detail, "text": "", "signature": "proof"}],
+    }
+    sent = [
+        delta
+        if isinstance(delta, dict)
+        else {"reasoning_details": names.get(delta) or [{**detail, "text": "Hm, "}]}
+        for delta in deltas
+    ]
+    turn = (message := _message(*sent)).to_openai_chat()
+
+    assert ("Hm, yes.", "Hi") == (message.reasoning, message.text)
+    assert [{**detail, "text": "Hm, yes.", "signature": "proof"}] == turn["reasoning_details"]
+
+
+@pytest.mark.parametrize("between", [[], [{"content": "Hi"}]])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_signed_details_may_divide_a_text_that_came_before(between: list[Delta], pieces: int) -> None:
+    """The text is told once, and each detail goes back with its own words and signature."""
+    blocks = [("Hm, ", "one"), ("yes.", "two")]
+    details = [
+        {"thinking_blocks": [{"type": "thinking", "thinking": text, "signature": signature}]}
+        for text, signature in blocks
+    ]
+    plain = (
+        [{"reasoning_content": "Hm, yes."}]
+        if pieces == 1
+        else [{"reasoning_content": text} for text, _ in blocks]
+    )
+    message = _message(*plain, *between, *details)
+
+    assert "Hm, yes." == message.reasoning
+    assert blocks == _blocks_of(turn := message.to_openai_chat())
+    assert "Hm, yes." == turn["reasoning_content"]
+
+
+def test_details_that_differ_from_the_text_are_not_told_again() -> None:
+    """A server may sum up in a text what the details have in full; the text is shown."""
+    message = _message(
+        {"reasoning": "In short: yes"},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "Let me see."}]},
+        {"reasoning": "."},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "", "signature": "proof"}]},
+    )
+
+    assert ("In short: yes.", ["proof"]) == (
+        message.reasoning,
+        [part.signature for part in message.parts if part.kind == "reasoning"],
+    )
+
+
+def test_details_may_go_on_alone() -> None:
+    """What the text has not told is new, also a block that only the details have."""
+    block = {"type": "thinking", "thinking": "Then I know.", "signature": "two"}
+    message = _message(
+        {"reasoning_content": "Hm.", "thinking_blocks": [{"type": "thinking", "thinking": "Hm."}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": " Aha."}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": "one"}]},
+        {"thinking_blocks": [block]},
+    )
+
+    assert [("Hm. Aha.", "one"), ("Then I know.", "two")] == _blocks_of(message.to_openai_chat())
+
+
+def test_a_list_of_blocks_beside_their_joined_text_keeps_the_blocks() -> None:
+    """As in a message that was not streamed."""
+    blocks = [{"type": "thinking", "thinking": text, "signature": text.upper()} for text in ("hm", "aha")]
+    message = _message({"reasoning_content": "hmaha", "thinking_blocks": blocks})
+
+    assert ("hmaha", blocks) == (message.reasoning, message.to_openai_chat()["thinking_blocks"])
+
+
+@pytest.mark.parametrize("kind", ["thinking", "reasoning"])
+def test_a_list_of_content_has_a_block_for_each_signature(kind: str) -> None:
+    """A text with the same signature goes on; a whole text that is signed later is told once."""
+
+    def item(text: str, signature: str = "") -> Delta:
+        return {"content": [{"type": kind, "thinking": text, "signature": signature}]}
+
+    message = _message(item("a", "one"), item("b", "one"), item("c"), item("d"), item("cd", "two"), item("e"))
+
+    assert [("ab", "one"), ("cd", "two"), ("e", None)] == [
+        (part.text, part.signature) for part in message.parts if part.kind == "reasoning"
+    ]
+
+
+CALL = {
+    "tool_calls": [{"index": 0, "id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+}
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [
+        ([{"reasoning_text": "Hm"}, {"reasoning_opaque": "proof", **CALL}], {"reasoning_opaque": "proof"}),
+        (
+            [{"reasoning_content": "Hm"}, {"reasoning_signature": "proof"}, CALL],
+            {"reasoning_signature": "proof"},
+        ),
+        ([{"reasoning": "Hm"}, {"encrypted_content": "proof"}, CALL], {"encrypted_content": "proof"}),
+        ([{"content": "Hi", "thought_signature": "proof"}], {"thought_signature": "proof"}),
+        (
+            [{"reasoning_items": [{"type": "reasoning", "encrypted_content": "proof"}]}, {"content": "Hi"}],
+            {"reasoning_items": [{"type": "reasoning", "encrypted_content": "proof"}]},
+        ),
+        (
+            [{"thinking": {"content": "Hm"}}, {"thinking": {"signature": "proof"}}, CALL],
+            {"thinking": {"content": "Hm", "signature": "proof"}},
+        ),
+        (
+            [
+                {"content": "H", "provider_specific_fields": {"thought_signatures": ["one"], "new": 1}},
+                {"content": "i", "provider_specific_fields": {"thought_signatures": ["one", "two"]}},
+            ],
+            {"provider_specific_fields": {"thought_signatures": ["one", "two"]}},
+        ),
+        (
+            [{"content": [{"type": "text", "text": "Hey", "thoughtSignature": "proof"}]}, {"content": "."}],
+            {
+                "content": [
+                    {"type": "text", "text": "Hey", "thoughtSignature": "proof"},
+                    {"type": "text", "text": "."},
+                ]
+            },
+        ),
+        (
+            [
+                {
+                    "content": [
+                        {
+                            "type": "reasoning",
+                            "summary": [{"type": "summary_text", "text": "Hm", "signature": "proof"}],
+                        }
+                    ]
+                },
+                {"content": [{"type": "text", "text": "Hi"}]},
+            ],
+            {
+                "content": [
+                    {
+                        "type": "reasoning",
+                        "summary": [{"type": "summary_text", "text": "Hm", "signature": "proof"}],
+                    },
+                    {"type": "text", "text": "Hi"},
+                ]
+            },
+        ),
+    ],
+)
+def test_a_signature_beside_the_text_goes_back_where_it_came_from(
+    deltas: list[Delta], expected: dict[str, Any]
+) -> None:
+    """Without it, the next request is rejected, or the model forgets its reasoning."""
+    message = _message(*deltas)
+    turn = message.to_openai_chat()
+
+    assert expected == {name: turn.get(name) for name in expected}
+    assert "proof" not in json.dumps(message.to_openai_chat(drop="reasoning")) or "content" in expected
+    assert message == Message.model_validate_json(message.model_dump_json())
+
+
+def test_a_signature_alone_begins_a_text() -> None:
+    """It belongs to a text that the server does not show."""
+    message = _message(
+        {"content": [{"type": "text", "text": "", "thoughtSignature": "proof"}]}, {"content": "Hi"}
+    )
+
+    assert [("", {"thoughtSignature": "proof"}), ("Hi", None)] == [
+        (part.text, part.provider_data) for part in message.parts if part.kind == "text"
+    ]
+
+
+def test_other_fields_of_a_proxy_are_carried() -> None:
+    """Only the signatures in them have a place in the next request."""
+    message = _message({"content": "Hi", "provider_specific_fields": {"new": 1}})
+
+    assert {"new": 1} == message.provider_data["provider_specific_fields"]
+    assert "provider_specific_fields" not in message.to_openai_chat()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(60, 4000, 60))
+def test_more_ways_to_send_blocks(first: int) -> None:
+    """Law: as for a few ways, so for many."""
+    for seed in range(first, first + 60):
+        test_each_signature_has_its_own_block(seed)
+
+
+def test_a_follower_costs_time_in_proportion_to_its_text() -> None:
+    """Details in many pieces, behind a long text or in turns with it, are compared once each."""
+    pieces = [f"{number} " for number in range(500)]
+    detail = [
+        {"reasoning_details": [{"type": "reasoning.text", "text": piece, "index": 0}]} for piece in pieces
+    ]
+    plain = [{"reasoning": piece} for piece in pieces]
+    in_turns = [delta for pair in zip(plain, detail, strict=True) for delta in pair]
+    whole = "".join(pieces)
+
+    assert whole == _message(*plain, *detail).reasoning == _message(*in_turns).reasoning
+    assert whole == _message(*plain, {"content": "Hi"}, *detail).reasoning

@@ -1,0 +1,428 @@
+"""Read the reasoning of a choice, which arrives as plain text, as a list of typed details, or as both.
+
+If both arrive, one of them *leads*: its text becomes the text of the part. The other one *follows*: it
+repeats that text, piece by piece or as a whole, in the same delta or later, and adds a signature and fields.
+A signature ends its block; text that is not a repetition then begins another block.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
+from tokenstream.formats._kit.told import Told, added_by
+from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
+from tokenstream.message import ReasoningPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._wire.openai_chat.parts import ChatContent
+
+_Voice = Literal["plain", "details", "both"]
+"""The field that has a text: a field of plain text, a list of details, or both in one delta."""
+
+_DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
+_DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
+_STEP_TEXT_FIELDS = ("thought", "text", "content")
+
+
+class ChatReasoning:
+    """Reads the reasoning in the deltas of one choice; each piece is reported once.
+
+    Args:
+        content: Reads the other content of the choice.
+    """
+
+    __slots__ = (
+        "_content",
+        "_echo",
+        "_fields",
+        "_followed",
+        "_key",
+        "_leads",
+        "_part",
+        "_parts",
+        "_plain_part",
+        "_text",
+        "_unrepeated",
+    )
+
+    def __init__(self, content: ChatContent) -> None:
+        self._content = content
+        self._parts = content.parts
+        # The block that is being written.
+        self._part: OpenPart | None = None
+        """The part of the block that has details; None before the first of them."""
+        self._key: tuple[object, object] = (None, None)
+        """Type and index of the block's details."""
+        self._fields: dict[str, Any] = {}
+        """Fields of the block's details, which the next request must have, too."""
+        self._leads: _Voice = "plain"
+        """The voice whose text becomes the text of the block."""
+        self._text: TextLog | None = None
+        """The text of a block that has details; None if nobody knows it."""
+        self._followed = 0
+        """Number of characters of the text that the other voice has repeated."""
+        self._unrepeated = ("", 0)
+        """Text of the block that the other voice may repeat next, and the place of that text in the block."""
+        # Plain reasoning that details may still repeat after its part has ended.
+        self._plain_part: OpenPart | None = None
+        """The last part of plain text that no detail has repeated; None if there is none."""
+        self._echo: tuple[str, int, int] | None = None
+        """The text of that part, and the start and the end of what details have repeated of it since their
+        last signature; None before any has."""
+
+    def read(self, delta: dict[str, Any]) -> None:
+        """Read the reasoning in a delta, which may be in several fields.
+
+        A list of details must be sent back in the next request. If there is also a text, the text
+        repeats the content of the details in readable form.
+        """
+        text = self._find_plain_text(delta)
+        details = [item for name in REASONING_LISTS for item in dicts_of(delta.get(name))]
+        if details:
+            self._read_details(details, text)
+        elif text:
+            self._add_plain(text)
+        for name in REASONING_STEPS:
+            for step in dicts_of(delta.get(name)):
+                self._read_step(step)
+
+    def follow(self) -> Callable[[Any], bool | None] | None:
+        """Return a function to call with each later delta of plain reasoning; see `Format.follow`."""
+        part, text = self._current, self._text
+        if part is None or text is None:
+            return None
+
+        def keep(delta: Any) -> bool | None:  # noqa: ANN401 - a `ReasoningDelta`
+            """Keep the text of a delta that leads; return False if the delta must be decoded."""
+            if self._leads != "plain" or part.signature or self._part is not part:
+                return False
+            text.append(delta.text)
+            return None
+
+        return keep
+
+    # -- plain text --------------------------------------------------------
+
+    def _find_plain_text(self, delta: dict[str, Any]) -> str:
+        """Return the reasoning in the fields of plain text, of which one may repeat another."""
+        text = ""
+        for name in REASONING_FIELDS:
+            value = delta.get(name)
+            # A boolean is a flag, not reasoning; a number is a piece of reasoning.
+            value = None if isinstance(value, bool) else self._content.scalar_as_text(value)
+            if is_dict(value):
+                self._content.read_opaque_fields(name, value)
+                text = text or text_within(value) or text_of(value, "content", "thinking") or ""
+            elif not isinstance(value, str):
+                text = text or text_within(value)
+            elif not text:
+                text = value
+            elif value == text:
+                # Quirk (Rapid-MLX, 2026-06): `reasoning` repeats `reasoning_content`;
+                # raullenchai/Rapid-MLX#852.
+                self._parts.note("reasoning_twice")
+            elif value:
+                # This field has another text than the first one: nothing of it may be lost.
+                self._parts.field(name, value, self._content.choice)
+        return text
+
+    def _add_plain(self, text: str) -> None:
+        """Add a plain text, unless it repeats the details of the block."""
+        part, log = self._current, self._text
+        if part is None or log is None:
+            self._content.write("reasoning", text)
+            self._plain_part, self._echo = self._content.state.current_part, None
+            return
+        if self._leads == "details":
+            if self._repeats(text):
+                return
+            # From here on, the plain text goes ahead of the details.
+            self._leads, self._followed = "plain", log.length
+        if part.signature:
+            # The signature has ended the block: `write` begins another one.
+            self._content.write("reasoning", text)
+        else:
+            self._append(part, text)
+
+    # -- details -----------------------------------------------------------
+
+    def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
+        """Read a list of reasoning details.
+
+        Args:
+            text: Plain text in the same delta, which repeats the texts of the details, and is used instead
+                if it differs from them; "" if there is none.
+        """
+        own_texts = [text_of(item, *_DETAIL_TEXT_FIELDS) or "" for item in details if "data" not in item]
+        if text and any(own_texts):
+            self._parts.note("reasoning_twice")
+        is_sum = text == "".join(own_texts)
+        unread_text = "" if is_sum else text
+        voice: _Voice = "both" if text else "details"
+        for item in details:
+            encrypted = text_of(item, "data")
+            if encrypted is not None:
+                self._content.read_encrypted(item, encrypted)
+                continue
+            own_text = text_of(item, *_DETAIL_TEXT_FIELDS) or ""
+            # If the texts differ, the first readable detail gets all of the plain text, and others nothing.
+            added_text = own_text if is_sum or not text else unread_text
+            unread_text = ""
+            signature = text_of(item, "signature") or ""
+            if added_text or signature:
+                self._read_detail(item, added_text, signature, voice)
+            elif fields_except(item, *_DETAIL_FIELDS) is not None and not own_text:
+                # A detail of an unknown kind.
+                self._content.read_opaque(item)
+        if unread_text:
+            # All details are encrypted, so none of them got the text.
+            self._add_plain(unread_text)
+
+    def _read_detail(self, item: dict[str, Any], text: str, signature: str, voice: _Voice) -> None:
+        """Add a readable item of `reasoning_details` or `thinking_blocks` to its block, or begin one.
+
+        Args:
+            text: The text that the item stands for, which may repeat the text of the block.
+            signature: The item's signature, "" if it has none.
+            voice: The field, or the two fields, that have the text.
+        """
+        self._content.record_kind("reasoning")
+        part = self._current_block(item, text, signature if voice == "details" else "")
+        if part is not None and part.signature and part.signature != signature:
+            if not signature and self._is_whole(text):
+                # The block is sent again.
+                self._parts.note("reasoning_twice")
+                return
+            # Only a detail with an index may have its signature in pieces.
+            if text or not signature or item.get("index") is None:
+                part = None
+        if part is None:
+            if voice == "details" and self._echoes(item, text, signature):
+                return
+            part = self._begin(item, _fields_of(item))
+        else:
+            self._add_fields(part, item)
+        if text:
+            self._add_text(part, text, voice, is_signed=bool(signature))
+        self._parts.add_signature(part, signature)
+
+    def _current_block(self, item: dict[str, Any], text: str, signature: str) -> OpenPart | None:
+        """Return the open block that an item belongs to; None if it belongs to none.
+
+        The block began as plain text, or with an item of the same type and index.
+
+        Args:
+            text: The text that the item stands for.
+            signature: The item's signature, "" if it has none.
+        """
+        part = self._content.state.current_part
+        if part is None or part.kind != "reasoning":
+            return None
+        if part is self._part:
+            return part if self._key == _key_of(item) else None
+        # It began as plain text, which these details repeat.
+        log = self._find_text(part)
+        if log is not None and signature and 0 < len(text) < log.length and log.join().startswith(text):
+            # The signature is about a piece of the text alone.
+            self._content.end_current_part()
+            self._plain_part, self._echo = part, None
+            return None
+        self._adopt(part, item)
+        self._text = log
+        return part
+
+    def _echoes(self, item: dict[str, Any], text: str, signature: str) -> bool:
+        """Return True if an item only repeats plain reasoning whose part has ended, and read the item.
+
+        The text is not shown again, but a signed item goes back with its text in the next request.
+        """
+        plain_part = self._plain_part
+        if plain_part is None:
+            return False
+        if self._echo is None:
+            log = self._find_text(plain_part)
+            # Without a message, nobody knows the text.
+            self._echo = ("" if log is None else log.join(), 0, 0)
+        whole, start, end = self._echo
+        if not whole.startswith(text, end):
+            return False
+        if text:
+            self._parts.note("reasoning_twice")
+            end += len(text)
+        if signature:
+            # A signature alone is about all of the text.
+            end = end if end > start else len(whole)
+            fields = _fields_of(item)
+            if end > start:
+                fields[_text_field_of(item)] = whole[start:end]
+            self._parts.add_signature(self._begin(item, fields), signature)
+            start = end
+        # Several details may repeat one text.
+        self._plain_part, self._echo = (plain_part, (whole, start, end)) if end < len(whole) else (None, None)
+        return True
+
+    def _begin(self, item: dict[str, Any], fields: dict[str, Any]) -> OpenPart:
+        """Begin a block with an item, whose fields the next request must have, too."""
+        self._content.end_current_part()
+        part = self._parts.open(self._content.choice, ReasoningPart(provider_data=fields or None))
+        self._content.state.current_part = part
+        self._adopt(part, item)
+        self._fields, self._text = fields, TextLog()
+        return part
+
+    def _adopt(self, part: OpenPart, item: dict[str, Any]) -> None:
+        """Make a part the block of an item; the item's fields are still to be added."""
+        self._plain_part = self._echo = None
+        self._part, self._key, self._fields = part, _key_of(item), {}
+        self._leads, self._followed, self._unrepeated = "plain", 0, ("", 0)
+
+    def _add_fields(self, part: OpenPart, item: dict[str, Any]) -> None:
+        """Report the fields of an item that the block does not have yet, such as its format."""
+        fields = {**self._fields, **_fields_of(item)}
+        if fields != self._fields:
+            self._fields = fields
+            self._parts.report_start_again(part, ReasoningPart(provider_data=fields))
+
+    def _add_text(self, part: OpenPart, text: str, voice: _Voice, *, is_signed: bool) -> None:
+        """Add the text of a detail, unless it repeats the text of its block.
+
+        Args:
+            is_signed: True if the text has a signature, with which servers repeat the whole text of a block.
+        """
+        log = self._text
+        if log is None:
+            # Without a message, nobody knows the text: details then only repeat it.
+            if voice == "both":
+                self._parts.add(part, text)
+            return
+        if not log.length:
+            self._leads = "details" if voice == "details" else "plain"
+        elif is_signed and self._is_whole(text):
+            self._followed = log.length
+            self._parts.note("reasoning_twice")
+            return
+        elif voice == "details" and self._leads == "plain":
+            if self._repeats(text) or self._followed < log.length:
+                # Also if it differs: the plain text has told this reasoning in its own words.
+                return
+            # The plain text was repeated to its end, so the details go on alone.
+            self._leads = "details"
+        self._append(part, text)
+        if voice == "both":
+            self._followed = log.length
+
+    # -- repetitions -------------------------------------------------------
+
+    @property
+    def _current(self) -> OpenPart | None:
+        """The open block, if it has details; else None."""
+        return (
+            self._part if self._part is not None and self._content.state.current_part is self._part else None
+        )
+
+    def _repeats(self, text: str) -> bool:
+        """Return True if a text repeats what its voice lacks of the block's text; count it as repeated."""
+        log = self._text
+        if log is None:
+            return False
+        if self._is_next(text, log):
+            self._followed += len(text)
+        elif self._is_whole(text):
+            self._followed = log.length
+        else:
+            return False
+        self._parts.note("reasoning_twice")
+        return True
+
+    def _is_next(self, text: str, log: TextLog) -> bool:
+        """Return True if the text that the other voice has not repeated yet begins with `text`."""
+        unrepeated, start = self._unrepeated
+        position = self._followed - start
+        if len(unrepeated) - position < len(text):
+            # Fetched only when it is used up, so that no text is fetched again for each piece.
+            self._unrepeated = unrepeated, _ = log.since(self._followed), self._followed
+            position = 0
+        return unrepeated.startswith(text, position)
+
+    def _is_whole(self, text: str) -> bool:
+        """Return True if a text is the whole text of the block."""
+        log = self._text
+        return log is not None and len(text) == log.length and log.join() == text
+
+    def _append(self, part: OpenPart, text: str) -> None:
+        """Add new text to the block."""
+        self._parts.add(part, text)
+        if self._text is not None:
+            self._text.append(text)
+
+    def _find_text(self, part: OpenPart) -> TextLog | None:
+        """Return the text of a part that began as plain text; None if there is no message."""
+        if self._parts.find_text is None:
+            return None
+        told = Told("", 0, "reasoning", choice=part.choice, part=part.index)
+        log = TextLog()
+        log.append(self._parts.find_text(told) + added_by(self._parts.untaken, told))
+        return log
+
+    # -- other forms -------------------------------------------------------
+
+    def _read_step(self, step: dict[str, Any]) -> None:
+        """Add a step of reasoning, with the actions in the step, as a part."""
+        self._content.end_current_part()
+        self._content.record_kind("reasoning")
+        part = self._parts.open(
+            self._content.choice, ReasoningPart(provider_data=fields_except(step, *_STEP_TEXT_FIELDS))
+        )
+        self._parts.add(part, text_of(step, *_STEP_TEXT_FIELDS) or "")
+        self._parts.close(part)
+
+    def read_extra(self, value: object) -> None:
+        """Read `extra_content`: the signature of the reasoning, and unknown fields."""
+        google = dict_of(value, "google") if is_dict(value) else {}
+        signature = text_of(google, "thought_signature")
+        if signature is not None:
+            self._parts.sign(self._content.choice, signature)
+        unread: object = value
+        if is_dict(value):
+            # Empty fields are left out, such as `google` if it had only the signature.
+            unread = fields_except({**value, "google": fields_except(google, "thought_signature")})
+        if unread is not None:
+            self._parts.field("extra_content", unread, self._content.choice)
+
+
+def _key_of(item: dict[str, Any]) -> tuple[object, object]:
+    """Return the type and the index of a detail, by which those of one block are known."""
+    return item.get("type"), scalar_or_none(item.get("index"))
+
+
+def _text_field_of(item: dict[str, Any]) -> str:
+    """Return the name of the field in which a detail of this kind has its text."""
+    by_type = {"thinking": "thinking", "reasoning.summary": "summary"}.get(str(item.get("type")), "text")
+    return next((name for name in _DETAIL_TEXT_FIELDS if name in item), by_type)
+
+
+def _fields_of(item: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a detail that are not its text or its signature."""
+    return fields_except(item, *_DETAIL_TEXT_FIELDS, "signature") or {}
+
+
+def text_within(value: object) -> str:
+    """Return the text in a field, which may be text, an object with text, or a list of these."""
+    if isinstance(value, str):
+        return value
+    if is_dict(value):
+        return text_of(value, "text", "value") or ""
+    if is_list(value):
+        texts = [text_of(item, "text") if is_dict(item) else item for item in value]
+        return "".join([text for text in texts if isinstance(text, str)])
+    return ""
+
+
+def scalar_or_none(value: object) -> object:
+    """Return a whole number or text unchanged; None for any other value, so that a key can contain it."""
+    return value if isinstance(value, int | str) else None
