@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.factories import make_stage_factory
+from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.limits import Limits
     from tokenstream.message import Message
+    from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages._metrics.metrics import Metrics
 
 __all__ = ["Decoder"]
@@ -33,6 +34,9 @@ class Decoder:
         pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
+            names; None if they are not known. They tell, for example, a piece of a tool's name from another
+            tool.
 
     Example:
         >>> from tokenstream.events import TextDelta
@@ -56,10 +60,16 @@ class Decoder:
         limits: Limits | None = None,
         pings: bool = False,
         reasoning_tags: bool | Iterable[str] = (),
+        tools: ToolsOption = None,
     ) -> None:
         make_stage = make_stage_factory(reasoning_tags)
         self._machine = Machine(
-            format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage
+            format,
+            content_type=content_type,
+            limits=limits,
+            pings=pings,
+            make_stage=make_stage,
+            offered=make_offered(tools),
         )
 
     def feed(self, chunk: bytes | bytearray | memoryview | str, *, now: float = 0.0) -> list[Event]:

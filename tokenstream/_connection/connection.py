@@ -21,6 +21,7 @@ from tokenstream.framing._text_body import TextBody
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
@@ -69,6 +70,7 @@ class Connection:
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.
         make_stage: Creates the stage that the format's events pass through; None for no stage.
+        offered: The tools that the request offers; None if they are not known.
         continued_format: A format that has read another connection, and continues with this connection;
             None for a new format.
         find_text: Returns the text that the message has for a part; None if there is no message.
@@ -85,6 +87,7 @@ class Connection:
         "_last_events",
         "_limits",
         "_make_stage",
+        "_offered",
         "_pings",
         "error",
         "format",
@@ -104,6 +107,7 @@ class Connection:
         departures: Departures,
         found: Callable[[str], None],
         make_stage: StageFactory | None = None,
+        offered: OfferedTools | None = None,
         continued_format: Format | None = None,
         find_text: TextFinder | None = None,
         adapt: Callable[[Format], None] | None = None,
@@ -114,6 +118,7 @@ class Connection:
         self._departures = departures
         self._pings = pings
         self._make_stage = make_stage
+        self._offered = offered
         self._find_text = find_text
         self._last_events: list[Event] = []
         """The events of the last frames, read at the end of the input, which the message may still lack."""
@@ -155,10 +160,15 @@ class Connection:
                 found=self._use_framing,
             )
 
+    def take_tools(self, offered: OfferedTools | None) -> None:
+        """Take the tools that the request offers, before any of the answer is read."""
+        self._offered = self.format.parts.offered = offered
+
     def _use_format(self, format: Format) -> None:
         """Use a format from now on, with this connection's settings, and report its name to `found`."""
         self.format = format
         format.departures = self._departures
+        format.parts.offered = self._offered
         format.parts.find_text = None if self._find_text is None else self._find_arrived
         # A format that continues from another connection already has its stage.
         if self._make_stage is not None and format.parts.stage is None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
+    from tokenstream.schemas._offered import ToolsOption
 
 
 def make_content_decoder(coding: str, limits: Limits) -> ContentDecoder | None:
@@ -19,6 +21,19 @@ def make_content_decoder(coding: str, limits: Limits) -> ContentDecoder | None:
     from tokenstream.framing._content_coding import ContentDecoder
 
     return ContentDecoder(coding, limits=limits)
+
+
+def make_offered(tools: ToolsOption) -> OfferedTools | None:
+    """Return the names and schemas of the tools that a caller names; None if there are none.
+
+    Raises:
+        MisuseError: An object is no tool, or a name is used twice.
+    """
+    if tools is None:
+        return None
+    from tokenstream.schemas._offered import offered_by
+
+    return offered_by(tools)
 
 
 def make_stage_factory(reasoning_tags: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it

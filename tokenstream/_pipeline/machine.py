@@ -38,6 +38,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
+from tokenstream._basics.offered_tools import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream._connection.error_body import ErrorBody
@@ -68,6 +69,7 @@ from tokenstream.stages._metrics.meter import Meter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.guarding import Stops
     from tokenstream._pipeline.observes import Observes
@@ -117,12 +119,14 @@ class Machine:
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         pings: True to return heartbeats as `Ping` events.
         make_stage: Creates the stage that a format's events pass through; None for no stage.
+        offered: The tools that the caller names; None to take them from the request, if it is known.
     """
 
     __slots__ = (  # noqa: RUF023 - grouped by what they are about
         # The caller's options.
         "limits",
         "make_stage",
+        "offered",
         "pings",
         "wanted",
         # The parts.
@@ -178,12 +182,13 @@ class Machine:
         limits: Limits | None,
         pings: bool,
         make_stage: StageFactory | None = None,
+        offered: OfferedTools | None = None,
     ) -> None:
         check_option("limits", limits, Limits)
         # The caller's options.
         self.limits = limits = limits if limits is not None else DEFAULT_LIMITS
         self.wanted = format
-        self.pings, self.make_stage = pings, make_stage
+        self.pings, self.make_stage, self.offered = pings, make_stage, offered
 
         # The parts.
         self.accumulator = Accumulator(limits=limits, late_usage=self._find_late_usage)
@@ -397,6 +402,7 @@ class Machine:
             departures=self.departures,
             found=self._name_format,
             make_stage=self.make_stage,
+            offered=self.offered,
             continued_format=kept_format or self.kept_format,
             find_text=self.find_text,
             adapt=None if self.pausing is None else self.pausing.adapt,
@@ -510,6 +516,8 @@ class Machine:
 
     def take_request(self, asked: object) -> None:
         """Pass the JSON of the request to the format, which may use it to read the response."""
+        if self.offered is None:
+            self.connection.take_tools(offered_in(asked))
         take_request(self.connection.format, asked)
 
     def take_messages(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+    from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
@@ -21,6 +22,8 @@ class Reading(NamedTuple):
     """The answer's format; None to detect it."""
     make_stage: StageFactory | None
     """Creates the stage that the format's events pass through; None for no stage."""
+    offered: OfferedTools | None
+    """The tools that the caller of the stream named; None if none were named."""
 
 
 SKIPPED = object()

@@ -25,6 +25,7 @@ RepairName: TypeAlias = Literal[
     "extra_comma",
     "html_entities",
     "inner_quote",
+    "json_in_string",
     "kept_escape",
     "leading_text",
     "literal_case",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._basics.members import show_members_like
-from tokenstream._pipeline.factories import make_stage_factory
+from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json._pattern import At
     from tokenstream.router import Router, ToolResults
+    from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._fan_out.policy import Policy
@@ -63,6 +64,9 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
+            names; None if they are not known. They tell, for example, a piece of a tool's name from another
+            tool.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -103,6 +107,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         pings: bool = False,
         reorder: Reorder | None = None,
         reasoning_tags: bool | Iterable[str] = (),
+        tools: ToolsOption = None,
         answer_id: str | None = None,
     ) -> None:
         driver: Any = source
@@ -118,6 +123,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
                 reorder,
                 answer_id=answer_id,
                 make_stage=make_stage_factory(reasoning_tags),
+                offered=make_offered(tools),
             )
             driver = AsyncDriver(async_source(source), options)
         # The stream itself reads the first choice of the answer.

@@ -101,7 +101,12 @@ class Driver(SingleConsumer):
         """
         format, limits, pings = options.format, options.limits, options.pings
         self.machine = Machine(
-            format, content_type=None, limits=limits, pings=pings, make_stage=options.make_stage
+            format,
+            content_type=None,
+            limits=limits,
+            pings=pings,
+            make_stage=options.make_stage,
+            offered=options.offered,
         )
         self.machine.timer = time.perf_counter
         options.restore(self.machine)
@@ -128,6 +133,7 @@ class Driver(SingleConsumer):
             clock=self.clock,
             pings=machine.pings,
             make_stage=machine.make_stage,
+            offered=machine.offered,
         )
 
     @property

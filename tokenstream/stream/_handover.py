@@ -64,8 +64,8 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
     driver.record_closing()
     driver.error = StreamClosed("another stream has taken the request of this one: read that stream")
     driver.end()
-    reading = Reading(driver.machine.wanted, driver.machine.make_stage)
-    if reading == (None, None):
+    reading = Reading(driver.machine.wanted, driver.machine.make_stage, driver.machine.offered)
+    if reading == (None, None, None):
         return source
     return replace(source, open=_open_async(source, reading) if is_async else _open_sync(source, reading))
 

@@ -128,7 +128,8 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
         source: The source. Its own options for reading count where the machine has none.
     """
     if source.reading is not None:
-        format, make_stage = source.reading
+        format, make_stage, offered = source.reading
+        machine.offered = offered if machine.offered is None else machine.offered
         machine.wanted = format if machine.wanted is None else machine.wanted
         machine.make_stage = make_stage if machine.make_stage is None else machine.make_stage
         machine.connect(None)

@@ -11,6 +11,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream._pipeline.machine import Machine
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
@@ -34,6 +35,8 @@ class Options(NamedTuple):
     """The caller's own id of the answer, for the keys of its tool calls; None if the caller gave none."""
     make_stage: StageFactory | None = None
     """Makes, for each format, the stages that its events pass through before delivery."""
+    offered: OfferedTools | None = None
+    """The tools that the caller names; None to take them from the request, if it is known."""
 
     def restore(self, machine: Machine) -> None:
         """Give a new machine the answer's identity, and the answer so far if there is a checkpoint.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._basics.members import show_members
-from tokenstream._pipeline.factories import make_stage_factory
+from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import Deferred, sync_source
 from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.stream._base import SyncStreamBase
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json._pattern import At
     from tokenstream.router import Router, ToolResults
+    from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._fan_out.policy import Policy
@@ -62,6 +63,9 @@ class Stream(SyncStreamBase, Choice):
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
+            names; None if they are not known. They tell, for example, a piece of a tool's name from another
+            tool.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -97,6 +101,7 @@ class Stream(SyncStreamBase, Choice):
         pings: bool = False,
         reorder: Reorder | None = None,
         reasoning_tags: bool | Iterable[str] = (),
+        tools: ToolsOption = None,
         answer_id: str | None = None,
     ) -> None:
         driver: Any = source
@@ -112,6 +117,7 @@ class Stream(SyncStreamBase, Choice):
                 reorder,
                 answer_id=answer_id,
                 make_stage=make_stage_factory(reasoning_tags),
+                offered=make_offered(tools),
             )
             driver = SyncDriver(sync_source(source), options)
         # The stream's own views are those of choice 0.

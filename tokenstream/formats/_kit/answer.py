@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream.formats._kit.told import TextFinder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -89,6 +90,7 @@ class Answer:
         "limits",
         "may_hold_surrogates",
         "note",
+        "offered",
         "raw",
         "stage",
         "text_before",
@@ -105,6 +107,7 @@ class Answer:
             "find_text",
             "limits",
             "note",
+            "offered",
             "raw",
             "stage",
             "whole_text_repeated",
@@ -117,6 +120,8 @@ class Answer:
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
         self.note = note
+        self.offered: OfferedTools | None = None
+        """The tools that the request has offered; None if they are not known."""
         # The payload.
         self.raw: Any = None
         """The payload being read; it becomes the `raw` of every event made from it."""

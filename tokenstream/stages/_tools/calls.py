@@ -13,6 +13,7 @@ from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._tools.call import CheckedCall
 from tokenstream.stages._tools.draft import CallDraft, CallPartials
 from tokenstream.stages._tools.kinds import gather
+from tokenstream.stages._tools.unwrap import unwrap
 from tokenstream.stages._tools.words import words_for_model
 
 if TYPE_CHECKING:
@@ -160,7 +161,12 @@ class ValidatedCalls:
         try:
             arguments = tool.read(text)
         except OutputInvalid as error:
-            return [self._refuse_invalid(call, _find_fault(text) or error, text, repairs)]
+            # Lenient reading also looks into strings that hold JSON, but "closed" does not.
+            unwrapped = unwrap(text, error, tool.read) if self._lenient.get(call.name) is True else None
+            if unwrapped is None:
+                return [self._refuse_invalid(call, _find_fault(text) or error, text, repairs)]
+            arguments, text, more_repairs = unwrapped
+            repairs = (*repairs, *more_repairs)
         return [CheckedCall.of(call, repairs).accept(arguments, tool)]
 
     def _refuse_invalid(

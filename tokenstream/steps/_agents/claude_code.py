@@ -237,7 +237,7 @@ class ClaudeCode(AgentReader):
                 self._end_call_of(agent, id, result, failure=(result or "it failed") if is_error else None)
 
     def _read_result(self, line: dict[str, Json]) -> None:
-        """End the turn: `is_error` decides if it has failed, and not the word `success`."""
+        """End the turn: it has failed if `is_error` or the subtype says so; the word `success` proves nothing."""
         is_aside = bool(self._answered)
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         self._run.session = turn.session = text_of(line, "session_id") or turn.session
@@ -246,7 +246,9 @@ class ClaudeCode(AgentReader):
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
         error = None
-        if line.get("is_error") is True:
+        # Quirk (Claude Code 2.1, 2026-04): `is_error` is missing or false for some of the subtypes of errors;
+        # anthropics/claude-code#40432.
+        if line.get("is_error") is True or (text_of(line, "subtype") or "").startswith("error_"):
             status = line.get("api_error_status")
             errors = line.get("errors")
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""

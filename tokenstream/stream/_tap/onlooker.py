@@ -13,6 +13,7 @@ from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
@@ -26,6 +27,7 @@ class Onlooker:
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
+        offered: The tools that the request offers; None if they are not known.
     """
 
     __slots__ = (
@@ -46,9 +48,10 @@ class Onlooker:
         limits: Limits | None,
         started_at: float | None,
         clock: Callable[[], float],
+        offered: OfferedTools | None = None,
     ) -> None:
         self.clock = clock
-        self.machine = Machine(format, content_type=None, limits=limits, pings=False)
+        self.machine = Machine(format, content_type=None, limits=limits, pings=False, offered=offered)
         """Decodes the answer."""
         self._is_start_known = started_at is not None
         """True once the time of the request is known."""

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream._basics.members import name_defaults, show_members
+from tokenstream._pipeline.factories import make_offered
 from tokenstream._sources.boto3 import stream_key_of
 from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.limits import Limits
     from tokenstream.message import Message
+    from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages._metrics.metrics import Metrics
 
 ItemT = TypeVar("ItemT")
@@ -122,6 +124,7 @@ def tap(
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
+    tools: ToolsOption = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -131,6 +134,7 @@ def tap(
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
+    tools: ToolsOption = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -140,6 +144,7 @@ def tap(
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
+    tools: ToolsOption = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -149,6 +154,7 @@ def tap(
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
+    tools: ToolsOption = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -158,6 +164,7 @@ def tap(
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
+    tools: ToolsOption = ...,
 ) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
 @name_defaults
 def tap(
@@ -167,6 +174,7 @@ def tap(
     limits: Limits | None = None,
     started_at: float | None = None,
     clock: Callable[[], float] = time.monotonic,
+    tools: ToolsOption = None,
 ) -> Tap[Any] | AsyncTap[Any]:
     """Build the message of a stream that other code reads.
 
@@ -186,9 +194,11 @@ def tap(
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
+        tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
+            names; None if they are not known.
 
     Raises:
-        MisuseError: The source cannot be read in a loop.
+        MisuseError: The source cannot be read in a loop, or an object in `tools` is no tool.
 
     Example:
         >>> theirs = [{"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}]
@@ -199,7 +209,10 @@ def tap(
         ('Hello', 'complete')
     """
     tap_type = _find_tap_type(source)
-    return tap_type(source, Onlooker(format=format, limits=limits, started_at=started_at, clock=clock))
+    onlooker = Onlooker(
+        format=format, limits=limits, started_at=started_at, clock=clock, offered=make_offered(tools)
+    )
+    return tap_type(source, onlooker)
 
 
 def _find_tap_type(source: object) -> type[Tap[Any] | AsyncTap[Any]]:

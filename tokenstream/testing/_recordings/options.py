@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats import Format
     from tokenstream.limits import Deadlines, Limits
+    from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.recording import Arrival, Breaks
@@ -26,6 +27,7 @@ class ReadingOptions(TypedDict, total=False):
     reasoning_tags: bool | Iterable[str]
     reorder: Reorder | None
     started_at: float | None
+    tools: ToolsOption
 
 
 class StreamOptions(ReadingOptions, total=False):

@@ -297,13 +297,15 @@ provider_data=None, phase=None))]
             self.parts.usage(usage_of(report, reason=reason), replaced_counts(report, reason))
 
     def _read_finish(self, payload: dict[str, Any]) -> None:
-        """Report the stop sequence and details, and the finish reason if there is one."""
+        """Report the stop sequence and details, and the finish reason with its explanation."""
         for name in ("stop_sequence", "stop_details"):
             value = payload.get(name)
             if not says_nothing(value):
                 self.parts.field(name, value, 0)
         reason = text_of(payload, "stop_reason")
         if reason is not None:
+            explanation = text_of(dict_of(payload, "stop_details"), "explanation")
+            self.parts.choice(0).finish_message = explanation
             self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
 
     def _report_unknown_fields(self, payload: dict[str, Any], known: frozenset[str]) -> None:

@@ -34,6 +34,7 @@ class ChatCall:
         "id",
         "index",
         "is_reported",
+        "is_waiting",
         "last_list",
         "name",
         "part",
@@ -53,6 +54,8 @@ class ChatCall:
         # The call in the message.
         self.part: OpenCall | None = None
         """The call in the message; None until the name arrives."""
+        self.is_waiting = False
+        """True if the call has a name that another piece may continue, and is not opened yet."""
         self.is_reported = False
         """True once the call was reported as an opaque part, because it had no name."""
         self.pending: list[object] = []
@@ -114,6 +117,8 @@ class ChatCalls:
         # Single calls that need attention.
         self._unnamed_calls: list[ChatCall] = []
         """Calls whose name has not arrived."""
+        self._waiting_calls: list[ChatCall] = []
+        """Calls whose name another piece may continue."""
         self._repeated_by_legacy: tuple[ChatCall, int] | None = None
         """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
         # Counters.
@@ -179,10 +184,11 @@ class ChatCalls:
         return False
 
     def report_nameless(self) -> None:
-        """Report calls without a name as opaque parts, and forget them.
+        """Report calls without a name as opaque parts, and forget them; open calls with a name.
 
-        Nobody can run such a call, but its data are not lost.
+        Nobody can run a call without a name, but its data are not lost.
         """
+        self.open_waiting()
         if not self._unnamed_calls:
             return
         unnamed, self._unnamed_calls = self._unnamed_calls, []
@@ -270,13 +276,16 @@ class ChatCalls:
         if likely_call is None:
             return None
         # The id of a call may arrive late: the fragment continues a call that has no id yet.
-        same_name = not likely_call.name or fragment.name in ("", likely_call.name)
+        same_name = not likely_call.name or not fragment.name or fragment.name == likely_call.name
+        if likely_call.is_waiting and self._join_names(likely_call, fragment) is not None:
+            same_name = True
         if likely_call.id is None and same_name and not likely_call.is_whole:
             return likely_call
         if fragment.index is None:
             return None
         # Some servers make up an id for each fragment; a fragment without a name cannot begin a call.
-        may_continue = likely_call.part is not None and not likely_call.is_whole
+        has_name = likely_call.part is not None or likely_call.is_waiting
+        may_continue = has_name and not likely_call.is_whole
         if may_continue and not fragment.name:
             self._parts.note("call_repeated")
             return likely_call
@@ -306,6 +315,10 @@ class ChatCalls:
         # One list does not contain two fragments of the same call.
         if has_other_index or call.last_list == self._list_count:
             return True
+        has_arguments = call.part is not None and (call.part.has_arguments or call.part.placeholder != "")
+        if call.is_waiting or (self._parts.offered and not has_arguments):
+            # Without arguments so far, a name is another tool's, or a piece of this one.
+            return self._join_names(call, fragment) is None
         if fragment.name != call.name:
             # Another call, unless the arguments continue those of the known call, which are not whole.
             return fragment.opens_value or call.is_whole
@@ -353,6 +366,7 @@ class ChatCalls:
 
         Free text may always go on, so a call with free text is whole only when the choice ends.
         """
+        self.open_waiting()
         last_call = self._last_call
         if last_call is None or last_call.part is None or last_call.part.type == "custom":
             return
@@ -378,20 +392,57 @@ class ChatCalls:
             if call.part is not None:
                 call.part.provider_data = call.fields
         if call.part is None:
-            self._open_call(call, fragment)
+            self._take_name(call, fragment)
         elif not fragment.name:
             call.has_nameless_fragment = True
         self.add_arguments(call, fragment.arguments)
 
-    def _open_call(self, call: ChatCall, fragment: Fragment) -> None:
-        """Open a call once it has a name."""
-        if not fragment.name:
+    # -- names in pieces ---------------------------------------------------
+
+    def _take_name(self, call: ChatCall, fragment: Fragment) -> None:
+        """Take the name in a fragment, and open the call once no piece of the name can follow.
+
+        A name is whole if arguments come with it or after it, or if it is the name of an offered tool
+        that begins no other tool's name.
+        """
+        if fragment.name:
+            if not call.name:
+                self._unnamed_calls.remove(call)
+                self._waiting_calls.append(call)
+                call.is_waiting = True
+            call.name = self._join_names(call, fragment) or fragment.name
+        if not call.is_waiting:
             return
-        call.name = fragment.name
-        self._unnamed_calls.remove(call)
+        tools = self._parts.offered
+        is_offered = tools is not None and call.name in tools and not tools.may_continue(call.name)
+        if is_offered or not (fragment.arguments is ABSENT or fragment.arguments in ("", None)):
+            self._open_call(call)
+
+    def _join_names(self, call: ChatCall, fragment: Fragment) -> str | None:
+        """Return the name of a call with the piece of it in a fragment; None if that names another call."""
+        so_far, piece = call.name, fragment.name
+        # A name that was sent again, or that has grown.
+        if piece.startswith(so_far):
+            return piece
+        if so_far == piece or not piece:
+            return so_far
+        joined, tools = so_far + piece, self._parts.offered
+        if tools and (piece in tools or not (joined in tools or tools.may_continue(joined))):
+            return None
+        return joined
+
+    def open_waiting(self) -> None:
+        """Open the calls whose name is whole, because something else than a piece of it has arrived."""
+        for call in [*self._waiting_calls]:
+            self._open_call(call)
+
+    def _open_call(self, call: ChatCall) -> None:
+        """Open a call, whose name is whole."""
+        self._waiting_calls.remove(call)
+        call.is_waiting = False
         # The id may be from an earlier payload, which may have contained halves of surrogate pairs.
         call_id = mend_surrogates(call.id)
-        if fragment.index == LEGACY:
+        if call.index == LEGACY:
             # A `function_call` never has an id, so a made-up one is not a departure.
             call_id = self._parts.new_id(self._choice)
         # Copy the fields: the start event belongs to the caller, and `call.fields` will change.
@@ -419,6 +470,7 @@ class ChatCalls:
         if arguments is None:
             self._parts.note("arguments_null")
         elif call.part is None:
+            # The call has no name yet.
             if not call.pending:
                 self._parts.note("call_unnamed")
             call.pending.append(arguments)

@@ -200,6 +200,9 @@ class ChoiceReader:
             self._parts.note("call_twice")
             self._read_delta({**delta, "function_call": None})
             return
+        if not (delta.get("tool_calls") or delta.get("function_call")):
+            # The name of a call is whole once something else follows.
+            self.content.open_waiting_calls()
         # The number 0 is a piece of reasoning; other empty values are not.
         if reasoning_keys and any(delta[key] or delta[key] == 0 for key in reasoning_keys):
             self.content.reasoning.read(delta)

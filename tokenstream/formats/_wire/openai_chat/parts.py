@@ -97,6 +97,11 @@ class ChatContent:
             self._calls = ChatCalls(self.parts, self.choice)
         return self._calls
 
+    def open_waiting_calls(self) -> None:
+        """Open the calls that wait for a piece of their name, because other content arrives."""
+        if self._calls is not None:
+            self._calls.open_waiting()
+
     def report_nameless_calls(self) -> None:
         """Report the calls that have no name, because no name can arrive any more."""
         if self._calls is not None:

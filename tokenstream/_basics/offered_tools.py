@@ -1,0 +1,81 @@
+"""The tools that a request offers to the model: their names, and the schemas of their arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_LISTS = ("tools", "functions", "functionDeclarations", "function_declarations")
+"""Keys of a request, or of an entry of such a list, whose value is a list of tools."""
+_BODIES = ("function", "toolSpec", "custom")
+"""Keys of an entry whose value has the tool's name and schema."""
+_SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
+"""Keys of a tool whose value is the schema of its arguments."""
+
+
+class OfferedTools:
+    """The tools of a request; they are looked for on first use.
+
+    Args:
+        find: Returns the schema of each tool's arguments by the tool's name; None for an unknown schema.
+    """
+
+    __slots__ = ("_find", "_schemas")
+
+    def __init__(self, find: Callable[[], Mapping[str, dict[str, Any] | None]]) -> None:
+        self._find = find
+        self._schemas: Mapping[str, dict[str, Any] | None] | None = None
+
+    @property
+    def schemas(self) -> Mapping[str, dict[str, Any] | None]:
+        """The schema of each tool's arguments, by the tool's name; None for a schema that is not known."""
+        if self._schemas is None:
+            self._schemas = self._find()
+        return self._schemas
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.schemas
+
+    def __bool__(self) -> bool:
+        return bool(self.schemas)
+
+    def may_continue(self, name: str) -> bool:
+        """Return True if the name of a tool begins with `name`, and is longer."""
+        return any(other.startswith(name) and other != name for other in self.schemas)
+
+
+def offered_in(asked: object) -> OfferedTools | None:
+    """Return the tools that the JSON of a request to any API offers; None if it is no JSON object.
+
+    Example:
+        >>> tools = offered_in({"tools": [{"type": "function", "function": {"name": "now"}}]})
+        >>> dict(tools.schemas), "now" in tools
+        ({'now': None}, True)
+        >>> declared = [{"name": "now", "parameters": {"type": "object"}}]
+        >>> dict(offered_in({"tools": [{"functionDeclarations": declared}]}).schemas)
+        {'now': {'type': 'object'}}
+    """
+    return OfferedTools(lambda: dict(_find_tools(asked, depth=0))) if is_dict(asked) else None
+
+
+def _find_tools(holder: dict[str, Any], depth: int) -> list[tuple[str, dict[str, Any] | None]]:
+    """Return the names and schemas of the tools in the lists of a request, or of an entry of a list."""
+    found: list[tuple[str, dict[str, Any] | None]] = []
+    # Bedrock Converse has the list in an object.
+    holders = [holder, *[dict_of(holder, "toolConfig")] * (depth == 0)]
+    entries = [entry for each in holders for key in _LISTS for entry in dicts_of(each.get(key))]
+    for entry in entries:
+        body = next((dict_of(entry, key) for key in _BODIES if is_dict(entry.get(key))), entry)
+        name = text_of(body, "name")
+        if name is not None:
+            schema = next((body[key] for key in _SCHEMAS if is_dict(body.get(key))), None)
+            # Bedrock has the schema in an object, too.
+            inner = None if schema is None else schema.get("json")
+            found.append((name, inner if is_dict(inner) else schema))
+        elif depth == 0:
+            found += _find_tools(entry, depth + 1)
+    return found
