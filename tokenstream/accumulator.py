@@ -309,6 +309,11 @@ class Accumulator:
         state = self._choices.get(choice)
         return None if state is None else state.find_log(kind)
 
+    def texts(self) -> list[str]:
+        """Return the text of each choice that has any, by index."""
+        logs = [self.find_log(index, "text") for index in sorted(self._choices)]
+        return [log.join() for log in logs if log is not None]
+
     def delivered(self, choice: int, number: int) -> ToolCall | None:
         """Return tool call `number`, from 0, of those delivered to a choice's reader; None if missing."""
         state = self._choices.get(choice)

@@ -57,6 +57,7 @@ RULES: dict[str, str] = {
     ),
     "arguments_repeated": "a fragment repeated all arguments so far: only what is new is added",
     "call_id_repeated": "another tool call came with an id that was already in use: it gets a new id",
+    "call_in_text": "a tool call is written in the text, where the server has not read it: it stays text",
     "call_twice": "the same call came in two fields: it is used once",
     "call_nameless": "a tool call had no name: it becomes an opaque part",
     "call_unnamed": "arguments came before their tool call's name: they are held back until it arrives",
@@ -108,7 +109,7 @@ class Departure:
     """
 
     rule: str
-    """The rule, in the words of `RULES`."""
+    """The rule, in the words of `RULES`; for `call_in_text`, with the dialect of the call."""
     count: int
     """Number of times that the rule was applied."""
     first_event: int
@@ -138,16 +139,20 @@ class Departures(Mapping[str, Departure]):
         self._left_out = _NONE
         """Names of the rules that are not counted, because they do not apply to the connection."""
 
-    def note(self, name: str, *, event: int, count: int = 1) -> None:
+    def note(self, name: str, *, event: int, count: int = 1, about: str = "") -> None:
         """Count that the rule `name` was applied at frame number `event`; see `RULES`.
 
         Nothing is counted for a rule that was left out because it does not apply to this kind of connection.
+
+        Args:
+            about: Says more of the rule, such as a dialect.
         """
         noted = self._noted.get(name)
         if noted is None:
             if name in self._left_out:
                 return
-            self._noted[name] = Departure(rule=RULES[name], count=count, first_event=event)
+            rule = f"{RULES[name]} ({about})" if about else RULES[name]
+            self._noted[name] = Departure(rule=rule, count=count, first_event=event)
         else:
             noted.count += count
 

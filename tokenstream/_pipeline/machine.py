@@ -38,6 +38,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
+from tokenstream._basics.call_markup import find_call_markup
 from tokenstream._basics.offered_tools import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
@@ -787,6 +788,8 @@ class Machine:
             ending: The ending if the caller decides it, such as "stopped"; None to derive it.
         """
         error = self.error
+        if self.accumulator.ending == "streaming":
+            self._note_calls_in_text()
         if ending is None and error is not None:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
@@ -797,6 +800,17 @@ class Machine:
             self.progress.store_on(error)
         if self.observer is not None:
             self.observer.ended(self)
+
+    def _note_calls_in_text(self) -> None:
+        """Count a departure for each choice whose text contains the markup of a tool call.
+
+        It is looked for once, at the end, so that the deltas of the text cost no more.
+        """
+        offered = self.connection.format.parts.offered
+        for text in self.accumulator.texts():
+            dialect = find_call_markup(text, offered)
+            if dialect is not None:
+                self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
 
     def add(self, event: Event) -> None:
         """Add to the message an event that was held back or changed, at the moment it is returned."""

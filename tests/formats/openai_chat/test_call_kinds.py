@@ -183,7 +183,7 @@ def test_fields_of_a_call_are_not_copied_with_each_that_is_added() -> None:
     made = OpenAIChat()
     kept = set()
     fields: list[dict[str, Any]] = [{f"f{n}": n} for n in range(9)]
-    made.feed(call("", index=0, id="c1", name="f"))
+    made.feed(call("[", index=0, id="c1", name="f"))
     [open_call] = made.parts.choices[0].open_calls()
     for field in fields:
         fragment = call("", index=0, **field)

@@ -76,6 +76,8 @@ def test_chunks_of_arguments_are_read_at_a_glance(kind: str) -> None:
     made = OpenAIChat()
     key = "arguments" if kind == "function" else "input"
     made.feed(_sent(chunk({"tool_calls": [{"index": 0, "id": "c", "type": kind, kind: {"name": "f"}}]})))
+    # The name is whole once arguments follow it.
+    made.feed(_sent(chunk({"tool_calls": [{"index": 0, kind: {key: " "}}]})))
     frame = _sent(chunk({"tool_calls": [{"index": 0, kind: {key: "[1,"}}]}))
     made.feed(frame)
     shortcut = made.shortcut("event", 4096)

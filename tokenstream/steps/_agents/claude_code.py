@@ -237,7 +237,7 @@ class ClaudeCode(AgentReader):
                 self._end_call_of(agent, id, result, failure=(result or "it failed") if is_error else None)
 
     def _read_result(self, line: dict[str, Json]) -> None:
-        """End the turn: it has failed if `is_error` or the subtype says so; the word `success` proves nothing."""
+        """End the turn: it has failed if `is_error` or the subtype says so, whatever other words say."""
         is_aside = bool(self._answered)
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         self._run.session = turn.session = text_of(line, "session_id") or turn.session

@@ -1,0 +1,104 @@
+"""A tool call that a model has written in its text, where the server has not read it, is a departure."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tokenstream import Decoder, Stream
+from tokenstream._basics.call_markup import find_call_markup
+
+BAR = "\uff5c"
+LEAKS = {
+    "hermes": '<tool_call>\n{"name": "look", "arguments": {"at": "x"}}\n</tool_call>',
+    "qwen": "<tool_call>\n<function=look>\n<parameter=at>\nx\n</parameter>\n</function>\n</tool_call>",
+    "qwen_bare": "<function=look>\n<parameter=at>\nx\n</parameter>\n</function>",
+    "glm": "<tool_call>look\n<arg_key>at</arg_key>\n<arg_value>x</arg_value>\n</tool_call>",
+    "dsml": f'<{BAR}DSML{BAR}function_calls><{BAR}DSML{BAR}invoke name="look"></{BAR}DSML{BAR}invoke>',
+    "deepseek": f"<{BAR}tool▁calls▁begin{BAR}><{BAR}tool▁call▁begin{BAR}>function<{BAR}tool▁sep{BAR}>look",
+    "kimi": "<|tool_calls_section_begin|><|tool_call_begin|>functions.look:0",
+    "mistral": '[TOOL_CALLS][{"name": "look", "arguments": {}}]',
+    "llama": '<|python_tag|>{"name": "look", "parameters": {}}',
+    "harmony": "<|channel|>commentary to=functions.look <|constrain|>json<|message|>{}",
+    "minimax": '<minimax:tool_call><invoke name="look">',
+    "anthropic": '<function_calls><invoke name="look"><parameter name="at">x</parameter></invoke>',
+    "gemma": "```tool_code\nprint(look(at='x'))\n```",
+}
+TALK = [
+    "Set `<tool_call>{` as the start word.",
+    "It looks so:\n```xml\n<tool_call>\n{...}\n</tool_call>\n```\nThat is all.",
+    "```python\nPARSER = '<|python_tag|>'\n```",
+    "a < b, [TOOL_CALLS] and <function> are words, and so is <invoke>.",
+    "The first tag is <tool_call>, the last one </tool_call>.",
+    "x <tool_callbacks>{",
+]
+
+
+def _body(text: str) -> bytes:
+    frames = [
+        {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": piece}}]}
+        for piece in (text[: len(text) // 3], text[len(text) // 3 :])
+    ]
+    end = {
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+    }
+    return b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in [*frames, end])
+
+
+@pytest.mark.parametrize("dialect", LEAKS)
+@pytest.mark.parametrize("around", ["{}", "Let me look.\n{}", "```py\n1\n```\n{} So."])
+def test_the_departure_names_the_dialect(dialect: str, around: str) -> None:
+    """However the bytes arrive; the text itself stays as it came, and no call is made of it."""
+    text = around.format(LEAKS[dialect])
+    body = _body(text)
+    cuts = random.Random(dialect).sample(range(len(body)), 3)
+    for chunks in [[body], *[[body[:cut], body[cut:]] for cut in cuts]]:
+        stream = Stream(chunks)
+        message = stream.final()
+
+        assert f"({dialect})" in stream.departures["call_in_text"].rule
+        assert (text, ()) == (message.text, message.tool_calls)
+        assert 1 == stream.departures["call_in_text"].count
+
+
+@pytest.mark.parametrize("text", TALK)
+def test_a_text_about_the_markup_is_no_call(text: str) -> None:
+    """Markup in code and half an opening are left alone."""
+    stream = Stream([_body(text)])
+    stream.final()
+
+    assert "call_in_text" not in stream.departures
+
+
+def test_bare_json_is_a_call_of_an_offered_tool_alone() -> None:
+    """Structured output may look the same."""
+    text = ' {"name": "look", "parameters": {"at": "x"}}'
+    known, other, unknown = (
+        Stream([_body(text)], tools=["look"]),
+        Stream([_body(text)], tools=["see"]),
+        Stream([_body(text)]),
+    )
+    for stream in (known, other, unknown):
+        stream.final()
+
+    assert "(llama_json)" in known.departures["call_in_text"].rule
+    assert not {"call_in_text"} & {*other.departures, *unknown.departures}
+
+
+def test_a_decoder_tells_it_too() -> None:
+    """Once the input has ended."""
+    decoder = Decoder()
+    decoder.feed(_body(LEAKS["kimi"]))
+    decoder.end()
+
+    assert "(kimi)" in decoder.departures["call_in_text"].rule
+
+
+def test_the_search_reads_a_text_once() -> None:
+    """Also one of nothing but openings in code, or of halves of openings."""
+    assert find_call_markup("```" + LEAKS["hermes"] * 2_000) is None
+    assert find_call_markup("<tool_call>" + " " * 20_000) is None
+    assert find_call_markup("<tool_call" * 5_000) is None
