@@ -11,6 +11,7 @@ from tests.formats.openai_chat.payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
+from tokenstream._basics.offered_tools import offered_in
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
 from tokenstream.formats._fast.shape import Shape
 
@@ -74,10 +75,10 @@ def test_chunks_alike_are_read_at_a_glance_while_they_are_reasoning() -> None:
 def test_chunks_of_arguments_are_read_at_a_glance(kind: str) -> None:
     """What tells a call's end is kept of each."""
     made = OpenAIChat()
+    # The name is known to be whole.
+    made.parts.offered = offered_in({"tools": [{"name": "f"}]})
     key = "arguments" if kind == "function" else "input"
     made.feed(_sent(chunk({"tool_calls": [{"index": 0, "id": "c", "type": kind, kind: {"name": "f"}}]})))
-    # The name is whole once arguments follow it.
-    made.feed(_sent(chunk({"tool_calls": [{"index": 0, kind: {key: " "}}]})))
     frame = _sent(chunk({"tool_calls": [{"index": 0, kind: {key: "[1,"}}]}))
     made.feed(frame)
     shortcut = made.shortcut("event", 4096)

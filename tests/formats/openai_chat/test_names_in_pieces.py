@@ -1,0 +1,169 @@
+"""OpenAI Chat: a tool's name that comes in pieces, again, or as it grows."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_chat.payloads import ROLE, call, chunk, read
+from tests.formats.told import DONE, Told
+from tokenstream import AsyncStream, Decoder, Stream, Tools, tap
+from tokenstream._basics.offered_tools import OfferedTools, offered_in
+from tokenstream.errors import MisuseError
+from tokenstream.events import TextDelta, ToolCallStart
+from tokenstream.schemas._offered import offered_by
+
+END = chunk({}, "tool_calls")
+
+
+def look_up() -> None:
+    """Look up."""
+
+
+def _called(*payloads: Any) -> list[tuple[str, str]]:
+    return read(ROLE, *payloads, END, DONE).called
+
+
+def _with_tools(tools: Any, *payloads: Any) -> Told:
+    from tests.support.formats import OpenAIChat
+
+    made = OpenAIChat()
+    made.parts.offered = offered_by(tools)
+    return Told(made).read([ROLE, *payloads, END, DONE])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_name_in_any_pieces_is_one_name(seed: int) -> None:
+    """Law: with the id in each piece or not, as pieces or snapshots, and with arguments in any pieces."""
+    way = random.Random(seed)
+    name, arguments = (
+        "look_up_" + "".join(way.choices("abcxyz_", k=way.randint(1, 20))) + "z",
+        '{"n": [1, 2]}',
+    )
+    cuts = [0, *sorted(way.sample(range(1, len(name)), way.randint(0, 4))), len(name)]
+    # Snapshots are all of the name so far, each time.
+    are_snapshots = way.random() < 0.3
+    pieces = [name[0 if are_snapshots else begin : end] for begin, end in pairwise(cuts)]
+    repeats_id, is_legacy = way.random() < 0.5, way.random() < 0.2
+    sent = []
+    for number, piece in enumerate(pieces):
+        ids = {"id": "c1"} if number == 0 or repeats_id else {}
+        empty = way.choice([None, ""])
+        if is_legacy:
+            body = {"name": piece} | ({} if empty is None else {"arguments": empty})
+            sent.append(chunk({"function_call": body}))
+        else:
+            sent.append(call(empty, index=0, name=piece, **ids))
+    cut = way.randint(0, len(arguments))
+    for piece in filter(None, (arguments[:cut], arguments[cut:])):
+        sent.append(chunk({"function_call": {"arguments": piece}}) if is_legacy else call(piece, index=0))
+
+    assert [(name, arguments)] == _called(*sent)
+
+
+def test_the_start_of_a_call_has_the_whole_name() -> None:
+    """It comes once: with the first arguments, with other content, or at the end."""
+    pieces = [call("", index=0, id="a", name="look_"), call("", index=0, name="up")]
+    for after in ([call("{}", index=0)], [chunk({"content": "Hm"})], []):
+        events = read(ROLE, *pieces, *after, END, DONE).events
+        starts = [event.name for event in events if isinstance(event, ToolCallStart)]
+
+        assert ["look_up"] == starts
+        order = [type(event) for event in events if isinstance(event, ToolCallStart | TextDelta)]
+        assert ToolCallStart is order[0]
+
+
+@pytest.mark.parametrize(
+    ("tools", "second", "expected"),
+    [
+        (["look", "look_up"], "_up", ["look_up"]),
+        (["look", "up"], "up", ["look", "up"]),
+        (["look", "see"], "see", ["look", "see"]),
+        (["look", "see"], "look", ["look"]),
+        (["look_up", "other"], "_up", ["look_up"]),
+        ([look_up], "_up", ["look_up"]),
+        (Tools(look_up), "_up", ["look_up"]),
+        (None, "see", ["looksee"]),
+    ],
+)
+def test_known_tools_tell_a_piece_from_another_tool(tools: Any, second: str, expected: list[str]) -> None:
+    """A piece that is a tool's name, or makes none, begins another call."""
+    told = _with_tools(
+        tools, call("", index=0, name="look"), call("", index=0, name=second), call("{}", index=0)
+    )
+
+    assert expected == [part.name for part in told.message.tool_calls]
+
+
+def test_another_id_is_another_call() -> None:
+    """Also with the same index, and if none of the calls has arguments."""
+    first, second = call("", index=0, id="a", name="now"), call("", index=0, id="b", name="later")
+
+    assert [("now", ""), ("later", "")] == _called(first, second)
+
+
+def test_a_known_name_starts_its_call_at_once() -> None:
+    """Unless it begins the name of another tool."""
+    for name, is_immediate in [("look_up", True), ("see", False), ("see_all", True)]:
+        decoder = Decoder("openai-chat", tools=["look_up", "see", "see_all"])
+        body = "data: " + json.dumps(call(index=0, name=name)) + "\n\n"
+        events = decoder.feed(body)
+
+        assert is_immediate == any(isinstance(event, ToolCallStart) for event in events)
+
+
+REQUESTS: list[dict[str, Any]] = [
+    {"tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]},
+    {"functions": [{"name": "look", "parameters": {"type": "object"}}]},
+    {"tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}}]},
+    {"tools": [{"name": "look", "input_schema": {"type": "object"}}]},
+    {"tools": [{"functionDeclarations": [{"name": "look", "parametersJsonSchema": {"type": "object"}}]}]},
+    {"tools": [{"function_declarations": [{"name": "look", "parameters": {"type": "object"}}]}]},
+    {"toolConfig": {"tools": [{"toolSpec": {"name": "look", "inputSchema": {"json": {"type": "object"}}}}]}},
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_the_tools_of_any_apis_request_are_found(request_: dict[str, Any]) -> None:
+    """Names and schemas, wherever the API has them."""
+    offered = offered_in(request_)
+
+    assert offered is not None
+    assert {"look": {"type": "object"}} == dict(offered.schemas)
+
+
+@pytest.mark.parametrize("asked", [None, [], "x", {}, {"tools": "x"}, {"tools": [1, {"name": 2}, {"x": []}]}])
+def test_a_request_without_tools_offers_none(asked: Any) -> None:
+    """Whatever stands in its place."""
+    assert not offered_in(asked)
+
+
+def test_functions_types_and_names_become_names_and_schemas() -> None:
+    """A name alone has no schema, and a type without a JSON schema has none either."""
+
+    def book(seats: int) -> None:
+        """Book."""
+
+    offered = offered_by([book, "look", Tools(look_up)])
+
+    assert isinstance(offered, OfferedTools)
+    assert {"book", "look", "look_up"} == set(offered.schemas)
+    assert ["seats"] == (offered.schemas["book"] or {})["required"]
+    assert None is offered.schemas["look"]
+    assert None is offered_by([]) is offered_by(None)
+
+
+@pytest.mark.parametrize("tools", ["look", 7, [7], [look_up, look_up], look_up])
+def test_what_is_no_tool_is_refused_at_once(tools: Any) -> None:
+    """Before anything is read."""
+    for make in (Stream, AsyncStream):
+        with pytest.raises(MisuseError, match="tool"):
+            make([b""], tools=tools)
+    with pytest.raises(MisuseError, match="tool"):
+        Decoder(tools=tools)
+    with pytest.raises(MisuseError, match="tool"):
+        tap([b""], tools=tools)
