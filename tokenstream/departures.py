@@ -30,7 +30,9 @@ RULES: dict[str, str] = {
         "the terminal event came without a finish reason: the answer is complete, and its reason is None"
     ),
     "finish_repeated": "a finish reason was sent again: the last one is used",
-    "content_after_finish": "content came after its choice's finish reason: it is still added",
+    "content_after_finish": (
+        "content came after its choice's finish reason, or after the end of its part: it is still added"
+    ),
     "blank_line_missing": "the last SSE event lacked its blank line, but was complete: it is accepted",
     "invalid_utf8": "malformed UTF-8 was replaced by U+FFFD",
     "lone_surrogate": "half a surrogate pair never got its other half: it was replaced by U+FFFD",
@@ -62,7 +64,13 @@ RULES: dict[str, str] = {
     "call_nameless": "a tool call had no name: it becomes an opaque part",
     "call_unnamed": "arguments came before their tool call's name: they are held back until it arrives",
     "call_glued": "the arguments of two calls came joined together: they are split into two calls",
-    "call_after_done": "a fragment came for a tool call that had been handed out: it is ignored",
+    "call_after_done": (
+        "a fragment came for a tool call that had been handed out, and changes nothing: it is ignored"
+    ),
+    "late_content": (
+        "other arguments came for a tool call that had been handed out: the answer ends as failed, with a "
+        "ProtocolError"
+    ),
     "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
     "call_invalid": "a tool call ended with arguments that are not JSON: it is kept, never handed out",
     "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",

@@ -181,10 +181,24 @@ def test_the_last_finish_reason_counts() -> None:
 def test_a_stop_after_calls_is_tool_calls() -> None:
     """Whatever the server calls it."""
     parts = _Noting()
-    parts.call("{}")
+    parts.call('{"a": 1}')
     parts.finish(0, "stop", "stop")
 
     assert Finish("tool_calls", "stop") == parts.take()[-1]
+
+
+@pytest.mark.parametrize("arguments", ["", " ", "{}", '{"a": '])
+def test_a_finish_reason_waits_for_a_call_whose_arguments_may_still_come(arguments: str) -> None:
+    """It is reported behind the call, at the end of the answer."""
+    parts = _Noting()
+    parts.call(arguments)
+    parts.finish(0, "stop", "stop")
+    assert [] == [event for event in parts.take() if isinstance(event, ToolCallDone | PartDone | Finish)]
+
+    parts.close_all(complete=True)
+    call_end, finish = parts.take()
+    assert isinstance(call_end, ToolCallDone | PartDone)
+    assert Finish("tool_calls", "stop") == finish
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter", "refusal", "error", "cancelled"])
@@ -343,9 +357,22 @@ def test_the_end_of_the_answer_closes_what_is_open(complete: bool) -> None:
 # -- tool calls ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", ["", " ", "{}", '{"a": 1}', "7"])
+@pytest.mark.parametrize("arguments", ["", " ", '{"a": '])
+def test_a_call_whose_mark_tells_no_arguments_waits_for_the_end(arguments: str) -> None:
+    """They may still come; at the end of the answer, empty ones are whole, too."""
+    parts = _Noting()
+    parts.close_call(parts.call(arguments))
+    assert [] == parts.done
+
+    parts.close_all(complete=True)
+    assert [text for text in (arguments,) if not text.strip()] == [
+        event.call.arguments_text for event in parts.take() if isinstance(event, ToolCallDone)
+    ]
+
+
+@pytest.mark.parametrize("arguments", ["{}", '{"a": 1}', "7"])
 def test_a_call_whose_arguments_are_one_value_is_handed_out_once(arguments: str) -> None:
-    """Arguments that are empty are whole, too."""
+    """An empty object is whole, too."""
     parts = _Noting()
     opened = parts.call(*arguments, provider_data={"x": 1})
     parts.close_call(opened)

@@ -143,7 +143,9 @@ class Guarding:
             The `Stopped` event if a guard stops the answer; otherwise None.
         """
         machine = self._machine
-        needs_more_input = machine.continues
+        needs_more_input = machine.continues or (
+            machine.awaits_end_since is not None and machine.error is None and not machine.input_ended
+        )
         if needs_more_input:
             if self.guards.can_count:
                 self._stop_if_wanted()

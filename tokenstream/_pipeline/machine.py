@@ -162,6 +162,7 @@ class Machine:
         "read",
         # The events.
         "_again",
+        "awaits_end_since",
         "current_events",
         "_is_shut",
         "returned_count",
@@ -246,7 +247,9 @@ class Machine:
         self.answered = False
         """True once the terminal event has arrived."""
         self.continues = True
-        """True while the answer simply continues: no error, no terminal event, no end."""
+        """True while the answer simply continues: no error, no terminal event, no end, none to be awaited."""
+        self.awaits_end_since: float | None = None
+        """The clock reading since which nothing but the end is left to come; None while more may come."""
         self.waits = False
         """True while no event may be returned before the guards have decided."""
 
@@ -675,6 +678,7 @@ class Machine:
         self.begun_at = self.now = now
         self.meter.ended_at = None
         self.kept_format = kept_format
+        self.awaits_end_since = None
         self.progress.begin_again()
         if kept_format is not None:
             # A new answer does not begin with what the old one has left.

@@ -13,10 +13,27 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.events import Ping
+from tokenstream.events import (
+    Finish,
+    MediaDelta,
+    PartDelta,
+    Ping,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
 from tokenstream.formats._detect.first_frames import FirstFrames
 from tokenstream.formats._fast.path import Fast, FastPath
-from tokenstream.formats._kit.errors import classify_error, exception_error, provider_error, text_error
+from tokenstream.formats._kit.errors import (
+    classify_error,
+    exception_error,
+    is_aside,
+    provider_error,
+    text_error,
+)
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
@@ -30,13 +47,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
-    from tokenstream.errors import StreamError, StreamTruncated
+    from tokenstream.errors import ProviderError, StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
 """One unit of a framing: a bare payload, a payload with an event name, or a decoded payload."""
+
+_FURTHER = (
+    TextDelta,
+    ReasoningDelta,
+    RefusalDelta,
+    ToolCallStart,
+    ToolCallDelta,
+    ToolCallDone,
+    PartDelta,
+    MediaDelta,
+    Finish,
+)
+"""Events that show that the answer goes further, whatever an event of an unknown kind has reported."""
 
 Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 """The kind of a chunk that is read without decoding: an SSE event, a JSON line, an element of a
@@ -67,6 +97,7 @@ class Format(Resuming, ABC):
         "_replayed_events",
         "assumed",
         "departures",
+        "doubt",
         "dropped",
         "ended",
         "error",
@@ -92,6 +123,10 @@ class Format(Resuming, ABC):
     finish_is_last: ClassVar[bool] = True
     """True if a finish reason ends its choice; False if any payload may contain one, so that input
     that breaks off after a finish reason counts as truncated nevertheless."""
+    is_one_answer: ClassVar[bool] = False
+    """True if a body has one answer and nothing else, so that silence means its end once nothing can follow.
+
+    It is False for runs, steps and sessions, in which a tool may work in silence."""
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
     """Maps the provider's words to finish reasons; any other word is "unknown"."""
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({})
@@ -116,6 +151,7 @@ class Format(Resuming, ABC):
             "_replay",
             "_replayed_events",
             "departures",
+            "doubt",
             "dropped",
             "error",
             "first_frames",
@@ -160,6 +196,8 @@ class Format(Resuming, ABC):
         """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
         self.unfinished = False
         """True once the server has sent all of an answer that it is still writing, in the background."""
+        self.doubt: StreamError | None = None
+        """The error in an event of a kind that is not known; None once the answer has gone further."""
         self.error: StreamError | None = None
         self.stop: str | None = None  # a format never asks to end the input
         # The content of the answer.
@@ -242,7 +280,15 @@ class Format(Resuming, ABC):
 
         It waits because the server may send further content after its error. None if there is none.
         """
-        return None
+        is_over = self.finished or (self.ended and self.parts.has_parts)
+        return None if is_over else self.doubt
+
+    @property
+    def awaits_end(self) -> bool:
+        """True while only the end of the answer is left to come, or while an error may have ended it."""
+        if not self.is_one_answer or self.ended or self.error is not None:
+            return False
+        return self.doubt is not None or (self.parts.finished and not self.may_go_on)
 
     @property
     def may_go_on(self) -> bool:
@@ -293,6 +339,8 @@ class Format(Resuming, ABC):
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
+        if self.doubt is not None and any(isinstance(event, _FURTHER) for event in events):
+            self.doubt = None
         # `take` has compared each whole text that the server repeated with its deltas.
         self.error = self.error or self.parts.difference
         return events
@@ -313,7 +361,7 @@ class Format(Resuming, ABC):
                 if self.sentinel is not None or not self.ends_with_input:
                     self.note("done_missing")
             elif not self.ends_with_input:
-                self.error = self.cut_short()
+                self.error = self.withheld or self.cut_short()
         if self.error is not None:
             self.classify_error(self.error)
         try:
@@ -406,6 +454,11 @@ class Format(Resuming, ABC):
         """Count the departure `name`, a known deviation of servers; record that the current frame has it."""
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
+
+    def note_missing_start(self) -> None:
+        """Count a departure: the input begins inside the answer, whose end may repeat its texts whole."""
+        self.note("start_missing")
+        self.parts.begins_inside = True
 
     def after_end(self, frame: Frame) -> None:
         """Ignore a frame that arrives after the terminal event, and count it."""
@@ -526,10 +579,26 @@ class Format(Resuming, ABC):
         """Read a decoded payload; if it reports the provider's error, store the error instead."""
         self.parts.raw = data
         error = provider_error(data, event)
-        if error is not None and not self.tolerates(data, event):
+        if error is not None and not self.tolerates(data, event) and not self.doubts(error, data, event):
             self.error = error
             return
         self.read(data, event)
+
+    def doubts(self, error: ProviderError, payload: dict[str, Any], event: str) -> bool:
+        """Keep an error that may not be about the answer, until the answer goes further; False for any other.
+
+        Args:
+            error: The error in the payload.
+            payload: The payload, which this format does not know.
+            event: The SSE event's name, "" if it has none.
+        """
+        if not is_aside(payload, event):
+            return False
+        self.doubt = error
+        if self._fast_path is not None:
+            # The next delta is decoded, and so settles the doubt.
+            self._fast_path.clear()
+        return True
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload that looks like an error is a regular one in this format."""

@@ -223,7 +223,7 @@ class Driver(SingleConsumer):
             self._begin_draining()
             # The rest of the connection, after the terminal event, is read within narrow limits.
             return self.limits_after_end().allow(machine, self.clock())
-        return is_on_time or self._apply_deadlines_between_reads()
+        return (is_on_time and machine.continues) or self._apply_deadlines_between_reads()
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""
@@ -313,6 +313,9 @@ class Driver(SingleConsumer):
         error = self.silence.error
         if error is not None:
             self._end_input(error, now)
+        elif self.silence.is_over:
+            # Nothing has followed the finish reason, so the answer ends as it stands.
+            self._end_input(None, now)
         else:
             self.machine.give_late(now)
 

@@ -50,7 +50,6 @@ def test_a_tool_without_arguments_is_called_with_none() -> None:
         pytest.param([finish("max_tokens"), STOP], [], id="the token limit"),
         pytest.param([], [], id="a cut"),
         pytest.param([STOP], ["toolu_1"], id="the end without a reason"),
-        pytest.param([block(1, "text", text="")], ["toolu_1"], id="another block"),
         pytest.param([finish("tool_use"), STOP], ["toolu_1"], id="the call"),
     ],
 )
@@ -64,6 +63,23 @@ def test_a_call_without_an_object_waits_for_what_ended_it(
     assert [call.id for call in came.calls] == handed_out
     assert [call.complete for call in came.message.tool_calls] == [bool(handed_out)]
     assert [call.arguments_text for call in came.message.tool_calls] == [text]
+
+
+@pytest.mark.parametrize("text", ["12", "true", "[]", '"{}"'])
+def test_a_call_without_an_object_is_handed_out_once_another_block_starts(text: str) -> None:
+    """The answer goes on, so that the token limit has cut nothing."""
+    came = read(start(), tool(0), arguments(0, text), stop(0), block(1, "text", text=""))
+
+    assert [call.arguments_text for call in came.calls] == [text]
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_a_call_without_arguments_waits_for_the_end_of_the_answer(text: str) -> None:
+    """Neither the end of its block nor another block says that it has none."""
+    frames = [start(), tool(0), arguments(0, text), stop(0), block(1, "text", text=""), stop(1)]
+
+    assert read(*frames).calls == []
+    assert [call.arguments_text for call in read(*frames, finish("tool_use"), STOP).calls] == [text]
 
 
 def test_a_call_whose_object_is_whole_is_handed_out_where_its_block_stops() -> None:

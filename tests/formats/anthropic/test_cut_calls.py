@@ -6,6 +6,7 @@ import pytest
 
 from tests.formats.anthropic.payloads import STOP, Payload, answer, arguments, finish, read, start, stop, tool
 from tests.formats.anthropic.support import HELLO
+from tokenstream.errors import ProtocolError
 from tokenstream.message import OpaquePart
 
 
@@ -63,14 +64,24 @@ def test_an_end_without_a_finish_reason_hands_out_no_open_call(end: Payload | by
     assert came.departures == {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1}
 
 
-def test_arguments_after_their_call_are_carried_and_not_added() -> None:
-    """What was handed out does not change."""
-    late = arguments(0, '{"b": 2}')
-    came = read(*answer(tool(0), arguments(0, '{"a": 1}'), stop(0), late))
+@pytest.mark.parametrize("late", ['{"a":1}', "x"])
+def test_arguments_after_their_call_are_carried_and_not_added(late: str) -> None:
+    """What was handed out does not change: they repeat it, or are no arguments at all."""
+    payload = arguments(0, late)
+    came = read(*answer(tool(0), arguments(0, '{"a": 1}'), stop(0), payload))
 
     assert [call.arguments for call in came.calls] == [{"a": 1}]
-    assert came.message.provider_data["input_json_delta"] == [late]
+    assert came.message.provider_data["input_json_delta"] == [payload]
     assert came.departures == {"call_after_done": 1}
+
+
+def test_other_arguments_after_their_call_end_the_answer_as_failed() -> None:
+    """The call may have been run with arguments that were not meant."""
+    came = read(*answer(tool(0), arguments(0, '{"a": 1}'), stop(0), arguments(0, '{"b": 2}')))
+
+    assert [call.arguments for call in came.calls] == [{"a": 1}]
+    assert isinstance(came.error, ProtocolError)
+    assert came.departures == {"late_content": 1}
 
 
 def test_arguments_without_a_call_are_carried() -> None:

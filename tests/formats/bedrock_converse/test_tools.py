@@ -32,14 +32,14 @@ def test_a_tool_call_is_handed_out_when_its_block_stops() -> None:
     assert ['{"a"', ": 1}"] == [event.fragment for event in came.events if isinstance(event, ToolCallDelta)]
 
 
-def test_a_call_without_arguments_is_handed_out_once_the_answer_goes_on() -> None:
-    """Its input is "", so until then the token limit might have cut it."""
+def test_a_call_without_arguments_waits_for_the_end_of_the_answer() -> None:
+    """Its input is "", and may still come, whatever follows its block."""
     for after in (finish("tool_use"), tool(1, "t2"), text(1, "a"), block(1, image={"format": "png"})):
-        waiting = read(START, tool(0), arguments(0, ""), stop(0), end=False)
-        came = read(START, tool(0), arguments(0, ""), stop(0), after, end=False)
+        frames = [START, tool(0), arguments(0, ""), stop(0), after]
+        came = read(*frames, finish("tool_use"))
 
-        assert [] == waiting.calls
-        assert [("t1", "", {})] == [(call.id, call.arguments_text, call.arguments) for call in came.calls]
+        assert [] == read(*frames, end=False).calls
+        assert ("t1", "", {}) == (came.calls[0].id, came.calls[0].arguments_text, came.calls[0].arguments)
 
 
 @pytest.mark.parametrize("fragment", ["", "12", '{"path": "/tm'])

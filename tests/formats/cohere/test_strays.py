@@ -82,7 +82,16 @@ def test_a_piece_without_an_index_may_have_another_field() -> None:
 
 def test_ends_and_fragments_without_a_start_change_nothing() -> None:
     """They are counted, and the fragment is carried."""
-    came = read(*answer(stop(3), tool_stop(3), arguments(3, "{}"), tool(0), tool_stop(0), arguments(0, "x")))
+    came = read(
+        *answer(
+            stop(3),
+            tool_stop(3),
+            arguments(3, "{}"),
+            tool(0, arguments="{}"),
+            tool_stop(0),
+            arguments(0, "x"),
+        )
+    )
 
     assert {"part_end_unmatched": 2, "part_unopened": 1, "call_after_done": 1} == came.departures
     assert 2 == len(came.message.provider_data["tool-call-delta"])

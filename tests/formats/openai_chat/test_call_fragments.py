@@ -276,12 +276,12 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
         ),
         pytest.param(
             [call("{}", index=0, id="c1", name="f"), call(FIRST, index=1, id="c2", name="f")],
-            [("f", "{}"), ("f", FIRST)],
+            [("f", FIRST), ("f", "{}")],
             id="an empty object that is all there is",
         ),
         pytest.param(
             [call("{}", index=0, name="f"), call(FIRST, index=0, name="f")],
-            [("f", "{}"), ("f", FIRST)],
+            [("f", FIRST), ("f", "{}")],
             id="an empty object, and another call on the same index",
         ),
         pytest.param(
@@ -347,9 +347,9 @@ def test_fragments_find_their_call(payloads: list[Any], expected: list[tuple[str
         ([call("{}", name="f", index=0, id="c1"), call(FIRST, index=0)], "arguments_placeholder"),
         (
             [
-                call("{}", name="f", index=0, id="c1"),
+                call(FIRST, name="f", index=0, id="c1"),
                 call("{}", name="g", index=1, id="c2"),
-                call(FIRST, index=0),
+                call("x", index=0),
             ],
             "call_after_done",
         ),

@@ -71,7 +71,7 @@ def test_calls_in_turns_without_arguments_yet_are_not_handed_out_when_the_answer
     whole = read(ROLE, *calls, call("1}", index=1, id=None), END, DONE)
 
     assert [] == cut.called
-    assert [("f", ""), ("g", '{"x":1}')] == whole.called
+    assert [("g", '{"x":1}'), ("f", "")] == whole.called
 
 
 def test_a_stop_on_a_message_with_calls_means_tool_calls() -> None:
@@ -107,14 +107,14 @@ def test_null_stands_for_no_arguments() -> None:
 def test_blanks_after_the_end_of_a_call_say_nothing() -> None:
     got = read(
         ROLE,
-        call("{}", index=0, id="c1", name="f"),
+        call("[]", index=0, id="c1", name="f"),
         call("{}", index=1, id="c2", name="g"),
         call(" ", index=0),
         END,
         DONE,
     )
 
-    assert ([("f", "{}"), ("g", "{}")], set()) == (got.called, got.rules)
+    assert ([("f", "[]"), ("g", "{}")], set()) == (got.called, got.rules)
 
 
 def test_a_name_that_comes_after_the_finish_begins_another_call() -> None:

@@ -408,10 +408,12 @@ class FastPath:
     def _find_call(self, event: ToolCallDelta) -> OpenCall | None:
         """Return the open call that a delta adds to; None if the call holds text back, or is not open.
 
-        A call holds back half a surrogate pair, or arguments `{}` that may be a placeholder.
+        A call holds back half a surrogate pair, or arguments `{}` that may be a placeholder. Fragments
+        of a call that waits for its arguments are counted, so they are decoded.
         """
         call = self._format.parts.part_of(event)
-        return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
+        is_growing = isinstance(call, OpenCall) and not (call.held or call.placeholder or call.waits)
+        return call if isinstance(call, OpenCall) and is_growing else None
 
     def _find_changing(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
         """Return the places whose values a shape that is learnt now must not compare.

@@ -48,14 +48,30 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         """Index of the block that was opened last."""
         self._open: dict[int, BlockT] = {}
         """The open blocks, by the server's index."""
-        self._closed: set[int] = set()
-        """The server's indexes of the blocks that were closed."""
+        self._closed: dict[int, str] = {}
+        """The closed blocks, by the server's index: the id of the call that a block was, or else ""."""
         self._waiting: list[OpenCall] = []
         """Calls whose block was closed, but which the token limit may have cut off."""
 
     @abstractmethod
     def _report_unsent(self, block: BlockT) -> None:
         """Report those data of a block that no event has reported yet; called before the block is closed."""
+
+    def _free_index(self, index: int) -> None:
+        """Prepare for a new block: hand out the calls that waited for it, and close a block at its index.
+
+        Args:
+            index: The index of the new block.
+        """
+        # Calls that the token limit might have cut off are whole, because the answer goes on.
+        self._hand_out_waiting()
+        open_block = self._open.pop(index, None)
+        if open_block is not None and not (open_block.part is not None and open_block.part.waits):
+            self.note("part_unclosed")
+            self._close_replaced(open_block)
+        elif open_block is not None or index in self._closed:
+            self.note("part_index_reused")
+        self._closed.pop(index, None)
 
     def _hand_out_waiting(self) -> None:
         """Hand out to the application the calls that `stop` kept back, because they may have been cut off.
@@ -81,21 +97,29 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         if part is None:
             # The block's kind never became known, so there is nothing to close.
             return
-        self._closed.add(index)
         # "Unsent" are data of the block for which there was no event yet.
         self._report_unsent(block)
-        if isinstance(part, OpenCall) and not part.begins_object:
+        if isinstance(part, OpenCall) and not (part.is_empty or part.begins_object):
             # Arguments should be an object. If they do not begin with a brace, the token limit may
             # have cut them off even though they look whole: 12 may be the start of 123. The next
             # payload decides.
             self._waiting.append(part)
         else:
             self._close_part(part, whole=True)
+        if part.waits:
+            # The arguments may still come.
+            self._open[index] = block
+        else:
+            self._note_closed(index, part)
+
+    def _note_closed(self, index: int, part: OpenPart) -> None:
+        """Note that a block is closed, so that later deltas with its index are recognised."""
+        self._closed[index] = part.sent_id if isinstance(part, OpenCall) else ""
 
     def cut(self) -> None:
         """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""
         for block in self._open.values():
-            if block.part is not None:
+            if block.part is not None and not block.part.waits:
                 self.note("part_unclosed")
                 self._report_unsent(block)
                 self._close_part(block.part, whole=False)
@@ -112,13 +136,19 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         """Record the finish reason and close every open part."""
         # Quirk (Anthropic, 2025-02): no block stop where the token limit cut a call;
         # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
-        for index, block in self._open.items():
-            if block.part is not None:
+        for block in self._open.values():
+            if block.part is not None and not block.part.waits:
                 self.note("part_unclosed")
                 self._report_unsent(block)
-                self._closed.add(index)
-        self._open.clear()
         super().finish(choice, reason, raw_reason)
+        was_open, self._open = self._open, {}
+        for index, block in was_open.items():
+            if block.part is None:
+                continue
+            if block.part.waits:
+                self._open[index] = block
+            else:
+                self._note_closed(index, block.part)
         # The finish reason has decided about these calls, too: they were still open parts.
         self._waiting.clear()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream.events import (
     CitationAdded,
@@ -49,10 +49,17 @@ class ContentParts(Answer):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_last_written",)
+    __slots__ = ("_last_written", "begins_inside", "starts")
+
+    unkept: ClassVar[frozenset[str]] = frozenset({"starts"})
+    """The message has the starts of parts, too."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
+        self.begins_inside = False
+        """True if the input begins inside the answer: the start of its first text may not have arrived."""
+        self.starts: dict[tuple[int, int], Part] = {}
+        """The texts, without their text, that the end of the answer may complete; by choice and index."""
         self._last_written: OpenPart | None = None
         """The part written to last, if the format calls `record_written_part`."""
 
@@ -67,6 +74,8 @@ class ContentParts(Answer):
             content = mend_surrogates(content)
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
+        if self.begins_inside and isinstance(content, TextPart | ReasoningPart | RefusalPart):
+            self.starts[choice, part.index] = content
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
         return part
 
@@ -74,6 +83,8 @@ class ContentParts(Answer):
         """Report the start of a part again, with more data; the part keeps its text."""
         if self.may_hold_surrogates:
             content = mend_surrogates(content)
+        if (part.choice, part.index) in self.starts:
+            self.starts[part.choice, part.index] = content
         self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
 
     def whole(
@@ -169,7 +180,16 @@ class ContentParts(Answer):
         else:
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
 
-    def tell(self, part: OpenPart, whole: str, length: int, *, rewritten: bool = False) -> None:
+    def tell(
+        self,
+        part: OpenPart,
+        whole: str,
+        length: int,
+        *,
+        rewritten: bool = False,
+        earlier: tuple[int, ...] = (),
+        repeats_mark: bool = False,
+    ) -> None:
         """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
 
         Args:
@@ -178,6 +198,8 @@ class ContentParts(Answer):
                 only if there is no message to compare with. A caller that does not know the number passes the
                 length of `whole`, so that nothing is added.
             rewritten: True if the provider documents that it changes the text when it repeats it.
+            earlier: Indexes of ended parts that have the beginning of `whole`.
+            repeats_mark: True if `whole` is as long as the text was when the server told it before.
         """
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
@@ -189,6 +211,9 @@ class ContentParts(Answer):
             kind,
             ended=part.closed,
             rewritten=rewritten,
+            earlier=earlier,
+            repeats_mark=repeats_mark,
+            start=self.starts.get((part.choice, part.index)),
             choice=part.choice,
             part=part.index,
             raw=self.raw,

@@ -233,6 +233,29 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     return error
 
 
+def is_aside(payload: dict[str, Any], event: str) -> bool:
+    """Return True if the error in a payload is that of an event of some kind, and perhaps not of the answer.
+
+    A payload that is nothing but an error, and an event that is named "error", are about the answer.
+
+    Args:
+        payload: A payload with an error.
+        event: The SSE event's name, "" if it has none.
+
+    Example:
+        >>> is_aside({"type": "tool.failed", "error": {"message": "no"}}, "")
+        True
+        >>> is_aside({"type": "error", "error": {"message": "no"}}, ""), is_aside({"error": "no"}, "failed")
+        (False, False)
+    """
+    error = payload.get("error")
+    if not error or not (is_dict(error) or isinstance(error, str)) or len(payload) == 1:
+        return False
+    kinds = (event, *(payload.get(name) for name in ("type", "object", "event_type")))
+    named = [kind.casefold() for kind in kinds if isinstance(kind, str) and kind]
+    return bool(named) and "error" not in named
+
+
 def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> ProviderError | None:
     """Return the error for an exception message of a binary event stream; it is never None.
 

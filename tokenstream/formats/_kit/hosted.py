@@ -92,7 +92,7 @@ class HostedSession(Format):
     @property
     @override
     def withheld(self) -> StreamError | None:
-        return self._failure
+        return self._failure or super().withheld
 
     @override
     def end(self, *, now: float = 0.0) -> list[Event]:

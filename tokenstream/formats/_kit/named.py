@@ -268,14 +268,18 @@ class NamedParts(Parts):
         Returns:
             False if there was never a call with this id; otherwise True. A fragment of a closed call
             is dropped.
+
+        Raises:
+            ProtocolError: The call was handed out, and the fragment is of other arguments.
         """
         part = self.calls.get(id)
         if part is None:
-            # White space adds nothing to arguments, so it is not a departure.
-            is_closed = id in self.calls_done
+            if id in self.calls_done:
+                self.add_late(0, id, fragment)
+                return True
             if fragment and not fragment.isspace():
-                self.note("call_after_done" if is_closed else "part_unopened")
-            return is_closed
+                self.note("part_unopened")
+            return False
         if isinstance(part, OpenCall):
             self.add_arguments(part, fragment)
         else:
@@ -308,6 +312,21 @@ class NamedParts(Parts):
         # Also if no call was open: `add_to_call` then drops later fragments with this id.
         self._note_done(id)
         return part
+
+    def close_named_call(self, id: str) -> None:
+        """Close a call at its end, and hand it out, unless the server runs the tool itself.
+
+        A call of the client's without arguments stays open, because its arguments may still come.
+        """
+        call = self.remove_call(id)
+        if not isinstance(call, OpenCall):
+            if call is not None:
+                self.close(call)
+            return
+        self.close_call(call)
+        if not call.closed:
+            self.calls[id] = call
+            self.calls_done.discard(id)
 
     def _note_done(self, id: str) -> None:
         """Note that a call is closed, so that a later piece of it is recognised."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Finish
+    from tokenstream.formats._kit.late import LateArguments
     from tokenstream.message import ToolCall
 
 ValueT = TypeVar("ValueT")
@@ -23,7 +24,7 @@ ValueT = TypeVar("ValueT")
 class OpenPart:
     """The state of a part that can still grow."""
 
-    __slots__ = ("choice", "closed", "held", "index", "kind", "signature")
+    __slots__ = ("choice", "closed", "held", "index", "kind", "signature", "waits")
 
     def __init__(self, kind: str, choice: int, index: int) -> None:
         self.kind = kind
@@ -34,6 +35,9 @@ class OpenPart:
         """The first half of a surrogate pair whose other half has not arrived."""
         self.signature = ""
         """The signature of a reasoning part, as far as it has arrived."""
+        self.waits = False
+        """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
+        them: they may still come, so the call is handed out at the end of the answer only."""
 
 
 NO_PART = OpenPart("opaque", choice=0, index=-1)
@@ -104,6 +108,13 @@ class OpenCall(OpenPart):
         return self.arguments.length > 0
 
     @property
+    def is_empty(self) -> bool:
+        """True if no arguments have arrived, or only white space, which says as little."""
+        if self.placeholder or self.held:
+            return False
+        return not self.arguments.length or (self.type != "custom" and self.arguments.join().isspace())
+
+    @property
     def begins_object(self) -> bool:
         """True if the arguments begin with a brace, so that their end is unmistakable."""
         return self.arguments.join().lstrip().startswith("{")
@@ -117,8 +128,10 @@ class OpenChoice:
         "current_part",
         "finish",
         "finish_message",
+        "finish_waits",
         "handed_out",
         "index",
+        "late",
         "next_part",
         "opened",
         "reader",
@@ -136,6 +149,10 @@ class OpenChoice:
         self.handed_out: dict[str, list[tuple[object, ToolCall]]] = {}
         """Finished calls, each with its index on the wire, by the id that the server sent with the call."""
         self.finish: Finish | None = None
+        self.finish_waits = False
+        """True while `finish` is not reported, because calls wait that have to be handed out before it."""
+        self.late: dict[str, LateArguments] = {}
+        """What compares the fragments for a call that was handed out with its arguments, by `sent_id`."""
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""
         self.reader: Any = None

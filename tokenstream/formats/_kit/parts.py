@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import is_one_value, looks_whole, split_values
-from tokenstream.errors import LimitExceeded
+from tokenstream._basics.text_log import TextLog
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._kit.beginning import is_beginning
 from tokenstream.formats._kit.contents import ContentParts
+from tokenstream.formats._kit.late import LateArguments, is_other_value, says_no_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING
+from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, RepeatedArguments
 from tokenstream.formats._kit.values import canonical_json, json_text
 from tokenstream.message import FinishReason, ToolCall
 
@@ -69,6 +71,9 @@ class Parts(ContentParts):
         The reason "stop" becomes "tool_calls" if the message calls tools: some providers
         send "stop" in both cases. Open calls with whole arguments are handed out, but not
         the last one if the reason means a cut, such as "length".
+
+        Some servers send arguments after the reason. So a call without arguments, or with a part of them,
+        waits for the end of the answer; and so does the report of the reason, which follows the calls.
         """
         state = self.choice(choice)
         if self.may_hold_surrogates:
@@ -84,13 +89,21 @@ class Parts(ContentParts):
         message = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
         # The stored event has no `raw`, so that it does not keep the payload in memory.
         state.finish = Finish(reason, raw_reason, message, choice=choice)
-        if self.withholds is not None and self.withholds(state.finish):
-            self.withheld = state.finish
-        else:
-            self._out.append(Finish(reason, raw_reason, message, choice=choice, raw=self.raw))
+        state.finish_waits = bool(state.open_calls())
+        if not state.finish_waits:
+            self._report_finish(state.finish)
+
+    def _report_finish(self, finish: Finish) -> None:
+        """Report a finish reason, unless it is a pause after which another answer goes on."""
+        if self.withholds is not None and self.withholds(finish):
+            self.withheld = finish
+            return
+        self._out.append(
+            Finish(finish.reason, finish.raw_reason, finish.message, choice=finish.choice, raw=self.raw)
+        )
 
     def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
-        """Close every part of a choice.
+        """Close every part of a choice, except for calls whose arguments may still come.
 
         Args:
             complete: True if the choice ended by itself. If it was cut off, two kinds of
@@ -99,22 +112,26 @@ class Parts(ContentParts):
         """
         last_call = next(reversed(choice.open_calls()), None)
         for part in list(choice.opened.values()):
-            if isinstance(part, OpenCall):
-                was_followed = part is not last_call and part.arguments.length > 0
-                self.close_call(part, whole=complete or was_followed)
-            else:
+            if not isinstance(part, OpenCall):
                 self.close(part)
+            elif complete:
+                part.waits = not self._has_said_all(part)
+                if not part.waits:
+                    self.finish_call(part)
+            else:
+                was_followed = part is not last_call and part.arguments.length > 0
+                self.finish_call(part, whole=was_followed)
         choice.current_part = None
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part of every choice.
+        """Close every part of every choice, at the end of the answer.
 
         If the answer was cut off, no tool call is handed out to the application.
         """
         for choice in self.choices.values():
             for part in list(choice.opened.values()):
                 if isinstance(part, OpenCall):
-                    self.close_call(part, whole=complete)
+                    self.finish_call(part, whole=complete)
                 elif complete:
                     self.close(part)
                 else:
@@ -126,6 +143,21 @@ class Parts(ContentParts):
                         self.stage.cut(part.choice, part.index)
             choice.opened.clear()
             choice.current_part = None
+            self._report_waiting_finish(choice)
+
+    def end_waiting(self, choice: int) -> None:
+        """Hand out the calls of a choice that wait: the end of its answer has come, and not just a reason."""
+        state = self.choice(choice)
+        for call in state.open_calls():
+            if call.waits:
+                self.finish_call(call)
+        self._report_waiting_finish(state)
+
+    def _report_waiting_finish(self, choice: OpenChoice) -> None:
+        """Report the finish reason of a choice, if it has waited for calls."""
+        if choice.finish_waits and choice.finish is not None:
+            choice.finish_waits = False
+            self._report_finish(choice.finish)
 
     # -- tool calls --------------------------------------------------------
 
@@ -238,11 +270,22 @@ class Parts(ContentParts):
         """Add a fragment to a call's arguments; half a surrogate pair is held back."""
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
+        if call.waits and fragment and not fragment.isspace():
+            self._go_on_after_mark(call)
         repeated = call.repeated
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
         if repeated.held or (fragment[:1] in OPENING and call.has_arguments and call.type != "custom"):
             fragment = repeated.find_new(fragment, call, self.note)
         self._append(call, fragment)
+
+    def _go_on_after_mark(self, call: OpenCall) -> None:
+        """Prepare a call that waits for a piece of its arguments: an empty object was none of them."""
+        self.note("content_after_finish")
+        text = call.arguments.join()
+        if text and not text.isspace() and call.type != "custom" and says_no_arguments(text):
+            # No event can take it back, but the call will be handed out without it.
+            self.note("arguments_placeholder")
+            call.arguments, call.repeated = TextLog(), RepeatedArguments()
 
     def _append(self, call: OpenCall, fragment: str) -> None:
         """Append text to a call's arguments."""
@@ -303,6 +346,16 @@ class Parts(ContentParts):
         return any(call.type != "custom" and is_beginning(call.arguments.join()) for call in calls)
 
     def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
+        """Close a call at its own mark; without all of its arguments, it waits for the answer's end.
+
+        Args:
+            whole: False if the answer was cut off inside the call.
+        """
+        call.waits = whole and not call.closed and (call.is_empty or not self._may_end(call))
+        if not call.waits:
+            self.finish_call(call, whole=whole)
+
+    def finish_call(self, call: OpenCall, *, whole: bool = True) -> None:
         """Close a call; hand it out if it is whole, and drop it if it repeats a finished call.
 
         Args:
@@ -333,6 +386,75 @@ class Parts(ContentParts):
         else:
             self._close_broken(call)
 
+    def _has_said_all(self, call: OpenCall) -> bool:
+        """Return True if a call has arguments, and nothing can be missing of them."""
+        if call.type == "custom":
+            return call.has_arguments
+        return not says_no_arguments(call.arguments.join() + call.placeholder) and self._may_end(call)
+
+    def _may_end(self, call: OpenCall) -> bool:
+        """Return True if the arguments are free text, or whole JSON, so that the call can be handed out."""
+        if call.type == "custom":
+            return True
+        text = call.arguments.join() + call.placeholder
+        return is_one_value(text) or (self.splits_calls and split_values(text) is not None)
+
+    # -- after the end of a call ---------------------------------------------
+
+    def add_late(self, choice: int, sent_id: str, fragment: object) -> None:
+        """Read a fragment for a call that is closed: it may repeat the arguments, but not change them.
+
+        A fragment for a call that was not handed out is dropped.
+
+        Args:
+            choice: The choice of the call.
+            sent_id: The id that the server sent with the call.
+            fragment: The fragment, as text or as a JSON value; None if there is none.
+
+        Raises:
+            ProtocolError: The fragment is of other arguments than those that were handed out.
+        """
+        text = _text_of(fragment)
+        if not text or text.isspace():
+            # White space adds nothing to arguments, so it is not a departure.
+            return
+        state = self.choice(choice)
+        finished = state.handed_out.get(sent_id)
+        if finished:
+            call = finished[-1][1]
+            late = state.late.get(sent_id)
+            if late is None:
+                late = state.late[sent_id] = LateArguments(call.arguments_text, is_json=call.type != "custom")
+            if late.contradicts(text):
+                raise self._find_contradiction()
+        self.note("call_after_done")
+
+    def compare_told(self, choice: int, sent_id: str, arguments: object) -> None:
+        """Compare all arguments of a call, which the server sends again, with those that were handed out.
+
+        Args:
+            choice: The choice of the call.
+            sent_id: The id that the server sent with the call.
+            arguments: JSON text, or a JSON value; nothing is compared with None and with an empty text.
+
+        Raises:
+            ProtocolError: The arguments are others than those that were handed out.
+        """
+        text = _text_of(arguments)
+        finished = self.choice(choice).handed_out.get(sent_id)
+        if not text or text.isspace() or not finished:
+            return
+        if all(is_other_value(text, call.arguments_text) for _, call in finished):
+            raise self._find_contradiction()
+
+    def _find_contradiction(self) -> ProtocolError:
+        """Return the error for other arguments of a call that was handed out, and count it."""
+        self.note("late_content")
+        return ProtocolError(
+            "a tool call was handed out, and the server then sends other arguments for it; the call may have "
+            "been run with arguments that were not meant"
+        )
+
     def _close_broken(self, call: OpenCall) -> None:
         """Close a call whose arguments are not one JSON value.
 
@@ -346,11 +468,14 @@ class Parts(ContentParts):
             self._out.append(PartDone(broken, choice=call.choice, part=call.index, raw=self.raw))
             return
         self.note("call_glued")
+        # What follows on the wire follows the arguments of all of these calls.
+        whole = LateArguments(call.arguments.join(), is_json=True)
+        self.choice(call.choice).late[call.sent_id] = whole
         self._hand_out(call, pieces[0])
         for text in pieces[1:]:
             next_call = self.open_call(call.choice, None, call.name, type=call.type)
             self.add_arguments(next_call, text)
-            self.close_call(next_call)
+            self.finish_call(next_call)
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
         """Report a finished call, and remember it to recognise repetitions.
@@ -395,6 +520,13 @@ def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
     similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
     own = canonical_json(arguments) if similar else None
     return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
+
+
+def _text_of(arguments: object) -> str:
+    """Return arguments, or a piece of them, as text; "" for None."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else json_text(arguments)
 
 
 def _make_tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:

@@ -43,6 +43,11 @@ class SessionParts(Parts):
         self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
 
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Record the finish reason and close every open part: the answer is over, the session goes on."""
+        super().finish(choice, reason, raw_reason)
+        self.end_waiting(choice)
+
     def end_answer(self, reason: FinishReason, word: str | None, *, awaits_results: bool) -> None:
         """End the answer, with its finish reason.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._event_base import PartEvent
@@ -47,6 +47,12 @@ class Told(PartEvent):
     """True if the end of the part was reported; it is reported again after text that was missing."""
     rewritten: bool = False
     """True if the provider changes the text by design when it repeats it: no difference is then an error."""
+    earlier: tuple[int, ...] = ()
+    """Indexes of the parts that have the beginning of the text: it went on in `part` after they had ended."""
+    repeats_mark: bool = False
+    """True if the text is as long as it was at an earlier mark, so that it may only be told again."""
+    start: Any = None
+    """The part without its text, if the input begins inside the answer; None if it begins with it."""
 
 
 TextFinder: TypeAlias = Callable[[Told], str]
@@ -93,6 +99,9 @@ def settle(
             settled.append(event)
             continue
         missing = _settle_one(event, settled, find_text, note)
+        if isinstance(missing, PartDone):
+            settled.append(missing)
+            continue
         if isinstance(missing, ProtocolError):
             return settled, missing
         if missing:
@@ -105,15 +114,31 @@ def settle(
 
 def _settle_one(
     told: Told, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
-) -> str | ProtocolError:
-    """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ."""
+) -> str | ProtocolError | PartDone:
+    """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ.
+
+    If the input begins inside the text, return the end of the part, with all of the text.
+    """
     if find_text is None:
         # Without a message to compare with, all after the length that has arrived is missing.
         return told.text[told.length :]
-    arrived = find_text(told) + added_by(before, told)
+    own = find_text(told) + added_by(before, told)
+    earlier = [replace(told, part=index) for index in told.earlier]
+    arrived = "".join([find_text(part) + added_by(before, part) for part in earlier]) + own
     missing = _find_missing(told.text, arrived)
+    if missing is None and (earlier or told.repeats_mark):
+        # The server may repeat the text of the last part alone, or the text up to an earlier mark.
+        is_old = told.repeats_mark and arrived.startswith(told.text)
+        missing = "" if is_old else _find_missing(told.text, own)
     if told.rewritten:
         return missing or ""
+    if missing is None and told.start is not None and own and told.text.endswith(own):
+        return PartDone(
+            told.start.model_copy(update={"text": told.text, "complete": True}),
+            choice=told.choice,
+            part=told.part,
+            raw=told.raw,
+        )
     if missing is None and told.kind not in _OFTEN_REWRITTEN:
         return _difference_error(told, arrived)
     if not missing and told.text != arrived:

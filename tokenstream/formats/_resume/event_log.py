@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import PositionLost
-from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.errors import is_aside, provider_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.formats._resume.described import (
     Description,
@@ -423,6 +423,7 @@ class EventLog:
         if name in PING_NAMES or text_of(payload, "type") in PING_NAMES:
             return True
         is_tolerated = self._format is not None and self._format.tolerates(payload, name)
+        is_tolerated = is_tolerated or is_aside(payload, name)
         return provider_error(payload, name) is not None and not is_tolerated
 
 

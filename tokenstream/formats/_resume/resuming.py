@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tokenstream.errors import PositionLost
-from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.errors import is_aside, provider_error
 from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
 from tokenstream.framing import ServerSentEvent
 
@@ -165,7 +165,8 @@ class Resuming:
         Raises:
             PositionLost: The server does not continue the same answer, or payloads are missing.
         """
-        if provider_error(payload, event) is not None and not self.tolerates(payload, event):
+        is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
+        if is_error and not self.tolerates(payload, event):
             # An error concerns this connection, even if its number is one that was read before. What
             # `tolerates` names only looks like one, and is an event of the answer.
             return False

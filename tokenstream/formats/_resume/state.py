@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from tokenstream.errors import MisuseError
+from tokenstream.formats._kit.late import LateArguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart
 from tokenstream.formats._kit.repeated import RepeatedArguments
+from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.formats._resume.state_json import StateReader, StateWriter
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._resume.state_json import Layout
     from tokenstream.message import Message
 
-_SHARED = (OpenPart, OpenCall, OpenChoice, RepeatedArguments)
+_SHARED = (OpenPart, OpenCall, OpenChoice, RepeatedArguments, LateArguments, Wholeness)
 """Classes that the open parts of all formats consist of."""
 
 

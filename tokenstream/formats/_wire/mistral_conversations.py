@@ -98,7 +98,7 @@ class MistralConversations(Format):
             self.parts.unknown(kind or event or "event", payload)
             return
         if not self.parts.started and reader is not self._READERS["conversation.response.started"]:
-            self.note("start_missing")
+            self.note_missing_start()
             self.parts.head(model=text_of(payload, "model"))
         reader(self, payload)
 

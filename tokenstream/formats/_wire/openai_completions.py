@@ -72,6 +72,7 @@ class OpenAICompletions(Format):
     __slots__ = ("_created_reported", "_is_native")
 
     name: ClassVar[str] = "openai-completions"
+    is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     # Some servers send the time of each payload, and llama.cpp the number of tokens so far.

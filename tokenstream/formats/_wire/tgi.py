@@ -58,6 +58,7 @@ class TGI(Format):
     __slots__ = ("_has_text",)
 
     name: ClassVar[str] = "tgi"
+    is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
     # TGI sends no sentinel on this route, but a proxy may add one.
     sentinel: ClassVar[bytes | None] = b"[DONE]"

@@ -19,6 +19,11 @@ _WAITED_FOR = {
 }
 
 
+_AFTER_FINISH = "after_finish"
+_HEARTBEATS = 1.5
+"""The longest wait for the end of a finished answer with heartbeats, in terms of the one without."""
+
+
 class Silence:
     """A stage that passes items on unchanged, and has an error once a deadline has passed.
 
@@ -32,13 +37,26 @@ class Silence:
     stop: str | None = None
     """Always None: a silence is an error, not a reason to stop."""
 
-    __slots__ = ("_busy_since_content", "_earlier_chunks", "_machine", "deadlines", "error", "since")
+    __slots__ = (
+        "_busy_at_end",
+        "_busy_since_content",
+        "_earlier_chunks",
+        "_machine",
+        "deadlines",
+        "error",
+        "is_over",
+        "since",
+    )
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
         self.deadlines = deadlines
         self._machine = machine
         self._busy_since_content = (0.0, 0.0)
         """Time of the last content, and the seconds since then in which the loop did not read."""
+        self._busy_at_end: tuple[float | None, float] = (None, 0.0)
+        """`Machine.awaits_end_since`, and the seconds since then in which the loop did not read."""
+        self.is_over = False
+        """True once an answer that has finished, or has reported an error, was silent for `after_finish`."""
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
         self.error: StreamStalled | None = None
@@ -52,9 +70,9 @@ class Silence:
 
     @property
     def next_error(self) -> StreamStalled | None:
-        """The error to raise if nothing arrives by the `deadline`; None if no deadline applies."""
+        """The error to raise if nothing arrives by the `deadline`; None if there is none to raise."""
         deadlines = self._active_deadlines()
-        if not deadlines:
+        if not deadlines or min(deadlines, key=lambda each: each[2] + each[1])[0] == _AFTER_FINISH:
             return None
         limit, seconds, _ = min(deadlines, key=lambda each: each[2] + each[1])
         return make_stalled_error(limit, seconds)
@@ -75,9 +93,13 @@ class Silence:
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Set `error` if a deadline has passed; return an empty list, as this stage holds nothing back."""
+        """Set `error` or `is_over` if a deadline has passed; return [], as this stage holds nothing back."""
         for limit, seconds, begun in self._active_deadlines():
-            if now - begun > seconds and self.error is None:
+            if now - begun <= seconds or self.error is not None or self.is_over:
+                continue
+            if limit == _AFTER_FINISH:
+                self.is_over = True
+            else:
                 self.error = make_stalled_error(limit, seconds)
         return []
 
@@ -96,7 +118,7 @@ class Silence:
         Args:
             now: Time at which the wait begins.
         """
-        self.error = None
+        self.error, self.is_over = None, False
         self._earlier_chunks = self._machine.meter.chunks
         self._machine.begun_at = now
 
@@ -107,6 +129,10 @@ class Silence:
         if self._machine.resting:
             # The server waits for the client, so no silence is measured.
             return
+        awaits_end_since = self._machine.awaits_end_since
+        if awaits_end_since is not None:
+            begun, busy = self._busy_at_end
+            self._busy_at_end = awaits_end_since, seconds + (busy if begun == awaits_end_since else 0.0)
         counted_from, busy_seconds = self._busy_since_content
         content_at = self._machine.meter.content_at
         if counted_from == content_at:
@@ -135,8 +161,26 @@ class Silence:
             )
             if self.since is not None:
                 starts.append(("idle_bytes", deadlines.idle_bytes, max(machine.now, self.since)))
+        if machine.awaits_end_since is not None and not (machine.resting or machine.waits):
+            # Placed first, because the answer is over without an error if this deadline has passed.
+            starts[:0] = self._find_waits_for_end(machine.awaits_end_since)
         # A deadline that is not set is None.
         return [(name, seconds, start) for name, seconds, start in starts if seconds is not None]
+
+    def _find_waits_for_end(self, since: float) -> list[tuple[str, float | None, float]]:
+        """Return the deadlines of an answer that has finished: for silence, and for heartbeats.
+
+        Args:
+            since: Time of the finish reason, or of the last content after it.
+        """
+        seconds, machine = self.deadlines.after_finish, self._machine
+        if seconds is None:
+            return []
+        begun, busy = self._busy_at_end
+        in_all = (_AFTER_FINISH, _HEARTBEATS * seconds, since + (busy if begun == since else 0.0))
+        if self.since is None:
+            return [in_all]
+        return [(_AFTER_FINISH, seconds, max(machine.now, self.since)), in_all]
 
     def _find_silence_start(self, last_arrival: float) -> float:
         """Return the time from which to count a silence, moved by the time in which the loop was busy.

@@ -149,7 +149,7 @@ class AGUI(Format):
             kind: The type of the event in the payload.
         """
         if kind not in _RUN_EVENTS:
-            self.note("start_missing")
+            self.note_missing_start()
         id, model = text_of(payload, "runId"), model_in_metadata(payload)
         self.parts.head(id=id if kind in _RUN_EVENTS else None, model=model)
 

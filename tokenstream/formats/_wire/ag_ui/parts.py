@@ -108,7 +108,7 @@ class RunParts(NamedParts):
         if call_id_of(payload) not in self.calls:
             self.note("part_end_unmatched")
             return
-        self._end_call(call_id_of(payload))
+        self.close_named_call(call_id_of(payload))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
         """Add the fragment in a chunk event to its tool call.
@@ -134,10 +134,15 @@ class RunParts(NamedParts):
     def read_result(self, payload: dict[str, Any]) -> None:
         """Read a tool's result; if the call of the tool is still open, close the call first."""
         call_id = call_id_of(payload)
-        if call_id in self.calls:
-            # If a tool has returned a result, the arguments of the call must be complete.
+        # If a tool has returned a result, the arguments of the call must be complete.
+        call = self.remove_call(call_id) if call_id in self.calls else None
+        if isinstance(call, OpenCall):
+            if not call.waits:
+                self.note("part_unclosed")
+            self.finish_call(call)
+        elif call is not None:
             self.note("part_unclosed")
-            self._end_call(call_id)
+            self.close(call)
         if not self.answer_call(call_id, payload):
             return
         output, error, executed = read_output(payload)
@@ -153,14 +158,6 @@ class RunParts(NamedParts):
         )
         self.whole(0, result)
 
-    def _end_call(self, id: str) -> None:
-        """Close an open call, and hand it out, unless the server runs the tool itself."""
-        call = self.remove_call(id)
-        if isinstance(call, OpenCall):
-            self.close_call(call)
-        elif call is not None:
-            self.close(call)
-
     # -- ends --------------------------------------------------------------
 
     def end_chunked_part(self) -> None:
@@ -170,15 +167,16 @@ class RunParts(NamedParts):
             return
         kind, part_id = part
         if kind == "tool_call":
-            self._end_call(part_id)
+            self.close_named_call(part_id)
         else:
             self.stop("text" if kind == "text" else "reasoning", part_id)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the run's outcome as the finish reason, and close every open part."""
         # These calls are still open: their end events are missing.
-        for _ in self.calls:
-            self.note("part_unclosed")
+        for call in self.calls.values():
+            if not call.waits:
+                self.note("part_unclosed")
         super().finish(choice, reason, raw_reason)
 
     # -- encrypted values --------------------------------------------------

@@ -77,6 +77,7 @@ provider_data=None, phase=None))]
     __slots__ = ("_blocks", "_has_head", "_nameless", "_start_expected", "_start_was_whole")
 
     name: ClassVar[str] = "anthropic"
+    is_one_answer: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     # A conflict (409) with another request is over soon, so a retry may help.
@@ -244,7 +245,7 @@ provider_data=None, phase=None))]
         if self._start_expected:
             # No `message_start` has arrived; this is counted once.
             self._start_expected = False
-            self.note("start_missing")
+            self.note_missing_start()
         if self._start_was_whole:
             self.note("content_twice")
         return self._start_was_whole

@@ -48,15 +48,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         Args:
             content: The block as its start event describes it.
         """
-        # Calls that the token limit might have cut off are whole, because the answer goes on.
-        self._hand_out_waiting()
-        open_block = self._open.pop(index, None)
-        if open_block is not None:
-            self.note("part_unclosed")
-            self._close_replaced(open_block)
-        elif index in self._closed:
-            self.note("part_index_reused")
-            self._closed.discard(index)
+        self._free_index(index)
         block_type = text_of(content, "type") or ""
         self.newest = index
         block = self._BLOCK_OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)
@@ -75,7 +67,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
-        block = self._open.get(index) or self._open_unannounced(index, kind)
+        block = self._open.get(index) or self._open_unannounced(index, kind, delta)
         if block is not None:
             reader = self._DELTA_READERS.get(kind)
             if reader is not None:
@@ -185,11 +177,12 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         block.data = mend_surrogates(content) if self.may_hold_surrogates else {**content}
         return block
 
-    def _open_unannounced(self, index: int, kind: str) -> AnthropicBlock | None:
+    def _open_unannounced(self, index: int, kind: str, delta: dict[str, Any]) -> AnthropicBlock | None:
         """Open a block for a delta whose block has no start event, or has ended.
 
         Args:
             kind: Anthropic's word for the type of the delta.
+            delta: The delta.
 
         Returns:
             The block; None if the delta does not show which type of block it belongs to.
@@ -198,10 +191,13 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
-            self.note("call_after_done" if after_close and kind == "input_json_delta" else "part_unopened")
+            if after_close and kind == "input_json_delta":
+                self.add_late(0, self._closed[index], delta.get("partial_json"))
+            else:
+                self.note("part_unopened")
             return None
         self.note("part_after_close" if after_close else "part_unopened")
-        self._closed.discard(index)
+        self._closed.pop(index, None)
         return self.start(index, {"type": block_type})
 
     # -- adding ------------------------------------------------------------

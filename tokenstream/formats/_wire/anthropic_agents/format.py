@@ -131,7 +131,7 @@ class AnthropicAgents(HostedSession):
         if self.answer_is_open:
             return
         if kind != "session.status_running":
-            self.note("start_missing")
+            self.note_missing_start()
         self._messages.clear()
         self._usage = Usage()
         self.begin_answer()

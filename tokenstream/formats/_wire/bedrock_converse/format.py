@@ -55,6 +55,7 @@ class BedrockConverse(Format):
     __slots__ = ("_blocks", "_has_head", "_start_expected", "_stopped")
 
     name: ClassVar[str] = "bedrock-converse"
+    is_one_answer: ClassVar[bool] = True
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     # Gateways that convert the stream to server-sent events add this sentinel.
@@ -251,7 +252,7 @@ class BedrockConverse(Format):
         """Count once, as a departure from the documentation, that the answer began without `messageStart`."""
         if self._start_expected:
             self._start_expected = False
-            self.note("start_missing")
+            self.note_missing_start()
 
     def _block_index(self, payload: dict[str, Any], default: int) -> int:
         """Return the index of a payload's block, or the default if it has none.

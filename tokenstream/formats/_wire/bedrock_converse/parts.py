@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.blocks import BlockParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
@@ -49,14 +49,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         Args:
             start: The block as its start event describes it.
         """
-        # Calls that the token limit might have cut off are whole, because the answer goes on.
-        self._hand_out_waiting()
-        open_block = self._open.pop(index, None)
-        if open_block is not None:
-            self.note("part_unclosed")
-            self._close_replaced(open_block)
-        elif index in self._closed:
-            self.note("part_index_reused")
+        self._free_index(index)
         block = self._open_block(index)
         for name, value in start.items():
             if value is not None:
@@ -75,8 +68,13 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         self._hand_out_waiting()
         block = self._open.get(index)
         if block is None:
-            if index in self._closed:
-                self.note("call_after_done" if "toolUse" in delta else "part_after_close")
+            closed_call = self._closed.get(index)
+            if closed_call and "toolUse" in delta:
+                self.add_late(0, closed_call, dict_of(delta, "toolUse").get("input"))
+                self.items("toolUse", [payload])
+                return
+            if closed_call is not None:
+                self.note("part_after_close")
             block = self._open_block(index)
         elif block.part is not None:
             self.record_written_part(block.part)
@@ -100,7 +98,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         # Empty blocks do not become parts, so the limit on parts must be checked here, too.
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
-        self._closed.discard(index)
+        self._closed.pop(index, None)
         block = self._open[index] = ConverseBlock()
         self.newest = index
         return block

@@ -78,6 +78,7 @@ class BedrockInvoke(Format):
     __slots__ = ("_chunk_reader", "_counted", "_data", "_inner", "_last_arrived")
 
     name: ClassVar[str] = "bedrock-invoke"
+    is_one_answer: ClassVar[bool] = True
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = frozenset({"chunk"})
     # For the model's payloads: an AWS message is decoded first, because its checksum must be verified.

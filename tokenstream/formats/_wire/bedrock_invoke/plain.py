@@ -100,6 +100,7 @@ class PlainModel(Format):
     __slots__ = ("_counted_parts",)
 
     name: ClassVar[str] = "bedrock-invoke"
+    is_one_answer: ClassVar[bool] = True
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)

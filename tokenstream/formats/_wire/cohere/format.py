@@ -40,6 +40,7 @@ class Cohere(V1, V2):
     __slots__ = ()
 
     name: ClassVar[str] = "cohere"
+    is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[

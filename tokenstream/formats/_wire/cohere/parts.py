@@ -59,8 +59,8 @@ class CohereContent:
         """Index of the content block that was opened last."""
         self._open_calls: dict[int, OpenPart] = {}
         """Maps the indexes of open tool calls to their parts."""
-        self._closed_calls: set[int] = set()
-        """Indexes of closed tool calls."""
+        self._closed_calls: dict[int, str] = {}
+        """Maps the indexes of closed tool calls to the ids that the server sent; "" for opaque parts."""
         self._waiting: list[OpenCall] = []
         """Calls that the server has closed, but that the token limit may have cut off."""
         self.has_plan = False
@@ -230,14 +230,13 @@ class CohereContent:
             self._parts.note("call_index_missing")
             index = max([*self._open_calls, *self._closed_calls], default=-1) + 1
         open_call = self._open_calls.pop(index, None)
-        if open_call is not None:
+        if open_call is not None and not open_call.waits:
             # Another call begins under this index, so the arguments of the open call are all there. Only a
             # call without arguments is not whole, because its first fragment may have been lost.
             self._parts.note("call_index_reused")
             self._close_call(open_call, whole=isinstance(open_call, OpenCall) and open_call.has_arguments)
-        elif index in self._closed_calls:
+        elif open_call is not None or self._closed_calls.pop(index, None) is not None:
             self._parts.note("call_index_reused")
-            self._closed_calls.discard(index)
         function = dict_of(call, "function")
         name = text_of(function, "name")
         if not name:
@@ -271,8 +270,10 @@ class CohereContent:
             self._add_arguments(opened, function.get("arguments"))
             return
         # A call without a name was opened as an opaque part, which takes no arguments.
-        if opened is None:
-            self._parts.note("call_after_done" if index in self._closed_calls else "part_unopened")
+        if opened is None and index in self._closed_calls:
+            self._parts.add_late(0, self._closed_calls[index], dict_of(call, "function").get("arguments"))
+        elif opened is None:
+            self._parts.note("part_unopened")
         self._parts.items("tool-call-delta", [{"index": index, **call}])
 
     def end_call(self, index: int | None) -> None:
@@ -288,8 +289,16 @@ class CohereContent:
         if opened is None:
             self._parts.note("part_end_unmatched")
             return
-        self._closed_calls.add(index)
         self._close_call(opened, whole=True)
+        if opened.waits:
+            # The arguments may still come.
+            self._open_calls[index] = opened
+        else:
+            self._note_closed(index, opened)
+
+    def _note_closed(self, index: int, call: OpenPart) -> None:
+        """Note that a call is closed, so that later pieces of it are recognised."""
+        self._closed_calls[index] = call.sent_id if isinstance(call, OpenCall) else ""
 
     def add_whole_call(self, index: int, call: dict[str, Any]) -> None:
         """Add a tool call that arrived in one piece."""
@@ -312,7 +321,7 @@ class CohereContent:
         if not isinstance(call, OpenCall):
             # A call without a name was opened as an opaque part.
             self._parts.close(call)
-        elif whole and not call.begins_object:
+        elif whole and not (call.is_empty or call.begins_object):
             # Arguments should be an object. If they do not begin with a brace, the token limit may
             # have cut them off even though they look whole. The next payload decides.
             self._waiting.append(call)
@@ -365,8 +374,9 @@ class CohereContent:
             if not opened.has_arguments and values is not None:
                 # v1 documents arguments as JSON values.
                 self._parts.add_arguments(opened, json_text(values))
-            self._closed_calls.add(index)
-            self._parts.close_call(opened)
+            self._note_closed(index, opened)
+            # The list has all calls with all of their arguments.
+            self._parts.finish_call(opened)
 
     @property
     def has_calls(self) -> bool:
@@ -384,8 +394,9 @@ class CohereContent:
 
         All of them are then forgotten; the end of the answer closes their parts.
         """
-        for _ in (*self._open_blocks, *self._open_calls):
-            self._parts.note("part_unclosed")
+        for part in (*self._open_blocks.values(), *self._open_calls.values()):
+            if not part.waits:
+                self._parts.note("part_unclosed")
         self._open_blocks.clear()
         self._open_calls.clear()
         self._waiting.clear()
@@ -393,7 +404,8 @@ class CohereContent:
     def drop_open_calls(self) -> None:
         """Close the open calls without handing them out: they may not be whole."""
         for call in self._open_calls.values():
-            self._close_call(call, whole=False)
+            if not call.waits:
+                self._close_call(call, whole=False)
         self.note_unclosed_parts()
 
 

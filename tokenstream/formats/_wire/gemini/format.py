@@ -72,6 +72,7 @@ class Gemini(Format):
     __slots__ = ("_gemini_parts",)
 
     name: ClassVar[str] = "gemini"
+    is_one_answer: ClassVar[bool] = True
     # Some proxies end all streams with OpenAI's sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False

@@ -332,7 +332,12 @@ class GeminiParts(CallParts):
         super().finish(state.index, reason, raw_reason)
         if open_text is not None:
             state.opened[open_text.index] = state.current_part = open_text
-        if state.finish == earlier:
+        if state.finish != earlier:
+            return
+        if state.finish_waits:
+            # It was reported before, and is not to be reported after the calls that wait.
+            state.finish_waits = False
+        else:
             # Drop the event that `Parts.finish` has just made.
             self._out.pop()
 

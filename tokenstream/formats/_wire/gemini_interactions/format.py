@@ -74,6 +74,7 @@ class GeminiInteractions(Format):
     __slots__ = ("_event_id", "_event_ids", "_reported_id", "_status", "_steps")
 
     name: ClassVar[str] = "gemini-interactions"
+    is_one_answer: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(

@@ -54,8 +54,8 @@ class InteractionSteps(Parts):
         super().__init__(limits, note)
         self._open: dict[int, InteractionStep] = {}
         """The open steps, by index."""
-        self._closed: set[int] = set()
-        """Indexes of the closed steps."""
+        self._closed: dict[int, str] = {}
+        """The closed steps, by index: the id of the call that a step was, or else ""."""
         self.newest = -1
         """Index of the step started last."""
         self.told: list[ToldStep] = []
@@ -74,12 +74,15 @@ class InteractionSteps(Parts):
         Args:
             data: The step as its start event describes it.
         """
-        if index in self._open:
+        open_step = self._open.get(index)
+        if open_step is not None and not open_step.waits:
             self.note("part_unclosed")
             self.stop_step(index)
-        if index in self._closed:
+        if open_step is not None and open_step.waits:
+            del self._open[index]
+        if open_step is not None or index in self._closed:
             self.note("part_index_reused")
-            self._closed.discard(index)
+            self._closed.pop(index, None)
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
@@ -104,7 +107,7 @@ class InteractionSteps(Parts):
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
-        step = self._open.get(index) or self._reopen(index, kind)
+        step = self._open.get(index) or self._reopen(index, kind, delta)
         if step is None:
             self.items(kind or "step.delta", [payload], 0)
             return
@@ -124,10 +127,13 @@ class InteractionSteps(Parts):
         if step is None:
             self.note("part_end_unmatched")
             return
-        # The limit keeps the set small if a server closes steps without end.
-        if len(self._closed) < self.limits.parts:
-            self._closed.add(index)
         self._close_step(step, whole=True)
+        if step.waits:
+            # The arguments may still come.
+            self._open[index] = step
+        # The limit keeps the collection small if a server closes steps without end.
+        elif len(self._closed) < self.limits.parts:
+            self._closed[index] = step.part.sent_id if isinstance(step.part, OpenCall) else ""
 
     def add_whole_step(self, index: int, data: dict[str, Any]) -> None:
         """Add a step that arrived in one piece."""
@@ -231,6 +237,8 @@ class InteractionSteps(Parts):
         # With any other reason, the answer was cut off, so an open call may not be whole.
         complete = reason in ("stop", "tool_calls", "pause")
         for step in self._open.values():
+            if step.waits:
+                continue
             self.note("part_unclosed")
             # A call without arguments may have been cut off before its first fragment.
             has_arguments = step.has_fragments or bool(step.data.get("arguments"))
@@ -241,7 +249,8 @@ class InteractionSteps(Parts):
     def close_all(self, *, complete: bool) -> None:
         """Close every step; a call whose step has not ended is not handed out, even if `complete`."""
         for step in self._open.values():
-            self._close_step(step, whole=False, cut_off=True)
+            if not step.waits:
+                self._close_step(step, whole=False, cut_off=True)
         self._open.clear()
         super().close_all(complete=complete)
 
@@ -281,11 +290,12 @@ class InteractionSteps(Parts):
             further = fields_except(step.data, "type", "id", "name", "arguments")
             step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=further)
 
-    def _reopen(self, index: int, kind: str) -> InteractionStep | None:
+    def _reopen(self, index: int, kind: str, delta: dict[str, Any]) -> InteractionStep | None:
         """Open a step for a delta whose step was never opened or is closed.
 
         Args:
             kind: The delta's type.
+            delta: The delta.
 
         Returns:
             The step; None if the type of the delta does not reveal the type of the step.
@@ -300,10 +310,13 @@ class InteractionSteps(Parts):
             step_type = _STEP_TYPES_OF_DELTAS.get(kind, "")
         if not step_type:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
-            self.note("call_after_done" if was_closed and kind == "arguments_delta" else "part_unopened")
+            if was_closed and kind == "arguments_delta":
+                self.add_late(0, self._closed[index], delta.get("arguments"))
+            else:
+                self.note("part_unopened")
             return None
         self.note("part_after_close" if was_closed else "part_unopened")
-        self._closed.discard(index)
+        self._closed.pop(index, None)
         return self.start_step(index, {"type": step_type})
 
     # -- adding ----------------------------------------------------------------
@@ -413,6 +426,8 @@ class InteractionSteps(Parts):
         if not isinstance(fragment, str) or step.part is None:
             return False
         if isinstance(step.part, OpenCall):
+            if fragment:
+                step.part.placeholder = ""
             self.add_arguments(step.part, fragment)
         elif step.part.kind == "server_tool_call":
             self.add(step.part, fragment)
@@ -471,10 +486,13 @@ class InteractionSteps(Parts):
         self, step: InteractionStep, call: OpenCall, data: dict[str, Any], *, whole: bool
     ) -> None:
         """Add arguments that did not arrive as fragments, and close the call; hand it out only if `whole`."""
+        call.provider_data = fields_except(data, "type", "id", "name", "arguments")
+        if whole and not step.has_fragments and data.get("arguments") is None:
+            call.placeholder, call.waits = "{}", True
+            return
         if not step.has_fragments:
             # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
             self.add_whole_arguments(call, data.get("arguments"))
-        call.provider_data = fields_except(data, "type", "id", "name", "arguments")
         self.close_call(call, whole=whole)
 
     _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, dict[str, Any]], bool]]] = {

@@ -60,6 +60,11 @@ class InteractionStep:
         self.has_fragments = False
         """True once a piece of the step's arguments has arrived as text."""
 
+    @property
+    def waits(self) -> bool:
+        """True for a call whose step was closed, but which has no arguments so far."""
+        return self.part is not None and self.part.waits
+
 
 def server_result(step: InteractionStep) -> ServerToolResult:
     """Return the result of a tool that the provider ran, from the fields of a step so far."""

@@ -52,8 +52,7 @@ class LangChainCalls:
             # The chunk only begins the call, or repeats its id.
             return
         if call.closed:
-            if not text.isspace():
-                self._parts.note("call_after_done")
+            self._parts.add_late(0, call.sent_id, text)
         else:
             self._parts.add_arguments(call, text)
 
@@ -64,6 +63,7 @@ class LangChainCalls:
             self.read(call)
         elif known.closed:
             self._parts.note("call_repeated")
+            self._parts.compare_told(0, known.sent_id, call.get("args"))
         else:
             # Arguments that are repeated whole add only what is missing.
             self._parts.add_arguments(known, _text_of_arguments(call.get("args")))
@@ -97,7 +97,7 @@ class LangChainCalls:
         """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open."""
         last = self._last_call
         if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
-            self._parts.close_call(last)
+            self._parts.finish_call(last)
 
 
 def _text_of_arguments(arguments: object) -> str:

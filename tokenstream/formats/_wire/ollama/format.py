@@ -76,6 +76,7 @@ class Ollama(Format):
     __slots__ = ("_time_reported",)
 
     name: ClassVar[str] = "ollama"
+    is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     framing: ClassVar[str] = "ndjson"
     # Proxies that convert the lines to server-sent events add this sentinel.

@@ -140,7 +140,7 @@ class OpenAIAgents(HostedSession):
             if self.ended:
                 return
         if not kind.startswith("agent.session.turn.created"):
-            self.note("start_missing")
+            self.note_missing_start()
         self._turn = turn
         self._items.clear()
         self.begin_answer(turn, self._model)

@@ -139,6 +139,9 @@ class OpenAIAssistants(Format):
             # The run has ended without waiting for the results of its open calls.
             self._steps.drop_calls()
         self.parts.finish(0, reason, status)
+        if status == "requires_action":
+            # The run waits for the results of all its calls, so nothing more of them follows.
+            self.parts.end_waiting(0)
         if status == "failed":
             self.error = provider_error({"error": run.get("last_error") or "the run failed"})
 

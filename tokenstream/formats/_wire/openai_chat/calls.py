@@ -315,6 +315,11 @@ class ChatCalls:
         # One list does not contain two fragments of the same call.
         if has_other_index or call.last_list == self._list_count:
             return True
+        is_over = self._parts.choice(self._choice).finish is not None
+        may_continue = call.part is not None and (is_over or call.part.placeholder)
+        if may_continue and fragment.id is not None and (fragment.id, fragment.name) == (call.id, call.name):
+            # The arguments of a call that had none, or those of a call that is over: no others may follow.
+            return False
         has_arguments = call.part is not None and (call.part.has_arguments or call.part.placeholder != "")
         if call.is_waiting or (self._parts.offered and not has_arguments):
             # Without arguments so far, a name is another tool's, or a piece of this one.
@@ -364,14 +369,15 @@ class ChatCalls:
     def _end_last_call(self) -> None:
         """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open.
 
-        Free text may always go on, so a call with free text is whole only when the choice ends.
+        Free text may always go on, so a call with free text is whole only when the choice ends. So may no
+        arguments, and an empty object, which some servers send before the arguments.
         """
         self.open_waiting()
         last_call = self._last_call
         if last_call is None or last_call.part is None or last_call.part.type == "custom":
             return
-        if last_call.is_whole:
-            self._parts.close_call(last_call.part)
+        if last_call.is_whole and not last_call.part.placeholder:
+            self._parts.finish_call(last_call.part)
 
     def add(self, call: ChatCall, fragment: Fragment) -> None:
         """Add a fragment to a call: its id, index, position, further fields, name and arguments."""
@@ -475,9 +481,7 @@ class ChatCalls:
                 self._parts.note("call_unnamed")
             call.pending.append(arguments)
         elif call.part.closed:
-            # The call was handed out.
-            if not _is_space(arguments):
-                self._parts.note("call_after_done")
+            self._parts.add_late(self._choice, call.part.sent_id, arguments)
         elif call.part.may_repeat and not call.part.has_arguments and _is_space(arguments):
             # White space after the repeated start of a finished call does not make it another call.
             return

@@ -121,6 +121,7 @@ class OpenAIChat(Format):
     __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
 
     name: ClassVar[str] = "openai-chat"
+    is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
@@ -232,7 +233,7 @@ class OpenAIChat(Format):
         plan = _ANSWER_PLANS.of(payload)
         if plan.may_be_error or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
-            if error is not None:
+            if error is not None and (plan.is_chunk or not self.doubts(error, payload, event)):
                 # Read the chunk's content before the error: some servers send text and usage with an error.
                 if plan.is_chunk:
                     with suppress(ProtocolError):

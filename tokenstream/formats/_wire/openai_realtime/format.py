@@ -236,7 +236,7 @@ class OpenAIRealtime(Format):
             if self.parts.finished:
                 self.note("finish_repeated")
                 return
-            self.note("start_missing")
+            self.note_missing_start()
         status = text_of(response, "status") or ""
         self._add_missing_items(response, id)
         self._outputs.end_response(id, complete=status in ("completed", ""))
@@ -247,15 +247,17 @@ class OpenAIRealtime(Format):
             self._finish(response, status)
 
     def _add_missing_items(self, response: dict[str, Any], id: str) -> None:
-        """Add the items of a finished response for which no event has arrived.
+        """Add the items of a finished response that no event has brought; compare the calls in the others.
 
         Args:
             response: The response, with all of its items.
             id: The response's id, "" if it has none.
         """
         for index, item in enumerate(dicts_of(response.get("output"))):
-            if not self._outputs.was_reported(item, id, index):
-                payload = {"response_id": id, "output_index": index}
+            payload = {"response_id": id, "output_index": index}
+            if self._outputs.was_reported(item, id, index):
+                self._outputs.repeat_item(payload, item)
+            else:
                 self._outputs.start_item(payload, item)
                 self._outputs.end_item(payload, item)
 

@@ -123,6 +123,7 @@ class RealtimeOutputs(SessionParts):
             ended = self.start_item(payload, item)
         if ended.done:
             self.note("part_end_unmatched")
+            self.add_missing_arguments(ended, item)
             return
         for index, content in enumerate(dicts_of(item.get("content"))):
             self.add_missing_content(ended, index, content)
@@ -141,6 +142,17 @@ class RealtimeOutputs(SessionParts):
             index: The index of the item in the response's output.
         """
         return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_index
+
+    def repeat_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+        """Add the arguments of a call that had none, or compare them with those that arrived.
+
+        Args:
+            payload: The response's id, and the index of the item in its output.
+            item: The item as the response contains it.
+        """
+        reported = self.find_item({**payload, "item_id": item.get("id")})
+        if reported is not None:
+            self.add_missing_arguments(reported, item)
 
     def _index_key(self, payload: dict[str, Any]) -> tuple[str, int]:
         """Return the id of a payload's response, and the index of its item in the response's output."""
@@ -321,10 +333,13 @@ class RealtimeOutputs(SessionParts):
             self.note("part_unopened")
             return
         call = item.call
-        if call.closed:
+        if isinstance(call, OpenCall):
+            if call.closed:
+                self.add_late(0, call.sent_id, fragment)
+            else:
+                self.add_arguments(call, fragment)
+        elif call.closed:
             self.note("call_after_done")
-        elif isinstance(call, OpenCall):
-            self.add_arguments(call, fragment)
         else:
             # The call of a tool that the provider runs.
             self.add(call, fragment)
@@ -354,12 +369,14 @@ class RealtimeOutputs(SessionParts):
             holder: The object whose field `arguments` has the whole arguments.
         """
         call, text = item.call, text_of(holder, "arguments")
-        if call is None or call.closed or text is None:
+        if call is None or text is None:
             return
         if isinstance(call, OpenCall):
-            if not call.has_arguments:
+            if call.closed:
+                self.compare_told(0, call.sent_id, text)
+            elif not call.has_arguments:
                 self.add_arguments(call, text)
-        elif not item.arguments_reported:
+        elif not (call.closed or item.arguments_reported):
             item.arguments_reported = True
             self.add(call, text)
 

@@ -53,12 +53,14 @@ def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
 class CallItem(ResponseItem):
     """A tool call, whose arguments are text or, for tools that OpenAI describes, fields of the item."""
 
-    __slots__ = ("_call", "_has_all_arguments", "_item", "_unnamed")
+    __slots__ = ("_call", "_has_all_arguments", "_item", "_sent_id", "_unnamed")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._call: OpenCall | None = None
         """The call; None until its name is known, and again once the call is closed."""
+        self._sent_id = ""
+        """The id that the server sent with the call; "" until the call is open."""
         self._item: dict[str, Any] = {}
         """The latest data of the call, until it has a name."""
         self._unnamed = TextLog()
@@ -68,7 +70,9 @@ class CallItem(ResponseItem):
 
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
         """Open the call once it has a name; close it if the item is complete."""
-        if self.ended:
+        if self.ended and self._call is None:
+            if complete and self.type in _CALL_TYPES:
+                self.parts.compare_told(0, self._sent_id, arguments_of(item, self.type))
             return
         # If OpenAI described the tool, the item has no name, and its other fields are the arguments.
         is_applications_tool = self.type in _CALL_TYPES
@@ -92,7 +96,7 @@ class CallItem(ResponseItem):
 
     @property
     def call(self) -> OpenCall | None:
-        """The open call; None before its name is known, and after its end."""
+        """The open call; None before its name is known, and once it is closed."""
         return self._call
 
     def _open_call(self, item: dict[str, Any], name: str, data: dict[str, Any] | None) -> None:
@@ -114,6 +118,7 @@ class CallItem(ResponseItem):
             type=_CALL_TYPES.get(self.type, self.type),
             provider_data=data,
         )
+        self._sent_id = self._call.sent_id
         held_back, self._unnamed, self._item = self._unnamed.join(), TextLog(), {}
         self.parts.add_arguments(self._call, held_back)
 
@@ -149,13 +154,13 @@ class CallItem(ResponseItem):
         """Add a fragment to the arguments of the call; return False if the field contains no arguments."""
         if field not in _INPUT_FIELDS:
             return False
-        if self.ended:
-            self.parts.note("call_after_done")
-        elif self._call is None:
+        if self._call is not None:
+            self.parts.add_arguments(self._call, text)
+        elif self.ended:
+            self.parts.add_late(0, self._sent_id, text)
+        else:
             self.parts.note("call_unnamed")
             self._hold_back(text)
-        else:
-            self.parts.add_arguments(self._call, text)
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
@@ -171,7 +176,9 @@ class CallItem(ResponseItem):
             self._open_call(self._item, name, data_of(self._item, *_CALL_FIELDS))
         if self._call is not None:
             self._set_arguments(self._call, text)
-        elif not self.ended:
+        elif self.ended:
+            self.parts.compare_told(0, self._sent_id, text)
+        else:
             # The call still has no name. This text replaces the fragments.
             self._unnamed = TextLog()
             self._hold_back(text)
@@ -202,8 +209,9 @@ class CallItem(ResponseItem):
         Args:
             whole: True if the call's arguments are whole; only then, the call is handed out.
         """
-        # Drop the call: from here on, the message holds the arguments.
-        call, self._call = self._call, None
         self.ended = True
-        if call is not None:
-            self.parts.close_call(call, whole=whole)
+        if self._call is not None:
+            self.parts.close_call(self._call, whole=whole)
+            if self._call.closed:
+                # Drop the call: from here on, the message holds the arguments.
+                self._call = None

@@ -105,6 +105,7 @@ class OpenAIResponses(Format):
     )
 
     name: ClassVar[str] = "openai-responses"
+    is_one_answer: ClassVar[bool] = True
     # OpenAI sends no sentinel here, but servers that imitate it do.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
@@ -285,7 +286,7 @@ class OpenAIResponses(Format):
         if not self.tolerates(data, event):
             # Not an event about the response: an error in it concerns the connection.
             error = error_of(data, event)
-            if error is not None:
+            if error is not None and not self.doubts(error, data, event):
                 self._set_error(error)
                 return
         self.read(data, event)
@@ -327,7 +328,7 @@ class OpenAIResponses(Format):
             self._has_events = True
             if reader is not None:
                 # The first event should be about the response.
-                self.note("start_missing")
+                self.note_missing_start()
         if reader is None:
             self._read_response_event(payload, kind)
         elif not reader(self._items, payload, kind):

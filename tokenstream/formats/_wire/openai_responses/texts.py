@@ -37,14 +37,18 @@ class Section:
         fields: Data of this text, in addition to the data of the item.
     """
 
-    __slots__ = ("annotation_count", "fields", "has_logprobs", "length", "part")
+    __slots__ = ("annotation_count", "earlier", "fields", "has_logprobs", "length", "marks", "part")
 
     def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
         self.part = part
         self.fields = fields
         """The text's own fields in the part's provider data, beside those of the item."""
         self.length = 0
-        """Number of characters reported so far."""
+        """Number of characters reported so far, in the earlier parts, too."""
+        self.earlier: tuple[int, ...] = ()
+        """Indexes of the parts that had ended before the text went on in `part`."""
+        self.marks: set[int] = set()
+        """Lengths of the text at the events that told it whole."""
         self.annotation_count = 0
         """Number of annotations reported so far."""
         self.has_logprobs = False
@@ -86,6 +90,16 @@ class TextItem(ResponseItem):
             content: The text as the server describes it.
         """
 
+    def _reopen(self, key: TextKey, content: dict[str, Any], ended: Section) -> Section:
+        """Return the text with a key after it had ended: it goes on in a new part."""
+        self.parts.note("part_after_close")
+        section = self.open_section(key, self.kind_of(content), content)
+        if section.part.kind == ended.part.kind:
+            section.earlier = (*ended.earlier, ended.part.index)
+            section.length, section.marks = ended.length, ended.marks
+            section.annotation_count, section.has_logprobs = ended.annotation_count, ended.has_logprobs
+        return section
+
     def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
         """Return the open text with a key; open a text if there is none, or if it is closed.
 
@@ -97,11 +111,13 @@ class TextItem(ResponseItem):
         section = self.sections.get(key)
         if section is not None and not section.part.closed:
             return section
-        if section is not None:
-            self.parts.note("part_after_close")
-        elif not expected:
+        if section is None and not expected:
             self.parts.note("part_unopened")
-        section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
+        section = self.sections[key] = (
+            self.open_section(key, self.kind_of(content), content)
+            if section is None
+            else self._reopen(key, content, section)
+        )
         field, index = key
         self.highest_index[field] = max(index, self.highest_index.get(field, 0))
         return section
@@ -208,6 +224,7 @@ class TextItem(ResponseItem):
             # No delta has arrived.
             section.length = len(text)
             self.parts.add(section.part, text)
+            section.marks.add(len(text))
         elif is_open and text:
             self.tell(section, text)
         elif len(text) > section.length:
@@ -222,8 +239,15 @@ class TextItem(ResponseItem):
 
     def tell(self, section: Section, text: str) -> None:
         """Compare a whole text with its deltas, which may lack the end of the text."""
-        self.parts.tell(section.part, text, section.length)
-        section.length = len(text)
+        self.parts.tell(
+            section.part,
+            text,
+            section.length,
+            earlier=section.earlier,
+            repeats_mark=len(text) in section.marks,
+        )
+        section.length = max(section.length, len(text))
+        section.marks.add(len(text))
 
     def cite(self, section: Section, annotation: dict[str, Any]) -> None:
         """Report an annotation of a text as a citation."""

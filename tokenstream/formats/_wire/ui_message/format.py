@@ -15,7 +15,7 @@ from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merge_met
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.errors import ProviderError
+    from tokenstream.errors import ProviderError, StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -116,12 +116,12 @@ provider_data=None, phase=None))]
         return self._withheld is None and (self._has_finish or super().finished)
 
     @property
-    def withheld(self) -> ProviderError | None:
+    def withheld(self) -> StreamError | None:
         """The first error, to be raised only at the end of the input, since content may still follow.
 
         It is None if there is no error.
         """
-        return self._withheld
+        return self._withheld or super().withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events.

@@ -135,7 +135,8 @@ class UIParts(NamedParts):
                 self._turn_into_server_call(call, payload)
                 return
             self._set_arguments(call, payload)
-            self.close_call(call)
+            # The payload has all of the input, also if that is nothing.
+            self.finish_call(call)
         else:
             self._close_server_call(call, payload)
 
