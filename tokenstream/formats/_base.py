@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from tokenstream._basics.json import check_bounds, decode_tolerantly
+from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
@@ -26,6 +26,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.formats._detect.first_frames import FirstFrames
+from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.errors import (
     classify_error,
@@ -103,6 +104,7 @@ class Format(Resuming, ABC):
         "error",
         "first_frames",
         "frames",
+        "later_frames",
         "limits",
         "noted_at",
         "parts",
@@ -155,6 +157,7 @@ class Format(Resuming, ABC):
             "dropped",
             "error",
             "first_frames",
+            "later_frames",
             "limits",
             "pings",
             "shortcuts",
@@ -196,6 +199,8 @@ class Format(Resuming, ABC):
         """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
         self.unfinished = False
         """True once the server has sent all of an answer that it is still writing, in the background."""
+        self.later_frames: list[Frame] = []
+        """The frames of another answer that began in the same body, after the end of this one."""
         self.doubt: StreamError | None = None
         """The error in an event of a kind that is not known; None once the answer has gone further."""
         self.error: StreamError | None = None
@@ -461,8 +466,29 @@ class Format(Resuming, ABC):
         self.parts.begins_inside = True
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame that arrives after the terminal event, and count it."""
-        self.note("data_after_end")
+        """Count a frame that arrives after the terminal event; keep it if it is of another answer."""
+        if self.later_frames:
+            if len(self.later_frames) < self.limits.parts:
+                self.later_frames.append(frame)
+        elif self._begins_another(frame):
+            self.note("second_answer")
+            self.later_frames.append(frame)
+        else:
+            self.note("data_after_end")
+
+    def _begins_another(self, frame: Frame) -> bool:
+        """Return True if a frame after the terminal event begins an answer with another id."""
+        payload = payload_of(frame)
+        try:
+            data = decode(payload, self.limits) if isinstance(payload, bytes) else payload
+        except ProtocolError:
+            return False
+        begun = (
+            self.begun_by(data, name_of(frame) if isinstance(frame, ServerSentEvent) else "")
+            if is_dict(data)
+            else None
+        )
+        return begun is not None and begun != (self.parts.id or "")
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""

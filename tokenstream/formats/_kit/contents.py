@@ -39,6 +39,16 @@ _BLANK_PARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
 }
 
 
+_WITHDRAWN_DATA = {"dropped": True}
+_WITHDRAWN: dict[str, Part] = {
+    "text": TextPart.model_construct(provider_data=_WITHDRAWN_DATA),
+    "reasoning": ReasoningPart.model_construct(provider_data=_WITHDRAWN_DATA),
+}
+"""Maps the kind of a part to the content that the part has once the server has withdrawn it."""
+_WITHDRAWN_OTHER = OpaquePart.model_construct(type="dropped")
+"""The content of a withdrawn part that is neither text nor reasoning."""
+
+
 class ContentParts(Answer):
     """Turns the content of an answer, except for tool calls, into events of numbered parts.
 
@@ -296,6 +306,23 @@ class ContentParts(Answer):
         self._out.append(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
         if part.kind == "server_tool_result":
             self._out.append(make_result_of_part(part.choice, self.raw))
+
+    def withdraw(self, index: int, kind: str) -> None:
+        """Close a part of the first choice, if it is open, and replace its content by an empty one.
+
+        Args:
+            index: The index of the part, which the server has withdrawn.
+            kind: The kind of the part.
+        """
+        state = self.choice(0)
+        part = state.opened.pop(index, None)
+        if part is not None:
+            # Half a surrogate pair that the part still holds is dropped.
+            part.held, part.closed = "", True
+            if state.current_part is part:
+                state.current_part = None
+        # The end of a part replaces the content that its deltas have built.
+        self._out.append(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
 
     def _close_current(self, choice: OpenChoice) -> None:
         """Close the part to which pieces without an index or id are added, if such a part is open."""

@@ -61,7 +61,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         make_stream: Makes a stream from a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_make_stream", "_session", "_stream")
+    __slots__ = ("_current", "_driver", "_make_stream", "_read_last", "_session", "_stream")
 
     def __init__(self, stream: StreamT, driver: SyncDriver, make_stream: Callable[[Any], StreamT]) -> None:
         self._stream = stream
@@ -70,6 +70,8 @@ class Responses(UncopyableObject, Generic[StreamT]):
         self._session = Session(driver)
         self._current: StreamT | None = None
         """The stream that was returned last; None once it was read to its end."""
+        self._read_last: SyncDriver | None = None
+        """The driver of the last answer of a body; None on a connection that has several by design."""
 
     def __iter__(self) -> Iterator[StreamT]:
         self._session.check_answers_left()
@@ -88,23 +90,30 @@ class Responses(UncopyableObject, Generic[StreamT]):
         if session.claim_single_answer():
             # The items that were read to learn this go back to the pump, for the parent stream.
             pump.put_back(session.unsorted)
-            self._current = self._stream
+            self._current, self._read_last = self._stream, self._driver
             return self._stream
+        later = None if self._read_last is None else session.take_later_answer(self._read_last)
+        if later is not None:
+            messages, options = later
+            source = SyncSource(iter(messages), _do_nothing, messages=True, lent=True)
+            self._read_last = SyncDriver(source, options)
+            self._current = self._make_stream(self._read_last)
+            return self._current
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
                 raise StopIteration
             self._read()
         # The stream of one answer leaves the connection open for the other answers, hence `lent`.
-        messages = _LaneMessages(self.next_message, lane)
+        lane_messages = _LaneMessages(self.next_message, lane)
         # Reads of an answer can be limited if those of the connection can.
-        limit_read = None if pump.limit_read is None else messages.limit_read
+        limit_read = None if pump.limit_read is None else lane_messages.limit_read
         source = SyncSource(
-            messages,
+            lane_messages,
             lane.drop,
             messages=True,
             limit_read=limit_read,
-            read_ahead=partial(self._read_ahead, messages),
+            read_ahead=partial(self._read_ahead, lane_messages),
             lent=True,
         )
         driver = SyncDriver(source, session.make_options(lane))
@@ -264,7 +273,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         make_stream: Makes a stream from a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_make_stream", "_session", "_stream")
+    __slots__ = ("_current", "_driver", "_make_stream", "_read_last", "_session", "_stream")
 
     def __init__(
         self, stream: AsyncStreamT, driver: AsyncDriver, make_stream: Callable[[Any], AsyncStreamT]
@@ -275,6 +284,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         self._session = Session(driver)
         self._current: AsyncStreamT | None = None
         """The stream that was returned last; None once it was read to its end."""
+        self._read_last: AsyncDriver | None = None
+        """The driver of the last answer of a body; None on a connection that has several by design."""
 
     def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
         self._session.check_answers_left()
@@ -293,8 +304,15 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         if session.claim_single_answer():
             # The items that were read to learn this go back to the pump, for the parent stream.
             self._driver.pump.put_back(session.unsorted)
-            self._current = self._stream
+            self._current, self._read_last = self._stream, self._driver
             return self._stream
+        later = None if self._read_last is None else session.take_later_answer(self._read_last)
+        if later is not None:
+            items, options = later
+            source = AsyncSource(_Arrived(items), _do_nothing_async, messages=True, survives=True, lent=True)
+            self._read_last = AsyncDriver(source, options)
+            self._current = self._make_stream(self._read_last)
+            return self._current
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
@@ -395,6 +413,31 @@ class _AsyncLaneMessages:
         if message is None:
             raise StopAsyncIteration
         return message
+
+
+def _do_nothing() -> None:
+    """Close nothing: the messages have arrived already."""
+
+
+async def _do_nothing_async() -> None:
+    """Close nothing: the messages have arrived already."""
+
+
+class _Arrived:
+    """Asynchronous iterator over messages that have arrived already; a cancelled read loses none."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: list[Any]) -> None:
+        self._messages = iter(messages)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> object:
+        for message in self._messages:
+            return message
+        raise StopAsyncIteration
 
 
 def _make_drop(lane: AnswerLane) -> Callable[[], Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from tokenstream.errors import MisuseError
+from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.stream._log import warn
 from tokenstream.stream._read_errors import interrupted_read_error
 from tokenstream.stream._reading.items import END, LOST, SourceFailed
@@ -196,6 +197,22 @@ class Session:
     def make_options(self, lane: AnswerLane) -> Options:
         """Return the parent stream's options, with the format of an answer, for the stream of that answer."""
         return self._driver.options._replace(format=lane.format)
+
+    def take_later_answer(self, driver: Driver) -> tuple[list[Any], Options] | None:
+        """Return the messages of an answer that began in the same body, behind another one.
+
+        Args:
+            driver: The driver of the answer before it.
+
+        Returns:
+            The messages, and the options for the stream that reads them; None if there is no such answer.
+        """
+        format = driver.machine.connection.format
+        if not format.later_frames:
+            return None
+        frames, format.later_frames = format.later_frames, []
+        fresh = format.fresh(limits=driver.machine.limits, pings=driver.machine.pings)
+        return [payload_of(frame) for frame in frames], self._driver.options._replace(format=fresh)
 
     def claim_single_answer(self) -> bool:
         """Return True if the loop should now return the parent stream, as the only answer.

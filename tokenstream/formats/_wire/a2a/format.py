@@ -12,7 +12,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.a2a.parts import TaskParts, pieces_of, text_in
+from tokenstream.formats._wire.a2a.parts import TaskParts, fingerprint_of, pieces_of, text_in
 from tokenstream.formats._wire.a2a.words import FINISH_REASONS, PAUSED, state_of, unwrap, usage_in
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class A2A(Format):
         TextDelta
     """
 
-    __slots__ = ("_appends", "_is_paused", "_last_message_id", "_task_parts")
+    __slots__ = ("_appends", "_is_paused", "_last_message", "_task_parts")
 
     name: ClassVar[str] = "a2a"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
@@ -92,8 +92,8 @@ class A2A(Format):
         """True if the last payload had further pieces of an artifact, and not the whole artifact."""
         self._is_paused = False
         """True while the task waits for the user; the server may close the stream, or go on later."""
-        self._last_message_id: str | None = None
-        """The id of the last message of a status, which a snapshot of the task repeats."""
+        self._last_message: tuple[str, str, int] | None = None
+        """Id, state and fingerprint of the last message of a status, which a snapshot of the task repeats."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
@@ -241,7 +241,7 @@ class A2A(Format):
         state = state_of(word)
         self.parts.report_unknown_fields(status, _KNOWN_IN_STATUS)
         message = dict_of(status, "message")
-        is_new = bool(message) and not self._is_repeated(message)
+        is_new = bool(message) and not self._is_repeated(state, message)
         reason = FINISH_REASONS.get(state)
         if reason is None:
             # The task is in progress.
@@ -279,12 +279,16 @@ class A2A(Format):
         else:
             self.parts.items("status_messages", [message])
 
-    def _is_repeated(self, message: dict[str, Any]) -> bool:
-        """Return whether the message of a status has the id of the one before, and remember its id."""
+    def _is_repeated(self, state: str, message: dict[str, Any]) -> bool:
+        """Return whether the message of a status is the one before, in the same state; remember it.
+
+        Quirk (opencode-a2a, 2026-11): all messages of a task have one id while their text goes on.
+        """
         id = text_of(message, "messageId")
-        is_repeated = id is not None and id == self._last_message_id
-        self._last_message_id = id
-        return is_repeated
+        known, self._last_message = self._last_message, None
+        if id is not None:
+            self._last_message = id, state, fingerprint_of(message)
+        return known is not None and known == self._last_message
 
     def _go_on(self) -> None:
         """Drop the finish reason of a pause, if the task has waited for the user: it goes on now."""

@@ -52,7 +52,7 @@ class Content:
             of the artifact or message.
     """
 
-    __slots__ = ("fields", "is_ended", "owner", "segments")
+    __slots__ = ("fields", "is_ended", "other_parts", "owner", "segments")
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
@@ -60,6 +60,8 @@ class Content:
         """The fields of the artifact or message besides the content, such as its name."""
         self.segments: list[Run | int] = []
         """The runs of text, and a fingerprint of each piece that is not text, in order."""
+        self.other_parts: list[int] = []
+        """Indexes of the parts that are not text."""
         self.is_ended = False
         """True once the server has said that nothing more follows."""
 
@@ -127,12 +129,25 @@ class TaskParts(Parts):
         if appends:
             self._append_pieces(content, pieces)
         elif not self._append_what_is_new(content, pieces):
-            # No event can take back what has arrived, so the new artifact is only reported.
+            # The artifact begins anew: what has arrived of it counts no longer.
             self.note("text_rewritten")
-            self.field(f"artifacts.{id or ''}", artifact)
+            content = self._replace(key, content)
+            self._append_pieces(content, pieces)
         if is_last:
             content.is_ended = True
             self._close_run(content)
+
+    def _replace(self, key: tuple[str, str], old: Content) -> Content:
+        """Withdraw the parts of an artifact that the server sends anew; return the content to begin with."""
+        for segment in old.segments:
+            if isinstance(segment, Run):
+                for part in segment.parts:
+                    self.withdraw(part.index, segment.kind)
+        for index in old.other_parts:
+            self.withdraw(index, "opaque")
+        content = self._artifacts[key] = Content("artifact")
+        content.fields = old.fields
+        return content
 
     def has_said(self, pieces: Iterable[Piece]) -> bool:
         """Return whether the content of a message, given by its pieces, has arrived before as an artifact."""
@@ -162,7 +177,8 @@ class TaskParts(Parts):
                 self._add_text(content, kind, text, fields_except(piece, *_TEXT_FIELDS))
             else:
                 self._close_run(content)
-                content.segments.append(_fingerprint_of(piece))
+                content.segments.append(fingerprint_of(piece))
+                content.other_parts.append(self.first_part + self.choice(0).next_part)
                 self._add_other(content, piece)
 
     def _add_text(self, content: Content, kind: TextKind, text: str, fields: dict[str, Any] | None) -> None:
@@ -262,7 +278,7 @@ class TaskParts(Parts):
         for position, (segment, piece) in enumerate(zip(arrived, pieces, strict=False)):
             if not isinstance(segment, Run):
                 # The fingerprint of a piece that is not text.
-                if segment != _fingerprint_of(piece):
+                if segment != fingerprint_of(piece):
                     return None
                 continue
             text = piece.get("text")
@@ -332,7 +348,7 @@ def _merge(pieces: Iterable[Piece]) -> list[Piece]:
     return merged
 
 
-def _fingerprint_of(piece: Piece) -> int:
+def fingerprint_of(piece: Piece) -> int:
     """Return a number by which a later piece is found to be equal to this one."""
     return hash(canonical_json(piece))
 

@@ -118,6 +118,12 @@ provider_data=None, phase=None))]
             return "message" in payload
         return isinstance(kind, str) and kind in _STREAM_EVENTS
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the message that an event begins; None if the event begins none."""
+        if (text_of(payload, "type") or event) != "message_start":
+            return None
+        return text_of(dict_of(payload, "message"), "id") or ""
+
     def feed_plainly(self, frame: Frame) -> list[Event]:
         """Decode a frame without the fast path, and return its events; note whether the frame has a name."""
         name = frame.event if isinstance(frame, ServerSentEvent) else None

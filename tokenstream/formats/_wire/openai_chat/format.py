@@ -171,6 +171,10 @@ class OpenAIChat(Format):
         # A choice without content so far may also be of a legacy completion.
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the answer that a chunk with content belongs to; None if it has no id."""
+        return text_of(payload, "id") or None if dicts_of(payload.get("choices")) else None
+
     def take_request(self, asked: object) -> None:
         """Note whether a request makes DashScope send pieces of text (`incremental_output`), or all so far.
 

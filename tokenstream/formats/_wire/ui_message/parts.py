@@ -14,7 +14,7 @@ from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, signature_of
-from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Citation, FinishReason, Part
 
-_WITHDRAWN_DATA = {"dropped": True}
-_WITHDRAWN: dict[str, Part] = {
-    "text": TextPart(provider_data=_WITHDRAWN_DATA),
-    "reasoning": ReasoningPart(provider_data=_WITHDRAWN_DATA),
-}
-"""Maps the kind of a part to the content that the part has once the server has withdrawn it."""
-_WITHDRAWN_OTHER = OpaquePart(type="dropped")
-"""The content of a withdrawn part that is neither text nor reasoning."""
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
 _RESULT = "tool-output"
@@ -346,27 +338,18 @@ class UIParts(NamedParts):
         self.calls.clear()
         self.calls_done.clear()
         self.choice(0).handed_out.clear()
-        # The open texts and reasoning are among the parts of the step, so `_withdraw` closes them.
+        # The open texts and reasoning are among the parts of the step, so `withdraw` closes them.
         for parts in self.open_parts.values():
             parts.clear()
         # Calls of the client's tools are not in `_step_parts`, so their results stay.
         server_call_ids = {id_ for kind, id_ in self._step_parts.values() if kind == "server_tool_call"}
         for index, (kind, id_) in self._step_parts.items():
             if kind != "server_tool_result" or id_ in server_call_ids:
-                self._withdraw(index, kind)
+                self.withdraw(index, kind)
         self._replaceable = {
             key: part for key, part in self._replaceable.items() if part.index not in self._step_parts
         }
         self._step_parts.clear()
-
-    def _withdraw(self, index: int, kind: str) -> None:
-        """Close a part, if it is open, and replace its content by an empty one of the same kind."""
-        part = self.choice(0).opened.pop(index, None)
-        if part is not None:
-            # Half a surrogate pair that the part still holds is dropped.
-            part.held, part.closed = "", True
-        # The end of a part replaces the content that its deltas have built.
-        self.emit(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
 
     # -- endings common to all formats -------------------------------------
 
