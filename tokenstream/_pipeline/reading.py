@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tokenstream._pipeline.machine import Machine
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
 
 CurrentEvents: TypeAlias = "tuple[Sequence[Event], int]"
@@ -82,6 +83,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         else:
             frames, several = arrivals.sort(coding, connection, chunk, now), True
         content_events = 0
+        error: StreamError | None = None
         # Reads a frame like the last one without decoding it; worth creating only for several frames.
         read_like_last = connection.format.frame_shortcut() if several else None
         for frame in frames:
@@ -110,13 +112,17 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 yield event
             reader = connection.format
             if reader.error is not None or accumulator.error is not None:
-                machine.error = reader.error or accumulator.error
+                error = machine.error = reader.error or accumulator.error
                 # The framing is ahead of the format by the rest of the chunk.
                 progress.frame = frame
-                break
+                if not reader.reads_on:
+                    break
         else:
-            progress.frame = None
-            machine.error = connection.framing.error or (coding.error if coding else None) or arrivals.gap
+            if error is None:
+                progress.frame = None
+            machine.error = (
+                error or connection.framing.error or (coding.error if coding else None) or arrivals.gap
+            )
             if outgrown and machine.error is None:
                 machine.error = LimitExceeded(limit="body", value=max_bytes)
         meter.framed_deltas += content_events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -12,10 +13,11 @@ from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import (
     Finish,
     MediaDelta,
+    MessageStart,
     PartDelta,
     Ping,
     ReasoningDelta,
@@ -24,6 +26,8 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    Unknown,
+    UsageUpdate,
 )
 from tokenstream.formats._detect.first_frames import FirstFrames
 from tokenstream.formats._detect.payloads import payload_of
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
-    from tokenstream.errors import ProviderError, StreamError, StreamTruncated
+    from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
     from tokenstream.message import Ending, FinishReason, Usage
@@ -72,6 +76,13 @@ _FURTHER = (
 Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 """The kind of a chunk that is read without decoding: an SSE event, a JSON line, an element of a
 JSON array, a WebSocket message, or a payload that arrived decoded."""
+
+
+def _is_about_answer(event: Event) -> bool:
+    """Return True for token counts, and for ids and fields of the answer as a whole."""
+    return isinstance(event, UsageUpdate | MessageStart) or (
+        isinstance(event, Unknown) and event.kind == "field" and event.shared
+    )
 
 
 @show_members
@@ -320,7 +331,7 @@ class Format(Resuming, ABC):
     def feed_plainly(self, frame: Frame) -> list[Event]:
         """Return the events of `frame`, which is always decoded: the fast path is not tried."""
         if self.error is not None:
-            return []
+            return self._read_after_error(frame)
         self.frames += 1
         if self._replayed_events is not None and self._check_repeated_event(self._replayed_events, frame):
             return []
@@ -478,17 +489,49 @@ class Format(Resuming, ABC):
 
     def _begins_another(self, frame: Frame) -> bool:
         """Return True if a frame after the terminal event begins an answer with another id."""
+        payload, event = self._object_in(frame)
+        begun = self.begun_by(payload, event) if payload else None
+        return begun is not None and begun != (self.parts.id or "")
+
+    def _object_in(self, frame: Frame) -> tuple[dict[str, Any], str]:
+        """Return the JSON object in a frame, {} if there is none, and the name of its SSE event."""
         payload = payload_of(frame)
         try:
             data = decode(payload, self.limits) if isinstance(payload, bytes) else payload
         except ProtocolError:
-            return False
-        begun = (
-            self.begun_by(data, name_of(frame) if isinstance(frame, ServerSentEvent) else "")
-            if is_dict(data)
-            else None
-        )
-        return begun is not None and begun != (self.parts.id or "")
+            data = None
+        return data if is_dict(data) else {}, name_of(frame) if isinstance(frame, ServerSentEvent) else ""
+
+    @property
+    def reads_on(self) -> bool:
+        """True after the provider's error: what follows may tell the tokens and the cost of the answer."""
+        return self.error is not None and isinstance(self.error, ProviderError)
+
+    def _read_after_error(self, frame: Frame) -> list[Event]:
+        """Return the token counts, ids and fields in a frame behind the provider's error, and no content."""
+        payload, event = self._object_in(frame) if self.reads_on else ({}, "")
+        if not payload:
+            return []
+        kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished
+        choices = self.parts.choices
+        states = {
+            index: (state.opened.copy(), state.current_part, state.finish, state.finish_waits)
+            for index, state in choices.items()
+        }
+        self.ended = False
+        with suppress(ProtocolError):
+            self._read_object(payload, event)
+        events = self.parts.take()
+        self.error, self.doubt, self.ended, self.assumed, self.unfinished = kept
+        self.parts.difference = None
+        for index in [*choices]:
+            if index not in states:
+                del choices[index]
+        for index, (opened, current, finish, waits) in states.items():
+            state = choices[index]
+            state.opened, state.current_part = opened, current
+            state.finish, state.finish_waits = finish, waits
+        return [event for event in events if _is_about_answer(event)]
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""

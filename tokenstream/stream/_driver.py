@@ -207,12 +207,14 @@ class Driver(SingleConsumer):
                 "the answers of this connection are read one by one: read what `stream.responses` gives, "
                 "or the stream itself from the start"
             )
-        if machine.input_ended or machine.error is not None:
+        if machine.input_ended or (machine.error is not None and not self._reads_after_error()):
             # Recovery replaces the source after an error.
             if not machine.input_ended and self._change_source(None, machine.now):
                 return True
             self._begin_draining()
             return False
+        if machine.error is not None:
+            return True
         if machine.answered:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
@@ -224,6 +226,18 @@ class Driver(SingleConsumer):
             # The rest of the connection, after the terminal event, is read within narrow limits.
             return self.limits_after_end().allow(machine, self.clock())
         return (is_on_time and machine.continues) or self._apply_deadlines_between_reads()
+
+    def _reads_after_error(self) -> bool:
+        """Return True if what has arrived behind the provider's error is read before the error is raised."""
+        machine = self.machine
+        if not machine.connection.format.reads_on or self.verdict.end_request is not None:
+            return False
+        return self.can_read_in_time and self.limits_after_end().allow(machine, self.clock())
+
+    @property
+    def can_read_in_time(self) -> bool:
+        """True if a read can be ended after some time, so that it does not hold back an error."""
+        raise NotImplementedError
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""
@@ -244,8 +258,8 @@ class Driver(SingleConsumer):
             since: Time at which the read began, from which its silence is counted; None for now.
             until: Time at which the caller stops waiting.
         """
-        if self.machine.answered:
-            # After the terminal event, the rest of the connection is read only for a short time.
+        if self.machine.answered or self.machine.error is not None:
+            # After the terminal event, or an error, the rest of the connection is read only for a short time.
             deadline: float | None = self.limits_after_end().until
         else:
             self.silence.since = self.clock() if since is None else since
@@ -302,7 +316,7 @@ class Driver(SingleConsumer):
 
     def _process_wait(self, now: float) -> None:
         """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
-        if self.machine.answered:
+        if self.machine.answered or self.machine.error is not None:
             self._end_input(None, now)
         else:
             self._check_deadlines(now)

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections import deque
 from functools import partial
+from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import Deferred, SyncSource
@@ -325,6 +326,12 @@ class SyncDriver(Driver):
         return event
 
     # -- ending ------------------------------------------------------------
+
+    @property
+    def can_read_in_time(self) -> bool:
+        pump = self.pump
+        # What is left of a list need not be waited for.
+        return pump.keeps_limit or pump.limit_read is not None or length_hint(pump.chunks or ()) > 0
 
     @property
     def is_unopened(self) -> bool:

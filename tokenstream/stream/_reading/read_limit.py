@@ -108,7 +108,7 @@ def _find_end(driver: Driver, now: float) -> float | None:
     Unlike `Driver.find_read_limit`, this leaves out deadlines after which the answer goes on.
     """
     machine, silence = driver.machine, driver.silence
-    if machine.answered:
+    if machine.answered or machine.error is not None:
         return driver.limits_after_end().until
     silence.since = now
     idle = silence.deadlines.idle_bytes
