@@ -361,7 +361,7 @@ def test_the_end_of_the_answer_closes_what_is_open(complete: bool) -> None:
 def test_a_call_whose_mark_tells_no_arguments_waits_for_the_end(arguments: str) -> None:
     """They may still come; at the end of the answer, empty ones are whole, too."""
     parts = _Noting()
-    parts.close_call(parts.call(arguments))
+    parts.end_at_mark(parts.call(arguments))
     assert [] == parts.done
 
     parts.close_all(complete=True)
@@ -370,9 +370,9 @@ def test_a_call_whose_mark_tells_no_arguments_waits_for_the_end(arguments: str) 
     ]
 
 
-@pytest.mark.parametrize("arguments", ["{}", '{"a": 1}', "7"])
+@pytest.mark.parametrize("arguments", ["", " ", "{}", '{"a": 1}', "7"])
 def test_a_call_whose_arguments_are_one_value_is_handed_out_once(arguments: str) -> None:
-    """An empty object is whole, too."""
+    """Arguments that are empty are whole, too."""
     parts = _Noting()
     opened = parts.call(*arguments, provider_data={"x": 1})
     parts.close_call(opened)

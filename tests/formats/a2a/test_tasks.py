@@ -421,13 +421,45 @@ def test_the_growth_is_not_mistaken_for_appended_text() -> None:
     assert ["A", "B", "C", "D"] == got.texts
 
 
-def test_an_artifact_that_was_rewritten_stays_as_it_was_delivered() -> None:
-    """Text that was shown can't be taken back; the new artifact is beside it."""
-    got = read(artifact("Draft"), artifact("Final"), DONE)
+def test_an_artifact_that_is_sent_anew_replaces_what_has_arrived_of_it() -> None:
+    """Without `append`, it begins anew, and later pieces belong to the new one."""
+    got = read(artifact("Draft"), artifact("Fin"), artifact("al", append=True), DONE)
+
+    assert "Final" == got.message.text
+    assert {"text_rewritten"} == got.rules
+
+
+def test_a_snapshot_of_another_artifact_is_beside_what_has_arrived() -> None:
+    """It may be older, so that nothing is taken back."""
+    got = read(artifact("Draft"), task("working", whole("Dr")), DONE)
 
     assert "Draft" == got.message.text
     assert {"text_rewritten"} == got.rules
-    assert [piece("Final")] == got.message.provider_data["artifacts.a1"]["parts"]
+    assert [piece("Dr")] == got.message.provider_data["artifacts.a1"]["parts"]
+
+
+def test_an_artifact_with_a_file_is_replaced_as_a_whole() -> None:
+    """Its parts are empty, and the new ones follow them."""
+    file = {"artifactId": "a1", "parts": [{"data": {"a": 1}}, piece("old")]}
+    got = read(payload("artifact-update", taskId="t1", artifact=file), artifact("new"), DONE)
+
+    assert "new" == got.message.text
+    assert ["dropped"] == [part.type for part in got.message.parts if isinstance(part, OpaquePart)]
+
+
+@pytest.mark.parametrize("earlier", ["Think", "What", "What size?"])
+def test_messages_with_one_id_are_told_apart_by_their_state_and_content(earlier: str) -> None:
+    """Some agents give all messages of a task one id."""
+
+
+    def told(word: str, text: str) -> dict[str, Any]:
+        found = {"state": state(word, "1.0"), "message": message(text, "1.0", "m")}
+        return payload("status-update", taskId="t1", contextId="c1", status=found)
+
+    asked = read(told("working", earlier), told("input-required", "What size?"))
+    answered = read(told("working", earlier), told("completed", "Done."))
+
+    assert ("What size?", "Done.") == (asked.message.text, answered.message.text)
 
 
 def test_a_shorter_or_other_artifact_counts_as_rewritten() -> None:
@@ -457,7 +489,7 @@ def test_a_stream_compares_with_its_message() -> None:
         reading = read_body(chunks)
 
         assert reading.message is not None
-        assert ("Hello", "a2a", {"text_rewritten": 1}) == (
+        assert ("Hexlo", "a2a", {"text_rewritten": 2}) == (
             reading.message.text,
             reading.format,
             reading.departures,
@@ -559,7 +591,7 @@ def test_whatever_a_server_sends_only_our_errors_come_out(frames: list[Any], *, 
 
     assert got.error is None or isinstance(got.error, StreamError)
     for index, part in enumerate(got.message.parts):
-        if isinstance(part, TextPart):
+        if isinstance(part, TextPart) and part.provider_data != {"dropped": True}:
             # Artifacts may alternate, so the order of all pieces is not that of the text.
             deltas = [event for event in got.events if isinstance(event, TextDelta) and event.part == index]
             assert part.text == "".join([delta.text for delta in deltas])

@@ -158,7 +158,7 @@ class Answer:
         self.whole_text_repeated = False
         """True if there is a `Told` among the events made since the last call of `take`."""
         self.difference: ProtocolError | None = None
-        """The error for a whole text that differs from the deltas before it; None if there is none."""
+        """The error for content that contradicts what was reported before; None if there is none."""
 
     # -- results -----------------------------------------------------------
 

@@ -80,7 +80,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         """
         if self._waiting:
             for call in self._waiting:
-                self.close_call(call)
+                self.end_at_mark(call)
             self._waiting.clear()
 
     def stop(self, index: int) -> None:
@@ -162,7 +162,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
     def _close_part(self, part: OpenPart, *, whole: bool) -> None:
         """Close a part; a tool call is handed out only if its arguments are `whole`."""
         if isinstance(part, OpenCall):
-            self.close_call(part, whole=whole)
+            self.end_at_mark(part, whole=whole)
         else:
             self.close(part)
 

@@ -323,7 +323,7 @@ class NamedParts(Parts):
             if call is not None:
                 self.close(call)
             return
-        self.close_call(call)
+        self.end_at_mark(call)
         if not call.closed:
             self.calls[id] = call
             self.calls_done.discard(id)

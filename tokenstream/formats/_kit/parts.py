@@ -115,12 +115,12 @@ class Parts(ContentParts):
             if not isinstance(part, OpenCall):
                 self.close(part)
             elif complete:
-                part.waits = not self._has_said_all(part)
+                part.waits = self._may_go_on(part)
                 if not part.waits:
-                    self.finish_call(part)
+                    self.close_call(part)
             else:
                 was_followed = part is not last_call and part.arguments.length > 0
-                self.finish_call(part, whole=was_followed)
+                self.close_call(part, whole=was_followed)
         choice.current_part = None
 
     def close_all(self, *, complete: bool) -> None:
@@ -131,7 +131,7 @@ class Parts(ContentParts):
         for choice in self.choices.values():
             for part in list(choice.opened.values()):
                 if isinstance(part, OpenCall):
-                    self.finish_call(part, whole=complete)
+                    self.close_call(part, whole=complete)
                 elif complete:
                     self.close(part)
                 else:
@@ -150,7 +150,7 @@ class Parts(ContentParts):
         state = self.choice(choice)
         for call in state.open_calls():
             if call.waits:
-                self.finish_call(call)
+                self.close_call(call)
         self._report_waiting_finish(state)
 
     def _report_waiting_finish(self, choice: OpenChoice) -> None:
@@ -345,17 +345,17 @@ class Parts(ContentParts):
         calls = [call for choice in self.choices.values() for call in choice.open_calls()]
         return any(call.type != "custom" and is_beginning(call.arguments.join()) for call in calls)
 
-    def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
-        """Close a call at its own mark; without all of its arguments, it waits for the answer's end.
+    def end_at_mark(self, call: OpenCall, *, whole: bool = True) -> None:
+        """Close a call at its own mark; one that lacks arguments waits for the end of the answer.
 
         Args:
             whole: False if the answer was cut off inside the call.
         """
-        call.waits = whole and not call.closed and (call.is_empty or not self._may_end(call))
+        call.waits = whole and not call.closed and (call.is_empty or self._breaks_off(call))
         if not call.waits:
-            self.finish_call(call, whole=whole)
+            self.close_call(call, whole=whole)
 
-    def finish_call(self, call: OpenCall, *, whole: bool = True) -> None:
+    def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
         """Close a call; hand it out if it is whole, and drop it if it repeats a finished call.
 
         Args:
@@ -386,18 +386,18 @@ class Parts(ContentParts):
         else:
             self._close_broken(call)
 
-    def _has_said_all(self, call: OpenCall) -> bool:
-        """Return True if a call has arguments, and nothing can be missing of them."""
+    def _may_go_on(self, call: OpenCall) -> bool:
+        """Return True if arguments of a call may follow its choice's finish reason."""
         if call.type == "custom":
-            return call.has_arguments
-        return not says_no_arguments(call.arguments.join() + call.placeholder) and self._may_end(call)
+            return call.is_empty
+        return says_no_arguments(call.arguments.join() + call.placeholder) or self._breaks_off(call)
 
-    def _may_end(self, call: OpenCall) -> bool:
-        """Return True if the arguments are free text, or whole JSON, so that the call can be handed out."""
+    def _breaks_off(self, call: OpenCall) -> bool:
+        """Return True if a call's arguments end inside a JSON value."""
         if call.type == "custom":
-            return True
+            return False
         text = call.arguments.join() + call.placeholder
-        return is_one_value(text) or (self.splits_calls and split_values(text) is not None)
+        return not is_one_value(text) and is_beginning(text)
 
     # -- after the end of a call ---------------------------------------------
 
@@ -450,10 +450,12 @@ class Parts(ContentParts):
     def _find_contradiction(self) -> ProtocolError:
         """Return the error for other arguments of a call that was handed out, and count it."""
         self.note("late_content")
-        return ProtocolError(
+        # Stored as well, because no finish reason makes up for it.
+        self.difference = ProtocolError(
             "a tool call was handed out, and the server then sends other arguments for it; the call may have "
             "been run with arguments that were not meant"
         )
+        return self.difference
 
     def _close_broken(self, call: OpenCall) -> None:
         """Close a call whose arguments are not one JSON value.
@@ -475,7 +477,7 @@ class Parts(ContentParts):
         for text in pieces[1:]:
             next_call = self.open_call(call.choice, None, call.name, type=call.type)
             self.add_arguments(next_call, text)
-            self.finish_call(next_call)
+            self.close_call(next_call)
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
         """Report a finished call, and remember it to recognise repetitions.

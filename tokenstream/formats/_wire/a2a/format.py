@@ -169,7 +169,7 @@ class A2A(Format):
         task_id = text_of(task, "id")
         self._read_head(task_id, task)
         for artifact in dicts_of(task.get("artifacts")):
-            self._task_parts.read_artifact(task_id or "", artifact, appends=False, is_last=False)
+            self._task_parts.read_artifact(task_id or "", artifact)
         self.parts.report_unknown_fields(task, _KNOWN_IN_TASKS)
         self._read_status(dict_of(task, "status"), is_final=False)
 
@@ -194,6 +194,7 @@ class A2A(Format):
             dict_of(update, "artifact"),
             appends=self._appends,
             is_last=update.get("lastChunk") is True,
+            replaces=True,
         )
         self.parts.report_unknown_fields(update, _KNOWN_IN_ARTIFACT_UPDATES)
 

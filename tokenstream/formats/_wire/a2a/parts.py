@@ -102,7 +102,15 @@ class TaskParts(Parts):
 
     # -- artifacts ---------------------------------------------------------
 
-    def read_artifact(self, task_id: str, artifact: dict[str, Any], *, appends: bool, is_last: bool) -> None:
+    def read_artifact(
+        self,
+        task_id: str,
+        artifact: dict[str, Any],
+        *,
+        appends: bool = False,
+        is_last: bool = False,
+        replaces: bool = False,
+    ) -> None:
         """Add pieces to an artifact; if the artifact is sent whole, add only what has not arrived.
 
         Args:
@@ -110,6 +118,8 @@ class TaskParts(Parts):
             artifact: The artifact, with its new pieces or with all of them.
             appends: True if the pieces follow those that have arrived; False if the artifact is sent whole.
             is_last: True if nothing more of the artifact follows.
+            replaces: True if a whole artifact that is another one replaces what has arrived; False if it is
+                only reported, because it is a snapshot, which may be older.
         """
         id = text_of(artifact, "artifactId")
         if id is None:
@@ -129,10 +139,13 @@ class TaskParts(Parts):
         if appends:
             self._append_pieces(content, pieces)
         elif not self._append_what_is_new(content, pieces):
-            # The artifact begins anew: what has arrived of it counts no longer.
             self.note("text_rewritten")
-            content = self._replace(key, content)
-            self._append_pieces(content, pieces)
+            if replaces:
+                # The artifact begins anew: what has arrived of it counts no longer.
+                content = self._replace(key, content)
+                self._append_pieces(content, pieces)
+            else:
+                self.field(f"artifacts.{id or ''}", artifact)
         if is_last:
             content.is_ended = True
             self._close_run(content)

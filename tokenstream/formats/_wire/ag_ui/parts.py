@@ -139,7 +139,7 @@ class RunParts(NamedParts):
         if isinstance(call, OpenCall):
             if not call.waits:
                 self.note("part_unclosed")
-            self.finish_call(call)
+            self.close_call(call)
         elif call is not None:
             self.note("part_unclosed")
             self.close(call)

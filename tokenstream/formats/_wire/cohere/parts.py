@@ -326,12 +326,12 @@ class CohereContent:
             # have cut them off even though they look whole. The next payload decides.
             self._waiting.append(call)
         else:
-            self._parts.close_call(call, whole=whole)
+            self._parts.end_at_mark(call, whole=whole)
 
     def _hand_out_waiting_calls(self) -> None:
         """Hand out the waiting calls: the answer goes on, so the token limit has not cut them off."""
         for call in self._waiting:
-            self._parts.close_call(call)
+            self._parts.end_at_mark(call)
         self._waiting.clear()
 
     # -- tool calls of v1 ------------------------------------------------------
@@ -376,7 +376,7 @@ class CohereContent:
                 self._parts.add_arguments(opened, json_text(values))
             self._note_closed(index, opened)
             # The list has all calls with all of their arguments.
-            self._parts.finish_call(opened)
+            self._parts.close_call(opened)
 
     @property
     def has_calls(self) -> bool:

@@ -493,7 +493,7 @@ class InteractionSteps(Parts):
         if not step.has_fragments:
             # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
             self.add_whole_arguments(call, data.get("arguments"))
-        self.close_call(call, whole=whole)
+        self.end_at_mark(call, whole=whole)
 
     _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, dict[str, Any]], bool]]] = {
         "text": _add_text,

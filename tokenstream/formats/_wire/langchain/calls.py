@@ -97,7 +97,7 @@ class LangChainCalls:
         """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open."""
         last = self._last_call
         if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
-            self._parts.finish_call(last)
+            self._parts.close_call(last)
 
 
 def _text_of_arguments(arguments: object) -> str:

@@ -122,7 +122,7 @@ class AssistantsSteps:
         elif not says_nothing(arguments) and not call.has_arguments:
             self._parts.add_argument_values(call, arguments)
         # The run waits for the result, so nothing more of the call follows.
-        self._parts.finish_call(call)
+        self._parts.close_call(call)
 
     def drop_calls(self, step: str | None = None) -> None:
         """Close the open calls without handing them out: the run does not wait for their results.

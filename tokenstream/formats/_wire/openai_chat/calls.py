@@ -377,7 +377,7 @@ class ChatCalls:
         if last_call is None or last_call.part is None or last_call.part.type == "custom":
             return
         if last_call.is_whole and not last_call.part.placeholder:
-            self._parts.finish_call(last_call.part)
+            self._parts.close_call(last_call.part)
 
     def add(self, call: ChatCall, fragment: Fragment) -> None:
         """Add a fragment to a call: its id, index, position, further fields, name and arguments."""

@@ -421,7 +421,7 @@ class RealtimeOutputs(SessionParts):
         """
         item.done = True
         if isinstance(item.call, OpenCall):
-            self.close_call(item.call, whole=whole)
+            self.end_at_mark(item.call, whole=whole)
         elif item.call is not None:
             # The server has run this tool, and its end event contains the result.
             self.close(item.call)

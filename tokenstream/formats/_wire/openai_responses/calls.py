@@ -211,7 +211,7 @@ class CallItem(ResponseItem):
         """
         self.ended = True
         if self._call is not None:
-            self.parts.close_call(self._call, whole=whole)
+            self.parts.end_at_mark(self._call, whole=whole)
             if self._call.closed:
                 # Drop the call: from here on, the message holds the arguments.
                 self._call = None

@@ -128,7 +128,7 @@ class UIParts(NamedParts):
                 return
             self._set_arguments(call, payload)
             # The payload has all of the input, also if that is nothing.
-            self.finish_call(call)
+            self.close_call(call)
         else:
             self._close_server_call(call, payload)
 
