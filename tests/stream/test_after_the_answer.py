@@ -13,7 +13,8 @@ from tests.stream.blocked import PATIENCE, Loop, Opener, alone, every_opener, op
 from tests.stream.bodies import ANSWER
 from tests.support.loopback import LAST_CHUNK, OPEN, REQUEST, Loopback, Script, chunked_head, http_chunk
 from tests.support.timing import at_once, tried_again, wait_for
-from tokenstream import Stream
+from tokenstream import Deadlines, Stream, aconnect, connect
+from tokenstream.errors import ProviderError
 from tokenstream.stream._reading import rest
 
 
@@ -100,3 +101,56 @@ def test_a_body_that_ends_in_time_leaves_its_connection_to_the_next_request(
             assert Stream(response).final().ending == "complete"
 
         assert [2] == [len(connection.requests) for connection in server.connections]
+
+
+CHUNKS = [
+    b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n',
+    b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+]
+"""An answer with a finish reason, and without the sentinel."""
+SOON = Deadlines(after_finish=0.05)
+
+
+@pytest.mark.parametrize(
+    "signs_of_life", [[], [0.02, http_chunk(b": here\n\n")] * 400], ids=["silent", "alive"]
+)
+def test_a_finished_answer_without_its_end_mark_ends_soon(signs_of_life: Script) -> None:
+    """The connection stays open, with heartbeats or without."""
+    with (
+        Loopback([chunked_head(), *map(http_chunk, CHUNKS), *signs_of_life, OPEN]) as server,
+        connect(server.url, json={}, deadlines=SOON) as stream,
+    ):
+        begun = time.monotonic()
+        message = stream.final()
+
+        assert time.monotonic() - begun < 4
+        assert ("Hi", "complete") == (message.text, message.ending)
+        assert {"done_missing"} == set(stream.departures)
+        assert server.connection().closed_within(PATIENCE)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "signs_of_life", [[], [0.02, http_chunk(b": here\n\n")] * 400], ids=["silent", "alive"]
+)
+async def test_a_finished_answer_ends_soon_in_an_async_loop_too(signs_of_life: Script) -> None:
+    with Loopback([chunked_head(), *map(http_chunk, CHUNKS), *signs_of_life, OPEN]) as server:
+        async with aconnect(server.url, json={}, deadlines=SOON) as stream:
+            begun = time.monotonic()
+            message = await stream.final()
+
+            assert time.monotonic() - begun < 4
+            assert ("Hi", "complete") == (message.text, message.ending)
+
+
+def test_an_error_of_an_unknown_kind_is_raised_if_nothing_follows_it() -> None:
+    """Soon, and as what it is."""
+    refused = b'data: {"type":"nest.failed","error":{"type":"rate_limit_error","message":"no"}}\n\n'
+    with (
+        Loopback([chunked_head(), http_chunk(CHUNKS[0]), http_chunk(refused), OPEN]) as server,
+        connect(server.url, json={}, deadlines=SOON) as stream,
+    ):
+        with pytest.raises(ProviderError) as caught:
+            stream.final()
+
+        assert ("rate_limited", "Hi") == (caught.value.kind, stream.message.text)

@@ -131,3 +131,113 @@ def test_while_a_stream_is_steady_its_deadline_only_moves_later(
         else:
             assert later >= deadline
         deadline = later
+
+
+CHUNK = b'data: {"id":"c","object":"chat.completion.chunk","choices":[%b]}\n\n'
+FINISHED = CHUNK % b'{"index":0,"delta":{},"finish_reason":"stop"}'
+MORE = CHUNK % b'{"index":0,"delta":{"content":"more"}}'
+USAGE = CHUNK % b""
+HEARTBEAT = b": here\n\n"
+
+
+def give(machine: Machine, chunk: bytes, now: float) -> None:
+    machine.push(chunk, now)
+    while machine.pull() is not None:
+        pass
+
+
+def test_an_answer_that_has_finished_is_waited_for_a_second_only() -> None:
+    """Then it is over, and that is no error."""
+    silence, machine = silence_of()
+    arrive(machine, 1.0)
+    give(machine, FINISHED, 2.0)
+    silence.since = 2.0
+
+    assert silence.deadline == 3.0
+    silence.tick(3.0)
+    assert not silence.is_over
+    silence.tick(3.1)
+    assert (silence.is_over, silence.error) == (True, None)
+
+
+@pytest.mark.parametrize("sign_of_life", [HEARTBEAT, USAGE])
+def test_what_is_no_content_lengthens_that_wait_by_half_at_most(sign_of_life: bytes) -> None:
+    """However often it comes."""
+    silence, machine = silence_of()
+    arrive(machine, 1.0)
+    give(machine, FINISHED, 2.0)
+    for now in (2.4, 2.8, 3.2):
+        give(machine, sign_of_life, now)
+        silence.since = now
+        silence.tick(now)
+
+    assert not silence.is_over
+    assert silence.deadline == 3.5
+
+
+def test_content_behind_the_finish_reason_begins_the_wait_anew() -> None:
+    """It is still added."""
+    silence, machine = silence_of()
+    arrive(machine, 1.0)
+    give(machine, FINISHED, 2.0)
+    give(machine, MORE, 3.0)
+    silence.since = 3.0
+
+    assert silence.deadline == 4.0
+
+
+def test_a_loop_that_is_busy_behind_the_finish_reason_costs_no_wait() -> None:
+    """Such as a tool that it runs: only its waiting for bytes counts."""
+    silence, machine = silence_of()
+    arrive(machine, 1.0)
+    give(machine, FINISHED, 2.0)
+    silence.exclude_busy_time(30.0)
+    silence.since = 32.0
+    silence.tick(32.5)
+
+    assert not silence.is_over
+    assert silence.deadline == 33.0
+
+
+def test_without_that_deadline_the_others_hold() -> None:
+    silence, machine = silence_of(after_finish=None, idle_bytes=5.0)
+    arrive(machine, 1.0)
+    give(machine, FINISHED, 2.0)
+    silence.since = 2.0
+
+    assert silence.deadline == 7.0
+
+
+@pytest.mark.parametrize(
+    ("format", "frames"),
+    [
+        ("gemini", [{"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]}]),
+        ("ui-message", [{"type": "start"}, {"type": "finish", "finishReason": "stop"}]),
+        ("openai-chat", [{"choices": [{"index": 0, "delta": {"content": "a"}}]}]),
+    ],
+)
+def test_nothing_is_over_where_more_may_come(format: str, frames: list[dict[str, object]]) -> None:
+    """A reason that may come early, a run of several steps, and an answer without a reason."""
+    machine = Machine(format, content_type=None, limits=None, pings=False)
+    machine.meter.begin(0.0, wrapped=False)
+    silence = Silence(Deadlines(), machine)
+    for frame in frames:
+        machine.push(frame, 1.0)
+        while machine.pull() is not None:
+            pass
+    silence.since = 1.0
+
+    assert silence.deadline == 121.0
+
+
+def test_an_error_of_an_unknown_kind_is_waited_for_alike() -> None:
+    """If nothing follows it, it was about the answer."""
+    silence, machine = silence_of()
+    arrive(machine, 1.0)
+    give(machine, b'data: {"type":"nest.failed","error":{"message":"no"}}\n\n', 2.0)
+    silence.since = 2.0
+    assert silence.deadline == 3.0
+
+    give(machine, MORE, 2.5)
+    silence.since = 2.5
+    assert silence.deadline == 122.5

@@ -451,7 +451,6 @@ def test_an_artifact_with_a_file_is_replaced_as_a_whole() -> None:
 def test_messages_with_one_id_are_told_apart_by_their_state_and_content(earlier: str) -> None:
     """Some agents give all messages of a task one id."""
 
-
     def told(word: str, text: str) -> dict[str, Any]:
         found = {"state": state(word, "1.0"), "message": message(text, "1.0", "m")}
         return payload("status-update", taskId="t1", contextId="c1", status=found)

@@ -176,12 +176,16 @@ class Answer:
             # A `Told` event has the whole text of a part. What the message lacks of the text replaces it.
             self.whole_text_repeated = False
             out, self.difference = settle(out, self.find_text, self.note)
+            self._keep_beginnings(out)
         return out
 
     @property
     def untaken(self) -> Sequence[Event]:
         """The events made since the last call of `take`."""
         return self._out
+
+    def _keep_beginnings(self, events: Sequence[Event]) -> None:
+        """Keep the beginnings of texts that only the end of the answer has told."""
 
     def adopt_pauses(self, other: Answer) -> None:
         """Take over what another object, which has read nothing, knows of the pauses of the message."""

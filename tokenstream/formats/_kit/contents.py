@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from typing_extensions import override
+
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -21,9 +23,10 @@ from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tokenstream._basics.loose import Json
+    from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import MediaPart, Part, ServerToolCall, ServerToolResult
 
@@ -68,7 +71,7 @@ class ContentParts(Answer):
         super().__init__(limits, note)
         self.begins_inside = False
         """True if the input begins inside the answer: the start of its first text may not have arrived."""
-        self.starts: dict[tuple[int, int], Part] = {}
+        self.starts: dict[tuple[int, int], TextPart | ReasoningPart | RefusalPart] = {}
         """The texts, without their text, that the end of the answer may complete; by choice and index."""
         self._last_written: OpenPart | None = None
         """The part written to last, if the format calls `record_written_part`."""
@@ -84,7 +87,8 @@ class ContentParts(Answer):
             content = mend_surrogates(content)
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
-        if self.begins_inside and isinstance(content, TextPart | ReasoningPart | RefusalPart):
+        is_inside = self.begins_inside or not self.started
+        if is_inside and isinstance(content, TextPart | ReasoningPart | RefusalPart):
             self.starts[choice, part.index] = content
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
         return part
@@ -93,7 +97,10 @@ class ContentParts(Answer):
         """Report the start of a part again, with more data; the part keeps its text."""
         if self.may_hold_surrogates:
             content = mend_surrogates(content)
-        if (part.choice, part.index) in self.starts:
+        start = self.starts.get((part.choice, part.index))
+        if start is not None and isinstance(content, TextPart | ReasoningPart | RefusalPart):
+            if start.text:
+                content = content.model_copy(update={"text": start.text})
             self.starts[part.choice, part.index] = content
         self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
 
@@ -230,6 +237,17 @@ class ContentParts(Answer):
         )
         self._out.append(told)  # `take` replaces it by a delta with the missing text
         self.whole_text_repeated = True
+
+    @override
+    def _keep_beginnings(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, PartStart) and (event.choice, event.part) in self.starts:
+                content = event.content
+                if isinstance(content, TextPart | ReasoningPart | RefusalPart) and content.text:
+                    self.starts[event.choice, event.part] = content
+                    if not self.begins_inside:
+                        self.begins_inside = True
+                        self.note("start_missing")
 
     def record_written_part(self, part: OpenPart) -> None:
         """Record the part that text is now added to.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._event_base import PartEvent
 from tokenstream.errors import ProtocolError
-from tokenstream.events import MediaDelta, PartDone, ReasoningDelta, RefusalDelta, TextDelta
+from tokenstream.events import MediaDelta, PartDone, PartStart, ReasoningDelta, RefusalDelta, TextDelta
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -99,8 +99,10 @@ def settle(
             settled.append(event)
             continue
         missing = _settle_one(event, settled, find_text, note)
-        if isinstance(missing, PartDone):
+        if isinstance(missing, PartStart):
             settled.append(missing)
+            if event.ended:
+                settled.append(PartDone(None, choice=event.choice, part=event.part, raw=event.raw))
             continue
         if isinstance(missing, ProtocolError):
             return settled, missing
@@ -114,10 +116,10 @@ def settle(
 
 def _settle_one(
     told: Told, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
-) -> str | ProtocolError | PartDone:
+) -> str | ProtocolError | PartStart:
     """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ.
 
-    If the input begins inside the text, return the end of the part, with all of the text.
+    If the input begins inside the text, return the start of the part, with the beginning of the text.
     """
     if find_text is None:
         # Without a message to compare with, all after the length that has arrived is missing.
@@ -133,12 +135,8 @@ def _settle_one(
     if told.rewritten:
         return missing or ""
     if missing is None and told.start is not None and own and told.text.endswith(own):
-        return PartDone(
-            told.start.model_copy(update={"text": told.text, "complete": True}),
-            choice=told.choice,
-            part=told.part,
-            raw=told.raw,
-        )
+        beginning = told.start.model_copy(update={"text": told.text.removesuffix(own)})
+        return PartStart(beginning, choice=told.choice, part=told.part, raw=told.raw)
     if missing is None and told.kind not in _OFTEN_REWRITTEN:
         return _difference_error(told, arrived)
     if not missing and told.text != arrived:

@@ -1,0 +1,57 @@
+"""An answer that is read from somewhere in its middle: what its end repeats whole is taken from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tokenstream import AsyncStream, Stream, testing
+from tokenstream.errors import ProtocolError
+
+TEXT = "Hello there you all"
+
+
+def script(format: Any) -> list[bytes]:
+    """Return an answer with a text in several pieces, and a call, one event in each chunk."""
+    made = testing.script().text("Hello ").text("there ").text("you ").text("all")
+    return made.tool_call("ring", {"bird": "tern"}).finish("tool_calls").chunks(format)
+
+
+@pytest.mark.parametrize("format", ["openai-responses", "openai-realtime"])
+def test_an_answer_that_is_joined_anywhere_is_whole_at_its_end(format: str) -> None:
+    """With its text, and with its call, which is handed out once; the missing start is counted."""
+    chunks = script(format)
+    for place in range(1, len(chunks) - 1):
+        stream = Stream(chunks[place:], format=format)
+        calls = [call.arguments for call in stream.tool_calls]
+
+        assert (TEXT, [{"bird": "tern"}]) == (stream.message.text, calls), place
+        assert "start_missing" in stream.departures, place
+
+
+def test_the_pieces_are_those_that_came() -> None:
+    """What was not there cannot be shown in the loop."""
+    chunks = script("openai-responses")
+    place = next(index for index, chunk in enumerate(chunks) if b'"there "' in chunk)
+    stream = Stream(chunks[place:], format="openai-responses")
+
+    assert "there you all" == "".join(stream.text)
+    assert TEXT == stream.message.text
+
+
+@pytest.mark.anyio
+async def test_an_async_stream_joins_alike() -> None:
+    chunks = script("openai-responses")
+    for place in range(1, len(chunks) - 1):
+        assert TEXT == (await AsyncStream(chunks[place:], format="openai-responses").final()).text
+
+
+def test_a_text_that_does_not_end_with_what_came_is_an_error() -> None:
+    """It is another text, wherever the answer was joined."""
+    chunks = script("openai-responses")
+    place = next(index for index, chunk in enumerate(chunks) if b'"there "' in chunk)
+    del chunks[place + 1]
+
+    with pytest.raises(ProtocolError, match="differs from its deltas"):
+        Stream(chunks[place:], format="openai-responses").final()

@@ -1,0 +1,152 @@
+"""An event of an unknown kind with an error is about something else, unless the answer gets no further."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tokenstream import AsyncStream, Decoder, Stream, testing
+from tokenstream.errors import ProviderError, StreamError
+from tokenstream.events import Unknown
+
+# The others are binary, lines of JSON, or decide by other means than the kind of an event.
+FORMATS = (
+    "openai-chat",
+    "anthropic",
+    "openai-responses",
+    "cohere",
+    "ui-message",
+    "ag-ui",
+    "gemini-interactions",
+    "openai-assistants",
+    "tokenstream",
+)
+each_format = pytest.mark.parametrize("format", FORMATS)
+REFUSED = {"code": "too_many_requests", "type": "rate_limit_error", "message": "one at a time"}
+INVENTED: list[tuple[str, dict[str, Any]]] = [
+    ("", {"type": "nest.inspect.failed", "error": REFUSED}),
+    ("nest.inspect.failed", {"type": "nest.inspect.failed", "error": "no nest", "nest": 7}),
+    ("", {"type": "nest.inspect.done", "nest": 7}),
+]
+
+
+def script(format: Any) -> list[bytes]:
+    """Return an answer with a text and a call, one event in each chunk."""
+    made = testing.script().text("The tern ").text("is back").tool_call("ring", {"bird": "tern"})
+    return made.usage(input_tokens=3, output_tokens=9).finish("tool_calls").chunks(format)
+
+
+def frame(event: str, payload: dict[str, Any]) -> bytes:
+    name = f"event: {event}\n" if event else ""
+    return f"{name}data: {json.dumps(payload)}\n\n".encode()
+
+
+def read(format: str, chunks: list[bytes]) -> tuple[list[Any], str, StreamError | None]:
+    """Return the events except the unknown ones, the ending, and the error."""
+    stream, events = Stream(chunks, format=format), []
+    error: StreamError | None = None
+    try:
+        for event in stream:
+            if not isinstance(event, Unknown):
+                events.append(event)
+    except StreamError as caught:
+        error = caught
+    return events, stream.message.ending, error
+
+
+@each_format
+@pytest.mark.parametrize(("event", "payload"), INVENTED, ids=["kind", "name", "no error"])
+def test_an_invented_event_anywhere_changes_nothing(format: str, event: str, payload: dict[str, Any]) -> None:
+    """It is `Unknown`; the answer goes on, and is the same."""
+    chunks = script(format)
+    expected = read(format, chunks)
+    for place in range(1, len(chunks) + 1):
+        assert expected == read(format, [*chunks[:place], frame(event, payload), *chunks[place:]]), place
+
+
+@each_format
+def test_its_error_is_raised_where_the_answer_gets_no_further(format: str) -> None:
+    """At a clean end and at a break: with its own kind, and so with what a retry may do."""
+
+    def broken() -> Any:
+        yield from started
+        raise ConnectionResetError("reset")
+
+    started = [*script(format)[:4], frame(*INVENTED[0])]
+    for source in (started, broken()):
+        with pytest.raises(ProviderError, match="one at a time") as caught:
+            Stream(source, format=format).final()
+
+        assert ("rate_limited", True) == (caught.value.kind, caught.value.retryable)
+
+
+@each_format
+def test_it_is_forgotten_once_the_answer_has_gone_further(format: str) -> None:
+    """A cut that follows much later has another cause."""
+    chunks = script(format)
+    events, _, error = read(format, [*chunks[:3], frame(*INVENTED[0]), *chunks[3:7]])
+
+    assert events
+    assert error is not None
+    assert not isinstance(error, ProviderError)
+
+
+@each_format
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [("", {"error": REFUSED}), ("error", {"type": "nest", "error": REFUSED}), ("nest", {"error": REFUSED})],
+    ids=["only an error", "named error", "only an error, named otherwise"],
+)
+def test_everybodys_words_for_an_error_end_the_answer(
+    format: str, event: str, payload: dict[str, Any]
+) -> None:
+    """Whatever follows them."""
+    if format == "tokenstream":
+        # Our own format has an error of its own, and nothing else is one.
+        return
+    chunks = script(format)
+    _, ending, error = read(format, [*chunks[:4], frame(event, payload), *chunks[4:]])
+
+    assert "failed" == ending
+    assert isinstance(error, ProviderError)
+
+
+def test_what_arrived_behind_an_error_tells_the_tokens_of_the_answer() -> None:
+    """Token counts and their cost, but no content."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.25}
+    text = {"choices": [{"index": 0, "delta": {"content": " no"}}]}
+    last = {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage}
+    behind = [frame("", {"error": REFUSED}), frame("", text), frame("", last), b"data: [DONE]\n\n"]
+    chunks = [*script("openai-chat")[:3], *behind]
+    for body in (chunks, [b"".join(chunks)], b"".join(chunks)):
+        stream = Stream(body)
+        with pytest.raises(ProviderError) as caught:
+            stream.final()
+
+        assert caught.value.partial is not None
+        assert (3, "failed") == (caught.value.partial.usage.input_tokens, caught.value.partial.ending)
+        assert " no" not in stream.message.text
+        assert 0.25 == stream.message.usage.provider_data["cost"]
+
+
+@pytest.mark.anyio
+async def test_an_async_stream_reads_on_behind_an_error_too() -> None:
+    """The same rule in both drivers."""
+    usage = {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": {"prompt_tokens": 3}}
+    stream = AsyncStream([*script("openai-chat")[:3], frame("", {"error": REFUSED}), frame("", usage)])
+    with pytest.raises(ProviderError):
+        await stream.final()
+
+    assert 3 == stream.message.usage.input_tokens
+
+
+def test_a_decoder_knows_the_rule_too() -> None:
+    """It has no loop, and no deadlines."""
+    decoder = Decoder("anthropic")
+    for chunk in [*script("anthropic")[:4], frame(*INVENTED[0])]:
+        decoder.feed(chunk)
+    decoder.end()
+    with pytest.raises(ProviderError, match="one at a time"):
+        decoder.check()

@@ -1,0 +1,100 @@
+"""A second answer behind the end of the first one, in one body: `stream.responses` reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tokenstream import AsyncStream, Stream
+
+pytestmark = pytest.mark.anyio
+
+
+def chat(id: str, text: str) -> list[dict[str, Any] | str]:
+    def chunk(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return {"id": id, "object": "chat.completion.chunk", "model": "m", "choices": [choice]}
+
+    return [chunk({"role": "assistant", "content": text}), chunk({}, "stop"), "[DONE]"]
+
+
+def anthropic(id: str, text: str) -> list[dict[str, Any] | str]:
+    message = {"id": id, "type": "message", "role": "assistant", "content": [], "usage": {}}
+    return [
+        {"type": "message_start", "message": message},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ]
+
+
+def responses(id: str, text: str) -> list[dict[str, Any] | str]:
+    head = {"id": id, "object": "response", "model": "m"}
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    item = {"type": "message", "id": f"m{id}", "role": "assistant", "status": "completed", "content": content}
+    return [
+        {"type": "response.created", "response": {**head, "status": "in_progress", "output": []}},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {**head, "status": "completed", "output": [item]}},
+    ]
+
+
+each_format = pytest.mark.parametrize("write", [chat, anthropic, responses])
+
+
+def body(*answers: list[dict[str, Any] | str]) -> list[bytes]:
+    payloads = [payload for answer in answers for payload in answer]
+    texts = [payload if isinstance(payload, str) else json.dumps(payload) for payload in payloads]
+    return [f"data: {text}\n\n".encode() for text in texts]
+
+
+@each_format
+def test_each_answer_of_a_body_is_one_of_its_own(write: Any) -> None:
+    """At every chunking, and also a third one."""
+    chunks = body(write("1", "first"), write("2", "second"), write("3", "third"))
+    for source in (chunks, [b"".join(chunks)]):
+        stream = Stream(source)
+        got = [(answer.final().text, answer.message.id, answer.message.ending) for answer in stream.responses]
+
+        assert [("first", "1", "complete"), ("second", "2", "complete"), ("third", "3", "complete")] == got
+
+
+@each_format
+async def test_each_answer_is_read_asynchronously_too(write: Any) -> None:
+    stream = AsyncStream(body(write("1", "first"), write("2", "second")))
+
+    assert ["first", "second"] == [(await answer.final()).text async for answer in stream.responses]
+
+
+@each_format
+def test_a_stream_reads_the_first_answer_and_counts_the_other(write: Any) -> None:
+    """Nothing is joined, and nothing is dropped without a word."""
+    stream = Stream(body(write("1", "first"), write("2", "second")))
+
+    assert "first" == stream.final().text
+    assert 1 == stream.departures["second_answer"].count
+
+
+@each_format
+def test_the_same_answer_again_is_no_second_one(write: Any) -> None:
+    """Its id tells; what follows the end is ignored, as ever."""
+    stream = Stream(body(write("1", "first"), write("1", "first")))
+
+    assert ["first"] == [answer.final().text for answer in stream.responses]
+    assert "second_answer" not in stream.departures
+    assert "data_after_end" in stream.departures
+
+
+def test_a_second_answer_that_breaks_off_is_truncated() -> None:
+    """It has an ending of its own."""
+    stream = Stream(body(chat("1", "first"), chat("2", "second")[:1]))
+    first, second = stream.responses
+    assert "first" == first.final().text
+
+    with pytest.raises(Exception, match="ended"):
+        second.final()
+    assert ("second", "truncated") == (second.message.text, second.message.ending)
