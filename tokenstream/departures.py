@@ -25,7 +25,7 @@ RULES: dict[str, str] = {
     "data_after_end": "a frame after the terminal event is ignored",
     "second_answer": (
         "another answer began in the same body, after the terminal event: it is left out, except by "
-        "`stream.responses`"
+        "stream.responses"
     ),
     "done_missing": (
         "the input ended without the terminal event, but with a finish reason: the answer is complete"

@@ -27,16 +27,17 @@ def test_an_answer_that_is_joined_anywhere_is_whole_at_its_end(format: str) -> N
         calls = [call.arguments for call in stream.tool_calls]
 
         assert (TEXT, [{"bird": "tern"}]) == (stream.message.text, calls), place
-        assert "start_missing" in stream.departures, place
+        if b"Hello" in b"".join(chunks[:place]):
+            assert "start_missing" in stream.departures, place
 
 
 def test_the_pieces_are_those_that_came() -> None:
     """What was not there cannot be shown in the loop."""
     chunks = script("openai-responses")
-    place = next(index for index, chunk in enumerate(chunks) if b'"there "' in chunk)
+    place = next(index for index, chunk in enumerate(chunks) if b"delta" in chunk and b"there" in chunk)
     stream = Stream(chunks[place:], format="openai-responses")
 
-    assert "there you all" == "".join(stream.text)
+    assert "there you all" == "".join(stream.text).strip()
     assert TEXT == stream.message.text
 
 
@@ -50,7 +51,7 @@ async def test_an_async_stream_joins_alike() -> None:
 def test_a_text_that_does_not_end_with_what_came_is_an_error() -> None:
     """It is another text, wherever the answer was joined."""
     chunks = script("openai-responses")
-    place = next(index for index, chunk in enumerate(chunks) if b'"there "' in chunk)
+    place = next(index for index, chunk in enumerate(chunks) if b"delta" in chunk and b"there" in chunk)
     del chunks[place + 1]
 
     with pytest.raises(ProtocolError, match="differs from its deltas"):

@@ -103,17 +103,19 @@ def test_a_body_that_ends_in_time_leaves_its_connection_to_the_next_request(
         assert [2] == [len(connection.requests) for connection in server.connections]
 
 
+_CHUNK = b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,%b}]}\n\n'
 CHUNKS = [
-    b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n',
-    b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+    _CHUNK % b'"delta":{"role":"assistant","content":"Hi"}',
+    _CHUNK % b'"delta":{},"finish_reason":"stop"',
 ]
 """An answer with a finish reason, and without the sentinel."""
 SOON = Deadlines(after_finish=0.05)
-
-
-@pytest.mark.parametrize(
+with_and_without_heartbeats = pytest.mark.parametrize(
     "signs_of_life", [[], [0.02, http_chunk(b": here\n\n")] * 400], ids=["silent", "alive"]
 )
+
+
+@with_and_without_heartbeats
 def test_a_finished_answer_without_its_end_mark_ends_soon(signs_of_life: Script) -> None:
     """The connection stays open, with heartbeats or without."""
     with (
@@ -130,9 +132,7 @@ def test_a_finished_answer_without_its_end_mark_ends_soon(signs_of_life: Script)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "signs_of_life", [[], [0.02, http_chunk(b": here\n\n")] * 400], ids=["silent", "alive"]
-)
+@with_and_without_heartbeats
 async def test_a_finished_answer_ends_soon_in_an_async_loop_too(signs_of_life: Script) -> None:
     with Loopback([chunked_head(), *map(http_chunk, CHUNKS), *signs_of_life, OPEN]) as server:
         async with aconnect(server.url, json={}, deadlines=SOON) as stream:

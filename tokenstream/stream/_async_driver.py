@@ -313,7 +313,9 @@ class AsyncDriver(Driver):
 
     @property
     def can_read_in_time(self) -> bool:
-        return True
+        source = self.pump.source
+        # What follows on a connection is of other answers.
+        return isinstance(source, AsyncSource) and not source.messages
 
     @property
     def is_unopened(self) -> bool:

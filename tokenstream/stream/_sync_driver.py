@@ -329,7 +329,10 @@ class SyncDriver(Driver):
 
     @property
     def can_read_in_time(self) -> bool:
-        pump = self.pump
+        pump, source = self.pump, self.pump.source
+        if not isinstance(source, SyncSource) or source.messages:
+            # What follows on a connection is of other answers.
+            return False
         # What is left of a list need not be waited for.
         return pump.keeps_limit or pump.limit_read is not None or length_hint(pump.chunks or ()) > 0
 
