@@ -12,7 +12,8 @@ from tokenstream.framing._aws_eventstream import AWSEventStreamParser, EventStre
 from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
 from tokenstream.framing._ndjson import NDJSONParser
-from tokenstream.framing._sse import ServerSentEvent, SSEParser
+from tokenstream.framing._sse import SSEParser
+from tokenstream.framing._sse_event import ServerSentEvent
 
 __all__ = [
     "AWSEventStreamParser",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream.framing._sse import ServerSentEvent, SSEParser
+from tokenstream.framing._sse import SSEParser
+from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.framing._sse import Frame
+    from tokenstream.framing._sse_event import Frame
 
 COMMENT = ServerSentEvent(b"", event="comment", id="")
 """The frame that stands for a comment; compare frames with it by `is`."""

@@ -9,66 +9,20 @@ which is what a JSON parser reads, and is decoded only if the caller needs text.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
 from tokenstream.framing._lines import SLICE, LineFraming
+from tokenstream.framing._sse_event import Frame, ServerSentEvent
 from tokenstream.framing._utf8 import count_malformed, is_utf8
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
-__all__ = ["SSEParser", "ServerSentEvent"]
+__all__ = ["SSEParser"]
 
-_REPR_BYTES = 80
 _HEAD_BYTES = 256
-
-
-@show_members
-@dataclass(slots=True, repr=False)
-class ServerSentEvent:
-    r"""One event of an event stream.
-
-    Args:
-        payload: The event's data as bytes; several data lines are joined by LF.
-        event: The event's name.
-        id: The last event id as of this event; an earlier event may have set it.
-        retry: The reconnection time in milliseconds; None unless this event itself sets it.
-
-    Example:
-        >>> ServerSentEvent(b'{"a": 1}', event="delta")
-        ServerSentEvent(b'{"a": 1}', event='delta')
-    """
-
-    payload: bytes
-    event: str = "message"
-    id: str = ""
-    retry: int | None = None
-
-    @property
-    def data(self) -> str:
-        """The payload as text; malformed UTF-8 becomes U+FFFD.
-
-        The payload is decoded anew at each access.
-        """
-        return self.payload.decode("utf-8", "replace")
-
-    def __repr__(self) -> str:
-        payload = self.payload
-        shown = [repr(payload) if len(payload) <= _REPR_BYTES else f"{payload[:_REPR_BYTES]!r}…"]
-        if self.event != "message":
-            shown.append(f"event={self.event!r}")
-        if self.id:
-            shown.append(f"id={self.id!r}")
-        if self.retry is not None:
-            shown.append(f"retry={self.retry}")
-        return f"ServerSentEvent({', '.join(shown)})"
-
-
-Frame: TypeAlias = "bytes | ServerSentEvent"
-"""An event; an event that has only data is represented by its payload alone."""
 
 
 @show_members

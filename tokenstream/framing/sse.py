@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tokenstream.framing._sse import ServerSentEvent, SSEParser
+    from tokenstream.framing._sse import SSEParser
+    from tokenstream.framing._sse_event import ServerSentEvent
 
 __all__ = ["SSEParser", "ServerSentEvent"]
 

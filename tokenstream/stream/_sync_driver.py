@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections import deque
 from functools import partial
-from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import Deferred, SyncSource
@@ -329,12 +328,7 @@ class SyncDriver(Driver):
 
     @property
     def can_read_in_time(self) -> bool:
-        pump, source = self.pump, self.pump.source
-        if not isinstance(source, SyncSource) or source.messages:
-            # What follows on a connection is of other answers.
-            return False
-        # What is left of a list need not be waited for.
-        return pump.keeps_limit or pump.limit_read is not None or length_hint(pump.chunks or ()) > 0
+        return self.pump.reads_body_in_time
 
     @property
     def is_unopened(self) -> bool:
@@ -360,11 +354,7 @@ class SyncDriver(Driver):
         self.end(quiet=quiet)
 
     def end(self, *, quiet: bool = False) -> None:
-        """End the stream here; if a read is in progress, that read ends the stream.
-
-        Args:
-            quiet: True to log errors of closing the source instead of raising them.
-        """
+        """End the stream here, or have the read in progress do it; `quiet` logs errors of closing."""
         pump = self.pump
         if pump.busy or not pump.lock.acquire(blocking=False):
             # The reading thread ends the stream when its read returns; do not wait for that here.

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import is_one_value, looks_whole, split_values
 from tokenstream._basics.text_log import TextLog
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._kit.beginning import is_beginning
-from tokenstream.formats._kit.contents import ContentParts
-from tokenstream.formats._kit.late import LateArguments, is_other_value, says_no_arguments
+from tokenstream.formats._kit.ended_calls import EndedCalls
+from tokenstream.formats._kit.late import LateArguments, says_no_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, RepeatedArguments
 from tokenstream.formats._kit.values import canonical_json, json_text
@@ -31,7 +31,7 @@ _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "
 """Finish reasons that mean that the answer was cut off."""
 
 
-class Parts(ContentParts):
+class Parts(EndedCalls):
     """Turns the content that formats read into events with choice and part indexes.
 
     `ContentParts` has the methods for text and other content; this class adds tool calls, several
@@ -399,64 +399,6 @@ class Parts(ContentParts):
         text = call.arguments.join() + call.placeholder
         return not is_one_value(text) and is_beginning(text)
 
-    # -- after the end of a call ---------------------------------------------
-
-    def add_late(self, choice: int, sent_id: str, fragment: object) -> None:
-        """Read a fragment for a call that is closed: it may repeat the arguments, but not change them.
-
-        A fragment for a call that was not handed out is dropped.
-
-        Args:
-            choice: The choice of the call.
-            sent_id: The id that the server sent with the call.
-            fragment: The fragment, as text or as a JSON value; None if there is none.
-
-        Raises:
-            ProtocolError: The fragment is of other arguments than those that were handed out.
-        """
-        text = _text_of(fragment)
-        if not text or text.isspace():
-            # White space adds nothing to arguments, so it is not a departure.
-            return
-        state = self.choice(choice)
-        finished = state.handed_out.get(sent_id)
-        if finished:
-            call = finished[-1][1]
-            late = state.late.get(sent_id)
-            if late is None:
-                late = state.late[sent_id] = LateArguments(call.arguments_text, is_json=call.type != "custom")
-            if late.contradicts(text):
-                raise self._find_contradiction()
-        self.note("call_after_done")
-
-    def compare_told(self, choice: int, sent_id: str, arguments: object) -> None:
-        """Compare all arguments of a call, which the server sends again, with those that were handed out.
-
-        Args:
-            choice: The choice of the call.
-            sent_id: The id that the server sent with the call.
-            arguments: JSON text, or a JSON value; nothing is compared with None and with an empty text.
-
-        Raises:
-            ProtocolError: The arguments are others than those that were handed out.
-        """
-        text = _text_of(arguments)
-        finished = self.choice(choice).handed_out.get(sent_id)
-        if not text or text.isspace() or not finished:
-            return
-        if all(is_other_value(text, call.arguments_text) for _, call in finished):
-            raise self._find_contradiction()
-
-    def _find_contradiction(self) -> ProtocolError:
-        """Return the error for other arguments of a call that was handed out, and count it."""
-        self.note("late_content")
-        # Stored as well, because no finish reason makes up for it.
-        self.difference = ProtocolError(
-            "a tool call was handed out, and the server then sends other arguments for it; the call may have "
-            "been run with arguments that were not meant"
-        )
-        return self.difference
-
     def _close_broken(self, call: OpenCall) -> None:
         """Close a call whose arguments are not one JSON value.
 
@@ -522,13 +464,6 @@ def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
     similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
     own = canonical_json(arguments) if similar else None
     return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
-
-
-def _text_of(arguments: object) -> str:
-    """Return arguments, or a piece of them, as text; "" for None."""
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else json_text(arguments)
 
 
 def _make_tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:

@@ -12,6 +12,7 @@ from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes, spellings_of
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
+    MEDIA_TYPES,
     NOT_TEXT,
     OUTPUT,
     THOUGHT,
@@ -19,23 +20,17 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     ToldStep,
     server_call,
     server_result,
+    step_type_of,
     whole_content,
 )
 from tokenstream.formats._wire.gemini_interactions.words import citation_of
-from tokenstream.message import (
-    MediaPart,
-    OpaquePart,
-    ReasoningPart,
-    TextPart,
-)
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
-
-_MEDIA_TYPES = frozenset({"image", "audio", "video", "document"})
 
 
 class InteractionSteps(Parts):
@@ -87,7 +82,7 @@ class InteractionSteps(Parts):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
-        is_bare_content = kind == "text" or kind in _MEDIA_TYPES
+        is_bare_content = kind == "text" or kind in MEDIA_TYPES
         told = ToldStep(OUTPUT if is_bare_content else kind, index)
         step = InteractionStep(told.type, {**data}, told)
         if len(self.told) < self.limits.parts:
@@ -301,13 +296,7 @@ class InteractionSteps(Parts):
             The step; None if the type of the delta does not reveal the type of the step.
         """
         was_closed = index in self._closed
-        if kind == "text" or kind in _MEDIA_TYPES:
-            step_type = OUTPUT
-        elif kind.endswith(("_call", "_result")):
-            # These deltas have the type of their step.
-            step_type = kind
-        else:
-            step_type = _STEP_TYPES_OF_DELTAS.get(kind, "")
+        step_type = step_type_of(kind)
         if not step_type:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
             if was_closed and kind == "arguments_delta":
@@ -355,7 +344,7 @@ class InteractionSteps(Parts):
             step.text_index = part.index
             self.add(part, text_of(content, "text") or "")
             self._add_citations(step, content)
-        elif kind not in _MEDIA_TYPES or not self._add_media(step, content):
+        elif kind not in MEDIA_TYPES or not self._add_media(step, content):
             self._open_next_part(step, kind, OpaquePart(type=kind, data=content))
 
     def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
@@ -507,12 +496,3 @@ class InteractionSteps(Parts):
         "video": _add_media,
         "document": _add_media,
     }
-
-
-_STEP_TYPES_OF_DELTAS = {
-    "thought_summary": THOUGHT,
-    "thought_signature": THOUGHT,
-    "text_annotation_delta": OUTPUT,
-    "text_annotation": OUTPUT,
-}
-"""Maps some types of deltas to the type of the step that the delta belongs to."""

@@ -15,8 +15,16 @@ OUTPUT = "model_output"
 THOUGHT = "thought"
 CALL = "function_call"
 """Type of a call of one of the application's tools; the provider runs the calls of other types."""
+MEDIA_TYPES = frozenset({"image", "audio", "video", "document"})
 NOT_TEXT = -1
 """Stands for the index of a part in `ToldStep.contents` if the content is not text."""
+_STEP_TYPES_OF_DELTAS = {
+    "thought_summary": THOUGHT,
+    "thought_signature": THOUGHT,
+    "text_annotation_delta": OUTPUT,
+    "text_annotation": OUTPUT,
+}
+"""Maps some types of deltas to the type of the step that the delta belongs to."""
 
 
 class ToldStep:
@@ -111,3 +119,13 @@ def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = ""
         arguments_text=arguments,
         provider_data={**data},
     )
+
+
+def step_type_of(kind: str) -> str:
+    """Return the type of the step that a type of deltas belongs to; "" if it does not reveal that."""
+    if kind == "text" or kind in MEDIA_TYPES:
+        return OUTPUT
+    if kind.endswith(("_call", "_result")):
+        # These deltas have the type of their step.
+        return kind
+    return _STEP_TYPES_OF_DELTAS.get(kind, "")

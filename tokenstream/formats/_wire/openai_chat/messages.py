@@ -16,7 +16,7 @@ from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS, REASON
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.formats._wire.openai_chat.calls import ChatCall
+    from tokenstream.formats._wire.openai_chat.call import ChatCall
     from tokenstream.formats._wire.openai_chat.parts import ChatContent
 
 _TEXT_KINDS = {**dict.fromkeys(REASONING_FIELDS, "reasoning"), "content": "text", "refusal": "refusal"}
