@@ -102,7 +102,7 @@ def test_it_is_forgotten_once_the_answer_has_gone_further(format: str) -> None:
 def test_everybodys_words_for_an_error_end_the_answer(
     format: str, event: str, payload: dict[str, Any]
 ) -> None:
-    """Whatever follows them."""
+    """Nothing that follows them makes up for it."""
     if format == "tokenstream":
         # Our own format has an error of its own, and nothing else is one.
         return
@@ -129,6 +129,28 @@ def test_what_arrived_behind_an_error_tells_the_tokens_of_the_answer() -> None:
         assert (3, "failed") == (caught.value.partial.usage.input_tokens, caught.value.partial.ending)
         assert " no" not in stream.message.text
         assert 0.25 == stream.message.usage.provider_data["cost"]
+
+
+def test_no_departure_behind_an_error_says_that_the_answer_is_complete() -> None:
+    """Here the end mark comes without a finish reason, and a text is left open."""
+    chunks = script("anthropic")
+    stream = Stream([*chunks[:3], frame("error", {"type": "error", "error": REFUSED}), chunks[-1]])
+    with pytest.raises(ProviderError):
+        stream.final()
+
+    assert [] == list(stream.departures)
+
+
+@each_format
+def test_a_decoder_reads_nothing_behind_an_error(format: str) -> None:
+    """Not in the same chunk either: what comes of an answer does not depend on its chunks."""
+    chunks = script(format)
+    error = {"type": "error", "error": REFUSED}
+    body = [*chunks[:4], frame("error", error), *chunks[4:]]
+    piecemeal, at_once = Decoder(format), Decoder(format)
+
+    assert [event for chunk in body for event in piecemeal.feed(chunk)] == at_once.feed(b"".join(body))
+    assert piecemeal.message == at_once.message
 
 
 @pytest.mark.anyio

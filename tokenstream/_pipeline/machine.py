@@ -151,6 +151,7 @@ class Machine:
         "input_ended",
         "kept_format",
         "now",
+        "reads_behind_error",
         "resting",
         "shortcut",
         "unit",
@@ -230,6 +231,8 @@ class Machine:
         """A format that continues with the next connection; None to create a new format for it."""
         self.input_ended = False
         """True once no more input is accepted."""
+        self.reads_behind_error = False
+        """True if frames behind a provider's error are read, for their token counts."""
         self.resting = False
         """True while the server waits for the client to speak, so that no silence is too long."""
         self.begun_at = -math.inf

@@ -512,17 +512,18 @@ class Format(Resuming, ABC):
         payload, event = self._object_in(frame) if self.reads_on else ({}, "")
         if not payload:
             return []
-        kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished
+        kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures
         choices = self.parts.choices
         states = {
             index: (state.opened.copy(), state.current_part, state.finish, state.finish_waits)
             for index, state in choices.items()
         }
-        self.ended = False
+        # What the rules say of a complete answer does not hold for one that has failed.
+        self.ended, self.departures = False, Departures()
         with suppress(ProtocolError):
             self._read_object(payload, event)
         events = self.parts.take()
-        self.error, self.doubt, self.ended, self.assumed, self.unfinished = kept
+        self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures = kept
         self.parts.difference = None
         for index in [*choices]:
             if index not in states:

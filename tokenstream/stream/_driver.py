@@ -109,6 +109,7 @@ class Driver(SingleConsumer):
             offered=options.offered,
         )
         self.machine.timer = time.perf_counter
+        self.machine.reads_behind_error = True
         options.restore(self.machine)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
