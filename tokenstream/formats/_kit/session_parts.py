@@ -39,6 +39,8 @@ class SessionParts(Parts):
             return
         # The finish reason of the next answer depends only on its own calls.
         state.finish, state.calls_seen = None, 0
+        # Each answer has counts of its own: a zero after those of another answer is a count.
+        self._known_counts = {}
         # `head` would keep the id of the answer before, so the new head is set here.
         self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
