@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.marks import MARKS, chosen, events_of, firsts
+from tests.benchmarks.marks import MARKS, chosen, events_of, firsts, offered
 from tests.support.recordings import Recorded
 from tests.support.sampling import sampled
 from tokenstream import Decoder
@@ -17,7 +17,7 @@ def test_marks_are_taken_at_the_chunk_that_brings_the_first_of_each(
 ) -> None:
     """Reasoning, tool calls and pings are told apart, one event in a chunk or several."""
     events = events_of(recorded)
-    decoder = Decoder(recorded.format)
+    decoder = Decoder(recorded.format, tools=offered(events))
     for start in range(0, len(events), together):
         decoder.feed(b"".join(events[start : start + together]), now=float(start // together))
     metrics = decoder.metrics

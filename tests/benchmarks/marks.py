@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
     from tests.support.recordings import Recorded
 
-__all__ = ["MARKS", "chosen", "events_of", "firsts", "marks"]
+__all__ = ["MARKS", "chosen", "events_of", "firsts", "marks", "offered"]
 
 MARKS = ("first_byte", "first_event", "ttft", "first_text", "first_tool_call")
 _PATHS = {
@@ -55,12 +55,30 @@ def firsts(format: str, events: list[bytes]) -> dict[str, int]:
     for number, event in enumerate(events):
         if not event.startswith(b":"):
             found.setdefault("first_event", number)
-        payloads = re.findall(rb"^data: ?(\{.*)$", event, re.MULTILINE)
-        for kind in (kind for payload in payloads for kind in _KINDS[format](json.loads(payload))):
+        for kind in (kind for payload in _payloads(event) for kind in _KINDS[format](payload)):
             found.setdefault("ttft", number)
             found.setdefault(kind, number)
     found.pop("token", None)
     return found
+
+
+def offered(events: list[bytes]) -> list[str]:
+    """Return the names of the tools that the request has offered, as far as chunks of OpenAI Chat call them.
+
+    With these names, a name is known to be whole. Without them, another piece of it may follow.
+    """
+    deltas = [
+        choice.get("delta") or {}
+        for event in events
+        for payload in _payloads(event)
+        for choice in payload.get("choices") or ()
+    ]
+    calls = [call.get("function") or {} for delta in deltas for call in delta.get("tool_calls") or ()]
+    return sorted({call["name"] for call in calls if call.get("name")})
+
+
+def _payloads(event: bytes) -> list[dict[str, Any]]:
+    return [json.loads(payload) for payload in re.findall(rb"^data: ?(\{.*)$", event, re.MULTILINE)]
 
 
 def _of_chat(payload: dict[str, Any]) -> Iterator[str]:
@@ -121,7 +139,7 @@ _KINDS = {
 }
 
 
-def _by_hand(host: str, port: int, path: str) -> list[tuple[float, int]]:
+def _by_hand(host: str, port: int, path: str, *_tools: str) -> list[tuple[float, int]]:
     """Return how many bytes there were after each read of a socket, and the clock then."""
     with socket.create_connection((host, port)) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
@@ -133,9 +151,10 @@ def _by_hand(host: str, port: int, path: str) -> list[tuple[float, int]]:
         return reads
 
 
-def _by_library(host: str, port: int, path: str) -> dict[str, float | None]:
+def _by_library(host: str, port: int, path: str, *tools: str) -> dict[str, float | None]:
     """Return the clock at each mark, as the library has taken it."""
-    with connect(f"http://{host}:{port}{path}", json={}) as stream:
+    request = {"tools": [{"name": tool} for tool in tools]}
+    with connect(f"http://{host}:{port}{path}", json=request) as stream:
         with suppress(StreamError):
             stream.final()
         started = stream._driver.machine.meter.started_at  # noqa: SLF001 - marks count from it
@@ -147,8 +166,8 @@ def client(which: str) -> None:
     """Ask for each address that comes on standard input, and print what was noted."""
     ask: Any = {"hand": _by_hand, "library": _by_library}[which]
     for line in sys.stdin:
-        host, port, path = line.split()
-        print(json.dumps(ask(host, int(port), path)), flush=True)
+        host, port, path, *tools = line.split()
+        print(json.dumps(ask(host, int(port), path, *tools)), flush=True)
 
 
 # -- the server ---------------------------------------------------------------
@@ -192,7 +211,7 @@ class _Server:
             for connection in connections:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 request = b""
-                while not request.endswith(b"{}"):
+                while not request.endswith(b"}"):
                     request += connection.recv(65_536)
             for piece in [_HEAD, *map(_chunk, events), b"0\r\n\r\n"]:
                 time.sleep(_SECONDS)
@@ -210,7 +229,7 @@ def _agreement(server: _Server, library: _Client, hand: _Client, recorded: Recor
     """Return the seconds by which the library's marks differ from those taken by hand."""
     events = events_of(recorded)
     for each in (hand, library):
-        each.ask(f"{server.place} {_PATHS[recorded.format]}")
+        each.ask(" ".join([server.place, _PATHS[recorded.format], *offered(events)]))
     server.play(events)
     told, reads = library.answer(), hand.answer()
     ends, size = [], len(_HEAD)
