@@ -92,7 +92,7 @@ def test_the_only_parameter_may_be_wrapped_with_or_without_its_name() -> None:
     "arguments", [{"steps": "[1"}, {"steps": "1"}, {"steps": 'no "list"'}, '"text"', '"7"', {"steps": "[7]"}]
 )
 def test_what_does_not_help_is_an_error(arguments: Any) -> None:
-    """No value is guessed."""
+    """No value is guessed from a string that does not hold one."""
     checked = _check(plan, arguments)
 
     assert checked.error is not None

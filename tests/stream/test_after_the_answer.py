@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.blocked import PATIENCE, Loop, Opener, alone, every_opener, opened
 from tests.stream.bodies import ANSWER
+from tests.support import wire
 from tests.support.loopback import LAST_CHUNK, OPEN, REQUEST, Loopback, Script, chunked_head, http_chunk
 from tests.support.timing import at_once, tried_again, wait_for
 from tokenstream import Deadlines, Stream, aconnect, connect
@@ -103,11 +104,7 @@ def test_a_body_that_ends_in_time_leaves_its_connection_to_the_next_request(
         assert [2] == [len(connection.requests) for connection in server.connections]
 
 
-_CHUNK = b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,%b}]}\n\n'
-CHUNKS = [
-    _CHUNK % b'"delta":{"role":"assistant","content":"Hi"}',
-    _CHUNK % b'"delta":{},"finish_reason":"stop"',
-]
+CHUNKS = [wire.chat({"role": "assistant", "content": "Hi"}), wire.chat({}, "stop")]
 """An answer with a finish reason, and without the sentinel."""
 SOON = Deadlines(after_finish=0.05)
 with_and_without_heartbeats = pytest.mark.parametrize(
@@ -145,7 +142,7 @@ async def test_a_finished_answer_ends_soon_in_an_async_loop_too(signs_of_life: S
 
 def test_an_error_of_an_unknown_kind_is_raised_if_nothing_follows_it() -> None:
     """Soon, and as what it is."""
-    refused = b'data: {"type":"nest.failed","error":{"type":"rate_limit_error","message":"no"}}\n\n'
+    refused = wire.sse({"type": "nest.failed", "error": {"type": "rate_limit_error", "message": "no"}})
     with (
         Loopback([chunked_head(), http_chunk(CHUNKS[0]), http_chunk(refused), OPEN]) as server,
         connect(server.url, json={}, deadlines=SOON) as stream,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.async_sources import HEL
+from tests.support import wire
 from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import StreamStalled
 from tokenstream.limits import Deadlines
@@ -133,10 +134,7 @@ def test_while_a_stream_is_steady_its_deadline_only_moves_later(
         deadline = later
 
 
-CHUNK = b'data: {"id":"c","object":"chat.completion.chunk","choices":[%b]}\n\n'
-FINISHED = CHUNK % b'{"index":0,"delta":{},"finish_reason":"stop"}'
-MORE = CHUNK % b'{"index":0,"delta":{"content":"more"}}'
-USAGE = CHUNK % b""
+FINISHED, MORE, USAGE = wire.chat({}, "stop"), wire.chat({"content": "more"}), wire.chat_usage(3, 2)
 HEARTBEAT = b": here\n\n"
 
 
@@ -162,7 +160,7 @@ def test_an_answer_that_has_finished_is_waited_for_a_second_only() -> None:
 
 @pytest.mark.parametrize("sign_of_life", [HEARTBEAT, USAGE])
 def test_what_is_no_content_lengthens_that_wait_by_half_at_most(sign_of_life: bytes) -> None:
-    """However often it comes."""
+    """However often heartbeats or token counts come."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
     give(machine, FINISHED, 2.0)
@@ -176,7 +174,7 @@ def test_what_is_no_content_lengthens_that_wait_by_half_at_most(sign_of_life: by
 
 
 def test_content_behind_the_finish_reason_begins_the_wait_anew() -> None:
-    """It is still added."""
+    """The content is still added to the answer."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
     give(machine, FINISHED, 2.0)
@@ -234,7 +232,7 @@ def test_an_error_of_an_unknown_kind_is_waited_for_alike() -> None:
     """If nothing follows it, it was about the answer."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
-    give(machine, b'data: {"type":"nest.failed","error":{"message":"no"}}\n\n', 2.0)
+    give(machine, wire.sse({"type": "nest.failed", "error": {"message": "no"}}), 2.0)
     silence.since = 2.0
     assert silence.deadline == 3.0
 

@@ -159,7 +159,7 @@ def test_functions_types_and_names_become_names_and_schemas() -> None:
 
 @pytest.mark.parametrize("tools", ["look", 7, [7], [look_up, look_up], look_up])
 def test_what_is_no_tool_is_refused_at_once(tools: Any) -> None:
-    """Before anything is read."""
+    """Nothing of the answer is read before that."""
     for make in (Stream, AsyncStream):
         with pytest.raises(MisuseError, match="tool"):
             make([b""], tools=tools)
