@@ -43,7 +43,7 @@ def frame(event: str, payload: dict[str, Any]) -> bytes:
     return f"{name}data: {json.dumps(payload)}\n\n".encode()
 
 
-def read(format: str, chunks: list[bytes]) -> tuple[list[Any], str, StreamError | None]:
+def read(format: Any, chunks: list[bytes]) -> tuple[list[Any], str, StreamError | None]:
     """Return the events except the unknown ones, the ending, and the error."""
     stream, events = Stream(chunks, format=format), []
     error: StreamError | None = None
@@ -67,7 +67,7 @@ def test_an_invented_event_anywhere_changes_nothing(format: str, event: str, pay
 
 
 @each_format
-def test_its_error_is_raised_where_the_answer_gets_no_further(format: str) -> None:
+def test_its_error_is_raised_where_the_answer_gets_no_further(format: Any) -> None:
     """At a clean end and at a break: with its own kind, and so with what a retry may do."""
 
     def broken() -> Any:
@@ -83,7 +83,7 @@ def test_its_error_is_raised_where_the_answer_gets_no_further(format: str) -> No
 
 
 @each_format
-def test_it_is_forgotten_once_the_answer_has_gone_further(format: str) -> None:
+def test_it_is_forgotten_once_the_answer_has_gone_further(format: Any) -> None:
     """A cut that follows much later has another cause."""
     chunks = script(format)
     text = next(index for index, chunk in enumerate(chunks) if b"tern" in chunk)
@@ -142,7 +142,7 @@ def test_no_departure_behind_an_error_says_that_the_answer_is_complete() -> None
 
 
 @each_format
-def test_a_decoder_reads_nothing_behind_an_error(format: str) -> None:
+def test_a_decoder_reads_nothing_behind_an_error(format: Any) -> None:
     """Not in the same chunk either: what comes of an answer does not depend on its chunks."""
     chunks = script(format)
     error = {"type": "error", "error": REFUSED}

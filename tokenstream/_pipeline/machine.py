@@ -232,7 +232,7 @@ class Machine:
         self.input_ended = False
         """True once no more input is accepted."""
         self.reads_behind_error = False
-        """True if frames behind a provider's error are read, for their token counts."""
+        """True if the source allows to read on behind a provider's error, for the answer's token counts."""
         self.resting = False
         """True while the server waits for the client to speak, so that no silence is too long."""
         self.begun_at = -math.inf

@@ -95,6 +95,13 @@ class SyncSource:
     reading: Reading | None = None
     """The format and the stage for this source, used if the stream was given none; None for no options."""
 
+    @property
+    def reads_behind_error(self) -> bool:
+        """True if the rest of the body can be read behind an error, without a wait that nothing limits."""
+        is_list = hasattr(self.chunks, "__length_hint__")
+        # What follows a message on a connection is of other answers.
+        return not self.messages and (is_list or self.limit_read is not None or self.keep_limit is not None)
+
     def next_chunk(self, chunks: Iterator[Any], end: object) -> object:
         """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out.
 
@@ -149,6 +156,11 @@ class AsyncSource:
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
     reading: Reading | None = None
     """The format and the stage for this source, used if the stream was given none; None for no options."""
+
+    @property
+    def reads_behind_error(self) -> bool:
+        """True if the rest of the body can be read behind an error: that of a response, or of a list."""
+        return not self.messages and (self.instant or self.head is not None)
 
     @property
     def closes_at_once(self) -> bool:

@@ -312,12 +312,6 @@ class AsyncDriver(Driver):
     # -- ending ------------------------------------------------------------
 
     @property
-    def can_read_in_time(self) -> bool:
-        source = self.pump.source
-        # What follows on a connection is of other answers.
-        return isinstance(source, AsyncSource) and not source.messages
-
-    @property
     def is_unopened(self) -> bool:
         """True if the source, or the one that will replace it, still has to be opened."""
         return isinstance(self.pump.source, Deferred) or self._next_source is not None

@@ -109,7 +109,6 @@ class Driver(SingleConsumer):
             offered=options.offered,
         )
         self.machine.timer = time.perf_counter
-        self.machine.reads_behind_error = True
         options.restore(self.machine)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
@@ -231,14 +230,10 @@ class Driver(SingleConsumer):
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived behind the provider's error is read before the error is raised."""
         machine = self.machine
-        if not machine.connection.format.reads_on or self.verdict.end_request is not None:
+        reads_on = machine.reads_behind_error and machine.connection.format.reads_on
+        if not reads_on or self.verdict.end_request is not None:
             return False
-        return self.can_read_in_time and self.limits_after_end().allow(machine, self.clock())
-
-    @property
-    def can_read_in_time(self) -> bool:
-        """True if a read can be ended after some time, so that it does not hold back an error."""
-        raise NotImplementedError
+        return self.limits_after_end().allow(machine, self.clock())
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""

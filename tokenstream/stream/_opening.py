@@ -138,6 +138,7 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
     if source.asked is not None:
         _, asked = source.asked
         machine.take_request(asked)
+    machine.reads_behind_error = source.reads_behind_error
     if source.messages:
         # The source is a WebSocket, of which each message is one payload.
         machine.take_messages()

@@ -327,10 +327,6 @@ class SyncDriver(Driver):
     # -- ending ------------------------------------------------------------
 
     @property
-    def can_read_in_time(self) -> bool:
-        return self.pump.reads_body_in_time
-
-    @property
     def is_unopened(self) -> bool:
         """True if the source is still one that the first read opens."""
         return isinstance(self.pump.source, Deferred)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from itertools import chain
-from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import Deferred, SyncSource
@@ -107,16 +106,6 @@ class Pump:
     def keeps_limit(self) -> bool:
         """True if the source itself applies the deadlines, so that its reads need no other limit."""
         return self._limit is not None
-
-    @property
-    def reads_body_in_time(self) -> bool:
-        """True if a read of the rest of a body can be ended after some time, or need not wait."""
-        source = self.source
-        if not isinstance(source, SyncSource) or source.messages:
-            # What follows on a connection is of other answers.
-            return False
-        # What is left of a list need not be waited for.
-        return self.keeps_limit or self.limit_read is not None or length_hint(self.chunks or ()) > 0
 
     def put_back(self, items: Iterable[Any]) -> None:
         """Give items back to the pump, so that the next reads return them before all other items."""
