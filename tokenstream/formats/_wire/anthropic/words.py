@@ -66,8 +66,10 @@ def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str
     Example:
         >>> sorted(replaced_counts({"output_tokens": 0}, "refusal"))
         ['output_tokens']
+        >>> "input_tokens" in replaced_counts({"input_tokens": 0}, "compaction")
+        True
     """
-    if _compactions_in(report):
+    if reason == "compaction" or _compactions_in(report):
         return _COUNTS
     return _COUNTS & {"output_tokens"} if reason == "refusal" else frozenset()
 
