@@ -52,6 +52,11 @@ class Parts(EndedCalls):
         """Number of tool calls that have begun, in all choices."""
 
     @property
+    def finish_waits(self) -> bool:
+        """True if a finish reason has come that is not reported yet, because calls may still go on."""
+        return any(choice.finish_waits for choice in self.choices.values())
+
+    @property
     def open_call_count(self) -> int:
         """Number of open tool calls over all choices."""
         return sum(len(choice.open_calls()) for choice in self.choices.values())
@@ -119,8 +124,10 @@ class Parts(EndedCalls):
                 if not part.waits:
                     self.close_call(part)
             else:
-                was_followed = part is not last_call and part.arguments.length > 0
-                self.close_call(part, whole=was_followed)
+                # After the call's own mark, any other part shows that no limit has cut the call off.
+                is_behind_mark = part.waits and part.index + 1 < choice.next_part
+                was_followed = part is not last_call or is_behind_mark
+                self.close_call(part, whole=was_followed and part.arguments.length > 0)
         choice.current_part = None
 
     def close_all(self, *, complete: bool) -> None:
