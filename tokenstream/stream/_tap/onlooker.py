@@ -187,9 +187,10 @@ class Onlooker:
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
-        if not self.has_ended and self.machine.end_is_assumed:
-            # The sentinel, such as `[DONE]`, has come without a finish reason. Code that stops there has
-            # read the whole answer, so its tool calls are valid.
+        machine = self.machine
+        if not self.has_ended and (machine.end_is_assumed or machine.connection.format.parts.finish_waits):
+            # The sentinel, such as `[DONE]`, has come without a finish reason; or the reason has come, and
+            # calls without arguments wait for these. Code that stops there has read the whole answer.
             self._finish(None)
         elif not self.has_ended:
             # Some programs close the source right after the terminal event, before the end of the body.
