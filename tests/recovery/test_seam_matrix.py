@@ -368,7 +368,7 @@ def test_an_answer_that_was_restarted_behind_a_seam_has_no_joins() -> None:
     call = (
         testing.script().text(JOINING["exact"](text[:50], text[50:])).tool_call("look", {"at": "it"}, id="c")
     )
-    bodies = [broken(text, 50), call.chunks("openai-chat")[:-2], answer("Another one.", 5)]
+    bodies = [broken(text, 50), call.chunks("openai-chat")[:-1], answer("Another one.", 5)]
     played = play("sync", bodies, Retry(mode="continue", wait=0), format="openai-chat")
 
     assert ("Another one.", ()) == (played.message.text, played.message.joined)

@@ -195,7 +195,7 @@ def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:
     """On trio outside a block the generator is over after a cancellation; the next read says so."""
 
     async def body() -> Any:
-        yield b"".join(ANSWER[:9])
+        yield chunk({"role": "assistant", "content": "Let me see."}) + chunk({}, "stop")
         await anyio.sleep_forever()
 
     async def main() -> None:

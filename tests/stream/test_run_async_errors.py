@@ -45,11 +45,12 @@ async def test_an_error_of_a_tool_ends_the_others_the_reading_and_the_stream(err
     tools = Tools(router)
 
     @router.tool("fail")
-    async def fail() -> None:
+    async def fail(why: str) -> None:
+        assert why
         await tools.started.wait()
         raise error
 
-    source = Gate(CALLS[0], chunk(call(1, "c9", "fail", "{}")), CALLS[2], anyio.Event())
+    source = Gate(CALLS[0], chunk(call(1, "c9", "fail", '{"why": "so"}')), CALLS[2], anyio.Event())
     stream = AsyncStream(source)
     with pytest.raises(type(error)) as caught:
         async with stream:
@@ -104,7 +105,8 @@ async def test_of_several_tools_that_fail_at_once_the_first_is_raised() -> None:
         raise Bug
 
     @router.tool
-    async def fail() -> None:
+    async def fail(why: str) -> None:
+        assert why
         begun.append(-1)
         if len(begun) == 3:
             all_run.set()
@@ -113,7 +115,7 @@ async def test_of_several_tools_that_fail_at_once_the_first_is_raised() -> None:
         finally:
             raise LookupError
 
-    calls = [chunk(call(number, f"c{number}", "fail", "{}")) for number in (1, 2, 3)]
+    calls = [chunk(call(number, f"c{number}", "fail", '{"why": "so"}')) for number in (1, 2, 3)]
     async with AsyncStream(Gate(CALLS[0], *calls, anyio.Event())) as stream:
         with pytest.raises(Bug) as caught:
             await run_router(stream, router)
@@ -171,12 +173,13 @@ async def test_a_plain_tool_is_waited_for_where_another_one_fails() -> None:
         done.append(number)
 
     @router.tool
-    async def fail() -> None:
+    async def fail(why: str) -> None:
+        assert why
         while not running.is_set():  # noqa: ASYNC110 - a thread sets it
             await anyio.sleep(0.001)
         raise Bug
 
-    source = Gate(CALLS[0], chunk(call(1, "c9", "fail", "{}")), CALLS[2], told)
+    source = Gate(CALLS[0], chunk(call(1, "c9", "fail", '{"why": "so"}')), CALLS[2], told)
     async with AsyncStream(source) as stream:
         with pytest.raises(Bug):
             await run_router(stream, router)

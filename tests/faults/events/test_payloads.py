@@ -127,7 +127,7 @@ def test_f49_a_tool_call_that_was_handed_out_before_the_error_is_named() -> None
     """F49: whoever asks again must know which calls may have been run."""
     chunks = [
         chunk({"role": "assistant", "content": "Hel"}),
-        chunk(call(0, "call_a", "get_time", "{}")),
+        chunk(call(0, "call_a", "get_time", '{"zone": "CET"}')),
         chunk(call(1, "call_b", "get_time", '{"zone": ')),
         sse('{"error": {"message": "m", "type": "server_error"}}'),
     ]
