@@ -35,7 +35,7 @@ STRIKE: dict[str, Any] = {"strike": True}
 @pytest.mark.parametrize(
     "body, ending",
     [
-        ([*ANSWER[:-1], chunk({}, **STRIKE), DONE], "complete"),
+        ([*ANSWER[:4], chunk({}, "stop"), chunk({}, **STRIKE), DONE], "complete"),
         ([*ANSWER[:4], chunk({}, **STRIKE), *ANSWER[4:]], "truncated"),
         # The finish reason was read, but never given.
         ([*ANSWER[:4], chunk({}, "stop", **STRIKE), DONE], "truncated"),
