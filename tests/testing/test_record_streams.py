@@ -134,7 +134,7 @@ async def test_a_stalled_stream_is_recorded_as_one(tmp_path: Path) -> None:
     """A deadline that ends the stream ends the recording; one that passes in between does not."""
     stalled = Recording.of(CHAT[:2], breaks="stall")
     slow = Recording(tuple(Arrival(at * 30.0, data) for at, data in enumerate(CHAT)))
-    deadlines = Deadlines(first_event=60, idle_bytes=60, idle_content=100)
+    deadlines = Deadlines(first_event=60, idle_bytes=60, idle_content=100, after_finish=None)
 
     for name, recording in {"stalled": stalled, "slow": slow}.items():
         playback = Playback(recording, pace="recorded")
