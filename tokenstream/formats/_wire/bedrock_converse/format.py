@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
+from tokenstream.formats._detect.refused import HARNESS, refusal
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 _STREAM_EVENTS = frozenset(
     {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
 )
+_HOOK_EVENT = "hookEvent"
+_HARNESS_FIELDS = frozenset({"serverName"})
+_HARNESS_REASONS = frozenset(
+    {
+        "tool_result",
+        "interrupted",
+        "partial_turn",
+        "max_iterations_exceeded",
+        "max_output_tokens_exceeded",
+        "timeout_exceeded",
+    }
+)
+"""Stop reasons that only messages of AgentCore's InvokeHarness have (botocore 1.43, `HarnessStopReason`)."""
 _INITIAL_RESPONSE = "initial-response"
 """Name of the AWS message with which some binary event streams begin; in this format, it is empty."""
 
@@ -130,6 +144,9 @@ class BedrockConverse(Format):
         if reader is not None:
             reader(self, payload)
             return
+        if event == _HOOK_EVENT or _HOOK_EVENT in payload:
+            self._stopped, self.error = False, refusal(HARNESS)
+            return
         # Without an event name, the names are keys of the payload.
         names = [name for name in payload if name in self._READERS and is_dict(payload[name])]
         for name in names:
@@ -193,6 +210,10 @@ class BedrockConverse(Format):
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
         """Report the message's role; if the start is repeated, the message begins again."""
+        if text_of(payload, "role") == "user":
+            # The results of tools, in a message of their own: the stream has several messages.
+            self.error = refusal(HARNESS)
+            return
         if self._has_head:
             self.note("start_repeated")
             # The indexes of blocks are counted from the start again.
@@ -204,7 +225,11 @@ class BedrockConverse(Format):
     def _read_block_start(self, payload: dict[str, Any]) -> None:
         """Open a block; without an index, it is the one after the newest block."""
         self._note_missing_start()
-        self._blocks.start(self._block_index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
+        start = dict_of(payload, "start")
+        if not dict_of(start, "toolUse").keys().isdisjoint(_HARNESS_FIELDS):
+            self.error = refusal(HARNESS)
+            return
+        self._blocks.start(self._block_index(payload, self._blocks.newest + 1), start)
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
@@ -232,6 +257,8 @@ class BedrockConverse(Format):
             self.note("finish_missing")
             self.error = self.find_cut()
             self._blocks.cut()
+        elif reason in _HARNESS_REASONS:
+            self._stopped, self.error = False, refusal(HARNESS)
         else:
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
 

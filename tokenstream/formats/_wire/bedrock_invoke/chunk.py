@@ -36,6 +36,22 @@ def unpack(encoded: object) -> bytes:
         raise ProtocolError("the bytes of a chunk are not base64") from None
 
 
+def may_have_payload(encoded: object) -> bool:
+    """Return whether a chunk's bytes begin like a model's payload, or are the sentinel.
+
+    The chunks of Bedrock's agents have bytes, too, but those are text.
+
+    Example:
+        >>> may_have_payload(b'{"generation": "a"}'), may_have_payload("e30="), may_have_payload(b"Hello")
+        (True, True, False)
+    """
+    try:
+        data = unpack(encoded).strip()
+    except ProtocolError:
+        return False
+    return data[:1] == b"{" or data in (b"", b"[DONE]")
+
+
 def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
     """Return the first bytes of chunks with similar payloads, and a function that reads the other bytes.
 

@@ -12,7 +12,12 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
-from tokenstream.formats._wire.bedrock_invoke.chunk import BYTES_PER_GROUP, make_chunk_reader, unpack
+from tokenstream.formats._wire.bedrock_invoke.chunk import (
+    BYTES_PER_GROUP,
+    make_chunk_reader,
+    may_have_payload,
+    unpack,
+)
 from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
 from tokenstream.formats._wire.bedrock_invoke.shapes import COUNT_FIELDS, metrics_of
 from tokenstream.framing import EventStreamMessage
@@ -103,12 +108,12 @@ class BedrockInvoke(Format):
         if event == _INITIAL_RESPONSE:
             return None
         if event == "chunk":
-            return "bytes" in payload
+            return may_have_payload(payload.get("bytes"))
         # Without an event name, the name may be a key of the payload, or be missing. `p` is padding.
         inner = payload.get("chunk")
         if not event and len(payload) == 1 and is_dict(inner):
-            return isinstance(inner.get("bytes"), str | bytes)
-        return isinstance(payload.get("bytes"), str) and payload.keys() <= {"bytes", "p"}
+            return may_have_payload(inner.get("bytes"))
+        return payload.keys() <= {"bytes", "p"} and may_have_payload(payload.get("bytes"))
 
     @property
     def finished(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._detect.refused import SNOWFLAKE, refusal
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
 from tokenstream.formats._wire.openai_chat.fragment import is_repetition
@@ -22,7 +23,7 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.errors import ProviderError
+    from tokenstream.errors import StreamError
     from tokenstream.formats._kit.parts import Parts
 
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
@@ -69,8 +70,8 @@ class ChoiceReader:
         self.index = choice
         self.content = ChatContent(parts, choice)
         """Reads the content of the deltas into parts."""
-        self.error: ProviderError | None = None
-        """The provider's error in this choice."""
+        self.error: StreamError | None = None
+        """The provider's error in this choice, or the error for a choice that is not read."""
         self._last_values: dict[str, object] = {}
         """The last value of each field of the choice, which need not be read again."""
         self._last_delta_values: dict[str, object] = {}
@@ -282,6 +283,10 @@ class ChoiceReader:
         if other_fields:
             self.read_delta_field(key, other_fields)
 
+    def _refuse(self, key: str, value: object) -> None:
+        """Store the error for a tool call of Snowflake Cortex, whose pieces are not those of this format."""
+        self.error = refusal(SNOWFLAKE)
+
     CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
         "message": _read_message,
         "text": _read_choice_text,
@@ -302,6 +307,7 @@ class ChoiceReader:
         "executed_tools": _read_executed,
         "extra_content": _read_extra,
         "provider_specific_fields": _read_specific,
+        "tool_use_id": _refuse,
     }
 
 

@@ -24,6 +24,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import ReasoningDelta, ToolCallDelta
 from tokenstream.formats._base import Format
+from tokenstream.formats._detect.refused import has_snowflakes_call
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
@@ -165,7 +166,8 @@ class OpenAIChat(Format):
             return True if "prompt_filter_results" in payload else None
         listed = dicts_of(choices)
         if any("delta" in choice or "message" in choice for choice in listed):
-            return True
+            # Snowflake's tool calls are in other fields of the delta.
+            return not has_snowflakes_call(payload)
         if not listed or any("text" in choice for choice in listed):
             return False
         # A choice without content so far may also be of a legacy completion.
