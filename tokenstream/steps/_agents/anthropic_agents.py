@@ -76,9 +76,7 @@ class AnthropicAgents(AgentReader):
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
         """Return True for the events of a session, which other agents do not send in this shape."""
-        # Other agents' lines have such types, too, but none of them has an id and a time.
-        is_dated = "processed_at" in line or text_of(line, "type") in ("event_start", "event_delta")
-        return is_dated and SessionFormat.recognises(line, "")
+        return SessionFormat.recognises(line, "")
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as an event says."""

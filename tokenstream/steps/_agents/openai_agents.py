@@ -77,7 +77,7 @@ class OpenAIAgents(AgentReader):
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
         """Return True for the events of an agent session."""
-        return AgentFormat.recognises(line, "") and "event_id" in line
+        return AgentFormat.recognises(line, "")
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as an event says."""

@@ -75,10 +75,9 @@ class AnthropicAgents(HostedSession):
             return text_of(dict_of(payload, "event"), "id") is not None
         if kind == "event_delta":
             return "event_id" in payload and "delta" in payload
-        # All events have ids, except the two types of previews above.
-        has_type_and_id = kind.startswith(_PREFIXES) and isinstance(payload.get("id"), str)
-        # OpenAI's sessions have events about a `session`, and ids of another name.
-        return has_type_and_id and "session" not in payload and "event_id" not in payload
+        # All events have an id and a time, except the two types of previews above. Other sessions and agents
+        # have events of such types, too, but none of them has both.
+        return kind.startswith(_PREFIXES) and isinstance(payload.get("id"), str) and "processed_at" in payload
 
     @override
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
@@ -110,7 +109,7 @@ class AnthropicAgents(HostedSession):
 
     @override
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        return self.recognises(payload, event)
+        return (text_of(payload, "type") or event).startswith(_PREFIXES) or self.recognises(payload, event)
 
     @override
     def read(self, payload: dict[str, Any], event: str) -> None:

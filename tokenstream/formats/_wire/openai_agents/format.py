@@ -69,10 +69,10 @@ class OpenAIAgents(HostedSession):
     @override
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
         kind = text_of(payload, "type") or event
-        if kind == "error":
-            # OpenAI's other APIs send such errors without the id of a session.
-            return "event_id" in payload and "session_id" in payload
-        return kind.startswith((PREFIX, _OUTPUT))
+        if "event_id" not in payload:
+            return False
+        # OpenAI's other APIs send errors without the id of a session.
+        return "session_id" in payload if kind == "error" else kind.startswith((PREFIX, _OUTPUT))
 
     @override
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
@@ -89,7 +89,8 @@ class OpenAIAgents(HostedSession):
 
     @override
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        return self.recognises(payload, event)
+        kind = text_of(payload, "type") or event
+        return kind.startswith((PREFIX, _OUTPUT)) or self.recognises(payload, event)
 
     @override
     def read(self, payload: dict[str, Any], event: str) -> None:
