@@ -264,7 +264,7 @@ def test_an_exception_within_never_looks_like_the_end() -> None:
 
 def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
     """The answer is whole; a provider's own error is an error all the same."""
-    for garbage in (sse("{bad"), sse("7")):
+    for garbage in (sse("{bad"), sse("a few words")):
         _, decoder = read([*ANSWER[:9], garbage, *ANSWER[9:]])
 
         assert decoder.error is None

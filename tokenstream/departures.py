@@ -45,6 +45,8 @@ RULES: dict[str, str] = {
     "event_name_missing": "the SSE event had no name: the payload's type is used",
     "content_type_wrong": "the content type does not match the body: the body's first bytes decide",
     "empty_data": "an SSE event with empty data is a heartbeat",
+    "bare_frame": "data that are no object, and known not to be content, are skipped",
+    "frame_wrapped": "the data of an SSE event were themselves an SSE event: that one is read",
     "role_missing": "no role was sent: it is assumed to be the assistant's",
     "id_changed": "the answer's id changed: the first one is kept",
     "reasoning_twice": "the same reasoning came in two fields: it is used once",

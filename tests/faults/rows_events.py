@@ -101,9 +101,9 @@ ROWS = [
     ),
     Row(
         "F45",
-        "A payload is JSON, but not an object: `42`, `null`, a list.",
-        every(*[around(sse(payload)) for payload in ("42", "null", "[1]")]),
-        _protocol("`.offset` is `0`"),
+        "A frame is known not to be content: `42`, `null`, a list, `ping`, `[START]`, a time.",
+        every(*[around(sse(data)) for data in ("42", "null", "[1]", "ping", "[START]", "09:30:00")]),
+        whole("counted as `bare_frame`"),
     ),
     Row(
         "F46",

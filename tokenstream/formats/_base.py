@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.members import show_members
-from tokenstream._basics.untrusted import is_dict, kind_of
+from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import (
@@ -30,7 +30,9 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.formats._detect.first_frames import FirstFrames
+from tokenstream.formats._detect.nothing import is_empty_value, is_nothing
 from tokenstream.formats._detect.payloads import payload_of
+from tokenstream.formats._detect.wrapped import unwrap
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.errors import (
     classify_error,
@@ -345,18 +347,20 @@ class Format(Resuming, ABC):
             self._read_frame(frame)
         except ProtocolError as fault:
             error = self.first_frames.find_mismatch(self, certain=True) or fault
-            if error.event is None:
+            if isinstance(error, ProtocolError) and error.event is None:
                 error.event = self.frames
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error}{advice}",)
             self.error = error
-        if not self.first_frames.enough and self.parts.has_parts:
-            self.first_frames.settle()
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
         if self.doubt is not None and any(isinstance(event, _FURTHER) for event in events):
             self.doubt = None
+        if not self.first_frames.enough:
+            self.first_frames.note(events)
+            if self.parts.has_parts:
+                self.first_frames.settle()
         # `take` has compared each whole text that the server repeated with its deltas.
         self.error = self.error or self.parts.difference
         return events
@@ -544,8 +548,20 @@ class Format(Resuming, ABC):
         if self.pings:
             self.parts.emit(Ping(raw=self.parts.raw))
 
+    def pass_over(self, frame: Frame) -> list[Event]:
+        """Report a frame as unknown without reading it, and return the events."""
+        self.frames += 1
+        event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+        payload = payload_of(frame)
+        self.parts.raw = data = self.decode(payload) if isinstance(payload, bytes) else payload
+        self.parts.unknown(event or (text_of(data, "type") if is_dict(data) else "") or "event", data)
+        return self.parts.take()
+
     def read_text(self, payload: bytes, event: str) -> None:
         """Read a payload, which must be a JSON object, unless a subclass accepts other data as well.
+
+        Bare data that are known not to be content are skipped, and objects that are wrapped in another SSE
+        event are unwrapped.
 
         Args:
             payload: The payload's bytes, not empty and not the sentinel.
@@ -554,12 +570,39 @@ class Format(Resuming, ABC):
         Raises:
             ProtocolError: The payload is not a JSON object.
         """
-        data = self.decode(payload)
+        try:
+            data = self.decode(payload)
+        except ProtocolError:
+            if not event and self._read_bare(payload.strip()):
+                return
+            raise
         if not is_dict(data):
+            if not event and is_empty_value(data):
+                self.note("bare_frame")
+                self.ping()
+                return
             msg = f"a JSON object is expected, not {kind_of(data)}"
             raise ProtocolError(msg, offset=0)
         if self._replay is None or not self._check_repeated(self._replay, data, event):
             self._read_object(data, event)
+
+    def _read_bare(self, payload: bytes) -> bool:
+        """Skip bare data that say nothing, or read the frames that are wrapped in them.
+
+        Returns:
+            False if the data are anything else.
+        """
+        inner = unwrap(payload)
+        if inner is not None:
+            self.note("frame_wrapped")
+            for frame in inner:
+                self._read_frame(frame)
+        elif is_nothing(payload):
+            self.note("bare_frame")
+            self.ping()
+        else:
+            return False
+        return True
 
     def decode(self, payload: bytes) -> Json:
         """Decode a payload, and remember whether it may hold halves of surrogate pairs.

@@ -53,9 +53,19 @@ def test_f44_a_payload_that_is_no_json_is_a_protocol_error_at_its_place(
 
 
 @every_format
-@pytest.mark.parametrize("payload", ["42", "null", "[1]", '"text"', "true", "1.5"])
-def test_f45_a_payload_that_is_no_object_is_a_protocol_error(format: str, payload: str) -> None:
-    """F45: nobody is given a number where events are expected."""
+@pytest.mark.parametrize("data", ["42", "null", "[1]", '"text"', "true", "ping", "[HELLO]", ": hi", "09:30"])
+def test_f45_a_frame_that_is_known_not_to_be_content_is_skipped_and_counted(format: str, data: str) -> None:
+    """F45: nobody is given a number where events are expected, and no heartbeat ends an answer."""
+    body = BODIES[format]
+    found = outcome(body.around(sse(data)))
+
+    check_whole(found, {"bare_frame": 1})
+
+
+@every_format
+@pytest.mark.parametrize("payload", ['[{"a": 1}]', "[[]]"])
+def test_f45_a_list_that_may_hold_a_payload_is_a_protocol_error(format: str, payload: str) -> None:
+    """F45: what may be content is not skipped."""
     body = BODIES[format]
     error = check_failed(outcome(body.around(sse(payload))))
 

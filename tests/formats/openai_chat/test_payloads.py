@@ -93,7 +93,7 @@ def test_what_only_looks_like_an_error_is_none(fields: Any) -> None:
     assert ("a", None) == (got.message.text, got.error)
 
 
-@pytest.mark.parametrize("frame", [b"{", b"42", b"null", b"[]", b'"a"', b"<html>"])
+@pytest.mark.parametrize("frame", [b"{", b'{"choices": [}', b"[{}]", b"<html>", b"a few words"])
 def test_a_payload_that_is_no_json_object_is_an_error(frame: bytes) -> None:
     """Before the text and after it, with what had arrived kept."""
     got = read(ROLE, text("a"), text("b"), frame, text("c"))

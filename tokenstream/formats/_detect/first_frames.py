@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamTruncated
+from tokenstream.events import Ping, Unknown
 
 if TYPE_CHECKING:
-    from tokenstream.errors import ProtocolError, StreamError
+    from collections.abc import Sequence
+
+    from tokenstream.errors import NotAStream, ProtocolError, StreamError
+    from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
 
 _MOST_KEPT = 8
@@ -20,15 +24,23 @@ class FirstFrames:
     if the answer later seems truncated, that frame may still show that it is of another format.
     """
 
-    __slots__ = ("_frames", "_later", "enough")
+    __slots__ = ("_frames", "_has_read", "_has_unknown", "_later", "enough", "is_detected", "is_proven")
 
     def __init__(self) -> None:
         self._frames: list[Frame] = []
         """The first frames, at most eight."""
         self._later = 0
         """Number of later frames that also came before any content, and are not kept."""
+        self._has_read = False
+        """True once any event has told something that the format knows."""
+        self._has_unknown = False
+        """True once any payload was unknown to the format."""
         self.enough = False
         """True once no more frames are kept, because the format has read content."""
+        self.is_detected = False
+        """True if the frames have revealed the format; False if the caller has named it."""
+        self.is_proven = True
+        """False if the frames only fit the format, and so are no whole answer, however they end."""
 
     def keep(self, frame: Frame) -> None:
         """Keep a frame that arrives before any content; from the ninth on, frames are only counted."""
@@ -38,6 +50,19 @@ class FirstFrames:
             self._frames.append(frame)
         else:
             self._later += 1
+
+    def note(self, events: Sequence[Event]) -> None:
+        """Note whether the format knows what it has read, judging by the events of a frame."""
+        # A format may begin the answer at a payload that it does not know.
+        if any(isinstance(event, Unknown) and event.kind == "event" for event in events):
+            self._has_unknown = True
+        elif any(not isinstance(event, Ping) for event in events):
+            self._has_read = True
+
+    @property
+    def are_unknown(self) -> bool:
+        """True if all payloads so far were unknown to the format."""
+        return self._has_unknown and not self._has_read
 
     def settle(self) -> None:
         """Keep only the first frame from now on: the format has read content."""
@@ -50,7 +75,7 @@ class FirstFrames:
         self.enough = True
         self._frames.clear()
 
-    def find_mismatch(self, format: Format, *, certain: bool = False) -> ProtocolError | None:
+    def find_mismatch(self, format: Format, *, certain: bool = False) -> ProtocolError | NotAStream | None:
         """Return the error for frames that are of another format; None if they may be of this one.
 
         The result is also None once the format has read content.
@@ -63,16 +88,32 @@ class FirstFrames:
             return None
         return self._compare(format, certain=certain or bool(format.parts.choices))
 
+    def find_nothing_read(self, format: Format) -> ProtocolError | NotAStream | None:
+        """Return the error for an answer whose payloads were all unknown; None for any other answer.
+
+        Args:
+            format: The format that has read the frames.
+        """
+        # A format that has read another connection before may know the answer from there.
+        if self.enough or not self.are_unknown or format.parts.has_parts or format.parts.finished:
+            return None
+        from tokenstream.formats._detect.wrong_format import describe_nothing_read
+
+        return describe_nothing_read(format, self._frames, self._later)
+
     def explain(self, error: StreamError | None, format: Format) -> StreamError | None:
         """Return the error to raise at the end of the input, if possible a more helpful one than `error`.
 
         If the answer seems truncated only because it is of another format, the result is the error that says
-        so; otherwise, `error` is returned unchanged.
+        so. If it seems whole although nothing of it was read, the result is the error that says that.
+        Otherwise, `error` is returned unchanged.
 
         Args:
             error: The error at the end of the input; None if there is none.
             format: The format that was to read the frames.
         """
+        if error is None:
+            return self.find_nothing_read(format)
         is_truncated = isinstance(error, StreamTruncated)
         return (self._compare(format, certain=True) if is_truncated else None) or error
 
@@ -82,7 +123,7 @@ class FirstFrames:
 
         return not self.enough and not has_payload(self._frames, format.limits)
 
-    def _compare(self, format: Format, *, certain: bool) -> ProtocolError | None:
+    def _compare(self, format: Format, *, certain: bool) -> ProtocolError | NotAStream | None:
         from tokenstream.formats._detect.wrong_format import find_mismatch
 
         return find_mismatch(format, self._frames, self._later, certain=certain)

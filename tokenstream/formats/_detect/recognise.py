@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_list, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._detect.nothing import is_empty_value, is_nothing
 from tokenstream.formats._detect.payloads import payload_of
+from tokenstream.formats._detect.refused import find_refused
+from tokenstream.formats._detect.wrapped import unwrap
 from tokenstream.formats._kit.errors import exception_error, provider_error, text_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.framing import ServerSentEvent
@@ -21,21 +24,34 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format, Frame
     from tokenstream.limits import Limits
 
+_INITIAL_RESPONSE = "initial-response"
+"""Name of the AWS message with which binary event streams of several formats begin."""
 PING = "a ping"
 """Result of `recognise` for a ping, which any format may have."""
 WAIT = "another frame may tell"
-"""Result of `recognise` for a frame that fits several formats, so that a later frame must decide."""
+"""Result of `recognise` for a frame that several formats may have, so that a later frame must decide."""
+UNCLAIMED = "an object of no format"
+"""Result of `recognise` for an object that no format claims, so that a later frame must decide."""
+END = "the sentinel"
+"""Result of `recognise` for `[DONE]`, which ends answers of several formats."""
+BARE = "bare data that say nothing"
+"""Result of `recognise` for data that are text only if no other frame proves another format."""
 
 
 def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamError | None:
-    """Find the format of a frame.
+    """Find the format that a frame proves.
 
     Args:
         document: True if the frame is from a JSON body and so cannot be bare text.
 
     Returns:
-        The name of the format; `PING` for a ping, which any format may have; `WAIT` if several formats
-        fit, and a later frame must decide; the error that the frame reports; or None if no format fits.
+        The name of the format. Or, if the frame proves none:
+
+        - `PING` for a ping, and `END` for the sentinel, which several formats have;
+        - `BARE` for bare data that say nothing;
+        - `UNCLAIMED` for an object that no format claims, and `WAIT` for anything else;
+        - the error that the frame reports, or that names what the frame is if it is known not to be read;
+        - None for text in a JSON body.
 
     Raises:
         ProtocolError: The frame begins like a JSON object but is not JSON.
@@ -48,31 +64,52 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     payload: object = frame
     if isinstance(frame, bytes):
         by_start = _classify_start(frame.strip(), event)
-        if by_start != "json":
-            return None if document and by_start == "text" else by_start
-        payload = _decode_loosely(frame.strip(), limits)
+        if by_start not in ("json", "bare"):
+            return by_start
+        payload = _decode_loosely(frame.strip(), limits) if by_start == "json" else None
     if not is_dict(payload):
         # A JSON document other than an object is not a token of bare text.
-        return None if document else "text"
-    if payload.get("type") == "ping":
+        return None if document else _classify_bare(frame, payload, limits)
+    if payload.get("type") in PING_NAMES:
         return PING
-    name, wait = registry.detect(payload, event)
-    # A format reads its errors itself, so they are looked for only in a payload of no known format.
-    if name is None:
-        return provider_error(payload, event) or (WAIT if wait else None)
-    return name
+    name, may_be_known = registry.detect(payload, event)
+    if name is not None:
+        return name
+    # A format reads its errors itself, so they are looked for only in a payload that proves no format.
+    error = provider_error(payload, event)
+    if error is None and not may_be_known:
+        return find_refused(payload, event) or UNCLAIMED
+    return error or WAIT
 
 
-def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
-    """Return the one format that fits all frames of a body; None if no format fits, or several do.
-
-    It is called for a body that has ended before any frame decided the format. A body that
-    consists of `[DONE]` alone is an empty chat completion.
+def _classify_bare(frame: Frame, value: object, limits: Limits) -> str | StreamError | None:
+    """Classify data that are no object: as text, as `BARE`, or by the frames that are wrapped in them.
 
     Args:
-        frames: The frames, none of which decided the format.
+        value: The decoded data; None if they are not JSON.
+    """
+    payload = frame.strip() if isinstance(frame, bytes) else b""
+    inner = unwrap(payload)
+    if inner:
+        results = (recognise(each, limits, document=False) for each in inner)
+        return next((result for result in results if result not in (PING, WAIT, UNCLAIMED)), WAIT)
+    has_text = is_list(value) and any(isinstance(item, str) for item in value)
+    says_nothing = is_nothing(payload) or (is_list(value) and is_empty_value(value) and not has_text)
+    return BARE if says_nothing else "text"
+
+
+def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None, bool]:
+    """Return the one format that fits all frames of a body, and whether that is as good as proven.
+
+    The format is None if no format fits, or several do. It is as good as proven if frames of several kinds
+    fit it. The function is called for a body that has ended before any frame proved a format. A body that
+    consists of `[DONE]` alone may be a chat completion.
+
+    Args:
+        frames: The frames, none of which proved a format.
     """
     candidates: set[str] | None = None
+    kinds: set[object] = set()
     for frame in frames:
         event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         payload: object = payload_of(frame)
@@ -84,7 +121,9 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
             payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
         fitting = registry.possible_formats(payload, event) if is_dict(payload) else set[str]()
         candidates = fitting if candidates is None else candidates & fitting
-    return candidates.pop() if candidates is not None and len(candidates) == 1 else None
+        kinds.add((text_of(payload, "type"), *payload) if is_dict(payload) else None)
+    only = candidates.pop() if candidates is not None and len(candidates) == 1 else None
+    return only, len(kinds) > 1
 
 
 def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
@@ -92,16 +131,19 @@ def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
 
     Returns:
         "json" if the payload must be decoded to find its format. Otherwise the result that `recognise`
-        returns for the payload: `PING`, `WAIT`, the format "text", or the error that the payload reports.
+        returns for the payload: `PING`, `END`, `WAIT`, or the error that the payload reports; or "bare" for
+        data that are no object.
     """
-    if not payload or event in PING_NAMES:
+    if not payload or event in PING_NAMES or event == _INITIAL_RESPONSE:
         return PING
+    if payload == b"[DONE]" and not event:
+        return END
     # The data of a named event may be anything.
-    if payload == b"[DONE]" or (event not in ("", "error") and payload[:1] != b"{"):
+    if event not in ("", "error") and payload[:1] != b"{":
         return WAIT
     if event == "error" and payload[:1] != b"{":
         return text_error(payload)
-    return "json" if payload[:1] in (b"{", b"[") else "text"
+    return "json" if payload[:1] in (b"{", b"[") else "bare"
 
 
 def _decode_loosely(payload: bytes, limits: Limits) -> object:

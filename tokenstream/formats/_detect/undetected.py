@@ -10,9 +10,9 @@ from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import payload_of
-from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
+from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._detect.requested import take_request
-from tokenstream.formats._detect.unknown import describe_unknown_format
+from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _MOST_HELD = 64
+_OBJECTS = (WAIT, UNCLAIMED)
+_UNDECIDED = (*_OBJECTS, BARE, END)
 
 
 class Undetected(Format):
-    """Holds frames until one of them reveals the format, then replaces itself by that format.
+    """Holds frames until one of them proves a format, then replaces itself by that format.
 
-    To do so, it creates the format, passes it to `found`, and feeds it the held frames.
+    Bare data that may be text make the format `text` at once. Frames that prove nothing wait, up to 64 of
+    them and as many bytes as one event may have. If nothing was proven at the end, they are the text if all
+    of them are bare.
+
+    To replace itself, it creates the format, passes it to `found`, and feeds it the held frames.
     The new format counts these frames; the attribute `frames` of this one stays 0.
 
     Args:
@@ -45,7 +51,7 @@ class Undetected(Format):
         ('openai-chat', 'Hi')
     """
 
-    __slots__ = ("_asked", "_found", "_held", "_skipped", "documents", "messages")
+    __slots__ = ("_asked", "_found", "_held", "_held_bytes", "_skipped", "documents", "messages")
 
     name: ClassVar[str] = ""
     framing: ClassVar[str] = ""
@@ -55,8 +61,10 @@ class Undetected(Format):
         self._found = found
         self._asked: object = None
         """The JSON of the request, for the format that will be found; None if it is not known."""
-        self._held: list[Frame] = []
-        """The frames so far, for the format that will be found."""
+        self._held: list[tuple[Frame, str | StreamError | None]] = []
+        """The frames so far, for the format that will be found, each with its result of `recognise`."""
+        self._held_bytes = 0
+        """Number of bytes in the held frames."""
         self._skipped = 0
         """Number of pings, which are not held."""
         self.documents = False
@@ -98,43 +106,66 @@ class Undetected(Format):
         if result == PING:
             self._skipped += 1
             return [Ping(raw=payload_of(frame))] if self.pings else []
-        self._held.append(frame)
+        if result == UNCLAIMED:
+            result = describe_run(frame, self.limits) or UNCLAIMED
+        self._held.append((frame, result))
+        payload = payload_of(frame)
+        self._held_bytes += len(payload) if isinstance(payload, bytes) else 0
         if isinstance(result, StreamError):
-            # The frame is the server's report of an error, which needs no format.
+            # The frame is the server's report of an error, or of a stream that is known not to be read.
             self.error = result
             return []
-        if result == WAIT and len(self._held) <= _MOST_HELD:
-            return []
-        # Otherwise the result is the format's name, or None if no format fits.
-        return self._give_way(None if result == WAIT else result)
+        if result not in _UNDECIDED:
+            # The frame proves a format, or is text, which a JSON body (None) cannot contain.
+            return self._give_way(result)
+        if result == END and len(self._held) > 1:
+            # Nothing follows the sentinel, although the connection may stay open.
+            return self.decide_at_end()
+        if len(self._held) > _MOST_HELD or self._held_bytes > self.limits.event:
+            return self._give_way(None if self._holds(*_OBJECTS) else "text")
+        return []
 
     def decide_at_end(self) -> list[Event]:
-        """Choose the one format that fits all held frames, and return their events: the input has ended."""
-        return self._give_way(find_likeliest(self._held, self.limits)) if self._held else []
+        """Choose the format that fits all held frames, and return their events: no more frames follow."""
+        if not self._held:
+            return []
+        if self._holds(BARE) and not self._holds(*_OBJECTS):
+            return self._give_way("text")
+        frames = [frame for frame, _ in self._held]
+        name, is_proven = find_likeliest(frames, self.limits)
+        return self._give_way(name, is_proven=is_proven)
+
+    def _holds(self, *results: str) -> bool:
+        """Return True if a held frame had one of these results."""
+        return any(each in results for _, each in self._held)
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before any event."""
         error = StreamTruncated("the body ended without a single event")
         return add_code_hint(error, EMPTY_INPUT_HINT)
 
-    def _give_way(self, name: str | None) -> list[Event]:
+    def _give_way(self, name: str | None, *, is_proven: bool = True) -> list[Event]:
         """Replace this format by another one, and return the events of the held frames.
 
         Args:
             name: The name of the other format; None if there is none, which sets `error`.
+            is_proven: False if the frames only fit the other format, so that they are no whole answer.
         """
         held, self._held = self._held, []
         if name is None:
-            self.error = describe_unknown_format(held, self.limits)
+            self.error = describe_unknown_format([frame for frame, _ in held], self.limits)
             return []
         real_format = registry.create(name, limits=self.limits, pings=self.pings)
         # The real format counts frames from the first one of the input on, including the skipped pings.
         real_format.frames = self._skipped
+        real_format.first_frames.is_detected, real_format.first_frames.is_proven = True, is_proven
         take_request(real_format, self._asked)
         self._found(real_format)
         events: list[Event] = []
-        for frame in held:
-            events += real_format.feed(frame)
+        for frame, result in held:
+            # An object before bare text is no piece of it, although an object within the text may be one.
+            is_aside = name == "text" and result in _OBJECTS
+            events += real_format.pass_over(frame) if is_aside else real_format.feed(frame)
             if real_format.error is not None:
                 break
         return events

@@ -137,19 +137,12 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
         >>> str(describe_unknown_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
         "the events are of no known format; the keys seen are 'what'"
     """
-    keys = set(object_of(frames[0], limits)) if frames else set[str]()
-    is_of_a_run = any(keys >= run_keys for run_keys in _RUN_KEYS)
-    if is_of_a_run:
-        return NotAStream(
-            "these are the events of a whole run of a framework, which may hold several answers: follow them "
-            "with Steps, run.follow(events), or hand over the stream of the model itself"
-        )
-    objects = [object_of(frame, limits) for frame in frames]
-    agent = _find_agent(objects)
-    if agent is not None:
-        error = NotAStream(f"these are the lines of {agent}", body=_start_of(frames[0], limits.tail))
-        hint = ", which may hold several answers: follow them with Steps, run.follow(lines)"
-        return mark_cause(add_code_hint(error, hint), "agent")
+    runs = (describe_run(frame, limits) for frame in frames)
+    error = next((run for run in runs if run is not None), None)
+    if error is not None:
+        return error
+    if any(_agents().may_be_of_agent(object_of(frame, limits)) for frame in frames):
+        return _agent_error("an agent", frames[0], limits)
     return _unknown_format_error(
         f"the events are of no known format; {_list_names(frames, limits)}.",
         f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of a "
@@ -158,17 +151,36 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
     )
 
 
-def _find_agent(objects: Sequence[dict[str, Any]]) -> str | None:
-    """Return the name of the agent that has printed some objects; None if they are of no known agent.
+def describe_run(frame: Frame, limits: Limits) -> NotAStream | None:
+    """Return the error for a frame that can only be of a framework's run or of an agent; None for any other.
 
-    If several agents print such objects, the name is "an agent".
+    Example:
+        >>> from tokenstream.limits import DEFAULT_LIMITS
+        >>> str(describe_run({"type": "thread.started", "thread_id": "t"}, DEFAULT_LIMITS)).partition(",")[0]
+        'these are the lines of codex'
     """
-    readers: Any = import_module(_READERS_OF_AGENTS)
-    names = (readers.find_name(each) for each in objects)
-    name: str | None = next((name for name in names if name is not None), None)
-    if name is not None:
-        return name
-    return "an agent" if any(map(readers.may_be_of_agent, objects)) else None
+    payload = object_of(frame, limits)
+    if not payload:
+        return None
+    if any(payload.keys() >= run_keys for run_keys in _RUN_KEYS):
+        return NotAStream(
+            "these are the events of a whole run of a framework, which may hold several answers: follow them "
+            "with Steps, run.follow(events), or hand over the stream of the model itself"
+        )
+    name: str | None = _agents().find_name(payload)
+    return None if name is None else _agent_error(name, frame, limits)
+
+
+def _agents() -> Any:  # noqa: ANN401 - a module
+    """Return the module that recognises agents."""
+    return import_module(_READERS_OF_AGENTS)
+
+
+def _agent_error(name: str, frame: Frame, limits: Limits) -> NotAStream:
+    """Return the error for the lines of an agent, or of "an agent" whose name is not certain."""
+    error = NotAStream(f"these are the lines of {name}", body=_start_of(frame, limits.tail))
+    hint = ", which may hold several answers: follow them with Steps, run.follow(lines)"
+    return mark_cause(add_code_hint(error, hint), "agent")
 
 
 def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:

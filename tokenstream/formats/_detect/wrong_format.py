@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.error_marks import add_code_hint
-from tokenstream.errors import ProtocolError, StreamError
-from tokenstream.formats._detect.payloads import payload_of
-from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
-from tokenstream.formats._detect.unknown import object_of
+from tokenstream.errors import NotAStream, ProtocolError, StreamError
+from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
+from tokenstream.formats._detect.unknown import describe_unknown_format, object_of
 from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
@@ -19,18 +18,21 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format, Frame
     from tokenstream.limits import Limits
 
-_SENTINEL = b"[DONE]"
+_WITHOUT_PAYLOAD = (PING, BARE, END)
+"""Results of `recognise` for frames of any format."""
+_UNDECIDED = (WAIT, UNCLAIMED)
+"""Results of `recognise` for frames that prove no format."""
 _ANY_TEXT = ("text",)
 """Formats that nearly any data look like, so that it is never certain that the data are of them."""
 
 
 def find_mismatch(
     format: Format, frames: Sequence[Frame], later: int, *, certain: bool = False
-) -> ProtocolError | None:
+) -> ProtocolError | NotAStream | None:
     """Return the error for an answer whose first frames are in another format than the caller named.
 
-    The result is None if a frame is in the named format, or may be. Frames without a payload, such as pings
-    and `[DONE]`, are of any format.
+    The result is None if a frame is in the named format, or may be and was not unknown to it. Frames without
+    a payload, such as pings and `[DONE]`, are of any format.
 
     Args:
         format: The format that was named; it has read no content.
@@ -55,13 +57,15 @@ def find_mismatch(
     payloads: list[Frame] = []
     for frame in frames:
         result = _recognise(frame, format.limits)
-        if result == PING or payload_of(frame) == _SENTINEL or isinstance(result, StreamError):
+        if isinstance(result, NotAStream):
+            return result
+        if result in _WITHOUT_PAYLOAD or isinstance(result, StreamError):
             continue
         payloads.append(frame)
         result_of_own = _is_of(format, frame)
         is_own = is_own or result_of_own is True
-        may_be_own = may_be_own or result_of_own is None
-        if isinstance(result, str) and result != WAIT:
+        may_be_own = may_be_own or (result_of_own is None and not _is_unknown(format, frame))
+        if isinstance(result, str) and result not in _UNDECIDED:
             certain_names.add(result)
     if not payloads or is_own or format.name in certain_names:
         return None
@@ -73,7 +77,33 @@ def find_mismatch(
     if is_guess and (certain or may_be_own):
         # No other format is certain, and the payloads may be of this one, whose content was still to come.
         return None
+    if format.first_frames.is_detected:
+        return describe_unknown_format(payloads, format.limits)
     return _mismatch_error(format.name, len(payloads) + later, likely)
+
+
+def describe_nothing_read(format: Format, frames: Sequence[Frame], later: int) -> ProtocolError | NotAStream:
+    """Return the error for an answer that seems whole, but of which the format has read nothing.
+
+    Args:
+        format: The format that has read the frames.
+        frames: The first frames of the connection.
+        later: Number of frames after these.
+    """
+    if format.first_frames.is_detected:
+        return describe_unknown_format(frames, format.limits)
+    count = sum(_recognise(frame, format.limits) not in _WITHOUT_PAYLOAD for frame in frames) + later
+    return ProtocolError(f"{format.name} reads nothing of the answer; all its payloads ({count}) are unknown")
+
+
+def find_proof(payload: bytes, limits: Limits) -> str | None:
+    """Return the format that a payload proves; None if it proves none, or is not JSON."""
+    result = _recognise(payload, limits)
+    return (
+        result
+        if isinstance(result, str) and result not in (*_WITHOUT_PAYLOAD, *_UNDECIDED, *_ANY_TEXT)
+        else None
+    )
 
 
 def _recognise(frame: Frame, limits: Limits) -> str | StreamError | None:
@@ -91,14 +121,14 @@ def _recognise(frame: Frame, limits: Limits) -> str | StreamError | None:
 def _find_likeliest(frames: Sequence[Frame], limits: Limits) -> str | None:
     """Return the one format that fits all frames; None if there is none, or if a frame is not valid JSON."""
     try:
-        return find_likeliest(frames, limits)
+        return find_likeliest(frames, limits)[0]
     except ProtocolError:
         return None
 
 
 def has_payload(frames: Iterable[Frame], limits: Limits) -> bool:
     """Return True if at least one frame has a payload; pings and `[DONE]` have none."""
-    return any(payload_of(frame) != _SENTINEL and _recognise(frame, limits) != PING for frame in frames)
+    return any(_recognise(frame, limits) not in _WITHOUT_PAYLOAD for frame in frames)
 
 
 def _is_of(format: Format, frame: Frame) -> bool | None:
@@ -106,6 +136,11 @@ def _is_of(format: Format, frame: Frame) -> bool | None:
     event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
     payload = object_of(frame, format.limits)
     return type(format).recognises(payload, event) if payload else False
+
+
+def _is_unknown(format: Format, frame: Frame) -> bool:
+    """Return whether a frame that may be of a format was unknown to it, and has no position in an answer."""
+    return format.first_frames.are_unknown and format.position_of(object_of(frame, format.limits)) is None
 
 
 def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:

@@ -171,6 +171,8 @@ class Text(Format):
     def read_text(self, payload: bytes, event: str) -> None:
         """Read a piece of text, or the server's error."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
+        if self.first_frames.is_detected and payload.lstrip()[:1] == b"{":
+            self._check_no_proof(payload)
         if event == "error":
             self.error = provider_error(_decode_object(payload) or {"error": {"message": text}}, event)
         elif event not in ("", "message"):
@@ -180,6 +182,19 @@ class Text(Format):
             self.error = error
         else:
             self._add_text(text)
+
+    def _check_no_proof(self, payload: bytes) -> None:
+        """Raise an error for a payload of another format: the text so far has been no text.
+
+        Raises:
+            ProtocolError: The payload proves another format.
+        """
+        from tokenstream.formats._detect.wrong_format import find_proof
+
+        name = find_proof(payload, self.limits)
+        if name is not None:
+            msg = f"bare text came, and then a payload of the format {name}; name the format that is meant"
+            raise ProtocolError(msg, offset=0)
 
     def _add_text(self, text: str) -> None:
         """Add a piece to the text, after the joiner; the first piece opens the part."""
