@@ -24,7 +24,7 @@ from tests.formats.openai_realtime.support import HELLO
 from tests.support import registry
 from tests.support.formats import OpenAIRealtime
 from tests.support.tables import in_one_test
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.errors import NotAStream, ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Ping
 
 
@@ -145,13 +145,14 @@ def test_responses_that_are_written_in_turns_keep_their_own_parts() -> None:
         ([*HELLO], StreamTruncated),
         ([*HELLO, done(), created("resp_2")], StreamTruncated),
         ([session()], StreamTruncated),
-        ([session(type="transcription")], None),
-        ([session(type="translation")], None),
+        ([session(type="transcription")], NotAStream),
+        ([session(type="translation")], NotAStream),
+        ([event("transcription_session.created", session={})], NotAStream),
         ([*HELLO, done(), event("rate_limits.updated", rate_limits=[{"name": "tokens"}])], None),
     ],
 )
 def test_the_end_of_the_connection_is_a_verdict(frames: list[Payload], ending: type | None) -> None:
-    """Inside a response, or before any, it was cut; after all, or where none is made, it is the end."""
+    """Inside a response, or before any, it was cut; after all, it is the end; without any, it is not read."""
     error = read(*frames).error
 
     assert (None if error is None else type(error)) is ending
@@ -255,11 +256,15 @@ def test_each_payload_has_its_place(payload: Payload, place: tuple[str | None, b
     [
         (session(), True),
         ({"type": "session.created"}, False),
-        ({"type": "transcription_session.updated", "session": {}}, True),
+        ({"type": "transcription_session.updated", "session": {}}, False),
+        (session(type="translation"), False),
+        (session(type="live"), False),
+        ({"type": "session.created", "session": {"request_id": "r"}}, False),
         (created(), True),
         ({"type": "response.created", "response": {"object": "realtime.response"}}, True),
         ({"type": "response.created", "event_id": "e", "response": {"object": "response"}}, False),
         ({"type": "response.created", "sequence_number": 0, "response": {}}, False),
+        ({"type": "response.done", "sequence_number": 0, "response": {"object": "realtime.response"}}, False),
         (text("a"), True),
         ({"type": "response.output_text.delta", "sequence_number": 4, "delta": "a"}, False),
         (event("conversation.item.added", item={}), True),
@@ -274,4 +279,4 @@ def test_it_is_told_from_the_responses_api(payload: Payload, known: bool) -> Non
     """By the event's id, which every event has and no event of that API."""
     assert OpenAIRealtime.recognises(payload, "") is known
     if known:
-        assert registry.detect(payload, "")[0] == "openai-realtime"
+        assert registry.detect(payload, "") == "openai-realtime"

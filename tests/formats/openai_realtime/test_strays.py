@@ -215,7 +215,7 @@ def test_bounds_hold() -> None:
 
 def test_a_payload_that_is_no_object_is_a_clear_error() -> None:
     """With the number of its frame."""
-    error = read(frame(created()), b"[1]").error
+    error = read(frame(created()), b"[{}]").error
 
     assert isinstance(error, ProtocolError)
     assert error.event == 2

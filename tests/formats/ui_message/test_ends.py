@@ -149,7 +149,6 @@ def test_an_end_without_a_finish_is_a_departure() -> None:
         STEP,
         HELLO[0],
         HELLO[1],
-        {"type": "data-weather", "data": 1},
         {"type": "message-metadata", "messageMetadata": 1},
         call("input-available", **NAMED, input={}),
         {"type": "file", "url": "u", "mediaType": "m"},
@@ -158,7 +157,7 @@ def test_an_end_without_a_finish_is_a_departure() -> None:
     ],
 )
 def test_a_first_chunk_of_any_kind_is_recognised(payload: dict[str, Any]) -> None:
-    """Data may come before the start."""
+    """A stream may be joined at any chunk."""
     assert UIMessage.recognises(payload, "") is True
 
 

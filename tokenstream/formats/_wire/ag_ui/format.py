@@ -63,6 +63,8 @@ _REPORTED_AS_UNKNOWN = frozenset(
 )
 _RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
 _EVENT_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
+_OWN_TYPES = _RUN_EVENTS | PART_READERS.keys()
+"""Types of the events that only this format has; those in `_REPORTED_AS_UNKNOWN` may be of any vocabulary."""
 
 
 class AGUI(Format):
@@ -105,9 +107,10 @@ class AGUI(Format):
         """True once the run has begun; a second start is a departure from the documentation."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload is an event of a run."""
-        return text_of(payload, "type") in _EVENT_TYPES
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Return whether a stream's first payload is an event of a run; None for one without content."""
+        kind = text_of(payload, "type")
+        return None if kind in _REPORTED_AS_UNKNOWN else kind in _OWN_TYPES
 
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""

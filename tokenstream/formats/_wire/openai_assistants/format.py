@@ -64,7 +64,8 @@ class OpenAIAssistants(Format):
         """Return whether a stream's first payload is an event of a run."""
         if is_dict(payload.get("data")) and text_of(payload, "event") in OBJECTS:
             return True
-        return event in OBJECTS or text_of(payload, "object") in _OBJECT_NAMES
+        # Another API has events of these names, whose payloads have a type.
+        return (event in OBJECTS and "type" not in payload) or text_of(payload, "object") in _OBJECT_NAMES
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
         """Read a payload; if it is an event from the SDK, unwrap the payload first."""

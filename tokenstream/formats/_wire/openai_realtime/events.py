@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
+from tokenstream.formats._detect.refused import find_refused
 
-_SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
+_SESSION_EVENTS = ("conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 
 
 def is_event(payload: dict[str, Any]) -> bool:
@@ -17,14 +18,16 @@ def is_event(payload: dict[str, Any]) -> bool:
         (True, False)
     """
     kind = text_of(payload, "type") or ""
-    if kind.startswith(("session.", "transcription_session.")):
-        return "session" in payload
+    if kind in ("session.created", "session.updated"):
+        # Sessions of other APIs, which have no responses, begin with such an event, too.
+        return "session" in payload and find_refused(payload, "") is None
     # Events of the Responses API have a sequence number instead of an id.
     has_id = "event_id" in payload and "sequence_number" not in payload
     if kind in ("response.created", "response.done"):
         object_type = text_of(dict_of(payload, "response"), "object")
         # In the Responses API, the object's type is "response".
-        return object_type == "realtime.response" or (has_id and object_type != "response")
+        is_of_session = object_type == "realtime.response" and "sequence_number" not in payload
+        return is_of_session or (has_id and object_type != "response")
     if kind == "error":
         # An error in a session of OpenAI's hosted agents has the id of that session.
         return has_id and "error" in payload and "session_id" not in payload

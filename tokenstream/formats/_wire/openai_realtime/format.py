@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
+from tokenstream.formats._detect.refused import find_refused
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_WITHOUT_ANSWER = frozenset({"transcription", "translation"})
-"""Types of sessions that have no responses."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
 
 
@@ -57,7 +56,6 @@ class OpenAIRealtime(Format):
 
     __slots__ = (
         "_answer",
-        "_answerless",
         "_failure",
         "_last_error",
         "_open_responses",
@@ -92,8 +90,6 @@ class OpenAIRealtime(Format):
         """The id of the only response that is read; None to read all responses."""
         self._open_responses: dict[str, None] = {}
         """An ordered set: ids of the open responses."""
-        self._answerless = False
-        """True if the session is of a type that has no responses."""
         self._failure: StreamError | None = None
         """The error of the last response, if that response failed."""
         self._last_error: StreamError | None = None
@@ -168,11 +164,10 @@ class OpenAIRealtime(Format):
     def _error_at_end(self) -> StreamError | None:
         """Return the error to raise at the end of the input; None if the input may end here.
 
-        It may end after a response that has ended well, and in a session of a type without responses,
-        such as a transcription.
+        It may end after a response that has ended well.
         """
         had_response = self._failure is not None or self.parts.finished
-        if not self._open_responses and (had_response or self._answerless):
+        if not self._open_responses and had_response:
             # No response is missing or unfinished: only a failure of the last response is an error.
             return self._failure
         # The input ended inside a response, or before the first one; an `error` event may say why.
@@ -184,14 +179,16 @@ class OpenAIRealtime(Format):
         self.ping()
 
     def _read_session(self, payload: dict[str, Any]) -> None:
-        """Record the session's model, audio format and type, and report the event as unknown."""
+        """Record the session's model and audio format, and report the event as unknown.
+
+        A session that only transcribes or translates has no responses, so nothing of it would be read.
+        """
+        self.error = find_refused(payload, "")
         session = self._session = dict_of(payload, "session")
         model = text_of(session, "model")
         if model:
             self.parts.head(model=model)
         self._outputs.audio_format = output_format(session) or self._outputs.audio_format
-        # A session that only transcribes or translates has no responses, so none is missing at its end.
-        self._answerless = text_of(session, "type") in _WITHOUT_ANSWER
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
     def _read_rate_limits(self, payload: dict[str, Any]) -> None:

@@ -155,13 +155,12 @@ class OpenAIResponses(Format):
             return "sequence_number" in payload
         if kind in ENDPOINT_EVENTS:
             return True
-        # Events of the Realtime API have the same names, but have ids, too.
-        is_realtime = (
-            "event_id" in payload or dict_of(payload, "response").get("object") == "realtime.response"
-        )
-        if is_realtime or not kind.startswith("response."):
+        # Events of the Realtime API have the same names, but have ids, too, and no numbers.
+        is_of_session = dict_of(payload, "response").get("object") == "realtime.response"
+        is_realtime = is_of_session and "sequence_number" not in payload
+        if is_realtime or "event_id" in payload or not kind.startswith("response."):
             return False
-        return True if _is_known(kind) else None
+        return True if _is_known(kind) and ("response" in payload or kind not in _RESPONSE_EVENTS) else None
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return the id of an event's response, and whether the event ends that response.

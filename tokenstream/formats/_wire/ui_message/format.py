@@ -56,8 +56,8 @@ _SHARED_TYPES = {
     "reasoning-file": ("mediaType",),
 }
 """Maps types that other formats have, too, to fields of which a chunk of this format has at least one."""
-_ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
-"""Maps the types of chunks that end the answer to all fields that a chunk of the type may have."""
+_BARE = {"start": {"type"}, "finish": {"type"}, "abort": {"type", "reason"}}
+"""Maps types of chunks that may have no field of their own to all fields that such a chunk may have."""
 
 
 class UIMessage(Format):
@@ -99,14 +99,14 @@ provider_data=None, phase=None))]
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too."""
         kind = text_of(payload, "type") or ""
-        is_bare_start = kind == "start" and len(payload) == 1
-        if is_bare_start or (kind == "custom" and "kind" in payload):
+        # Any vocabulary may have these words. After an empty start, an end may be the only other chunk.
+        is_bare = kind in _BARE and payload.keys() <= _BARE[kind]
+        if (
+            is_bare
+            or (kind == "custom" and "kind" in payload)
+            or (kind.startswith(_DATA) and "data" in payload)
+        ):
             return None
-        if kind in _ENDS and payload.keys() <= _ENDS[kind]:
-            # After an empty start, an end may be the only other chunk.
-            return True
-        if kind.startswith(_DATA):
-            return "data" in payload
         # Other formats have the types in `_SHARED_TYPES`, too, but without these fields.
         return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
 

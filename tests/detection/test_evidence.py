@@ -1,0 +1,397 @@
+"""Only proof chooses a format: what says nothing waits, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from tests.detection.support import CHAT, greets
+from tests.support import chunkings, registry, wire
+from tests.support.reading import Reading, read
+from tests.support.recordings import Recorded, frames_of, ours, shared
+from tests.support.wire import DONE, sse
+from tokenstream import Decoder, Limits, Stream
+from tokenstream.errors import NotAStream, ProtocolError, StreamTruncated
+from tokenstream.events import TextDelta, Unknown
+from tokenstream.framing import EventStreamMessage, ServerSentEvent
+from tokenstream.framing._sniff import sniff
+
+BARE = [
+    "null",
+    "true",
+    "7",
+    "-1.5e3",
+    '""',
+    '"ready"',
+    "[]",
+    "[0, null]",
+    "ping",
+    "PONG",
+    "Connected",
+    "keep-alive",
+    "heartbeat 3",
+    "ping - 2026-11-02T10:20:30.123Z",
+    "2026-11-02 10:20:30",
+    "10:20",
+    "Mon, 02 Nov 2026 10:20:30 GMT",
+    ": waiting for a worker",
+    "[OPEN]",
+    "(waiting)",
+    "QUEUED",
+]
+"""Data that are known not to be content."""
+OBJECTS = [
+    sse("{}"),
+    sse("{}", event="message"),
+    sse('{"place": 4}', event="queue"),
+    sse('{"state": "loading"}'),
+    sse('{"type": "hello"}'),
+    sse('{"type": "heartbeat", "n": 1}'),
+    sse('{"request": "r1", "worker": null}'),
+    sse("null", event="opened"),
+    sse("words of any kind", event="opened"),
+]
+"""Frames without content that are not bare."""
+NOTHING = [*map(sse, BARE), *OBJECTS, b": hi\n\n", b"retry: 30\n\n", sse("", event="ping")]
+
+
+def _seen(reading: Reading) -> tuple[object, ...]:
+    message = reading.message
+    assert message is not None
+    calls = [(call.name, call.arguments_text) for call in message.tool_calls]
+    error = reading.error
+    return type(error), message.ending, message.text, calls, reading.format
+
+
+def _streams(recordings: list[Recorded]) -> list[Recorded]:
+    """Return the recordings of server-sent events that are not too large, and whose payloads are objects."""
+    found = []
+    for recorded in recordings:
+        is_sse = sniff(recorded.body, None, over=True) == "sse"
+        if is_sse and recorded.format not in ("text", "custom") and len(recorded.body) < 60_000:
+            found.append(recorded)
+    return found
+
+
+def _check_law(recorded: Recorded, frames: list[bytes], chance: random.Random) -> None:
+    """A frame that says nothing, before or within a stream, changes nothing, at any chunking."""
+    base = read([recorded.body])
+    places = [b"", *chunkings.per_event(recorded.body)]
+    for frame in frames:
+        for place in (0, chance.randrange(len(places))):
+            before = b"".join(places[: place + 1])
+            body = before + frame + recorded.body[len(before) :]
+            for format in (None, base.format):
+                for chunks in ([body], chunkings.seeded(body, frame, cuts=20)):
+                    got = read(chunks, format=format)
+
+                    assert _seen(base) == _seen(got), (recorded.name, frame, place, format)
+
+
+@pytest.mark.parametrize("recorded", _streams(ours()), ids=lambda recorded: recorded.name)
+def test_a_frame_that_says_nothing_changes_nothing(recorded: Recorded) -> None:
+    """Gateways greet and keep connections alive in many ways; detected or named, the answer is the same."""
+    chance = random.Random(recorded.name)
+
+    _check_law(recorded, chance.sample(NOTHING, 3), chance)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_frame_that_says_nothing_changes_a_real_stream() -> None:
+    """As above, with each frame and each recording."""
+    chance = random.Random(1)
+    for recorded in [*_streams(ours()), *_streams(shared())]:
+        _check_law(recorded, NOTHING, chance)
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [each for each in ours() if sniff(each.body, None, over=True) == "json"],
+    ids=lambda recorded: recorded.name,
+)
+def test_lines_that_say_nothing_change_nothing(recorded: Recorded) -> None:
+    """The same holds for JSON lines."""
+    frames: list[Any] = frames_of(recorded.body)
+    lines = b"".join(frame.replace(b"\n", b" ") + b"\n" for frame in frames)
+
+    assert _seen(read([lines])) == _seen(read([b'{"state": "loading"}\n{}\n', lines]))
+
+
+@pytest.mark.parametrize("first", BARE)
+def test_bare_data_before_a_stream_are_skipped_and_counted(first: str) -> None:
+    """None of it is handed out as the answer's text."""
+    reading = read([sse(first) * 2 + CHAT])
+
+    assert greets(reading, "openai-chat")
+    assert {"bare_frame": 2} == {name: count for name, count in reading.departures.items() if "frame" in name}
+
+
+@pytest.mark.parametrize("format", [None, "openai-chat"])
+@pytest.mark.parametrize("end", [b"", b"data:\ndata:\n"], ids=repr)
+def test_frames_that_are_wrapped_twice_are_unwrapped(format: Any, end: bytes) -> None:
+    """A server that hands whole events to a library sends `data: data: {…}`."""
+    body = b"".join(b"data: " + event[:-1] + end + b"\n" for event in chunkings.per_event(CHAT))
+    for chunks in chunkings.several(body, "wrapped").values():
+        reading = read(chunks, format=format)
+
+        assert greets(reading, "openai-chat")
+        assert "frame_wrapped" in reading.departures
+
+
+def test_a_wrapped_event_keeps_its_name() -> None:
+    """The inner event is a whole event of its own."""
+    inner = [b'event: status\ndata: {"choices": []}', *chunkings.per_event(CHAT)]
+    body = b"".join(
+        b"".join(b"data: " + line + b"\n" for line in each.strip().split(b"\n")) + b"\n" for each in inner
+    )
+
+    assert greets(read([body]), "openai-chat")
+
+
+# -- text --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "first", ["Hello", "I", "AI", "Once upon", "a", '"', "[1", "#", "**", "data: Hi", '"two words"']
+)
+def test_bare_text_goes_out_at_once(first: str) -> None:
+    """Only what is known not to be content waits."""
+    decoder = Decoder()
+
+    assert [first] == [event.text for event in decoder.feed(sse(first)) if isinstance(event, TextDelta)]
+    assert "text" == decoder.format
+
+
+def test_what_waited_is_part_of_the_text_once_text_comes() -> None:
+    """A number may begin an answer; it goes out with the next piece."""
+    decoder = Decoder()
+
+    assert [] == decoder.feed(sse("42"))
+    texts = [event.text for event in decoder.feed(sse(" is the answer")) if isinstance(event, TextDelta)]
+
+    assert "42 is the answer" == "".join(texts)
+
+
+@pytest.mark.parametrize("data", BARE)
+def test_bare_data_alone_are_the_text(data: str) -> None:
+    """If nothing else comes, the model has said it; the sentinel tells at once, without the input's end."""
+    decoder = Decoder()
+    decoder.feed(sse(data) + DONE)
+
+    assert (data, "end") == (decoder.message.text, decoder.stop)
+    assert data == read([sse(data)]).text()
+
+
+def test_objects_before_a_text_are_no_piece_of_it() -> None:
+    """They are carried as unknown."""
+    reading = read([sse('{"state": "loading"}') + sse("Hel") + sse('{"a": 1}') + DONE])
+
+    assert ("text", 'Hel{"a": 1}') == (reading.format, reading.text())
+    assert [{"state": "loading"}] == [event.data for event in reading.events if isinstance(event, Unknown)]
+
+
+@pytest.mark.parametrize("after", [CHAT, wire.claude_start()], ids=["openai-chat", "anthropic"])
+def test_a_proof_after_text_is_an_error(after: bytes) -> None:
+    """JSON of a known format is never handed out as text."""
+    reading = read([sse("Welcome to the gateway") + after])
+
+    assert type(reading.error) is ProtocolError
+    assert not reading.error.retryable
+    assert "Welcome to the gateway" == reading.text()
+    assert greets(read([sse("Hi") + DONE], format="text"), "text")
+
+
+def test_the_wait_is_bounded() -> None:
+    """64 frames, or as many bytes as an event may have: then it is text, or no stream."""
+    text, objects = Decoder(), Decoder()
+    small = Decoder(limits=Limits(event=50))
+    for _ in range(65):
+        text.feed(sse("1"))
+        objects.feed(sse('{"state": "loading"}'))
+    for _ in range(3):
+        small.feed(sse('{"state": "loading", "n": 1}'))
+
+    assert "1" * 65 == text.message.text
+    assert isinstance(objects.error, NotAStream)
+    assert isinstance(small.error, NotAStream)
+    assert greets(read([sse('{"state": "loading"}') * 64 + CHAT]), "openai-chat")
+
+
+# -- who claims what ---------------------------------------------------------
+
+
+def _claims(recordings: list[Recorded]) -> set[tuple[str, str, tuple[str, ...]]]:
+    found = set()
+    for recorded in recordings:
+        for frame in frames_of(recorded.body):
+            event, payload = "", frame
+            if isinstance(frame, ServerSentEvent | EventStreamMessage):
+                event, payload = frame.event, frame.payload
+            try:
+                value = json.loads(payload) if isinstance(payload, bytes) else payload
+            except ValueError:
+                continue
+            event = "" if event == "message" else event
+            if isinstance(value, dict):
+                names = tuple(
+                    name for name in registry.names() if registry.load(name).recognises(value, event)
+                )
+                found.add((recorded.name, recorded.format, names))
+    return {(name, format, names) for name, format, names in found if set(names) - {format}}
+
+
+def test_no_frame_is_claimed_by_another_format() -> None:
+    """So a stream may be joined at any frame, and any frame may come first."""
+    assert set() == _claims(ours())
+
+
+@pytest.mark.slow
+def test_no_frame_of_a_real_stream_is_claimed_by_another_format() -> None:
+    """As above, with the recordings of real servers."""
+    assert set() == {each for each in _claims(shared()) if each[1] != "custom"}
+
+
+@pytest.mark.parametrize("recorded", _streams(ours()), ids=lambda recorded: recorded.name)
+def test_frames_in_any_order_are_of_their_own_format_or_of_none(recorded: Recorded) -> None:
+    """The order of frames proves nothing."""
+    events, chance = chunkings.per_event(recorded.body), random.Random(recorded.name)
+    for _ in range(3):
+        chance.shuffle(events)
+
+        assert read([b"".join(events)]).format in (recorded.format, None)
+
+
+_NAMES = ("response.parrot", "response.message.part", "thread.parrot", "agent.session.parrot")
+_MORE = ("session.parrot", "user.parrot", "message_parrot", "content-parrot", "data-parrot", "TEXT_PARROT")
+_PLAIN = ("CUSTOM", "RAW", "start", "finish", "abort", "delta", "status", "keepalive", "transcription.parrot")
+_WORDS = (*_NAMES, *_MORE, *_PLAIN)
+_FIELDS: list[dict[str, Any]] = [
+    {},
+    {"delta": "Hi"},
+    {"text": "Hi", "id": "e1"},
+    {"data": {"text": "Hi"}},
+    {"content_index": 0, "text": "Hi"},
+    {"messages": [{"role": "assistant", "content": [{"text": "Hi"}]}]},
+]
+
+
+@pytest.mark.parametrize("word", _WORDS)
+def test_an_invented_vocabulary_is_never_complete(word: str) -> None:
+    """Nothing in it is known, so no format may take it for an empty answer."""
+    for fields in _FIELDS:
+        for named, typed, count in ((1, 0, 1), (0, 1, 3), (1, 1, 2)):
+            payload = {**fields, **({"type": word} if typed else {})}
+            body = sse(json.dumps(payload), event=word if named else "") * count
+            for end in (b"", DONE):
+                error = read([body + end]).error
+
+                assert isinstance(error, NotAStream | StreamTruncated), (payload, error)
+
+
+@pytest.mark.parametrize("end", [b"", DONE], ids=["cut", "done"])
+@pytest.mark.parametrize("format", [None, "openai-responses"])
+def test_another_vocabulary_of_responses_is_refused(format: Any, end: bytes) -> None:
+    """GigaChat and Cortex have events of the names `response.…`: an answer of unknown events is no answer."""
+    body = sse('{"messages": [{"content": [{"text": "Hi"}]}]}', event="response.message.delta")
+    body += sse('{"finish_reason": "stop"}', event="response.message.done")
+    error = read([body + end], format=format).error
+
+    assert type(error) is (NotAStream if format is None else ProtocolError)
+    assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    "format, payload",
+    [
+        ("ag-ui", {"type": "CUSTOM", "name": "n", "value": 1}),
+        ("openai-chat", {"state": "loading"}),
+        ("ui-message", {"type": "parrot"}),
+        ("anthropic", {"type": "parrot"}),
+        ("cohere", {"type": "parrot"}),
+    ],
+)
+def test_an_answer_of_unknown_payloads_is_never_complete(format: Any, payload: dict[str, Any]) -> None:
+    """Not if the format is named, either; and to ask again would bring the same."""
+    error = read([sse(json.dumps(payload)) * 2 + DONE], format=format).error
+
+    assert type(error) is ProtocolError
+    assert not error.retryable
+
+
+@pytest.mark.parametrize("field", ["session.started", "user.message", "agent.message"])
+def test_a_type_alone_makes_no_session(field: str) -> None:
+    """Events of Anthropic's sessions have a time, too; other servers greet with such types."""
+    reading = read([sse(json.dumps({"type": field, "id": "e1"})) + CHAT])
+
+    assert reading.format in ("openai-chat", None)
+    assert "anthropic-agents" != reading.format
+
+
+# -- what is known, and not read ---------------------------------------------
+
+_HELLO_OF_MODEL: list[dict[str, Any]] = [
+    {"messageStart": {"role": "assistant"}},
+    {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "Hi"}}},
+    {"contentBlockStop": {"contentBlockIndex": 0}},
+    {"messageStop": {"stopReason": "tool_use"}},
+]
+_OTHERS: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "translation": (
+        "a realtime translation",
+        [{"type": "session.created", "event_id": "e1", "session": {"type": "translation", "model": "m"}}],
+    ),
+    "translation joined": (
+        "a realtime translation",
+        [{"type": "session.output_transcript.delta", "event_id": "e2", "delta": "Gu"}],
+    ),
+    "live": ("Live API", [{"type": "session.started", "event_id": "e1", "session": {"type": "live"}}]),
+    "transcription": ("transcription", [{"type": "session.created", "session": {"request_id": "r"}}]),
+    "transcript": ("transcription", [{"type": "transcription.text.delta", "text": "Hi"}]),
+    "agent": ("InvokeAgent", [{"chunk": {"bytes": b"Hello"}}]),
+    "agent's trace": ("InvokeAgent", [{"trace": {"agentId": "a", "trace": {}}}]),
+    "flow": ("InvokeFlow", [{"flowOutputEvent": {"content": {"document": "Hi"}}}]),
+    "harness: hook": ("InvokeHarness", [*_HELLO_OF_MODEL, {"hookEvent": {"name": "n"}}]),
+    "harness: results": ("InvokeHarness", [*_HELLO_OF_MODEL, {"messageStart": {"role": "user"}}]),
+    "harness: limit": (
+        "InvokeHarness",
+        [*_HELLO_OF_MODEL[:3], {"messageStop": {"stopReason": "max_iterations_exceeded"}}],
+    ),
+    "snowflake": (
+        "Snowflake",
+        [{"choices": [{"delta": {"type": "tool_use", "tool_use_id": "t", "name": "f"}}]}],
+    ),
+    "snowflake after text": (
+        "Snowflake",
+        [
+            {"choices": [{"delta": {"type": "text", "content": "Hi"}}]},
+            {"choices": [{"delta": {"type": "tool_use", "tool_use_id": "t", "name": "f"}}]},
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _OTHERS)
+def test_a_stream_that_is_known_but_not_read_is_named(kind: str) -> None:
+    """Nothing of it is complete, and the error says what it is."""
+    name, payloads = _OTHERS[kind]
+    stream = Stream(payloads)
+    with pytest.raises(NotAStream, match=name) as caught:
+        stream.final()
+
+    assert not caught.value.retryable
+    assert "complete" != stream.message.ending
+
+
+def test_responses_with_the_other_apis_object_are_told_by_their_numbers() -> None:
+    """Only events of the Responses API are numbered."""
+    response = {"id": "r", "object": "realtime.response", "status": "completed", "output": []}
+    text = {"item_id": "i", "output_index": 0, "content_index": 0, "delta": "Hi"}
+    body = sse(json.dumps({"type": "response.created", "sequence_number": 1, "response": response}))
+    body += sse(json.dumps({"type": "response.output_text.delta", "sequence_number": 2, **text}))
+    body += sse(json.dumps({"type": "response.completed", "sequence_number": 3, "response": response}))
+
+    assert greets(read([body]), "openai-responses")
