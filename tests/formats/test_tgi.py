@@ -215,7 +215,7 @@ def test_text_of_another_type_is_no_text() -> None:
 
 def test_a_payload_that_is_no_json_object_is_an_error() -> None:
     """Also in a run of tokens."""
-    assert isinstance(read(token("a"), token("b"), b"[1]").error, ProtocolError)
+    assert isinstance(read(token("a"), token("b"), b"[{}]").error, ProtocolError)
 
 
 def test_more_choices_than_the_limit_end_the_stream() -> None:

@@ -355,15 +355,19 @@ class Format(Resuming, ABC):
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
+        self._weigh(events)
+        # `take` has compared each whole text that the server repeated with its deltas.
+        self.error = self.error or self.parts.difference
+        return events
+
+    def _weigh(self, events: list[Event]) -> None:
+        """Take the events for evidence: that the answer goes on, and that it is in this format."""
         if self.doubt is not None and any(isinstance(event, _FURTHER) for event in events):
             self.doubt = None
         if not self.first_frames.enough:
             self.first_frames.note(events)
             if self.parts.has_parts:
                 self.first_frames.settle()
-        # `take` has compared each whole text that the server repeated with its deltas.
-        self.error = self.error or self.parts.difference
-        return events
 
     def classify_error(self, error: StreamError) -> bool:
         """Classify an error by `retryable`; return True if that table has the error's code or type."""

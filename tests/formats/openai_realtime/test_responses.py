@@ -279,4 +279,4 @@ def test_it_is_told_from_the_responses_api(payload: Payload, known: bool) -> Non
     """By the event's id, which every event has and no event of that API."""
     assert OpenAIRealtime.recognises(payload, "") is known
     if known:
-        assert registry.detect(payload, "") == "openai-realtime"
+        assert registry.detect(payload, "") == ("openai-realtime", False)

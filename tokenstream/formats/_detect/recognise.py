@@ -70,7 +70,7 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     if not is_dict(payload):
         # A JSON document other than an object is not a token of bare text.
         return None if document else _classify_bare(frame, payload, limits)
-    if payload.get("type") in PING_NAMES:
+    if text_of(payload, "type") in PING_NAMES:
         return PING
     name, may_be_known = registry.detect(payload, event)
     if name is not None:
