@@ -40,7 +40,7 @@ def test_a_checkpoint_of_another_state_is_refused_before_anything_is_asked_for()
     """Its message can still be read; the format has another state since."""
     checkpoint = Checkpoint.model_validate_json((_HERE / "checkpoint.json").read_text("utf-8"))
 
-    with pytest.raises(MisuseError, match="another version of tokenstream, .* ask for the answer anew"):
+    with pytest.raises(MisuseError, match=r"another version of tokenstream, .* ask for the answer anew"):
         Stream.from_checkpoint(checkpoint, [_BODY])
     assert checkpoint.message.id == Stream([_BODY]).final().id
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
 
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Finish, ToolCallDone
+
+if TYPE_CHECKING:
+    from tokenstream.formats import FormatName
 
 Payload: TypeAlias = dict[str, Any]
 WHOLE = '{"folder": "/var/tern", "deep": [1, {"on": true}]}'
@@ -253,7 +256,7 @@ def pieces(text: str) -> list[str]:
     return [text[at : at + 7] for at in range(0, len(text), 7)]
 
 
-def read(format: str, payloads: list[Payload]) -> tuple[Stream, list[str], Exception | None]:
+def read(format: FormatName, payloads: list[Payload]) -> tuple[Stream, list[str], Exception | None]:
     """Read an answer to its end, and return the stream, the arguments that were handed out, and the error."""
     handed_out: list[str] = []
     with Stream(payloads, format=format) as stream:
@@ -270,7 +273,7 @@ def read(format: str, payloads: list[Payload]) -> tuple[Stream, list[str], Excep
 @pytest.mark.parametrize("cut", [0, 1, 23, len(WHOLE) - 1], ids=["nothing", "a brace", "half", "nearly all"])
 @pytest.mark.parametrize("cutting", [pieces, lambda text: [text]], ids=["pieces", "whole"])
 def test_arguments_after_a_mark_belong_to_their_call(
-    format: str, wire: Wire, cut: int, cutting: Callable[[str], list[str]]
+    format: FormatName, wire: Wire, cut: int, cutting: Callable[[str], list[str]]
 ) -> None:
     """The call is handed out once, at the end of the answer, with all of them."""
     call = Call(cutting(WHOLE[:cut]) if cut else [], cutting(WHOLE[cut:]))
@@ -283,7 +286,7 @@ def test_arguments_after_a_mark_belong_to_their_call(
 @each_wire
 @pytest.mark.parametrize("cuts", [(0, 0), (0, 20), (20, 0), (0, len(WHOLE)), (len(WHOLE), 0)])
 def test_two_calls_never_get_arguments_that_are_not_theirs(
-    format: str, wire: Wire, cuts: tuple[int, int]
+    format: FormatName, wire: Wire, cuts: tuple[int, int]
 ) -> None:
     """Whatever had arrived of each of them at the mark."""
     calls = [
@@ -297,7 +300,7 @@ def test_two_calls_never_get_arguments_that_are_not_theirs(
 
 
 @each_wire
-def test_a_call_that_gets_no_arguments_is_handed_out_without_them(format: str, wire: Wire) -> None:
+def test_a_call_that_gets_no_arguments_is_handed_out_without_them(format: FormatName, wire: Wire) -> None:
     """The end of the answer says that there are none; the finish reason comes behind the call."""
     events = list(Stream(wire([Call([], [])]), format=format))
     ends = [type(event) for event in events if isinstance(event, ToolCallDone | Finish)]
@@ -310,7 +313,7 @@ def test_a_call_that_gets_no_arguments_is_handed_out_without_them(format: str, w
 @pytest.mark.parametrize(
     "spelling", [WHOLE, json.dumps(json.loads(WHOLE), separators=(",", ":")), " \n", "x"]
 )
-def test_arguments_that_are_told_again_change_nothing(format: str, wire: Wire, spelling: str) -> None:
+def test_arguments_that_are_told_again_change_nothing(format: FormatName, wire: Wire, spelling: str) -> None:
     """They may be spelt in another way; white space, and what is no JSON, are no arguments."""
     stream, handed_out, error = read(format, wire([Call([WHOLE], pieces(spelling))]))
 
@@ -318,7 +321,7 @@ def test_arguments_that_are_told_again_change_nothing(format: str, wire: Wire, s
 
 
 @each_wire
-def test_other_arguments_for_a_call_that_was_handed_out_fail(format: str, wire: Wire) -> None:
+def test_other_arguments_for_a_call_that_was_handed_out_fail(format: FormatName, wire: Wire) -> None:
     """The answer contradicts itself, and the call may have been run."""
     stream, handed_out, error = read(format, wire([Call([WHOLE], pieces(OTHER))]))
 

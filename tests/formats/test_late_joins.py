@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from tokenstream.formats import FormatName
 
 TEXT = "Hello there you all"
 
@@ -19,7 +22,7 @@ def script(format: Any) -> list[bytes]:
 
 
 @pytest.mark.parametrize("format", ["openai-responses", "openai-realtime"])
-def test_an_answer_that_is_joined_anywhere_is_whole_at_its_end(format: str) -> None:
+def test_an_answer_that_is_joined_anywhere_is_whole_at_its_end(format: FormatName) -> None:
     """With its text, and with its call, which is handed out once; the missing start is counted."""
     chunks = script(format)
     for place in range(1, len(chunks) - 1):

@@ -208,9 +208,9 @@ class Format(Resuming, ABC):
         # The end of the answer.
         self.ended = False
         """True once a terminal event has arrived."""
-        self.assumed = False
+        self.assumed: bool = False
         """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
-        self.unfinished = False
+        self.unfinished: bool = False
         """True once the server has sent all of an answer that it is still writing, in the background."""
         self.later_frames: list[Frame] = []
         """The frames of another answer that began in the same body, after the end of this one."""

@@ -36,7 +36,7 @@ def offered_by(tools: ToolsOption) -> OfferedTools | None:
     """
     if tools is None:
         return None
-    if isinstance(tools, str) or not isinstance(tools, ToolTable | Iterable):
+    if isinstance(tools, str) or not isinstance(tools, ToolTable | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
         raise MisuseError(
             f"tools= takes Tools(…) or a list of functions, types and names, not {type(tools).__qualname__}: "
             "put it into a list, as in tools=[get_weather]"

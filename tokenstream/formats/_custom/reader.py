@@ -129,14 +129,14 @@ class Custom(Format):
             self.error = text_error(payload)
         # Unless the mapping names the SSE events with text, bare text has no event name.
         elif mapped.bare and event != "error" and event in (mapped.events or ("",)):
-            self._read_bare(payload)
+            self._read_bare_text(payload)
         elif not payload or payload.isspace():
             self.note("empty_data")
             self.ping()
         else:
             self.read_text(payload, event)
 
-    def _read_bare(self, payload: bytes) -> None:
+    def _read_bare_text(self, payload: bytes) -> None:
         """Read data that are text, white space included; empty data count as a ping."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
         if text:

@@ -87,12 +87,12 @@ def _unwrap_once(value: object, error: OutputInvalid) -> tuple[object, list[str]
 def _unwrap_at(value: object, path: Iterable[object]) -> list[str]:
     """Decode the string at a path of the arguments, in place; return it in a list, or an empty list."""
     for key in path:
-        holder: Any = value
-        is_there = (is_dict(holder) and key in holder) or (
-            is_list(holder) and isinstance(key, int) and 0 <= key < len(holder)
+        is_there = (is_dict(value) and key in value) or (
+            is_list(value) and isinstance(key, int) and 0 <= key < len(value)
         )
         if not is_there:
             return []
+        holder: Any = value
         value = holder[key]
         if isinstance(value, str):
             inner = _decode_container(value)
