@@ -1,186 +1,117 @@
-"""Change core modules in copies of this checkout, one change at a time, and list what no test notices.
+"""Change functions of core modules, one change at a time, and list what no test notices.
 
-python -m tests.mutations [--count 200] [--seed 0] [--only framing/_sse.py …] [--processes 2]
+python -m tests.mutations [--count 300] [--seed 0] [--only framing/_sse.py …] [--again FILE] [TESTS …]
 
-The same seed draws the same changes from the same sources. A change is noticed if a test fails, or if the
-tests take longer than they may.
+The same seed draws the same changes from the same sources. First the tests of the default run are tried on
+each change, then, on what they have not noticed, the slow ones, with as many examples of each law as .ci/run
+tries. A change is noticed if a test fails, or takes ten times as long as without it.
+
+Only functions are changed. What runs while a module is imported has run already when a change is made, and
+what a program does that a test starts is not seen either. Needs Linux and Python 3.12.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import queue
-import random
-import resource
-import shutil
-import subprocess
 import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.mutations.changes import Change, changes
-from tests.mutations.targets import TARGETS
-from tests.project import PACKAGE, ROOT
-from tests.support.beside import SHARED
+import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from tests.mutations.changes import ROOMS, Change, drawn, found_again, modules
+from tests.mutations.children import in_child
+from tests.mutations.session import Session
+from tests.project import PYPROJECT, ROOT
 
-_TESTS = ["-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "--timeout", "60"]
-_SECONDS = 300
-"""Time after which all tests of a module count as hanging."""
-_MEMORY = 4_000_000_000
-"""Bytes of address space: a change may have made a loop endless that collects something."""
-_LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "build", "dist"
-)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A change to a module, and whether a test noticed it."""
-
-    module: str
-    change: Change
-    noticed: bool
-
-
-class Checkout:
-    """A copy of the checkout, in which one change at a time is made.
-
-    Args:
-        folder: Folder of the copy; what lies beside the checkout is beside it too.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._root = folder / "main"
-        shutil.copytree(ROOT, self._root, ignore=_LEFT_OUT)
-        if SHARED.exists():
-            (folder / "shared").symlink_to(SHARED, target_is_directory=True)
-
-    def try_out(self, module: str, change: Change) -> Tried:
-        """Make a change, run the module's tests, and take the change back."""
-        path = self._path(module)
-        source = path.read_text(encoding="utf-8")
-        self._write(path, change.apply(source))
-        try:
-            return Tried(module, change, noticed=not self.passes(module))
-        finally:
-            self._write(path, source)
-
-    def passes(self, module: str) -> bool:
-        """Run a module's tests up to the first that fails; return True if none does."""
-        # In CI, nothing is random; with the profile, laws are tried on few examples.
-        environment = {**os.environ, "PYTHONPATH": str(self._root), "CI": "1"}
-        try:
-            done = subprocess.run(
-                [sys.executable, *_TESTS, *TARGETS[module]],
-                cwd=self._root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_SECONDS,
-                check=False,
-                preexec_fn=_bound_memory,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
-
-    def _path(self, module: str) -> Path:
-        return self._root / "tokenstream" / module
-
-    def _write(self, path: Path, source: str) -> None:
-        path.write_text(source, encoding="utf-8")
-        # Python takes a file of the same size and second for unchanged.
-        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
-            compiled.unlink()
-
-
-def _bound_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-
-
-def drawn(modules: Sequence[str], count: int, seed: int) -> list[tuple[str, Change]]:
-    """Return `count` changes at most, as many of each module as of any other, always the same ones."""
-    chance = random.Random(seed)
-    found: list[tuple[str, Change]] = []
-    for number, module in enumerate(modules):
-        possible = changes((PACKAGE / module).read_text(encoding="utf-8"))
-        share = (number + 1) * count // len(modules) - number * count // len(modules)
-        numbers = chance.sample(range(len(possible)), min(share, len(possible)))
-        found += [(module, possible[at]) for at in sorted(numbers)]
-    return found
-
-
-class Checkouts:
-    """Copies of the checkout, one for each process that runs tests."""
-
-    def __init__(self, folder: Path, count: int) -> None:
-        self._free = queue.SimpleQueue[Checkout]()
-        for number in range(count):
-            self._free.put(Checkout(folder / str(number)))
-
-    def passes(self, module: str) -> bool:
-        """Run a module's tests in a free copy."""
-        checkout = self._free.get()
-        try:
-            return checkout.passes(module)
-        finally:
-            self._free.put(checkout)
-
-    def try_out(self, module: str, change: Change) -> Tried:
-        """Try a change in a free copy."""
-        checkout = self._free.get()
-        try:
-            return checkout.try_out(module, change)
-        finally:
-            self._free.put(checkout)
-
-
-def run(modules: Sequence[str], count: int, seed: int, processes: int) -> Iterator[Tried]:
-    """Yield what became of each change."""
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(processes) as pool:
-        checkouts = Checkouts(Path(folder), processes)
-        # Some modules have the same tests.
-        judged = list({TARGETS[module]: module for module in modules}.values())
-        passed = zip(judged, pool.map(checkouts.passes, judged), strict=True)
-        if failing := [module for module, passes in passed if not passes]:
-            sys.exit(f"without any change, the tests fail of {', '.join(failing)}")
-        yield from pool.map(lambda one: checkouts.try_out(*one), drawn(modules, count, seed))
-
-
-def table(tried: Sequence[Tried]) -> list[str]:
-    """Return a row for each module and one for all, in Markdown."""
-    rows = ["| module | changes | noticed |", "|---|---|---|"]
-    for module in dict.fromkeys(one.module for one in tried):
-        rows.append(_row(f"`{module}`", [one for one in tried if one.module == module]))
-    return [*rows, _row("all", tried)]
-
-
-def _row(name: str, tried: Sequence[Tried]) -> str:
-    return f"| {name} | {len(tried)} | {sum(one.noticed for one in tried)} |"
+_OPTIONS = PYPROJECT["tool"]["pytest"]["ini_options"]["addopts"]
+_DEFAULT = _OPTIONS[_OPTIONS.index("-m") + 1]
+_IMPORTED = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+RUNS = {
+    "default": (_DEFAULT, "few"),
+    "slow": (_DEFAULT.replace("not slow", "(slow or hypothesis)"), "full"),
+}
+"""The tests of each run, and the profile of hypothesis."""
 
 
 def main() -> None:
-    """Print each change that no test notices as soon as it is known, and then a table of the modules."""
+    """Print each change that no test notices as soon as it is known, and then a table of the rooms."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutations")
-    parser.add_argument("--count", type=int, default=200, help="number of changes in all (default: 200)")
+    parser.add_argument("tests", nargs="*", help="files or folders (default: all)")
+    parser.add_argument("--count", type=int, default=300, help="number of changes in all (default: 300)")
     parser.add_argument("--seed", type=int, default=0, help="draws other changes (default: 0)")
-    parser.add_argument("--only", nargs="+", choices=[*TARGETS], default=[*TARGETS], metavar="MODULE")
-    parser.add_argument("--processes", type=int, default=2, help="number of test runs at once (default: 2)")
+    parser.add_argument(
+        "--only", nargs="+", default=ROOMS, metavar="ROOM", help="files or folders of the package"
+    )
+    parser.add_argument("--again", type=Path, metavar="FILE", help="tries the changes that a run has written")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=[*RUNS])
+    parser.add_argument("--processes", type=int, default=2, help="number of tests at once (default: 2)")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "mutations", help="keeps what is found"
+    )
     options = parser.parse_args()
-    tried = []
-    for one in run(options.only, options.count, options.seed, options.processes):
-        tried.append(one)
-        if not one.noticed:
-            sys.stdout.write(f"not noticed: {one.module}:{one.change}\n")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    changes = _again(options.again) if options.again else drawn(options.only, options.count, options.seed)
+    noticed: list[dict[str, str]] = [{} for _ in changes]
+    for run in options.runs:
+        left = [number for number, by in enumerate(noticed) if not any(by.values())]
+        found = in_child(partial(_found, run, [changes[number] for number in left], options))
+        if found is None:
+            sys.exit(f"the {run} run has not come to its end")
+        for number, by in found.items():
+            noticed[left[number]][run] = by
+    sys.stdout.write("\n".join(["", *_table(changes, noticed, options.runs), ""]))
+
+
+def _again(file: Path) -> list[Change]:
+    found = []
+    for row in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
+        del row["noticed"]
+        if one := found_again(Change(**row)):
+            found.append(one)
+        else:
+            sys.stdout.write(f"no longer there: {Change(**row)}\n")
+    return found
+
+
+def _found(run: str, changes: Sequence[Change], options: argparse.Namespace) -> dict[int, str]:
+    """Return which test of a run notices each change, "" if none does."""
+    os.environ["CI"] = "1"
+    expression, os.environ["HYPOTHESIS_PROFILE"] = RUNS[run]
+    found: dict[int, str] = {}
+
+    def tell(number: int, by: str) -> None:
+        found[number] = by
+        row = json.dumps(asdict(changes[number]) | {"noticed": by})
+        with (options.folder / f"{run}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(f"{row}\n")
+        if not by:
+            sys.stdout.write(f"not noticed by the {run} run: {changes[number]}\n")
             sys.stdout.flush()
-    sys.stdout.write("\n".join(["", *table(tried), ""]))
+
+    session = Session(modules(options.only), changes, options.folder, options.processes, tell)
+    arguments = ["-q", "-n", "0", "-W", _IMPORTED, "-p", "no:cacheprovider", "-m", expression, *options.tests]
+    if status := pytest.main(arguments, [session]):
+        sys.exit(status)
+    return found
+
+
+def _table(
+    changes: Sequence[Change], noticed: Sequence[Mapping[str, str]], runs: Sequence[str]
+) -> Iterator[str]:
+    """Yield a row for each room and one for all, in Markdown; runs count what earlier ones notice."""
+    yield f"| room | changes | {' | '.join(runs)} |"
+    yield "|---" * (len(runs) + 2) + "|"
+    for room in [*dict.fromkeys(change.room for change in changes), "all"]:
+        ours = [by for change, by in zip(changes, noticed, strict=True) if room in {change.room, "all"}]
+        counts = [
+            sum(any(by.get(run) for run in runs[: number + 1]) for by in ours) for number in range(len(runs))
+        ]
+        yield f"| {room} | {len(ours)} | {' | '.join(map(str, counts))} |"
 
 
 if __name__ == "__main__":

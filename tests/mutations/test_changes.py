@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 import pytest
 
-from tests.mutations.__main__ import drawn
-from tests.mutations.changes import changes
-from tests.mutations.targets import TARGETS
-from tests.project import PACKAGE, ROOT
+from tests.mutations.changes import changes, drawn, found_again
+from tests.project import PACKAGE
 
 
 @pytest.mark.parametrize(
     "line, changed",
     [
-        ("if a < b: f()", ["if (a <= b): f()", "if a < b: pass"]),
+        ("if a < b:\n f()", ["if (a <= b):\n f()", "if a < b:\n if 0: f()"]),
         ("x = a is None and b", ["x = (a is not None) and b", "x = (a is None or b)"]),
         ("x = not a", ["x = (a)"]),
         ("x = a + 1", ["x = (a - 1)", "x = a + (2)"]),
         ("x = 'a' + b", []),
         ("while more(): break", ["while (not more()): break", "while more(): continue"]),
-        ("self.x = True", ["pass", "self.x = False"]),
-        ("raise ValueError(1 + 1)", []),
+        ("self.x = True", ["if 0: self.x = True", "self.x = False"]),
+        ("raise ValueError(1 + 1)", ["if 0: raise ValueError(1 + 1)"]),
+        (
+            "x[a if b else c] = [d for d in e if f(d)]",
+            [
+                "if 0: x[a if b else c] = [d for d in e if f(d)]",
+                "x[a if (not b) else c] = [d for d in e if f(d)]",
+                "x[a if b else c] = [d for d in e if (not f(d))]",
+            ],
+        ),
         ("x: dict[str, Literal[1]] = {}", []),
         (
             "def f(a: Literal[1] = 2) -> Literal[3]: return a",
             [
                 "def f(a: Literal[1] = (3)) -> Literal[3]: return a",
-                "def f(a: Literal[1] = 2) -> Literal[3]: return None",
+                "def f(a: Literal[1] = 2) -> Literal[3]: return None and (a)",
             ],
         ),
     ],
@@ -45,28 +52,44 @@ def test_letters_of_several_bytes_do_not_move_a_change() -> None:
     assert ["x = {'é…': (a)}"] == [change.apply(line) for change in changes(line)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("module", TARGETS)
-def test_every_change_of_a_module_can_be_read_by_python(module: str) -> None:
-    """A change that is no Python would be noticed by each test, and would say nothing about any."""
-    source = (PACKAGE / module).read_text(encoding="utf-8")
-    found = changes(source)
+def test_the_lines_below_a_change_stay_where_they_are() -> None:
+    """What is not changed is known by its line."""
+    source = "def f():\n    return call(\n        a,\n    )\ndef g(): ..."
 
-    assert len(found) > 20
-    for change in found[::10]:
-        ast.parse(change.apply(source))
+    for change in changes(source):
+        assert 5 == ast.parse(change.apply(source)).body[1].lineno
+
+
+def test_a_change_knows_its_function_and_the_lines_of_which_one_runs_whenever_it_does() -> None:
+    """Code outside of functions runs as the module is imported, when no change has been made yet."""
+    source = "x = 1\nclass A:\n    x = 2\n    def f(self, y=3):\n        call(\n            4,\n        )\n"
+    found = [change for change in changes(source) if isinstance(ast.parse(change.before).body[0], ast.Expr)]
+
+    assert [("", "1", 1, 1), ("", "2", 3, 3), ("", "3", 4, 4), ("A.f", "4", 5, 7)] == [
+        (change.scope, change.before, *change.lines) for change in found if change.before.isdigit()
+    ]
+
+
+@pytest.mark.slow
+def test_every_change_can_be_read_by_python() -> None:
+    """A change that is no Python would be noticed by each test, and would say nothing about any."""
+    for change in drawn(["framing/_sse.py", "formats/_kit/parts.py", "_pipeline/joining.py"], 90, 0):
+        ast.parse(change.apply((PACKAGE / change.module).read_text(encoding="utf-8")))
 
 
 @pytest.mark.slow
 def test_the_same_seed_draws_the_same_changes() -> None:
-    """As many of each module."""
-    modules = ["framing/_sse.py", "_decoder.py"]
-    first, again, other = drawn(modules, 7, 1), drawn(modules, 7, 1), drawn(modules, 7, 2)
+    """As many of each room."""
+    rooms = ["framing/_ndjson.py", "stages/_text/until.py"]
+    first, again, other = drawn(rooms, 7, 1), drawn(rooms, 7, 1), drawn(rooms, 7, 2)
 
     assert first == again != other
-    assert [3, 4] == [[module for module, _ in first].count(module) for module in modules]
+    assert [3, 4] == [[change.room for change in first].count(room) for room in rooms]
 
 
-def test_the_tests_of_each_module_exist() -> None:
-    """A path that is gone would be an error of pytest, which looks like a change that was noticed."""
-    assert [] == [path for paths in TARGETS.values() for path in paths if not (ROOT / path).exists()]
+def test_a_change_is_found_again_where_its_line_has_moved() -> None:
+    """In its function; one that is not there is not found."""
+    change, *_ = drawn(["framing/_ndjson.py"], 1, 0)
+
+    assert change == found_again(replace(change, line=change.line + 9, start=change.start + 9, lines=(0, 0)))
+    assert found_again(replace(change, scope="elsewhere")) is None
