@@ -178,7 +178,6 @@ def pytest_collection_finish() -> None:
     whenever all of it is looked at, which is longer than the deadlines that tests wait for.
     """
     gc.enable()
-    gc.collect()
     gc.freeze()
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
 __all__ = ["covering", "pytest_collection_modifyitems", "pytest_generate_tests"]
 
@@ -31,34 +31,62 @@ _TABLES = pytest.StashKey[dict[str, list[Names]]]()
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Note the tables of each test: an item tells its values, but not which of them belong together.
 
-    With `-m quick`, a table has its first rows only: most others would be made for nothing.
+    Rows that cannot be selected are left out: with `-m quick` most, and by default the slow ones.
     """
     tables = metafunc.config.stash.setdefault(_TABLES, {}).setdefault(metafunc.definition.nodeid, [])
     parametrize = metafunc.parametrize
-    is_quick = metafunc.config.getoption("markexpr") == "quick"
-    shortens = is_quick and metafunc.definition.get_closest_marker("quick") is None
+    choose = _choice(metafunc)
 
     def noted(
         names: str | Sequence[str], rows: Iterable[Any], *args: Any, ids: Any = None, **options: Any
     ) -> None:
         tables.append(tuple(names.replace(",", " ").split() if isinstance(names, str) else names))
-        if shortens:
+        if choose is not None:
             rows = list(rows)
-            kept = _quick_rows(rows)
+            kept = choose(rows)
             if ids is not None and not callable(ids):
                 named = list(islice(ids, len(rows)))
                 ids = [named[index] for index in kept]
+            # With its mark, the names of these rows would be kept for all tests that share the table.
+            options.pop("_param_mark", None)
             rows = [rows[index] for index in kept]
         parametrize(names, rows, *args, ids=ids, **options)
 
     metafunc.parametrize = noted  # type: ignore[method-assign, assignment] # the same, and it takes a note
 
 
+def _choice(metafunc: pytest.Metafunc) -> Callable[[list[Any]], list[int]] | None:
+    """Return what chooses the rows of a table that can be selected, by their positions; None for all rows."""
+    config, definition = metafunc.config, metafunc.definition
+    expression = config.getoption("markexpr")
+    # A row that is asked for by its name is found, and deselected.
+    if any("::" in argument for argument in config.args):
+        return None
+    if expression == "quick":
+        return _quick_rows if definition.get_closest_marker("quick") is None else None
+    if not expression.startswith("not slow and "):
+        return None
+    return _first_row if definition.get_closest_marker("slow") else _fast_rows
+
+
 def _quick_rows(rows: list[Any]) -> list[int]:
-    """Return the positions of the first row that is not slow, and of rows marked as quick."""
-    marks = [{mark.name for mark in getattr(row, "marks", ())} for row in rows]
+    """Choose the first row that is not slow, and rows marked as quick."""
+    marks = _marks(rows)
     fast = [index for index, names in enumerate(marks) if not names & {"slow", "browser"}]
     return sorted({*fast[:1], *(index for index, names in enumerate(marks) if "quick" in names)})
+
+
+def _fast_rows(rows: list[Any]) -> list[int]:
+    """Choose the rows that are not slow; the first one if all are, since a table is never empty."""
+    return [index for index, names in enumerate(_marks(rows)) if "slow" not in names] or _first_row(rows)
+
+
+def _first_row(rows: list[Any]) -> list[int]:
+    return [0] if rows else []
+
+
+def _marks(rows: list[Any]) -> list[set[str]]:
+    return [{mark.name for mark in getattr(row, "marks", ())} for row in rows]
 
 
 @pytest.hookimpl(tryfirst=True)
