@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import wire
+from tests.support.effort import in_steps
 from tests.support.reading import Reading, aread, read
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE
@@ -43,7 +44,7 @@ def _unfinished(format: str) -> tuple[list[bytes], bytes]:
 
 @pytest.mark.parametrize("format", testing.all_formats)
 @pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
-@pytest.mark.parametrize("stride", [37, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [37, pytest.param(in_steps(7), marks=pytest.mark.slow)])
 def test_what_is_cut_before_its_end_is_never_complete(
     format: str, cause: Exception | None, stride: int
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import registry
+from tests.support.effort import trials
 from tests.support.recordings import Recorded, frames_of, ours, shared
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
@@ -196,7 +197,7 @@ def _object_in(payload: bytes) -> dict[str, Any] | None:
 def test_thousands_of_damaged_streams_end_in_errors_of_ours(name: str) -> None:
     """As above, often enough to meet what is rare."""
     recordings, chance = _by_format()[name], random.Random(name)
-    for _ in range(8_000):
+    for _ in range(trials(8_000)):
         error, messages = _read(name, _Damage(chance).frames(chance.choice(recordings)))
         assert error is None or isinstance(error, StreamError)
         for message in messages:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.effort import trials
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
 from tokenstream import Message, Retry, Stream, resilient, testing
@@ -249,7 +250,7 @@ def test_an_answer_that_a_model_goes_on_with(recorded: Recorded, kind: str) -> N
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_a_model_goes_on_with_anywhere(recorded: Recorded, kind: str) -> None:
-    check(recorded, kind, 200)
+    check(recorded, kind, trials(200))
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -266,7 +267,7 @@ def test_an_answer_that_breaks_off_again_and_again(name: str, kind: str) -> None
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_breaks_off_again_and_again_anywhere(recorded: Recorded, kind: str) -> None:
-    check(recorded, kind, 20, breaks=3)
+    check(recorded, kind, trials(40), breaks=3)
 
 
 # -- typed views --------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.effort import examples
+from tests.support.effort import examples, trials
 from tests.support.recordings import ours, shared
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
@@ -169,7 +169,7 @@ def test_a_sure_joint_is_right(server: Server, patient: bool) -> None:
 @patient_or_not
 @each_server
 def test_a_sure_joint_is_right_anywhere(server: Server, patient: bool) -> None:
-    check(recorded_texts(), 20_000, server, patient=patient)
+    check(recorded_texts(), trials(20_000), server, patient=patient)
 
 
 @patient_or_not
@@ -183,7 +183,7 @@ def test_a_sure_joint_is_right_in_a_text_that_repeats_itself(server: Server, pat
 @patient_or_not
 @each_server
 def test_a_sure_joint_is_right_in_a_text_that_repeats_itself_anywhere(server: Server, patient: bool) -> None:
-    check(REPETITIVE, 20_000, server, patient=patient, repetitive=True)
+    check(REPETITIVE, trials(20_000), server, patient=patient, repetitive=True)
 
 
 def check_prefix(count: int) -> None:
@@ -203,7 +203,7 @@ def test_a_joint_behind_a_prefix_is_right() -> None:
 
 @pytest.mark.slow
 def test_a_joint_behind_a_prefix_is_right_anywhere() -> None:
-    check_prefix(20_000)
+    check_prefix(trials(20_000))
 
 
 @patient_or_not

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.effort import trials
 from tests.support.recordings import Recorded, frames_of, ours
 from tests.support.sampling import sampled
 from tokenstream import Retry, Stream, resilient, testing
@@ -94,7 +95,7 @@ def test_an_answer_that_is_asked_for_again_from_zero(recorded: Recorded) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_is_asked_for_again_from_zero_anywhere(recorded: Recorded) -> None:
-    check(recorded, 200)
+    check(recorded, trials(200))
 
 
 def replayable() -> Iterator[Any]:

@@ -1,4 +1,8 @@
-"""The number of times that a law is tried."""
+"""How often a law is tried: a part of what there is, or all of it with HYPOTHESIS_PROFILE=thorough.
+
+A part is what one run of all checks has time for. A law that has held for long is tried as often as
+it should be before a release, or after a change to its parser.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,21 @@ from typing import Any
 
 from hypothesis import settings
 
-__all__ = ["examples", "trials"]
+__all__ = ["THOROUGH", "examples", "in_steps", "trials"]
 
-_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+_PART = 20
+"""One in as many trials is made by default."""
 
 
 def trials(thorough: int) -> int:
-    """Return a fourth of a number of trials, or all of them with HYPOTHESIS_PROFILE=thorough.
+    """Return a twentieth of a number of trials, or all of them in a thorough run."""
+    return thorough if THOROUGH else -(-thorough // _PART)
 
-    A fourth is what one run of all checks has time for. A law that has held for long is
-    tried as often as it should be before a release, or after a change to its parser.
-    """
-    return thorough if _THOROUGH else thorough // 4
+
+def in_steps(step: int) -> int:
+    """Return the step between places that are tried, such as cuts, or 1 in a thorough run."""
+    return 1 if THOROUGH else step
 
 
 def examples(in_full: int, **options: Any) -> settings:

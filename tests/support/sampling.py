@@ -1,4 +1,4 @@
-"""A part of many cases by default, the others with the slow tests: each is run by one of the two."""
+"""A part of many cases by default, others with the slow tests, and all of them in a thorough run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,30 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from _pytest.mark import ParameterSet
 
+from tests.support.effort import THOROUGH
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 T = TypeVar("T")
 
 
-def sampled(cases: Sequence[T | ParameterSet], *, one_in: int) -> list[T | ParameterSet]:
-    """Return the cases as parameters; all but one in `one_in` are marked `slow`, always the same ones."""
+def sampled(
+    cases: Sequence[T | ParameterSet], *, one_in: int, slow_one_in: int = 1
+) -> list[T | ParameterSet]:
+    """Return the cases as parameters, always the same ones.
+
+    Args:
+        cases: All that there are.
+        one_in: One in so many is tried by default; the others are marked `slow`.
+        slow_one_in: One in so many of those marked `slow` is there at all, unless the run is a thorough one.
+    """
     kept = _kept(len(cases), one_in)
-    return [case if number in kept else _slow(case) for number, case in enumerate(cases)]
+    others = [number for number in range(len(cases)) if number not in kept]
+    slow = {*others} if THOROUGH else {others[at] for at in _kept(len(others), slow_one_in)}
+    return [
+        case if number in kept else _slow(case) for number, case in enumerate(cases) if number in kept | slow
+    ]
 
 
 def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T, ...] | ParameterSet]:
@@ -27,6 +41,11 @@ def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T,
         row if number in kept else pytest.param(*row, marks=pytest.mark.slow)
         for number, row in enumerate(rows)
     ]
+
+
+def part_of(cases: Sequence[T], *, one_in: int) -> list[T]:
+    """Return one in so many cases, always the same ones, or all of them in a thorough run."""
+    return [*cases] if THOROUGH else [cases[number] for number in sorted(_kept(len(cases), one_in))]
 
 
 def _slow(case: object) -> ParameterSet:
