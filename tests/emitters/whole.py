@@ -6,13 +6,14 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.effort import in_steps, trials
 from tokenstream import Decoder, Message
 
 __all__ = ["Said", "check_body", "check_payloads", "said"]
 
 _EACH_BELOW = 300
 """Bytes below which a body is cut at each of them."""
-_CUTS = 90
+_CUTS = trials(180)
 
 
 @dataclass
@@ -48,7 +49,7 @@ def check_body(body: bytes, expected: Said, **options: Any) -> None:
         assert whole == read(*pieces, **options)
     assert (said(whole), whole.ending) == (expected, "complete")
     chance = random.Random(len(body))
-    ends = [at + 1 for at, byte in enumerate(body) if byte == ord("\n")]
+    ends = [at + 1 for at, byte in enumerate(body) if byte == ord("\n")][:: in_steps(3)]
     places = range(len(body)) if len(body) < _EACH_BELOW else [*ends, *chance.sample(range(len(body)), _CUTS)]
     for place in places:
         _check_cut(read(body[:place], **options), whole)

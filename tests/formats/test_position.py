@@ -21,7 +21,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-_ANSWERS = [*SCRIPTED, *sampled(recorded(), one_in=60)]
+_ANSWERS = [*SCRIPTED, *sampled(recorded(), one_in=60, slow_one_in=8)]
 
 
 def _plainly(answer: Answer) -> list[tuple[type[Event], int | str | None]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import wire
+from tests.support.effort import in_steps
 from tests.support.reading import Reading, read
 from tokenstream import Message, Stream
 from tokenstream.events import ToolCallDelta, ToolCallStart
@@ -146,7 +147,7 @@ def test_a_second_call_under_a_used_id_has_an_id_of_its_own(write: Any, size: in
 
 
 @_wires
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [7, pytest.param(in_steps(3), marks=pytest.mark.slow)])
 def test_a_call_that_is_cut_while_it_repeats_another_is_kept_and_not_handed_out(
     write: Any, stride: int
 ) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import registry
-from tests.support.effort import trials
+from tests.support.effort import examples, trials
 from tests.support.recordings import Recorded, frames_of, ours, shared
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
@@ -156,6 +156,7 @@ def _read(name: str, frames: list[Frame]) -> tuple[StreamError | None, list[Mess
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.names()) - {"pieces", "text"}))
+@examples(20)
 @given(seed=st.integers(0, 2**32), pick=st.integers(0, 10_000))
 def test_a_damaged_stream_ends_in_an_error_of_ours_or_in_none(name: str, seed: int, pick: int) -> None:
     """Events and fields dropped, doubled, swapped, cut, of other types: nothing else ever comes out."""

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
-from tests.support.effort import trials
+from tests.support.effort import in_steps, trials
 from tests.support.recordings import Recorded, ours
-from tests.support.sampling import sampled
+from tests.support.sampling import few
 from tokenstream import Message, Retry, Stream, resilient, testing
 from tokenstream._basics.joint import Prefill, anchor_of
 from tokenstream.accumulator import Accumulator
@@ -241,7 +241,7 @@ def check_events(events: list[Event], stream: Stream, error: StreamError | None,
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-@pytest.mark.parametrize("recorded", sampled(ANSWERS, one_in=5))
+@pytest.mark.parametrize("recorded", few(ANSWERS, one_in=5))
 def test_an_answer_that_a_model_goes_on_with(recorded: Recorded, kind: str) -> None:
     check(recorded, kind, 2)
 
@@ -250,7 +250,7 @@ def test_an_answer_that_a_model_goes_on_with(recorded: Recorded, kind: str) -> N
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_a_model_goes_on_with_anywhere(recorded: Recorded, kind: str) -> None:
-    check(recorded, kind, trials(200))
+    check(recorded, kind, trials(200, one_in=50))
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -267,7 +267,7 @@ def test_an_answer_that_breaks_off_again_and_again(name: str, kind: str) -> None
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_breaks_off_again_and_again_anywhere(recorded: Recorded, kind: str) -> None:
-    check(recorded, kind, trials(40), breaks=3)
+    check(recorded, kind, trials(20), breaks=3)
 
 
 # -- typed views --------------------------------------------------------------
@@ -316,7 +316,7 @@ def check_typed(format: Any, view: str, step: int, retry: Retry) -> Iterator[Att
 
 each_view = pytest.mark.parametrize("view", TYPED)
 each_format = pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini"])
-few_or_many = pytest.mark.parametrize("step", [49, pytest.param(7, marks=pytest.mark.slow)])
+few_or_many = pytest.mark.parametrize("step", [49, pytest.param(7 * in_steps(3), marks=pytest.mark.slow)])
 
 
 @few_or_many

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.effort import trials
 from tests.support.recordings import Recorded, frames_of, ours
-from tests.support.sampling import sampled
+from tests.support.sampling import few
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError
@@ -86,7 +86,7 @@ def check(recorded: Recorded, cuts: int) -> None:
                 assert stream.closed
 
 
-@pytest.mark.parametrize("recorded", sampled(ANSWERS, one_in=4))
+@pytest.mark.parametrize("recorded", few(ANSWERS, one_in=4))
 def test_an_answer_that_is_asked_for_again_from_zero(recorded: Recorded) -> None:
     """The same text, or another one; at a few places."""
     check(recorded, 3)
@@ -95,7 +95,7 @@ def test_an_answer_that_is_asked_for_again_from_zero(recorded: Recorded) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_is_asked_for_again_from_zero_anywhere(recorded: Recorded) -> None:
-    check(recorded, trials(200))
+    check(recorded, trials(200, one_in=60))
 
 
 def replayable() -> Iterator[Any]:

@@ -14,13 +14,11 @@ from hypothesis import settings
 __all__ = ["THOROUGH", "examples", "in_steps", "trials"]
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-_PART = 20
-"""One in as many trials is made by default."""
 
 
-def trials(thorough: int) -> int:
-    """Return a twentieth of a number of trials, or all of them in a thorough run."""
-    return thorough if THOROUGH else -(-thorough // _PART)
+def trials(thorough: int, *, one_in: int = 20) -> int:
+    """Return a twentieth of a number of trials, or another part, or all of them in a thorough run."""
+    return thorough if THOROUGH else -(-thorough // one_in)
 
 
 def in_steps(step: int) -> int:

@@ -70,10 +70,10 @@ def test_only_the_lenient_reading_repairs() -> None:
 # -- what it costs -------------------------------------------------------------------------
 
 
-def _seconds(begun: str, piece: str, *, pieces: int, look: bool, **options: Any) -> float:
+def _seconds(begun: str, piece: str, *, pieces: int, look: bool, rounds: int = 3, **options: Any) -> float:
     """Return how many seconds of the processor so many pieces take, at best."""
     times = []
-    for _ in range(3):
+    for _ in range(rounds):
         parser = read(begun, **options)
         start = thread_time()
         for _ in range(pieces):
@@ -102,10 +102,11 @@ def _seconds(begun: str, piece: str, *, pieces: int, look: bool, **options: Any)
 )
 def test_a_piece_costs_the_same_however_much_has_come(begun: str, piece: str, look: bool) -> None:
     """Four times the pieces take four times as long, with some room for the caches."""
-    once = _seconds(begun, piece, pieces=50_000, look=look)
-    four = _seconds(begun, piece, pieces=200_000, look=look)
+    once = _seconds(begun, piece, pieces=25_000, look=look)
+    # A busy machine may be slow once.
+    fours = (_seconds(begun, piece, pieces=100_000, look=look, rounds=1) for _ in range(3))
 
-    assert four < 8 * once
+    assert any(four < 8 * once for four in fours)
 
 
 @pytest.mark.slow
