@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.framing.support import chunkings, cut_at
+from tests.support.effort import trials
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
@@ -219,7 +220,7 @@ def test_a_huge_body_that_was_cut_costs_little(element: bytes) -> None:
 def test_json_bodies_of_any_make_read_the_same_at_any_chunking(seed: int) -> None:
     """Documents, white space and cuts as chance has it: what the lines or elements hold is what is read."""
     chance = random.Random(seed)
-    for _ in range(50):
+    for _ in range(trials(50, one_in=10)):
         words = [
             "".join(chance.choices('ab"\\{}[],:é\r\n \u2028🌊', k=chance.randrange(1, 9))) for _ in range(9)
         ]

@@ -134,7 +134,7 @@ def test_a_real_stream_in_small_chunks_gives_what_was_recorded(recorded: Recorde
 
 @pytest.mark.anyio
 @needs_recordings
-@pytest.mark.parametrize("recorded", sampled(_SHARED, one_in=12), ids=_ids)
+@pytest.mark.parametrize("recorded", sampled(_SHARED, one_in=12, slow_one_in=4), ids=_ids)
 async def test_a_real_stream_gives_the_same_asynchronously(recorded: Recorded) -> None:
     """`AsyncStream` sees in a real stream exactly what `Stream` sees."""
     _compare(recorded, await aread([recorded.body]))

@@ -152,5 +152,5 @@ def test_an_answer_that_is_replayed(recorded: Recorded) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("recorded", list(replayable()))
 def test_an_answer_that_is_replayed_anywhere(recorded: Recorded) -> None:
-    """Behind each of two hundred events."""
-    check_replay(recorded, 200)
+    """Behind each of two hundred events, in a thorough run."""
+    check_replay(recorded, trials(200))

@@ -15,13 +15,17 @@ import httpx
 import pytest
 
 from tests.support import wire
+from tests.support.effort import trials
 from tests.support.loopback import FIN, RST, Connection, Loopback, chunked_head, head, http_chunk
 from tokenstream import Retry, aconnect, connect, relay, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats import FormatName
 
-CASES = [pytest.param(range(10), id="some"), pytest.param(range(10, 400), id="many", marks=pytest.mark.slow)]
+CASES = [
+    pytest.param(range(10), id="some"),
+    pytest.param(range(10, 10 + trials(390)), id="many", marks=pytest.mark.slow),
+]
 """The seeds of the cases for each format and world."""
 TEXT = ["Once ", "upon ", "a ", "time ", "there ", "was ", "a ", "king ", "a ", "king ", "indeed."]
 OTHER_TEXT = ["Once ", "upon ", "the ", "hill ", "lived ", "nobody, ", "a ", "king ", "said."]

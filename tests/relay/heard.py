@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.effort import trials
 from tests.support.encoders import load
 from tests.support.scripts import scripts
 
@@ -84,8 +85,9 @@ def few(test: Callable[..., None]) -> Callable[..., None]:
 
 
 def many(test: Callable[..., None]) -> Callable[..., None]:
-    """Run a law for 300 scripts, which takes long."""
-    slow: Callable[..., None] = pytest.mark.slow(given(data=st.data())(_scripts(300)(test)))
+    """Run a law for 300 scripts in a thorough run, which takes long, and for fewer in others."""
+    number = trials(300, one_in=10)
+    slow: Callable[..., None] = pytest.mark.slow(given(data=st.data())(_scripts(number)(test)))
     return slow
 
 

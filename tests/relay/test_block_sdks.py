@@ -256,8 +256,8 @@ def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> No
 
 @readers
 @many
-def test_an_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:
-    """The law above, for 300 scripts."""
+def test_an_sdk_reads_what_many_scripts_say(reader: str, data: st.DataObject) -> None:
+    """The law above, for 300 scripts in a thorough run."""
     said, heard = LAW.drawn(reader, data)
     assert said == heard
 

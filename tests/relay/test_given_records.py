@@ -10,6 +10,7 @@ import pytest
 
 from tests.relay.journals import Answer, Place, in_memory, message_of, read, records_of
 from tests.relay.tokenstream.support import written
+from tests.support.effort import trials
 from tokenstream.errors import StreamInterrupted
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 
@@ -52,7 +53,8 @@ class Slow(Place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed > 3)) for seed in range(30)]
+    "seed",
+    [pytest.param(seed, marks=[pytest.mark.slow] * (seed > 3)) for seed in range(trials(30, one_in=3))],
 )
 async def test_given_and_read_records_are_one_answer(seed: int) -> None:
     """Whenever a follower comes, in this process or another: each record once, in order."""

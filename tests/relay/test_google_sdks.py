@@ -209,8 +209,8 @@ def test_the_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> N
 
 @pytest.mark.parametrize("reader", ONE_EACH)
 @many
-def test_the_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:
-    """The law above, for 300 scripts."""
+def test_the_sdk_reads_what_many_scripts_say(reader: str, data: st.DataObject) -> None:
+    """The law above, for 300 scripts in a thorough run."""
     said, heard = LAW.drawn(reader, data)
     assert said == heard
 
@@ -327,10 +327,10 @@ def test_a_live_session_of_the_sdk_reads_what_a_script_says(
 
 
 @many
-def test_live_sessions_of_the_sdk_read_what_300_scripts_say(
+def test_live_sessions_of_the_sdk_read_what_many_scripts_say(
     session: tuple[Any, deque[Script]], data: st.DataObject
 ) -> None:
-    """The law above, for 300 scripts."""
+    """The law above, for 300 scripts in a thorough run."""
     _agree_live(session, data)
 
 
