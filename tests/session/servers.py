@@ -24,6 +24,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
 __all__ = [
+    "PATIENCE",
     "Hangup",
     "LanesServer",
     "Line",
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 Payload = dict[str, Any]
+PATIENCE = 60.0
+"""Seconds after which a test gives up waiting for what has to happen; less than a test may take."""
 PATHS = {
     "responses": "/v1/responses",
     "realtime": "/v1/realtime?model=gpt-realtime",
@@ -78,11 +81,11 @@ class Line:
         An answer ends for a client before the server has sent what follows it, such as a farewell.
         """
         self.inbox.join()
-        assert self.connection.ping().wait(30)
+        assert self.connection.ping().wait(PATIENCE)
 
     def wait_for_message(self) -> bool:
         """Wait until the client has sent something, or has left."""
-        due = time.monotonic() + 5
+        due = time.monotonic() + PATIENCE
         while self.inbox.empty() and time.monotonic() < due:
             time.sleep(0.002)
         return not self.inbox.empty()
@@ -93,7 +96,7 @@ def wait_after(number: int) -> Callable[[Line, int], None]:
 
     def pause(line: Line, piece: int) -> None:
         if piece >= number:
-            line.cancelled.wait(5)
+            line.cancelled.wait(PATIENCE)
 
     return pause
 

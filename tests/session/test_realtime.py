@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import Hangup, Line, Payload, RealtimeServer, no_pause, serving, wait_after
+from tests.session.servers import (
+    PATIENCE,
+    Hangup,
+    Line,
+    Payload,
+    RealtimeServer,
+    no_pause,
+    serving,
+    wait_after,
+)
 from tests.session.talks import COLOURS, talking
 from tokenstream import ProviderError, Router
 from tokenstream.turns import ToolResults
@@ -118,11 +127,11 @@ def test_an_answer_that_is_interrupted_before_its_sound_is_cut_to_nothing(
         def event(self, line: Line, kind: str, **fields: Any) -> None:
             if kind == held and not ready.is_set():
                 ready.set()
-                assert line.cancelled.wait(30)
+                assert line.cancelled.wait(PATIENCE)
             super().event(line, kind, **fields)
 
         def note_cancel(self, line: Line) -> None:
-            assert ready.wait(30)
+            assert ready.wait(PATIENCE)
             super().note_cancel(line)
 
     server, ready = Held(audio=True), threading.Event()
@@ -148,12 +157,12 @@ def test_a_cancellation_that_crosses_the_end_is_no_failure(colour: str) -> None:
 
         def note_cancel(self, line: Line) -> None:
             asked.set()
-            assert over.wait(30)
+            assert over.wait(PATIENCE)
             super().note_cancel(line)
 
     asked, over = threading.Event(), threading.Event()
     server = Crossing()
-    server.pause = lambda _line, number: number == 1 and asked.wait(30)
+    server.pause = lambda _line, number: number == 1 and asked.wait(PATIENCE)
     with serving(server) as url, talking(colour, url) as talk:
         interrupted = talk.ask("one", stop_after=1)
         after = talk.ask("two")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import Line, Payload, ResponsesServer, serving
+from tests.session.servers import PATIENCE, Line, Payload, ResponsesServer, serving
 from tests.session.talks import COLOURS, talking
 from tokenstream import Deadlines, ProviderError, Retry, StatusError, StreamInterrupted, StreamTruncated
 from tokenstream.turns import ToolResults
@@ -185,10 +185,10 @@ def test_a_server_that_closes_the_connection_at_once_is_asked_twice_and_not_for_
 def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: str) -> None:
     """The next question waits for nothing, has nothing of it, and tells the model what was said."""
     server = ResponsesServer()
-    server.pause = lambda line, number: number > 1 and line.cancelled.wait(5)
+    server.pause = lambda line, number: number > 1 and line.cancelled.wait(PATIENCE)
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
-        server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+        server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
         stopped = talk.ask("two", stop_after=1)
         server.pause = lambda _line, _number: None
         after = talk.ask("three")
@@ -210,7 +210,7 @@ def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: st
 def test_leaving_the_block_early_cancels_as_well(colour: str) -> None:
     """Nobody pays for the rest."""
     server = ResponsesServer()
-    server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+    server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
     with serving(server) as url, talking(colour, url) as talk:
         left = talk.ask("one", stop_after=1, played_ms=-1)
         server.pause = lambda _line, _number: None
@@ -268,7 +268,7 @@ def test_a_server_that_does_not_stop_holds_up_the_next_answer_only_for_a_while(
     monkeypatch.setattr("tokenstream.session._conversation._DRAIN_SECONDS", 0.05)
     server = ResponsesServer()
     server.ignores_cancel = True
-    server.pause = lambda line, number: line.number == 0 and number > 0 and line.cancelled.wait(5)
+    server.pause = lambda line, number: line.number == 0 and number > 0 and line.cancelled.wait(PATIENCE)
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one", stop_after=1)
 

@@ -17,6 +17,7 @@ import websockets.asyncio.client
 import websockets.sync.client
 
 from tests.session.servers import (
+    PATIENCE,
     Line,
     LiveServer,
     Payload,
@@ -27,7 +28,7 @@ from tests.session.servers import (
     serving,
 )
 from tests.session.talks import COLOURS, talking
-from tests.support.timing import wait_for
+from tests.support.timing import TooLate, at_rest, tried_again, wait_for
 from tokenstream import (
     AsyncSession,
     ConcurrentRead,
@@ -54,6 +55,12 @@ in_every_colour = pytest.mark.parametrize("colour", COLOURS)
 
 def never() -> Any:
     pytest.fail("no connection is opened")
+
+
+def within_a_second(seconds: float) -> None:
+    if seconds >= 1.0:
+        msg = f"it took {seconds:.1f} s"
+        raise TooLate(msg)
 
 
 def client_of_the_loop() -> Any:
@@ -260,8 +267,9 @@ def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colo
     """Also before its first event, although the connection is one on which the user may be silent."""
     server = kind()
     silent = threading.Event()
-    server.pause = lambda _line, number: number == 1 and silent.wait(10)
-    deadlines = Deadlines(first_event=30.0, idle_bytes=0.15)
+    server.pause = lambda _line, number: number == 1 and silent.wait(PATIENCE)
+    # All that comes before the silence and after it comes within this time.
+    deadlines = Deadlines(first_event=PATIENCE, idle_bytes=1.0)
     with serving(server) as url, talking(colour, url, deadlines=deadlines) as talk:
         stalled = talk.ask("one")
         silent.set()
@@ -293,11 +301,12 @@ def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any)
 
 @in_every_colour
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
+@tried_again
 def test_a_session_closes_within_a_second(colour: str, kind: Any) -> None:
     """Even if the server is silent in the middle of an answer, and keeps the connection open."""
     server = kind()
     left = threading.Event()
-    server.pause = lambda _line, number: number == 1 and left.wait(10)
+    server.pause = lambda _line, number: number == 1 and left.wait(PATIENCE)
     with serving(server) as url:
         with talking(colour, url) as talk:
             talk.ask("one", stop_after=1)
@@ -305,7 +314,7 @@ def test_a_session_closes_within_a_second(colour: str, kind: Any) -> None:
         took = time.monotonic() - began
         left.set()
 
-    assert took < 1.0
+    within_a_second(took)
 
 
 @pytest.mark.slow
@@ -318,7 +327,7 @@ def test_the_servers_pings_are_answered_between_two_answers(colour: str) -> None
         talk.ask("one")
         time.sleep(0.1)
 
-        assert server.lines[0].connection.ping().wait(5)
+        assert server.lines[0].connection.ping().wait(PATIENCE)
         assert talk.ask("two").text == "I know: one | two"
         assert talk.session.rotations == 0
 
@@ -339,6 +348,7 @@ def test_a_connection_on_which_pings_are_not_answered_is_given_up(colour: str) -
 
 @pytest.mark.slow
 @in_every_colour
+@tried_again
 def test_a_session_closes_within_a_second_without_the_other_end(colour: str) -> None:
     """Which does not answer the closing frame."""
     with deaf() as url:
@@ -346,7 +356,7 @@ def test_a_session_closes_within_a_second_without_the_other_end(colour: str) -> 
             began = time.monotonic()
         took = time.monotonic() - began
 
-    assert took < 1.0
+    within_a_second(took)
 
 
 @pytest.mark.slow
@@ -376,12 +386,25 @@ def test_waiting_messages_are_bounded() -> None:
 
 def test_another_thread_interrupts() -> None:
     """While the answer is being read."""
-    server = ResponsesServer()
-    server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
-    with serving(server) as url, talking("sync", url) as talk, talk.session.ask("one") as answer:
-        threading.Timer(0.1, answer.interrupt).start()
+    has_begun = threading.Event()
 
-        assert list(answer.text) == ["I know:"]
+    def interrupt(answer: Answer) -> None:
+        assert has_begun.wait(PATIENCE)
+        at_rest(threading.main_thread())
+        answer.interrupt()
+
+    server = ResponsesServer()
+    server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
+    with serving(server) as url, talking("sync", url) as talk, talk.session.ask("one") as answer:
+        interrupting = threading.Thread(target=interrupt, args=(answer,))
+        interrupting.start()
+        pieces: list[str] = []
+        for piece in answer.text:
+            pieces.append(piece)
+            has_begun.set()
+        interrupting.join()
+
+        assert pieces == ["I know:"]
         assert answer.stop_reason == "interrupted"
         assert "response.cancel" in server.kinds()
 
@@ -392,18 +415,22 @@ def test_another_thread_interrupts() -> None:
 async def test_another_task_interrupts() -> None:
     """While the answer is being read."""
     server = ResponsesServer()
-    server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+    server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
     pieces: list[str] = []
+    has_begun = anyio.Event()
     with serving(server) as url:
         opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
         async with opened as session, session.ask("one") as answer, anyio.create_task_group() as tasks:
 
             async def interrupt() -> None:
-                await anyio.sleep(0.1)
+                await has_begun.wait()
+                await anyio.wait_all_tasks_blocked()
                 await answer.interrupt()
 
             tasks.start_soon(interrupt)
-            pieces = [piece async for piece in answer.text]
+            async for piece in answer.text:
+                pieces.append(piece)
+                has_begun.set()
 
     assert pieces == ["I know:"]
 
@@ -468,7 +495,7 @@ async def test_a_cancelled_program_leaves_no_connection_open() -> None:
     client = client_of_the_loop()
     server = ResponsesServer()
     left = threading.Event()
-    server.pause = lambda _line, number: number == 1 and left.wait(10)
+    server.pause = lambda _line, number: number == 1 and left.wait(PATIENCE)
     with serving(server) as url:
         with anyio.move_on_after(0.2):
             async with (

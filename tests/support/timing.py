@@ -20,7 +20,9 @@ _PATIENCE = 60.0
 """Seconds after which a test stops waiting; less than a test may take."""
 _REST = 0.02
 """Seconds for which a thread must be seen to wait."""
-_WAITING = frozenset({"__enter__", "get_events", "read", "readinto", "recv", "recv_into", "select", "wait"})
+_WAITING = frozenset(
+    {"__enter__", "get_events", "get_next_frame", "read", "readinto", "recv", "recv_into", "select", "wait"}
+)
 """Names of the functions, of Python's library and of clients, in which a thread waits."""
 
 
