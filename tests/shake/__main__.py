@@ -1,10 +1,10 @@
 """Run the tests that wait on a busy machine, in another order each time, and list those that fail.
 
-python -m tests.shake [PATH …] [--changed BASE] [--rounds 10] [--minutes M] [--seed S] [-- OPTION …]
+python -m tests.shake [PATH …] [--changed BASE] [--rounds 10] [--minutes M] [--seed S] [--busy N] [-- …]
 
 A test that waits for an event is green in each round; one whose passing leans on an idle machine, on what ran
-before it, or on a clock, is not. A process spins for each core meanwhile. Without paths, all folders run
-whose tests wait; with --changed, only what a change since that revision concerns.
+before it, or on a clock, is not. A process spins for each core meanwhile, or N in all. Without paths, all
+folders run whose tests wait; with --changed, only what a change since that revision concerns.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _CORES = os.cpu_count() or 1
 _PYTEST = ["-m", "pytest", "-p", "tests.shake.order", "-q", "-p", "no:cacheprovider"]
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+(?: .*?\])?)(?: - .*)?$", re.MULTILINE)
+_SPINS = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
 _NO_TESTS = 5
 """The exit code of pytest if it has found no tests."""
 
@@ -44,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say("Nothing that waits has changed.")
             return 0
     begun, failed = time.monotonic(), Counter[str]()
-    with _busy():
+    # The processes that spin end also if this one is asked to.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _busy(options.busy):
         for number in range(options.rounds):
             if number and time.monotonic() - begun > options.minutes * 60:
                 break
@@ -67,6 +71,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=SystemRandom().randrange(1_000_000),
         help="seed of the first round's order, and one more in each round (default: another one each time)",
+    )
+    parser.add_argument(
+        "--busy", type=int, default=_CORES, help="processes that spin (default: one per core)"
     )
     given = [*(sys.argv[1:] if arguments is None else arguments)]
     cut = given.index("--") if "--" in given else len(given)
@@ -102,11 +109,11 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _busy() -> Generator[None]:
-    """Keep each core busy with a process of its own."""
+def _busy(count: int) -> Generator[None]:
+    """Keep the cores busy with processes of their own."""
     with ExitStack() as stack:
-        for _ in range(_CORES):
-            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+        for _ in range(count):
+            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", _SPINS]))
             stack.callback(process.kill)
         yield
 
