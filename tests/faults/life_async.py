@@ -147,7 +147,7 @@ async def cancelled() -> Result:
                 await read_in_a_block(stream)
             except anyio.get_cancelled_exc_class() as error:
                 seen.append(error)
-                closed.append(server.connection().closed_within(1))
+                closed.append(server.connection().closed_within())
                 raise
 
         await cancelled_when(lambda: stream.message.text == "Hello €", read)

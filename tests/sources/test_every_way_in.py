@@ -21,7 +21,7 @@ from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
 
-_SOON = 2.0
+_SOON = 30.0
 """Seconds for what takes milliseconds on a machine that has nothing else to do."""
 _ASYNC_ROWS = [
     pytest.param(way, backend, id=f"{way}-{backend}") for way in ASYNC_WAYS for backend in way.backends

@@ -88,7 +88,7 @@ def test_stop_wakes_a_read_of_a_body_that_ends_with_its_connection(tls: bool) ->
         scenarios.stop_soon(stream)
 
         assert [first, *text] == [CHAT.pieces[0]]
-        assert server.connection().closed_within(1.0)
+        assert server.connection().closed_within()
 
 
 @pytest.mark.parametrize("opener", OPENERS)

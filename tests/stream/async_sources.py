@@ -19,7 +19,7 @@ from tests.support.loopback import Act, Loopback, Script, until_close
 from tokenstream import AsyncStream, aconnect
 from tokenstream.events import TextDelta
 
-PATIENCE = 3.0
+PATIENCE = 30.0
 """Seconds after which what a test waits for does not come; a busy machine is slow."""
 
 HEL = wire.chat({"role": "assistant", "content": "Hel"})

@@ -42,7 +42,7 @@ from tokenstream import Deadlines, Retry, Stream, aconnect, connect
 from tokenstream.errors import StreamStalled
 from tokenstream.stages import Budget
 
-GENEROUS = 3.0
+GENEROUS = 30.0
 """Seconds within which a closed connection must be seen by its server, on a busy machine, too."""
 WHOLE = [*BEGUN, chunk({}, "stop"), DONE]
 BOTH = b"".join(map(http_chunk, BEGUN))

@@ -153,7 +153,7 @@ class Connection:
 
     # -- for tests ---------------------------------------------------------
 
-    def closed_within(self, seconds: float = 0.1) -> bool:
+    def closed_within(self, seconds: float = _PATIENCE) -> bool:
         """Wait up to so long for the client's side to close; return True if it did."""
         return self.closed.wait(seconds)
 
