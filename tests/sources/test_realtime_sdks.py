@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.sources.sockets import answer, client_context, event, open_socket
 from tests.support.packages import needed
+from tests.support.timing import meanwhile
 from tokenstream import AsyncStream, Deadlines, Stream
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 
@@ -132,11 +132,8 @@ def test_stop_ends_a_read_of_openais_connection() -> None:
     with open_socket(silent) as url, client(url).realtime.connect(model="m") as connection:
         connection.send(ASK)
         stream = Stream(connection)
-        timer = threading.Timer(0.1, stream.stop)
-        timer.start()
-
-        assert list(stream.text) == ["Hel"]
-        timer.join()
+        with meanwhile(stream.stop, once=lambda: stream.message.text):
+            assert list(stream.text) == ["Hel"]
         assert stream.message.ending == "stopped"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
+from tests.support.timing import meanwhile
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
 from tokenstream.errors import ConcurrentRead, MisuseError, StreamConsumed
@@ -265,11 +266,8 @@ def test_another_thread_stops_a_loop_that_waits() -> None:
     """It comes back at once."""
     feeds = {label: Feed() for label in "ab"}
     merged = merge({label: Stream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()})
-    timer = threading.Timer(0.05, merged.stop, ["enough"])
-    timer.start()
-    with merged:
+    with merged, meanwhile(lambda: merged.stop("enough")):
         assert [] == list(merged)
-    timer.join()
     for feed in feeds.values():
         feed.end()
 

@@ -16,6 +16,7 @@ from tests.sources.sockets import answer
 from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, every_kind, saying
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
+from tests.support.timing import meanwhile
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, aresilient, connect, merge, resilient
 from tokenstream.errors import StreamInterrupted
@@ -67,12 +68,9 @@ def test_another_thread_closes_nothing_but_stops_all() -> None:
     """A loop that waits for silent servers comes back."""
     with ExitStack() as stack:
         streams = {at: connect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
-        with merge(streams) as merged:
-            timer = threading.Timer(0.2, merged.stop)
-            timer.start()
+        with merge(streams) as merged, meanwhile(merged.stop):
             for _ in merged:
                 pass
-            timer.join()
 
         assert {"stopped"} == {message.ending for message in merged.messages.values()}
         assert not readers()

@@ -7,10 +7,10 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import ParamSpec
 
-__all__ = ["AT_ONCE", "TooLate", "at_once", "at_rest", "settled", "tried_again", "wait_for"]
+__all__ = ["AT_ONCE", "TooLate", "at_once", "at_rest", "meanwhile", "settled", "tried_again", "wait_for"]
 
 P = ParamSpec("P")
 
@@ -94,6 +94,33 @@ def at_rest(thread: threading.Thread) -> None:
         time.sleep(0.002)
         if not _waits(thread):
             since = time.monotonic()
+
+
+@contextlib.contextmanager
+def meanwhile(act: Callable[[], object], *, once: Callable[[], object] | None = None) -> Generator[None]:
+    """Call a function in another thread while the block waits for something that does not come.
+
+    Args:
+        act: The function, such as one that ends the wait.
+        once: Returns what is true once the block has come that far; None if it begins to wait at once.
+    """
+    reader = threading.current_thread()
+
+    def run() -> None:
+        try:
+            if once is not None:
+                wait_for(lambda: bool(once()))
+            at_rest(reader)
+        finally:
+            # Also if that failed: the block would wait for ever.
+            act()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _waits(thread: threading.Thread) -> bool:

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ import websockets.asyncio.client as asyncio_client
 
 from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
 from tests.stream.responses.support import LIMITS, SESSION, Items, error_of, on_asyncio, opened, saying, tell
+from tests.support.timing import meanwhile
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamConsumed, StreamError, StreamInterrupted, StreamTruncated
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
 pytestmark = pytest.mark.anyio
+
+
+def in_the_loop(act: Callable[[], object]) -> Callable[[], object]:
+    """Return a function that another thread may call, and that acts in the event loop."""
+    return partial(asyncio.get_running_loop().call_soon_threadsafe, act)
 
 
 @asynccontextmanager
@@ -136,10 +143,12 @@ def test_stop_from_another_thread_ends_the_answer_and_the_loop() -> None:
     """At once, although the answer's own read blocks."""
     with opened(hanging(SESSION, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3])) as connection:
         stream = Stream(connection)
-        timer = threading.Timer(0.1, stream.stop)
-        timer.start()
-        told = [(list(response.text), response.message.ending) for response in stream.responses]
-        timer.join()
+        given: list[Stream] = []
+        told = []
+        with meanwhile(stream.stop, once=lambda: [each.message.text for each in given] == ["Hello", "Hel"]):
+            for response in stream.responses:
+                given.append(response)
+                told.append((list(response.text), response.message.ending))
 
     assert told == [(["Hello"], "complete"), (["Hel"], "stopped")]
     assert (stream.closed, stream.message.ending) == (True, "stopped")
@@ -152,15 +161,18 @@ async def test_stop_from_another_task_ends_the_answer_and_the_loop() -> None:
     script = hanging(SESSION, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3])
     async with aopened(script) as connection:
         stream = AsyncStream(connection)
-        asyncio.get_running_loop().call_later(0.1, stream.stop)
+        given: list[AsyncStream] = []
         told = []
-        async for response in stream.responses:
-            told.append(([piece async for piece in response.text], response.message.ending))
+        with meanwhile(
+            in_the_loop(stream.stop), once=lambda: [each.message.text for each in given] == ["Hello", "Hel"]
+        ):
+            async for response in stream.responses:
+                given.append(response)
+                told.append(([piece async for piece in response.text], response.message.ending))
     async with aopened(hanging(SESSION)) as connection:
         waiting = AsyncStream(connection)
-        asyncio.get_running_loop().call_later(0.1, waiting.stop)
-
-        assert [response async for response in waiting.responses] == []
+        with meanwhile(in_the_loop(waiting.stop)):
+            assert [response async for response in waiting.responses] == []
 
     assert told == [(["Hello"], "complete"), (["Hel"], "stopped")]
     assert (stream.closed, waiting.closed) == (True, True)
