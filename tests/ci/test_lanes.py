@@ -11,12 +11,11 @@ import pytest
 
 from tests.ci.checks import ROOT, Checks
 from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, run_lanes, table
+from tests.support.timing import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-_PATIENCE = 60.0
 
 
 def _nothing(_: Shell) -> None:
@@ -55,7 +54,7 @@ def test_a_lane_begins_after_those_that_it_waits_for_also_if_they_fail(tmp_path:
 
 def test_lanes_run_side_by_side(tmp_path: Path) -> None:
     """Each of two waits until the other one runs."""
-    both = threading.Barrier(2, timeout=_PATIENCE)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def meet(_: Shell) -> None:
         both.wait()
@@ -86,7 +85,7 @@ def test_beside_a_lane_of_two_processes_small_ones_overtake_the_next(tmp_path: P
     began, overtaken = list[str](), threading.Event()
 
     def wait(_: Shell) -> None:
-        assert overtaken.wait(_PATIENCE)
+        assert overtaken.wait(PATIENCE)
         began.append("first over")
 
     def overtake(_: Shell) -> None:

@@ -10,14 +10,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tests.faults.driver import TEXT, Outcome, read
 from tests.support.loopback import Handler, Loopback, Script
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.message import Message
 
 World: TypeAlias = Literal["sync", "asyncio", "trio"]
 WORLDS: tuple[World, ...] = get_args(World)
-_PATIENCE = 3.0
-"""Seconds after which what should come at once does not come."""
 _LONGEST = 40
 """Longer texts than that are cut on the page."""
 
@@ -159,7 +158,7 @@ def state_of(
         seen: What else was looked at, as `saw` tells it.
         error: What was raised.
     """
-    closed = stream.closed and (server is None or server.connection().closed_within(_PATIENCE))
+    closed = stream.closed and (server is None or server.connection().closed_within(PATIENCE))
     name = type(error).__name__ if error else ""
     return Result(
         "the cancellation" if name in ("CancelledError", "Cancelled") else name,
@@ -174,7 +173,7 @@ def state_of(
 def dropped(message: Message, server: Loopback, warned: Sequence[warnings.WarningMessage]) -> Result:
     """Put into a row's words what came of a stream that was dropped, and collected."""
     told = any(each.category is ResourceWarning and "never closed" in str(each.message) for each in warned)
-    closed = server.connection().closed_within(_PATIENCE)
+    closed = server.connection().closed_within(PATIENCE)
     return Result("", None, "", kept_of(message), closed, (saw("you get a `ResourceWarning`", told),))
 
 

@@ -43,6 +43,7 @@ from tests.support.loopback import (
     refusing_url,
     sized,
 )
+from tests.support.timing import PATIENCE
 from tokenstream import Deadlines
 from tokenstream.errors import ConnectError, NotAStream, ProviderError, StatusError, StreamStalled
 
@@ -156,7 +157,7 @@ def _http2(how: str, gate: threading.Event) -> Handler:
         http2.send_headers(stream, [(":status", "200"), ("content-type", "text/event-stream")])
         http2.send_data(stream, HELLO)
         connection.send(http2.data_to_send())
-        gate.wait(2)
+        gate.wait(PATIENCE)
         if how == "RST_STREAM":
             http2.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
         else:

@@ -30,6 +30,7 @@ from tests.support.loopback import (
     refusing_url,
     sized,
 )
+from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, connect
 from tokenstream.errors import (
     ConnectError,
@@ -381,7 +382,7 @@ def test_f15_an_http2_stream_that_is_given_up_is_interrupted(colour: str, how: s
         http2.send_headers(stream, [(":status", "200"), ("content-type", "text/event-stream")])
         http2.send_data(stream, HELLO)
         connection.send(http2.data_to_send())
-        assert gate.wait(2)
+        assert gate.wait(PATIENCE)
         if how == "reset":
             http2.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
         else:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.tables import in_one_test
+from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, Limits, Retry, aresilient, resilient, testing
 from tokenstream.errors import (
     AnswerRejected,
@@ -305,7 +306,7 @@ def test_a_task_ends_the_wait_at_once(loop: str, how: str) -> None:
 
     async def main() -> None:
         stream = aresilient(opened, Retry(wait=60))
-        with anyio.fail_after(5), anyio.move_on_after(0.05 if how == "cancel" else None) as scope:
+        with anyio.fail_after(PATIENCE), anyio.move_on_after(0.05 if how == "cancel" else None) as scope:
             async with stream, anyio.create_task_group() as tasks:
                 if how != "cancel":
                     tasks.start_soon(end, stream)

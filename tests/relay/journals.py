@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from tests.relay.tokenstream.support import frame
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Decoder, Message
 from tokenstream.errors import StreamError
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
@@ -134,13 +135,13 @@ class Place(Storage):
 
 async def read(journal: Journal, id: str, *, after: int = 0, owner: str | None = None) -> list[Entry]:
     """Follow an answer to its end."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE):
         return [entry async for entry in journal.follow(id, after=after, owner=owner)]
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something holds that nobody tells of."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE):
         for pause in repeat(0.02):
             if await holds():
                 return

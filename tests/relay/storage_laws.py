@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.relay.journals import until
+from tests.support.timing import PATIENCE
 from tokenstream.relay.journal import Fenced, Page, State, Storage
 
 __all__ = ["Opened", "StorageLaws"]
@@ -216,7 +217,7 @@ class StorageLaws:
         """A wait ends with a record, with the end, with a stop, and at once where there is no answer."""
         async with opened() as (one, other):
             for wait in (other.wait("?", 0), other.wait_stop("?")):
-                with anyio.fail_after(10):
+                with anyio.fail_after(PATIENCE):
                     await wait
             await _create(one)
 
@@ -227,16 +228,16 @@ class StorageLaws:
 
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(act_soon)
-                    with anyio.fail_after(10):
+                    with anyio.fail_after(PATIENCE):
                         await wait()
 
             await after(lambda: _append(one, 1, b"1"), lambda: other.wait("a", 0))
             await after(lambda: _append(one, 2, b"2"), lambda: other.wait("a", 1))
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE):
                 await other.wait("a", 0)
             await after(lambda: other.ask_stop("a", "why"), lambda: one.wait_stop("a"))
             await after(lambda: _append(one, 3, over=True), lambda: other.wait("a", 2))
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE):
                 await other.wait("a", 2)
 
     @pytest.mark.slow

@@ -16,6 +16,7 @@ from tests.docs_pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
 from tests.support.served import Hand, by_uvicorn, by_wsgi
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, relay
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def test_the_provider_is_let_go_when_the_reader_leaves(name: str) -> None:
                 if hand.closed.wait(0.02):
                     break
 
-        assert hand.closed.wait(4)
+        assert hand.closed.wait(PATIENCE)
         assert hand.given < len(hand.words)
 
 

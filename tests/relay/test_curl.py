@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from tests.support.proxies import program
 from tests.support.served import Hand, by_uvicorn
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, relay
 
 if TYPE_CHECKING:
@@ -38,4 +39,4 @@ def test_curl_shows_each_token_before_the_next_one_comes(protocol: Any) -> None:
 
     assert 0 == curl.returncode
     assert all(word.strip().encode() in body for word in hand.words)
-    assert hand.closed.wait(4)
+    assert hand.closed.wait(PATIENCE)

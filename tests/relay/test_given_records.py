@@ -11,6 +11,7 @@ import pytest
 from tests.relay.journals import Answer, Place, in_memory, message_of, read, records_of
 from tests.relay.tokenstream.support import written
 from tests.support.effort import trials
+from tests.support.timing import PATIENCE
 from tokenstream.errors import StreamInterrupted
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 
@@ -125,7 +126,7 @@ async def test_followers_outlive_a_producer_that_another_process_has_ended() -> 
         now = 1_000.0
         assert await storage.bury(id, [_interruption("it does not respond")])
         answer.send("never written")
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE):
             entries += [entry async for entry in follower]
 
     assert b"never written" not in b"".join(records_of(entries))

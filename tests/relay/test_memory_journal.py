@@ -12,7 +12,7 @@ from tests.relay.journal_laws.laws import JournalLaws
 from tests.relay.journals import Answer, Place, in_memory, read, texts_of
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory
-from tests.support.timing import settled
+from tests.support.timing import PATIENCE, settled
 from tokenstream import relay
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
@@ -57,7 +57,7 @@ async def test_a_storage_that_hangs_holds_no_request() -> None:
     place, answer = Place(in_memory()), Answer("x")
     async with Journal(place, lease=0.2) as journal:
         place.dead = True
-        with anyio.fail_after(5), pytest.raises(JournalUnavailable):
+        with anyio.fail_after(PATIENCE), pytest.raises(JournalUnavailable):
             await journal.start(answer.stream)
 
     assert answer.stream.closed

@@ -20,6 +20,7 @@ from tests.relay.redis_places import server
 from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS, load
 from tests.support.redis_servers import RedisServer
+from tests.support.timing import PATIENCE
 from tokenstream import Steps, errors, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Restarted, TextDelta
@@ -100,7 +101,7 @@ async def messages_of(answer: AsyncGenerator[Event], protocol: ProtocolName) -> 
         messages.append(message)
 
     ws = WebSocket({"type": "websocket", "headers": []}, receive, send)
-    with anyio.fail_after(5), suppress(StreamError, errors.NotExpressible):
+    with anyio.fail_after(PATIENCE), suppress(StreamError, errors.NotExpressible):
         await relay.websocket(ws, answer, protocol=protocol)
     return messages
 

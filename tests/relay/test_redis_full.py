@@ -20,6 +20,7 @@ from tests.relay.redis_places import anyio_backend, client_of, server, two_journ
 from tests.support.asgi import Client
 from tests.support.redis_servers import RedisServer
 from tests.support.served import by_uvicorn
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import Event, MessageStart, PartStart, TextDelta
@@ -183,7 +184,7 @@ async def test_a_silent_producer_lives_on_in_a_full_redis(server: RedisServer) -
         async with full(beside):
             await anyio.sleep(2 * LEASE)
             assert "stopped" == await other.stop("stopped")
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 await stopped.gone.wait()
             ended = await read(other, "stopped")
         answer.send("lo", over=True)

@@ -14,6 +14,7 @@ import redis
 from tests.relay.journals import Answer, message_of, read, texts_of
 from tests.relay.redis_places import anyio_backend, client_of, server, two_journals
 from tests.support.redis_servers import RedisServer
+from tests.support.timing import PATIENCE
 from tokenstream import relay
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal import AnswerExpired, Entry, JournalError
@@ -40,7 +41,7 @@ async def test_an_event_reaches_another_process_at_once(server: RedisServer) -> 
             await anext(reader)
             waits.append(time.monotonic() - before)
         assert "stopped" == await other.stop(id)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await answer.gone.wait()
 
     assert min(waits) < 1.0
@@ -107,7 +108,7 @@ async def test_an_id_that_is_used_again_is_waited_for_as_before(server: RedisSer
             await anyio.sleep(0.5)
             stats = await beside.info("commandstats")
             assert "stopped" == await one.stop("id")
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 await answer.gone.wait()
             await anyio.sleep(0.2)
             await beside.flushall()
@@ -159,7 +160,7 @@ async def test_a_server_that_comes_back_costs_nothing(tmp_path: Path) -> None:
             found = list[list[Entry]]()
 
             async def follow(journal: relay.RedisJournal) -> None:
-                with anyio.fail_after(40):
+                with anyio.fail_after(PATIENCE):
                     found.append([entry async for entry in journal.follow(id)])
 
             async with anyio.create_task_group() as tasks:
@@ -194,7 +195,7 @@ async def test_a_server_that_has_forgotten_all_is_told(tmp_path: Path) -> None:
             server.kill()
             await anyio.to_thread.run_sync(server.start)
             answer.send("lo")
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE):
                 with pytest.raises(JournalError) as caught:
                     got += [entry async for entry in reader]
                 await answer.gone.wait()
@@ -215,7 +216,7 @@ async def test_an_end_that_was_lost_is_told(server: RedisServer) -> None:
         await beside.xdel(f"{key}:records", "5-0", "6-0")
         await beside.hset(f"{key}:state", "end", "4")
         answer.send("!")
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             with pytest.raises(AnswerExpired, match="lost the end"):
                 got += [entry async for entry in reader]
             await answer.gone.wait()

@@ -22,6 +22,7 @@ from tests.support.cutting import Cutting
 from tests.support.proxies import free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.served import wait_until_it_answers
+from tests.support.timing import PATIENCE
 from tokenstream import Retry, aconnect
 from tokenstream.errors import StreamInterrupted
 from tokenstream.framing import SSEParser
@@ -147,7 +148,7 @@ async def test_two_processes_share_answers(tmp_path: Path) -> None:
             async for _ in other.text:
                 break
             both.running[0].send_signal(signal.SIGKILL)
-            with anyio.fail_after(20), pytest.raises(StreamInterrupted) as caught:
+            with anyio.fail_after(PATIENCE), pytest.raises(StreamInterrupted) as caught:
                 await other.final()
 
     assert (12, {_WHOLE}) == (cuts, texts)

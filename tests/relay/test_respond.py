@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from tests.support import encoders, wire
 from tests.support.asgi import Client
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, aresilient, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
 from tokenstream.events import (
@@ -362,7 +363,7 @@ async def test_a_reader_that_goes_closes_the_upstream_though_it_is_silent(spec: 
         tasks.start_soon(client.call, relay.respond(stream, protocol="openai-chat"))
         await client.until(lambda: b"Let" in client.body)
         client.leave()
-        with anyio.fail_after(1):
+        with anyio.fail_after(PATIENCE):
             await source.closed.wait()
 
     assert ("stopped", "its reader has gone") == (stream.message.ending, stream.stop_reason)

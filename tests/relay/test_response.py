@@ -16,6 +16,7 @@ import starlette.responses
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from tests.support.asgi import Client
+from tests.support.timing import PATIENCE
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.relay import shut_down
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
@@ -230,7 +231,7 @@ async def test_a_reader_that_goes_is_noticed_while_nothing_is_sent(
         await client.until(lambda: b"data: 0" in client.body)
         client.leave()
         started = anyio.current_time()
-        with anyio.fail_after(2):
+        with anyio.fail_after(PATIENCE):
             await outlet.stop_event.wait()
         waited = anyio.current_time() - started
         assert grace <= waited < grace + 0.5

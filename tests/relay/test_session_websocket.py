@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.session.servers import RealtimeServer, no_pause, serving, wait_after
 from tests.support.served import by_uvicorn
-from tests.support.timing import wait_for
+from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncSession, AsyncStream, Router, Session, Stream, relay, testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import faults
@@ -50,7 +50,7 @@ class Page:
         """Return the messages up to the first one of these types."""
         told: list[Any] = []
         while not told or told[-1]["type"] not in kinds:
-            told.append(json.loads(self.socket.recv(timeout=10)))
+            told.append(json.loads(self.socket.recv(timeout=PATIENCE)))
         return told
 
     def read_answer(self) -> Any:
@@ -70,7 +70,7 @@ class Page:
     def code_of_close(self) -> int | None:
         with pytest.raises(ConnectionClosed) as caught:
             while True:
-                self.socket.recv(timeout=10)
+                self.socket.recv(timeout=PATIENCE)
         return caught.value.rcvd.code if caught.value.rcvd else None
 
 
@@ -162,9 +162,9 @@ def test_other_protocols_send_one_answer_after_the_other(protocol: Any) -> None:
     with page_with("openai-responses", [SLOW, said("Yes?")], pace="recorded", protocol=protocol) as (page, _):
 
         def until(words: str) -> str:
-            told = [page.socket.recv(timeout=10)]
+            told = [page.socket.recv(timeout=PATIENCE)]
             while words not in told[-1]:
-                told.append(page.socket.recv(timeout=10))
+                told.append(page.socket.recv(timeout=PATIENCE))
             return "".join(told)
 
         page.send("ask", text="Tell me")
@@ -194,7 +194,7 @@ def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
         wait_for(lambda: ended == [False])
 
         [exchange] = server.exchanges
-        assert exchange.over.wait(10)
+        assert exchange.over.wait(PATIENCE)
         assert [each["type"] for each in exchange.received_json] == ["response.create"]
 
 
@@ -283,7 +283,7 @@ def test_a_page_that_goes_ends_the_conversation(*, answering: bool) -> None:
         wait_for(lambda: ended == [False])
 
         [exchange] = server.exchanges
-        assert exchange.over.wait(10)
+        assert exchange.over.wait(PATIENCE)
         kinds = [each["type"] for each in exchange.received_json]
         assert kinds == (["response.create", "response.cancel"] if answering else [])
 
@@ -299,7 +299,7 @@ def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> N
         thread = threading.Thread(target=lambda: codes.append(page.code_of_close()))
         thread.start()
         relay.shut_down()
-        thread.join(10)
+        thread.join(PATIENCE)
 
     assert codes == [1012]
 
@@ -352,7 +352,7 @@ class Pipe:
 
     async def told_ends(self, count: int) -> None:
         """Wait until so many answers have ended."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE):
             while sum(each["type"] in ("end", "error") for each in self.told) < count:
                 self._news = anyio.Event()
                 await self._news.wait()

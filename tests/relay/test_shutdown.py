@@ -13,14 +13,12 @@ import pytest
 
 from tests.project import ROOT
 from tests.support.proxies import free_port
-
-_PATIENCE = 20.0
-"""Seconds that a busy machine may take to start a server."""
+from tests.support.timing import PATIENCE
 
 
 def opened(port: int, process: subprocess.Popen[str], path: str = "/") -> socket.socket:
     """Return a connection on which an answer has begun."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server has ended"
         with contextlib.suppress(OSError):
@@ -49,7 +47,7 @@ def ended(
                 rest += piece
         last.append(rest)
     readers_waited = time.monotonic() - began
-    out, _ = process.communicate(timeout=_PATIENCE)
+    out, _ = process.communicate(timeout=PATIENCE)
     return last, readers_waited, out, time.monotonic() - began
 
 

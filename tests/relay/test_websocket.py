@@ -23,6 +23,7 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.proxies import free_port
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, relay, testing
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, TextDelta
@@ -101,7 +102,7 @@ def by_uvicorn(app: Any) -> Generator[int, None, None]:
         yield port
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 @contextmanager
@@ -122,12 +123,12 @@ def by_websockets(_: Any) -> Generator[int, None, None]:
 
     thread = threading.Thread(target=anyio.run, args=(serve,))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(PATIENCE)
     try:
         yield ports[0]
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 SERVERS = {
@@ -146,14 +147,14 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @contextmanager
 def connected(port: int, path: str = "/") -> Generator[Any, None, None]:
-    with websockets.sync.client.connect(f"ws://127.0.0.1:{port}{path}", open_timeout=10) as ws:
+    with websockets.sync.client.connect(f"ws://127.0.0.1:{port}{path}", open_timeout=PATIENCE) as ws:
         yield ws
 
 
 def answer(ws: Any, until: str = "end") -> list[Any]:
     told: list[Any] = []
     while not told or told[-1]["type"] not in {until, "error"}:
-        told.append(json.loads(ws.recv(timeout=5)))
+        told.append(json.loads(ws.recv(timeout=PATIENCE)))
     return told
 
 
@@ -170,7 +171,7 @@ def test_each_event_is_one_message_and_the_next_question_may_follow(port: int) -
         ws.send(json.dumps({"name": "whole", "protocol": "openai-chat"}))
         told = []
         while "[DONE]" not in told:
-            told.append(ws.recv(timeout=5))
+            told.append(ws.recv(timeout=PATIENCE))
         payloads = [json.loads(message) for message in told[:-1]]
         assert Stream(payloads, format="openai-chat").final().text == "Hello"
     with connected(port, "/unaccepted") as ws:
@@ -213,7 +214,7 @@ def test_what_no_client_may_say_ends_the_answer_and_closes_the_connection(
         ws.send(message)
         last = answer(ws)[-1]
         with pytest.raises(ConnectionClosed) as caught:
-            ws.recv(timeout=5)
+            ws.recv(timeout=PATIENCE)
 
     assert ("ProtocolError", code) == (last["error"], caught.value.rcvd.code if caught.value.rcvd else None)
     assert closed == ["silent"]
@@ -239,7 +240,7 @@ def test_a_failure_that_the_protocol_cannot_tell_closes_the_connection(port: int
         ws.send(json.dumps({"name": "cut", "protocol": "gemini-live"}))
         with pytest.raises(ConnectionClosed) as caught:
             while True:
-                ws.recv(timeout=5)
+                ws.recv(timeout=PATIENCE)
 
     assert caught.value.rcvd is None or caught.value.rcvd.code != 1000
 

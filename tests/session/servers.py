@@ -23,8 +23,9 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
+from tests.support.timing import PATIENCE
+
 __all__ = [
-    "PATIENCE",
     "Hangup",
     "LanesServer",
     "Line",
@@ -40,8 +41,6 @@ __all__ = [
 ]
 
 Payload = dict[str, Any]
-PATIENCE = 60.0
-"""Seconds after which a test gives up waiting for what has to happen; less than a test may take."""
 PATHS = {
     "responses": "/v1/responses",
     "realtime": "/v1/realtime?model=gpt-realtime",

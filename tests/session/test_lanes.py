@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import PATIENCE, LanesServer, Line, serving
+from tests.session.servers import LanesServer, Line, serving
 from tests.session.talks import COLOURS, Answered, talking
-from tests.support.timing import wait_for
+from tests.support.timing import PATIENCE, wait_for
 from tokenstream import (
     Deadlines,
     LimitExceeded,

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.session.servers import (
-    PATIENCE,
     Hangup,
     Line,
     Payload,
@@ -18,6 +17,7 @@ from tests.session.servers import (
     wait_after,
 )
 from tests.session.talks import COLOURS, talking
+from tests.support.timing import PATIENCE
 from tokenstream import ProviderError, Router
 from tokenstream.turns import ToolResults
 

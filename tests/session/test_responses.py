@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import PATIENCE, Line, Payload, ResponsesServer, serving
+from tests.session.servers import Line, Payload, ResponsesServer, serving
 from tests.session.talks import COLOURS, talking
+from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, ProviderError, Retry, StatusError, StreamInterrupted, StreamTruncated
 from tokenstream.turns import ToolResults
 

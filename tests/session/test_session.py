@@ -17,7 +17,6 @@ import websockets.asyncio.client
 import websockets.sync.client
 
 from tests.session.servers import (
-    PATIENCE,
     Line,
     LiveServer,
     Payload,
@@ -28,7 +27,7 @@ from tests.session.servers import (
     serving,
 )
 from tests.session.talks import COLOURS, talking
-from tests.support.timing import TooLate, at_rest, tried_again, wait_for
+from tests.support.timing import PATIENCE, TooLate, at_rest, tried_again, wait_for
 from tokenstream import (
     AsyncSession,
     ConcurrentRead,

@@ -44,8 +44,6 @@ __all__ = ["AsyncOpener", "Body", "Opener", "client_context"]
 Opener: TypeAlias = Callable[[str], AbstractContextManager[Any]]
 AsyncOpener: TypeAlias = Callable[[str], AbstractAsyncContextManager[Any]]
 
-_PATIENCE = 3.0
-"""Seconds after which what is waited for does not come."""
 _SOON = 30.0
 """Seconds within which a server sees that its client has closed; much more than it takes."""
 

@@ -21,6 +21,7 @@ import urllib3
 from tests.sources.faults import error_of_opening
 from tests.stream.blocked import SILENT
 from tests.support.loopback import Loopback
+from tests.support.timing import PATIENCE
 from tokenstream import aconnect, connect
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 
@@ -189,7 +190,7 @@ def _server(authority: trustme.CA, trusted: trustme.CA, version: ssl.TLSVersion)
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
-        thread.join(4)
+        thread.join(PATIENCE)
 
 
 @pytest.mark.parametrize("has_certificate", [False, True], ids=["none", "one of a stranger"])

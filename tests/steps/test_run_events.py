@@ -13,6 +13,7 @@ from tests.steps.answers import asking, async_stream_of, messages_of, stream_of,
 from tests.support.encoders import create
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
+from tests.support.timing import PATIENCE
 from tokenstream import Decoder, Retry, Steps, Stream, merge, resilient
 from tokenstream.errors import StreamError
 from tokenstream.events import (
@@ -359,7 +360,7 @@ def test_a_loop_in_another_thread_ends_with_the_run() -> None:
         with run.step("ask") as step:
             step.follow(stream_of(talk(*("word " * 200).split(" ")[:-1]))).final()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
 
     assert ["word" * 200] * 2 == [messages_of(mine)[step.id].text for mine in found]
     assert all(isinstance(mine[0], StepStart) and isinstance(mine[-1], StepDone) for mine in found)

@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 from tests.stream.bodies import chunk
+from tests.support.timing import PATIENCE
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Deadlines, Retry, aresilient, merge, testing
 from tokenstream.errors import MisuseError, ProtocolError, StreamStalled
@@ -259,7 +260,7 @@ def test_a_dropped_stream_is_collected_although_its_timer_is_far_away(run: Run) 
             del stream
             gc.collect()
         assert dropped() is None
-        with anyio.fail_after(9):
+        with anyio.fail_after(PATIENCE):
             await asyncio.gather(*(asyncio.all_tasks() - others), return_exceptions=True)
 
     run(main())
@@ -302,7 +303,7 @@ def test_a_gap_that_opens_after_a_long_wait_began_is_given_up_in_time(run: Run, 
         stream = AsyncStream(one_by_one(lacking), reorder=Reorder(timeout=0.1), deadlines=deadlines)
         begun = time.monotonic()
         async with merge({"only": stream}) if is_merged else stream as events:
-            with anyio.fail_after(9), pytest.raises(ProtocolError, match="never came"):
+            with anyio.fail_after(PATIENCE), pytest.raises(ProtocolError, match="never came"):
                 async for _ in events:
                     pass
         return time.monotonic() - begun
@@ -345,7 +346,7 @@ def test_stop_from_a_thread_ends_a_wait_between_lone_events(run: Run) -> None:
     async def main() -> None:
         async with AsyncStream(one_by_one(BODY[:50])) as stream:
             stopping = asyncio.get_running_loop().run_in_executor(None, stop_soon, stream)
-            with anyio.fail_after(9):
+            with anyio.fail_after(PATIENCE):
                 assert [each async for each in stream.text] == PIECES[:50]
             assert stream.message.ending == "stopped"
             await stopping
@@ -374,7 +375,7 @@ def test_a_second_attempt_waits_by_its_own_deadlines(run: Run) -> None:
         deadlines = Deadlines(first_event=0.2, idle_bytes=30.0, idle_content=30.0)
         retry = Retry(attempts=2, mode="restart", wait=0.0)
         async with aresilient(open_source, retry=retry, deadlines=deadlines) as stream:
-            with anyio.fail_after(9), pytest.raises(StreamStalled, match="first_event"):
+            with anyio.fail_after(PATIENCE), pytest.raises(StreamStalled, match="first_event"):
                 async for _ in stream:
                     pass
 

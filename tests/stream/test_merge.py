@@ -11,7 +11,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
-from tests.support.timing import meanwhile
+from tests.support.timing import PATIENCE, meanwhile
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
 from tokenstream.errors import ConcurrentRead, MisuseError, StreamConsumed
@@ -137,7 +137,7 @@ async def test_a_view_that_reads_beside_takes_nothing_from_the_loop_for_good() -
         assert await anext(streams["a"].text) == "Hel"
         feeds["a"].feed(*saying("Hel", "lo")[1:])
         feeds["a"].end()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             rest = [event async for label, event in merged if label == "a"]
 
     assert ["b"] * 4 == labels
@@ -163,7 +163,7 @@ async def test_a_view_that_was_given_up_takes_nothing_from_the_loop() -> None:
         texts: list[str | None] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_feed_later, feed)
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 texts += [getattr(event, "text", None) for _, event in [await anext(merged)]]
 
     assert given_up.cancelled_caught
@@ -342,7 +342,7 @@ def test_an_exception_of_the_loop_closes_all(kind: str) -> None:
             feed.feed(chunk({"content": "y"}))
         for thread in threading.enumerate():
             if thread.name == "tokenstream reader":
-                thread.join(5)
+                thread.join(PATIENCE)
 
     assert [True, True] == [feed.closed for feed in feeds]
 
@@ -359,7 +359,7 @@ def test_only_one_may_read_at_a_time() -> None:
             next(merged)
         feed.feed(*saying("x"), DONE)
         feed.end()
-        reading.join(5)
+        reading.join(PATIENCE)
 
     assert "x" == merged.messages["a"].text
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, saying
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Stream, merge
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
@@ -79,7 +80,7 @@ async def test_tasks_read_the_same_stream_beside_the_loop() -> None:
             each.feed(saying("")[-1])
             each.end()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with merge(streams) as seen.merged, anyio.create_task_group() as tasks:
             for act in (show, show, feed):
                 tasks.start_soon(act)
@@ -117,7 +118,7 @@ def test_threads_read_the_same_stream_beside_the_loop() -> None:
         for pair in seen.merged:
             seen.take(pair)
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE)
 
     whole = "".join(WORDS)
     assert [whole, whole] == texts
@@ -177,7 +178,7 @@ def _beside_slow(kind: str, seen: Seen, act: str, **options: Any) -> list[Any]:
         with merge({"shared": shared, "plain": plain}) as seen.merged:
             for pair in seen.merged:
                 seen.take(pair)
-            thread.join(10)
+            thread.join(PATIENCE)
         return given
 
     async def main() -> None:
@@ -192,7 +193,7 @@ def _beside_slow(kind: str, seen: Seen, act: str, **options: Any) -> list[Any]:
             if act == "reads":
                 given.extend([event async for event in reader])
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             streams = {"shared": shared, "plain": plain}
             async with merge(streams) as seen.merged, anyio.create_task_group() as tasks:
                 tasks.start_soon(read)
@@ -288,7 +289,7 @@ def test_the_loop_reads_on_once_a_thread_has_left_that_read_for_it() -> None:
         seen.take(next(seen.merged))
         feed.feed(*saying(*"abcdef"))
         feed.end()
-        thread.join(5)
+        thread.join(PATIENCE)
         for pair in seen.merged:
             seen.take(pair)
 
@@ -307,7 +308,7 @@ async def test_the_loop_is_told_once_a_task_has_left_that_read_for_it() -> None:
         for _ in range(7):
             await anext(reader)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with merge(streams) as seen.merged, anyio.create_task_group() as tasks:
             tasks.start_soon(leave_soon)
             await anyio.wait_all_tasks_blocked()

@@ -16,14 +16,13 @@ from tests.sources.sockets import answer
 from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, every_kind, saying
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
-from tests.support.timing import meanwhile
+from tests.support.timing import PATIENCE, meanwhile
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, aresilient, connect, merge, resilient
 from tokenstream.errors import StreamInterrupted
 
 BEGUN = http_chunk(chunk({"content": "Hel"}))
 REST = http_chunk(chunk({"content": "lo"}, "stop") + DONE)
-PATIENCE = 3.0
 
 
 def readers() -> list[threading.Thread]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.bodies import chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
+from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Retry, Stream, aresilient, merge, resilient
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamStalled, StreamTruncated
@@ -161,7 +162,7 @@ def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
         }
         async with merge(streams) as seen.merged:
             busy.feed(chunk({"content": "y"}))
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 async for pair in seen.merged:
                     seen.take(pair)
                     if pair.label == "busy":
@@ -227,14 +228,14 @@ def test_requests_go_out_side_by_side(kind: str) -> None:
     seen = Seen()
 
     def ask() -> Any:
-        all_begun.wait(5)
+        all_begun.wait(PATIENCE)
         return saying("x")
 
     async def ask_async() -> Any:
         begun.append(1)
         if len(begun) == 4:
             all_begun_async.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await all_begun_async.wait()
         return saying("x")
 
@@ -349,7 +350,7 @@ async def test_a_guard_that_is_awaited_holds_up_its_own_stream_only() -> None:
     labels: list[str] = []
     async with merge({"guarded": guarded, "plain": plain}) as merged:
         feed.feed(chunk({"content": "x"}))
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             async for label, event in merged:
                 labels.append(label)
                 if label == "guarded" or not isinstance(event, TextDelta):

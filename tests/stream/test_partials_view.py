@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from tests.stream.bodies import chunk
 from tests.support.effort import examples
 from tests.support.json_patch import patched
+from tests.support.timing import PATIENCE
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Retry, Stream, resilient, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
@@ -209,7 +210,7 @@ async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
         yield '"}'
 
     seen = []
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with AsyncStream(source(), format="pieces") as stream:
             async for draft in stream.partials(Form).throttle(20):
                 seen.append(draft.to_python())

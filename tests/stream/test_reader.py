@@ -25,6 +25,7 @@ from tests.stream.async_sources import (
     until,
 )
 from tests.support import wire
+from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream
 from tokenstream.errors import (
@@ -127,7 +128,7 @@ async def test_a_source_that_swallows_a_cancellation_is_ended_all_the_same(
             self.closed = True
 
     source = Deaf()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with AsyncStream(source) as stream:
             assert await anext(stream.text) == "Hel"
             stream.stop()

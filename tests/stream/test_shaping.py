@@ -17,7 +17,7 @@ from tests.stream.bodies import ANSWER, chunk
 from tests.support import wire
 from tests.support.playing import Playback, silent_after
 from tests.support.tables import in_one_test
-from tests.support.timing import AT_ONCE, TooLate, tried_again
+from tests.support.timing import AT_ONCE, PATIENCE, TooLate, tried_again
 from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
 
@@ -309,7 +309,7 @@ async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
         await given.wait()
         yield " is blue."
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with AsyncStream(silent_until_it_is_given(), format="pieces") as stream:
             async for piece in stream.text.throttle(hz=20):
                 seen.append(piece)

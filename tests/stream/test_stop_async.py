@@ -37,6 +37,7 @@ from tests.support.loopback import (
     client_context,
     http_chunk,
 )
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import (
     StreamConsumed,
@@ -93,7 +94,7 @@ async def test_stop_from_elsewhere_ends_a_read_in_progress(kind: str, block: boo
                     await inner.enter_async_context(stream)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(stopping)
-                    with anyio.fail_after(3):
+                    with anyio.fail_after(PATIENCE):
                         async for piece in stream.text:
                             read.append(piece)
                     assert is_closed(server)
@@ -117,7 +118,7 @@ async def test_stop_over_tls(thread: bool) -> None:
                         stream.stop()
 
                 tasks.start_soon(later)
-                with anyio.fail_after(3):
+                with anyio.fail_after(PATIENCE):
                     assert await texts_of(stream) == ["Hel"]
                 assert is_closed(server)
             assert stream.message.ending == "stopped"
@@ -213,7 +214,7 @@ async def test_stop_before_the_head_has_come() -> None:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(later)
-            with anyio.fail_after(3):
+            with anyio.fail_after(PATIENCE):
                 assert (await stream.final()).ending == "stopped"
         assert is_closed(server)
 

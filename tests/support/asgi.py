@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 
+from tests.support.timing import PATIENCE
+
 __all__ = ["Client"]
 
 
@@ -63,12 +65,12 @@ class Client:
         self._gone.set()
 
     async def until(self, arrived: Callable[[], bool]) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             while not arrived():
                 await self._news.wait()
 
     async def call(self, app: Any) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             await app(self.scope, self.receive, self.send)
 
     async def receive(self) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from typing import Literal, Self, TypeAlias
 
 import trustme
 
-_PATIENCE = 60.0
-"""Seconds after which a test stops waiting; less than a test may take."""
+from tests.support.timing import PATIENCE
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -153,7 +153,7 @@ class Connection:
 
     # -- for tests ---------------------------------------------------------
 
-    def closed_within(self, seconds: float = _PATIENCE) -> bool:
+    def closed_within(self, seconds: float = PATIENCE) -> bool:
         """Wait up to so long for the client's side to close; return True if it did."""
         return self.closed.wait(seconds)
 
@@ -186,7 +186,7 @@ class Connection:
     def receive(self) -> bytes:
         """Return bytes as they arrive, b"" once the client has closed: for protocols other than HTTP/1.1."""
         with self._news:
-            self._news.wait_for(lambda: self._received or self.closed.is_set(), _PATIENCE)
+            self._news.wait_for(lambda: self._received or self.closed.is_set(), PATIENCE)
             received, self._received = self._received, b""
         return received
 
@@ -195,7 +195,7 @@ class Connection:
         if self._tls is None:
             self._socket.sendall(data)
             return
-        if not self._ready.wait(_PATIENCE):
+        if not self._ready.wait(PATIENCE):
             raise ConnectionError("there was no TLS handshake")
         with self._tls_lock:
             self._tls.write(data)
@@ -210,7 +210,7 @@ class Connection:
             # The reset is sent once no thread reads the socket any more.
             self._abandoned = True
             self._socket.shutdown(socket.SHUT_RD)
-            self._reader.join(_PATIENCE)
+            self._reader.join(PATIENCE)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._socket.close()
             return
@@ -244,7 +244,7 @@ class Connection:
         self._abandoned = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._reader.join(_PATIENCE)
+        self._reader.join(PATIENCE)
         self._socket.close()
 
     def _take_through(self, mark: bytes) -> bytes:
@@ -260,7 +260,7 @@ class Connection:
         return found
 
     def _await(self, arrived: Callable[[], bool]) -> None:
-        self._news.wait_for(lambda: arrived() or self.closed.is_set(), _PATIENCE)
+        self._news.wait_for(lambda: arrived() or self.closed.is_set(), PATIENCE)
         if not arrived():
             raise ConnectionError("the client sent no whole request")
 
@@ -339,12 +339,12 @@ class Loopback:
         # Closing alone does not wake the thread that waits for a connection.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join(_PATIENCE)
+        self._threads[0].join(PATIENCE)
         self._listener.close()
         for connection in self.connections:
             connection.shut()
         for thread in self._threads:
-            thread.join(_PATIENCE)
+            thread.join(PATIENCE)
         if error is None and self._failures:
             raise self._failures[0]
 
@@ -356,7 +356,7 @@ class Loopback:
     def connection(self, number: int = 0) -> Connection:
         """Wait for a connection, and return it."""
         with self._came:
-            assert self._came.wait_for(lambda: len(self.connections) > number, _PATIENCE)
+            assert self._came.wait_for(lambda: len(self.connections) > number, PATIENCE)
         return self.connections[number]
 
     def _accept_all(self) -> None:

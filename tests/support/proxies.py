@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.timing import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
 __all__ = ["nghttpx", "nginx", "program"]
 
-_PATIENCE = 60.0
-"""Seconds after which a proxy counts as failed to start."""
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 """Debian installs servers outside an ordinary user's PATH."""
 _NGINX = """\
@@ -133,7 +133,7 @@ def _running(command: Sequence[str], port: int, folder: Path) -> Generator[None,
 
 def _await(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
     """Wait until the port accepts connections."""
-    due = time.monotonic() + _PATIENCE
+    due = time.monotonic() + PATIENCE
     while time.monotonic() < due and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.proxies import program
+from tests.support.timing import PATIENCE
 
 __all__ = ["RedisServer"]
-
-_PATIENCE = 60.0
-"""Seconds after which a server counts as failed to start."""
 
 
 class RedisServer(AbstractContextManager["RedisServer"]):
@@ -50,7 +48,7 @@ class RedisServer(AbstractContextManager["RedisServer"]):
         from redis import Redis
         from redis.exceptions import ConnectionError as NotThere
 
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + PATIENCE
         with Redis(unix_socket_path=self.path) as client:
             while True:
                 try:

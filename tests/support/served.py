@@ -17,12 +17,9 @@ import httpx
 import uvicorn
 
 from tests.support.proxies import free_port
-from tests.support.timing import wait_for
+from tests.support.timing import PATIENCE, wait_for
 
 __all__ = ["Hand", "by_python", "by_uvicorn", "by_wsgi", "wait_until_it_answers"]
-
-_PATIENCE = 60.0
-"""Seconds after which a test stops waiting; less than a test may take."""
 
 
 class Hand:
@@ -50,7 +47,7 @@ class Hand:
         """Yield the words in a thread."""
         try:
             for word in self.words:
-                if not self._read.acquire(timeout=_PATIENCE):
+                if not self._read.acquire(timeout=PATIENCE):
                     msg = "the word before was held back"
                     raise TimeoutError(msg)
                 self.given += 1
@@ -62,7 +59,7 @@ class Hand:
         """Yield the words in a task."""
         try:
             for word in self.words:
-                with anyio.fail_after(_PATIENCE):
+                with anyio.fail_after(PATIENCE):
                     while not self._read.acquire(blocking=False):  # noqa: ASYNC110 - a thread releases it
                         await anyio.sleep(0.005)
                 self.given += 1
@@ -106,7 +103,7 @@ def by_uvicorn(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Generator
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 @contextmanager
@@ -162,5 +159,5 @@ def by_wsgi(app: Any) -> Generator[str, None, None]:
         yield f"http://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
-        thread.join(10)
+        thread.join(PATIENCE)
         server.server_close()

@@ -10,14 +10,24 @@ import time
 from collections.abc import Callable, Generator
 from typing import ParamSpec
 
-__all__ = ["AT_ONCE", "TooLate", "at_once", "at_rest", "meanwhile", "settled", "tried_again", "wait_for"]
+__all__ = [
+    "AT_ONCE",
+    "PATIENCE",
+    "TooLate",
+    "at_once",
+    "at_rest",
+    "meanwhile",
+    "settled",
+    "tried_again",
+    "wait_for",
+]
 
 P = ParamSpec("P")
 
 AT_ONCE = 0.1
 """Seconds within which a stream must do what it is asked, and its server must see it."""
-_PATIENCE = 60.0
-"""Seconds after which a test stops waiting; less than a test may take."""
+PATIENCE = 60.0
+"""Seconds after which a test stops waiting for what has to happen; less than a test may take."""
 _REST = 0.02
 """Seconds for which a thread must be seen to wait."""
 _WAITING = frozenset(
@@ -55,7 +65,7 @@ def tried_again(test: Callable[P, None]) -> Callable[P, None]:
 
 
 def wait_for(
-    happened: Callable[[], bool], *, seconds: float = _PATIENCE, seen: Callable[[], object] | None = None
+    happened: Callable[[], bool], *, seconds: float = PATIENCE, seen: Callable[[], object] | None = None
 ) -> None:
     """Poll until another thread or process has made a condition true that nothing reports.
 
@@ -72,7 +82,7 @@ def wait_for(
 
 def settled(number: Callable[[], int], *, seconds: float = 0.1) -> int:
     """Return a number that other threads count up, once it has stayed the same for some time."""
-    due = time.monotonic() + _PATIENCE
+    due = time.monotonic() + PATIENCE
     seen, since = number(), time.monotonic()
     while time.monotonic() - since < seconds:
         assert time.monotonic() < due, "it goes on"
@@ -87,7 +97,7 @@ def at_rest(thread: threading.Thread) -> None:
 
     One that looks now and then whether to go on waits too.
     """
-    due = time.monotonic() + _PATIENCE
+    due = time.monotonic() + PATIENCE
     since = time.monotonic()
     while thread.is_alive() and time.monotonic() - since < _REST:
         assert time.monotonic() < due, "the thread does not wait"

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.support.playing import FOR_EVER, Playback, read, three_worlds
-from tests.support.timing import TooLate, at_once, at_rest, tried_again
+from tests.support.timing import PATIENCE, TooLate, at_once, at_rest, tried_again
 from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.events import Event, TextDelta
@@ -105,7 +105,7 @@ def test_another_thread_stops_a_wait(world: str) -> None:
     streams: list[Any] = []
 
     def stop() -> None:
-        waiting.wait(3)
+        waiting.wait(PATIENCE)
         at_rest(threading.main_thread())
         stopped.append(time.monotonic())
         streams[0].stop("enough")
@@ -130,7 +130,7 @@ def test_another_thread_stops_a_wait(world: str) -> None:
 
         anyio.run(main, backend=world)
     ended = time.monotonic()
-    other.join(3)
+    other.join(PATIENCE)
     at_once(stopped[0], ended)
 
     assert ("a", "stopped", True) == (streams[0].message.text, streams[0].message.ending, playback.closed)

@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.support.timing import wait_for
+from tests.support.timing import PATIENCE, wait_for
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, aconnect, connect, testing
 from tokenstream.errors import MisuseError, StreamInterrupted
@@ -183,7 +183,7 @@ def test_a_stall_lasts_until_the_client_leaves() -> None:
             _post(server, timeout=0.1)
         [exchange] = server.exchanges
 
-        assert exchange.over.wait(3)
+        assert exchange.over.wait(PATIENCE)
         assert "abandoned" == exchange.outcome
 
 
@@ -331,7 +331,7 @@ def test_over_tls_a_client_that_leaves_is_noticed_too() -> None:
             _post(server, timeout=0.1, verify=server.client_context)
         [exchange] = server.exchanges
 
-        assert exchange.over.wait(3)
+        assert exchange.over.wait(PATIENCE)
         assert "abandoned" == exchange.outcome
 
 

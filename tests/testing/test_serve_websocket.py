@@ -14,7 +14,7 @@ import pytest
 
 from tests.sources.sockets import answer, event
 from tests.support.packages import needed
-from tests.support.timing import wait_for
+from tests.support.timing import PATIENCE, wait_for
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import StreamInterrupted
@@ -60,7 +60,7 @@ def test_each_chunk_is_one_message(server: Server) -> None:
     assert messages == SAID
     assert 1000 == socket.close_code
     [exchange] = server.exchanges
-    assert exchange.over.wait(3)
+    assert exchange.over.wait(PATIENCE)
     assert ("answered", len(HEARD.body)) == (exchange.outcome, exchange.sent)
 
 
@@ -94,10 +94,10 @@ def test_what_the_client_sends_is_noted(server: Server, monkeypatch: pytest.Monk
         socket.send(REQUEST)
         socket.send(b"\xff\x00")
         socket.send(["in ", "pieces"])
-        assert socket.ping().wait(3)
+        assert socket.ping().wait(PATIENCE)
 
     [exchange] = server.exchanges
-    assert exchange.over.wait(3)
+    assert exchange.over.wait(PATIENCE)
     assert [REQUEST, b"\xff\x00", "in pieces"] == exchange.received
     assert ("/v1/realtime", "GET") == (exchange.request.route, exchange.request.method)
 
@@ -112,7 +112,7 @@ def test_the_connection_stays_open_while_the_client_goes_on(monkeypatch: pytest.
             time.sleep(0.25)
             socket.send(REQUEST)
         with pytest.raises(exceptions.ConnectionClosedOK):
-            socket.recv(timeout=3)
+            socket.recv(timeout=PATIENCE)
 
         assert [REQUEST] * 3 == server.exchanges[0].received
 
@@ -129,7 +129,7 @@ def test_a_client_may_leave_at_any_time(server: Server) -> None:
     with _open(server) as socket:
         pass
     [late] = server.exchanges
-    assert late.over.wait(3)
+    assert late.over.wait(PATIENCE)
 
     assert ("answered", 1000) == (late.outcome, socket.close_code)
 
@@ -139,7 +139,7 @@ def test_a_client_may_leave_at_any_time(server: Server) -> None:
             pass
         [early] = other.exchanges
 
-        assert early.over.wait(3)
+        assert early.over.wait(PATIENCE)
         assert ("abandoned", 0) == (early.outcome, early.sent)
         wait_for(lambda: early.closed)
 
@@ -154,7 +154,7 @@ def test_a_connection_breaks_without_a_closing_frame(breaks: Literal["close", "r
         with pytest.raises(StreamInterrupted, match="without a closing frame") as caught:
             for _ in stream:
                 pass
-        assert server.exchanges[0].over.wait(3)
+        assert server.exchanges[0].over.wait(PATIENCE)
 
     assert "cut" == server.exchanges[0].outcome
     assert "Hello" == caught.value.partial.text
@@ -173,7 +173,7 @@ def test_a_stall_lasts_until_the_client_leaves() -> None:
             socket.send("late")
         [exchange] = server.exchanges
 
-        assert exchange.over.wait(3)
+        assert exchange.over.wait(PATIENCE)
         assert ("abandoned", [REQUEST, "late"]) == (exchange.outcome, exchange.received)
 
 
@@ -238,7 +238,7 @@ def test_a_handshake_that_cannot_be_read_ends_the_connection(server: Server) -> 
         httpx.get(f"{server.url}/v1/realtime", headers=asked, trust_env=False)
     [exchange] = server.exchanges
 
-    assert exchange.over.wait(3)
+    assert exchange.over.wait(PATIENCE)
     assert ("abandoned", 0) == (exchange.outcome, exchange.sent)
 
 
@@ -274,7 +274,7 @@ def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.Mon
         socket.send("x" * 2000)
         with pytest.raises(exceptions.ConnectionClosedError):
             while True:
-                socket.recv(timeout=3)
+                socket.recv(timeout=PATIENCE)
 
     assert 1009 == socket.close_code
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.aws_eventstream import event
 from tests.support.tables import in_one_test
+from tests.support.timing import PATIENCE
 from tokenstream import connect
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.testing import Request
@@ -124,7 +125,7 @@ def test_a_request_is_recorded(server: ReplayServer) -> None:
     httpx.post(f"{server.url}/text", content=iter([b"two", b"parts"]), trust_env=False)
 
     known, unknown = server.exchanges
-    assert known.over.wait(2)
+    assert known.over.wait(PATIENCE)
     assert ("POST", "/text?x=1", "/text") == (known.request.method, known.request.path, known.request.route)
     assert (b"one", "b") == (known.request.body, known.request.headers["x-a"])
     assert b"twoparts" == unknown.request.body
@@ -224,7 +225,7 @@ def test_a_client_that_leaves_is_noticed_in_a_pause(server: ReplayServer) -> Non
         (exchange,) = server.exchanges
         assert "answering" == exchange.outcome
 
-    assert exchange.over.wait(2)
+    assert exchange.over.wait(PATIENCE)
     assert ("abandoned", 0) == (exchange.outcome, exchange.sent)
 
 
@@ -236,7 +237,7 @@ def test_a_client_that_leaves_while_it_is_sent_to_ends_the_answer() -> None:
             next(response.iter_raw())
         (exchange,) = server.exchanges
 
-        assert exchange.over.wait(2)
+        assert exchange.over.wait(PATIENCE)
         assert "abandoned" == exchange.outcome
 
 

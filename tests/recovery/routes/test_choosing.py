@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
+from tests.support.timing import PATIENCE
 from tokenstream import Message, Retry, Route, Usage, aconnect, connect, resilient, testing
 from tokenstream.errors import (
     AnswerRejected,
@@ -587,7 +588,7 @@ class TestAHedge:
         async def ask() -> None:
             retry = Retry(hedge_after=0.01, routes=[fast.route(is_async=True)])
             client = slow.client(is_async=True)
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
                     assert (await stream.final()).text == TRUTH
             assert [(report.mode, report.route) for report in stream.attempts] == [
@@ -611,7 +612,7 @@ class TestAHedge:
             routes = [fast.route(is_async=True), last.route(is_async=True)]
             retry = Retry(hedge_after=0.01, routes=routes, wait=0)
             client = slow.client(is_async=True)
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
                     assert (await stream.final()).text == TRUTH
             assert [report.route for report in stream.attempts] == ["chat.test", "claude.test", "gemini.test"]

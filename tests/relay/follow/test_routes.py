@@ -13,6 +13,7 @@ from litestar import Litestar, asgi
 from tests.relay.follow.support import failing, memory_journal, read_body, without_notes
 from tests.relay.journals import read
 from tests.support.asgi import Client
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, relay
 from tokenstream.errors import ProviderError
 from tokenstream.relay._asgi.asking import read_asked
@@ -171,7 +172,7 @@ async def test_a_body_that_does_not_end_is_refused_in_time() -> None:
         async def receive() -> Any:
             return {"type": "http.request", "body": b"x" * 400, "more_body": True}
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await relay.routes(journal, _answering, max_body=1_000)(client.scope, receive, client.send)
 
     assert 413 == client.status

@@ -10,6 +10,7 @@ import pytest
 from tests.relay.journal_laws.support import LEASE, two_journals
 from tests.relay.journals import Answer, message_of, read, records_of, texts_of
 from tests.relay.storage_laws import Opened
+from tests.support.timing import PATIENCE
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.relay.journal import Entry, JournalUnavailable
@@ -49,7 +50,7 @@ class FailureLaws:
             entries = await read(other, id)
             answer.send("lo")
             place.away = False
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 await answer.gone.wait()
 
             assert isinstance(message_of(entries)[1], StreamInterrupted)
@@ -108,7 +109,7 @@ class FailureLaws:
             reader = other.follow(await one.start(answer.stream))
             entries = [await anext(reader) for _ in range(3)]
             answer.send("lo", over=True)
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE):
                 entries += [entry async for entry in reader]
 
         assert ("Hello", "complete") == (message_of(entries)[0].text, message_of(entries)[0].ending)
@@ -123,10 +124,10 @@ class FailureLaws:
             await anext(reader)
             place.away = far.away = True
             answer.send("lo")
-            with anyio.fail_after(10), pytest.raises(JournalUnavailable) as caught:
+            with anyio.fail_after(PATIENCE), pytest.raises(JournalUnavailable) as caught:
                 async for _ in reader:
                     pass
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE):
                 await answer.gone.wait()
             with pytest.raises(JournalUnavailable):
                 await read(other, id)
@@ -147,10 +148,10 @@ class FailureLaws:
             await anext(reader)
             place.broken = True
             answer.send("lo")
-            with anyio.fail_after(10), pytest.raises(JournalUnavailable):
+            with anyio.fail_after(PATIENCE), pytest.raises(JournalUnavailable):
                 async for _ in reader:
                     pass
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE):
                 await answer.gone.wait()
             place.broken = False
             fine.end()

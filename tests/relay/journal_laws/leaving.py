@@ -11,6 +11,7 @@ import pytest
 from tests.relay.journal_laws.support import LEASE, two_journals
 from tests.relay.journals import Answer, Place, message_of, read, texts_of
 from tests.relay.storage_laws import Opened
+from tests.support.timing import PATIENCE
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable
@@ -34,7 +35,7 @@ class LeavingLaws:
                 answer.send("lo", over=True)
 
             async with anyio.create_task_group() as tasks:
-                with anyio.fail_after(5):
+                with anyio.fail_after(PATIENCE):
                     async with Journal(storages[0], drain=5.0) as one:
                         await one.start(answer.stream, id="id")
                         tasks.start_soon(follow)
@@ -48,7 +49,7 @@ class LeavingLaws:
         """Behind `drain` the stream is closed, and readers everywhere hear that the server was shut down."""
         async with opened() as storages, Journal(storages[1]) as other:
             answer = Answer("Hel")
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 async with Journal(storages[0], drain=0.05) as one:
                     await one.start(answer.stream, id="id", open_within=1.0)
             message, error = message_of(await read(other, "id"))
@@ -99,7 +100,7 @@ class LeavingLaws:
             for _ in range(3):
                 await anext(reader)
             place.dead = far.dead = True
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 for waits in (anext(reader), anext(other.follow(id)), other.stop(id)):
                     with pytest.raises(JournalUnavailable):
                         await waits
@@ -150,7 +151,7 @@ class LeavingLaws:
             reader = other.follow(id)
             await anext(reader)
             assert "stopped" == await other.stop(id)
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 rest = [entry.record async for entry in reader]
             freed.set()
 

@@ -12,6 +12,7 @@ import pytest
 from tests.relay.journal_laws.support import two_journals
 from tests.relay.journals import Answer, message_of, read, records_of, texts_of
 from tests.relay.storage_laws import Opened
+from tests.support.timing import PATIENCE
 from tokenstream.errors import ProviderError
 from tokenstream.events import StepDone, StepStart, Stopped, TextDelta
 
@@ -112,7 +113,7 @@ class ProducingLaws:
             with pytest.raises(ProviderError) as caught:
                 await one.start(refused(), id="refused", open_within=5.0)
             slow = Answer()
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 id = await one.start(slow.stream, open_within=0.01)
             slow.send("Hello", over=True)
 
@@ -140,7 +141,7 @@ class ProducingLaws:
                 id = await one.start(answer.stream, owner="ann")
                 reader = other.follow(id, owner="ann")
                 entries = [await anext(reader) for _ in range(3)]
-                with anyio.fail_after(3):
+                with anyio.fail_after(PATIENCE):
                     assert "stopped" == await (one, other)[which].stop(id, owner="ann", reason="enough")
                     entries += [entry async for entry in reader]
                 message, error = message_of(entries)

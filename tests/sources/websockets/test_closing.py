@@ -13,7 +13,7 @@ import websockets.sync.client as sync_client
 
 from tests.sources.sockets import answer, client_context, open_socket, talk
 from tests.sources.websockets.support import on_asyncio, opened
-from tests.support.timing import meanwhile
+from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import AsyncStream, Stream
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ async def test_a_stream_that_nobody_closes_gives_its_connection_up() -> None:
         with pytest.warns(ResourceWarning, match="was never closed"):
             del stream
             gc.collect()
-        await asyncio.wait_for(connection.wait_closed(), 3)
+        await asyncio.wait_for(connection.wait_closed(), PATIENCE)
 
         assert connection.close_code == 1006
 

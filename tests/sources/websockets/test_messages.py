@@ -16,6 +16,7 @@ import websockets.asyncio.client as asyncio_client
 from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
 from tests.sources.websockets.support import on_asyncio, opened
 from tests.support.packages import needed
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
 from tokenstream._sources import sync_source
 from tokenstream._sources.websocket import OpenWebSocket, from_async_socket, from_socket
@@ -115,7 +116,7 @@ async def test_a_timeout_around_anext_loses_nothing() -> None:
 
     def script(connection: ServerConnection) -> None:
         for each in answer("resp_1", "Hel", "lo"):
-            gate.wait(2)
+            gate.wait(PATIENCE)
             gate.clear()
             connection.send(each)
 
@@ -194,7 +195,7 @@ async def test_a_connection_on_trio_survives_a_cancelled_read() -> None:
 
     def script(connection: ServerConnection) -> None:
         for each in answer("resp_1", "Hel", "lo"):
-            gate.wait(2)
+            gate.wait(PATIENCE)
             gate.clear()
             connection.send(each)
         for _ in connection:

@@ -19,6 +19,7 @@ import httpx
 import pytest
 import trio
 
+from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, Steps
 from tokenstream.errors import (
     LimitExceeded,
@@ -334,7 +335,7 @@ def run_with_process(kind: str, command: list[str], test: Any) -> None:
     backend, open_process = _KINDS[kind]
 
     async def main() -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE):
             process = await open_process(command)
             try:
                 await test(process)

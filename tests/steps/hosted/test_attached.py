@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support.recordings import events_of
+from tests.support.timing import PATIENCE
 from tokenstream import Steps, aattach, attach
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def test_a_loop_until_the_session_is_idle_ends_although_the_connection_stays(nam
 
         with Steps() as run:
             async with aattach(events) as live:
-                with anyio.fail_after(20):
+                with anyio.fail_after(PATIENCE):
                     async for _ in run.follow(live, until="idle"):
                         pass
         return run

@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from tests.steps.peer.support import AGENT
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncPeer, Deadlines, Steps
 from tokenstream.errors import (
     ConcurrentRead,
@@ -70,7 +71,7 @@ def run(kind: str, test: Callable[[Any], Awaitable[None]]) -> None:
     opened = {"asyncio": _asyncio_process, "trio": _trio_process}.get(kind, _anyio_process)
 
     async def main() -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE):
             async with opened() as process:
                 await test(process)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.steps.peer.support import started
+from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, Limits, Peer, Steps
 from tokenstream.errors import (
     ConcurrentRead,
@@ -170,7 +171,7 @@ class _Held(io.BytesIO):
 
     def read1(self, size: int | None = -1, /) -> bytes:
         self.is_read.set()
-        assert self.may_go_on.wait(30)
+        assert self.may_go_on.wait(PATIENCE)
         return super().read1(-1 if size is None else size)
 
 
@@ -181,7 +182,7 @@ def test_another_thread_sends_while_the_loop_reads() -> None:
     messages: list[Any] = []
     thread = threading.Thread(target=lambda: messages.extend(peer))
     thread.start()
-    assert reader.is_read.wait(30)
+    assert reader.is_read.wait(PATIENCE)
 
     call = peer.begin("turn/interrupt")
     with pytest.raises(ConcurrentRead, match="begin"):

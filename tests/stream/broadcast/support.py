@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from tests.support.timing import PATIENCE
 from tokenstream import Stream
 
 PIECES = ["The ", "sky ", "is ", "blue", "."]
@@ -35,7 +36,7 @@ def in_threads(*loops: Callable[[], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     for error in errors:
         raise error

@@ -49,7 +49,7 @@ async def all_of(*reads: Callable[[], Awaitable[Any]]) -> list[Any]:
     async def run(number: int, read: Callable[[], Awaitable[Any]]) -> None:
         found[number] = await read()
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             for number, read in enumerate(reads):
                 tasks.start_soon(run, number, read)
@@ -333,7 +333,7 @@ async def test_readers_in_two_event_loops_are_refused_while_the_first_one_runs(a
         def read_there() -> None:
             anyio.run(there.final, backend=anyio_backend)
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(read)
                 await anyio.wait_all_tasks_blocked()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER, Source, chunk
 from tests.stream.merging import saying
+from tests.support.timing import PATIENCE
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Retry, Stream, merge, resilient, testing
 from tokenstream.errors import ConcurrentRead, MisuseError, OutputInvalid, StreamTruncated
@@ -55,7 +56,7 @@ def test_another_thread_reads_what_is_merged() -> None:
                 thread.start()
             pairs = list(merged)
             for thread in threads:
-                thread.join(10)
+                thread.join(PATIENCE)
 
         assert ["some words"] * 2 == texts
         assert "some words" == text_of(pairs, "one") == text_of(pairs, "two")
@@ -77,7 +78,7 @@ async def test_a_shared_stream_has_its_place_in_an_asynchronous_merge() -> None:
         texts.append((await reader.final()).text)
 
     pairs: list[Any] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with merge(streams) as merged, anyio.create_task_group() as tasks:
             for reader in readers:
                 tasks.start_soon(read, reader)
@@ -146,7 +147,7 @@ async def test_a_guard_that_is_awaited_stops_the_stream_for_all() -> None:
     stream = AsyncStream(body(), format="pieces")
     one, two = stream.tee(2)
     async with stream.guard(off_topic, first_tokens=2):
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             message = await one.final()
 
     assert ("stopped", "off topic", "off topic") == (message.ending, one.stop_reason, two.stop_reason)
@@ -194,7 +195,7 @@ def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
     def body() -> Any:
         yield "one "
         yield "two "
-        assert go.acquire(timeout=10)
+        assert go.acquire(timeout=PATIENCE)
         yield "three"
 
     with Stream(body(), format="pieces") as stream:
@@ -207,7 +208,7 @@ def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
             calm.append(piece)
             if "".join(calm) == "one two ":
                 go.release()
-        loop.join(10)
+        loop.join(PATIENCE)
 
     assert "one two three" == "".join(calm) == "".join(got)
 
@@ -219,10 +220,10 @@ def test_a_view_with_a_timer_does_not_wait_for_the_read_of_another() -> None:
 
     def body() -> Any:
         yield "one "
-        assert go.acquire(timeout=60)
+        assert go.acquire(timeout=PATIENCE)
         yield "two "
         waits.set()
-        assert go.acquire(timeout=60)
+        assert go.acquire(timeout=PATIENCE)
         yield "three"
 
     with Stream(body(), format="pieces") as stream:
@@ -232,11 +233,11 @@ def test_a_view_with_a_timer_does_not_wait_for_the_read_of_another() -> None:
         first = next(pieces)
         loop.start()
         go.release()
-        assert waits.wait(60)
+        assert waits.wait(PATIENCE)
         second = next(pieces)
         go.release()
         rest = "".join(pieces)
-        loop.join(60)
+        loop.join(PATIENCE)
 
     assert ["one ", "two ", "three"] == [first, second, rest]
 

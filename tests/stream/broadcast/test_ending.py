@@ -14,7 +14,7 @@ import pytest
 from tests.stream.async_sources import HEL, Scripted, until
 from tests.stream.blocked import SILENT, TEXT, TEXTS, Loop, alone, opened
 from tests.support.loopback import Loopback
-from tests.support.timing import tried_again
+from tests.support.timing import PATIENCE, tried_again
 from tokenstream import AsyncStream, Deadlines, Stream, connect
 from tokenstream.errors import StreamInterrupted, StreamStalled
 from tokenstream.events import TextDelta
@@ -114,7 +114,7 @@ def test_a_consumer_that_raises_leaves_the_others_alone() -> None:
 
     loop = threading.Thread(target=consume)
     loop.start()
-    loop.join(10)
+    loop.join(PATIENCE)
 
     assert "one two" == "".join(two.text)
 
@@ -134,7 +134,7 @@ async def test_a_deadline_ends_the_stream_for_all() -> None:
 
     async with AsyncStream(source, deadlines=Deadlines(idle_bytes=0.05)) as stream:
         readers = stream.tee(3)
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
                 for reader in readers:
                     tasks.start_soon(read, reader)
@@ -153,7 +153,7 @@ async def test_a_stream_that_is_closed_beside_its_readers_ends_them() -> None:
         async for piece in reader.text:
             found.append(piece)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with stream, anyio.create_task_group() as tasks:
             tasks.start_soon(read, one)
             tasks.start_soon(read, two)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.chunkings import chunked
 from tests.support.scripts import scripts
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
@@ -184,7 +185,7 @@ def test_in_threads_every_consumer_gets_what_a_plain_stream_gives(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
     assert [] == errors
@@ -223,7 +224,7 @@ def test_in_tasks_every_consumer_gets_what_a_plain_stream_gives(
         async with AsyncStream(given_slowly(chunks, chance), format=format) as stream:
             hub = stream.broadcast(policy=policy, size=size)
             consumers = [Consumer(hub.reader(), kind, early=False) for kind in kinds]
-            with anyio.fail_after(30):
+            with anyio.fail_after(PATIENCE):
                 async with anyio.create_task_group() as tasks:
                     for consumer in consumers:
                         tasks.start_soon(run, consumer)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.stream.broadcast.support import in_threads, letters, said
+from tests.support.timing import PATIENCE
 from tokenstream import Stream
 from tokenstream.errors import ConcurrentRead
 
@@ -25,7 +26,7 @@ class Steps:
         return self
 
     def __next__(self) -> str:
-        assert self.go.acquire(timeout=10)
+        assert self.go.acquire(timeout=PATIENCE)
         return next(self._pieces)
 
 
@@ -89,7 +90,7 @@ def test_while_one_thread_waits_for_the_source_others_look_at_what_has_come() ->
     loop.start()
     first = next(two.text)
     steps.go.release(5)
-    loop.join(10)
+    loop.join(PATIENCE)
 
     assert ("one ", ["one ", "two "]) == (first, pieces)
 
@@ -108,7 +109,7 @@ def test_stop_ends_all_readers() -> None:
     stream.stop("enough")
     steps.go.release()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
 
     assert (["0 "] * 2, "stopped", "enough") == (texts, stream.message.ending, one.stop_reason)
 
@@ -125,6 +126,6 @@ def test_one_reader_is_read_by_one_thread_at_a_time() -> None:
     with pytest.raises(ConcurrentRead, match=r"stream\.tee\(n\) or stream\.broadcast\(\)"):
         next(reader.text)
     steps.go.release(3)
-    loop.join(10)
+    loop.join(PATIENCE)
 
     assert ["one "] == pieces

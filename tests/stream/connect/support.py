@@ -13,6 +13,7 @@ import aiohttp
 import anyio
 
 from tests.stream.bodies import ANSWER
+from tests.support.timing import PATIENCE
 from tokenstream import aconnect, connect
 from tokenstream.errors import StreamError
 from tokenstream.message import Message
@@ -34,7 +35,7 @@ def read(answer: Reply, **options: Any) -> tuple[Message | None, StreamError | N
         with ReplayServer({PATH: answer}) as server:
             message, error = both(server.url + PATH, options)
             exchange = server.exchanges[0]
-            assert exchange.over.wait(5)
+            assert exchange.over.wait(PATIENCE)
         found.append((message, error, exchange))
     (message, error, exchange), *others = found
     for other, other_error, _ in others:
@@ -95,5 +96,5 @@ def raw_server(answer: bytes, *, hang: bool = False) -> Generator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
     finally:
-        thread.join(5)
+        thread.join(PATIENCE)
         listener.close()

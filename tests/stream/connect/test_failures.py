@@ -12,6 +12,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, raw_server, read, read_async, read_sync
+from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, aconnect, connect
 from tokenstream.errors import ConnectError, StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.testing._serve.server import ReplayServer, Reply
@@ -109,7 +110,7 @@ def test_leaving_the_block_early_closes_the_connection() -> None:
     with ReplayServer({PATH: slow}) as server:
         with connect(server.url + PATH) as stream:
             assert next(stream.text) == "Let "
-        assert server.exchanges[0].over.wait(2)
+        assert server.exchanges[0].over.wait(PATIENCE)
         assert server.exchanges[0].outcome == "abandoned"
 
     async def main(url: str) -> None:
@@ -118,5 +119,5 @@ def test_leaving_the_block_early_closes_the_connection() -> None:
 
     with ReplayServer({PATH: slow}) as server:
         anyio.run(main, server.url + PATH)
-        assert server.exchanges[0].over.wait(2)
+        assert server.exchanges[0].over.wait(PATIENCE)
         assert server.exchanges[0].outcome == "abandoned"

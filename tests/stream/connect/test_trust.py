@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from tests.stream.connect.support import read_async, read_sync
+from tests.support.timing import PATIENCE
 from tokenstream import connect
 from tokenstream.errors import ConnectError
 
@@ -43,7 +44,7 @@ def _ask_in_a_thread(*between: Callable[[], object]) -> None:
             assert isinstance(read_async("http://127.0.0.1:9/", {})[1], ConnectError)
 
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(ask).result(4)
+        threads.submit(ask).result(PATIENCE)
 
 
 def test_what_is_trusted_is_read_once_in_a_thread(made: list[ssl.SSLContext]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source
 from tests.stream.test_ending import Nosy
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
 
@@ -130,7 +131,7 @@ def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, block: 
     @asynccontextmanager
     async def gateway() -> AsyncGenerator[AsyncSource]:
         if how == "fail_after":
-            with anyio.fail_after(4):
+            with anyio.fail_after(PATIENCE):
                 yield AsyncSource(ANSWER)
         else:
             async with anyio.create_task_group():

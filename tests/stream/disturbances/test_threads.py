@@ -13,6 +13,7 @@ import pytest
 from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.loopback import Loopback, until_close
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, aconnect
 from tokenstream.errors import ConcurrentRead, StreamError, StreamInterrupted, StreamTruncated
 
@@ -30,7 +31,7 @@ class Waiting:
         try:
             yield from self._first
             self.waits.set()
-            self.go_on.wait(4)
+            self.go_on.wait(PATIENCE)
             yield from self._rest
         finally:
             self.ended = True
@@ -43,11 +44,11 @@ def test_stop_from_another_thread_ends_the_loop_with_the_next_chunk() -> None:
     texts: list[str] = []
     reader = threading.Thread(target=lambda: texts.extend(stream.text))
     reader.start()
-    assert source.waits.wait(4)
+    assert source.waits.wait(PATIENCE)
     stream.stop("enough")
     message = stream.message
     source.go_on.set()
-    reader.join(4)
+    reader.join(PATIENCE)
 
     assert not reader.is_alive()
     assert texts == ["Let ", "me "]
@@ -62,12 +63,12 @@ def test_message_and_metrics_may_be_asked_for_from_another_thread() -> None:
     stream = Stream(source)
     reader = threading.Thread(target=stream.final)
     reader.start()
-    assert source.waits.wait(4)
+    assert source.waits.wait(PATIENCE)
 
     assert stream.message.text == "Let me see."
     assert stream.metrics.chunks == 5
     source.go_on.set()
-    reader.join(4)
+    reader.join(PATIENCE)
     assert (stream.message.text, stream.message.ending) == ("Let me see.", "complete")
 
 

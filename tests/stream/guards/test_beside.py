@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from tests.stream.async_sources import HEL, LO, is_closed, open_after, readers, received, until
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Message, Retry, aresilient
 from tokenstream.errors import GuardFailed, MisuseError, StreamStalled
 from tokenstream.events import Stopped
@@ -287,7 +288,7 @@ async def test_the_next_value_of_a_field_does_not_wait_for_a_silent_server() -> 
             yield chunk
         await anyio.sleep_forever()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with AsyncStream(source()).guard(judge, field="steps.*") as stream:
             await stream.final()
 

@@ -15,7 +15,7 @@ import websockets.asyncio.client as asyncio_client
 
 from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
 from tests.stream.responses.support import LIMITS, SESSION, Items, error_of, on_asyncio, opened, saying, tell
-from tests.support.timing import meanwhile
+from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamConsumed, StreamError, StreamInterrupted, StreamTruncated
 
@@ -216,7 +216,7 @@ async def test_a_timeout_around_an_answers_anext_loses_nothing() -> None:
 
     def script(connection: ServerConnection) -> None:
         for message in (SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye")):
-            gate.wait(2)
+            gate.wait(PATIENCE)
             gate.clear()
             connection.send(message)
 

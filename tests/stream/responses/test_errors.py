@@ -12,7 +12,7 @@ import pytest
 
 from tests.sources.sockets import answer, event
 from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items, opened, saying
-from tests.support.timing import meanwhile
+from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import AsyncStream, Limits, Stream
 from tokenstream.errors import LimitExceeded, ProviderError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Unknown
@@ -129,7 +129,7 @@ def test_ctrl_c_inside_an_answer_ends_that_answer_alone() -> None:
     def script(connection: ServerConnection) -> None:
         for message in answer("resp_1", "Hel")[:4]:
             connection.send(message)
-        gate.wait(60)
+        gate.wait(PATIENCE)
         for message in (*answer("resp_1", "Hel")[4:], *answer("resp_2", "Bye")):
             connection.send(message)
 

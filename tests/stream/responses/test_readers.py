@@ -17,6 +17,7 @@ import websockets.asyncio.client as asyncio_client
 
 from tests.sources.sockets import answer, open_socket
 from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     ConcurrentRead,
@@ -95,13 +96,13 @@ def test_two_threads_are_one_too_many() -> None:
     def slow() -> Iterator[str]:
         yield from answer("resp_1", "Hello")[:2]
         reading.set()
-        gate.wait(3)
+        gate.wait(PATIENCE)
 
     stream = Stream(slow())
     response = next(stream.responses)
     thread = threading.Thread(target=lambda: error_of(response))
     thread.start()
-    reading.wait(3)
+    reading.wait(PATIENCE)
     with pytest.raises(ConcurrentRead):
         stream.responses._read()  # noqa: SLF001 - what both would do
     gate.set()

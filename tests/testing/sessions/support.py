@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.support.packages import needed
+from tests.support.timing import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,7 +36,7 @@ class Client:
 
     def recv(self) -> Any:
         """Return the next message; a server that is silent fails the test."""
-        return json.loads(self.socket.recv(timeout=5))
+        return json.loads(self.socket.recv(timeout=PATIENCE))
 
     def until(self, kind: str) -> list[Any]:
         """Return the messages up to the one of a type."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.timing import PATIENCE
 from tests.testing.sessions.support import LIVE, REALTIME, RESPONSES, exceptions, open_client
 from tokenstream import Stream, testing
 from tokenstream.errors import MisuseError, StreamInterrupted
@@ -29,7 +30,7 @@ def played(format: str, fault: testing.faults.Fault, turns: int = 1) -> tuple[li
             while True:
                 messages.append(client.recv())
         [exchange] = server.exchanges
-        assert exchange.over.wait(5)
+        assert exchange.over.wait(PATIENCE)
         assert exchange.outcome == "cut"
     return messages, caught.value
 
@@ -98,7 +99,7 @@ def test_silence_lasts_until_the_client_leaves() -> None:
                 client.recv()
             client.send("response.create", number=2)
         [exchange] = server.exchanges
-        assert exchange.over.wait(5)
+        assert exchange.over.wait(PATIENCE)
 
     assert (exchange.outcome, len(exchange.received)) == ("abandoned", 2)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.timing import PATIENCE
 from tests.testing.sessions.support import RESPONSES, exceptions, open_client
 from tokenstream import Stream, connect, testing
 from tokenstream.testing import faults
@@ -39,7 +40,7 @@ def test_what_the_client_sent_can_be_seen() -> None:
         with open_client(server, RESPONSES) as client:
             client.respond(input="Hi")
         [exchange] = server.exchanges
-        assert exchange.over.wait(5)
+        assert exchange.over.wait(PATIENCE)
 
     assert exchange.received_json == [{"type": "response.create", "input": "Hi"}]
     assert exchange.outcome == "answered"
