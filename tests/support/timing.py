@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import ParamSpec
+from typing import Any, ParamSpec, TypeVar, cast
 
 __all__ = [
     "AT_ONCE",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 AT_ONCE = 0.1
 """Seconds within which a stream must do what it is asked, and its server must see it."""
@@ -48,14 +50,24 @@ def at_once(since: float, until: float | None) -> None:
         raise TooLate(msg)
 
 
-def tried_again(test: Callable[P, None]) -> Callable[P, None]:
-    """Run a test up to four times in all if something in it came too late.
+def tried_again(test: Callable[P, T]) -> Callable[P, T]:
+    """Run a test, also an asynchronous one, up to four times in all if something in it came too late.
 
     A busy machine is late now and then; a slow library is late each time.
     """
+    if inspect.iscoroutinefunction(test):
+
+        @functools.wraps(test)
+        async def tried_async(*args: P.args, **options: P.kwargs) -> Any:
+            for _ in range(3):
+                with contextlib.suppress(TooLate):
+                    return await test(*args, **options)
+            return await test(*args, **options)
+
+        return cast("Callable[P, T]", tried_async)
 
     @functools.wraps(test)
-    def tried(*args: P.args, **options: P.kwargs) -> None:
+    def tried(*args: P.args, **options: P.kwargs) -> T:
         for _ in range(3):
             with contextlib.suppress(TooLate):
                 return test(*args, **options)

@@ -67,7 +67,12 @@ def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str
 
 @pytest.mark.parametrize("first", [b"", ANSWER[2]])
 @pytest.mark.parametrize(
-    "options", [{"timeout": 0.05}, {"extensions": {"timeout": {"connect": 5.0, "read": 0.05}}}]
+    "options",
+    [
+        {"timeout": (PATIENCE, 0.05, PATIENCE, PATIENCE)},
+        {"extensions": {"timeout": {"connect": PATIENCE, "read": 0.05}}},
+    ],
+    ids=["timeout", "extension"],
 )
 def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options: dict[str, Any]) -> None:
     """It is the transport's; before the head, and in the body."""
