@@ -292,3 +292,16 @@ def test_pieces_in_any_order_give_the_object_or_no_call(expected: Any, chance: A
     for done in told.calls:
         assert done.arguments == expected
         assert fragments(told) == done.arguments_text
+
+
+@pytest.mark.parametrize("before", [[], [value("$.a", numberValue=1)]])
+def test_pieces_after_the_reason_stop_belong_to_their_call(before: list[Payload]) -> None:
+    """A chunk with STOP is not the end: the call is handed out once, with all of its arguments."""
+    late = [value("$.b", stringValue="x"), call()]
+    begun = [chunk(call("f", willContinue=True)), *[chunk(part) for part in before]]
+    told = gemini(*begun, STOP, *[chunk(part) for part in late])
+
+    (done,) = told.calls
+    assert ({"a": 1} if before else {}) | {"b": "x"} == done.arguments
+    assert "tool_calls" == told.message.finish_reason
+    assert "content_after_finish" in told.rules

@@ -179,6 +179,8 @@ class CallParts(Parts):
             return
         if not cut_off:
             self.note("part_unclosed")
+            # The brackets that are added here are no later piece.
+            call.waits = False
             self.add_arguments(call, candidate.arguments.end())
         self.close_call(call, whole=not cut_off and not candidate.arguments.lacks_text)
 

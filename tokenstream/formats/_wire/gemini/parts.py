@@ -308,9 +308,9 @@ class GeminiParts(CallParts):
         state = self.choice(choice)
         candidate = self.candidate(state)
         self.add_citations_without_support(state)
-        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still says that another piece follows;
-        # recording: gemini-sse-ai-eam-tool-call-array-arguments-missing-terminal-function-call-25c627a6.
-        self.end_call(candidate, cut_off=reason != "stop")
+        if reason != "stop":
+            # Another piece of a streamed call may still follow the reason "stop".
+            self.end_call(candidate, cut_off=True)
         if state.finish is None:
             super().finish(choice, reason, raw_reason)
             return
@@ -347,8 +347,12 @@ class GeminiParts(CallParts):
         If the answer was cut off, `complete` is False.
         """
         for choice in self.choices.values():
-            # `finish` has closed any call before the reason; one that is open now has no last piece.
-            self.end_call(self.candidate(choice), cut_off=True)
+            candidate = self.candidate(choice)
+            # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still says that another piece
+            # follows; recording:
+            # gemini-sse-ai-eam-tool-call-array-arguments-missing-terminal-function-call-25c627a6.
+            is_whole = complete and candidate.call is not None and candidate.call.waits
+            self.end_call(candidate, cut_off=not is_whole)
             finish = choice.finish
             if complete:
                 self.add_citations_without_support(choice)
