@@ -233,6 +233,28 @@ def langchain(calls: list[Call]) -> list[Payload]:
     return [*before, chunk(response_metadata={"finish_reason": "tool_calls"}), *after]
 
 
+def interactions(calls: list[Call]) -> list[Payload]:
+    def event(kind: str, **fields: Any) -> Payload:
+        return {"event_type": kind, **fields}
+
+    def piece(index: int, text: str) -> Payload:
+        return event("step.delta", index=index, delta={"type": "arguments_delta", "arguments": text})
+
+    before, after = [], []
+    for index, call in enumerate(calls):
+        # Every call starts with an empty object.
+        step = {"type": "function_call", "id": call.id, "name": call.name, "arguments": {}}
+        before += [
+            event("step.start", index=index, step=step),
+            *[piece(index, text) for text in call.before],
+            event("step.stop", index=index),
+        ]
+        after += [piece(index, text) for text in call.after]
+    head = {"id": "v", "object": "interaction", "model": "m"}
+    end = event("interaction.completed", interaction={**head, "status": "requires_action"})
+    return [event("interaction.created", interaction={**head, "status": "in_progress"}), *before, *after, end]
+
+
 WIRES: list[tuple[str, Wire]] = [
     ("openai-chat", chat),
     ("openai-chat", stopping_chat),
@@ -246,6 +268,7 @@ WIRES: list[tuple[str, Wire]] = [
     ("ag-ui", ag_ui),
     ("openai-realtime", realtime),
     ("langchain", langchain),
+    ("gemini-interactions", interactions),
 ]
 each_wire = pytest.mark.parametrize(
     ("format", "wire"), WIRES, ids=[f"{format}-{wire.__name__}" for format, wire in WIRES]

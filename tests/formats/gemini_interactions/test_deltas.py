@@ -82,6 +82,7 @@ def test_a_delta_after_the_end_of_its_step_is_a_new_part() -> None:
         stop(0),
         delta(0, "text", text="b"),
         start(1, "function_call", id="c1", name="f", arguments={}),
+        delta(1, "arguments_delta", arguments="{}"),
         stop(1),
         delta(1, "arguments_delta", arguments="x"),
         stop(1),
@@ -90,7 +91,13 @@ def test_a_delta_after_the_end_of_its_step_is_a_new_part() -> None:
 
     assert told.message.text == "ab"
     assert [done.arguments_text for done in told.calls] == ["{}"]
-    assert told.rules == {"part_after_close", "call_after_done", "part_end_unmatched", "part_unclosed"}
+    assert told.rules == {
+        "part_after_close",
+        "parts_interleaved",
+        "call_after_done",
+        "part_end_unmatched",
+        "part_unclosed",
+    }
 
 
 def test_an_index_that_is_missing_or_reused_is_the_next_best() -> None:

@@ -476,11 +476,11 @@ class InteractionSteps(Parts):
     ) -> None:
         """Add arguments that did not arrive as fragments, and close the call; hand it out only if `whole`."""
         call.provider_data = fields_except(data, "type", "id", "name", "arguments")
-        if whole and not step.has_fragments and data.get("arguments") is None:
+        if whole and not step.has_fragments and not data.get("arguments"):
+            # An empty object is what every step starts with, so its end does not tell the arguments.
             call.placeholder, call.waits = "{}", True
             return
         if not step.has_fragments:
-            # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
             self.add_whole_arguments(call, data.get("arguments"))
         self.end_at_mark(call, whole=whole)
 
