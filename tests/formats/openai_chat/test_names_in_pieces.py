@@ -167,3 +167,35 @@ def test_what_is_no_tool_is_refused_at_once(tools: Any) -> None:
         Decoder(tools=tools)
     with pytest.raises(MisuseError, match="tool"):
         tap([b""], tools=tools)
+
+
+def test_names_of_two_calls_come_in_pieces_in_turns() -> None:
+    """The start of the second call does not end the first one's name; the calls keep their order."""
+    begun = [
+        {"index": 0, "id": "a", "function": {"name": "look_"}},
+        {"index": 1, "id": "b", "function": {"name": "go"}},
+    ]
+    more = [{"index": 0, "function": {"name": "up"}}, {"index": 1, "function": {"name": "_on"}}]
+    told = read(
+        ROLE,
+        chunk({"tool_calls": begun}),
+        chunk({"tool_calls": more}),
+        call('{"b":2}', index=1),
+        call('{"a":1}', index=0),
+        END,
+        DONE,
+    )
+
+    starts = [event.name for event in told.events if isinstance(event, ToolCallStart)]
+    assert ["look_up", "go_on"] == starts
+    assert {("look_up", '{"a":1}'), ("go_on", '{"b":2}')} == set(told.called)
+
+
+@pytest.mark.parametrize("id", [{}, {"id": "a"}])
+def test_a_name_in_pieces_needs_no_index(id: dict[str, str]) -> None:
+    """Nor an id; what is known to be another tool's name begins another call."""
+    pieces = [call("", name="look_", **id), call("", name="up"), call('{"a":1}')]
+
+    assert [("look_up", '{"a":1}')] == _called(*pieces)
+    for tools, names in ([look_up], ["look_up"]), (["look_", "up"], ["up", "look_"]):
+        assert names == [done.name for done in _with_tools(tools, *pieces).calls]

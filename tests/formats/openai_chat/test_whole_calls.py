@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.openai_chat.payloads import HEAD, ROLE, answer, call, chunk, item_of, read, text
-from tests.formats.openai_chat.support import END, FIRST, handed_out
+from tests.formats.openai_chat.support import END, FIRST, SECOND, handed_out
 from tests.formats.told import DONE
+from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.message import OpaquePart
 
@@ -55,6 +56,59 @@ def test_a_message_repeats_the_calls_of_its_deltas() -> None:
     got = read(ROLE, chunk({"tool_calls": [item]}, message={"tool_calls": [item]}), END, DONE)
 
     assert ([("f", FIRST)], {"text_twice"}) == (got.called, got.rules)
+
+
+@pytest.mark.parametrize("sent", ["", FIRST[:3]])
+@pytest.mark.parametrize("told", [FIRST, json.loads(FIRST)])
+@pytest.mark.parametrize("id", [{}, {"id": "c1"}, {"id": "other"}])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_message_has_what_the_deltas_lack_of_a_call(
+    sent: str, told: object, id: dict[str, str], *, is_late: bool
+) -> None:
+    """In the chunk with the finish reason, or after it: the call waits for its arguments."""
+    begun = call(sent, name="f", index=0, id="c1")
+    whole = {"message": {"tool_calls": [item_of(told, name="f", **id)]}}
+    end = [END, chunk(**whole)] if is_late else [chunk({}, "tool_calls", **whole)]
+    got = read(ROLE, begun, *end, DONE)
+
+    ((name, arguments),) = got.called
+    assert ("f", json.loads(FIRST)) == (name, json.loads(arguments))
+    assert "tool_calls" == got.message.finish_reason
+
+
+def test_a_message_has_what_the_deltas_lack_of_a_function_call() -> None:
+    """The older form has no id, and there is only one."""
+    begun = chunk({"function_call": {"name": "f", "arguments": ""}})
+    whole = chunk(message={"function_call": {"name": "f", "arguments": FIRST}})
+
+    assert [("f", FIRST)] == read(ROLE, begun, chunk({}, "function_call"), whole, DONE).called
+
+
+def test_a_message_with_other_arguments_contradicts_a_call_that_was_handed_out() -> None:
+    """The answer ends as failed; other white space is no other value."""
+    begun = call(FIRST, name="f", index=0, id="c1")
+    got = read(ROLE, begun, END, chunk(message={"tool_calls": [item_of(SECOND, id="c1", name="f")]}), DONE)
+    same = chunk(message={"tool_calls": [item_of('{"a": 1}', id="c1", name="f")]})
+
+    assert isinstance(got.format.error, ProtocolError)
+    assert "late_content" in got.rules
+    assert ([("f", FIRST)], {"text_twice"}) == (
+        (again := read(ROLE, begun, END, same, DONE)).called,
+        again.rules,
+    )
+
+
+def test_a_call_that_only_the_message_has_is_handed_out() -> None:
+    """It stands behind those of the deltas."""
+    items = [item_of(FIRST, id="c1", name="f"), item_of(SECOND, id="c2", name="g")]
+    got = read(
+        ROLE,
+        call(FIRST, name="f", index=0, id="c1"),
+        chunk({}, "tool_calls", message={"tool_calls": items}),
+        DONE,
+    )
+
+    assert [("f", FIRST), ("g", SECOND)] == got.called
 
 
 def test_a_call_that_was_rewritten_in_a_growing_message_is_never_a_mixture() -> None:

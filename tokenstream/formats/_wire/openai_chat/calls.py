@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.late import says_no_arguments
 from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_chat.call import ChatCall
 from tokenstream.formats._wire.openai_chat.fragment import ABSENT, LEGACY, Fragment
 from tokenstream.message import OpaquePart
@@ -62,6 +64,47 @@ class ChatCalls:
         listed = dicts_of(items)
         for position, item in enumerate(listed):
             self._read_fragment(Fragment(item, position if len(listed) > 1 else None))
+
+    def read_told(self, items: list[dict[str, Any]]) -> None:
+        """Read the calls of a whole message, which repeats those of the deltas: add what these lack.
+
+        Args:
+            items: The calls, in order; one that has no id, or another one, is the call at its position.
+
+        Raises:
+            ProtocolError: The message has other arguments for a call that was handed out.
+        """
+        if not items:
+            return
+        self.open_waiting()
+        self.begin_list()
+        known = list(dict.fromkeys([*self._by_id.values(), *self._by_index.values()]))
+        for position, item in enumerate(items):
+            fragment = Fragment(item, None)
+            at_position = known[position] if position < len(known) else None
+            call = at_position if fragment.id is None else self._by_id.get(fragment.id, at_position)
+            if call is None:
+                self.add(self.begin(fragment), fragment)
+            elif call.part is not None and call.name == fragment.name:
+                self._complete(call.part, fragment.arguments)
+
+    def _complete(self, call: OpenCall, arguments: object) -> None:
+        """Add to a call what it lacks of its whole arguments, or compare them, if it was handed out.
+
+        Arguments that differ from those of a call that is still open change nothing.
+        """
+        if arguments is ABSENT or says_nothing(arguments):
+            return
+        if call.closed:
+            self._parts.compare_told(self._choice, call.sent_id, arguments)
+            return
+        whole = arguments if isinstance(arguments, str) else json_text(arguments)
+        arrived = call.arguments.join()
+        if call.type != "custom" and says_no_arguments(arrived):
+            self._drop_placeholder(call)
+            arrived = ""
+        if whole.startswith(arrived):
+            self._parts.add_arguments(call, whole[len(arrived) :])
 
     def read_legacy(self, body: dict[str, Any]) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
@@ -275,6 +318,9 @@ class ChatCalls:
         if not call.name:
             # The last call waits for its name, which is in this fragment.
             return call
+        if call.is_waiting:
+            # Without arguments so far, a name is another tool's, or a piece of this one.
+            return None if self._join_names(call, fragment) is None else call
         # Some servers repeat the name in each fragment: it is the same call if its arguments are incomplete.
         has_begun = call.part is not None and call.part.has_arguments
         return call if fragment.name == call.name and has_begun and not call.is_whole else None
@@ -295,10 +341,9 @@ class ChatCalls:
     def _end_last_call(self) -> None:
         """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open.
 
-        Free text may always go on, so a call with free text is whole only when the choice ends. So may no
-        arguments, and an empty object, which some servers send before the arguments.
+        Free text may always go on, so a call with free text is whole only when the choice ends. Nor
+        is a call whole that has no arguments, or an empty object: some servers send the arguments later.
         """
-        self.open_waiting()
         last_call = self._last_call
         if last_call is None or last_call.part is None or last_call.part.type == "custom":
             return
@@ -369,7 +414,9 @@ class ChatCalls:
             self._open_call(call)
 
     def _open_call(self, call: ChatCall) -> None:
-        """Open a call, whose name is whole."""
+        """Open a call, whose name is whole, after the calls that have begun before it."""
+        for earlier in self._waiting_calls[: self._waiting_calls.index(call)]:
+            self._open_call(earlier)
         self._waiting_calls.remove(call)
         call.is_waiting = False
         # The id may be from an earlier payload, which may have contained halves of surrogate pairs.

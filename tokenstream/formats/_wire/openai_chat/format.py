@@ -21,7 +21,7 @@ from tokenstream._basics.untrusted import (
     says_nothing,
     text_of,
 )
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.refused import has_snowflakes_call
@@ -94,7 +94,7 @@ class _ChatParts(Parts):
             LimitExceeded: The answer is complete, but the content that was held back exceeds a limit.
         """
         # An answer that is not complete has an error already.
-        with nullcontext() if complete else suppress(LimitExceeded):
+        with nullcontext() if complete else suppress(ProtocolError):
             for choice in self.choices.values():
                 choice.reader.settle()
         super().close_all(complete=complete)

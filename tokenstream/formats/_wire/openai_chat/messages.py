@@ -64,6 +64,7 @@ class MessageReader:
         "_message_fields",
         "_read_delta",
         "_texts",
+        "_told_calls",
     )
 
     def __init__(
@@ -87,6 +88,8 @@ class MessageReader:
         """The calls, in order."""
         self._call_key_count = 0
         """Number of keys that were given to calls' arguments in `_texts`."""
+        self._told_calls: list[dict[str, Any]] = []
+        """The calls of the last message that repeats those of the deltas, which are compared at the end."""
 
     def read(self, message: dict[str, Any]) -> None:
         """Read a message: only what neither the deltas nor earlier messages have sent."""
@@ -105,8 +108,10 @@ class MessageReader:
         self._read_calls(fields, calls)
 
     def settle(self) -> None:
-        """Add the text that is held back, at the end of the answer."""
+        """Add the text that is held back, and what the calls of the deltas lack, at the end of the answer."""
         self._write(self._texts.settle_at_end())
+        told, self._told_calls = self._told_calls, []
+        self._content.calls.read_told(told)
 
     def _new_fields(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of a message without those that only repeat the deltas or an earlier message.
@@ -128,6 +133,8 @@ class MessageReader:
             if kind in kinds_so_far and not may_have_more:
                 # Deltas have sent this content, or an earlier message has sent it whole.
                 self._content.parts.note("text_twice")
+                if kind == "calls" and not was_in_messages:
+                    self._told_calls = _items_of({name: value})
                 continue
             self._message_fields.add(name)
             fields[name] = value
@@ -232,9 +239,7 @@ class MessageReader:
 
     def _match_calls(self, fields: dict[str, Any]) -> list[tuple[_MessageCall | None, Fragment]]:
         """Return the items of `tool_calls` and `function_call`, each with the call it repeats, or None."""
-        items = dicts_of(fields.get("tool_calls"))
-        if is_dict(fields.get("function_call")):
-            items = [*items, {"index": LEGACY, "type": LEGACY, "function": fields["function_call"]}]
+        items = _items_of(fields)
         matched: list[tuple[_MessageCall | None, Fragment]] = []
         free = [*self._calls]
         for position, item in enumerate(items):
@@ -324,6 +329,13 @@ class MessageReader:
 _ITEM = "content["
 _CALL = "tool_calls["
 _CALL_FIELDS = ("tool_calls", "function_call")
+
+
+def _items_of(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the calls in the fields of a message, with a `function_call` in the form of an item."""
+    items = dicts_of(fields.get("tool_calls"))
+    legacy = fields.get("function_call")
+    return [*items, {"index": LEGACY, "type": LEGACY, "function": legacy}] if is_dict(legacy) else items
 
 
 def _item_key(position: int) -> str:
