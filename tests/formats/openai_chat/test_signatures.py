@@ -299,3 +299,27 @@ def test_a_follower_costs_time_in_proportion_to_its_text() -> None:
 
     assert whole == _message(*plain, *detail).reasoning == _message(*in_turns).reasoning
     assert whole == _message(*plain, {"content": "Hi"}, *detail).reasoning
+
+
+@pytest.mark.parametrize("leads_plain", [False, True])
+@pytest.mark.parametrize("again", ["one", "all", "signature"])
+def test_a_signed_block_that_is_sent_again_later_is_told_once(again: str, *, leads_plain: bool) -> None:
+    """Also behind other blocks; another text with its signature is another block."""
+    blocks = [("one", "S1"), ("second", "S2"), ("third", "S3")]
+
+    def item(text: str, signature: str) -> Delta:
+        return {"type": "thinking", "thinking": text, "signature": signature}
+
+    plain = [{"reasoning_content": text} for text, _ in blocks] if leads_plain else []
+    sent: list[Delta] = [{"thinking_blocks": [item(*block)]} for block in blocks]
+    repeated = {
+        "one": [item("one", "S1")],
+        "all": [item(*block) for block in blocks],
+        "signature": [item("", "S2")],
+    }
+    message = _message(
+        *plain, *sent, {"thinking_blocks": repeated[again]}, {"thinking_blocks": [item("new", "S1")]}
+    )
+
+    assert "onesecondthirdnew" == message.reasoning
+    assert [*blocks, ("new", "S1")] == _blocks_of(message.to_openai_chat())

@@ -46,6 +46,7 @@ class ChatReasoning:
         "_part",
         "_parts",
         "_plain_part",
+        "_signed",
         "_text",
         "_unrepeated",
     )
@@ -68,6 +69,9 @@ class ChatReasoning:
         """Number of characters of the text that the other voice has repeated."""
         self._unrepeated = ("", 0)
         """Text of the block that the other voice may repeat next, and the place of that text in the block."""
+        self._signed: dict[str, tuple[OpenPart, str | None, int]] = {}
+        """The signed blocks before it, by signature: the part, its text if that is not in the part, and the
+        length of the text."""
         # Plain reasoning that details may still repeat after its part has ended.
         self._plain_part: OpenPart | None = None
         """The last part of plain text that no detail has repeated; None if there is none."""
@@ -192,6 +196,9 @@ class ChatReasoning:
             voice: The field, or the two fields, that have the text.
         """
         self._content.record_kind("reasoning")
+        if signature in self._signed and self._is_earlier(text, signature):
+            self._parts.note("reasoning_twice")
+            return
         part = self._current_block(item, text, signature if voice == "details" else "")
         if part is not None and part.signature and part.signature != signature:
             if not signature and self._is_whole(text):
@@ -260,7 +267,9 @@ class ChatReasoning:
             fields = _fields_of(item)
             if end > start:
                 fields[_text_field_of(item)] = whole[start:end]
-            self._parts.add_signature(self._begin(item, fields), signature)
+            part = self._begin(item, fields)
+            self._parts.add_signature(part, signature)
+            self._signed[part.signature] = part, whole[start:end], end - start
             start = end
         # Several details may repeat one text.
         self._plain_part, self._echo = (plain_part, (whole, start, end)) if end < len(whole) else (None, None)
@@ -277,6 +286,9 @@ class ChatReasoning:
 
     def _adopt(self, part: OpenPart, item: dict[str, Any]) -> None:
         """Make a part the block of an item; the item's fields are still to be added."""
+        ended = self._part
+        if ended is not None and ended.signature and ended.signature not in self._signed:
+            self._signed[ended.signature] = ended, None, 0 if self._text is None else self._text.length
         self._plain_part = self._echo = None
         self._part, self._key, self._fields = part, _key_of(item), {}
         self._leads, self._followed, self._unrepeated = "plain", 0, ("", 0)
@@ -353,6 +365,14 @@ class ChatReasoning:
         """Return True if a text is the whole text of the block."""
         log = self._text
         return log is not None and len(text) == log.length and log.join() == text
+
+    def _is_earlier(self, text: str, signature: str) -> bool:
+        """Return True if a text is that of the block before this one that has a signature, or is empty."""
+        part, told, length = self._signed[signature]
+        if text and len(text) == length and told is None:
+            log = self._find_text(part)
+            told = None if log is None else log.join()
+        return not text or text == told
 
     def _append(self, part: OpenPart, text: str) -> None:
         """Add new text to the block."""
