@@ -43,7 +43,63 @@ def responses(id: str, text: str) -> list[dict[str, Any] | str]:
     ]
 
 
-each_format = pytest.mark.parametrize("write", [chat, anthropic, responses])
+def cohere(id: str, text: str) -> list[dict[str, Any] | str]:
+    content = {"type": "text", "text": text}
+    return [
+        {"type": "message-start", "id": id, "delta": {"message": {"role": "assistant"}}},
+        {"type": "content-start", "index": 0, "delta": {"message": {"content": content}}},
+        {"type": "content-end", "index": 0},
+        {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}},
+    ]
+
+
+def old_cohere(id: str, text: str) -> list[dict[str, Any] | str]:
+    return [
+        {"is_finished": False, "event_type": "stream-start", "generation_id": id},
+        {"is_finished": False, "event_type": "text-generation", "text": text},
+        {"is_finished": True, "event_type": "stream-end", "finish_reason": "COMPLETE"},
+    ]
+
+
+def ui_message(id: str, text: str) -> list[dict[str, Any] | str]:
+    return [
+        {"type": "start", "messageId": id},
+        {"type": "text-start", "id": "t"},
+        {"type": "text-delta", "id": "t", "delta": text},
+        {"type": "text-end", "id": "t"},
+        {"type": "finish", "finishReason": "stop"},
+        "[DONE]",
+    ]
+
+
+def ag_ui(id: str, text: str) -> list[dict[str, Any] | str]:
+    return [
+        {"type": "RUN_STARTED", "threadId": "t", "runId": id},
+        {"type": "TEXT_MESSAGE_CHUNK", "messageId": f"m{id}", "role": "assistant", "delta": text},
+        {"type": "RUN_FINISHED", "threadId": "t", "runId": id},
+    ]
+
+
+def completions(id: str, text: str) -> list[dict[str, Any] | str]:
+    choice = {"index": 0, "text": text, "finish_reason": "stop"}
+    return [{"id": id, "object": "text_completion", "model": "m", "choices": [choice]}, "[DONE]"]
+
+
+def assistants(id: str, text: str) -> list[dict[str, Any] | str]:
+    run = {"id": id, "object": "thread.run", "model": "m"}
+    content = [{"index": 0, "type": "text", "text": {"value": text, "annotations": []}}]
+    return [
+        {**run, "status": "queued"},
+        {"id": f"m{id}", "object": "thread.message.delta", "delta": {"content": content}},
+        {**run, "status": "completed"},
+        "[DONE]",
+    ]
+
+
+each_format = pytest.mark.parametrize(
+    "write",
+    [chat, anthropic, responses, cohere, old_cohere, ui_message, ag_ui, completions, assistants],
+)
 
 
 def body(*answers: list[dict[str, Any] | str]) -> list[bytes]:
@@ -98,3 +154,21 @@ def test_a_second_answer_that_breaks_off_is_truncated() -> None:
     with pytest.raises(Exception, match="ended"):
         second.final()
     assert ("second", "truncated") == (second.message.text, second.message.ending)
+
+
+def test_a_second_answer_of_a_model_on_bedrock_is_one_of_its_own() -> None:
+    """The model's own payloads have the ids."""
+    payloads = [*anthropic("1", "first"), *anthropic("2", "second")]
+    stream = Stream([{"chunk": {"bytes": json.dumps(payload).encode()}} for payload in payloads])
+
+    assert ["first", "second"] == [answer.final().text for answer in stream.responses]
+    assert "bedrock-invoke" == stream.format
+
+
+def test_what_is_no_payload_behind_the_end_on_bedrock_is_ignored() -> None:
+    """No error comes of it."""
+    ended = [{"chunk": {"bytes": json.dumps(payload).encode()}} for payload in anthropic("1", "first")]
+    stream = Stream([*ended, {"chunk": {"bytes": b"{"}}, {"chunk": {}}], format="bedrock-invoke")
+
+    assert ("first", "complete") == (stream.final().text, stream.message.ending)
+    assert 2 == stream.departures["data_after_end"].count

@@ -110,6 +110,10 @@ class OpenAICompletions(Format):
         # llama.cpp's native route sends no choices.
         return _is_native(payload)
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the answer that a payload with content belongs to; None if it has no id."""
+        return text_of(payload, "id") or None if dicts_of(payload.get("choices")) else None
+
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events.
 

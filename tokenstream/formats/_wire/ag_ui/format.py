@@ -112,6 +112,11 @@ class AGUI(Format):
         kind = text_of(payload, "type")
         return None if kind in _REPORTED_AS_UNKNOWN else kind in _OWN_TYPES
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the run that an event begins; None if the event begins none."""
+        kind = text_of(payload, "type") or event
+        return text_of(payload, "runId") or "" if kind == "RUN_STARTED" else None
+
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, is_list
@@ -114,6 +115,17 @@ class BedrockInvoke(Format):
         if not event and len(payload) == 1 and is_dict(inner):
             return may_have_payload(inner.get("bytes"))
         return payload.keys() <= {"bytes", "p"} and may_have_payload(payload.get("bytes"))
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the answer that a chunk begins, as the model's format knows it; else None."""
+        inner, chunk = self._inner, payload.get("chunk")
+        packed = (chunk if is_dict(chunk) else payload).get("bytes")
+        if inner is None or packed is None:
+            return None
+        decoded = None
+        with suppress(ProtocolError):
+            decoded = self.decode(unpack(packed))
+        return inner.begun_by(decoded, "") if is_dict(decoded) else None
 
     @property
     def finished(self) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import text_of
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._wire.cohere.v1 import V1
+from tokenstream.formats._wire.cohere.v1 import ID_FIELDS, V1
 from tokenstream.formats._wire.cohere.v2 import V2
 from tokenstream.formats._wire.cohere.words import FINISH_REASONS
 
@@ -64,6 +64,11 @@ class Cohere(V1, V2):
             # Other formats have events of that name, too.
             return None if "prompt" in payload else False
         return name in V2.READERS or text_of(payload, "event_type") in V1.READERS_V1
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the answer that an event begins; None if the event begins none."""
+        kind = text_of(payload, "type", "event_type") or event
+        return text_of(payload, *ID_FIELDS) or "" if kind in ("message-start", "stream-start") else None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function that counts each later delta without the event name that v2 documents.

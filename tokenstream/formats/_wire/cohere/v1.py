@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
 
-_ID_FIELDS = ("generation_id", "response_id", "id")
+ID_FIELDS = ("generation_id", "response_id", "id")
 _REPEATED_FIELDS = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
 """Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
 _FAILURE_FIELDS = ("err", "error", "message")
@@ -64,8 +64,8 @@ class V1(V2):
         """Report the answer's id."""
         if self.parts.started:
             self.note("start_repeated")
-        self.parts.head(id=text_of(payload, *_ID_FIELDS))
-        self.report_unknown_fields(payload, "event_type", "is_finished", *_ID_FIELDS)
+        self.parts.head(id=text_of(payload, *ID_FIELDS))
+        self.report_unknown_fields(payload, "event_type", "is_finished", *ID_FIELDS)
 
     def _read_text_generation(self, payload: dict[str, Any]) -> None:
         """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
@@ -105,7 +105,7 @@ class V1(V2):
         """Read the last event, which contains the whole answer."""
         response = dict_of(payload, "response")
         if not self.parts.started:
-            self.parts.head(id=text_of(response, *_ID_FIELDS))
+            self.parts.head(id=text_of(response, *ID_FIELDS))
         self.report_unknown_fields(
             payload, "event_type", "is_finished", "finish_reason", "response", "index", *_FAILURE_FIELDS
         )
@@ -119,7 +119,7 @@ class V1(V2):
         if not self.content.is_empty:
             self.note("content_twice")
             return
-        self.parts.head(id=text_of(payload, *_ID_FIELDS))
+        self.parts.head(id=text_of(payload, *ID_FIELDS))
         text = text_of(payload, "text")
         calls = dicts_of(payload.get("tool_calls"))
         if calls:
@@ -154,7 +154,7 @@ class V1(V2):
             self._tell_text(generation, number)
         # Of several ids, the first became the answer's id, and the others are reported, as is every field
         # that was not read here or before (`_REPEATED_FIELDS`).
-        answer_id = next((name for name in _ID_FIELDS if text_of(response, name)), "id")
+        answer_id = next((name for name in ID_FIELDS if text_of(response, name)), "id")
         self.parts.report_unknown_fields(response, (*_REPEATED_FIELDS, answer_id))
         self.end_answer(reason, dict_of(response, "meta"), failure_message)
 

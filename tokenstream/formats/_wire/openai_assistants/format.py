@@ -67,6 +67,11 @@ class OpenAIAssistants(Format):
         # Another API has events of these names, whose payloads have a type.
         return (event in OBJECTS and "type" not in payload) or text_of(payload, "object") in _OBJECT_NAMES
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the run that an event is about; None if the event is about a part of a run."""
+        is_run = (text_of(payload, "object") or OBJECTS.get(event)) == "thread.run"
+        return text_of(payload, "id") or None if is_run else None
+
     def _read_object(self, data: dict[str, Any], event: str) -> None:
         """Read a payload; if it is an event from the SDK, unwrap the payload first."""
         name, inner = data.get("event"), data.get("data")

@@ -110,6 +110,10 @@ provider_data=None, phase=None))]
         # Other formats have the types in `_SHARED_TYPES`, too, but without these fields.
         return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the message that a chunk begins; None if the chunk begins none."""
+        return text_of(payload, "messageId") or "" if (text_of(payload, "type") or event) == "start" else None
+
     @property
     def finished(self) -> bool:
         """True once the answer is over and no chunk has reported an error."""
