@@ -236,6 +236,34 @@ def test_a_call_whose_input_never_became_available_is_not_handed_out() -> None:
         assert "call_open_at_end" in told.rules
 
 
+@pytest.mark.parametrize("late", [0, 1, 2])
+@pytest.mark.parametrize("end", [FINISH, {"type": "finish", "finishReason": "tool-calls"}])
+def test_a_call_is_handed_out_although_its_input_comes_after_the_finish(
+    end: dict[str, Any], late: int
+) -> None:
+    """Nothing has said so far that the call was over; its finish reason is reported behind it."""
+    chunks = [
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta='{"a":'),
+        call("input-available", **NAMED, input={"a": 1}),
+    ]
+    told = tell(UIMessage(), *chunks[:late], end, *chunks[late:], DONE)
+
+    assert [{"a": 1}] == [done.arguments for done in told.calls]
+    assert "tool_calls" == told.message.finish_reason
+
+
+@pytest.mark.parametrize("reason", ["length", "error", "content-filter"])
+def test_a_call_that_the_finish_reason_has_cut_off_is_never_handed_out(reason: str) -> None:
+    """What comes behind it is no part of the answer that was cut."""
+    end = {"type": "finish", "finishReason": reason}
+    told = tell(
+        UIMessage(), call("input-start", **NAMED), end, call("input-available", **NAMED, input={"a": 1}), DONE
+    )
+
+    assert [] == told.calls
+
+
 @pytest.mark.parametrize("cut", range(9))
 def test_a_stream_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int) -> None:
     """A clean end of the input is no end of the answer."""

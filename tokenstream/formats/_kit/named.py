@@ -342,24 +342,26 @@ class NamedParts(Parts):
             for id in list(self.open_parts[kind]):
                 self.note("part_unclosed")
                 self.stop(kind, id)
-        self.forget_calls()
         if not self.unanswered:
             # The server has sent the results of all calls, so the client need not run any of them:
             # `Parts.finish` must not turn "stop" into "tool_calls".
             self.choice(choice).calls_seen = 0
         super().finish(choice, reason, raw_reason)
+        self._forget_closed_calls()
 
-    def forget_calls(self) -> None:
-        """Mark the open calls as closed: no more pieces of them will arrive."""
-        self.calls_done.update(self.calls)
-        self.calls.clear()
+    def _forget_closed_calls(self) -> None:
+        """Note which calls the end of the answer has closed: no more pieces of them will arrive."""
+        closed = [id for id, call in self.calls.items() if call.closed]
+        self.calls_done.update(closed)
+        for id in closed:
+            del self.calls[id]
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         for parts in self.open_parts.values():
             parts.clear()
-        self.forget_calls()
         super().close_all(complete=complete)
+        self._forget_closed_calls()
 
 
 def call_id_of(payload: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.limits import Limits
 
-_CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
+CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
 """Finish reasons that mean that the answer was cut off."""
 
 
@@ -90,7 +90,7 @@ class Parts(EndedCalls):
             # A different reason replaces the first one.
         if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
-        self.close_choice(state, complete=reason not in _CUT_SHORT)
+        self.close_choice(state, complete=reason not in CUT_SHORT)
         message = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
         # The stored event has no `raw`, so that it does not keep the payload in memory.
         state.finish = Finish(reason, raw_reason, message, choice=choice)

@@ -12,6 +12,7 @@ from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.parts import CUT_SHORT
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, signature_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
@@ -354,9 +355,14 @@ class UIParts(NamedParts):
     # -- endings common to all formats -------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the finish reason; open calls, whose arguments may not be whole, are not handed out."""
-        self._cut_calls()
+        """Record the finish reason; open calls wait for their arguments, unless the answer was cut off."""
+        if reason in CUT_SHORT:
+            self._cut_calls()
         super().finish(choice, reason, raw_reason)
+
+    def _may_go_on(self, call: OpenCall) -> bool:
+        """Return True: only a call's own chunk has its final arguments."""
+        return True
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; an open call of the client's tools is not handed out, even if `complete`."""
