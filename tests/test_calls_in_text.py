@@ -102,3 +102,10 @@ def test_the_search_reads_a_text_once() -> None:
     assert find_call_markup("```" + LEAKS["hermes"] * 2_000) is None
     assert find_call_markup("<tool_call>" + " " * 20_000) is None
     assert find_call_markup("<tool_call" * 5_000) is None
+
+
+def test_harmony_may_name_the_tool_before_the_channel() -> None:
+    """The recipient of a message stands in its role, or in its channel."""
+    text = "<|start|>assistant to=functions.look<|channel|>commentary json<|message|>{}"
+
+    assert "harmony" == find_call_markup(text)

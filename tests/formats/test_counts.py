@@ -185,3 +185,12 @@ def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(
 
     assert expected == _usage(body)
     assert 0 not in seen
+
+
+@pytest.mark.parametrize("later", [_openai(-1, -1), _openai(0, -1), {**_openai(-1, 0), "total_tokens": -1}])
+def test_a_negative_number_is_no_count_either(later: Payload) -> None:
+    """Some servers send -1 for what they do not know; the report itself is kept."""
+    usage = Stream(_chat(_openai(9, 7), later)).final().usage
+
+    assert (9, 7, 16) == (usage.input_tokens, usage.output_tokens, usage.total_tokens)
+    assert later == usage.provider_data

@@ -21,7 +21,7 @@ _OPENINGS: dict[str, str] = {
     "kimi": r"<\|tool_calls?_(?:section_)?begin\|>",
     "mistral": r"\[TOOL_CALLS\](?:\s*[\[{]|\s?[\w.-]{1,64}\s?(?:\[ARGS\]|\[CALL_ID\]|\{))",
     "llama": r"<\|python_tag\|>",
-    "harmony": r"<\|channel\|>(?:commentary|analysis) to=|<\|start\|>assistant<\|channel\|>commentary to=",
+    "harmony": r"<\|(?:channel\|>(?:commentary|analysis)|start\|>assistant(?:<\|channel\|>commentary)?) to=",
     "minimax": r"<minimax:tool_call>|<tool_calls>\s*\{",
     "anthropic": r"<(?:antml:)?(?:function_calls>|invoke name=)",
     "gemma": r"```tool_code\s",

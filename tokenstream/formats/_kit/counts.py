@@ -18,8 +18,9 @@ _ADDENDS = ("input_tokens", "output_tokens")
 def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = ()) -> Usage:
     """Return a report without its zeros where a count was positive before; any other count replaces it.
 
-    Some servers fill the counts that they do not know with zeros, such as in the last chunk. A total that
-    was summed up with such zeros gets the counts that they stand for. The `provider_data` stay as sent.
+    Some servers fill the counts that they do not know with zeros, such as in the last chunk, or with -1,
+    which is read like a zero. A total that was summed up with zeros gets the counts that they stand for.
+    The `provider_data` stay as sent.
 
     Args:
         usage: The report.
@@ -34,12 +35,12 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
         (None, 3, 15)
     """
     counts = {name: value for name, value in usage if name not in _NO_COUNTS and value is not None}
-    zeros = {name for name, value in counts.items() if not value and known.get(name)} - {*replaced}
+    zeros = {name for name, value in counts.items() if value <= 0 < known.get(name, 0)} - {*replaced}
     mended = usage
     if zeros:
         update = dict.fromkeys(zeros)
         total = counts.get("total_tokens")
-        if total and total == sum(counts.get(name, 0) for name in _ADDENDS):
+        if total is not None and 0 < total == sum(counts.get(name, 0) for name in _ADDENDS):
             update["total_tokens"] = total + sum(known[name] for name in zeros.intersection(_ADDENDS))
         mended = usage.model_copy(update=update)
     known.update({name: value for name, value in counts.items() if name not in zeros})
