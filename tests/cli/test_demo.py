@@ -101,6 +101,7 @@ def _joined(text: str) -> str:
     return " ".join(re.sub(r"^\|", "", text, flags=re.MULTILINE).split())
 
 
+@pytest.mark.slow
 def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
     """The first line under a heading is code: what is printed is what is executed."""
     firsts = re.findall(r"^-- \d/\d .*\n\n>>> (.*)$", shown, re.MULTILINE)
@@ -133,6 +134,7 @@ def test_the_code_that_is_shown_is_what_runs(
     assert (f">>> {part.code[0]}", f"| {length}") == (code, answer)
 
 
+@pytest.mark.slow
 def test_what_is_said_of_the_sdks_is_what_was_measured(shown: str) -> None:
     """The numbers are those of docs/conformance.md."""
     page = (ROOT / "docs" / "conformance.md").read_text("utf-8")
@@ -158,12 +160,14 @@ def test_an_sdk_takes_the_cut_of_the_demo_for_an_end() -> None:
     assert [] == [chunk for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason]
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_plain_text_of_sixty_columns(shown: str) -> None:
     """No control sequences, and nothing that a narrow terminal would break."""
     assert "\x1b" not in shown
     assert max(map(len, shown.splitlines())) <= 60
 
 
+@pytest.mark.slow
 def test_a_margin_tells_answers_from_remarks_and_code(shown: str) -> None:
     """Under each heading: code, remarks, answers, and the error of the cut."""
     parts = re.split(r"^-- .*\n\n", shown, flags=re.MULTILINE)[1:-1]
@@ -174,6 +178,7 @@ def test_a_margin_tells_answers_from_remarks_and_code(shown: str) -> None:
     assert 3 == len(others)
 
 
+@pytest.mark.slow
 def test_the_end_says_where_to_go_on(shown: str) -> None:
     """Four lines, with the program as it was called."""
     last = shown.splitlines()[-4:]
@@ -187,6 +192,7 @@ def test_the_end_says_where_to_go_on(shown: str) -> None:
     assert PYPROJECT["project"]["urls"]["Source"] in last[0]
 
 
+@pytest.mark.slow
 def test_what_was_shown_before_a_cut_is_not_shown_again(shown: str) -> None:
     """The part with the Retry shows its answer once, and hands out the call once."""
     retried = _joined(shown.partition("retry=Retry()")[2])
