@@ -139,7 +139,10 @@ def _cases() -> list[Any]:
         each for each in shared() if each.format != "custom" and each.expected.get("ending") == "complete"
     ]
     with_words = [each for each in complete if any(word in each.body for word in _WORDS)]
-    return [*with_words, *sampled([each for each in complete if each not in with_words], one_in=60)]
+    return [
+        *with_words,
+        *sampled([each for each in complete if each not in with_words], one_in=60, slow_one_in=5),
+    ]
 
 
 @needs_recordings
