@@ -129,6 +129,8 @@ class TaskParts(Parts):
         if content is None:
             if appends:
                 self.note("part_unopened")
+                # What came before has not arrived; the whole task may repeat it.
+                self.begins_inside = True
             if len(self._artifacts) >= self.limits.parts:
                 raise LimitExceeded(limit="parts", value=self.limits.parts)
             content = self._artifacts.setdefault(key, Content("artifact"))
@@ -138,7 +140,7 @@ class TaskParts(Parts):
         self._merge_fields(content, fields_except(artifact, "parts") or {})
         if appends:
             self._append_pieces(content, pieces)
-        elif not self._append_what_is_new(content, pieces):
+        elif not (self._append_what_is_new(content, pieces) or self._complete_beginning(content, pieces)):
             self.note("text_rewritten")
             if replaces:
                 # The artifact begins anew: what has arrived of it counts no longer.
@@ -278,6 +280,24 @@ class TaskParts(Parts):
             self._append_pieces(content, new)
         return new is not None
 
+    def _complete_beginning(self, content: Content, pieces: list[Piece]) -> bool:
+        """Add the beginning of a text that the input began inside of, from the whole artifact.
+
+        Returns:
+            False, without adding anything, if that is not what the artifact lacks.
+        """
+        run, whole = content.open_run, _merge(pieces)
+        if run is None or len(content.segments) != 1 or len(whole) != 1 or len(run.parts) != 1:
+            return False
+        part, text = run.parts[0], text_of(whole[0], "text") or ""
+        arrived = self._text_of(run)
+        is_end = arrived and text.endswith(arrived) and is_thought(whole[0]) == (run.kind == "reasoning")
+        if not is_end or (part.choice, part.index) not in self.starts:
+            return False
+        self.note("start_missing")
+        self.tell(part, text, len(text))
+        return True
+
     def _find_new(self, content: Content, pieces: list[Piece]) -> list[Piece] | None:
         """Return the pieces that follow what has arrived; None if `pieces` do not begin with that.
 
@@ -313,11 +333,14 @@ class TaskParts(Parts):
         if self.find_text is None:
             # Without a message, the text of the run is not known, but only its length.
             return run.length if len(text) >= run.length else None
-        arrived = ""
-        for part in run.parts:
-            told = Told("", 0, run.kind, choice=0, part=part.index)
-            arrived += self.find_text(told) + added_by(self._out, told)
+        arrived = self._text_of(run)
         return len(arrived) if text.startswith(arrived) else None
+
+    def _text_of(self, run: Run) -> str:
+        """Return the text of a run as far as it has arrived; "" if there is no message."""
+        told = [Told("", 0, run.kind, choice=0, part=part.index) for part in run.parts]
+        find = self.find_text
+        return "" if find is None else "".join([find(each) + added_by(self._out, each) for each in told])
 
 
 def pieces_of(message: dict[str, Any]) -> list[Piece]:
