@@ -55,11 +55,15 @@ def unwrap(
     except ProtocolError:
         return None
     repairs: list[Repair] = []
+    position = 0
     for _ in range(_MOST_LAYERS):
         unwrapped, strings = _unwrap_once(value, error)
         if not strings:
             return None
-        repairs += [Repair("json_in_string", max(text.find(json.dumps(each)), 0)) for each in strings]
+        for each in strings:
+            # Each place is looked for behind the one before it, and none once one was not found.
+            position = text.find(json.dumps(each), position) if position >= 0 else position
+            repairs.append(Repair("json_in_string", max(position, 0)))
         value, mended = unwrapped, json.dumps(unwrapped, ensure_ascii=False)
         try:
             return read(mended), mended, repairs
@@ -75,7 +79,7 @@ def _unwrap_once(value: object, error: OutputInvalid) -> tuple[object, list[str]
         error: The error for these arguments, which names the places that want an object or a list.
     """
     if isinstance(value, str):
-        inner = _decode_container(value, or_text=True)
+        inner = _decode_inner(value)
         return (value, []) if inner is None else (inner, [value])
     strings: list[str] = []
     for fault in error.errors or ():
@@ -95,7 +99,7 @@ def _unwrap_at(value: object, path: Iterable[object]) -> list[str]:
         holder: Any = value
         value = holder[key]
         if isinstance(value, str):
-            inner = _decode_container(value)
+            inner = _decode_inner(value)
             if inner is None:
                 return []
             holder[key] = inner
@@ -103,14 +107,10 @@ def _unwrap_at(value: object, path: Iterable[object]) -> list[str]:
     return []
 
 
-def _decode_container(text: str, *, or_text: bool = False) -> object:
-    """Return the object or the list in a text; None if the text is not the JSON of one.
-
-    Args:
-        or_text: True to return text in the text, too, which may hold an object in turn.
-    """
+def _decode_inner(text: str) -> object:
+    """Return the object, the list or the text in a text, which may hold one of them in turn; else None."""
     try:
         inner: object = decode(text)
     except ProtocolError:
         return None
-    return inner if is_dict(inner) or is_list(inner) or (or_text and isinstance(inner, str)) else None
+    return inner if is_dict(inner) or is_list(inner) or isinstance(inner, str) else None
