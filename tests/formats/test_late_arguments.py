@@ -362,20 +362,31 @@ def test_an_empty_object_at_a_finish_reason_is_no_arguments_yet(before: list[str
     assert ([WHOLE], None) == (handed_out, error)
 
 
-def test_a_break_before_the_end_leaves_a_waiting_call_open() -> None:
-    """It is not handed out, although the answer is complete."""
+@pytest.mark.parametrize("sent", [([], []), (["{}"], []), ([], pieces(WHOLE[:20])), ([], [WHOLE])])
+def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str], list[str]]) -> None:
+    """It is not handed out, although the answer is complete: nothing has said that no arguments follow."""
 
     def broken() -> Any:
-        yield from chat([Call([], pieces(WHOLE[:20]))])
+        yield from chat([Call(*sent)])
         raise ConnectionResetError("reset")
 
     stream = Stream(broken(), format="openai-chat")
     assert [] == list(stream.tool_calls)
 
     (call,) = stream.message.tool_calls
-    assert (WHOLE[:20], False) == (call.arguments_text, call.complete)
+    assert ("".join(sent[1] or sent[0]), False) == (call.arguments_text, call.complete)
     assert ("complete", "tool_calls") == (stream.message.ending, stream.message.finish_reason)
     assert "broken_after_finish" in stream.departures
+
+
+@pytest.mark.parametrize("left", [5, 30, -5])
+def test_an_end_inside_a_frame_leaves_a_waiting_call_open(left: int) -> None:
+    """The frame that was cut off has the arguments of the call."""
+    *frames, last = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in chat([Call([], [WHOLE])])]
+    stream = Stream([*frames, last[:left]])
+
+    assert [] == list(stream.tool_calls)
+    assert ("complete", "tool_calls") == (stream.message.ending, stream.message.finish_reason)
 
 
 def test_a_call_with_its_id_again_behind_the_finish_is_the_same_call() -> None:

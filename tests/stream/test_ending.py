@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.stream.async_sources import cancelled_when
-from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, chunk
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk
 from tests.support.formats import Text
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
@@ -409,5 +409,6 @@ def test_a_transport_that_breaks_after_the_answer_is_a_departure() -> None:
 
 
 def _until(error: Exception) -> Iterator[bytes]:
-    yield from ANSWER[:9]
+    """An answer whose calls wait for nothing at its finish reason, behind which the source breaks."""
+    yield from [*ANSWER[:7], chunk(call(1, "call_b", "get_time", '{"zone": "CET"}')), ANSWER[8]]
     raise error

@@ -470,6 +470,9 @@ class Connection:
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
+        if self._is_cut:
+            # The frame that was cut off may have held the arguments of a call that waits for them.
+            format.parts.cut_waiting()
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
@@ -531,8 +534,11 @@ class Connection:
         """
         if self.last_position is None:
             self._store_position(0)
-        self.format.parts.close_all(complete=self.finished)
-        return self.format.parts.take()
+        parts = self.format.parts
+        # No end of the answer has said that nothing more of these calls follows.
+        parts.cut_waiting()
+        parts.close_all(complete=self.finished)
+        return parts.take()
 
     def _read_frames(self, frames: Iterable[Frame]) -> list[Event]:
         """Return the format's events for frames, up to the first error."""

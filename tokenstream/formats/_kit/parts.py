@@ -152,6 +152,13 @@ class Parts(EndedCalls):
             choice.current_part = None
             self._report_waiting_finish(choice)
 
+    def cut_waiting(self) -> None:
+        """Close the calls that wait for arguments without handing them out: the input has broken off."""
+        for choice in self.choices.values():
+            for call in choice.open_calls():
+                if call.waits:
+                    self.close_call(call, whole=False)
+
     def end_waiting(self, choice: int) -> None:
         """Hand out the calls of a choice that wait: the end of its answer has come, and not just a reason."""
         state = self.choice(choice)
