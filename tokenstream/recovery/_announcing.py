@@ -66,7 +66,7 @@ class Announcing:
         current.has_delivered = True
         machine.accumulator.route = self._itinerary.name(current.opener_index)
         if not failed:
-            self._itinerary.note_content(current.opener_index, machine.now - current.begun_at)
+            self._itinerary.note_content(current.opener_index, current.find_latency(machine.now))
         if machine.arrivals.log is not None and not self._planner.can_resume(current.hold.held):
             machine.arrivals.log = None
         restart_cause, self.restart_cause = self.restart_cause, None

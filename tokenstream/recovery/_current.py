@@ -59,6 +59,8 @@ class CurrentAttempt:
         """True once the stream has ended, so that the reports are complete."""
         self.reports: list[AttemptReport] = []
         """Reports on the finished attempts."""
+        self.content_at: float | None = None
+        """The clock reading at which content came in a race, before the stream reads it; None without one."""
         self._wait = 0.0
         """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
@@ -107,7 +109,7 @@ class CurrentAttempt:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         self._was_discarded, self._discarded_usage, self._discarded_start = False, Usage(), None
-        self._priced_usage = Usage()
+        self._priced_usage, self.content_at = Usage(), None
 
     def begin_route(self, index: int, now: float | None) -> None:
         """Note which opener opens the source of this attempt; the message gets the name of its route.
@@ -183,6 +185,16 @@ class CurrentAttempt:
         self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
         if usage or always:
             self._machine.accumulator.spend(usage)
+
+    def find_latency(self, now: float) -> float:
+        """Return the seconds from this attempt's request to its first content, which has just been read.
+
+        Args:
+            now: A clock reading, in seconds.
+        """
+        # What came in a race is read once the loser was closed, which may take long.
+        arrived_at = now if self.content_at is None else self.content_at
+        return max(0.0, arrived_at - self.begun_at)
 
     @property
     def begun_at(self) -> float:

@@ -71,6 +71,7 @@ class Race:
         second = self._make_contender(other, other.deferred(hedge).open, clock)
         winner = await race(first, second, after)
         self.is_decided = True
+        self._current.content_at = winner.ended_at if winner.has_content else None
         if second.begun:
             loser, second_won = (first, True) if winner is second else (second, False)
             self._itinerary.note_attempt(rival, began_at + after)

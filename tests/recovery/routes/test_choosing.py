@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -216,6 +216,34 @@ class TestTheOrder:
         slow_route, fast_route = slow.route(is_async=True), fast.route(is_async=True)
         assert anyio.run(ask, backend=backend) == ["chat.test", "claude.test"]
         assert anyio.run(ask, backend=backend)[0] == "claude.test"
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_counts_the_time_to_the_content_and_not_to_its_reading(self, backend: str) -> None:
+        """What happens once a race is decided, as a price is asked for, makes its winner no slower."""
+        head = testing.script().text("A").usage(input_tokens=3).finish("stop").chunks("anthropic")[0]
+        silent, fast = Provider("anthropic"), Provider("openai-chat")
+
+        async def body() -> AsyncIterator[bytes]:
+            yield head
+            await anyio.sleep_forever()
+
+        def answer(_: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body())
+
+        def price(_: Usage) -> float:
+            _wait(0.05)
+            return 0.0
+
+        async def ask() -> str | None:
+            retry = Retry(hedge_after=0.01, order="latency", routes=[fast_route])
+            async with aconnect(silent_route, retry=retry) as stream:
+                await stream.final()
+            return stream.attempts[0].route
+
+        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        silent_route = Route(silent.url, json=silent.payload, client=client, price=price)
+        fast_route = fast.route(is_async=True)
+        assert [anyio.run(ask, backend=backend) for _ in range(2)] == ["claude.test", "chat.test"]
 
     def test_is_as_given_otherwise(self) -> None:
         """The route that worked last does not come first, unless the caller wants it so."""
