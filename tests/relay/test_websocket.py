@@ -23,7 +23,7 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.proxies import free_port
-from tests.support.timing import PATIENCE
+from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncStream, Stream, relay, testing
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, TextDelta
@@ -118,8 +118,12 @@ def by_websockets(_: Any) -> Generator[int, None, None]:
     async def serve() -> None:
         async with websockets.asyncio.server.serve(handle, "127.0.0.1", 0) as server:
             ports.append(server.sockets[0].getsockname()[1])
-            started.set()
-            await anyio.to_thread.run_sync(stop.wait)
+            await anyio.to_thread.run_sync(wait)
+
+    def wait() -> None:
+        # This thread is the fixture's, and not that of the first test.
+        started.set()
+        stop.wait()
 
     thread = threading.Thread(target=anyio.run, args=(serve,))
     thread.start()
@@ -226,10 +230,7 @@ def test_a_client_that_goes_ends_the_answer(port: int) -> None:
     with connected(port) as ws:
         ws.send(json.dumps({"name": "silent"}))
         answer(ws, until="text_delta")
-    for _ in range(200):
-        if closed:
-            break
-        threading.Event().wait(0.02)
+    wait_for(lambda: bool(closed))
 
     assert closed == ["silent"]
 
