@@ -1,6 +1,7 @@
 """Clients of others read recorded answers that a relay has encoded: what they give is our message.
 
-Each reads 400 recordings of real servers, those made for this project, and 40 that are broken off.
+In a thorough run, each reads 400 recordings of real servers, those made for this project, and 40 that are
+broken off; in others it reads the rare ones among these, and fewer of the rest.
 """
 
 from __future__ import annotations
