@@ -31,7 +31,7 @@ _FRAMEWORKS = (
 )
 _COOKBOOK = "gradio ipykernel nbclient stamina streamlit telegram textual"
 # What has failed is noted in a cache of its own: other lanes run tests in the same folder.
-_SLOW = (
+SLOW = (
     "pytest -m '(slow or hypothesis) and not browser and not site and not agents and not cookbook'"
     " --processes 2 --durations=20 -o cache_dir=.slow_cache"
 )
@@ -98,7 +98,7 @@ class Checks:
                 "slow tests",
                 # With them go the laws, tried as often as they should be. Some tests wait for a clock: what
                 # fails beside other lanes is tried again alone.
-                main(f"sh -c {shlex.quote(f'{_SLOW} || {_SLOW} -n 0 --lf')}", HYPOTHESIS_PROFILE="full"),
+                main(f"sh -c {shlex.quote(f'{SLOW} || {SLOW} -n 0 --lf')}", HYPOTHESIS_PROFILE="full"),
                 ["npm packages"],
                 processes=2,
             ),

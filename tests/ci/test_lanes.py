@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ci.checks import ROOT, Checks
+from tests.ci.checks import ROOT, SLOW, Checks
 from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, run_lanes, table
 from tests.support.timing import PATIENCE
+from tests.project import PYPROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,3 +197,43 @@ def test_the_architecture_page_says_what_each_lane_is_for(tmp_path: Path) -> Non
     rows = re.findall(r"^\| ([^|]*) \|", page.partition("| lane |")[2], re.MULTILINE)
 
     assert lanes | {"recordings"} == set(rows)
+
+
+_ELSEWHERE = {
+    "browser": "tests/browser",
+    "site": "tests/site",
+    "cookbook": "tests/cookbook",
+    "agents": "tests/agents",
+}
+"""Marks that the slow tests leave to a lane of its own, and where the tests are that have them."""
+
+
+def test_what_the_slow_tests_leave_out_has_a_lane() -> None:
+    """So does each mark that `pytest` leaves out by default."""
+    options = PYPROJECT["tool"]["pytest"]["ini_options"]["addopts"]
+    lines = (ROOT / "tests" / "ci" / "checks.py").read_text(encoding="utf-8").splitlines()
+    run = {
+        mark
+        for mark, folder in _ELSEWHERE.items()
+        for line in lines
+        if re.search(rf"{folder} -m '?{mark}\b|all_speeds}} {folder}\b", line)
+    }
+
+    assert run == {*_ELSEWHERE}
+    assert run == {*re.findall(r"not (\w+)", SLOW)}
+    assert {"slow", *run} == {*re.findall(r"not (\w+)", options[options.index("-m") + 1])}
+
+
+@pytest.mark.parametrize("mark", _ELSEWHERE)
+def test_a_mark_of_a_lane_of_its_own_is_in_its_folder_alone(mark: str) -> None:
+    """The lane looks at no other tests."""
+    marked = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(
+            rf"^(@|pytestmark = .*)pytest\.mark\.{mark}\b", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    }
+
+    assert [] == [name for name in marked if not name.startswith(f"{_ELSEWHERE[mark]}/")]
+    assert marked or mark == "cookbook"

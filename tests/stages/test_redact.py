@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, example, given
 from hypothesis import strategies as st
 
 from tests.support.cut_texts import any_pieces, cut
-from tests.support.effort import examples
+from tests.support.effort import examples, trials
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tests.support.texts import run
@@ -154,9 +154,9 @@ def test_patterns_of_all_kinds_keep_the_law(pattern: str, flags: int, pieces: li
 
 @pytest.mark.slow
 @given(**_ANY)
-@examples(3_000, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
-def test_3000_patterns_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
-    """The law above, for many."""
+@examples(trials(3_000), suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_many_patterns_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
+    """The law above, for 3,000 in a thorough run."""
     _holds(pattern, flags, pieces)
 
 

@@ -96,9 +96,12 @@ def never(_: int) -> bool:
 
 
 RECORDED = [recorded for recorded in [*ours(), *shared()] if recorded.format in registry.names()]
+each_recording = pytest.mark.parametrize(
+    "recorded", sampled(RECORDED, one_in=12, slow_one_in=3), ids=lambda recorded: recorded.name
+)
 
 
-@pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=12), ids=lambda recorded: recorded.name)
+@each_recording
 def test_a_reader_comes_to_the_same_message_wherever_it_looks(recorded: Recorded) -> None:
     """After every event, at the end alone, and now and then; of every recording."""
     events = read([recorded.body], format=recorded.format).events
@@ -110,7 +113,7 @@ def test_a_reader_comes_to_the_same_message_wherever_it_looks(recorded: Recorded
         assert messages == made_of(found)
 
 
-@pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=12), ids=lambda recorded: recorded.name)
+@each_recording
 def test_a_reader_who_looks_after_every_event_is_given_the_words_as_they_come(recorded: Recorded) -> None:
     """Nothing is joined, and nothing is given twice."""
     events = read([recorded.body], format=recorded.format).events

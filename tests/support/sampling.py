@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+import zlib
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.support.effort import THOROUGH
+from tests.support.effort import THOROUGH, in_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 
@@ -46,6 +47,12 @@ def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T,
 def few(cases: Sequence[T], *, one_in: int) -> list[T]:
     """Return one in so many cases, always the same ones, where another test has them all."""
     return [cases[number] for number in sorted(_kept(len(cases), one_in))]
+
+
+def in_turn(cases: Iterable[T], name: str, *, one_in: int) -> list[T]:
+    """Return one in so many cases, by a name others than by the next; in a thorough run, all."""
+    step = in_steps(one_in)
+    return [*cases][zlib.crc32(name.encode()) % step :: step]
 
 
 def part_of(cases: Sequence[T], *, one_in: int) -> list[T]:

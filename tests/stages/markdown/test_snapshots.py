@@ -219,12 +219,11 @@ LONG = {
 @pytest.mark.parametrize("size", [4, 0], ids=["pieces", "whole"])
 def test_the_cost_is_linear(make: Callable[[int], str], size: int) -> None:
     """Ten times the text takes less than thirty times the time, and the square of it a hundred times."""
-    costs: list[float] = []
-    for length in (20_000, 200_000):
-        pieces = pieces_of(make(length), size)
-        costs.append(min(_seconds(pieces) for _ in range(3)))
+    short, long = (pieces_of(make(length), size) for length in (10_000, 100_000))
+    most = max(30 * min(_seconds(short) for _ in range(3)), 0.05)
 
-    assert costs[1] < max(30 * costs[0], 0.1)
+    # A busy machine may be slow once.
+    assert any(_seconds(long) < most for _ in range(3))
 
 
 @pytest.mark.slow
