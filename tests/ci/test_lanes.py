@@ -11,8 +11,8 @@ import pytest
 
 from tests.ci.checks import ROOT, SLOW, Checks
 from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, run_lanes, table
-from tests.support.timing import PATIENCE
 from tests.project import PYPROJECT
+from tests.support.timing import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
