@@ -1,4 +1,4 @@
-"""What a server sends for a tool call that has ended: it may repeat the arguments, but not change them."""
+"""Comparison of what follows the end of a tool call with its arguments, which it may only repeat."""
 
 from __future__ import annotations
 

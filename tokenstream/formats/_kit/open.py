@@ -152,7 +152,7 @@ class OpenChoice:
         self.finish_waits = False
         """True while `finish` is not reported, because calls wait that have to be handed out before it."""
         self.late: dict[str, LateArguments] = {}
-        """What compares the fragments for a call that was handed out with its arguments, by `sent_id`."""
+        """Comparisons of the fragments for calls that were handed out with their arguments, by `sent_id`."""
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""
         self.reader: Any = None
