@@ -263,13 +263,17 @@ def test_an_exception_within_never_looks_like_the_end() -> None:
 
 
 def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
-    """The answer is whole; a provider's own error is an error all the same."""
+    """The answer is complete, but a call without arguments stays open: the garbage may have been these.
+
+    A provider's own error is an error all the same.
+    """
     for garbage in (sse("{bad"), sse("a few words")):
         _, decoder = read([*ANSWER[:9], garbage, *ANSWER[9:]])
 
         assert decoder.error is None
         assert decoder.message.ending == "complete"
-        assert list(decoder.departures) == ["broken_after_finish"]
+        assert list(decoder.departures) == ["call_open_at_end", "broken_after_finish"]
+        assert [True, False] == [call.complete for call in decoder.message.tool_calls]
     _, decoder = read([*ANSWER[:9], sse('{"error": {"message": "late"}}')])
     assert isinstance(decoder.error, ProviderError)
 

@@ -160,12 +160,17 @@ def test_the_transport_breaking_is_told_from_the_input_ending() -> None:
 
 @pytest.mark.parametrize("cause", [None, Transport("reset")], ids=["ends", "breaks"])
 def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | None) -> None:
-    """No error, but a departure tells that the end was not the documented one."""
+    """No error, but a departure tells that the end was not the documented one.
+
+    Where it breaks, the call without arguments stays open.
+    """
     stream = Stream(Source(ANSWER[:9], cause))
     message = stream.final()
 
     assert message.ending == "complete"
-    assert list(stream.departures) == ["done_missing" if cause is None else "broken_after_finish"]
+    broken = ["call_open_at_end", "broken_after_finish"]
+    assert list(stream.departures) == (["done_missing"] if cause is None else broken)
+    assert [True, cause is None] == [call.complete for call in message.tool_calls]
 
 
 def test_tool_calls_that_were_handed_out_are_named_by_a_later_error() -> None:

@@ -74,8 +74,6 @@ class ChatCalls:
         Raises:
             ProtocolError: The message has other arguments for a call that was handed out.
         """
-        if not items:
-            return
         self.open_waiting()
         self.begin_list()
         known = list(dict.fromkeys([*self._by_id.values(), *self._by_index.values()]))
