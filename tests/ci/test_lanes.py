@@ -199,13 +199,8 @@ def test_the_architecture_page_says_what_each_lane_is_for(tmp_path: Path) -> Non
     assert lanes | {"recordings"} == set(rows)
 
 
-_ELSEWHERE = {
-    "browser": "tests/browser",
-    "site": "tests/site",
-    "cookbook": "tests/cookbook",
-    "agents": "tests/agents",
-}
-"""Marks that the slow tests leave to a lane of its own, and where the tests are that have them."""
+_ELSEWHERE = {mark: f"tests/{mark}" for mark in ("agents", "browser", "cookbook", "site")}
+"""Marks that the slow tests leave to lanes of their own, and where the tests are that have them."""
 
 
 def test_what_the_slow_tests_leave_out_has_a_lane() -> None:
@@ -227,12 +222,11 @@ def test_what_the_slow_tests_leave_out_has_a_lane() -> None:
 @pytest.mark.parametrize("mark", _ELSEWHERE)
 def test_a_mark_of_a_lane_of_its_own_is_in_its_folder_alone(mark: str) -> None:
     """The lane looks at no other tests."""
+    is_marked = re.compile(rf"^(@|pytestmark = .*)pytest\.mark\.{mark}\b", re.MULTILINE)
     marked = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
-        if re.search(
-            rf"^(@|pytestmark = .*)pytest\.mark\.{mark}\b", path.read_text(encoding="utf-8"), re.MULTILINE
-        )
+        if is_marked.search(path.read_text(encoding="utf-8"))
     }
 
     assert [] == [name for name in marked if not name.startswith(f"{_ELSEWHERE[mark]}/")]
