@@ -29,6 +29,10 @@ INVENTED: list[tuple[str, dict[str, Any]]] = [
     ("", {"type": "nest.inspect.failed", "error": REFUSED}),
     ("nest.inspect.failed", {"type": "nest.inspect.failed", "error": "no nest", "nest": 7}),
     ("", {"type": "nest.inspect.done", "nest": 7}),
+    ("", {"event": "nest.inspect.failed", "error": REFUSED}),
+    ("nest.inspect.failed", {"code": "no_nest", "message": "no nest"}),
+    ("nest.inspect.failed", {"detail": "no nest"}),
+    ("", {"type": "nest.inspect", "base_resp": {"status_code": 1013, "status_msg": "no nest"}}),
 ]
 
 
@@ -57,7 +61,9 @@ def read(format: Any, chunks: list[bytes]) -> tuple[list[Any], str, StreamError 
 
 
 @each_format
-@pytest.mark.parametrize(("event", "payload"), INVENTED, ids=["kind", "name", "no error"])
+@pytest.mark.parametrize(
+    ("event", "payload"), INVENTED, ids=["kind", "name", "no error", "event", "code", "detail", "status"]
+)
 def test_an_invented_event_anywhere_changes_nothing(format: str, event: str, payload: dict[str, Any]) -> None:
     """It is `Unknown`; the answer goes on, and is the same."""
     chunks = script(format)
@@ -96,8 +102,14 @@ def test_it_is_forgotten_once_the_answer_has_gone_further(format: Any) -> None:
 @each_format
 @pytest.mark.parametrize(
     ("event", "payload"),
-    [("", {"error": REFUSED}), ("error", {"type": "nest", "error": REFUSED}), ("nest", {"error": REFUSED})],
-    ids=["only an error", "named error", "only an error, named otherwise"],
+    [
+        ("", {"error": REFUSED}),
+        ("error", {"type": "nest", "error": REFUSED}),
+        ("nest", {"error": REFUSED}),
+        ("", {"error": "one at a time", "type": "server_error"}),
+        ("", {"event": "error", "message": "one at a time", "code": "busy"}),
+    ],
+    ids=["only an error", "named error", "only an error, named otherwise", "class of errors", "event error"],
 )
 def test_everybodys_words_for_an_error_end_the_answer(
     format: str, event: str, payload: dict[str, Any]

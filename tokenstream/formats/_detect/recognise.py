@@ -12,7 +12,7 @@ from tokenstream.formats._detect.nothing import is_empty_value, is_nothing
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._detect.refused import find_refused
 from tokenstream.formats._detect.wrapped import unwrap
-from tokenstream.formats._kit.errors import exception_error, provider_error, text_error
+from tokenstream.formats._kit.errors import exception_error, is_aside, provider_error, text_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
@@ -79,7 +79,7 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     error = provider_error(payload, event)
     if error is None and not may_be_known:
         return find_refused(payload, event) or UNCLAIMED
-    return error or WAIT
+    return WAIT if error is None or is_aside(payload, event) else error
 
 
 def _classify_bare(frame: Frame, value: object, limits: Limits) -> str | StreamError | None:

@@ -12,7 +12,11 @@ from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._detect.requested import take_request
-from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format
+from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format, object_of
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.event_names import name_of
+from tokenstream.framing import ServerSentEvent
+from tokenstream.framing._aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +59,7 @@ class Undetected(Format):
 
     name: ClassVar[str] = ""
     framing: ClassVar[str] = ""
+    is_one_answer: ClassVar[bool] = True
 
     def __init__(self, *, limits: Limits, pings: bool, found: Callable[[Format], None]) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -106,7 +111,11 @@ class Undetected(Format):
         if result == PING:
             self._skipped += 1
             return [Ping(raw=payload_of(frame))] if self.pings else []
-        if result == UNCLAIMED:
+        if result == WAIT and self.doubt is None:
+            # The error of an event that may not be about the answer counts if no answer comes.
+            event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+            self.doubt = provider_error(object_of(frame, self.limits), event)
+        elif result == UNCLAIMED:
             result = describe_run(frame, self.limits) or UNCLAIMED
         self._held.append((frame, result))
         payload = payload_of(frame)
@@ -153,7 +162,7 @@ class Undetected(Format):
         """
         held, self._held = self._held, []
         if name is None:
-            self.error = describe_unknown_format([frame for frame, _ in held], self.limits)
+            self.error = self.doubt or describe_unknown_format([frame for frame, _ in held], self.limits)
             return []
         real_format = registry.create(name, limits=self.limits, pings=self.pings)
         # The real format counts frames from the first one of the input on, including the skipped pings.

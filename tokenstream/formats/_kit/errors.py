@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,12 @@ _KINDS_BY_STATUS: dict[int, ErrorKind] = {
 _MESSAGE_FIELDS = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
 _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""
+_KIND_FIELDS = ("type", "object", "event_type", "event")
+"""Fields that name the kind of an event."""
+_match_class = re.compile(r"[a-z]+(?:_[a-z]+)*_error|[A-Za-z]+Error").fullmatch
+"""Matches the name of a class of errors, which is no kind of event."""
+_SUCCESSES = frozenset({"0", "200", "ok", "success"})
+"""Codes beside a message that report no error, in lower case."""
 _LOWEST_ERROR_STATUS, _LOWEST_SERVER_STATUS = 400, 500
 _FINAL_STATUSES = frozenset({501, 505, 511})
 """5xx statuses that a retry would get again: not implemented, HTTP version, captive portal."""
@@ -248,12 +255,16 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
         >>> is_aside({"type": "error", "error": {"message": "no"}}, ""), is_aside({"error": "no"}, "failed")
         (False, False)
     """
-    error = payload.get("error")
-    if not error or not (is_dict(error) or isinstance(error, str)) or len(payload) == 1:
+    if payload.keys() == {"error"}:
         return False
-    kinds = (event, *(payload.get(name) for name in ("type", "object", "event_type")))
+    kinds = (event, *(payload.get(name) for name in _KIND_FIELDS))
     named = [kind.casefold() for kind in kinds if isinstance(kind, str) and kind]
-    return bool(named) and "error" not in named
+    if not named or "error" in named:
+        return False
+    # Quirk (several gateways, 2026-11): an error beside its own type, such as "server_error".
+    kind = payload.get("type")
+    is_class = isinstance(kind, str) and _match_class(kind) and error_kind(kind)[0] != "unknown"
+    return not (is_class and isinstance(payload.get("error"), str) and not event)
 
 
 def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> ProviderError | None:
@@ -315,7 +326,7 @@ def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str |
     is_regular = "choices" in payload or "candidates" in payload or "type" in payload
     if is_regular:
         return None
-    has_code = "code" in payload and "message" in payload
+    has_code = "message" in payload and str(payload.get("code", "ok")).casefold() not in _SUCCESSES
     has_error_code = "error_code" in payload and ("error_msg" in payload or "message" in payload)
     if has_code or has_error_code:
         return payload
