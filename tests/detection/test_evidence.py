@@ -14,7 +14,7 @@ from tests.support.reading import Reading, read
 from tests.support.recordings import Recorded, frames_of, ours, shared
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
-from tokenstream.errors import NotAStream, ProtocolError, StreamTruncated
+from tokenstream.errors import NotAStream, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.framing._sniff import sniff
@@ -41,6 +41,24 @@ BARE = [
     "[OPEN]",
     "(waiting)",
     "QUEUED",
+    "IN_QUEUE",
+    "LOADING…",
+    "WARMING...",
+    "in_queue",
+    "None",
+    "Loading...",
+    '"[WAIT]"',
+    '": still here"',
+    "2026-11-02 10:20:30 +0000 UTC",
+    "Mon Nov 02 2026 10:20:30 GMT+0100 (Central European Standard Time)",
+    "Mon Nov  2 10:20:30 UTC 2026",
+    "11/2/2026, 10:20:30 AM",
+    "2-Nov-2026 10:20",
+    "20261102T102030Z",
+    "[2026-11-02 10:20:30]",
+    "event: opened",
+    "id: 7",
+    "data:",
 ]
 """Data that are known not to be content."""
 OBJECTS = [
@@ -51,6 +69,9 @@ OBJECTS = [
     sse('{"type": "hello"}'),
     sse('{"type": "heartbeat", "n": 1}'),
     sse('{"request": "r1", "worker": null}'),
+    sse('{"response": ""}'),
+    sse('{"code": 0, "message": "success"}'),
+    sse('{"code": "timeout", "message": "no page"}', event="worker.failed"),
     sse("null", event="opened"),
     sse("words of any kind", event="opened"),
 ]
@@ -140,6 +161,17 @@ def test_frames_that_are_wrapped_twice_are_unwrapped(format: Any, end: bytes) ->
 
         assert greets(reading, "openai-chat")
         assert "frame_wrapped" in reading.departures
+
+
+@pytest.mark.parametrize("format", [None, "anthropic"])
+@pytest.mark.parametrize("blank", [b"", sse("")], ids=["without blank lines", "with them"])
+def test_a_stream_that_is_wrapped_line_by_line_is_read(format: Any, blank: bytes) -> None:
+    """A server that hands a stream's lines to a library sends `data: event: …`, and then `data: data: …`."""
+    body = wire.claude_start() + wire.claude_open(0, type="text", text="")
+    body += wire.claude_delta(0, "text_delta", text="Hi") + wire.claude_close(0) + wire.claude_end()
+    lines = b"".join(b"data: " + line + b"\n\n" if line else blank for line in body.split(b"\n"))
+
+    assert _seen(read([body])) == _seen(read([lines], format=format))
 
 
 def test_a_wrapped_event_keeps_its_name() -> None:
@@ -290,6 +322,46 @@ def test_an_invented_vocabulary_is_never_complete(word: str) -> None:
                 error = read([body + end]).error
 
                 assert isinstance(error, NotAStream | StreamTruncated), (payload, error)
+
+
+_BORROWED = (
+    {"type": "message_start", "text": "Hi"},
+    {"type": "content_block_delta", "text": "Hi"},
+    {"type": "message_stop", "text": "Hi"},
+    {"type": "content-delta", "text": "Hi"},
+    {"type": "message-end", "text": "Hi"},
+    {"type": "RUN_FINISHED", "text": "Hi"},
+    {"event_type": "interaction.completed", "text": "Hi"},
+)
+"""Events of a vocabulary that has the words of a format, but not its fields."""
+
+
+@pytest.mark.parametrize("payload", _BORROWED, ids=lambda payload: payload.get("type", "interaction"))
+def test_a_borrowed_word_is_no_proof(payload: dict[str, Any]) -> None:
+    """The text is in a field that the format of the word lacks: an empty answer would be a lie."""
+    for count in (1, 3):
+        reading = read([sse(json.dumps(payload)) * count + DONE])
+
+        assert isinstance(reading.error, NotAStream | StreamTruncated), reading.error
+    assert "openai-chat" == read([sse(json.dumps(payload)) + CHAT]).format
+
+
+def test_a_borrowed_word_makes_no_answer_in_a_named_format() -> None:
+    """The beginning of a message is no content: nothing but what is unknown has come after it."""
+    body = b"".join(sse(json.dumps(payload)) for payload in _BORROWED[:2])
+
+    assert type(read([body + DONE], format="anthropic").error) is ProtocolError
+
+
+def test_the_error_of_an_event_before_any_answer_counts_if_none_comes() -> None:
+    """It may be about something else: an answer of a known format may follow."""
+    event = sse('{"type": "worker.failed", "error": {"message": "no worker", "type": "rate_limit_error"}}')
+    for end in (b"", DONE):
+        error = read([event + end]).error
+
+        assert type(error) is ProviderError
+        assert ("rate_limited", True) == (error.kind, error.retryable)
+    assert greets(read([event + CHAT]), "openai-chat")
 
 
 @pytest.mark.parametrize("end", [b"", DONE], ids=["cut", "done"])

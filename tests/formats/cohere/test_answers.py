@@ -112,8 +112,9 @@ def test_payloads_of_others_are_not_claimed(payload: Payload) -> None:
 
 
 def test_a_name_tells_where_the_type_is_missing() -> None:
-    """And a debug event leaves it to the next."""
-    assert Cohere.recognises({}, "message-start") is True
+    """A debug event, and a name without a field of its event, leave it to the next."""
+    assert Cohere.recognises({"id": "m"}, "message-start") is True
+    assert Cohere.recognises({}, "message-start") is None
     assert Cohere.recognises({"type": "debug", "prompt": "p"}, "debug") is None
 
 

@@ -159,7 +159,8 @@ def test_an_event_that_nobody_knows_is_carried(payload: dict[str, Any], name: st
     [
         (created()[1], "", True),
         (created()[1], "interaction.created", True),
-        ({"event_type": "content.start"}, "", True),
+        ({"event_type": "content.start", "index": 0}, "", True),
+        ({"event_type": "content.start"}, "", None),
         ({"event_type": "error"}, "error", True),
         ({"event_type": "other"}, "", False),
         (WHOLE, "", True),
@@ -170,7 +171,7 @@ def test_an_event_that_nobody_knows_is_carried(payload: dict[str, Any], name: st
         ({"interaction": {}}, "", False),
     ],
 )
-def test_an_event_is_known_by_its_type(payload: dict[str, Any], name: str, answer: bool) -> None:
+def test_an_event_is_known_by_its_type(payload: dict[str, Any], name: str, answer: bool | None) -> None:
     """Or by its name, where it has none and looks like one."""
     assert GeminiInteractions.recognises(payload, name) is answer
     if answer:

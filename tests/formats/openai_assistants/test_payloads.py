@@ -91,7 +91,8 @@ def test_an_error_of_the_sdk_is_the_providers() -> None:
     [
         (RUN, "thread.run.created", True),
         (RUN, "", True),
-        ({}, "thread.created", True),
+        ({"id": "thread_1"}, "thread.created", True),
+        ({}, "thread.created", None),
         ({"object": "thread"}, "", False),
         ({"event": "thread.run.created", "data": RUN}, "", True),
         ({"event": "other", "data": RUN}, "", False),
@@ -100,7 +101,9 @@ def test_an_error_of_the_sdk_is_the_providers() -> None:
         ({}, "error", False),
     ],
 )
-def test_a_payload_is_recognised_by_its_name_or_object(payload: Any, event: str, expected: bool) -> None:
+def test_a_payload_is_recognised_by_its_name_or_object(
+    payload: Any, event: str, expected: bool | None
+) -> None:
     assert expected == OpenAIAssistants.recognises(payload, event)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import Ping, Unknown
+from tokenstream.events import MessageStart, PartStart, Ping, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format, Frame
 
 _MOST_KEPT = 8
+_BEGINNINGS = (Ping, MessageStart, PartStart)
+"""Events of which a format may make some for a payload of which it knows nothing but the type."""
 
 
 class FirstFrames:
@@ -53,11 +55,12 @@ class FirstFrames:
 
     def note(self, events: Sequence[Event]) -> None:
         """Note whether the format knows what it has read, judging by the events of a frame."""
-        # A format may begin the answer at a payload that it does not know.
-        if any(isinstance(event, Unknown) and event.kind == "event" for event in events):
-            self._has_unknown = True
-        elif any(not isinstance(event, Ping) for event in events):
-            self._has_read = True
+        for event in events:
+            if isinstance(event, Unknown):
+                # Of a payload with an unknown field, the rest may be known.
+                self._has_unknown = self._has_unknown or event.kind != "field"
+            elif not isinstance(event, _BEGINNINGS):
+                self._has_read = True
 
     @property
     def are_unknown(self) -> bool:

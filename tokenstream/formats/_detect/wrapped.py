@@ -24,6 +24,7 @@ def unwrap(payload: bytes) -> list[ServerSentEvent] | None:
     if not payload.startswith(_FIELDS):
         return None
     events = SSEParser().feed(payload + b"\n\n")
-    # Only objects and the sentinel are unwrapped, and only once: other data may be text.
+    # Only objects and the sentinel are unwrapped, and only once: other data may be text. A line without data,
+    # of a server that wraps each line, says nothing (`is_nothing`).
     is_wrapped = events and all(event.payload[:1] == b"{" or event.payload == b"[DONE]" for event in events)
     return events if is_wrapped else None

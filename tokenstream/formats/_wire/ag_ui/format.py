@@ -62,6 +62,7 @@ _REPORTED_AS_UNKNOWN = frozenset(
     }
 )
 _RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
+_RUN_IDS = frozenset({"threadId", "runId", "thread_id", "run_id"})
 _EVENT_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
 _OWN_TYPES = _RUN_EVENTS | PART_READERS.keys()
 """Types of the events that only this format has; those in `_REPORTED_AS_UNKNOWN` may be of any vocabulary."""
@@ -110,7 +111,9 @@ class AGUI(Format):
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload is an event of a run; None for one without content."""
         kind = text_of(payload, "type")
-        return None if kind in _REPORTED_AS_UNKNOWN else kind in _OWN_TYPES
+        # Any vocabulary may have the words of a run, but not these fields.
+        is_bare = kind in ("RUN_STARTED", "RUN_FINISHED") and payload.keys().isdisjoint(_RUN_IDS)
+        return None if is_bare or kind in _REPORTED_AS_UNKNOWN else kind in _OWN_TYPES
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
         """Return the id of the run that an event begins; None if the event begins none."""

@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_STREAM_EVENTS = frozenset(
-    {
-        "message_start",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop",
-    }
-)
+_STREAM_EVENTS: dict[str, str | None] = {
+    "message_start": "message",
+    "content_block_start": "content_block",
+    "content_block_delta": "delta",
+    "content_block_stop": "index",
+    "message_delta": "delta",
+    "message_stop": None,
+}
+"""Maps each type of event to the field that tells it from other vocabularies; to None if it has none."""
 _ERROR_FIELDS = frozenset({"type", "error", "request_id"})
 _ERROR_DETAILS = frozenset({"type", "message", "details"})
 # Events that the SDK's stream helper adds to the server's events; they repeat the content.
@@ -78,7 +77,7 @@ provider_data=None, phase=None))]
 
     name: ClassVar[str] = "anthropic"
     is_one_answer: ClassVar[bool] = True
-    event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    event_names: ClassVar[frozenset[str]] = frozenset(_STREAM_EVENTS)
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     # A conflict (409) with another request is over soon, so a retry may help.
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({"conflict": True, "conflict_error": True})
@@ -113,10 +112,11 @@ provider_data=None, phase=None))]
             # Other APIs also send events of this type, but with other fields.
             details = dict_of(payload, "error")
             return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
-        if kind == "message_start" and not event:
-            # Our relay protocol has a type of this name, but not this key.
-            return "message" in payload
-        return isinstance(kind, str) and kind in _STREAM_EVENTS
+        if not isinstance(kind, str) or kind not in _STREAM_EVENTS:
+            return False
+        field = payload.get(_STREAM_EVENTS[kind] or "")
+        # Our relay protocol and other servers have types of these names, too, but not these fields.
+        return True if is_dict(field) or isinstance(field, int) else None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
         """Return the id of the message that an event begins; None if the event begins none."""

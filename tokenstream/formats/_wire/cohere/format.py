@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import text_of
+from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._wire.cohere.v1 import ID_FIELDS, V1
 from tokenstream.formats._wire.cohere.v2 import V2
@@ -63,7 +63,11 @@ class Cohere(V1, V2):
         if name == "debug":
             # Other formats have events of that name, too.
             return None if "prompt" in payload else False
-        return name in V2.READERS or text_of(payload, "event_type") in V1.READERS_V1
+        if name in V2.READERS:
+            # Other servers have types of these names, too, but not these fields.
+            is_own = is_dict(payload.get("delta")) or "index" in payload
+            return True if is_own or (name == "message-start" and "id" in payload) else None
+        return text_of(payload, "event_type") in V1.READERS_V1
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
         """Return the id of the answer that an event begins; None if the event begins none."""

@@ -33,6 +33,8 @@ _EVENTS = frozenset(
         "step.stop",
     }
 )
+_OWN_FIELDS = ("interaction", "interaction_id", "index")
+"""Fields of which each event has at least one."""
 _PLAIN_PAYLOAD = {"event_type", "index", "delta"}
 """The fields of a payload that has nothing but a delta."""
 _TEXT_DELTA = {"type", "text"}
@@ -99,11 +101,13 @@ class GeminiInteractions(Format):
         """The last event id that was reported as a field of the answer."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a first payload is of this format."""
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of this format; None if only its type says so."""
         kind = text_of(payload, "event_type")
         if kind is not None:
-            return kind in _EVENTS or kind in ALIASES or kind == "error"
+            if kind in _EVENTS or kind in ALIASES:
+                return True if any(name in payload for name in _OWN_FIELDS) else None
+            return kind == "error"
         if payload.get("object") == "interaction":
             return "status" in payload
         # An event that lacks its type is known by its name and by a field of its payload.

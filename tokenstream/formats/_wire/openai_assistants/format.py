@@ -60,12 +60,15 @@ class OpenAIAssistants(Format):
         self._steps = AssistantsSteps(self.parts)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a stream's first payload is an event of a run."""
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a stream's first payload is an event of a run; None if only its name says so."""
         if is_dict(payload.get("data")) and text_of(payload, "event") in OBJECTS:
             return True
+        if text_of(payload, "object") in _OBJECT_NAMES:
+            return True
         # Another API has events of these names, whose payloads have a type.
-        return (event in OBJECTS and "type" not in payload) or text_of(payload, "object") in _OBJECT_NAMES
+        is_named = event in OBJECTS and "type" not in payload
+        return (True if "id" in payload else None) if is_named else False
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
         """Return the id of the run that an event is about; None if the event is about a part of a run."""

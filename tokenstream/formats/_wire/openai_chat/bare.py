@@ -41,8 +41,8 @@ _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 """All fields that a first payload without an envelope may have; with any other, it is not recognised."""
 
 
-def has_bare_layout(payload: dict[str, Any]) -> bool:
-    """Return whether an answer's first payload is bare.
+def has_bare_layout(payload: dict[str, Any]) -> bool | None:
+    """Return whether an answer's first payload is bare; None if it may be, but has no content.
 
     A bare payload has no layers `choices` and `delta` around its content, or has them in an envelope.
 
@@ -56,10 +56,13 @@ def has_bare_layout(payload: dict[str, Any]) -> bool:
     if is_dict(output):
         # Payloads of other formats may have an `output`, too, but not this id.
         return "request_id" in payload and _find_choices(output) is not None
-    has_text = isinstance(payload.get("response"), str | int | float)
+    text = payload.get("response")
+    has_text = isinstance(text, str | int | float)
     has_content = has_text or bool(dicts_of(payload.get("tool_calls")))
     # Payloads of other formats may have these fields, too, but beside others.
-    return has_content and payload.keys() <= _ONLY_FIELDS
+    if not has_content or not payload.keys() <= _ONLY_FIELDS:
+        return False
+    return None if text == "" else True
 
 
 def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:

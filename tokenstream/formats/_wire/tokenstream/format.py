@@ -65,6 +65,8 @@ _REQUIRED_KEYS: dict[str, str | None] = {
     "end": "ending",
 }
 """Maps each type of event to a key that all events of the type have; to None if no other format has it."""
+_FIELDS_OF_OTHERS = frozenset({"message", "text", "content", "delta", "data"})
+"""Fields of a `message_start` of another vocabulary."""
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
@@ -168,7 +170,7 @@ class TokenStream(Format):
         if kind == "error":
             return "ending" in payload and "retryable" in payload
         if kind == "message_start":
-            return "message" not in payload
+            return payload.keys().isdisjoint(_FIELDS_OF_OTHERS)
         if kind not in _REQUIRED_KEYS:
             return False
         required_key = _REQUIRED_KEYS[kind]
