@@ -276,3 +276,23 @@ def test_a_websocket_whose_format_is_not_known_waits_for_the_client(format: str 
 
     assert connection.format.resting
     assert before is (format is not None)
+
+
+@pytest.mark.parametrize("format", [None, "openai-responses"])
+def test_messages_of_a_websocket_need_no_line_ends_between_them(format: Any) -> None:
+    """The first may say nothing, or be of a format that is mostly read from events; the next one tells."""
+    chunks = testing.script().text("Hello ").text("there").finish("stop").chunks("openai-responses")
+    messages = [chunk.partition(b"data: ")[2].strip() for chunk in chunks if b"[DONE]" not in chunk]
+    first = [] if format else [b'{"status": "queued"}']
+    stream = Stream([*first, *messages], format=format)
+
+    assert "Hello there" == "".join(stream.text)
+    assert "complete" == stream.message.ending
+
+
+def test_a_first_line_that_comes_without_its_line_end_is_a_line() -> None:
+    """And so is an object that is the whole body."""
+    lines = testing.script().text("Hello").finish("stop").chunks("ollama")
+    apart = [part for line in lines for part in (line[:-1], line[-1:])]
+
+    assert "Hello" == Stream(apart).final().text == Stream([b'{"ping": 1}', b"\n", *lines]).final().text

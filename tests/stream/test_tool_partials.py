@@ -174,11 +174,11 @@ def test_views_may_be_read_in_turns() -> None:
     """Each has its own place."""
     stream = Stream(SEVERAL)
     one, other, calls = watch(stream), watch(stream), stream.validated_calls(look, recipe=Recipe)
-    first = [next(one), next(other), next(one)]
+    first = [next(one), next(other), next(one), next(one)]
     ran = next(calls).id
     rest = [list(one), list(other)]
 
-    assert ["call_0", "call_0", "call_1"] == [each.id for each in first]
+    assert ["call_0", "call_0", "call_0", "call_1"] == [each.id for each in first]
     assert ran in {each.id for each in rest[0]}
     assert [outcome(each) for each in rest[0] if each.call] == [
         outcome(each) for each in rest[1] if each.call

@@ -58,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _choice(metafunc: pytest.Metafunc) -> Callable[[list[Any]], list[int]] | None:
     """Return what chooses the rows of a table that can be selected, by their positions; None for all rows."""
     config, definition = metafunc.config, metafunc.definition
-    expression = config.getoption("markexpr")
+    expression: str = config.getoption("markexpr") or ""
     # A row that is asked for by its name is found, and deselected.
     if any("::" in argument for argument in config.args):
         return None

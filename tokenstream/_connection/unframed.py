@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._detect.recognise import is_websocket_message
+from tokenstream.formats._detect.recognise import is_websocket_message, whole_object
 from tokenstream.formats._detect.unknown import describe_unknown_body
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
@@ -47,6 +47,7 @@ class Unframed:
         "_format",
         "_found",
         "_has_read_message",
+        "_holds_object",
         "_limits",
         "_pings",
         "_refused",
@@ -76,6 +77,8 @@ class Unframed:
         self._found = found
         self._has_read_message = False
         """True if the first chunk was a whole message, or a line without its line end."""
+        self._holds_object = False
+        """True if the first chunk was one whole JSON object; only the next one tells what it was."""
         self._refused: Sniffed | None = None
         """The kind of a body that cannot be read; None while the body may be readable."""
         self.error: StreamError | None = None
@@ -96,18 +99,29 @@ class Unframed:
             self._found(framing)
             return framing.frames(chunk)
         # In plain text (`_is_plain`), a brace at the start is text, too.
-        is_first_chunk = not self.tail
-        if is_first_chunk and not self._is_plain and is_websocket_message(chunk, self._format, self._limits):
-            # Only the events of an event stream have names: a missing name is not counted here.
-            self._departures.leave_out(OF_SSE)
-            self._has_read_message = True
-            message = WholeMessages(self._limits)
-            frames = message.frames(chunk)
-            self.error = message.error
-            return frames
+        first = None if self.tail or self._is_plain else whole_object(chunk, self._limits)
+        if first is not None:
+            if is_websocket_message(first, self._format):
+                return self._read_message(chunk)
+            self.tail, self._holds_object = chunk, True
+            return []
+        if self._holds_object and chunk[:1] == b"{":
+            # Nothing stands between the two, as it would in a body: these are messages.
+            return [*self._read_message(self.tail), *self.frames(chunk)]
+        self._holds_object = False
         self.tail += chunk
         framing_found = self._decide(ended=False)
         return [] if framing_found is None else framing_found.frames(self.tail)
+
+    def _read_message(self, chunk: bytes) -> list[Any]:
+        """Return the frame of the first WebSocket message."""
+        # Only the events of an event stream have names: a missing name is not counted here.
+        self._departures.leave_out(OF_SSE)
+        self._has_read_message, self.tail = True, b""
+        message = WholeMessages(self._limits)
+        frames = message.frames(chunk)
+        self.error = message.error
+        return frames
 
     def end(self) -> list[Any]:
         """Decide the framing at the end of the input and return its frames, or set `error`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list, text_of
@@ -167,22 +167,25 @@ def _decode_loosely(payload: bytes, limits: Limits) -> object:
     return data[0] if is_list(data) and data and is_dict(data[0]) else data
 
 
-def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
-    """Return whether a first chunk is a WebSocket message: one whole payload of a format used on WebSockets.
+def whole_object(chunk: bytes, limits: Limits) -> dict[str, Any] | None:
+    """Return the JSON object that a chunk is from its first byte to its last; None if it is anything else."""
+    if chunk[:1] != b"{" or chunk[-1:] != b"}":
+        return None
+    try:
+        payload: object = decode(chunk, limits)
+    except ProtocolError:
+        return None
+    return payload if is_dict(payload) else None
+
+
+def is_websocket_message(payload: dict[str, Any], format: Format) -> bool:
+    """Return whether an object, which is the whole first chunk, is of a format used on WebSockets.
 
     Args:
         format: The connection's format; as long as it is not detected, its `framing` is empty.
     """
-    if format.framing not in ("", "messages"):
-        return False
-    if chunk[:1] != b"{" or chunk[-1:] != b"}":
-        return False
-    try:
-        payload: object = decode(chunk, limits)
-    except ProtocolError:
-        return False
     if format.framing:
         # The caller has named the format, so it need not be detected.
-        return True
-    name = registry.detect(payload, event="")[0] if is_dict(payload) else None
+        return format.framing == "messages"
+    name = registry.detect(payload, event="")[0]
     return name is not None and registry.load(name).framing == "messages"
