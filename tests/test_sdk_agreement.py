@@ -13,7 +13,7 @@ from tests.support.packages import needed
 from tests.support.reading import read
 from tests.support.recordings import Recorded, of_the_demo, ours
 from tests.support.tables import in_one_test
-from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
+from tokenstream._basics.chat_words import REASONING_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.effort import in_steps, trials
@@ -71,4 +71,7 @@ def _check_cut(message: Message, whole: Message) -> None:
     assert expected.reasoning.startswith(heard.reasoning)
     assert heard.calls == expected.calls[: len(heard.calls)]
     if message.ending == "complete":
-        assert (heard, message.finish_reason) == (expected, whole.finish_reason)
+        # Behind the finish reason, a call without arguments may still have waited for them.
+        waiting = [not call.complete and call.arguments_text in ("", "{}") for call in message.tool_calls]
+        kept = [call for call, waits in zip(expected.calls, waiting, strict=True) if not waits]
+        assert (replace(expected, calls=kept), whole.finish_reason) == (heard, message.finish_reason)

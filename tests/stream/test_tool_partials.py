@@ -209,7 +209,10 @@ def test_an_answer_that_is_cut_anywhere_gives_what_had_ended_and_then_the_error(
             with pytest.raises(StreamTruncated):
                 found.extend(iter(view))
 
-        assert whole[: len(found)] == found
+        # A call whose name may go on begins with its first argument, or where the answer breaks off.
+        for id in {each.id for each in found}:
+            told = [each for each in found if each.id == id]
+            assert [each for each in whole if each.id == id][: len(told)] == told
 
 
 def test_a_stream_that_was_stopped_says_that_the_call_was() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["pytest_timeout_set_timer", "waiting_tasks"]
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_timeout_set_timer(item: pytest.Item) -> Generator[None, object, object]:
     """Print what the tasks wait for, before pytest-timeout prints the threads and fails the test."""
     result = yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._wire.openai_chat.words import (
+from tokenstream._basics.chat_words import (
     OPAQUE_FIELDS,
     REASONING_FIELDS,
     SIGNATURES,

@@ -100,9 +100,9 @@ class FirstFrames:
         # A format that has read another connection before may know the answer from there.
         if self.enough or not self.are_unknown or format.parts.has_parts or format.parts.finished:
             return None
-        from tokenstream.formats._detect.wrong_format import describe_nothing_read
+        from tokenstream.formats._detect.wrong_format import find_nothing_read
 
-        return describe_nothing_read(format, self._frames, self._later)
+        return find_nothing_read(format, self._frames, self._later)
 
     def explain(self, error: StreamError | None, format: Format) -> StreamError | None:
         """Return the error to raise at the end of the input, if possible a more helpful one than `error`.

@@ -118,6 +118,8 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
                 # Servers of several formats send it, so after other frames it decides nothing.
                 candidates = {"openai-chat"} if candidates is None else candidates
                 continue
+            if not event and is_nothing(payload.strip()):
+                continue
             payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
         fitting = registry.possible_formats(payload, event) if is_dict(payload) else set[str]()
         candidates = fitting if candidates is None else candidates & fitting

@@ -82,14 +82,20 @@ def find_mismatch(
     return _mismatch_error(format.name, len(payloads) + later, likely)
 
 
-def describe_nothing_read(format: Format, frames: Sequence[Frame], later: int) -> ProtocolError | NotAStream:
+def find_nothing_read(
+    format: Format, frames: Sequence[Frame], later: int
+) -> ProtocolError | NotAStream | None:
     """Return the error for an answer that seems whole, but of which the format has read nothing.
+
+    The result is None if a frame proves the format: it is an answer without content.
 
     Args:
         format: The format that has read the frames.
         frames: The first frames of the connection.
         later: Number of frames after these.
     """
+    if any(_is_of(format, frame) for frame in frames):
+        return None
     if format.first_frames.is_detected:
         return describe_unknown_format(frames, format.limits)
     count = sum(_recognise(frame, format.limits) not in _WITHOUT_PAYLOAD for frame in frames) + later

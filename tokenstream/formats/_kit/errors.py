@@ -94,7 +94,7 @@ _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""
 _KIND_FIELDS = ("type", "object", "event_type", "event")
 """Fields that name the kind of an event."""
-_match_class = re.compile(r"[a-z]+(?:_[a-z]+)*_error|[A-Za-z]+Error").fullmatch
+_match_class = re.compile(r"[a-z_]{1,60}_error|[A-Za-z]{1,60}Error").fullmatch
 """Matches the name of a class of errors, which is no kind of event."""
 _SUCCESSES = frozenset({"0", "200", "ok", "success"})
 """Codes beside a message that report no error, in lower case."""

@@ -9,7 +9,7 @@ from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING
 from tokenstream.formats._kit.values import canonical_json
 from tokenstream.formats._kit.whole import Wholeness
 
-_SAYS_NOTHING = re.compile(r"\s*(\{\s*\})?\s*")
+_SAYS_NOTHING = re.compile(r"\s*(?:\{\s*\}\s*)?")
 
 
 def says_no_arguments(text: str) -> bool:

@@ -114,7 +114,9 @@ def find_false_completeness(case: Case) -> Iterator[Violation]:
             yield case.violation("an answer without events is not an error", fault=fault)
         for message in reading.messages:
             whole = _find_choice(case.whole_reading, message.choice)
-            if message.complete and _content_of(message) != _content_of(whole):
+            # Behind the finish reason, a call without arguments may still have waited for them.
+            waiting = [index for index, call in enumerate(message.tool_calls) if _waits(call)]
+            if message.complete and _content_of(message, waiting) != _content_of(whole, waiting):
                 yield case.violation("a cut answer is reported complete", fault=fault)
 
 
@@ -308,9 +310,18 @@ def _has_whole_arguments(call: ToolCall) -> bool:
     return True
 
 
-def _content_of(message: Message) -> tuple[object, ...]:
-    """Return the content of a message, without its id, usage and provider data."""
-    return message.text, message.reasoning, message.refusal, message.tool_calls, message.finish_reason
+def _waits(call: ToolCall) -> bool:
+    return not call.complete and call.arguments_text.strip() in ("", "{}")
+
+
+def _content_of(message: Message, waiting: Sequence[int] = ()) -> tuple[object, ...]:
+    """Return the content of a message, without its id, usage and provider data.
+
+    Args:
+        waiting: Positions of calls to leave out.
+    """
+    calls = [call for index, call in enumerate(message.tool_calls) if index not in waiting]
+    return message.text, message.reasoning, message.refusal, calls, message.finish_reason
 
 
 def _is_opaque(event: Event) -> bool:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._basics.chat_words import (
+    ITEM_FIELDS,
+    REASONING_FIELDS,
+    REASONING_LISTS,
+    REASONING_STEPS,
+)
 from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._detect.refused import SNOWFLAKE, refusal
 from tokenstream.formats._kit.errors import provider_error
@@ -12,12 +18,6 @@ from tokenstream.formats._wire.openai_chat.fragment import is_repetition
 from tokenstream.formats._wire.openai_chat.messages import MessageReader
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
-from tokenstream.formats._wire.openai_chat.words import (
-    ITEM_FIELDS,
-    REASONING_FIELDS,
-    REASONING_LISTS,
-    REASONING_STEPS,
-)
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._basics.chat_words import REASONING_FIELDS
 from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,
@@ -41,7 +42,6 @@ from tokenstream.formats._wire.openai_chat.bare import (
 from tokenstream.formats._wire.openai_chat.choice import ChoiceReader
 from tokenstream.formats._wire.openai_chat.fragment import is_single_fragment
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
-from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

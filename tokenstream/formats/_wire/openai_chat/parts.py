@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._basics.chat_words import OPAQUE_FIELDS, SIGNATURES, SUMMARY_ITEM, opaque_name
 from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,
@@ -17,7 +18,6 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._kit.values import base64_bytes, scalar_text
 from tokenstream.formats._wire.openai_chat.calls import ChatCalls
 from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning, scalar_or_none, text_within
-from tokenstream.formats._wire.openai_chat.words import OPAQUE_FIELDS, SIGNATURES, SUMMARY_ITEM, opaque_name
 from tokenstream.message import (
     Citation,
     MediaPart,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenstream._basics.chat_words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.formats._kit.told import Told, added_by
-from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream.message import ReasoningPart
 
 if TYPE_CHECKING:
