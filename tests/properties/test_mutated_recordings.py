@@ -156,7 +156,7 @@ def _read(name: str, frames: list[Frame]) -> tuple[StreamError | None, list[Mess
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.names()) - {"pieces", "text"}))
-@examples(20)
+@examples(trials(2_000, one_in=100))
 @given(seed=st.integers(0, 2**32), pick=st.integers(0, 10_000))
 def test_a_damaged_stream_ends_in_an_error_of_ours_or_in_none(name: str, seed: int, pick: int) -> None:
     """Events and fields dropped, doubled, swapped, cut, of other types: nothing else ever comes out."""

@@ -15,7 +15,7 @@ from tests.project import ROOT
 from tests.relay.sent import losses_of, relayed
 from tests.relay.worded_answers import Worded, worded_answers
 from tests.support.asgi import Client
-from tests.support.effort import examples
+from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
@@ -518,7 +518,7 @@ def test_the_names_of_all_losses_keep_the_words_of_a_refusal(protocol: ProtocolN
 
 
 @each_protocol
-@examples(40)
+@examples(trials(2_000, one_in=50))
 @given(said=worded_answers)
 def test_each_word_of_an_answer_is_sent_or_its_loss_has_a_name(protocol: ProtocolName, said: Worded) -> None:
     """The list of losses has the name of each, with what is lost of the kind."""

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tests.support.effort import examples
+from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tokenstream import Checkpoint, Stream, relay, testing
 from tokenstream._event_base import AnswerEvent, PartEvent
@@ -140,7 +140,7 @@ def test_the_message_has_the_result_beside_the_call_and_not_as_a_part(protocol: 
 
 
 @pytest.mark.slow
-@examples(30)
+@examples(trials(2_000, one_in=50))
 @given(calls_in_turns())
 def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> None:
     """Wherever it is taken, the stream that goes on with it gets the results that were not read yet."""

@@ -317,7 +317,7 @@ _PIECES = trials(200, one_in=5)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("unit", ["a", " ", "\u0301", "Dr. ", ".", "“", "[", "```\n", "One. Two! "])
 @pytest.mark.parametrize("spoken", [False, True])
 def test_megabytes_end(unit: str, spoken: bool) -> None:

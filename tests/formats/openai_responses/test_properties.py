@@ -34,7 +34,7 @@ from tests.formats.openai_responses.payloads import (
     response,
     summary,
 )
-from tests.support.effort import examples
+from tests.support.effort import examples, trials
 from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
@@ -339,7 +339,7 @@ OUR_OWN: list[Any] = [
 """What belongs into some field, and stands in another one."""
 
 
-@examples(20)
+@examples(trials(2_000, one_in=100))
 @given(payloads=strayed(EVERYTHING, *OUR_OWN), way=st.sampled_from(["named", "nameless", "decoded"]))
 def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], way: str) -> None:
     """And what was given is what the message holds; no call is handed out twice."""
