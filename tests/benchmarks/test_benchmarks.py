@@ -32,7 +32,6 @@ from tests.benchmarks.shaping import shaping
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan, contenders_for, time_format
 from tests.benchmarks.turns import light_heap
-from tests.benchmarks.typed_objects import typed_objects
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
 from tests.project import ROOT
@@ -121,7 +120,6 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
                 relay,
                 shaping,
                 sockets,
-                typed_objects,
                 written_drafts,
                 whole_json,
             )

@@ -164,12 +164,16 @@ def test_every_peer_shows_the_object_that_grows(other: Other) -> None:
 @pytest.mark.slow
 def test_the_snapshots_have_a_row_for_everyone() -> None:
     """Ours and the peers', after three numbers of finished objects."""
-    snapshots, ratios, streams = typed_objects(_TINY)
+    tables = typed_objects(_TINY)
+    snapshots, ratios, streams = tables
 
     assert [*SNAPSHOTS, *(other.name for other in others())] == [row[0] for row in snapshots.rows]
     assert ["20 finished", "100 finished", "150 finished"] == snapshots.head[1:]
     assert len(SNAPSHOTS) * len(others()) == len(ratios.rows)
     assert ["0.2 KB", "10 KB", "100 KB"] == streams.head[1:]
+    for table in tables:
+        assert {len(table.head)} == {len(row) for row in table.rows}
+        assert all(row[0] in str(table) for row in table.rows)
 
 
 def test_a_window_is_as_many_snapshots_as_its_time_is_divided_by() -> None:

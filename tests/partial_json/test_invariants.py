@@ -292,7 +292,7 @@ def test_the_invariants_hold_over_a_million_prefixes() -> None:
     seen: list[int] = []
 
     @given(documents(), documents(lone=False), documents(), st.integers(0, 999), st.sampled_from(_LETTERS))
-    @examples(trials(6_300))
+    @examples(trials(6_300, one_in=40))
     def hold(one: str, two: str, three: str, position: int, character: str) -> None:
         # Several documents in one: making them up takes longer than reading them.
         text = f"[{one},{two},{three},{one},{two}]"
@@ -303,4 +303,4 @@ def test_the_invariants_hold_over_a_million_prefixes() -> None:
 
     hold()
 
-    assert sum(seen) >= trials(_ONE_MILLION)
+    assert sum(seen) >= trials(_ONE_MILLION, one_in=40)
