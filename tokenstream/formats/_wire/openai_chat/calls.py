@@ -343,10 +343,11 @@ class ChatCalls:
         is a call whole that has no arguments, or an empty object: some servers send the arguments later.
         """
         last_call = self._last_call
-        if last_call is None or last_call.part is None or last_call.part.type == "custom":
+        part = None if last_call is None or not last_call.is_whole else last_call.part
+        if part is None or part.type == "custom":
             return
-        if last_call.is_whole and not last_call.part.placeholder:
-            self._parts.close_call(last_call.part)
+        if not part.placeholder and not says_no_arguments(part.arguments.join()):
+            self._parts.close_call(part)
 
     def add(self, call: ChatCall, fragment: Fragment) -> None:
         """Add a fragment to a call: its id, index, position, further fields, name and arguments."""
