@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import socket
 import subprocess
 import sys
@@ -48,9 +49,10 @@ def _serve(events: int) -> None:
     def answer(connection: socket.socket) -> None:
         with connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            request = b""
-            while b"\r\n\r\n" not in request:
-                request += connection.recv(65536)
+            with connection.makefile("rb") as request:
+                request.readline()
+                # What is not read makes the system reset the connection as it is closed.
+                request.read(int(http.client.parse_headers(request)["Content-Length"]))
             connection.sendall(_HEAD)
             for token in tokens:
                 connection.sendall(b"%x\r\n%b\r\n" % (len(token), token))

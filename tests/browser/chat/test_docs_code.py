@@ -90,7 +90,8 @@ def test_tabs_share_one_stream(page: Page, context: BrowserContext, url: str) ->
         until(lambda: tab.evaluate("window.given.at(-1)?.type === 'end'"))  # noqa: B023 - it is asked at once
 
     # A tab that gets the lock before it has heard of the end asks once more, and hears that nothing is left.
-    assert sum(request.endswith(answer) for request in requests) in (2, 3)
+    # On a busy machine, the first tab may have read the end before it is closed: then nobody asks again.
+    assert 1 <= sum(request.endswith(answer) for request in requests) <= 3
     unshared = context.new_page()
     unshared.goto(url)
     whole = unshared.evaluate(_TEXT, answer)
