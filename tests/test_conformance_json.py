@@ -42,6 +42,7 @@ _READERS = [reader for reader in readers() if reader.json]
 # -- what is published --------------------------------------------------------------
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("suite", _OWNED, ids=lambda suite: suite.name)
 def test_our_results_are_those_of_a_fresh_run(suite: JSONSuite) -> None:
     """Every text whole and character by character; who changes what is read runs the command again.

@@ -102,6 +102,7 @@ def test_decoded_text_is_read_as_pieces() -> None:
     assert (decoder.message.text, decoder.message.ending) == ("Hello", "complete")
 
 
+@pytest.mark.few_rows(4)
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_what_is_read_at_a_glance_is_what_would_have_been_read(recorded: Recorded) -> None:
     """One event per chunk: the same events, payloads, message, departures and counts as in the plain way."""

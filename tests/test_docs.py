@@ -351,6 +351,7 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
     assert [] == faults
 
 
+@pytest.mark.slow
 @in_one_test(
     "line",
     [

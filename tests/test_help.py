@@ -81,6 +81,7 @@ def test_no_section_is_about_a_private_base(name: str) -> None:
     assert [] == private
 
 
+@pytest.mark.slow
 @in_one_test("name", [*_CLASSES, *_FUNCTIONS])
 def test_no_value_is_shown_as_an_object_without_a_name(name: str) -> None:
     """A default that is a function has the function's name, and no text has an address in it."""

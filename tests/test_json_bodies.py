@@ -121,6 +121,7 @@ def test_a_json_body_reads_the_same_in_chunks_of_any_size(body: bytes, pieces: l
         assert expected == read([body[at : at + size] for at in range(0, len(body), size)]), size
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("body", sampled(_BODIES, one_in=18, slow_one_in=4))
 def test_a_json_body_reads_the_same_wherever_it_is_cut(body: bytes) -> None:
     """In two at every place, at random places, and with empty chunks between the others."""

@@ -145,6 +145,7 @@ def test_time_grows_no_faster_than_the_text(expression: Expression) -> None:
         assert steep == []
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize(
     "expression",
     sampled([one for one in ALL if one.place not in OUR_OWN], one_in=18),

@@ -194,6 +194,7 @@ def test_the_chunks_of_openai_add_up_to_our_message(recorded: Recorded) -> None:
     assert _fold(chunks) == _messages(recorded)
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", _CHAT, ids=_name)
 def test_the_final_completion_of_openai_is_our_message(recorded: Recorded) -> None:
     """`.stream()` gives what we give; where it refuses to, its own snapshot does.

@@ -203,6 +203,7 @@ def _sample(name: str, most: int) -> Iterable[int]:
     return sorted(places)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("named", [True, False], ids=["named", "detected"])
 @pytest.mark.parametrize("name", sampled(sorted(_STREAMS), one_in=3))
 def test_a_stream_that_is_cut_is_truncated_and_keeps_what_had_come(name: str, named: bool) -> None:
@@ -220,6 +221,7 @@ def test_any_stream_cut_at_any_byte_is_truncated_and_keeps_what_had_come(name: s
         _check_cut(name, cut, named=named)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", sampled(sorted(_STREAMS), one_in=3))
 def test_a_cut_means_the_same_however_the_chunks_came(name: str) -> None:
     """Events, message and error of a cut stream do not depend on where its chunks end."""
@@ -260,6 +262,7 @@ def _check_break(name: str, cut: int) -> None:
         assert prefix.tail[: Limits().tail] == broken.error.tail
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", sampled(sorted(_STREAMS), one_in=3))
 def test_a_transport_that_breaks_keeps_what_a_cut_keeps(name: str) -> None:
     """The error is another one and has its cause; the partial answer is that of a clean cut."""
@@ -275,6 +278,7 @@ def test_a_transport_that_breaks_at_any_byte_keeps_what_a_cut_keeps(name: str) -
         _check_break(name, cut)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", _HAND_MADE)
 async def test_a_cut_means_the_same_asynchronously(name: str) -> None:

@@ -102,6 +102,7 @@ def _joined(text: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
     """The first line under a heading is code: what is printed is what is executed."""
     firsts = re.findall(r"^-- \d/\d .*\n\n>>> (.*)$", shown, re.MULTILINE)

@@ -146,6 +146,7 @@ def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str])
     assert "inspect shows the run of an agent from a file or a pipe" in shown
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.slow_rows("permissions")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.anyio

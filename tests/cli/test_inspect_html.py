@@ -232,6 +232,7 @@ def test_what_is_no_answer_has_a_page_too(page: Callable[..., str]) -> None:
     assert "NotAStream" in page(bytes(range(256)), 5)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.sse")), ids=lambda path: path.stem)
 def test_every_recording_has_a_page(path: Path, page: Callable[..., str]) -> None:
     """Whose elements are closed in order."""
@@ -293,6 +294,7 @@ def _without_texts(found: _Elements) -> list[tuple[str, list[str]]]:
     return [(tag, [name for name, _ in attributes]) for tag, attributes in found.found]
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_text_makes_an_element(text: str, page: Callable[..., str]) -> None:
     """The page has the elements and attributes of the page of a harmless answer, one by one."""

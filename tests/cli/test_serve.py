@@ -490,6 +490,7 @@ def test_the_rate_counts_for_a_whole_recording_of_any_content_type(
     assert all(wait > 0 for wait, _ in reply.chunks[1:])
 
 
+@pytest.mark.slow
 def test_a_recording_of_a_websocket_is_refused_over_http(tmp_path: Path) -> None:
     testing.script().text("Hello").finish("stop").recording("openai-realtime").save(tmp_path / "socket.rec")
 

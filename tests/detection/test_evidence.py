@@ -116,6 +116,7 @@ def _check_law(recorded: Recorded, frames: list[bytes], chance: random.Random) -
                     assert _seen(base) == _seen(got), (recorded.name, frame, place, format)
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", _streams(ours()), ids=lambda recorded: recorded.name)
 def test_a_frame_that_says_nothing_changes_nothing(recorded: Recorded) -> None:
     """Gateways greet and keep connections alive in many ways; detected or named, the answer is the same."""
@@ -291,6 +292,7 @@ def test_no_frame_of_a_real_stream_is_claimed_by_another_format() -> None:
     assert set() == {each for each in _claims(shared()) if each[1] != "custom"}
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", _streams(ours()), ids=lambda recorded: recorded.name)
 def test_frames_in_any_order_are_of_their_own_format_or_of_none(recorded: Recorded) -> None:
     """The order of frames proves nothing."""
@@ -315,6 +317,7 @@ _FIELDS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("word", _WORDS)
 def test_an_invented_vocabulary_is_never_complete(word: str) -> None:
     """Nothing in it is known, so no format may take it for an empty answer."""

@@ -36,6 +36,7 @@ def end_of(chunks: list[bytes], format: Any) -> Decoder:
     return decoder
 
 
+@pytest.mark.few_rows(4)
 @in_one_test(("sent", "named"), PAIRS, by=lambda *pair: pair[0])
 def test_another_format_than_the_named_one_is_an_error_that_names_both(sent: Any, named: Any) -> None:
     """Nothing is complete and empty, and to ask again would bring the same."""

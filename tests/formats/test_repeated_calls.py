@@ -146,6 +146,7 @@ def test_a_second_call_under_a_used_id_has_an_id_of_its_own(write: Any, size: in
     assert second.arguments_text == told
 
 
+@pytest.mark.few_rows(3)
 @_wires
 @pytest.mark.parametrize("stride", [7, pytest.param(in_steps(3), marks=pytest.mark.slow)])
 def test_a_call_that_is_cut_while_it_repeats_another_is_kept_and_not_handed_out(

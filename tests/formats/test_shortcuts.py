@@ -61,6 +61,7 @@ def _reading(name: str) -> tuple[Connection, list[Any]]:
     return connection, [chunk for chunk in answer.deltas[_LEARNT:] if not isinstance(chunk, str)]
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_chunk_read_at_a_glance_says_what_it_says_in_the_plain_way(name: str) -> None:
     """Every format reads its text deltas so, and its events are the same."""

@@ -316,6 +316,7 @@ def test_after_an_error_nothing_is_returned() -> None:
 # -- bounds ------------------------------------------------------------------
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("br")
 @every_coding
 def test_a_bomb_ends_at_the_bound_and_is_never_held_whole(name: str) -> None:

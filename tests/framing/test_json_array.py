@@ -364,6 +364,7 @@ LONG: dict[str, tuple[bytes, int]] = {
 }
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("a string of 400 KB in 5 bytes", "200,000 empty objects in one")
 @pytest.mark.parametrize("shape", LONG)
 def test_what_is_long_is_read_in_linear_time(shape: str) -> None:

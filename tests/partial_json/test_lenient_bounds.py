@@ -70,6 +70,7 @@ def _work(text: str, size: int, **options: Any) -> int:
     return calls
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("size", [0, 3])
 @pytest.mark.parametrize("name", sampled(sorted(_HOSTILE), one_in=4))
 def test_reading_is_linear(name: str, size: int) -> None:
@@ -95,6 +96,7 @@ def test_reading_one_document_of_many_is_linear(name: str, document: str) -> Non
     assert work[1] <= 2.1 * work[0] + 2_000
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("name", _HOSTILE)
 def test_what_is_held_back_is_bounded(name: str) -> None:
     """A token and what decides about it, however long the text is."""

@@ -54,6 +54,7 @@ def _holds(name: str, seed: int) -> None:
     )
 
 
+@pytest.mark.few_rows(4)
 @in_one_test("seed", range(_QUICK))
 @pytest.mark.parametrize("name", ANSWERS)
 def test_deltas_in_turns_say_at_a_glance_what_decoding_finds(name: str, seed: int) -> None:
@@ -69,6 +70,7 @@ def test_many_streams_of_deltas_in_turns_say_the_same(name: str) -> None:
         _holds(name, seed)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", sampled(list(ANSWERS), one_in=4))
 def test_deltas_that_are_odd_in_the_same_way_say_at_a_glance_what_decoding_finds(name: str) -> None:
     """What bends a rule, or says more than its text, does so each time it comes."""
@@ -77,6 +79,7 @@ def test_deltas_that_are_odd_in_the_same_way_say_at_a_glance_what_decoding_finds
         assert decoded(format, chunks, shortcuts=False) == decoded(format, chunks, shortcuts=True)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", sampled(list(ANSWERS), one_in=4))
 def test_decoded_deltas_that_turn_odd_say_at_a_glance_what_reading_finds(name: str) -> None:
     """The same for payloads that somebody else decoded, each of them behind some that are not odd."""

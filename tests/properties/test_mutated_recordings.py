@@ -155,6 +155,7 @@ def _read(name: str, frames: list[Frame]) -> tuple[StreamError | None, list[Mess
     return format.error or accumulator.error, accumulator.messages
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("name", sorted(set(registry.names()) - {"pieces", "text"}))
 @examples(trials(2_000, one_in=100))
 @given(seed=st.integers(0, 2**32), pick=st.integers(0, 10_000))

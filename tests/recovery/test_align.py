@@ -213,6 +213,7 @@ def test_a_signature_is_given_once() -> None:
         assert played.error is None
 
 
+@pytest.mark.few_rows(3)
 @in_each_world
 @pytest.mark.parametrize(
     "format", ["anthropic", "openai-responses", "gemini", "ui-message", "ag-ui", "tokenstream"]

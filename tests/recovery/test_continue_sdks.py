@@ -82,6 +82,7 @@ def answers(format: str) -> Iterator[Any]:
     yield testing.Recording.of(script.chunks(format), format=format)
 
 
+@pytest.mark.few_rows(3)
 def test_a_model_goes_on_with_an_answer_that_an_sdk_asked_for(sdk: tuple[str, Open]) -> None:
     """The SDK takes the turns as they are, and the server is sent them."""
     format, opened = sdk

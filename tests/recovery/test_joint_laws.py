@@ -172,6 +172,7 @@ def test_a_sure_joint_is_right_anywhere(server: Server, patient: bool) -> None:
     check(recorded_texts(), trials(20_000), server, patient=patient)
 
 
+@pytest.mark.few_rows(3)
 @patient_or_not
 @each_server
 def test_a_sure_joint_is_right_in_a_text_that_repeats_itself(server: Server, patient: bool) -> None:

@@ -86,6 +86,7 @@ def check(recorded: Recorded, cuts: int) -> None:
                 assert stream.closed
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", few(ANSWERS, one_in=4))
 def test_an_answer_that_is_asked_for_again_from_zero(recorded: Recorded) -> None:
     """The same text, or another one; at a few places."""
@@ -142,6 +143,7 @@ def body(payload: bytes) -> bytes:
     return b"data: " + payload + b"\n\n"
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("responses/reasoning_tool_calls")
 @pytest.mark.parametrize("recorded", list(replayable()))
 def test_an_answer_that_is_replayed(recorded: Recorded) -> None:

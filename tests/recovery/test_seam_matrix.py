@@ -114,6 +114,7 @@ def cuts_of(text: str) -> list[int]:
 each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("1-exact-long", "1-echo-long", "1-markers-long")
 @each_text
 @pytest.mark.parametrize("model", JOINING.values(), ids=JOINING)
@@ -144,6 +145,7 @@ def test_a_model_that_begins_with_the_last_words_is_always_joined(name: str, tex
         assert played.error is None
 
 
+@pytest.mark.few_rows(4)
 @each_text
 @pytest.mark.parametrize("model", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize("size", [1, 1_000])
@@ -201,6 +203,7 @@ def test_a_call_in_place_of_the_rest_is_not_handed_out() -> None:
     assert TEXTS["prose"][:50] == played.message.text
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("long")
 @each_text
 def test_a_continuation_that_breaks_again_is_continued(text: str) -> None:

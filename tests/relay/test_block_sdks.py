@@ -245,6 +245,7 @@ LAW: Law[Recording] = Law(
 )
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("cohere chat_stream")
 @readers
 @few

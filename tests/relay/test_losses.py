@@ -154,6 +154,7 @@ def _read(body: bytes, protocol: ProtocolName) -> Decoder:
 # -- the losses ------------------------------------------------------------------------------------
 
 
+@pytest.mark.few_rows(4)
 @each_protocol
 def test_what_a_protocol_does_not_lose_is_read_from_its_bytes(protocol: ProtocolName) -> None:
     """And what it loses is not: our reader of the protocol is the judge."""
@@ -226,6 +227,7 @@ def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answe
     assert is_sent == (not losses_of(protocol, *_ANSWERS[answer]))
 
 
+@pytest.mark.few_rows(4)
 @each_protocol
 def test_each_loss_has_a_name_that_allows_it_and_no_other(protocol: ProtocolName) -> None:
     """Without the name it is an error that has the name; the names of all losses allow everything."""
@@ -517,6 +519,7 @@ def test_the_names_of_all_losses_keep_the_words_of_a_refusal(protocol: ProtocolN
 # -- any answer ------------------------------------------------------------------------------------
 
 
+@pytest.mark.few_rows(4)
 @each_protocol
 @examples(trials(2_000, one_in=50))
 @given(said=worded_answers)

@@ -116,6 +116,7 @@ async def test_one_answer_is_trimmed_to_the_bound_of_all() -> None:
     assert (21, 30, 10) == (page.state.begin, page.state.end, len(page.records))
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("seed", range(20))
 async def test_the_bound_of_all_holds_whatever_is_written(seed: int) -> None:
     """Random answers begin, grow, end and expire: what is held is the bound at most, beside short ends."""

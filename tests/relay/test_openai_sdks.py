@@ -257,6 +257,7 @@ readers = pytest.mark.parametrize("reader", READERS)
 LAW: Law[bytes] = Law(ENDS, ("refusal",), played=body_of, readers=READERS)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("realtime")
 @readers
 @few

@@ -142,6 +142,7 @@ def _events(drawn: list[tuple[str, int, int, str]]) -> list[Event]:
     return [*answer.events, Finish("stop"), Finish("stop", choice=1)]
 
 
+@pytest.mark.few_rows(4)
 @each_format
 @given(st.lists(steps, max_size=40))
 @example([("piece", 2, 0, "Hm"), ("piece", 2, 0, "Hmm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!")])

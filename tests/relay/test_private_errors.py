@@ -125,6 +125,7 @@ async def test_no_response_has_the_words_of_a_failure(error: Exception) -> None:
                 assert_private((await answer_to(journal, "id", protocol="ndjson")).body, protocol)
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_no_encoded_answer_has_the_words_of_a_failure(error: StreamError) -> None:
     """Neither the bytes nor the payloads nor the messages over a WebSocket have them."""

@@ -152,6 +152,7 @@ def test_the_results_of_a_real_answer_come_through_each_protocol_once(recorded: 
     holds(recorded, in_turn(OF_PROVIDERS, recorded.name, one_in=3))
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", sampled(ours(), one_in=8), ids=lambda recorded: recorded.name)
 def test_the_results_of_our_recordings_come_through_each_protocol_once(recorded: Recorded) -> None:
     """The law above, for the recordings of this project that end complete."""
@@ -178,6 +179,7 @@ def test_an_input_that_comes_only_with_the_end_of_its_call_is_sent(protocol: Pro
     assert {"n": 1} == json.loads(call.arguments_text)
 
 
+@pytest.mark.few_rows(3)
 @each_protocol
 @given(content=_json, error=st.none() | st.text("abc", min_size=1, max_size=8), size=st.integers(1, 60))
 def test_a_result_is_read_as_it_was_written_at_every_chunking(
@@ -223,6 +225,7 @@ def _is_lost(said: list[Any], event: ToolResult) -> bool:
     return any(word in json.dumps(said) and word not in told for word in ("OUT", "BAD"))
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("protocol", [*OF_PROVIDERS, "bedrock-invoke"])
 @given(output=st.sampled_from(_outputs), name=st.sampled_from(_names), called=st.sampled_from(_calls))
 def test_what_a_failed_tool_of_the_provider_says_is_read_or_named(

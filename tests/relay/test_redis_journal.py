@@ -47,6 +47,7 @@ async def test_an_event_reaches_another_process_at_once(server: RedisServer) -> 
     assert min(waits) < 1.0
 
 
+@pytest.mark.slow
 @anyio_tests
 async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None:
     """A process has one connection for being told, and eight at most for the rest."""

@@ -35,6 +35,7 @@ def _holds(format: Any, data: st.DataObject) -> None:
     assert decoder.departures.keys() <= remarks, "a script follows the provider's documents"
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("format", all_formats)
 @given(st.data())
 @examples(10, suppress_health_check=[HealthCheck.too_slow])
@@ -63,6 +64,7 @@ def test_the_bytes_of_a_script_need_no_name(format: str) -> None:
     assert (format, "Hello, world") == (decoder.format, decoder.message.text)
 
 
+@pytest.mark.few_rows(3)
 @in_one_test("format", all_formats)
 @pytest.mark.parametrize("chunking", ["bytes", "whole", "events", 7, Seed(1)])
 def test_a_script_is_the_same_message_in_all_chunks(format: str, chunking: testing.Seed | int) -> None:

@@ -89,6 +89,7 @@ def play(kind: str, colour: str, seed: int) -> None:
     assert len(runs) == len(set(runs))
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("live")
 @pytest.mark.parametrize(("kind", "colour"), [*product(SERVERS, COLOURS)])
 def test_a_conversation_survives_whatever_happens_to_its_connections(kind: str, colour: str) -> None:

@@ -198,6 +198,7 @@ def test_a_stream_that_nobody_holds_is_closed(way: Way) -> None:
 
 
 # openai leaves generators of its own at `[DONE]`, and trio says so.
+@pytest.mark.few_rows(4)
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @every_async_way
 def test_it_is_read_to_its_end_async(way: AsyncWay, backend: str) -> None:
@@ -220,6 +221,7 @@ def test_it_is_read_to_its_end_async(way: AsyncWay, backend: str) -> None:
         anyio.run(main, server, backend=backend)
 
 
+@pytest.mark.few_rows(4)
 @every_async_way
 @pytest.mark.parametrize("where", ["task", "thread"])
 @tried_again
@@ -254,6 +256,7 @@ def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backe
 
 
 # openai leaves generators of its own behind, and trio says so.
+@pytest.mark.few_rows(4)
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @every_async_way
 def test_a_stop_of_an_answer_that_came_at_once_holds_no_connection_back_async(
@@ -277,6 +280,7 @@ def test_a_stop_of_an_answer_that_came_at_once_holds_no_connection_back_async(
         anyio.run(main, server, backend=backend)
 
 
+@pytest.mark.few_rows(4)
 @every_async_way
 @tried_again
 def test_a_cancelled_loop_closes_it(way: AsyncWay, backend: str) -> None:
@@ -308,6 +312,7 @@ def test_a_cancelled_loop_closes_it(way: AsyncWay, backend: str) -> None:
         anyio.run(main, server, backend=backend)
 
 
+@pytest.mark.few_rows(4)
 @every_async_way
 @tried_again
 def test_a_connection_that_breaks_is_told_async(way: AsyncWay, backend: str) -> None:
@@ -334,6 +339,7 @@ def test_a_connection_that_breaks_is_told_async(way: AsyncWay, backend: str) -> 
 
 
 # trio says the same of each generator within the libraries.
+@pytest.mark.few_rows(4)
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @every_async_way
 @tried_again

@@ -83,6 +83,7 @@ def _tokens(pattern: str, text: str) -> list[str]:
     return [*out, *text[at:]]
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("pattern", sampled(_BOUNDED + _UNBOUNDED, one_in=3))
 @given(pieces=any_pieces(_ALPHABET))
 def test_the_pieces_joined_are_what_sub_makes_of_the_whole(pattern: str, pieces: list[str]) -> None:
@@ -169,6 +170,7 @@ def test_patterns_of_regex_are_read_as_it_reads_them(pattern: str, pieces: list[
     assert compiled.sub(_mark, "".join(pieces)) == _redact(compiled, pieces, with_=_mark, max_length=1000)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("pattern", sampled([pattern for pattern in _BOUNDED if pattern != "a|ba"], one_in=3))
 @given(text=st.text(_ALPHABET, max_size=7))
 def test_only_text_that_could_still_change_is_held_back(pattern: str, text: str) -> None:

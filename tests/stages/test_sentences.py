@@ -299,6 +299,7 @@ def test_no_mark_of_a_recorded_answer_is_spoken() -> None:
 MANY: list[tuple[str, bool]] = [(name, spoken) for name in HOSTILE for spoken in (False, True)]
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("case", sampled(MANY, one_in=12), ids=str)
 def test_the_time_is_linear_and_the_held_text_is_bounded(case: tuple[str, bool], size: int) -> None:

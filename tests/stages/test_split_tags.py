@@ -156,6 +156,7 @@ def test_an_invalid_tag_name_is_refused(name: Any) -> None:
         SplitTags(name)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("word", ["<", " <", "`", "` ", "<think>", "<think></think>", "~", "\n", " </"])
 def test_hostile_texts_are_passed_on(word: str) -> None:
     """Marks without end neither hold text back nor are looked at again."""

@@ -46,6 +46,7 @@ def test_a_text_ends_at_its_marker(marker: str, include: bool, pieces: list[str]
     assert ("until" if found else None) == stage.stop
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("pattern", _PATTERNS)
 @given(include=st.booleans(), pieces=any_pieces(_ALPHABET))
 def test_a_text_ends_where_a_pattern_first_matches(pattern: str, include: bool, pieces: list[str]) -> None:

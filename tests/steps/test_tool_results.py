@@ -169,6 +169,7 @@ def every_step(steps: tuple[Step, ...]) -> list[Step]:
     return [found for step in steps for found in (step, *every_step(step.steps))]
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recording", _RECORDINGS, ids=lambda path: path.stem)
 def test_an_agents_tools_tell_that_the_agent_has_run_them(recording: Path) -> None:
     """Wherever its lines are cut, in each protocol that has a word for results."""

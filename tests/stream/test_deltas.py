@@ -87,6 +87,7 @@ def test_a_refusal_is_shown_in_words_too() -> None:
     assert [(TextDelta, "No. ", 0), (RefusalDelta, "I cannot.", 1)] == joined(deltas)
 
 
+@pytest.mark.few_rows(4)
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_they_are_the_events_that_show_words(recorded: Recorded) -> None:
     """No more and no less, of every recording."""

@@ -46,6 +46,7 @@ def _seen(recording: Recording, read: Callable[[Stream], object], **options: Any
     }
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("chunking", ["events", 61])
 @pytest.mark.parametrize("recording", sampled(RECORDINGS, one_in=4))
 def test_final_comes_to_what_a_loop_comes_to(recording: Recording, chunking: str | int) -> None:

@@ -44,6 +44,7 @@ BODIES: dict[str, tuple[list[bytes], str | None]] = {
 }
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize(("body", "tool"), BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("colour", COLOURS)
 def test_an_answer_cut_between_any_two_events_has_no_result(

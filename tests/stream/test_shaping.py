@@ -219,6 +219,7 @@ ALONE: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
 }
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize(("shape", "stage"), ALONE.values(), ids=ALONE.keys())
 @given(texts=st.lists(st.text("ab <>/.!*`\n\u0301\U0001f469\u200d", min_size=1, max_size=6), max_size=8))
 def test_a_loop_is_given_what_the_stage_gives_by_itself(

@@ -162,6 +162,7 @@ def whole_of(body: list[bytes]) -> list[Message]:
     return stream.messages
 
 
+@pytest.mark.slow
 @every_body
 def test_every_message_that_others_see_is_a_beginning_that_never_goes_back(
     body: Callable[[int], list[bytes]],

@@ -1,10 +1,11 @@
 """Products of tables: by default each value of each table is seen once, and `pytest -m slow` has the rest.
 
 A test with three tables of ten rows has a thousand items, of which ten show every row. Those
-that are left out get the marker `slow`. Two markers say what a test needs besides:
+that are left out get the marker `slow`. Three markers say what a test needs besides:
 
 - `pairs`: by default each pair of values of two tables is seen once, since the two matter together.
 - `slow_rows("64 KB", "trio")`: items with one of these in their name are slow ones.
+- `few_rows(4)`: by default one in four of these items is enough, always the same, where a row takes long.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from itertools import combinations, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.sampling import few_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -102,8 +105,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if len(fast) > 1 and len(tables) > 1:
             size = 2 if fast[0].get_closest_marker("pairs") else 1
             kept = covering([_rows_of(item, tables) for item in fast], size)
-            for number in {*range(len(fast))} - kept:
-                fast[number].add_marker(pytest.mark.slow)
+            fast = _kept_of(fast, kept)
+        fewer = fast[0].get_closest_marker("few_rows") if fast else None
+        if fewer is not None:
+            _kept_of(fast, few_of(len(fast), *fewer.args))
+
+
+def _kept_of(items: list[Any], kept: set[int]) -> list[Any]:
+    """Return the items at these positions, and mark the others as slow."""
+    for number in {*range(len(items))} - kept:
+        items[number].add_marker(pytest.mark.slow)
+    return [items[number] for number in sorted(kept)]
 
 
 def covering(items: Sequence[Row], size: int = 1) -> set[int]:

@@ -27,9 +27,9 @@ def sampled(
         one_in: One in so many is tried by default; the others are marked `slow`.
         slow_one_in: One in so many of those marked `slow` is there at all, unless the run is a thorough one.
     """
-    kept = _kept(len(cases), one_in)
+    kept = few_of(len(cases), one_in)
     others = [number for number in range(len(cases)) if number not in kept]
-    slow = {*others} if THOROUGH else {others[at] for at in _kept(len(others), slow_one_in)}
+    slow = {*others} if THOROUGH else {others[at] for at in few_of(len(others), slow_one_in)}
     return [
         case if number in kept else _slow(case) for number, case in enumerate(cases) if number in kept | slow
     ]
@@ -37,7 +37,7 @@ def sampled(
 
 def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T, ...] | ParameterSet]:
     """Return rows of several parameters, as `sampled` returns single ones."""
-    kept = _kept(len(rows), one_in)
+    kept = few_of(len(rows), one_in)
     return [
         row if number in kept else pytest.param(*row, marks=pytest.mark.slow)
         for number, row in enumerate(rows)
@@ -46,7 +46,7 @@ def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T,
 
 def few(cases: Sequence[T], *, one_in: int) -> list[T]:
     """Return one in so many cases, always the same ones, where another test has them all."""
-    return [cases[number] for number in sorted(_kept(len(cases), one_in))]
+    return [cases[number] for number in sorted(few_of(len(cases), one_in))]
 
 
 def in_turn(cases: Iterable[T], name: str, *, one_in: int) -> list[T]:
@@ -67,5 +67,6 @@ def _slow(case: object) -> ParameterSet:
     return pytest.param(case, marks=pytest.mark.slow)
 
 
-def _kept(count: int, one_in: int) -> set[int]:
+def few_of(count: int, one_in: int) -> set[int]:
+    """Choose one in so many positions, always the same ones."""
     return {*random.Random(count).sample(range(count), -(-count // one_in))}

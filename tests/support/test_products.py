@@ -33,6 +33,11 @@ def test_a_product(digit, letter):
 def test_pairs(digit, letter):
     pass
 
+@pytest.mark.few_rows(3)
+@pytest.mark.parametrize("digit", range(9))
+def test_few(digit):
+    pass
+
 @pytest.mark.parametrize(("digit", "letter"), [(0, "a"), (1, "a"), (2, "b")])
 def test_a_table(digit, letter):
     pass

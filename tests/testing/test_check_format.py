@@ -160,6 +160,7 @@ def test_no_recordings_prove_nothing() -> None:
 # -- formats that break them -----------------------------------------------------
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.slow_rows("Repeating")
 @pytest.mark.parametrize(
     "format, rule, says", sampled_rows(BREAKING, one_in=3), ids=[format.__name__ for format, _, _ in BREAKING]
@@ -179,6 +180,7 @@ def test_every_rule_has_a_format_that_breaks_it() -> None:
     assert {rule.name for rule in RULES} == tried | {"expected"}
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize(
     "wanted, says",
     [

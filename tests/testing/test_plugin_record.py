@@ -124,6 +124,7 @@ def test_it(token_stream):
     assert (project.folder / "kept" / "streams" / "new.sse").is_file()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_recorded_is_told(project: Project) -> None:
     """A marker without `source=` fails, and a live stream that fails leaves the file as it was."""
     put(project.folder / "hello.sse")

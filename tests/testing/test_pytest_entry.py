@@ -49,6 +49,7 @@ def test_a_project_that_does_not_opt_in_sees_nothing(project: Project) -> None:
     assert {"test_sees_nothing": "passed"} == project.run(plugins=(ENTRY,)).outcomes
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize(
     "plugins, ini, conftest",
     [

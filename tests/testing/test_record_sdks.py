@@ -97,6 +97,7 @@ def test_a_stream_is_recorded_while_ours_reads_it(path: Path, way: Way, within: 
     is_recorded(path, way.body)
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.anyio
 @pytest.mark.parametrize("way", readable(ASYNC_WAYS))
 @pytest.mark.parametrize("within", [False, True])

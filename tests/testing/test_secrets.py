@@ -143,6 +143,7 @@ def test_a_long_body_is_looked_through_quickly() -> None:
     assert time.process_time() - begun < 2
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize(
     "text",
     ["sk-", "sk-a", "bearer ", "eyJ-", "eyJaaaaaaaa-", "://a", "?key=a", "AKIA", "\\", "-----BEGIN ", "hf_a"],

@@ -82,6 +82,7 @@ PIECES = pieces()
 TAILS = st.sampled_from([b"", b"", b"", b" ", b"\x0b", b"}", b"}}", b',"n":1}', b"x", b'"}}'])
 
 
+@pytest.mark.few_rows(3)
 @given(
     pieces=PIECES, spelling=SPELLINGS, tails=st.lists(TAILS, min_size=8, max_size=8), ascii_only=st.booleans()
 )

@@ -39,6 +39,7 @@ SHAPES: dict[str, Callable[[Any, Any], Payload]] = {
 }
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("shape", SHAPES)
 @given(
     pieces=PIECES,

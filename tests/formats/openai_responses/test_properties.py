@@ -166,6 +166,7 @@ def written(
     return data.encode("utf-8", "surrogatepass")
 
 
+@pytest.mark.few_rows(3)
 @given(
     pieces=PIECES,
     spelling=SPELLINGS,

@@ -45,6 +45,7 @@ def _read(body: list[bytes], protocol: ProtocolName) -> Stream:
     return Stream(body, format=read_as(protocol))
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("protocol", READ_BACK)
 def test_the_texts_of_a_run_arrive_in_every_protocol(protocol: ProtocolName) -> None:
     """Nothing raises, whether the protocol has a place for steps or not."""
@@ -57,6 +58,7 @@ def _text_of(events: Iterable[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("protocol", READ_BACK)
 def test_a_run_that_is_cut_after_any_event_is_valid_so_far(protocol: ProtocolName) -> None:
     """Everything sent until then is read, and nothing of it is malformed."""

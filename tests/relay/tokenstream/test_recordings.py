@@ -37,6 +37,7 @@ def _holds(recorded: Recorded) -> None:
     _same(sent, sent.written("ndjson", ids=True, raw=True))
 
 
+@pytest.mark.few_rows(4)
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_an_answer_is_read_again_as_it_was(recorded: Recorded) -> None:
     """Events, messages, ending and error of each of our recordings come through both framings."""
@@ -73,6 +74,7 @@ def _glances(recorded: Recorded) -> None:
         assert (place or None) == stopped.stream.checkpoint().position
 
 
+@pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", sampled(ours(), one_in=4), ids=lambda recorded: recorded.name)
 def test_what_is_read_at_a_glance_is_the_same(recorded: Recorded) -> None:
     """Whether deltas are decoded or not, events, steps, message and position are the same."""

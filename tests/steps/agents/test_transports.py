@@ -163,6 +163,7 @@ def test_comments_and_fields_of_sse_are_no_plain_lines() -> None:
     assert (len(texts), followed.plain_lines) == (4, 1)
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", _BODIES)
 def test_every_chunking_gives_the_same_run(name: str) -> None:
     """Byte by byte, in random pieces, with CRLF, without the last line end, and as lines."""

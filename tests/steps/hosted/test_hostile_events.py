@@ -17,6 +17,7 @@ _FORMATS = ("openai-agents", "anthropic-agents", "mistral-conversations")
 _NAMES = [each.name for each in ours() if each.format in _FORMATS]
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", _NAMES)
 def test_spoilt_events_raise_nothing_but_errors_of_a_stream(name: str) -> None:
     """All steps have ended after them, whatever the events say."""

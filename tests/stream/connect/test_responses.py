@@ -46,6 +46,7 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
     assert error.partial.ending == "failed"
 
 
+@pytest.mark.few_rows(3)
 @pytest.mark.parametrize(
     "status, body, kind, retryable, words",
     [
