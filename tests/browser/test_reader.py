@@ -37,7 +37,8 @@ _MODULE = relay.assets.directory / "tokenstream.js"
 
 def _passes(node: str, tests: list[Path], **environment: str) -> None:
     done = subprocess.run(
-        [node, "--expose-gc", "--test", *map(str, tests)],
+        # A connection that a test has left silent is watched for half a minute.
+        [node, "--expose-gc", "--test", "--test-force-exit", *map(str, tests)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
