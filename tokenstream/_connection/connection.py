@@ -136,7 +136,12 @@ class Connection:
         """Reads the frames."""
         self.last_position: _Position | None = None
         """The position before the end of the input closed the open parts; None before the end."""
-        if continued_format is not None:
+        if isinstance(continued_format, Undetected):
+            # It holds the frames of the connection that it has read before.
+            self.format = continued_format
+            continued_format.found = self._use_format
+            continued_format.prepare_to_continue()
+        elif continued_format is not None:
             # It was prepared for the connection that it has read before.
             self._adapt = None
             self._use_format(continued_format)
@@ -231,6 +236,11 @@ class Connection:
     def tail(self) -> bytes:
         """The bytes of an unfinished frame; empty if the frame was read, as only its end was missing."""
         return b"" if self._accepted_unfinished else self.framing.tail
+
+    @property
+    def known_format(self) -> Format | None:
+        """The format; None while a placeholder stands for it, which knows nothing of its payloads."""
+        return None if isinstance(self.format, Undetected) else self.format
 
     @property
     def name(self) -> str | None:
@@ -437,7 +447,7 @@ class Connection:
         """Read the frames at the end of the input, except those that an earlier connection brought."""
         if self.log is not None and not isinstance(self.format, ErrorBody):
             try:
-                new = [frame for frame in frames if not self.log.check_or_add(frame, self.format)]
+                new = [frame for frame in frames if not self.log.check_or_add(frame, self.known_format)]
             except PositionLost as error:
                 self.error = error
                 return []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.error_body import ErrorBody
 from tokenstream.errors import PositionLost
+from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.framing._comments import COMMENT
 
@@ -74,7 +75,7 @@ class Arrivals:
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
             if self.log is not None:
-                yield from self._log_frames(self.log, frames, connection.format)
+                yield from self._log_frames(self.log, frames, connection)
             elif reorder is None:
                 yield from frames
             else:
@@ -85,15 +86,17 @@ class Arrivals:
             if connection.framing.error is not None or self.gap is not None:
                 return
 
-    def _log_frames(self, log: EventLog, frames: Iterable[Any], format: Format) -> Iterator[Any]:
+    def _log_frames(self, log: EventLog, frames: Iterable[Any], connection: Connection) -> Iterator[Any]:
         """Record frames in `log`, and yield those that no earlier connection has brought."""
         for frame in frames:
+            # Read for each frame, since the one before may have revealed the format.
+            format = connection.format
             # A comment is not an event, and the body of an error is not part of the answer.
             if frame is COMMENT or isinstance(format, ErrorBody):
                 yield frame
                 continue
             try:
-                repeated = log.check_or_add(frame, format)
+                repeated = log.check_or_add(frame, connection.known_format)
             except PositionLost as error:
                 self.lost = error
                 return
@@ -125,4 +128,5 @@ class Arrivals:
             # Such a format recognises repeated events itself, by their positions.
             self.log = None
         else:
-            self.log.begin_replay(skips_ids=skips_ids)
+            known_format = None if isinstance(kept_format, Undetected) else kept_format
+            self.log.begin_replay(known_format, skips_ids=skips_ids)

@@ -54,7 +54,7 @@ def make_checkpoint(
     if state is not None and waiting:
         state["events"] = write_events(waiting)
     if state is not None and log is not None:
-        state["log"] = log.save()
+        state["log"] = log.save(connection.known_format)
     # Before any choice has begun, there may be a message that has only a head.
     head = accumulator.message
     has_head = head.id or head.model or head.provider_data or head.usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
-from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _MOST_HELD = 64
+_NOT_KNOWN = "the format of the payload is not known yet"
 _OBJECTS = (WAIT, UNCLAIMED)
 _UNDECIDED = (*_OBJECTS, BARE, END)
 
@@ -55,7 +56,7 @@ class Undetected(Format):
         ('openai-chat', 'Hi')
     """
 
-    __slots__ = ("_asked", "_found", "_held", "_held_bytes", "_skipped", "documents", "messages")
+    __slots__ = ("_asked", "_held", "_held_bytes", "_skipped", "documents", "found", "messages")
 
     name: ClassVar[str] = ""
     framing: ClassVar[str] = ""
@@ -63,7 +64,8 @@ class Undetected(Format):
 
     def __init__(self, *, limits: Limits, pings: bool, found: Callable[[Format], None]) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._found = found
+        self.found = found
+        """Called with the new format; another connection that continues sets its own function."""
         self._asked: object = None
         """The JSON of the request, for the format that will be found; None if it is not known."""
         self._held: list[tuple[Frame, str | StreamError | None]] = []
@@ -84,8 +86,19 @@ class Undetected(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Raise an error: the real format, once known, reads the payloads."""
-        msg = "the format of the payload is not known yet"
-        raise ProtocolError(msg)
+        raise ProtocolError(_NOT_KNOWN)
+
+    def position_of(self, payload: dict[str, Any]) -> int | str | None:
+        """Raise an error: only the real format knows if its payloads have positions."""
+        raise MisuseError(_NOT_KNOWN)
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Raise an error: only the real format knows which payloads begin an answer."""
+        raise MisuseError(_NOT_KNOWN)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Raise an error: only the real format knows which payloads only look like errors."""
+        raise MisuseError(_NOT_KNOWN)
 
     def take_request(self, asked: object) -> None:
         """Note the JSON of the request, for the format that will be found."""
@@ -169,7 +182,7 @@ class Undetected(Format):
         real_format.frames = self._skipped
         real_format.first_frames.is_detected, real_format.first_frames.is_proven = True, is_proven
         take_request(real_format, self._asked)
-        self._found(real_format)
+        self.found(real_format)
         events: list[Event] = []
         for frame, result in held:
             # An object before bare text is no piece of it, although an object within the text may be one.

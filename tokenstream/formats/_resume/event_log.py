@@ -54,9 +54,10 @@ class EventLog:
         >>> from tokenstream.formats._wire.openai_chat import OpenAIChat
         >>> events = [ServerSentEvent(id.encode(), id=id) for id in "xyz"]
         >>> log = EventLog()
-        >>> log.add(events[0], OpenAIChat())
-        >>> log.add(events[1], OpenAIChat())
-        >>> log.begin_replay()
+        >>> format = OpenAIChat()
+        >>> log.add(events[0], format)
+        >>> log.add(events[1], format)
+        >>> log.begin_replay(format)
         >>> [log.check_repeated(event) for event in events]
         [True, True, False]
     """
@@ -87,7 +88,7 @@ class EventLog:
         self._bytes = 0
         """The size of the payloads in `_pending`, in bytes."""
         self._format: Format | None = None
-        """The format, which knows the positions in the payloads; None before the first event."""
+        """The format, which knows the positions in the payloads; None while no frame has revealed it."""
         # The log.
         self._entries: list[Entry] = []
         self._index: dict[int | str, int] = {}
@@ -131,7 +132,6 @@ class EventLog:
             LookupError, TypeError, ValueError: `saved` is not what `save` returned.
         """
         log = cls()
-        log._format = format
         if saved is None:
             saved = {
                 "seen": [[key, ""] for key in format.seen_positions],
@@ -147,11 +147,16 @@ class EventLog:
         log._new_ids.answers = {str(id) for id in saved["answers"]}
         log._new_ids.items = {int(index): str(id) for index, id in saved.get("items", ())}
         log._new_ids.keeps_items = saved.get("keeps_items")
-        log.begin_replay()
+        log.begin_replay(format)
         return log
 
-    def save(self) -> dict[str, Any]:
-        """Return the last events and the ids as JSON values, for a checkpoint."""
+    def save(self, format: Format | None) -> dict[str, Any]:
+        """Return the last events and the ids as JSON values, for a checkpoint.
+
+        Args:
+            format: The format that has read the answer.
+        """
+        self._format = format
         while self._pending:
             self._fold_one()
         ids = Ids()
@@ -167,25 +172,34 @@ class EventLog:
             "keeps_items": ids.keeps_items,
         }
 
-    def add(self, frame: Frame, format: Format) -> None:
+    def add(self, frame: Frame, format: Format | None) -> None:
         """Collect an event of the first connection.
 
         Args:
             frame: The event.
-            format: The format that reads the answer, which knows the positions in its payloads.
+            format: The format that reads the answer, which knows the positions in its payloads; None if it
+                is not known yet. Such events wait undescribed, as they do for the format.
         """
         self._format = format
         self._pending.append(frame)
         self._bytes += size_of(frame)
-        while self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS:
+        while format is not None and self._is_full:
             self._fold_one()
 
-    def begin_replay(self, *, skips_ids: bool = False) -> None:
+    @property
+    def _is_full(self) -> bool:
+        """True if the oldest event in `_pending` has to become a digest."""
+        return self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS
+
+    def begin_replay(self, format: Format | None, *, skips_ids: bool = False) -> None:
         """Expect a connection that goes on with the answer, from wherever its server begins.
 
         Args:
+            format: The format that has read the answer so far; None if no event has revealed it, so that
+                only the ids of SSE events say where they stand.
             skips_ids: True if the server may skip ids that are numbers, so that a gap says nothing.
         """
+        self._format = format
         self._skips_ids = skips_ids
         # From now on, events are compared with the log, so those that are only collected must be in it.
         while self._pending:
@@ -194,17 +208,19 @@ class EventLog:
         self._new_ids = Ids()
         self._next, self._from_start, self._is_replayed = None, False, True
 
-    def check_or_add(self, frame: Frame, format: Format) -> bool:
+    def check_or_add(self, frame: Frame, format: Format | None) -> bool:
         """Return True if an event was read on an earlier connection; otherwise add it to the log.
 
         Args:
             frame: The event.
-            format: The format that reads the answer, which knows the positions in its payloads.
+            format: The format that reads the answer, which knows the positions in its payloads; None if it
+                is not known yet.
 
         Raises:
             PositionLost: The server sends another answer, or events are missing.
         """
         if self._is_replayed:
+            self._format = format
             return self.check_repeated(frame)
         self.add(frame, format)
         return False

@@ -1,0 +1,157 @@
+"""A message belongs to an answer by its id, and never by its order: in replays, in sessions and in rounds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.recovery.attempts import in_each_world, play
+from tests.recovery.test_resume import answer
+from tests.support.wire import DONE, chat_call, chat_payload
+from tokenstream import Retry, testing
+from tokenstream.errors import MisuseError, PositionLost
+from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.formats._detect.undetected import Undetected
+from tokenstream.formats._resume import event_log
+from tokenstream.limits import DEFAULT_LIMITS
+
+RESUME = Retry(mode="resume", wait=0)
+SAID = ["The ferry ", "leaves ", "at noon. "]
+SCRIPT = (
+    testing.script()
+    .text("".join(SAID))
+    .tool_call("book", {"seat": "window"})
+    .tool_call("tell", {"who": "Ines"})
+    .finish("tool_calls")
+)
+
+
+def _give_ids(ids: list[str]) -> list[bytes]:
+    """Return the answer as chat, whose events have their ids in SSE alone."""
+    first = chat_call(0, "", id="c1", name="book")
+    payloads = [
+        *(chat_payload({"content": piece}) for piece in SAID),
+        chat_payload(first),
+        chat_payload(chat_call(0, '{"seat": "window"}')),
+        chat_payload(chat_call(1, '{"who": "Ines"}', id="c2", name="tell")),
+        chat_payload({}, "tool_calls"),
+    ]
+    sent = [b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in payloads]
+    return [b"id: " + id.encode() + b"\n" + event for id, event in zip(ids, [*sent, DONE], strict=True)]
+
+
+STREAMS = {
+    "openai-responses": answer("openai-responses", SCRIPT),
+    "gemini-interactions": answer("gemini-interactions", SCRIPT),
+    "chat by number": _give_ids([str(number) for number in range(8)]),
+    "chat by words": _give_ids(["oak", "ash", "elm", "fir", "bay", "box", "yew", "may"]),
+}
+NUMBERED = ["openai-responses", "chat by number"]
+"""The streams with numbers in order, in which a missing event is seen."""
+
+
+def _read(
+    world: str, bodies: list[list[bytes]], **options: Any
+) -> tuple[str, list[tuple[str, dict[str, Any]]], Any]:
+    """Return the text and the calls that a loop was given, and the error."""
+    played = play(world, bodies, RESUME, **options)
+    text = "".join(event.text for event in played.given if isinstance(event, TextDelta))
+    calls = [event.call for event in played.given if isinstance(event, ToolCallDone)]
+    return text, [(call.name, dict(call.arguments)) for call in calls], played.error
+
+
+WHOLE = ("".join(SAID), [("book", {"seat": "window"}), ("tell", {"who": "Ines"})])
+
+
+def _as_reads(events: list[bytes], size: int) -> list[bytes]:
+    """Return events as so many per read."""
+    return [b"".join(events[start : start + size]) for start in range(0, len(events), size)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [*STREAMS])
+@pytest.mark.parametrize("per_read", [1, 99])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_replay_is_checked_however_the_answer_was_read(stream: str, per_read: int, is_named: bool) -> None:
+    """Also if all of the first connection came in one read, and if nobody has named the format."""
+    events = STREAMS[stream]
+    format = "openai-chat" if stream.startswith("chat") else stream
+    options = {"format": format} if is_named else {}
+    for cut in range(1, len(events) - 1):
+        for start in sorted({0, cut // 2, cut - 1, cut}):
+            world = {1: "asyncio", 2: "trio"}.get((cut + start) % 9, "sync")
+            bodies = [_as_reads(events[:cut], per_read), events[start:]]
+            text, calls, error = _read(world, bodies, **options)
+
+            assert (*WHOLE, None) == (text, calls, error), (cut, start)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", NUMBERED)
+@given(data=st.data())
+def test_a_replay_never_splices(stream: str, data: st.DataObject) -> None:
+    """Overlaps inside it are dropped; a missing event is an error, and what was shown is a beginning."""
+    events = STREAMS[stream]
+    # Of a single number, nobody knows if the next one follows it without a gap.
+    cut = data.draw(st.integers(2, len(events) - 2))
+    seam = data.draw(st.integers(cut, len(events) - 1))
+    onward = data.draw(st.integers(0, len(events) - 1))
+    replay = [*events[cut:seam], *events[onward:]]
+    bodies = [_as_reads(events[:cut], data.draw(st.sampled_from([1, 3, 99]))), replay]
+    text, calls, error = _read("sync", bodies)
+
+    if onward <= seam:
+        assert (*WHOLE, None) == (text, calls, error)
+    else:
+        assert isinstance(error, PositionLost)
+        assert WHOLE[0].startswith(text)
+        assert WHOLE[1][: len(calls)] == calls
+
+
+@in_each_world
+@pytest.mark.parametrize("ids", ["1234", "pqrs"])
+@pytest.mark.parametrize("start", [0, 1])
+def test_events_that_reveal_no_format_are_resumed_too(world: str, ids: str, start: int) -> None:
+    """The connection that goes on with them finds the format, and knows what it repeats."""
+    said = [
+        chat_payload({"content": "Fog "}),
+        chat_payload({"content": "lifts."}),
+        chat_payload({}, "stop"),
+    ]
+    events = [
+        f"id: {id}\ndata: {json.dumps(payload)}\n\n".encode()
+        for id, payload in zip(ids, [{}, *said], strict=True)
+    ]
+    bodies: list[list[Any]] = [[events[0], ConnectionError("reset")], [*events[start:], DONE]]
+    played = play(world, bodies, RESUME)
+
+    assert ("Fog lifts.", "complete", None) == (played.message.text, played.message.ending, played.error)
+    assert [None, ids[0]] == [asked.last_event_id for asked in played.asked]
+
+
+def test_a_placeholder_never_answers_for_a_format() -> None:
+    """What only the format knows is refused while it is unknown, and not answered with "nothing"."""
+    placeholder = Undetected(limits=DEFAULT_LIMITS, pings=False, found=lambda _format: None)
+
+    with pytest.raises(MisuseError, match="not known yet"):
+        placeholder.position_of({})
+    with pytest.raises(MisuseError, match="not known yet"):
+        placeholder.begun_by({}, "")
+    with pytest.raises(MisuseError, match="not known yet"):
+        placeholder.tolerates({}, "")
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_many_events_without_a_format_wait_for_it(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+    """Their positions are known once it is found, so they are described only then."""
+    monkeypatch.setattr(event_log, "MOST_BYTES", 1)
+    events = STREAMS["gemini-interactions"]
+    empty = [b"data: {}\n\n"] * 3
+
+    text, calls, error = _read("sync", [[b"".join([*empty, *events[:6]])], events[3 + start :]])
+
+    assert (*WHOLE, None) == (text, calls, error)
