@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 
 from tests.recovery.attempts import in_each_world, play
 from tests.recovery.test_resume import answer
+from tests.session.servers import PATHS, Line, Payload, Server, serving
+from tests.session.talks import COLOURS, talking
 from tests.support.wire import DONE, chat_call, chat_payload
 from tokenstream import Retry, testing
 from tokenstream.errors import MisuseError, PositionLost
@@ -155,3 +159,124 @@ def test_many_events_without_a_format_wait_for_it(monkeypatch: pytest.MonkeyPatc
     text, calls, error = _read("sync", [[b"".join([*empty, *events[:6]])], events[3 + start :]])
 
     assert (*WHOLE, None) == (text, calls, error)
+
+
+# -- sessions ------------------------------------------------------------------
+
+APIS = {"responses": "openai-responses", "realtime": "openai-realtime", "live": "gemini-live"}
+_ID = re.compile(r'"((?:resp|msg|item|fc|call|event)_\d+)"')
+
+
+def _said(api: str, number: int) -> str:
+    return f"Answer {number} of {api}, which is told in some pieces."
+
+
+def _messages(api: str, number: int) -> list[Payload]:
+    """Return the messages of an answer, whose ids no other answer has."""
+    script = testing.script().text(_said(api, number)).finish()
+    found: list[Payload] = []
+    for chunk in script.chunks(APIS[api]):
+        text = _ID.sub(rf'"\1_of_{number}"', chunk.decode().rpartition("data: ")[2])
+        payload = json.loads(text)
+        if payload.get("type") != "session.created" and "setupComplete" not in payload:
+            found.append(payload)
+    return found
+
+
+class LateServer(Server):
+    """A server whose answers are mixed with messages of answers that have ended.
+
+    Args:
+        api: "responses", "realtime" or "live".
+        seed: Decides which messages come late, and where.
+    """
+
+    def __init__(self, api: str, seed: int) -> None:
+        super().__init__()
+        self.api, self.path = api, PATHS[api]
+        self.ignores_cancel = True
+        self.asked = 0
+        self._random = random.Random(seed)
+        self._over: list[Payload] = []
+
+    def begin(self, line: Line) -> None:
+        if self.api == "realtime":
+            self.send(line, {"type": "session.created", "session": {"type": "realtime"}})
+
+    def kind_of(self, payload: Payload) -> str:
+        return str(payload.get("type") or next(iter(payload)))
+
+    def take(self, line: Line, payload: Payload) -> None:
+        kind = self.kind_of(payload)
+        if kind == "setup":
+            self.send(line, {"setupComplete": {}})
+        if kind not in ("response.create", "clientContent"):
+            return
+        self.asked += 1
+        messages = _messages(self.api, self.asked)
+        for message in self._with_late(messages):
+            self.send(line, message)
+        self._over += self._make_late(messages)
+
+    def _make_late(self, messages: list[Payload]) -> list[Payload]:
+        """Return what may come again of an answer, or of a request to stop it that has crossed its end."""
+        ended = messages[-1]
+        if self.api == "live":
+            return []
+        kind = "response.cancelled" if self.api == "responses" else "response.done"
+        response = {**ended["response"], "status": "cancelled", "output": []}
+        failed = {"type": "error", "response_id": response["id"], "error": {"message": "too late"}}
+        return [*messages, {"type": kind, "response": response}] + [failed] * (self.api == "responses")
+
+    def _with_late(self, messages: list[Payload]) -> list[Payload]:
+        mixed = list(messages)
+        for _ in range(min(4, len(self._over))):
+            mixed.insert(self._random.randrange(len(mixed) + 1), self._random.choice(self._over))
+        return mixed
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("api", [*APIS])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))])
+def test_a_late_message_never_reaches_the_next_answer(colour: str, api: str, seed: int) -> None:
+    """Whichever it is, and wherever it comes: each answer is its own, also after one that was left."""
+    server, choose = LateServer(api, seed), random.Random(seed)
+    with serving(server) as url, talking(colour, url, model="m") as talk:
+        for number in range(1, 15):
+            stop_after = choose.choice([None, None, 1, 2])
+            answered = talk.ask(f"Question {number}", stop_after=stop_after)
+
+            said = _said(api, number)
+            assert answered.error is None
+            assert answered.text == said if stop_after is None else said.startswith(answered.text)
+        assert (14, 0) == (server.asked, talk.session.rotations)
+
+
+LATE_CALLS: list[Payload] = [
+    {"toolCallCancellation": {"ids": ["a"]}},
+    {"toolCall": {"functionCalls": [{"id": "a", "name": "look", "args": {}}]}},
+    {"serverContent": {"turnComplete": True}},
+]
+
+
+@pytest.mark.parametrize("late", LATE_CALLS, ids=["cancelled", "called again", "ended"])
+def test_calls_of_live_belong_to_their_turn(late: Payload) -> None:
+    """What is told of a call, or of its end, after a question in place of the results is of no later turn."""
+
+    class Calling(LateServer):
+        def take(self, line: Line, payload: Payload) -> None:
+            if "clientContent" in payload and not self.asked:
+                self.asked += 1
+                self.send(line, LATE_CALLS[1])
+                return
+            if "clientContent" in payload:
+                self.send(line, late)
+            super().take(line, payload)
+
+    with serving(Calling("live", 0)) as url, talking("sync", url, model="m") as talk:
+        called = talk.ask("Call")
+        answered = talk.ask("Question 2")
+
+        assert ["look"] == [call.name for call in called.message.tool_calls]
+        assert (_said("live", 2), None, ()) == (answered.text, answered.error, answered.message.tool_calls)
+        assert not answered.message.provider_data

@@ -9,7 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import MisuseError
+from tokenstream.session._owners import Owners
 from tokenstream.session._rounds import rounds_after, write_history
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ class SessionAPI(ABC):
         """False while the server prepares a new connection, and takes no questions."""
         self.connections = 0
         """Number of connections so far."""
+        self.owners = Owners()
+        """The exchanges of the responses, items and calls on this connection."""
         self.resent = 0
         """Number of times that the whole history was sent."""
 
@@ -96,6 +100,7 @@ class SessionAPI(ABC):
             MisuseError: The session has options that only the SDK could have sent.
         """
         self.connections += 1
+        self.owners.clear()
         self.must_rotate = False
         return []
 
@@ -158,6 +163,14 @@ class SessionAPI(ABC):
             spans_rounds: True if the answer goes on after tools were run, with further answers of the API.
         """
         return self.format
+
+
+def ids_in(payload: Payload) -> list[str | None]:
+    """Return the ids of the response and of the item that a message of OpenAI's APIs names, in this order."""
+    return [
+        text_of(dict_of(payload, "response"), "id") or text_of(payload, "response_id"),
+        text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id"),
+    ]
 
 
 def check_settings(settings: object) -> Mapping[str, Any]:

@@ -116,10 +116,12 @@ class Live(SessionAPI):
     # -- receiving -----------------------------------------------------------
 
     def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
-        """Return the place of a message: turns have no ids, and come in the order of the questions."""
+        """Return the place of a message: only calls have ids; turns come in the order of the questions."""
         fields = fields_of(payload)
         self._learn(fields, open_exchanges)
         exchange = open_exchanges[0] if open_exchanges else None
+        if self._is_of_ended(fields, exchange):
+            return NOBODY
         place, is_end = self._reader.place_of(payload)
         if place is None:
             return Place(exchange, begins=False)
@@ -139,8 +141,20 @@ class Live(SessionAPI):
             exchange.completed = True
             return Place(exchange, is_end=True)
         if "toolCall" in fields:
-            return self._place_calls(exchange, object_in(fields, "toolCall"))
+            return self._place_calls(exchange, _called_ids(fields))
         return Place(exchange)
+
+    def _is_of_ended(self, fields: Payload, exchange: Exchange | None) -> bool:
+        """Return True if a message is about calls of an answer that has ended."""
+        ids = [*_called_ids(fields), *_cancelled_ids(fields)]
+        owner = self.owners.find(ids)
+        if owner is None or not owner.ended:
+            return False
+        if "toolCall" in fields:
+            # Once the server has ended that turn, it may give its ids anew.
+            return self._is_turn_left
+        # The answer goes on with the results of the calls, some of which may be cancelled.
+        return exchange is None or not any(exchange.round.question.answers(id) for id in ids)
 
     def _learn(self, fields: Payload, open_exchanges: Sequence[Exchange]) -> None:
         """Learn what a message says about the session."""
@@ -150,9 +164,7 @@ class Live(SessionAPI):
             self.must_rotate = True
         if is_dict(fields.get("sessionResumptionUpdate")):
             self._learn_handle(object_in(fields, "sessionResumptionUpdate"), open_exchanges)
-        if is_dict(fields.get("toolCallCancellation")):
-            ids: object = object_in(fields, "toolCallCancellation").get("ids")
-            self._awaited.difference_update(id for id in (ids if is_list(ids) else []) if isinstance(id, str))
+        self._awaited.difference_update(_cancelled_ids(fields))
 
     def _leave_dropped(
         self, payload: Payload, content: Payload, open_exchanges: Sequence[Exchange]
@@ -180,10 +192,10 @@ class Live(SessionAPI):
         self._is_turn_left = is_about_end and not is_end
         return is_about_end
 
-    def _place_calls(self, exchange: Exchange, call: Payload) -> Place:
+    def _place_calls(self, exchange: Exchange, ids: list[str]) -> Place:
         """Return the place of calls, after which the server waits for their results."""
-        ids = [text_of(each, "id") for each in dicts_of(call.get("functionCalls"))]
-        self._awaited.update(id for id in ids if id)
+        self._awaited.update(ids)
+        self.owners.note(ids, exchange)
         exchange.completed = self._is_turn_left = True
         # The server ends the turn only after the results, with the next answer.
         return Place(exchange, is_end=True, ending=_TURN_ENDED)
@@ -199,6 +211,18 @@ class Live(SessionAPI):
     def make_format(self, *, spans_rounds: bool) -> Format:
         """Return the format that reads an answer."""
         return _LiveAnswer()
+
+
+def _called_ids(fields: Payload) -> list[str]:
+    """Return the ids of the calls in a message."""
+    calls = dicts_of(object_in(fields, "toolCall").get("functionCalls"))
+    return [id for call in calls if (id := text_of(call, "id"))]
+
+
+def _cancelled_ids(fields: Payload) -> list[str]:
+    """Return the ids of the calls that a message cancels."""
+    ids: object = object_in(fields, "toolCallCancellation").get("ids")
+    return [id for id in (ids if is_list(ids) else []) if isinstance(id, str)]
 
 
 class _LiveAnswer(GeminiLive):

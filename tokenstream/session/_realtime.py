@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as InvalidBase64
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
@@ -13,7 +12,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.events import response_of
 from tokenstream.formats._wire.openai_realtime.words import output_format
-from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, refuse_question
+from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, ids_in, refuse_question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +31,6 @@ _COMPANDED_BYTES_PER_MS = 8.0
 """Bytes per millisecond of G.711 audio."""
 _RATE = 24_000
 _TEXTS = ("input_text", "output_text")
-_MAX_GONE = 256
-"""Number of responses and items to remember whose late messages nobody gets."""
 _EXPIRED = "session_expired"
 """The code of the error with which the server ends a session that is too old."""
 _OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
@@ -53,8 +50,6 @@ class Realtime(SessionAPI):
         """The session, as the server has described it."""
         self._last_known: Round | None = None
         """The last round of which the server has the question; None on a new connection."""
-        self._gone: deque[str] = deque(maxlen=_MAX_GONE)
-        """Ids of responses that have ended, and of items of answers that nobody reads."""
         self._messages = 0
         """Number of messages written, for their ids."""
 
@@ -84,7 +79,10 @@ class Realtime(SessionAPI):
         self._last_known = exchange.round
         items = [_to_item(turn) for turn in [*turns, *exchange.turns]]
         created = [self._write("item", "conversation.item.create", item=item) for item in items]
-        return [*created, self._write("ask", "response.create")]
+        messages = [*created, self._write("ask", "response.create")]
+        # An error names the message that has caused it.
+        self.owners.note((message["event_id"] for message in messages), exchange)
+        return messages
 
     def write_cancel(self, exchange: Exchange) -> list[Payload]:
         """Return the message that asks the server to stop an answer."""
@@ -125,20 +123,24 @@ class Realtime(SessionAPI):
         if kind in ("session.created", "session.updated"):
             self._session = dict_of(payload, "session")
         id, is_end = response_of(payload)
+        ids = ids_in(payload)
+        owner = self.owners.find(ids)
+        if owner is not None and owner.ended:
+            return NOBODY
         if not kind.startswith("response."):
-            if (_item_id_of(payload) or "") in self._gone or kind == "conversation.item.truncated":
+            is_unread = owner is not None and owner.dropped
+            if is_unread or kind == "conversation.item.truncated":
                 return NOBODY
             # A message about the session goes to the answer in progress, or else to the next one.
             return Place(open_exchanges[0] if open_exchanges else None, begins=False)
-        exchange = self._find_exchange(id, kind, open_exchanges)
+        exchange = owner or self._find_exchange(id, open_exchanges)
         if exchange is None:
             # A response that no question has asked for may be of the user's voice.
-            return Place() if kind == "response.created" and id not in self._gone else NOBODY
+            return Place() if kind == "response.created" else NOBODY
+        self.owners.note(ids, exchange)
         if is_end:
             status = text_of(dict_of(payload, "response"), "status")
             exchange.completed = status in ("completed", "incomplete", None)
-            if exchange.answer_id:
-                self._gone.append(exchange.answer_id)
         elif exchange.dropped:
             return self._leave_dropped(exchange, payload, kind)
         elif (item_id := _spoken_item_of(payload, kind)) is not None:
@@ -148,9 +150,6 @@ class Realtime(SessionAPI):
 
     def _leave_dropped(self, exchange: Exchange, payload: Payload, kind: str) -> Place:
         """Return the place of a message of an answer that nobody reads."""
-        item_id = _item_id_of(payload)
-        if item_id and item_id not in self._gone:
-            self._gone.append(item_id)
         spoken = _spoken_item_of(payload, kind)
         replies: Sequence[Payload] = ()
         if kind == "response.created":
@@ -161,17 +160,15 @@ class Realtime(SessionAPI):
             replies = [self._write_cut(exchange, spoken, 0.0)]
         return Place(exchange, replies=replies)
 
-    def _find_exchange(
-        self, id: str | None, kind: str, open_exchanges: Sequence[Exchange]
-    ) -> Exchange | None:
-        """Return the exchange of a response; None if no question of this session has caused it."""
+    @staticmethod
+    def _find_exchange(id: str | None, open_exchanges: Sequence[Exchange]) -> Exchange | None:
+        """Return the exchange of a response with unknown ids; None if no question has caused the response."""
         if id is None:
             return next((each for each in open_exchanges if each.answer_id is not None), None)
-        exchange = next((each for each in open_exchanges if each.answer_id == id), None)
-        if exchange is None and id not in self._gone:
-            exchange = next((each for each in open_exchanges if each.answer_id is None), None)
-            if exchange is not None:
-                exchange.answer_id = id
+        # "" begins a response of a server that sends no ids.
+        exchange = next((each for each in open_exchanges if each.answer_id in (None, id)), None)
+        if exchange is not None:
+            exchange.answer_id = id
         return exchange
 
     def _place_error(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
@@ -182,7 +179,9 @@ class Realtime(SessionAPI):
         code = text_of(dict_of(payload, "error"), "code") or ""
         if "cancel" in code:
             return NOBODY
-        exchange = open_exchanges[0] if open_exchanges else None
+        exchange = self.owners.find([cause]) or (open_exchanges[0] if open_exchanges else None)
+        if exchange is not None and exchange.ended:
+            return NOBODY
         is_refused = exchange is not None and exchange.answer_id is None
         if code == _EXPIRED:
             self.must_rotate = True
@@ -225,11 +224,6 @@ class _RealtimeAnswer(OpenAIRealtime):
     def resting(self) -> bool:
         # Until the response begins, the server is silent although it was asked.
         return super().resting and self._outputs.finished
-
-
-def _item_id_of(payload: Payload) -> str | None:
-    """Return the id of the item that a message is about."""
-    return text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")
 
 
 def _spoken_item_of(payload: Payload, kind: str) -> str | None:

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
-from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, refuse_question
+from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, ids_in, refuse_question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,20 +109,27 @@ class Responses(SessionAPI):
         return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
 
     def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
-        """Return the place of a message: a lane has one response after the other."""
+        """Return the place of a message, by its ids; unknown ones are of the next response in its lane."""
         lane, kind = text_of(payload, "stream_id") or "", text_of(payload, "type") or ""
         in_lane = [each for each in open_exchanges if each.round.lane == lane]
         exchange = in_lane[0] if in_lane else None
-        if kind == "response.created" and exchange is not None and exchange.answer_id is not None:
+        ids = ids_in(payload)
+        owner = self.owners.find(ids)
+        is_error = kind == "error" or (not kind and "error" in payload)
+        if is_error:
+            return self._place_error(payload, owner or exchange)
+        if owner is not None and owner.ended:
+            return NOBODY
+        if owner is not None:
+            exchange = owner
+        elif kind == "response.created" and exchange is not None and exchange.answer_id is not None:
             # The response before ended without an event that says so, for example with an error.
             exchange.end()
             exchange = in_lane[1] if len(in_lane) > 1 else None
-        is_error = kind == "error" or (not kind and "error" in payload)
-        if is_error:
-            return self._place_error(payload, exchange)
         if exchange is None:
             # A message about the connection is kept for the next answer; one of an answer has come too late.
             return NOBODY if kind.startswith("response.") else Place()
+        self.owners.note(ids, exchange)
         id = text_of(dict_of(payload, "response"), "id")
         # Quirk (LiteLLM, 2026-10): the first event has another id than the last one, by which alone the
         # server knows the response.
@@ -152,6 +159,9 @@ class Responses(SessionAPI):
             return NOBODY
         if exchange is None:
             return Place()
+        if exchange.ended:
+            # It names a response that is over.
+            return NOBODY
         status = int_of(payload, "status") or int_of(error, "status") or 0
         if code == _PARENT_LOST and not exchange.begun and lane in self._parents:
             # The history, as a new chain, needs no parent.
