@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from tests.recovery.attempts import in_each_world, play
 from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
-from tests.session.talks import COLOURS, talking
+from tests.session.talks import COLOURS, Talk, talking
 from tests.support.wire import DONE, chat_call, chat_payload
-from tokenstream import Retry, testing
-from tokenstream.errors import MisuseError, PositionLost
+from tokenstream import Message, Retry, Router, testing
+from tokenstream.errors import MisuseError, PositionLost, StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._resume import event_log
 from tokenstream.limits import DEFAULT_LIMITS
 
 RESUME = Retry(mode="resume", wait=0)
+RESTART = Retry(attempts=3, wait=0, mode="restart")
 SAID = ["The ferry ", "leaves ", "at noon. "]
 SCRIPT = (
     testing.script()
@@ -171,9 +172,13 @@ def _said(api: str, number: int) -> str:
     return f"Answer {number} of {api}, which is told in some pieces."
 
 
-def _messages(api: str, number: int) -> list[Payload]:
-    """Return the messages of an answer, whose ids no other answer has."""
-    script = testing.script().text(_said(api, number)).finish()
+def _messages(api: str, number: int, script: Any = None) -> list[Payload]:
+    """Return the messages of an answer, whose ids no other answer has.
+
+    Args:
+        script: What it says; by default a text with its number.
+    """
+    script = testing.script().text(_said(api, number)).finish() if script is None else script
     found: list[Payload] = []
     for chunk in script.chunks(APIS[api]):
         text = _ID.sub(rf'"\1_of_{number}"', chunk.decode().rpartition("data: ")[2])
@@ -280,3 +285,105 @@ def test_calls_of_live_belong_to_their_turn(late: Payload) -> None:
         assert ["look"] == [call.name for call in called.message.tool_calls]
         assert (_said("live", 2), None, ()) == (answered.text, answered.error, answered.message.tool_calls)
         assert not answered.message.provider_data
+
+
+# -- rounds --------------------------------------------------------------------
+
+
+class RoundsServer(Server):
+    """A server that says something and calls a tool, and answers with its result.
+
+    Args:
+        api: "responses", "realtime" or "live".
+    """
+
+    def __init__(self, api: str) -> None:
+        super().__init__()
+        self.api, self.path = api, PATHS[api]
+        self.asked = 0
+        self._have_results: set[int] = set()
+
+    def begin(self, line: Line) -> None:
+        if self.api == "realtime":
+            self.send(line, {"type": "session.created", "session": {"type": "realtime"}})
+
+    def take(self, line: Line, payload: Payload) -> None:
+        if "setup" in payload:
+            self.send(line, {"setupComplete": {}})
+        if any(word in json.dumps(payload) for word in ("function_call_output", "functionResponse")):
+            self._have_results.add(line.number)
+        if payload.get("type") != "response.create" and not {"clientContent", "toolResponse"} & {*payload}:
+            return
+        self.asked += 1
+        script = testing.script().text("A look first. ").tool_call("look", {"at": "clock"})
+        if line.number in self._have_results:
+            script = testing.script().text("It is half past nine, and raining.")
+        for message in _messages(
+            self.api, self.asked, script.usage(input_tokens=20, output_tokens=5).finish()
+        ):
+            self.send(line, message)
+            if "toolCall" in message:
+                # The turn ends only after the results.
+                break
+
+
+def _ask_with_tool(talk: Talk, how: str) -> tuple[str, Message, list[str], Any]:
+    """Ask, and read the answer; return its text as it was given, the message, the runs and the error."""
+    router, runs = Router(), []
+
+    @router.tool
+    def look(at: str) -> str:
+        runs.append(at)
+        return "21:30"
+
+    if how == "text":
+        answered = talk.ask("How late is it?", router=router)
+        return answered.text, answered.message, runs, answered.error
+    answer = talk.session.ask("How late is it?", router=router)
+    error, calls = None, 0
+    with answer:
+        try:
+            if how == "calls":
+                calls = len(list(answer.tool_calls))
+                assert 1 == calls
+            answer.final()
+        except StreamError as failure:
+            error = failure
+    return answer.message.text, answer.message, runs, error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("api", [*APIS])
+@pytest.mark.parametrize(
+    ("colour", "how"),
+    [("sync", "final"), ("sync", "calls"), ("sync", "text"), ("asyncio", "text"), ("trio", "text")],
+)
+def test_a_restart_begins_at_the_round(api: str, colour: str, how: str) -> None:
+    """After each message of each round: the rounds before it stay, and no tool runs twice."""
+    server = RoundsServer(api)
+    with serving(server) as url, talking(colour, url, model="m", retry=RESTART) as talk:
+        said, whole, runs, error = _ask_with_tool(talk, how)
+    assert ("A look first. It is half past nine, and raining.", ["clock"], None) == (said, runs, error)
+
+    for cut in range(1, server.sent):
+        broken = RoundsServer(api)
+        broken.hangups[cut] = None
+        with serving(broken) as url, talking(colour, url, model="m", retry=RESTART) as talk:
+            given, message, runs, error = _ask_with_tool(talk, how)
+
+        assert (said, ["clock"], None) == (given, runs, error), cut
+        assert (whole.text, "complete") == (message.text, message.ending)
+        assert ["look"] == [call.name for call in message.tool_calls]
+
+
+@pytest.mark.parametrize("api", ["responses", "realtime"])
+def test_a_round_that_is_repeated_costs_nothing_again(api: str) -> None:
+    """An answer whose second round breaks twice has the tokens of two rounds."""
+    server = RoundsServer(api)
+    server.hangups = {24: None, 28: None}
+    with serving(server) as url, talking("sync", url, model="m", retry=RESTART) as talk:
+        _, message, runs, error = _ask_with_tool(talk, "final")
+
+    assert (["clock"], None, 4) == (runs, error, server.asked)
+    assert message.usage is not None
+    assert (40, 10) == (message.usage.input_tokens, message.usage.output_tokens)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import decode_tolerantly
+from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream.errors import StreamTruncated
 from tokenstream.session._rounds import Question, Round
 from tokenstream.session._steps import RunTools
@@ -19,6 +23,8 @@ _CALLS = (b"function_call", b"tool_call", b"toolCall")
 """Words of which each message that contains a whole call has at least one."""
 _ENDS = (b"response.completed", b"response.incomplete", b"response.done", b"serverContent")
 """Words of which each message that ends an answer has at least one."""
+_COUNTS = (b'"usage"', b'"usageMetadata"', b'"usage_metadata"')
+"""Names of the fields with token counts."""
 _PIECES = (b'.delta"', b"inlineData")
 """Words of messages with pieces of an answer that nothing is needed of for its calls."""
 
@@ -29,6 +35,19 @@ _UNANSWERED = (
 )
 
 
+def _without_usage(message: bytes) -> bytes:
+    """Return a message without the token counts that the end of an answer has."""
+    if not any(name in message for name in _COUNTS):
+        return message
+    payload: object = decode_tolerantly(message)
+    if not is_dict(payload):
+        return message
+    for name in ("usageMetadata", "usage_metadata"):
+        payload.pop(name, None)
+    dict_of(payload, "response").pop("usage", None)
+    return json.dumps(payload).encode()
+
+
 class Asked:
     """A question that was asked, and what has come of it.
 
@@ -37,10 +56,17 @@ class Asked:
         question: What the application says.
         lane: The name of the lane; "" for the default one.
         router: The tools to run; None to leave calls to the application.
+        may_restart: True if another attempt at the answer may begin it again.
     """
 
     def __init__(
-        self, conversation: Conversation, question: Question, lane: str, router: Router | None
+        self,
+        conversation: Conversation,
+        question: Question,
+        lane: str,
+        router: Router | None,
+        *,
+        may_restart: bool = False,
     ) -> None:
         self.conversation = conversation
         self.router = router
@@ -52,6 +78,13 @@ class Asked:
         """The exchanges of the answer whose tools were run."""
         self._messages: list[bytes] = []
         """The messages of the current exchange that its tools are run by."""
+        self._may_restart = may_restart and router is not None
+        self._read: list[bytes] = []
+        """The messages of the current exchange, all of them if the answer may be restarted."""
+        self._settled: list[bytes] = []
+        """The messages of the exchanges whose tools were run: with them, a restarted answer begins."""
+        self._repeated: deque[bytes] = deque()
+        """The messages that the current attempt is still to begin with."""
 
     def begin(self, attempt: Attempt | None) -> Steps[Exchange]:
         """Send the question.
@@ -59,14 +92,27 @@ class Asked:
         Args:
             attempt: The attempt at the answer; None if there is only one.
         """
-        self._earlier.clear()
         exchange = self.exchange = yield from self.conversation.ask(self.round, self.write_turns(attempt))
         return exchange
+
+    def check_no_post(self) -> None:
+        """Refuse to ask by a POST, whose answer cannot begin with what came over the connection.
+
+        Raises:
+            StreamTruncated: The current attempt begins with rounds whose tools were run.
+        """
+        if self._repeated:
+            raise StreamTruncated(_UNANSWERED)
 
     def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
         """Return the turns that ask the model to continue a broken answer; none for any other attempt."""
         self._messages.clear()
+        self._read.clear()
+        self._repeated.clear()
         if attempt is None or attempt.mode != "continue":
+            # Tools that were run are not run again, so a restart asks from their results on. The tokens that
+            # were spent on what is repeated are those of the attempt before.
+            self._repeated.extend(map(_without_usage, self._settled))
             return []
         is_live = self.conversation.known_api.turn_method == "to_gemini"
         return attempt.continuation("gemini" if is_live else "openai-responses")
@@ -85,6 +131,8 @@ class Asked:
         """
         if self.router is None:
             return (yield from self.conversation.read(exchange, seconds))
+        if self._repeated:
+            return self._repeated.popleft()
         while (current := self.exchange) is not None:
             message = yield from self.conversation.read(current, seconds)
             if message is not None:
@@ -100,7 +148,9 @@ class Asked:
         return None
 
     def _note(self, message: bytes) -> None:
-        """Keep a message that its tools need: one with a call, or with the end of the answer."""
+        """Keep a message that a restart or the tools need: one with a call, or with the end of the answer."""
+        if self._may_restart:
+            self._read.append(message)
         if not any(word in message for word in _PIECES) and any(
             word in message for word in (*_CALLS, *_ENDS)
         ):
@@ -128,6 +178,8 @@ class Asked:
         self.round.answer = stream
         self.exchange = yield from self.conversation.ask(self.round, [])
         self._earlier.append(answered)
+        self._settled += self._read
+        self._read.clear()
         return True
 
     def release(self, exchange: Exchange) -> Steps[None]:

@@ -169,7 +169,8 @@ class SessionBase:
             raise MisuseError(f"{self.format} has no lanes: leave out lane=")
         if lane is not None and not isinstance(lane, str):
             raise MisuseError(f"lane= is the name of a lane, and not {lane!r:.80}")
-        asked = Asked(self._conversation, Question(content), lane or "", router)
+        may_restart = self._retry is not None
+        asked = Asked(self._conversation, Question(content), lane or "", router, may_restart=may_restart)
         self._conversation.check_free(asked.round.lane)
         return asked
 
@@ -199,6 +200,7 @@ class SessionBase:
             attempt: The attempt at the answer; None if there is only one.
         """
         turns = asked.write_turns(attempt)
+        asked.check_no_post()
         asked.exchange, payload = self._conversation.write_post(asked.round, turns)
         send: Any = self._fallback
         return send(payload)
