@@ -22,6 +22,9 @@ RULES: dict[str, str] = {
         "the transport broke, or sent something that is not a payload, after every choice had its "
         "finish reason: the answer is complete"
     ),
+    "error_after_finish": (
+        "the provider reported an error after every choice had its finish reason: the answer is complete"
+    ),
     "data_after_end": "a frame after the terminal event is ignored",
     "second_answer": (
         "another answer began in the same body, after the terminal event: it is left out, except by "

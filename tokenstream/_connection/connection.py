@@ -517,6 +517,9 @@ class Connection:
             return withheld
         stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
         error = find_error(stray, self._limits) if stray else None
+        if error is not None and self.format.is_whole:
+            self._departures.note("error_after_finish", event=self.frames_seen)
+            return None
         if error is not None:
             # Quirk (Vertex AI, 2025-06): an error in mid-stream is JSON over several lines without `data:`;
             # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.

@@ -635,14 +635,15 @@ class Format(Resuming, ABC):
             return
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             if isinstance(frame, EventStreamMessage) and frame.kind != "event":  # AWS: an exception
-                self.error = exception_error(frame.event, frame.payload, frame.headers)
+                error = exception_error(frame.event, frame.payload, frame.headers)
+                self.fail(error, was_whole=self.is_whole)
                 return
             event, frame = name_of(frame), frame.payload
         self.parts.raw = None
         if frame == self.sentinel or (self.sentinel is not None and frame.strip() == self.sentinel):
             self.read_sentinel()
         elif event == "error" and frame.lstrip()[:1] != b"{":
-            self.error = text_error(frame)
+            self.fail(text_error(frame), was_whole=self.is_whole)
         elif not frame or frame.isspace():
             self.note("empty_data")
             self.ping()
@@ -697,9 +698,28 @@ class Format(Resuming, ABC):
         self.parts.raw = data
         error = provider_error(data, event)
         if error is not None and not self.tolerates(data, event) and not self.doubts(error, data, event):
-            self.error = error
+            self.fail(error, was_whole=self.is_whole)
             return
         self.read(data, event)
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the server has said that the answer is over, and why, and nothing of it can follow."""
+        return (
+            self.is_one_answer and not self.may_go_on and self.parts.finished and not self.parts.ends_in_doubt
+        )
+
+    def fail(self, error: ProviderError, *, was_whole: bool) -> None:
+        """End the answer with the provider's error, unless all of the answer had arrived before it.
+
+        Args:
+            error: The error.
+            was_whole: The value of `is_whole` before the error's payload was read.
+        """
+        if was_whole:
+            self.note("error_after_finish")
+        else:
+            self.error = error
 
     def doubts(self, error: ProviderError, payload: dict[str, Any], event: str) -> bool:
         """Keep an error that may not be about the answer, until the answer goes further; False for any other.

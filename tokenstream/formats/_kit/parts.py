@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.limits import Limits
 
+_DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
+"""Finish reasons after which an error says more than they do."""
 CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
 """Finish reasons that mean that the answer was cut off."""
 
@@ -55,6 +57,12 @@ class Parts(EndedCalls):
     def finish_waits(self) -> bool:
         """True if a finish reason has come that is not reported yet, because calls may still go on."""
         return any(choice.finish_waits for choice in self.choices.values())
+
+    @property
+    def ends_in_doubt(self) -> bool:
+        """True if a choice's calls may still go on, or its finish reason is none of a whole answer."""
+        reasons = (choice.finish.reason for choice in self.choices.values() if choice.finish is not None)
+        return self.finish_waits or any(reason in _DOUBTFUL for reason in reasons)
 
     @property
     def open_call_count(self) -> int:

@@ -241,10 +241,11 @@ class OpenAIChat(Format):
             error = provider_error(payload, event)
             if error is not None and (plan.is_chunk or not self.doubts(error, payload, event)):
                 # Read the chunk's content before the error: some servers send text and usage with an error.
+                was_whole = self.is_whole
                 if plan.is_chunk:
                     with suppress(ProtocolError):
                         self._read_answer(payload, plan)
-                self.error = error
+                self.fail(error, was_whole=was_whole)
                 return
         # A bare payload, of a server's native route, has a chunk's content in fewer layers, or in one more.
         chunk = convert_to_chunk(payload) if plan.may_be_bare else None

@@ -1,0 +1,101 @@
+"""An error that a provider sends behind the finish reason takes nothing from the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.wire import chat, chat_call, sse
+from tokenstream import Retry, Stream, connect, testing
+from tokenstream.errors import StreamError
+
+SCRIPT = testing.script().text("Sent.").tool_call("send", {"to": "Mia"}).usage(output_tokens=7).finish()
+ERRORS: dict[str, list[bytes]] = {
+    "openai-chat": [
+        sse({"error": {"message": "no capacity", "code": 502}}),
+        sse("no capacity", event="error"),
+    ],
+    "anthropic": [
+        sse({"type": "error", "error": {"type": "api_error", "message": "no capacity"}}, event="error")
+    ],
+}
+CASES = [(format, error) for format, errors in ERRORS.items() for error in errors]
+
+
+def _read(stream: Stream) -> StreamError | None:
+    try:
+        for _ in stream:
+            pass
+    except StreamError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(("format", "error"), CASES)
+def test_an_error_never_has_a_complete_partial(format: str, error: bytes) -> None:
+    """Behind the finish reason it is counted, and the answer complete; before it, it is raised."""
+    events = SCRIPT.chunks(format)
+    seen = set()
+    for cut in range(1, len(events)):
+        stream = Stream([*events[:cut], error], format=format)
+        failure = _read(stream)
+        is_whole = stream.message.finish_reason is not None
+        seen.add(is_whole)
+
+        assert is_whole is (failure is None), cut
+        assert ("complete" if is_whole else "failed") == stream.message.ending
+        if is_whole and "data_after_end" not in stream.departures:
+            assert 1 == stream.departures["error_after_finish"].count
+    assert {True, False} == seen
+
+
+@pytest.mark.parametrize("mode", ["auto", "restart"])
+def test_a_whole_answer_is_not_asked_for_again(mode: Any) -> None:
+    """An error behind it is no reason to pay twice."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        body = b"".join([*SCRIPT.chunks("openai-chat")[:-2], ERRORS["openai-chat"][0]])
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    with connect("https://a.test/v1", json={}, client=client, retry=Retry(wait=0, mode=mode)) as stream:
+        message = stream.final()
+
+    assert ("Sent.", "complete", 1) == (message.text, message.ending, len(asked))
+
+
+WAITING: dict[str, Callable[[], list[bytes]]] = {
+    "a call waits for its arguments": lambda: [
+        chat(chat_call(0, "", id="c1", name="send")),
+        chat({}, "tool_calls"),
+    ],
+    "the reason is an error": lambda: [chat({"content": "Se"}), chat({}, "error")],
+    "another choice goes on": lambda: [
+        chat({"content": "A"}, index=0),
+        chat({"content": "B"}, index=1),
+        chat({}, "stop", index=0),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", WAITING)
+def test_an_error_is_raised_while_anything_may_be_missing(case: str) -> None:
+    """So no call runs without the arguments that it waits for."""
+    stream = Stream([*WAITING[case](), ERRORS["openai-chat"][0]])
+    failure = _read(stream)
+
+    assert failure is not None
+    assert "no capacity" in str(failure)
+    assert not failure.tool_calls_delivered
+
+
+def test_an_error_in_the_payload_of_the_finish_reason_is_raised() -> None:
+    """It is not behind the reason, so the reason may be that of the error."""
+    stream = Stream([chat({"content": "Se"}), chat({}, "stop", error={"message": "no capacity"})])
+
+    assert _read(stream) is not None
