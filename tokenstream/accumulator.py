@@ -246,9 +246,13 @@ class Accumulator:
             return
         spares_finished = ending in ("truncated", "stopped")
         cut_off = [self._choice(index) for index in cut]
-        for choice in self._choices.values():
-            is_complete = spares_finished and choice.finish_reason is not None and choice not in cut_off
-            choice.ending = "complete" if is_complete else ending
+        choices = self._choices.values()
+        spared = [each for each in choices if each.finish_reason is not None and each not in cut_off]
+        if ending == "truncated" and len(spared) == len(choices):
+            # None was cut off, so the answer had failed otherwise, on an earlier connection.
+            spared = []
+        for choice in choices:
+            choice.ending = "complete" if spares_finished and choice in spared else ending
         self.ending = ending
         if (main := self._choices.get(self.main)) is not None:
             self.ending = main.ending  # the first choice decides

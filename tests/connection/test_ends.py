@@ -122,19 +122,26 @@ _BUSY = b"\r\n".join(
 
 
 @in_one_test("size", [1, 7, 100_000])
-@in_one_test("finish", [None, "stop"])
 @in_one_test("end", [b"", b"\r\n\r\n"])
-def test_an_error_that_stands_in_no_field_is_the_providers_error(
-    size: int, finish: str | None, end: bytes
-) -> None:
-    """JSON without `data:` in an event stream is an error, also after the finish reason."""
-    body = chunk({"content": "Let me"}, finish) + _BUSY + end
+def test_an_error_that_stands_in_no_field_is_the_providers_error(size: int, end: bytes) -> None:
+    """JSON without `data:` in an event stream is an error."""
+    body = chunk({"content": "Let me"}) + _BUSY + end
     decoder = read(body, size)
 
     assert isinstance(decoder.error, ProviderError)
     assert ("503", "overloaded", True) == (decoder.error.code, decoder.error.kind, decoder.error.retryable)
     assert ("failed", "Let me") == (decoder.message.ending, decoder.error.partial.text)
     assert "error_unmarked" in decoder.departures
+
+
+@in_one_test("size", [1, 7, 100_000])
+@in_one_test("end", [b"", b"\r\n\r\n"])
+def test_an_error_that_stands_in_no_field_behind_the_finish_reason_is_counted(size: int, end: bytes) -> None:
+    """As one in an event is: the answer is whole."""
+    decoder = read(chunk({"content": "Let me"}, "stop") + _BUSY + end, size)
+
+    assert (None, "complete", "Let me") == (decoder.error, decoder.message.ending, decoder.message.text)
+    assert "error_after_finish" in decoder.departures
 
 
 @pytest.mark.parametrize("stray", [b'{"what": "is this"}', b'{"error": "cut of', b"no JSON", b"{}"])

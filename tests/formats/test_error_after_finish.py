@@ -99,3 +99,23 @@ def test_an_error_in_the_payload_of_the_finish_reason_is_raised() -> None:
     stream = Stream([chat({"content": "Se"}), chat({}, "stop", error={"message": "no capacity"})])
 
     assert _read(stream) is not None
+
+
+@pytest.mark.parametrize("mode", ["auto", "restart"])
+def test_an_error_in_a_chunk_behind_the_finish_reason_is_raised(mode: Any) -> None:
+    """The answer itself says that it has failed; if no other attempt brings one, it is not complete."""
+    failed = [chat({"content": "Se"}, "length"), chat({"content": ""}, error={"message": "limit reached"})]
+    bodies = [b"".join(failed), b"", b""]
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        headers = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=headers, content=bodies.pop(0))
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    retry = Retry(attempts=3, wait=0, mode=mode, on=lambda _error: True)
+    with connect("https://a.test/v1", json={}, client=client, retry=retry) as stream:
+        failure = _read(stream)
+
+    assert failure is not None
+    assert failure.partial.ending in ("failed", "truncated")
+    assert stream.message.ending in ("failed", "truncated")

@@ -241,7 +241,8 @@ class OpenAIChat(Format):
             error = provider_error(payload, event)
             if error is not None and (plan.is_chunk or not self.doubts(error, payload, event)):
                 # Read the chunk's content before the error: some servers send text and usage with an error.
-                was_whole = self.is_whole
+                # A chunk of the answer itself that has an error says how the answer has ended.
+                was_whole = self.is_whole and not plan.is_chunk
                 if plan.is_chunk:
                     with suppress(ProtocolError):
                         self._read_answer(payload, plan)
