@@ -15,7 +15,7 @@ from tests.support.in_turns import Plain
 from tests.support.recordings import Recorded, folder_of, ours
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
-from tokenstream import Decoder, Limits, Stream
+from tokenstream import Decoder, Limits, Stream, testing
 from tokenstream.errors import (
     LimitExceeded,
     MisuseError,
@@ -266,7 +266,7 @@ def test_an_exception_within_never_looks_like_the_end() -> None:
 def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
     """The answer is complete, but a call without arguments stays open: the garbage may have been these.
 
-    A provider's own error is an error all the same.
+    A provider's own error is an error only while such a call waits.
     """
     for garbage in (sse("{bad"), sse("a few words")):
         _, decoder = read([*ANSWER[:9], garbage, *ANSWER[9:]])
@@ -277,6 +277,10 @@ def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
         assert [True, False] == [call.complete for call in decoder.message.tool_calls]
     _, decoder = read([*ANSWER[:9], sse('{"error": {"message": "late"}}')])
     assert isinstance(decoder.error, ProviderError)
+    plain = testing.script().text("Hm.").finish().chunks("openai-chat")
+    _, decoder = read([*plain[:-1], sse('{"error": {"message": "late"}}')])
+    assert (None, "complete") == (decoder.error, decoder.message.ending)
+    assert "error_after_finish" in decoder.departures
 
 
 @in_one_test("name", ["keepalive", "status", "end", "ping"])

@@ -35,7 +35,7 @@ def _read(stream: Stream) -> StreamError | None:
 
 
 @pytest.mark.parametrize(("format", "error"), CASES)
-def test_an_error_never_has_a_complete_partial(format: str, error: bytes) -> None:
+def test_an_error_never_has_a_complete_partial(format: Any, error: bytes) -> None:
     """Behind the finish reason it is counted, and the answer complete; before it, it is raised."""
     events = SCRIPT.chunks(format)
     seen = set()

@@ -15,7 +15,7 @@ from tests.recovery.attempts import in_each_world, play
 from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
-from tests.support.wire import DONE, chat_call, chat_payload
+from tests.support.wire import DONE, chat_call, chat_payload, sse
 from tokenstream import Message, Retry, Router, testing
 from tokenstream.errors import MisuseError, PositionLost, StreamError
 from tokenstream.events import TextDelta, ToolCallDone
@@ -155,7 +155,7 @@ def test_many_events_without_a_format_wait_for_it(monkeypatch: pytest.MonkeyPatc
     """Their positions are known once it is found, so they are described only then."""
     monkeypatch.setattr(event_log, "MOST_BYTES", 1)
     events = STREAMS["gemini-interactions"]
-    empty = [b"data: {}\n\n"] * 3
+    empty = [sse({})] * 3
 
     text, calls, error = _read("sync", [[b"".join([*empty, *events[:6]])], events[3 + start :]])
 
