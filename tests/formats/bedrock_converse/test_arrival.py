@@ -96,14 +96,15 @@ def test_an_exception_is_the_providers_error() -> None:
         assert "busy" in str(came.error)
 
 
-def test_an_exception_after_the_finish_is_an_error_all_the_same() -> None:
-    """The provider said that it failed."""
+def test_an_exception_after_the_finish_is_counted() -> None:
+    """The answer is whole; the token counts are missing."""
     came = read_frames(
         BedrockConverse(),
         [frame(*START), frame(*finish()), EventStreamMessage(b"{}", "internalServerException", "exception")],
     )
 
-    assert isinstance(came.error, ProviderError)
+    assert (None, "complete") == (came.error, came.message.ending)
+    assert "error_after_finish" in came.departures
 
 
 def test_a_payload_that_is_no_object_is_an_error() -> None:
