@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +19,9 @@ from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
 from tests.support.wire import DONE, chat_call, chat_payload, sse
-from tokenstream import Message, Retry, Router, testing
+from tokenstream import Message, Retry, Route, Router, aconnect, connect, testing
 from tokenstream.errors import MisuseError, PositionLost, StreamError
-from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.events import Resumed, TextDelta, ToolCallDone
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._resume import event_log
 from tokenstream.limits import DEFAULT_LIMITS
@@ -387,3 +390,234 @@ def test_a_round_that_is_repeated_costs_nothing_again(api: str) -> None:
     assert (["clock"], None, 4) == (runs, error, server.asked)
     assert message.usage is not None
     assert (40, 10) == (message.usage.input_tokens, message.usage.output_tokens)
+
+
+# -- gaps ----------------------------------------------------------------------
+
+
+class Interactions:
+    """Google's server: it streams an interaction, goes on with it after an event, and returns it whole.
+
+    Args:
+        cut: The number of events before the connection breaks.
+        gap: The number of events that the server leaves out where it goes on.
+        size: The most bytes of a read; None for an event per read.
+    """
+
+    URL = "https://generativelanguage.googleapis.com/v1beta/interactions"
+    EVENTS = STREAMS["gemini-interactions"]
+
+    def __init__(self, cut: int, gap: int, size: int | None = None) -> None:
+        self._cut, self._gap, self._size = cut, gap, size
+        self.asked: list[str] = []
+        self.whole: Any = httpx.Response(200, json=_fetch_whole(self.EVENTS))
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        after = request.url.params.get("last_event_id")
+        self.asked.append(request.method if after is None else "resume")
+        if request.method == "GET" and after is None:
+            assert request.url.path.endswith("/" + _id_of(self.EVENTS))
+            return self.whole
+        start = 0 if after is None else self._cut + self._gap
+        events = self.EVENTS[start : self._cut if after is None else None]
+        body = b"".join(events)
+        size = self._size
+        pieces = events if size is None else [body[at : at + size] for at in range(0, len(body), size)]
+        stream = _Pieces(pieces)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
+
+    def read(self, world: str, mode: Any = "auto") -> tuple[str, list[Any], Any, Any]:
+        """Return the text and the calls that a loop was given, the error and the stream."""
+        given: list[Any] = []
+        retry = Retry(mode=mode, wait=0, attempts=2)
+        asked: dict[str, Any] = {"json": {"input": "?", "stream": True}, "retry": retry}
+        transport, errors, error = httpx.MockTransport(self), [], None
+        if world == "sync":
+            with connect(self.URL, client=httpx.Client(transport=transport), **asked) as stream:
+                try:
+                    given += stream
+                except StreamError as failure:
+                    errors.append(failure)
+        else:
+
+            async def read() -> Any:
+                client = httpx.AsyncClient(transport=transport)
+                async with aconnect(self.URL, client=client, **asked) as stream:
+                    try:
+                        async for event in stream:
+                            given.append(event)
+                    except StreamError as failure:
+                        errors.append(failure)
+                return stream
+
+            stream = anyio.run(read, backend=world)
+        error = errors[0] if errors else None
+        text = "".join(event.text for event in given if isinstance(event, TextDelta))
+        calls = [event.call for event in given if isinstance(event, ToolCallDone)]
+        assert sum(isinstance(event, Resumed) for event in given) <= 1
+        return text, [(call.name, dict(call.arguments)) for call in calls], error, stream
+
+
+class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+def _payloads(events: list[bytes]) -> list[Payload]:
+    return [json.loads(event.partition(b"data: ")[2]) for event in events]
+
+
+def _id_of(events: list[bytes]) -> str:
+    return str(_payloads(events[:1])[0]["interaction"]["id"])
+
+
+def _fetch_whole(events: list[bytes]) -> Payload:
+    """Return the finished interaction as a GET of it does, with its steps."""
+    steps: list[Payload] = [
+        {"type": "user_input", "content": [{"type": "text", "text": "?"}]},
+        {"type": "model_output", "content": [{"type": "text", "text": WHOLE[0]}]},
+    ]
+    calls = [payload["step"] for payload in _payloads(events) if payload["event_type"] == "step.start"][1:]
+    for step, (name, arguments) in zip(calls, WHOLE[1], strict=True):
+        steps.append({"type": "function_call", "id": step["id"], "name": name, "arguments": arguments})
+    last = _payloads(events)[-1]["interaction"]
+    return {**last, "object": "interaction", "steps": steps}
+
+
+LAST = len(Interactions.EVENTS) - 1
+SIZES = [None, 7, 10**6]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["auto", "resume"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("cut", range(1, LAST + 1))
+def test_a_gap_between_ids_without_an_order_is_never_silent(cut: int, size: int | None, mode: str) -> None:
+    """The finished interaction puts in what is missing, or shows that it is too late for that."""
+    for gap in range(LAST + 1 - cut):
+        server = Interactions(cut, gap, size)
+        world = {1: "asyncio", 2: "trio"}.get((cut + gap) % 9, "sync")
+        text, calls, error, stream = server.read(world, mode)
+
+        assert len({*map(str, calls)}) == len(calls)
+        assert all(call in WHOLE[1] for call in calls)
+        if error is None:
+            # White space at the ends of a text proves nothing: some servers strip it when they repeat it.
+            assert (WHOLE[0].strip(), WHOLE[1]) == (text.strip(), calls), gap
+            assert (text, "complete") == (stream.message.text, stream.message.ending)
+            assert len(WHOLE[1]) == len(stream.message.tool_calls)
+        else:
+            assert gap
+            assert not stream.message.complete
+        assert ["POST", "resume", "GET"] == server.asked
+        assert ["start", "resume"] == [report.mode for report in stream.attempts]
+
+
+@pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
+def test_what_a_gap_has_lost_at_the_end_is_put_in(world: str) -> None:
+    """Here, the last call with its arguments."""
+    server = Interactions(LAST - 3, 3)
+    text, calls, error, stream = server.read(world)
+
+    assert (*WHOLE, None, "complete") == (text, calls, error, stream.message.ending)
+    assert stream.message.usage is not None
+
+
+def test_arguments_with_a_gap_are_never_handed_out() -> None:
+    """They may be a JSON object nevertheless, so the call waits for the finished interaction."""
+    events = Interactions.EVENTS
+    begun = next(at for at, event in enumerate(_payloads(events)) if "step" in event and at > 4)
+    server = Interactions(begun + 1, 0)
+    pieces = [
+        {"event_type": "step.delta", "index": 1, "delta": {"type": "arguments_delta", "arguments": piece}}
+        for piece in ('{"seat": "w', 'indow"', "}")
+    ]
+    told = [sse({**piece, "event_id": f"piece_{at}"}) for at, piece in enumerate(pieces)]
+    end = next(
+        at for at, event in enumerate(_payloads(events)) if event["event_type"] == "step.stop" and at > begun
+    )
+    server.EVENTS = [*events[: begun + 1], *told, *events[end:]]
+    for cut, gap, expected in ((2, 0, WHOLE[1]), (2, 1, []), (1, 3, WHOLE[1]), (1, 2, [])):
+        server = Interactions(begun + cut, gap)
+        server.EVENTS = [*events[: begun + 1], *told, *events[end:]]
+        _, calls, error, _ = server.read("sync")
+
+        assert expected[:1] == calls[:1], (cut, gap)
+        assert (error is None) == bool(expected)
+
+
+REFUSALS = {
+    "gone": httpx.Response(404, json={"error": {"message": "not found"}}),
+    "busy": httpx.Response(503, json={"error": {"message": "busy"}}),
+    "another": httpx.Response(200, json={**_fetch_whole(Interactions.EVENTS), "id": "another"}),
+    "empty": httpx.Response(200, json={**_fetch_whole(Interactions.EVENTS), "steps": []}),
+    "begun again": httpx.Response(200, content=b"".join(Interactions.EVENTS[:3])),
+    "not over": httpx.Response(200, json={**_fetch_whole(Interactions.EVENTS), "status": "in_progress"}),
+}
+
+
+@pytest.mark.parametrize("refusal", [*REFUSALS])
+@pytest.mark.parametrize("mode", ["auto", "resume"])
+def test_an_answer_that_cannot_be_settled_is_an_error(mode: str, refusal: str) -> None:
+    """It has what had arrived, and no model is asked again."""
+    server = Interactions(4, 0)
+    server.whole = REFUSALS[refusal]
+    text, calls, error, stream = server.read("sync", mode)
+
+    assert isinstance(error, StreamError)
+    assert (WHOLE[0], WHOLE[1], False) == (text, calls, stream.message.complete)
+    assert ["POST", "resume", "GET"] == server.asked
+
+
+@pytest.mark.parametrize(
+    "end", [[], [DONE], [sse({"event_type": "interaction.status_update", "status": "completed"})]]
+)
+@pytest.mark.parametrize("gap", [0, 1])
+def test_an_end_without_the_terminal_event_settles_nothing(end: list[bytes], gap: int) -> None:
+    """Neither the sentinel nor a last status shows that no event is missing."""
+    server = Interactions(4, gap)
+    server.EVENTS = [*server.EVENTS[:-1], *end]
+    _, _, error, stream = server.read("sync", "resume")
+
+    assert isinstance(error, StreamError) == (end != [DONE] or gap == 1)
+    assert stream.message.complete == (error is None)
+
+
+@pytest.mark.parametrize("resumed", [0, 2])
+def test_an_answer_that_may_have_a_gap_is_not_continued(resumed: int) -> None:
+    """Another model would go on from a text that lacks something; if nothing came on the way, it may."""
+    server, asked = Interactions(5, 0), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        if len(asked) > 2 or (len(asked) > 1 and not resumed):
+            return httpx.Response(404, json={"error": {"message": "not found"}})
+        pieces = [*server(request).stream]
+        body = b"".join(pieces if len(asked) == 1 else pieces[:resumed])
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    def go_on(request: httpx.Request) -> httpx.Response:
+        asked.append("another")
+        said = json.loads(request.content)["messages"][-1]["content"]
+        assert "The" in said
+        return httpx.Response(503, json={"error": {"message": "busy"}})
+
+    other = httpx.Client(transport=httpx.MockTransport(go_on))
+    chat = "https://api.openai.com/v1/chat/completions"
+    route = Route(chat, json={"messages": [{"role": "user", "content": "?"}]}, client=other)
+    retry = Retry(wait=0, attempts=3, least=0, routes=[route])
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    with (
+        connect(server.URL, json={"input": "?"}, client=client, retry=retry) as stream,
+        pytest.raises(StreamError),
+    ):
+        stream.final()
+
+    assert ["POST", "GET", "GET"] + (["GET"] if resumed else ["another"]) == asked

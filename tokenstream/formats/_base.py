@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
+    from tokenstream.formats._resume.resuming import Gap
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
@@ -117,6 +118,7 @@ class Format(Resuming, ABC):
         "error",
         "first_frames",
         "frames",
+        "gap",
         "later_frames",
         "limits",
         "noted_at",
@@ -170,6 +172,7 @@ class Format(Resuming, ABC):
             "dropped",
             "error",
             "first_frames",
+            "gap",
             "later_frames",
             "limits",
             "pings",
@@ -196,6 +199,8 @@ class Format(Resuming, ABC):
         """Detects repeated SSE events, by their ids; None if none are repeated."""
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
+        self.gap: Gap = "none"
+        """Tells if events may be missing where another connection has continued the answer."""
         # The frames so far.
         self.frames: int = 0
         """Number of frames so far."""

@@ -84,6 +84,9 @@ class Announcing:
             restart_cause: The error of the delivered answer that is restarted; None if none is.
         """
         machine = self._machine
+        if self._current.settles:
+            # The attempt has announced itself before.
+            return []
         if self._current.mode == "resume":
             return [Resumed(dropped=machine.answer_format.dropped)]
         if self._joining.seam is not None:

@@ -51,6 +51,8 @@ class CurrentAttempt:
         """The continuation that this attempt requests; None for other modes."""
         self.polls = False
         """True if this attempt polls for an answer that the server writes in the background."""
+        self.settles = False
+        """True if this attempt has resumed the answer, and fetches all of it to see if events are missing."""
         self.goes_on = False
         """True if this attempt brings the rest of a paused answer."""
         self.has_delivered = False
@@ -103,6 +105,7 @@ class CurrentAttempt:
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
         self.goes_on, self.polls = attempt.mode == "pause", False
+        self.settles = False
         if is_uncounted:
             self.uncounted += 1
         else:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HAS_CALL = "it has a tool call"
 """The reason not to continue an answer with a call, open or finished."""
+MAY_LACK = "events may be missing where the server went on with it"
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 TOO_SHORT = "it is too short to be recognized at the beginning of a continuation"
 JSON_ASKED = "the request asks for JSON, which only a prefix can continue"

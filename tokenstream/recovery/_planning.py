@@ -135,6 +135,9 @@ class Planner:
         if isinstance(error, StreamStalled) and error.limit == "total":
             # The time for all attempts is used up.
             return None
+        if self._machine.answer_format.gap in ("unsettled", "settled"):
+            # What was delivered may lack events, so nothing may go on from it.
+            return None
         end = _End(
             error,
             now,

@@ -1,4 +1,4 @@
-"""Polls for an answer that its server writes in the background, until it has finished."""
+"""Polls for an answer that its server writes in the background, or whose events may have a gap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _MAX_SERVER_WAIT = 300.0
 
 
 class Polling:
-    """Plans requests for an answer that runs in the background, and that has no stream to read on.
+    """Plans requests for the whole of an answer that has no stream to read on.
+
+    Such an answer runs in the background; or it was resumed by an id without an order, and has ended.
 
     Args:
         retry: The caller's options; without `pauses`, nothing is polled.
@@ -58,7 +60,8 @@ class Polling:
         """
         reader = self._machine.answer_format
         is_late = isinstance(error, StreamStalled) and error.limit == "total"
-        if not self._retry.pauses or not reader.unfinished or is_late:
+        is_wanted = reader.gap == "unsettled" if not reader.unfinished else self._retry.pauses > 0
+        if not is_wanted or is_late:
             return None
         index = self._current.opener_index
         if self._planner.find_running(error) is None:
@@ -74,7 +77,9 @@ class Polling:
         if reader.position is None:
             # Each poll brings the whole answer, and not events that could be repeated.
             self._machine.arrivals.log = None
-        wait = self._find_wait(error)
+        # The answer is over, so the first request need not wait.
+        is_over = has_answered and not reader.unfinished
+        wait = 0.0 if is_over else self._find_wait(error)
         # A poll that has failed counts as an attempt, and one that brings an unfinished answer does not.
         return None if wait is None else AttemptPlan("resume", index, wait, fetches=True, polls=has_answered)
 

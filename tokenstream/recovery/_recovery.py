@@ -367,8 +367,10 @@ class Recovery:
             inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
         opener = self._openers[plan.opener_index]
         opener.succeed(self._openers[current.opener_index])
-        if plan.polls and current.polls:
-            # All polls are one attempt.
+        settles = plan.polls and self._machine.answer_format.gap == "unsettled"
+        if settles or (plan.polls and current.polls):
+            # All polls are one attempt, and what they settle belongs to the attempt that has resumed.
+            current.settles = settles
             self._renew_machine(plan, attempt, now)
             return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
         current.end(error, now)
@@ -469,6 +471,11 @@ class Recovery:
         else:
             renewal = Restart(is_aligned=self._announcing.aligns and self._current.has_delivered)
         self._resumption.renew(hold, now, renewal)
+        log = machine.arrivals.log
+        sees_gaps = log is not None and log.sees_gaps
+        opener = self._openers[plan.opener_index]
+        if resuming_format is not None and not sees_gaps and opener.can_fetch(attempt.message):
+            resuming_format.expect_gap()
 
     def _make_hold(self, until: Callable[[Event], bool]) -> Hold:
         """Return a hold that ends with an event for which `until` returns True."""

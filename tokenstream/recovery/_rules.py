@@ -13,7 +13,7 @@ from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream._pipeline.seam import Seam
 from tokenstream.errors import AnswerRejected, ProviderError
-from tokenstream.recovery._never import TOO_SHORT, reason_against
+from tokenstream.recovery._never import MAY_LACK, TOO_SHORT, reason_against
 from tokenstream.stream._continuation import Continuation
 from tokenstream.stream._log import warn
 
@@ -56,6 +56,8 @@ class ContinuationRules:
                 next request has once more.
             opener: The opener that would request the rest.
         """
+        if self._machine.answer_format.gap == "possible":
+            return MAY_LACK
         accumulator = self._machine.accumulator
         messages = accumulator.messages or [accumulator.message]
         has_prefix = opener.prefix(messages[0]) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
 
 from tokenstream.errors import PositionLost
 from tokenstream.formats._kit.errors import is_aside, provider_error
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
 
 
+Gap: TypeAlias = Literal["none", "expected", "possible", "unsettled", "settled"]
+"""Whether events may be missing between two connections.
+
+| value         | meaning                                                                          |
+|---------------|----------------------------------------------------------------------------------|
+| `"none"`      | none are missing, or nothing could show it                                       |
+| `"expected"`  | the events have ids without an order, and the next connection has brought none   |
+| `"possible"`  | that connection goes on with the answer                                          |
+| `"unsettled"` | the answer is over, and only all of it can show if events were missing           |
+| `"settled"`   | all of it was compared with what had arrived: an error after that is final       |
+"""
+
+
 class Resuming:
     """The base class of `Format` with the members for continuing an answer over another connection.
 
@@ -33,6 +46,7 @@ class Resuming:
         _replayed_events: ReplayOfEvents | None
         dropped: int
         error: StreamError | None
+        gap: Gap
         parts: Parts
 
         @classmethod
@@ -133,6 +147,13 @@ class Resuming:
         self.dropped = 0
         position = self.position
         self._replay = None if position is None else Replay(position, self.parts.id)
+
+    def expect_gap(self) -> None:
+        """Prepare for a connection that may lack events, as the events have ids without an order.
+
+        A format whose terminal event lacks the answer's content then sets `gap`, and ends the answer only
+        once another connection has brought the whole answer. By default, nothing is prepared.
+        """
 
     def drop_repeated_events(self, after: str, first: str) -> None:
         """Prepare to drop the SSE events that a server repeats on another connection.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
+from tokenstream.errors import PositionLost
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -144,6 +145,8 @@ class GeminiInteractions(Format):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         kind = self._kind_of(payload, event)
+        if self.gap == "expected":
+            self.gap = "possible"
         event_id = text_of(payload, "event_id")
         if event_id:
             self._event_id = event_id
@@ -162,6 +165,28 @@ class GeminiInteractions(Format):
             self.parts.unknown(kind or "event", payload)
         self._report_position()
 
+    def expect_gap(self) -> None:
+        """Prepare for events whose ids don't show if some are missing; the whole interaction shows it."""
+        if self.gap == "none":
+            self.gap = "expected"
+        self._steps.doubt_open_calls()
+
+    def read_sentinel(self) -> None:
+        """End the answer at the sentinel, unless events may be missing.
+
+        Raises:
+            PositionLost: Events may be missing, and the terminal event has not arrived.
+        """
+        if self.gap == "possible" and not self.ended:
+            self._require_whole()
+        super().read_sentinel()
+
+    def prepare_to_continue(self) -> None:
+        """Prepare for another connection; without a gap to settle, calls end at their own marks."""
+        super().prepare_to_continue()
+        if self.gap == "none":
+            self._steps.keeps_calls = False
+
     def after_end(self, frame: Frame) -> None:
         """Ignore a frame after the terminal event.
 
@@ -174,7 +199,8 @@ class GeminiInteractions(Format):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; set `error` if the interaction failed or has no final status."""
         status = self._status
-        if self.error is None and not self.ended and status is not None and status not in UNFINISHED:
+        is_over = status is not None and status not in UNFINISHED and self.gap in ("none", "settled")
+        if self.error is None and not self.ended and status is not None and is_over:
             # The terminal event, which describes a failure, is missing, but the final status has arrived.
             self._finish(status)
             if status == "failed":
@@ -237,14 +263,31 @@ class GeminiInteractions(Format):
         """Read the ended interaction, which has the outcome, and report unknown fields."""
         interaction = dict_of(payload, "interaction")
         self._report_unknown_fields(payload, "interaction")
+        if self.gap != "none" and text_of(interaction, "status") != "failed":
+            self._settle_gap(interaction)
         self._read_ended_interaction(interaction)
+
+    def _settle_gap(self, interaction: dict[str, Any]) -> None:
+        """Compare the steps in an ended interaction with those that arrived, and add what is missing.
+
+        Raises:
+            PositionLost: The interaction lacks its steps, so that all of it is needed.
+            ProtocolError: The steps differ, also in what would follow a gap.
+        """
+        steps = _steps_of(interaction)
+        if not steps and self.gap == "possible":
+            self._read_interaction_fields(interaction)
+            self._require_whole()
+        if self.gap != "none":
+            self.gap = "settled"
+        self._steps.repeat_steps(steps)
 
     def _read_whole_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
         if has_ended and self._steps.told:
-            # A gateway has sent it instead of the rest of the stream.
-            self._steps.repeat_steps(_steps_of(interaction))
+            # It was fetched, or a gateway has sent it instead of the rest of the stream.
+            self._settle_gap(interaction)
         if has_ended:
             self._read_ended_interaction(interaction)
             return
@@ -253,6 +296,18 @@ class GeminiInteractions(Format):
         if self.parts.withholds is None:
             # Otherwise, the finished interaction is asked for, which has all steps.
             self._read_steps(interaction)
+
+    def _require_whole(self) -> None:
+        """Leave the answer open until another connection brings all of it.
+
+        Raises:
+            PositionLost: Always.
+        """
+        self.gap = "unsettled"
+        raise PositionLost(
+            "the ids of the events don't show if the server has left any out where it went on; only the "
+            "finished interaction, by its id, shows it"
+        )
 
     def _read_steps(self, interaction: dict[str, Any]) -> None:
         """Read the steps in an interaction, unless events have reported content before."""

@@ -40,7 +40,7 @@ class InteractionSteps(Parts):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_closed", "_open", "newest", "told")
+    __slots__ = ("_closed", "_open", "keeps_calls", "newest", "told")
 
     # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls = False
@@ -51,6 +51,8 @@ class InteractionSteps(Parts):
         """The open steps, by index."""
         self._closed: dict[int, str] = {}
         """The closed steps, by index: the id of the call that a step was, or else ""."""
+        self.keeps_calls = False
+        """True while only the whole interaction closes calls, because one of them may lack arguments."""
         self.newest = -1
         """Index of the step started last."""
         self.told: list[ToldStep] = []
@@ -83,7 +85,7 @@ class InteractionSteps(Parts):
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
         is_bare_content = kind == "text" or kind in MEDIA_TYPES
-        told = ToldStep(OUTPUT if is_bare_content else kind, index)
+        told = ToldStep(OUTPUT if is_bare_content else kind, index, text_of(data, "id"))
         step = InteractionStep(told.type, {**data}, told)
         if len(self.told) < self.limits.parts:
             self.told.append(told)
@@ -118,10 +120,13 @@ class InteractionSteps(Parts):
 
     def stop_step(self, index: int) -> None:
         """Close a step; a tool call is handed out if it is whole."""
-        step = self._open.pop(index, None)
+        step = self._open.get(index)
         if step is None:
             self.note("part_end_unmatched")
             return
+        if self.keeps_calls and step.type == CALL:
+            return
+        del self._open[index]
         self._close_step(step, whole=True)
         if step.waits:
             # The arguments may still come.
@@ -135,6 +140,10 @@ class InteractionSteps(Parts):
         self.start_step(index, data)
         self.stop_step(index)
 
+    def doubt_open_calls(self) -> None:
+        """Hand out no call before the whole interaction has shown that an open one lacks no arguments."""
+        self.keeps_calls = any(step.type == CALL for step in self._open.values())
+
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing, and close them.
 
@@ -144,8 +153,9 @@ class InteractionSteps(Parts):
         Raises:
             ProtocolError: The steps differ from those that have arrived.
         """
-        types = [text_of(data, "type") or "" for data in whole]
-        if [step.type for step in self.told] != types[: len(self.told)]:
+        self.keeps_calls = False
+        is_same = [told.is_told_by(data) for told, data in zip(self.told, whole, strict=False)]
+        if len(self.told) > len(whole) or not all(is_same):
             raise ProtocolError(
                 "the whole interaction has other steps than those that arrived; see .partial for these"
             )

@@ -32,15 +32,23 @@ class ToldStep:
 
     Args:
         type: The API's word for the type of the step.
+        index: The step's index in the stream.
+        id: The id of the step, such as a call; None if it has none.
     """
 
-    __slots__ = ("contents", "index", "type")
+    __slots__ = ("contents", "id", "index", "type")
 
-    def __init__(self, type: str, index: int) -> None:  # noqa: A002 - the field's name
+    def __init__(self, type: str, index: int, id: str | None) -> None:  # noqa: A002 - the fields' names
         self.type = type
         self.index = index
+        self.id = id
         self.contents: list[int] = []
         """Indexes of the parts of the step's pieces of content; `NOT_TEXT` for content that is not text."""
+
+    def is_told_by(self, data: dict[str, Any]) -> bool:
+        """Return True if a step of the whole interaction is this one, by its type and by the ids of both."""
+        id = text_of(data, "id")
+        return self.type == (text_of(data, "type") or "") and (None in (self.id, id) or self.id == id)
 
 
 class InteractionStep:
