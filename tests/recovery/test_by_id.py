@@ -1,12 +1,15 @@
-"""A message belongs to an answer by its id, and never by its order: in replays, in sessions and in rounds."""
+"""A message belongs to an answer by its id, and never by its order: in replays, sessions and rounds.
+
+`PLACES`, at the end, has a function for each place where answers meet; one test goes through them.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 import re
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -18,6 +21,7 @@ from tests.recovery.attempts import in_each_world, play
 from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
+from tests.support.interactions import payloads_of, whole_of
 from tests.support.wire import DONE, chat_call, chat_payload, sse
 from tokenstream import Message, Retry, Route, Router, aconnect, connect, testing
 from tokenstream.errors import MisuseError, PositionLost, StreamError
@@ -410,13 +414,14 @@ class Interactions:
     def __init__(self, cut: int, gap: int, size: int | None = None) -> None:
         self._cut, self._gap, self._size = cut, gap, size
         self.asked: list[str] = []
-        self.whole: Any = httpx.Response(200, json=_fetch_whole(self.EVENTS))
+        self.whole_id = whole_of(self.EVENTS)["id"]
+        self.whole = httpx.Response(200, json=whole_of(self.EVENTS))
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         after = request.url.params.get("last_event_id")
         self.asked.append(request.method if after is None else "resume")
         if request.method == "GET" and after is None:
-            assert request.url.path.endswith("/" + _id_of(self.EVENTS))
+            assert request.url.path.endswith("/" + self.whole_id)
             return self.whole
         start = 0 if after is None else self._cut + self._gap
         events = self.EVENTS[start : self._cut if after is None else None]
@@ -470,27 +475,6 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
-def _payloads(events: list[bytes]) -> list[Payload]:
-    return [json.loads(event.partition(b"data: ")[2]) for event in events]
-
-
-def _id_of(events: list[bytes]) -> str:
-    return str(_payloads(events[:1])[0]["interaction"]["id"])
-
-
-def _fetch_whole(events: list[bytes]) -> Payload:
-    """Return the finished interaction as a GET of it does, with its steps."""
-    steps: list[Payload] = [
-        {"type": "user_input", "content": [{"type": "text", "text": "?"}]},
-        {"type": "model_output", "content": [{"type": "text", "text": WHOLE[0]}]},
-    ]
-    calls = [payload["step"] for payload in _payloads(events) if payload["event_type"] == "step.start"][1:]
-    for step, (name, arguments) in zip(calls, WHOLE[1], strict=True):
-        steps.append({"type": "function_call", "id": step["id"], "name": name, "arguments": arguments})
-    last = _payloads(events)[-1]["interaction"]
-    return {**last, "object": "interaction", "steps": steps}
-
-
 LAST = len(Interactions.EVENTS) - 1
 SIZES = [None, 7, 10**6]
 
@@ -533,7 +517,7 @@ def test_what_a_gap_has_lost_at_the_end_is_put_in(world: str) -> None:
 def test_arguments_with_a_gap_are_never_handed_out() -> None:
     """They may be a JSON object nevertheless, so the call waits for the finished interaction."""
     events = Interactions.EVENTS
-    begun = next(at for at, event in enumerate(_payloads(events)) if "step" in event and at > 4)
+    begun = next(at for at, event in enumerate(payloads_of(events)) if "step" in event and at > 4)
     server = Interactions(begun + 1, 0)
     pieces = [
         {"event_type": "step.delta", "index": 1, "delta": {"type": "arguments_delta", "arguments": piece}}
@@ -541,7 +525,9 @@ def test_arguments_with_a_gap_are_never_handed_out() -> None:
     ]
     told = [sse({**piece, "event_id": f"piece_{at}"}) for at, piece in enumerate(pieces)]
     end = next(
-        at for at, event in enumerate(_payloads(events)) if event["event_type"] == "step.stop" and at > begun
+        at
+        for at, event in enumerate(payloads_of(events))
+        if event["event_type"] == "step.stop" and at > begun
     )
     server.EVENTS = [*events[: begun + 1], *told, *events[end:]]
     for cut, gap, expected in ((2, 0, WHOLE[1]), (2, 1, []), (1, 3, WHOLE[1]), (1, 2, [])):
@@ -556,10 +542,10 @@ def test_arguments_with_a_gap_are_never_handed_out() -> None:
 REFUSALS = {
     "gone": httpx.Response(404, json={"error": {"message": "not found"}}),
     "busy": httpx.Response(503, json={"error": {"message": "busy"}}),
-    "another": httpx.Response(200, json={**_fetch_whole(Interactions.EVENTS), "id": "another"}),
-    "empty": httpx.Response(200, json={**_fetch_whole(Interactions.EVENTS), "steps": []}),
+    "another": httpx.Response(200, json={**whole_of(Interactions.EVENTS), "id": "another"}),
+    "empty": httpx.Response(200, json={**whole_of(Interactions.EVENTS), "steps": []}),
     "begun again": httpx.Response(200, content=b"".join(Interactions.EVENTS[:3])),
-    "not over": httpx.Response(200, json={**_fetch_whole(Interactions.EVENTS), "status": "in_progress"}),
+    "not over": httpx.Response(200, json={**whole_of(Interactions.EVENTS), "status": "in_progress"}),
 }
 
 
@@ -599,7 +585,7 @@ def test_an_answer_that_may_have_a_gap_is_not_continued(resumed: int) -> None:
         asked.append(request.method)
         if len(asked) > 2 or (len(asked) > 1 and not resumed):
             return httpx.Response(404, json={"error": {"message": "not found"}})
-        pieces = [*server(request).stream]
+        pieces = list(cast("_Pieces", server(request).stream))
         body = b"".join(pieces if len(asked) == 1 else pieces[:resumed])
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
 
@@ -621,3 +607,65 @@ def test_an_answer_that_may_have_a_gap_is_not_continued(resumed: int) -> None:
         stream.final()
 
     assert ["POST", "GET", "GET"] + (["GET"] if resumed else ["another"]) == asked
+
+
+# -- the law -------------------------------------------------------------------
+
+Told = Iterator[tuple[Any, Any]]
+"""Pairs of what a reader should have been told, and what it was told."""
+
+
+def in_replays(choose: random.Random) -> Told:
+    """Begin each replay anywhere before the break."""
+    for stream, events in STREAMS.items():
+        cut = choose.randrange(2, len(events) - 1)
+        bodies = [_as_reads(events[:cut], choose.choice([1, 3, 99])), events[choose.randrange(cut + 1) :]]
+        yield (stream, *WHOLE, None), (stream, *_read("sync", bodies))
+
+
+def in_gaps(choose: random.Random) -> Told:
+    """Leave out events anywhere behind the break, whose ids have no order."""
+    for _ in range(3):
+        cut = choose.randrange(2, LAST)
+        text, calls, error, _ = Interactions(cut, choose.randrange(LAST - cut)).read("sync")
+        yield [], [call for call in calls if call not in WHOLE[1]]
+        if error is None:
+            yield (WHOLE[0].strip(), WHOLE[1]), (text.strip(), calls)
+
+
+def in_sessions(choose: random.Random) -> Told:
+    """Mix each answer with messages of those before it."""
+    for api in APIS:
+        with serving(LateServer(api, choose.randrange(99))) as url, talking("sync", url, model="m") as talk:
+            for number in range(1, 4):
+                answered = talk.ask(f"Question {number}")
+                yield (_said(api, number), None), (answered.text, answered.error)
+
+
+def in_rounds(choose: random.Random) -> Told:
+    """Break an answer that calls a tool once, in any of its rounds."""
+    for api in APIS:
+        server = RoundsServer(api)
+        server.hangups[choose.randrange(2, 20)] = None
+        with serving(server) as url, talking("sync", url, model="m", retry=RESTART) as talk:
+            said, message, runs, error = _ask_with_tool(talk, "text")
+        yield ("A look first. It is half past nine, and raining.", ["clock"], None), (said, runs, error)
+        yield said, message.text
+
+
+PLACES: list[Callable[[random.Random], Told]] = [in_replays, in_gaps, in_sessions, in_rounds]
+"""Where messages of several answers, or several tellings of one, meet; add a function for another place."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_message_belongs_to_the_answer_that_its_id_names(
+    place: Callable[[random.Random], Told], seed: int
+) -> None:
+    """What is of another answer, late or repeated changes nothing; what is missing is never silent."""
+    pairs = list(place(random.Random(seed)))
+
+    assert pairs
+    for expected, told in pairs:
+        assert expected == told

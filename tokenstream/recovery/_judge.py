@@ -60,11 +60,11 @@ class Judge:
             # The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
         lost = machine.arrivals.lost
-        is_lost = lost is not None and machine.error is lost
-        if (is_lost or machine.answer_format.gap == "unsettled") and not machine.answered:
+        is_lost = machine.error is lost or machine.answer_format.gap == "unsettled"
+        if machine.error is not None and is_lost and not machine.answered:
             # Either the connection brought another answer than the resumed one, and nothing of it was read,
             # or the whole answer is still needed. So the open parts stay open for the next attempt.
-            return machine.error or cause
+            return self._as_position_lost(machine.error)
         if machine.error is None and self._planner.position is not None:
             # The server can replay the answer: the format stays open, because the next attempt may resume it.
             error = self._resumption.cut_short(cause)

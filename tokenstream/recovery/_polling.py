@@ -58,16 +58,11 @@ class Polling:
             error: The error that ended the current attempt; for a poll, that the answer is not complete.
             now: A clock reading, in seconds.
         """
-        reader = self._machine.answer_format
-        is_late = isinstance(error, StreamStalled) and error.limit == "total"
-        is_wanted = reader.gap == "unsettled" if not reader.unfinished else self._retry.pauses > 0
-        if not is_wanted or is_late:
-            return None
-        index = self._current.opener_index
-        if self._planner.find_running(error) is None:
-            return None
+        reader, index = self._machine.answer_format, self._current.opener_index
         # A connection may have brought the same payload as the one before, which is then dropped.
         has_answered = (reader.frames > self._frames or reader.dropped > 0) and not self._machine.refused
+        if not self._is_wanted(error, has_answered=has_answered) or self._planner.find_running(error) is None:
+            return None
         self._polls = self._polls + 1 if has_answered else 0
         if not has_answered and not (error.retryable and self._itinerary.has_left(index)):
             return None
@@ -82,6 +77,21 @@ class Polling:
         wait = 0.0 if is_over else self._find_wait(error)
         # A poll that has failed counts as an attempt, and one that brings an unfinished answer does not.
         return None if wait is None else AttemptPlan("resume", index, wait, fetches=True, polls=has_answered)
+
+    def _is_wanted(self, error: StreamError, *, has_answered: bool) -> bool:
+        """Return True if the whole of the answer is needed, and if asking for it may bring it.
+
+        Args:
+            error: The error that ended the current attempt.
+            has_answered: True if that attempt has brought a payload.
+        """
+        reader = self._machine.answer_format
+        if isinstance(error, StreamStalled) and error.limit == "total":
+            return False
+        if reader.unfinished:
+            return self._retry.pauses > 0
+        # A server that was asked for the whole answer, and has sent something else, does not have it.
+        return reader.gap == "unsettled" and not (self._current.settles and has_answered)
 
     def _find_wait(self, error: StreamError) -> float | None:
         """Return the seconds to wait before the next poll; None if the server requests too long a wait."""
