@@ -24,7 +24,6 @@ PAGE = (ROOT / "docs" / "errors-index.md").read_text(encoding="utf-8")
 NOT_ON_THE_PAGE = {
     "there is no forecast": "a tool of the command line's demo says it to the demo's model",
     "the continuation does not join the answer": "it is in the reports on attempts, and is never raised",
-    "the format of the payload is not known yet": "only a format that is not detected yet would say it",
 }
 """First words of messages that users cannot meet, each with the reason."""
 

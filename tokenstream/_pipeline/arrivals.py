@@ -86,6 +86,11 @@ class Arrivals:
             if connection.framing.error is not None or self.gap is not None:
                 return
 
+    @property
+    def sees_gaps(self) -> bool:
+        """True if an event that is missing between two connections is noticed."""
+        return self.log is not None and self.log.sees_gaps
+
     def _log_frames(self, log: EventLog, frames: Iterable[Any], connection: Connection) -> Iterator[Any]:
         """Record frames in `log`, and yield those that no earlier connection has brought."""
         for frame in frames:

@@ -105,7 +105,6 @@ class CurrentAttempt:
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
         self.goes_on, self.polls = attempt.mode == "pause", False
-        self.settles = False
         if is_uncounted:
             self.uncounted += 1
         else:

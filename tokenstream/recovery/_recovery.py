@@ -367,10 +367,9 @@ class Recovery:
             inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
         opener = self._openers[plan.opener_index]
         opener.succeed(self._openers[current.opener_index])
-        settles = plan.polls and self._machine.answer_format.gap == "unsettled"
-        if settles or (plan.polls and current.polls):
+        current.settles = plan.polls and self._machine.answer_format.gap == "unsettled"
+        if current.settles or (plan.polls and current.polls):
             # All polls are one attempt, and what they settle belongs to the attempt that has resumed.
-            current.settles = settles
             self._renew_machine(plan, attempt, now)
             return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
         current.end(error, now)
@@ -471,10 +470,8 @@ class Recovery:
         else:
             renewal = Restart(is_aligned=self._announcing.aligns and self._current.has_delivered)
         self._resumption.renew(hold, now, renewal)
-        log = machine.arrivals.log
-        sees_gaps = log is not None and log.sees_gaps
-        opener = self._openers[plan.opener_index]
-        if resuming_format is not None and not sees_gaps and opener.can_fetch(attempt.message):
+        can_fetch = self._openers[plan.opener_index].can_fetch(attempt.message)
+        if resuming_format is not None and can_fetch and not machine.arrivals.sees_gaps:
             resuming_format.expect_gap()
 
     def _make_hold(self, until: Callable[[Event], bool]) -> Hold:

@@ -169,7 +169,8 @@ class GeminiInteractions(Format):
         """Prepare for events whose ids don't show if some are missing; the whole interaction shows it."""
         if self.gap == "none":
             self.gap = "expected"
-        self._steps.doubt_open_calls()
+        # An open call may lack arguments, and be JSON all the same.
+        self._steps.keeps_calls = any(choice.open_calls() for choice in self.parts.choices.values())
 
     def read_sentinel(self) -> None:
         """End the answer at the sentinel, unless events may be missing.

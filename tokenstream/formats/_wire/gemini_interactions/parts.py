@@ -18,6 +18,7 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     THOUGHT,
     InteractionStep,
     ToldStep,
+    check_steps,
     server_call,
     server_result,
     step_type_of,
@@ -123,8 +124,7 @@ class InteractionSteps(Parts):
         step = self._open.get(index)
         if step is None:
             self.note("part_end_unmatched")
-            return
-        if self.keeps_calls and step.type == CALL:
+        if step is None or (self.keeps_calls and step.type == CALL):
             return
         del self._open[index]
         self._close_step(step, whole=True)
@@ -140,10 +140,6 @@ class InteractionSteps(Parts):
         self.start_step(index, data)
         self.stop_step(index)
 
-    def doubt_open_calls(self) -> None:
-        """Hand out no call before the whole interaction has shown that an open one lacks no arguments."""
-        self.keeps_calls = any(step.type == CALL for step in self._open.values())
-
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing, and close them.
 
@@ -154,11 +150,7 @@ class InteractionSteps(Parts):
             ProtocolError: The steps differ from those that have arrived.
         """
         self.keeps_calls = False
-        is_same = [told.is_told_by(data) for told, data in zip(self.told, whole, strict=False)]
-        if len(self.told) > len(whole) or not all(is_same):
-            raise ProtocolError(
-                "the whole interaction has other steps than those that arrived; see .partial for these"
-            )
+        check_steps(self.told, whole)
         earlier = list(zip(self.told, whole, strict=False))
         for place, (told, data) in enumerate(earlier):
             self._repeat_step(told, data, is_last=place == len(earlier) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
+from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 
@@ -80,6 +81,19 @@ class InteractionStep:
     def waits(self) -> bool:
         """True for a call whose step was closed, but which has no arguments so far."""
         return self.part is not None and self.part.waits
+
+
+def check_steps(told: list[ToldStep], whole: list[dict[str, Any]]) -> None:
+    """Check that the whole interaction begins with the steps that have arrived.
+
+    Raises:
+        ProtocolError: It has fewer steps, or others.
+    """
+    is_same = [step.is_told_by(data) for step, data in zip(told, whole, strict=False)]
+    if len(told) > len(whole) or not all(is_same):
+        raise ProtocolError(
+            "the whole interaction has other steps than those that arrived; see .partial for these"
+        )
 
 
 def server_result(step: InteractionStep) -> ServerToolResult:
