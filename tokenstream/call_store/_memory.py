@@ -82,7 +82,7 @@ class MemoryCallStore:
         self._clock = clock
         self._lock = Lock()
         self._begun: dict[str, _Call] = {}
-        """The calls that have begun and not ended, by key."""
+        """The calls that have begun and not ended, by key; also those that were abandoned."""
         self._ended: dict[str, _Call] = {}
         """The calls that have ended, by key, in the order of their ends."""
 
@@ -97,7 +97,7 @@ class MemoryCallStore:
         """
         with self._lock:
             call = self._begun.get(key)
-            if call is not None and call.token == token:
+            if call is not None and call.token == token and call.status == "running":
                 # This caller has begun the call itself, but did not get the reply, and asks again.
                 return CallState("new")
             state = self._look(key)
@@ -129,6 +129,17 @@ class MemoryCallStore:
             self._begun.pop(key, None)
             self._ended[key] = call
 
+    def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        with self._lock:
+            call = self._begun.get(key)
+            if call is None or call.token != token:
+                return
+            if may_have_run:
+                call.status = "unknown"
+            elif call.status == "running":
+                del self._begun[key]
+
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if the store does not have it."""
         with self._lock:
@@ -136,14 +147,15 @@ class MemoryCallStore:
             return calls != (None, None)
 
     def _look(self, key: str) -> CallState:
-        """Return the state of a call; "unknown" if it has not ended within its lease, as after a crash."""
+        """Return the state of a call; "unknown" if it was abandoned, or has not ended within its lease."""
         ended = self._ended.get(key)
         if ended is not None:
             return CallState(ended.status, ended.result)
         begun = self._begun.get(key)
         if begun is None:
             return CallState("new")
-        return CallState("running" if begun.lease_end > self._clock() else "unknown")
+        is_running = begun.status == "running" and begun.lease_end > self._clock()
+        return CallState("running" if is_running else "unknown")
 
     def _make_room(self) -> None:
         """Forget the call that ended first if the store is full, so that another one can be added.

@@ -55,6 +55,14 @@ redis.call('PEXPIRE', call, keep)
 redis.call('DEL', alive)
 return 1
 """
+_ABANDON = """
+local call, alive = KEYS[1], KEYS[2]
+local state = redis.call('HMGET', call, 'token', 'status')
+if state[1] ~= ARGV[1] or state[2] ~= 'running' then return 0 end
+if ARGV[2] == '1' then redis.call('HSET', call, 'status', 'unknown') else redis.call('DEL', call) end
+redis.call('DEL', alive)
+return 1
+"""
 _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
 
@@ -99,6 +107,9 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
         status = "failed" if failed else "done"
         results = [] if result is None else [result.encode()]
         return self._run(_FINISH, key, token, _to_ms(self._keep), status, *results)
+
+    def abandon(self, key: str, token: str, *, may_have_run: bool) -> ReplyT:
+        return self._run(_ABANDON, key, token, int(may_have_run))
 
     def forget(self, key: str) -> ReplyT:
         return self._run(_FORGET, key)
@@ -175,6 +186,10 @@ class RedisCallStore:
         """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
         self._do(lambda: self._calls.finish(key, result, token, failed=failed))
 
+    def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
+
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""
         return bool(self._do(lambda: self._calls.forget(key)))
@@ -242,6 +257,10 @@ class AsyncRedisCallStore:
     async def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
         """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
         await self._do(lambda: self._calls.finish(key, result, token, failed=failed))
+
+    async def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        await self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
 
     async def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""

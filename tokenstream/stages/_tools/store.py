@@ -1,7 +1,9 @@
 """The interface of stores that remember tool calls, so that each is run at most once.
 
-begin ──▶ new ──▶ the tool runs ──▶ finish      all later calls of `begin`: done, or failed
-                          └─ (dies) ─▶          running until the lease is over, then unknown
+begin ──▶ new ──▶ the tool runs ──▶ finish          all later calls of `begin`: done, or failed
+           │              ├─ (interrupted) ─▶ abandon  unknown at once
+           │              └─ (dies) ─▶                 running until the lease is over, then unknown
+           └─ (interrupted) ─▶ abandon                 new at once
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
-"""The state of a call in a store. "unknown": it had begun, its lease is over, and it has no result."""
+"""The state of a call in a store. "unknown": it had begun, nobody will end it, and it has no result."""
 
 
 class CallState(NamedTuple):
@@ -48,7 +50,8 @@ class CallStore(CallPolicy, Protocol):
     """Remembers by their keys which tool calls have begun and ended, so that no call is run twice.
 
     Subclass it to keep the calls in a database or service of your own. Each method is atomic, and may be
-    called again if its outcome is unknown.
+    called again if its outcome is unknown. The methods `begin`, `look`, `finish` and `forget` are required;
+    the others have a default.
     """
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
@@ -90,6 +93,26 @@ class CallStore(CallPolicy, Protocol):
         """
         ...
 
+    def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end, so that nobody waits for its lease.
+
+        Do nothing if the call has ended, or if another caller has begun it. By default, this stores an end
+        without a result, which is as uncertain to all others, or forgets the call.
+
+        Args:
+            key: The call's key.
+            token: Identifies the caller that began the call.
+            may_have_run: True if the status becomes "unknown"; False if it becomes "new" again.
+
+        Raises:
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        if may_have_run:
+            self.finish(key, None, token=token)
+        # Whoever gets "new" has the call to itself, so no other caller's call is forgotten.
+        elif self.begin(key, self.lease, token=token).status == "new":
+            self.forget(key)
+
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run again; return False if the store does not have it.
 
@@ -116,6 +139,13 @@ class AsyncCallStore(CallPolicy, Protocol):
     def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> Awaitable[None]:
         """Store the end of a call; see `CallStore.finish`."""
         ...
+
+    async def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        if may_have_run:
+            await self.finish(key, None, token=token)
+        elif (await self.begin(key, self.lease, token=token)).status == "new":
+            await self.forget(key)
 
     def forget(self, key: str) -> Awaitable[bool]:
         """Forget a call, so that it can be run again; see `CallStore.forget`."""
