@@ -525,7 +525,8 @@ class CallUncertain(_AnswerError):
     """A tool call has begun before, but its result is not known, so it is not run again.
 
     Either its end was never stored, and it may have run or not; or it has run, and its result could not be
-    kept. Find out. If the call is to run after all, `store.forget(error.key)` lets the next attempt run it.
+    kept. Find out. If the call has run, `store.settle(error.key, result)` stores its result. If it is to run
+    after all, `store.forget(error.key)` lets the next attempt run it.
 
     Args:
         message: What is known about the call.

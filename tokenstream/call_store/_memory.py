@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, check_lease
+from tokenstream.stages._tools.store import CallState, check_lease, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +139,41 @@ class MemoryCallStore:
                 call.status = "unknown"
             elif call.status == "running":
                 del self._begun[key]
+
+    def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end, for a person to look at.
+
+        Example:
+            >>> store = MemoryCallStore()
+            >>> state = store.begin("key of a transfer", 600, token="process 1")
+            >>> store.abandon("key of a transfer", token="process 1")
+            >>> store.uncertain()
+            ['key of a transfer']
+            >>> store.settle("key of a transfer", "sent"), store.uncertain()
+            (True, [])
+        """
+        with self._lock:
+            return [key for key in (*self._begun, *self._ended) if self._is_uncertain(key)]
+
+    def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; return False if it is not uncertain. See `CallStore.settle`.
+
+        Raises:
+            MisuseError: JSON cannot express the result.
+        """
+        text = to_result(result)
+        with self._lock:
+            if not self._is_uncertain(key):
+                return False
+            # Without a token: an end that comes after all does not change what somebody has found out.
+            call = self._ended[key] = _Call("", lease_end=0.0)
+            call.status, call.result = "done", text
+            self._begun.pop(key, None)
+            return True
+
+    def _is_uncertain(self, key: str) -> bool:
+        """Return True for a call that may have run, and whose result is not known."""
+        return self._look(key) in (CallState("unknown"), CallState("done"))
 
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if the store does not have it."""

@@ -6,12 +6,14 @@ script is one atomic operation. All times are in milliseconds.
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.erased import ErasedGeneric
 from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, check_lease
+from tokenstream.stages._tools.store import CallState, check_lease, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -63,6 +65,23 @@ if ARGV[2] == '1' then redis.call('HSET', call, 'status', 'unknown') else redis.
 redis.call('DEL', alive)
 return 1
 """
+_SETTLE = """
+local call, alive = KEYS[1], KEYS[2]
+local state = redis.call('HMGET', call, 'token', 'status', 'result')
+if not state[1] or state[2] == 'failed' then return 0 end
+if state[2] == 'done' and state[3] then return 0 end
+if state[2] == 'running' and redis.call('EXISTS', alive) == 1 then return 0 end
+redis.call('HSET', call, 'token', '', 'status', 'done', 'result', ARGV[2])
+redis.call('PEXPIRE', call, ARGV[1])
+redis.call('DEL', alive)
+return 1
+"""
+_IS_UNCERTAIN = """
+local call, alive = KEYS[1], KEYS[2]
+local state = redis.call('HMGET', call, 'status', 'result')
+if state[1] == 'running' then return 1 - redis.call('EXISTS', alive) end
+return (state[1] == 'unknown' or (state[1] == 'done' and not state[2])) and 1 or 0
+"""
 _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
 
@@ -113,6 +132,24 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
 
     def forget(self, key: str) -> ReplyT:
         return self._run(_FORGET, key)
+
+    def settle(self, key: str, result: str) -> ReplyT:
+        return self._run(_SETTLE, key, _to_ms(self._keep), result.encode())
+
+    def is_uncertain(self, key: str) -> ReplyT:
+        return self._run(_IS_UNCERTAIN, key)
+
+    def scan(self, cursor: int) -> ReplyT:
+        """Return the cursor of the next scan, 0 at the end, and the names of some keys in Redis."""
+        # In a pattern, these characters would stand for others.
+        prefix = re.sub(r"([\\*?\[\]^])", r"\\\1", self._prefix)
+        command = "SCAN", cursor, "MATCH", f"{prefix}{{*}}:call", "COUNT", 1000
+        reply: ReplyT = self._client.execute_command(*command, NEVER_DECODE=True)
+        return reply
+
+    def read_keys(self, names: Sequence[bytes]) -> list[str]:
+        """Return the keys of the calls whose names in Redis `scan` has returned."""
+        return [name.decode()[len(self._prefix) + 1 : -len("}:call")] for name in names]
 
     def make_error(self, error: Exception) -> CallStoreUnavailable:
         """Return the error to raise if Redis fails, without Redis's message, which may contain the host."""
@@ -190,6 +227,28 @@ class RedisCallStore:
         """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
         self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
 
+    def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`.
+
+        This goes through all calls that the store remembers.
+        """
+        found: dict[str, None] = {}
+        cursor: int | None = None
+        while cursor != 0:
+            reply = self._do(partial(self._calls.scan, cursor or 0))
+            cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
+            found |= {key: None for key in keys if self._do(partial(self._calls.is_uncertain, key))}
+        return [*found]
+
+    def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; see `CallStore.settle`.
+
+        Raises:
+            MisuseError: JSON cannot express the result.
+        """
+        text = to_result(result)
+        return bool(self._do(lambda: self._calls.settle(key, text)))
+
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""
         return bool(self._do(lambda: self._calls.forget(key)))
@@ -261,6 +320,28 @@ class AsyncRedisCallStore:
     async def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
         """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
         await self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
+
+    async def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`.
+
+        This goes through all calls that the store remembers.
+        """
+        found: dict[str, None] = {}
+        cursor: int | None = None
+        while cursor != 0:
+            reply = await self._do(partial(self._calls.scan, cursor or 0))
+            cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
+            found |= {key: None for key in keys if await self._do(partial(self._calls.is_uncertain, key))}
+        return [*found]
+
+    async def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; see `CallStore.settle`.
+
+        Raises:
+            MisuseError: JSON cannot express the result.
+        """
+        text = to_result(result)
+        return bool(await self._do(lambda: self._calls.settle(key, text)))
 
     async def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""

@@ -124,6 +124,35 @@ class CallStore(CallPolicy, Protocol):
         """
         ...
 
+    def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end, for a person to look at.
+
+        These are the calls for which `CallUncertain` is raised.
+
+        Raises:
+            NotImplementedError: The store cannot list its calls.
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        raise NotImplementedError
+
+    def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call, once somebody has found out that it has run.
+
+        From then on, the call is done. If it has not run, `forget` lets it run again.
+
+        Args:
+            key: The call's key, as in `uncertain` and in `CallUncertain.key`.
+            result: The result for the model, which JSON can express.
+
+        Returns:
+            False, without a change, if the call is not uncertain.
+
+        Raises:
+            NotImplementedError: The store cannot settle calls.
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        raise NotImplementedError
+
 
 class AsyncCallStore(CallPolicy, Protocol):
     """A `CallStore` with asynchronous methods, for an `AsyncStream`."""
@@ -151,8 +180,32 @@ class AsyncCallStore(CallPolicy, Protocol):
         """Forget a call, so that it can be run again; see `CallStore.forget`."""
         ...
 
+    async def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`."""
+        raise NotImplementedError
+
+    async def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; see `CallStore.settle`."""
+        raise NotImplementedError
+
 
 AnyCallStore: TypeAlias = CallStore | AsyncCallStore
+
+
+def to_result(result: object) -> str:
+    """Return a result as the JSON that a store keeps.
+
+    Raises:
+        MisuseError: JSON cannot express the result.
+    """
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(result).decode()
+    except (PydanticSerializationError, ValueError) as error:
+        raise MisuseError(
+            f"a result must be a value that JSON can express: {type(error).__name__}"
+        ) from error
 
 
 def check_lease(lease: float) -> float:
