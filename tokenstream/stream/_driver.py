@@ -109,6 +109,7 @@ class Driver(SingleConsumer):
             offered=options.offered,
         )
         self.machine.timer = time.perf_counter
+        self.machine.arrivals.marks_slices = True
         options.restore(self.machine)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
@@ -234,6 +235,16 @@ class Driver(SingleConsumer):
         if not reads_on or self.verdict.end_request is not None:
             return False
         return self.limits_after_end().allow(machine, self.clock())
+
+    def pass_slice(self) -> None:
+        """Apply the deadlines between two slices of a compressed chunk, whose decoding may take long.
+
+        Only `Deadlines.total` can pass here: the time of the decoding is not silence.
+        """
+        now, machine = self.clock(), self.machine
+        self.silence.exclude_busy_time(now - machine.now)
+        machine.now = now
+        self._apply_deadlines_between_reads()
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""
