@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Message, ToolCall
 
+Describe: TypeAlias = "Callable[[str, str], str | None]"
+"""Describes a call from its name and its arguments as JSON; see `CallPlace.find_key_as`."""
 IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
 """The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
 the provider gave the message, or chance."""
@@ -154,7 +156,12 @@ class CallPlace:
 
     __slots__ = ("_find_key", "_key", "identity")
 
-    def __init__(self, identity: AnswerIdentity, find_key: Callable[[], str] | None, key: str = "") -> None:
+    def __init__(
+        self,
+        identity: AnswerIdentity,
+        find_key: Callable[[Describe | None], str] | None,
+        key: str = "",
+    ) -> None:
         self.identity = identity
         self._find_key = find_key
         self._key = key
@@ -162,10 +169,18 @@ class CallPlace:
     @property
     def key(self) -> str:
         """The call's key: a hash that is the same for this call in a retry and in another process."""
-        if self._find_key is not None:
-            self._key = self._find_key()
-            self._find_key = None
+        if not self._key and self._find_key is not None:
+            self._key = self._find_key(None)
         return self._key
+
+    def find_key_as(self, describe: Describe) -> str:
+        """Return a key that is the same for all calls whose arguments have the same description.
+
+        Args:
+            describe: Returns the description of a call from its name and arguments; None if it has none, so
+                that its arguments count as they are written.
+        """
+        return self.key if self._find_key is None else self._find_key(describe)
 
     def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, str]]:
         # `find_key` refers to all calls of the answer; a stored or copied call keeps just its own key.
@@ -175,17 +190,15 @@ class CallPlace:
 class _ChoiceCalls:
     """Computes the keys of the tool calls in one choice, each when it is first read."""
 
-    __slots__ = ("_choice", "_counts", "_identity", "_keys", "_waiting")
+    __slots__ = ("_calls", "_choice", "_identity", "_keys")
 
     def __init__(self, identity: AnswerIdentity, choice: int) -> None:
         self._identity = identity
         self._choice = choice
-        self._keys: list[str] = []
-        """The keys computed so far: those of the first calls, in order."""
-        self._waiting: list[tuple[str, str, str]] = []
-        """The type, name and arguments of each later call, whose key was not computed yet."""
-        self._counts: dict[str, int] = {}
-        """The number of equal calls so far, by the hash of their content."""
+        self._calls: list[tuple[str, str, str]] = []
+        """The type, name and arguments of each call."""
+        self._keys: dict[Describe | None, _Keys] = {}
+        """The keys computed so far, by the function that describes the calls; None for the calls' own."""
 
     @property
     def has_keys(self) -> bool:
@@ -194,24 +207,35 @@ class _ChoiceCalls:
 
     def add(self, call: ToolCall) -> CallPlace:
         """Add a call that has ended; return its place in the answer, which computes its key on access."""
-        number = len(self._keys) + len(self._waiting)
-        self._waiting.append((call.type, call.name, call.arguments_text))
-        return CallPlace(self._identity, lambda: self._find_key(number))
+        number = len(self._calls)
+        self._calls.append((call.type, call.name, call.arguments_text))
+        return CallPlace(self._identity, lambda describe: self._find_key(number, describe))
 
-    def _find_key(self, number: int) -> str:
+    def _find_key(self, number: int, describe: Describe | None) -> str:
         """Return the key of call `number`, counted from 0.
 
         A key depends on the calls before, so their keys are computed first.
         """
-        missing = max(number + 1 - len(self._keys), 0)
-        for type_, name, text in self._waiting[:missing]:
-            content = _hash([self._identity.id, self._choice, name, *_canonical(type_, text)])
+        keys = self._keys.setdefault(describe, _Keys())
+        for type_, name, text in self._calls[len(keys.found) : number + 1]:
+            description = None if describe is None or type_ == "custom" else describe(name, text)
+            arguments = _canonical(type_, text) if description is None else ("json", description)
+            content = _hash([self._identity.id, self._choice, name, *arguments])
             # The number of equal calls before this one, which tells them apart.
-            count = self._counts.get(content, 0)
-            self._counts[content] = count + 1
-            self._keys.append(_hash([content, count]))
-        del self._waiting[:missing]
-        return self._keys[number]
+            count = keys.counts.get(content, 0)
+            keys.counts[content] = count + 1
+            keys.found.append(_hash([content, count]))
+        return keys.found[number]
+
+
+class _Keys:
+    """The keys of the first calls of a choice, in order, and how often each content was among them."""
+
+    __slots__ = ("counts", "found")
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.counts: dict[str, int] = {}
 
 
 def place_of(call: ToolCall) -> CallPlace | None:

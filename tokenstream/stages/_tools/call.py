@@ -62,6 +62,17 @@ class CheckedCall(ToolCall[Any, Any]):
         self._tool = tool
         return self
 
+    def find_store_key(self) -> str:
+        """Return the key under which stores remember the call: the same one for equal arguments.
+
+        Unlike `key`, it is made of the validated arguments. Both are the same if the model has written the
+        arguments as they are, without a default.
+        """
+        place = place_of(self)
+        return (
+            self.key if place is None or self._tool is None else place.find_key_as(self._tool.describe_call)
+        )
+
     def enter(self, run: CallRun) -> Generator[Step, Any, object]:
         """Return what the stream does at a store of calls (the option `once`) before it returns this call.
 

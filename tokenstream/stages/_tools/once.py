@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream.message import ToolCall
+    from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.store import AnyCallStore
 
     Step: TypeAlias = "Callable[[], Any] | Pause"
@@ -68,9 +69,9 @@ class CallRun:
 
     __slots__ = ("_has_begun", "_is_stuck", "_store", "_tokens", "_warn", "id", "key", "state")
 
-    def __init__(self, call: ToolCall, store: AnyCallStore, warn: Callable[..., None]) -> None:
+    def __init__(self, call: CheckedCall, store: AnyCallStore, warn: Callable[..., None]) -> None:
         self.id = call.id
-        self.key = call.key
+        self.key = call.find_store_key()
         self._store = store
         self._warn = warn
         self._tokens = [_make_token()]

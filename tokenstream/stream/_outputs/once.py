@@ -15,7 +15,7 @@ from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tokenstream.message import ToolCall
+    from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
     from tokenstream.stream._protocols import AsyncDriverView, CallCursor, SyncDriverView
@@ -44,7 +44,7 @@ class Once:
             raise MisuseError(f"once= takes a CallStore, such as MemoryCallStore(), and not {store!r:.80}")
         self.store = store
 
-    def make_run(self, call: ToolCall) -> CallRun:
+    def make_run(self, call: CheckedCall) -> CallRun:
         """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""
         return CallRun(call, self.store, warn)
 
