@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._request.mistakes import find_mistake
 from tokenstream._request.origin import origin_of
 from tokenstream._request.own_client import CONNECT_SECONDS, get_tls_context
+from tokenstream._request.timeouts import find_timeouts
 from tokenstream._sources import (
     AsyncSource,
     Deferred,
@@ -148,34 +149,6 @@ class _SocketTrace:
         return None if self._stream is None else self._stream.get_extra_info("socket")
 
 
-class _TimeoutsLeft(dict[str, Any]):
-    """The timeouts of a request with the caller's client, which are shorter while its answer is awaited.
-
-    httpcore looks each of them up when it begins to wait. So the client keeps its settings, and the request
-    waits for its head no longer than the stream's deadlines allow.
-    """
-
-    def __init__(self, timeouts: dict[str, Any], find_left: Callable[[], float]) -> None:
-        super().__init__(timeouts)
-        self._find_left: Callable[[], float] | None = find_left
-
-    def end(self) -> None:
-        """Return the client's own timeouts from now on, because the body has limits of its own."""
-        self._find_left = None
-
-    def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - as `dict.get`
-        """Return a timeout: the client's own, or the seconds that are left, if they are fewer."""
-        own: float | None = super().get(key, default)
-        if self._find_left is None:
-            return own
-        left = self._find_left()
-        return left if own is None else min(own, left)
-
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - as `get`
-        """Return a timeout, as `get` does."""
-        return self.get(key, super().__getitem__(key))
-
-
 class HTTPRequest:
     """A request that has not been sent.
 
@@ -232,7 +205,7 @@ class HTTPRequest:
             with ExitStack() as stack:
                 client = self._client
                 options = {**self._options}
-                timeouts = self._find_timeouts()
+                timeouts = find_timeouts(self._client, self._options, self._find_left)
                 if timeouts is not None:
                     options["extensions"] = {**self._extensions, "timeout": timeouts}
                 if client is None:
@@ -276,22 +249,6 @@ class HTTPRequest:
     def _limit_open(self, find_left: Callable[[], float]) -> None:
         """Limit the waits for the head of the response to the seconds that a function returns."""
         self._find_left = find_left
-
-    def _find_timeouts(self) -> _TimeoutsLeft | None:
-        """Return the timeouts of the caller's client for this request, limited by the stream's deadlines.
-
-        The result is None if there are no such limits, or if the client cannot tell its timeouts.
-        """
-        build = getattr(self._client, "build_request", None)
-        if self._find_left is None or build is None:
-            return None
-        options = {name: self._options[name] for name in ("timeout", "extensions") if name in self._options}
-        # The client itself combines its own timeouts with those of the options.
-        with suppress(Exception):
-            timeouts: object = build(self._method, self._url, **options).extensions.get("timeout")
-            if isinstance(timeouts, dict):
-                return _TimeoutsLeft(timeouts, self._find_left)
-        return None
 
     def make_async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""

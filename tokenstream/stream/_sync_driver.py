@@ -255,8 +255,7 @@ class SyncDriver(Driver):
             if machine.is_between_slices:
                 self.pass_slice()
             elif self.prepare_read():
-                # A source that replaces another one needs a new thread.
-                self.begin_polling(bell)
+                self.begin_polling(bell)  # a source that replaces another one needs a new thread
                 if not pump.has_item:
                     break
                 event = self._process_unless_stopped(pump.read(None))

@@ -15,6 +15,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+_HAS_NO_LIST = "this store has no methods uncertain and settle of its own: write both in its class"
 CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
 """The state of a call in a store. "unknown": it had begun, nobody will end it, and it has no result."""
 
@@ -130,10 +131,10 @@ class CallStore(CallPolicy, Protocol):
         These are the calls for which `CallUncertain` is raised.
 
         Raises:
-            NotImplementedError: The store cannot list its calls.
+            MisuseError: The store cannot list its calls.
             CallStoreUnavailable: The store cannot be used now.
         """
-        raise NotImplementedError
+        raise MisuseError(_HAS_NO_LIST)
 
     def settle(self, key: str, result: object) -> bool:
         """Store the result of an uncertain call, once somebody has found out that it has run.
@@ -148,10 +149,10 @@ class CallStore(CallPolicy, Protocol):
             False, without a change, if the call is not uncertain.
 
         Raises:
-            NotImplementedError: The store cannot settle calls.
+            MisuseError: The store cannot settle calls.
             CallStoreUnavailable: The store cannot be used now.
         """
-        raise NotImplementedError
+        raise MisuseError(_HAS_NO_LIST)
 
 
 class AsyncCallStore(CallPolicy, Protocol):
@@ -182,11 +183,11 @@ class AsyncCallStore(CallPolicy, Protocol):
 
     async def uncertain(self) -> list[str]:
         """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`."""
-        raise NotImplementedError
+        raise MisuseError(_HAS_NO_LIST)
 
     async def settle(self, key: str, result: object) -> bool:
         """Store the result of an uncertain call; see `CallStore.settle`."""
-        raise NotImplementedError
+        raise MisuseError(_HAS_NO_LIST)
 
 
 AnyCallStore: TypeAlias = CallStore | AsyncCallStore
