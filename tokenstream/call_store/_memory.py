@@ -40,6 +40,8 @@ class MemoryCallStore:
         max_calls: Maximum number of calls; beyond it, the calls that ended first are forgotten.
         max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
         retry_failed: True to run a call again that has failed.
+        same_calls: True to refuse an answer whose calls differ from those of the first answer under the same
+            id, with `CallsDiffer`.
         clock: Returns the current time, in seconds.
 
     Raises:
@@ -68,6 +70,7 @@ class MemoryCallStore:
         max_calls: int = 10_000,
         max_result: int = 1 << 20,
         retry_failed: bool = False,
+        same_calls: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if max_calls < 1:
@@ -78,6 +81,8 @@ class MemoryCallStore:
         """Maximum length of a result's JSON, in characters."""
         self.retry_failed = retry_failed
         """True to run a call again that has failed."""
+        self.same_calls = same_calls
+        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
         self._max_calls = max_calls
         self._clock = clock
         self._lock = Lock()

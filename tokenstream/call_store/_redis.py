@@ -179,6 +179,8 @@ class RedisCallStore:
         keep: Seconds for which a call is remembered: a week.
         max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
         retry_failed: True to run a call again that has failed.
+        same_calls: True to refuse an answer whose calls differ from those of the first answer under the same
+            id, with `CallsDiffer`.
 
     Raises:
         MisuseError: The client is not a `redis.Redis`, redis-py is not installed, or an option is wrong.
@@ -201,6 +203,7 @@ class RedisCallStore:
         keep: float = 604_800.0,
         max_result: int = 1 << 20,
         retry_failed: bool = False,
+        same_calls: bool = False,
     ) -> None:
         kind, _ = _client_classes()
         self._calls: _RedisCalls[Any] = _RedisCalls(kind, client, prefix, keep)
@@ -210,6 +213,8 @@ class RedisCallStore:
         """Maximum length of a result's JSON, in characters."""
         self.retry_failed = retry_failed
         """True to run a call again that has failed."""
+        self.same_calls = same_calls
+        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
@@ -272,6 +277,8 @@ class AsyncRedisCallStore:
         keep: Seconds for which a call is remembered: a week.
         max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
         retry_failed: True to run a call again that has failed.
+        same_calls: True to refuse an answer whose calls differ from those of the first answer under the same
+            id, with `CallsDiffer`.
 
     Raises:
         MisuseError: The client is not a `redis.asyncio.Redis`, redis-py is not installed, or an option is
@@ -295,6 +302,7 @@ class AsyncRedisCallStore:
         keep: float = 604_800.0,
         max_result: int = 1 << 20,
         retry_failed: bool = False,
+        same_calls: bool = False,
     ) -> None:
         _, kind = _client_classes()
         self._calls: _RedisCalls[Awaitable[Any]] = _RedisCalls(kind, client, prefix, keep)
@@ -304,6 +312,8 @@ class AsyncRedisCallStore:
         """Maximum length of a result's JSON, in characters."""
         self.retry_failed = retry_failed
         """True to run a call again that has failed."""
+        self.same_calls = same_calls
+        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
 
     async def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""

@@ -25,16 +25,12 @@ class _AnyTool:
 
     __slots__ = ()
 
-    name: str
-
     def describe(self, text: str) -> str | None:
         """Return a text that is the same for equal arguments; None if there is none."""
         raise NotImplementedError
 
-    def describe_call(self, name: str, text: str) -> str | None:
-        """Return the description of a call's arguments; None for a call of another tool, or without one."""
-        if name != self.name:
-            return None
+    def describe_call(self, text: str) -> str | None:
+        """Return the description of a call's arguments, which may be absent; None if there is none."""
         try:
             return self.describe(text if text.strip() not in _NO_ARGUMENTS else "{}")
         except OutputInvalid:

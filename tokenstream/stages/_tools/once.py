@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import ToolCall
     from tokenstream.stages._tools.call import CheckedCall
+    from tokenstream.stages._tools.same_calls import SameCalls
     from tokenstream.stages._tools.store import AnyCallStore
 
     Step: TypeAlias = "Callable[[], Any] | Pause"
@@ -62,18 +63,27 @@ class CallRun:
     Args:
         call: The call; it has a key.
         warn: Writes a warning to the logger, from a text with `%s` and its arguments.
+        same_calls: Compares the calls of the answer with those of the first one; None to compare nothing.
 
     Raises:
         MisuseError: The call's key means nothing in a store that other processes use.
     """
 
-    __slots__ = ("_has_begun", "_is_stuck", "_store", "_tokens", "_warn", "id", "key", "state")
+    __slots__ = ("_compare", "_has_begun", "_is_stuck", "_store", "_tokens", "_warn", "id", "key", "state")
 
-    def __init__(self, call: CheckedCall, store: AnyCallStore, warn: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        call: CheckedCall,
+        store: AnyCallStore,
+        warn: Callable[..., None],
+        same_calls: SameCalls | None = None,
+    ) -> None:
         self.id = call.id
         self.key = call.find_store_key()
         self._store = store
         self._warn = warn
+        self._compare = (lambda: ()) if same_calls is None else (lambda: call.compare(same_calls))
+        """Returns the steps that compare the call with the first answer's, before anything else is done."""
         self._tokens = [_make_token()]
         """The token that identifies this reader to the store; empty once a `run` has taken it.
 
@@ -106,10 +116,12 @@ class CallRun:
 
     def look(self) -> Generator[Step, Any, None]:
         """Ask the store for what it knows about the call; the call does not begin."""
+        yield from self._compare()
         self.state = yield lambda: self._store.look(self.key)
 
     def begin(self) -> Generator[Step, Any, CallState]:
         """Begin the call at the store; wait while another reader is running it."""
+        yield from self._compare()
         self.state = state = yield from self._begin(self._tokens[0])
         self._has_begun = True
         return state
@@ -173,10 +185,12 @@ class CallRun:
         Raises:
             CallUncertain: Nobody knows whether the call has run.
             ToolFailed: The call has failed before.
+            CallsDiffer: The first answer under the same id has other calls.
         """
         if self._is_stuck:
             # Nobody will end the call before its lease is over, so it is not waited for.
             raise self._make_uncertain()
+        yield from self._compare()
         try:
             token = self._tokens.pop()
         except IndexError:

@@ -43,6 +43,8 @@ class CallPolicy(Protocol):
     """The most characters of a result's JSON; a longer result is not kept, and the call is then unknown."""
     retry_failed: bool = False
     """True to run a call again that has failed."""
+    same_calls: bool = False
+    """True to refuse an answer whose calls differ from those of the first answer under the same id."""
     is_shared: bool = True
     """True if other processes use the same store, so that keys have to be the same in all of them."""
 

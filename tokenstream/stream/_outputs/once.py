@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 from inspect import GEN_CLOSED, getgeneratorstate, isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._tools.once import CallRun, Interrupted, Pause
+from tokenstream.stages._tools.same_calls import SameCalls
 from tokenstream.stream._log import warn
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ToolCallView, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from tokenstream.accumulator import Accumulator
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
@@ -32,21 +35,39 @@ class Once:
 
     Args:
         store: Remembers the calls.
+        choice: The index of the choice that the calls belong to; 0 for the first choice.
 
     Raises:
         MisuseError: `store` is not a store.
     """
 
-    __slots__ = ("store",)
+    __slots__ = ("_choice", "_same_calls", "store")
 
-    def __init__(self, store: AnyCallStore) -> None:
+    def __init__(self, store: AnyCallStore, choice: int = 0) -> None:
         if isinstance(store, type) or not all(hasattr(store, name) for name in _MEMBERS):
             raise MisuseError(f"once= takes a CallStore, such as MemoryCallStore(), and not {store!r:.80}")
         self.store = store
+        self._choice = choice
+        # A store may have been written without the option.
+        self._same_calls = SameCalls(store) if getattr(store, "same_calls", False) else None
 
     def make_run(self, call: CheckedCall) -> CallRun:
         """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""
-        return CallRun(call, self.store, warn)
+        return CallRun(call, self.store, warn, self._same_calls)
+
+    def end(self, accumulator: Accumulator) -> Generator[Step, Any, None]:
+        """Compare the calls of an answer that is complete with those of the first one; yield the steps of it.
+
+        Args:
+            accumulator: The stage that holds the answer.
+        """
+        # Choice 0 stands for the first choice, which may have another index.
+        choice = self._choice or accumulator.main
+        if self._same_calls is None or accumulator.message_of(choice).ending != "complete":
+            return
+        calls = accumulator.calls.find_choice(choice)
+        if calls is not None:
+            yield from self._same_calls.check_end(calls)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Carry out the steps that a generator yields, and return the generator's result.
@@ -177,8 +198,12 @@ class OnceView(ToolCallView[CallT]):
         """
         # Kept until the call is delivered: if the store raises an error, the next read asks it again.
         if self._taken is None:
-            self._taken = super().__next__()
+            with suppress(StopIteration):
+                self._taken = super().__next__()
         call = self._taken
+        if call is None:
+            self._once.do(self._once.end(self._driver.accumulator))
+            raise StopIteration
         # A call with an error cannot be run, so the store need not know it.
         if call.error is None:
             run = self._run = self._run or self._once.make_run(call)
@@ -217,8 +242,12 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         # Kept until the call is delivered: if the wait for the store is cancelled, or the store raises an
         # error, the next read asks it again.
         if self._taken is None:
-            self._taken = await super().__anext__()
+            with suppress(StopAsyncIteration):
+                self._taken = await super().__anext__()
         call = self._taken
+        if call is None:
+            await self._once.do(self._once.end(self._driver.accumulator))
+            raise StopAsyncIteration
         # A call with an error cannot be run, so the store need not know it.
         if call.error is None:
             run = self._run = self._run or self._once.make_run(call)
