@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +20,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Router, Stream
 from tokenstream.call_store import AsyncRedisCallStore, CallState, MemoryCallStore, RedisCallStore
-from tokenstream.errors import CallStoreUnavailable, CallUncertain
+from tokenstream.errors import CallStoreUnavailable, CallUncertain, StreamError
 from tokenstream.testing import script
 
 __all__ = ["server"]
@@ -139,6 +139,7 @@ def run_router(store: Any, pay: Callable[..., Any]) -> list[Any]:
 STEPS = [(step, when) for step in ("look", "begin", "finish") for when in ("before", "after")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @in_one_test(
     ("read", "error", "step", "when"),
@@ -232,6 +233,70 @@ def test_an_application_that_is_interrupted_says_so_with_fail(error: type[BaseEx
     assert "unknown" == store.look(call.key).status
     with pytest.raises(CallUncertain):
         call.run()
+
+
+@pytest.mark.parametrize(
+    "kind", ["memory", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
+)
+@in_one_test("error", INTERRUPTIONS)
+def test_an_application_that_is_interrupted_with_a_call_in_hand_leaves_it_unknown(
+    kind: str, server: RedisServer, tmp_path: Path, error: type[BaseException]
+) -> None:
+    """It has no time to say so; the end of `with` does. A call that it has ended is done, and stays so."""
+    with opened(kind, server, tmp_path) as store:
+        store.forget(key_of_call())
+        with pytest.raises(error), Stream(BODY, answer_id="job 1") as stream:
+            for _ in stream.validated_calls(pay=Payment, once=store):
+                raise error
+        check(store, "tool")
+
+        store.forget(key_of_call())
+        with pytest.raises(error), Stream(BODY, answer_id="job 1") as stream:
+            for call in stream.validated_calls(pay=Payment, once=store):
+                call.finish("paid once")
+                raise error
+        assert CallState("done", '"paid once"') == store.look(key_of_call())
+
+
+@pytest.mark.parametrize("error", [StreamError("broken"), ValueError()])
+def test_a_call_in_hand_stays_with_an_application_that_goes_on(error: Exception) -> None:
+    """It may collect the calls of an answer that breaks off, and run them then."""
+    store = MemoryCallStore()
+    with suppress(StreamError, ValueError), Stream(BODY, answer_id="job 1") as stream:
+        calls = [*stream.validated_calls(pay=Payment, once=store)]
+        raise error
+    assert "running" == store.look(key_of_call()).status
+    calls[0].finish("paid")
+
+    assert "done" == store.look(key_of_call()).status
+
+
+def test_an_application_may_still_end_a_call_with_which_it_was_interrupted() -> None:
+    """A timeout around the block is such an interruption, after which a program goes on."""
+    store = MemoryCallStore()
+    with suppress(Struck), Stream(BODY, answer_id="job 1") as stream:
+        [call] = stream.validated_calls(pay=Payment, once=store)
+        raise Struck
+    assert [call.key] == store.uncertain()
+    call.finish("paid")
+
+    assert CallState("done", '"paid"') == store.look(call.key)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_cancelled_task_with_a_call_in_hand_leaves_it_unknown(
+    kind: str, server: RedisServer, tmp_path: Path
+) -> None:
+    """The store is told although the task may wait for nothing any more."""
+    with opened(kind, server, tmp_path) as store:
+        later = Striking(store, "", "", None)
+        with anyio.CancelScope() as scope:
+            async with AsyncStream(source(), answer_id="job 1") as stream:
+                async for _ in stream.validated_calls(pay=Payment, once=later):
+                    scope.cancel()
+                    await anyio.sleep_forever()
+        check(store, "tool")
 
 
 @pytest.mark.anyio

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stages._stage import TimedStage
+    from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._opening import Recovers
+    from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
 
 _DEADLINES = Deadlines()
@@ -57,6 +59,7 @@ class Driver(SingleConsumer):
         "__weakref__",
         "_read_deadlines",
         "_rest_limits",
+        "calls_in_hand",
         "chain",
         "clock",
         "diverted",
@@ -83,6 +86,8 @@ class Driver(SingleConsumer):
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
         """Stored outcomes of `result()`, each under a key made of the arguments of the call."""
+        self.calls_in_hand: list[tuple[Once, CallRun]] = []
+        """The calls that the application has begun with a store, and has to end itself."""
         self.diverted = False
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
         self.recovery: Recovers | None = None

@@ -263,6 +263,19 @@ class CallRun:
         else:
             yield from self._store_end(_make_failed_state(error), self._tokens[0])
 
+    @property
+    def is_in_hand(self) -> bool:
+        """True if the application has begun the call, and has to end it."""
+        return self._has_begun and self.state is not None and self.state.status == "new"
+
+    def leave(self) -> Generator[Step, Any, None]:
+        """Tell the store that the application was interrupted while it had the call in hand.
+
+        The call is unknown to all others. The application may still end it.
+        """
+        if self.is_in_hand:
+            yield from self._give_up(self._tokens[0], may_have_run=True)
+
     def check_new(self) -> None:
         """Check that the application may end the call itself.
 
@@ -305,19 +318,26 @@ class CallRun:
             raise
 
     def _abandon(self, token: str, *, may_have_run: bool = True) -> Generator[Step, Any, None]:
+        """Give a call up at the store, and note its state; see `_give_up`."""
+        has_told = yield from self._give_up(token, may_have_run=may_have_run)
+        if may_have_run:
+            self.state, self._is_stuck = CallState("unknown"), not has_told
+
+    def _give_up(self, token: str, *, may_have_run: bool) -> Generator[Step, Any, bool]:
         """Tell the store that this reader will not end a call, so that nobody waits for its lease.
 
         Args:
             token: Identifies this reader to the store.
             may_have_run: True if the call is unknown from now on, False if it is new again.
+
+        Returns:
+            False if the store could not be told.
         """
         store: Any = self._store
         # A store may have been written without the method.
         kind = AsyncCallStore if iscoroutinefunction(store.begin) else CallStore
         abandon: Any = getattr(store, "abandon", None) or partial(kind.abandon, store)
-        has_told = yield from self._tell(lambda: abandon(self.key, token=token, may_have_run=may_have_run))
-        if may_have_run:
-            self.state, self._is_stuck = CallState("unknown"), not has_told
+        return (yield from self._tell(lambda: abandon(self.key, token=token, may_have_run=may_have_run)))
 
     def _tell(self, step: Callable[[], Any]) -> Generator[Step, Any, bool]:
         """Take one more step at a store after an error; return False, and warn, if it fails, too."""

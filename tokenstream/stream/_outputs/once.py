@@ -49,7 +49,7 @@ class Once:
         self.store = store
         self._choice = choice
         # A store may have been written without the option.
-        self._same_calls = SameCalls(store) if getattr(store, "same_calls", False) else None
+        self._same_calls = SameCalls(store) if getattr(store, "same_calls", False) is True else None
 
     def make_run(self, call: CheckedCall) -> CallRun:
         """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""
@@ -90,6 +90,14 @@ class Once:
         finally:
             taking.close()
 
+    def leave(self, run: CallRun, error: BaseException) -> Any:  # noqa: ANN401 - None, or an awaitable
+        """Give up a call that the application has in hand, because it was interrupted.
+
+        Args:
+            error: The exception that has interrupted it.
+        """
+        self.do(run.leave())
+
 
 class AsyncOnce(Once):
     """Runs calls at most once, for an `AsyncStream`."""
@@ -119,6 +127,16 @@ class AsyncOnce(Once):
                     taking.throw(error)
         finally:
             taking.close()
+
+    async def leave(self, run: CallRun, error: BaseException) -> None:
+        """Give up a call that the application has in hand, because it was interrupted; see `Once.leave`."""
+        steps = run.leave()
+        for step in steps:
+            try:
+                await _take_async(step, error)
+            except Exception as failure:  # noqa: BLE001 - the steps say what follows from it
+                with suppress(StopIteration):
+                    steps.throw(failure)
 
 
 class _Taking:
@@ -210,6 +228,8 @@ class OnceView(ToolCallView[CallT]):
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             self._once.do(call.enter(run))
             call.join_store(run, self._once.do)
+            if run.is_in_hand:
+                self._driver.calls_in_hand.append((self._once, run))
         self._taken = self._run = None
         return call  # type: ignore[no-any-return] # what the view's cursor gives
 
@@ -254,6 +274,8 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             await self._once.do(call.enter(run))
             call.join_store(run, self._once.do)
+            if run.is_in_hand:
+                self._driver.calls_in_hand.append((self._once, run))
         self._taken = self._run = None
         return call  # type: ignore[no-any-return] # what the view's cursor gives
 
