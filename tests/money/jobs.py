@@ -12,7 +12,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def load(redis_url: str, provider_url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def open_slowly(path: str, *arguments: Any, **options: Any) -> Iterator[Any]:
+def open_slowly(path: str, *arguments: Any, **options: Any) -> Generator[Any]:
     """Open a file as a bank does its books: it takes a while before a transfer, and another one after it."""
     time.sleep(random.random() * 0.02)
     with Path(path).open(*arguments, **options) as file:

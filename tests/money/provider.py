@@ -31,7 +31,7 @@ class Provider:
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 provider.answer(self, request["messages"])
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *_: Any) -> None:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -74,7 +74,8 @@ class Provider:
         """Return the answer to a conversation: the calls, and then a text."""
         id = f"chatcmpl-{self.rng.getrandbits(64):x}"
         deltas: list[Any] = [{"role": "assistant", "content": "Sending." if len(messages) == 1 else "Done."}]
-        for number, (to, usd) in enumerate(json.loads(messages[0]["content"]) if len(messages) == 1 else ()):
+        transfers: list[Any] = json.loads(messages[0]["content"]) if len(messages) == 1 else []
+        for number, (to, usd) in enumerate(transfers):
             pieces = [f'"to": "{to}"', f'"usd": {self.rng.choice([usd, float(usd)])}']
             self.rng.shuffle(pieces)
             call = {"index": number, "id": f"call_{self.rng.getrandbits(64):x}", "type": "function"}

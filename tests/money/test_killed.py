@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Jobs:
 
 
 @contextmanager
-def jobs(folder: Path, redis_url: str, provider_url: str) -> Iterator[Jobs]:
+def jobs(folder: Path, redis_url: str, provider_url: str) -> Generator[Jobs]:
     """Give what starts processes, in a folder that has the bank's list of transfers."""
     program = [sys.executable, "-m", "tests.money.jobs", redis_url, provider_url]
     with (
@@ -107,7 +107,7 @@ def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_
             listed: Any = client.hgetall("uncertain")
             # The store has one more if it was gone when the end of a transfer was to be stored.
             assert {*listed} <= {*RedisCallStore(client).uncertain()}, seed
-            histories = [json.loads(client.lindex(f"history:job {n}", -1)) for n in range(jobs_done)]
+            last: list[Any] = [client.lindex(f"history:job {number}", -1) for number in range(jobs_done)]
 
     lines = (tmp_path / "transfers.txt").read_text(encoding="utf-8").splitlines()
     sent = Counter(lines)
@@ -117,4 +117,4 @@ def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_
     assert [] == [to for to, usd in asked.items() if f"{to} {usd}" not in sent and f'"{to}"' not in told], (
         seed
     )
-    assert {"Done."} == {turn["content"] for turn in histories}, seed
+    assert {"Done."} == {json.loads(turn)["content"] for turn in last}, seed

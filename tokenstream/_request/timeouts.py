@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_dict
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,6 +61,6 @@ def find_timeouts(
     # The client itself combines its own timeouts with those of the options; no address is needed for that.
     with suppress(Exception):
         timeouts: object = build("POST", "http://localhost", **given).extensions.get("timeout")
-        if isinstance(timeouts, dict):
+        if is_dict(timeouts):
             return TimeoutsLeft(timeouts, find_left)
     return None

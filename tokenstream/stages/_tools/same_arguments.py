@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import OutputInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tokenstream.partial_json._typed.schema import Schema
 
 _FIELDS_OF_MODELS = "model-fields"
@@ -64,13 +67,14 @@ def _simplify(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, int | float | Decimal):
         return _simplify_number(value)
     if isinstance(value, Mapping):
-        if all(isinstance(key, str) for key in value):
-            return {str(key): _simplify(item) for key, item in value.items()}
-        return sorted(([_simplify(key), _simplify(item)] for key, item in value.items()), key=_to_text)
-    if isinstance(value, set | frozenset):
-        return sorted(map(_simplify, value), key=_to_text)
-    if isinstance(value, list | tuple):
-        return [_simplify(item) for item in value]
+        fields: Mapping[Any, Any] = cast("Any", value)
+        if all(isinstance(key, str) for key in fields):
+            return {str(key): _simplify(item) for key, item in fields.items()}
+        return sorted(([_simplify(key), _simplify(item)] for key, item in fields.items()), key=_to_text)
+    if isinstance(value, set | frozenset | list | tuple):
+        items = cast("Collection[Any]", value)
+        simplified: list[Any] = [_simplify(item) for item in items]
+        return sorted(simplified, key=_to_text) if isinstance(value, set | frozenset) else simplified
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
     return to_jsonable_python(value)
@@ -88,13 +92,13 @@ def _has_factory(core: object, *, is_in_model: bool) -> bool:
 
     Pydantic tells which fields of a model were left out, but not those of a dataclass.
     """
-    if isinstance(core, dict):
+    if is_dict(core):
         if "default_factory" in core and not is_in_model:
             return True
-        is_in_model = core.get("type") == _FIELDS_OF_MODELS or (
-            is_in_model and core.get("type") in (None, "model-field")
-        )
+        kind = core.get("type")
+        is_in_model = kind == _FIELDS_OF_MODELS or (is_in_model and kind in (None, "model-field"))
         return any(_has_factory(item, is_in_model=is_in_model) for item in core.values())
-    return isinstance(core, list | tuple) and any(
-        _has_factory(item, is_in_model=is_in_model) for item in core
-    )
+    if not isinstance(core, list | tuple):
+        return False
+    items = cast("Collection[Any]", core)
+    return any(_has_factory(item, is_in_model=is_in_model) for item in items)
