@@ -33,6 +33,7 @@ NEEDS = {
     "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
     "docs/browser.md": ("fastapi",),
     "docs/journals.md": ("fastapi", "redis"),
+    "docs/money.md": ("redis",),
     "docs/opentelemetry.md": ("opentelemetry",),
     "docs/quickstarts.md": ("boto3",),
     "docs/relay.md": ("fastapi", "flask"),
@@ -65,6 +66,7 @@ APART = {
 }
 """Pages of which each section is a program: its blocks run without those of the other sections."""
 PROGRAMS = {
+    "docs/money.md",
     "docs/quickstarts.md",
     *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),
 }

@@ -29,6 +29,7 @@ ERRORS: list[errors.TokenStreamError] = [
     errors.InvalidJSON("a", text="{]", offset=1),
     errors.OutputIncomplete("a", text="{", offset=1),
     errors.CallUncertain("a", key="k"),
+    errors.CallsDiffer(1, first=["pay({})"], second=["pay({})", "mail({})"]),
     errors.CallStoreUnavailable("a"),
 ]
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tokenstream._decoder import Decoder
     from tokenstream.errors import (
         AnswerRejected,
+        CallsDiffer,
         CallStoreUnavailable,
         CallUncertain,
         ConcurrentRead,
@@ -113,6 +114,7 @@ __all__ = [
     "AsyncStream",
     "CallStoreUnavailable",
     "CallUncertain",
+    "CallsDiffer",
     "Checkpoint",
     "CitationAdded",
     "ConcurrentRead",
@@ -196,6 +198,7 @@ _NAMES = {
         "AnswerRejected",
         "CallStoreUnavailable",
         "CallUncertain",
+        "CallsDiffer",
         "ConcurrentRead",
         "ConnectError",
         "GuardFailed",

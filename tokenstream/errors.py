@@ -23,6 +23,7 @@
     │   └── InvalidJSON
     ├── OutputIncomplete                the model's output was cut off
     ├── CallUncertain                   nobody knows whether a tool call has run
+    ├── CallsDiffer                     the first answer under the same id has other tool calls
     └── CallStoreUnavailable            the store of tool calls cannot be used now
 
 No message quotes the payload's text, which may be private.
@@ -47,6 +48,7 @@ __all__ = [
     "AnswerRejected",
     "CallStoreUnavailable",
     "CallUncertain",
+    "CallsDiffer",
     "ConcurrentRead",
     "ConnectError",
     "ErrorKind",
@@ -525,7 +527,8 @@ class CallUncertain(_AnswerError):
     """A tool call has begun before, but its result is not known, so it is not run again.
 
     Either its end was never stored, and it may have run or not; or it has run, and its result could not be
-    kept. Find out. If the call is to run after all, `store.forget(error.key)` lets the next attempt run it.
+    kept. Find out. If the call has run, `store.settle(error.key, result)` stores its result. If it is to run
+    after all, `store.forget(error.key)` lets the next attempt run it.
 
     Args:
         message: What is known about the call.
@@ -540,6 +543,31 @@ class CallUncertain(_AnswerError):
     def __init__(self, message: str, *, key: str) -> None:
         super().__init__(message)
         self.key = key
+
+
+@show_members
+class CallsDiffer(_AnswerError):
+    """The tool calls of an answer are others than those of the first answer under the same id.
+
+    Only a store with the option `same_calls` raises it. Neither the call that differs is run, nor one after.
+
+    Args:
+        number: The number of the first call that differs, counted from 0.
+        first: The calls of the first answer, as far as they are known, each with its arguments.
+        second: The calls of this answer so far.
+    """
+
+    def __init__(self, number: int, *, first: Sequence[str], second: Sequence[str]) -> None:
+        names = " and then ".join(
+            ", ".join(call.partition("(")[0] for call in calls) or "no tool" for calls in (first, second)
+        )
+        super().__init__(
+            f"the answers under this id call {names}, and call {number + 1} is another one: it is not run; "
+            "compare .first and .second, and use the first answer, or give the new one another answer_id"
+        )
+        self.number = number
+        self.first = list(first)
+        self.second = list(second)
 
 
 class CallStoreUnavailable(TokenStreamError):

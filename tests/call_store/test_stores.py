@@ -127,6 +127,50 @@ async def test_the_end_of_a_forgotten_call_is_kept(kind: str, server: RedisServe
         assert CallState("done", "1") == await got(store.begin("key", 60, token="b"))
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KINDS)
+async def test_uncertain_calls_are_listed_and_settled_by_a_person(kind: str, server: RedisServer) -> None:
+    """Only those of which nobody knows the end; a settled one is done, whatever comes after."""
+    async with opened(kind, server) as store:
+        ends: dict[str, dict[str, Any]] = {"done": {"result": "1"}, "kept": {"result": None}}
+        for key in ("running", "gone", "left", "dropped", *ends):
+            await got(store.begin(key, 0.001 if key == "gone" else 60, token="a"))
+        await got(store.finish("failed", "no", token="a", failed=True))
+        for key, end in ends.items():
+            await got(store.finish(key, **end, token="a"))
+        await got(store.abandon("left", token="b"))
+        assert "running" == (await got(store.look("left"))).status
+        await got(store.abandon("left", token="a"))
+        await got(store.abandon("done", token="a"))
+        await got(store.abandon("dropped", token="a", may_have_run=False))
+        await anyio.sleep(0.01)
+
+        assert {"gone", "left", "kept"} == set(await got(store.uncertain()))
+        assert "new" == (await got(store.look("dropped"))).status
+        assert [False] * 5 == [
+            await got(store.settle(key, 1)) for key in ("running", "done", "failed", "dropped", "other")
+        ]
+        for key in ("gone", "left", "kept"):
+            assert await got(store.settle(key, {"sent": 7}))
+            await got(store.finish(key, "2", token="a"))
+            assert CallState("done", '{"sent":7}') == await got(store.begin(key, 60, token="c"))
+        assert [] == await got(store.uncertain())
+        with pytest.raises(MisuseError, match="JSON can express"):
+            await got(store.settle("left", object()))
+
+
+def test_the_calls_of_another_prefix_are_not_listed(server: RedisServer) -> None:
+    """Nor those of a prefix that looks like a pattern for it."""
+    with Redis(unix_socket_path=server.path, decode_responses=True) as client:
+        client.flushall()
+        stores = [RedisCallStore(client, prefix=prefix) for prefix in ("a*:", "ab:", "[a]:")]
+        for number, store in enumerate(stores):
+            store.begin(f"{number}:é", 60, token="t")
+            store.abandon(f"{number}:é", token="t")
+
+        assert [["0:é"], ["1:é"], ["2:é"]] == [store.uncertain() for store in stores]
+
+
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 def test_of_many_threads_one_begins_a_call(kind: str, server: RedisServer) -> None:
     """However close together they ask."""

@@ -277,6 +277,34 @@ def test_a_server_that_does_not_stop_holds_up_the_next_answer_only_for_a_while(
         assert talk.session.rotations == 1
 
 
+@pytest.mark.parametrize("questions", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_cancelled_question_of_which_nothing_is_heard_again_is_not_in_the_way(
+    colour: str, questions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first message of the next answer is not taken for the cancelled one's, and cancelled, too."""
+    monkeypatch.setattr("tokenstream.session._conversation._DRAIN_SECONDS", 0.05)
+
+    class Dropping(ResponsesServer):
+        def take(self, line: Line, payload: Payload) -> None:
+            if payload["input"][-1]["content"][0]["text"].startswith("drop"):
+                line.cancelled.wait(PATIENCE)
+                line.cancelled.clear()
+            else:
+                super().take(line, payload)
+
+    server = Dropping()
+    with serving(server) as url, talking(colour, url, deadlines=Deadlines(total=30)) as talk:
+        for number in range(questions):
+            with talk.leave_unread(f"drop {number}"):
+                pass
+
+        assert talk.ask("last").text == "I know: last"
+        assert talk.session.rotations == questions
+        assert {f"resp_{number}" for number in range(9)}.isdisjoint(
+            payload.get("response_id") for _, payload in server.received
+        )
+
+
 def test_a_broken_answer_raises_its_error_and_the_session_goes_on(colour: str) -> None:
     """Without a policy; what had arrived stays in the conversation."""
     server = ResponsesServer()

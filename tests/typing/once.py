@@ -60,5 +60,7 @@ async def asynchronous(stream: AsyncStream, store: AsyncCallStore, journal: Memo
 def stores() -> None:
     plain_stores: list[CallStore] = [MemoryCallStore(), RedisCallStore(Redis())]
     later: AsyncCallStore = AsyncRedisCallStore(AsyncRedis())
+    assert_type(plain_stores[0].uncertain(), list[str])
+    assert_type(plain_stores[0].settle("key", 1), bool)
     Router(once=plain_stores[0])
     Router(once=later)

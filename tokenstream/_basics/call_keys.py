@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Message, ToolCall
 
+Describe: TypeAlias = "Callable[[str, str], str | None]"
+"""Describes a call from its name and its arguments as JSON; see `CallPlace.find_key_as`."""
 IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
 """The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
 the provider gave the message, or chance."""
@@ -59,7 +61,7 @@ class AnswerCalls:
         """The first id that the message had, which stays the same if the answer is restarted."""
         self._fixed: AnswerIdentity | None = None
         """The identity from which all keys are computed; None before the first call has ended."""
-        self._choices: dict[int, _ChoiceCalls] = {}
+        self._choices: dict[int, ChoiceCalls] = {}
         self._were_keys_read = False
         """True if the application has read the key of a call that a restart of the answer has discarded."""
 
@@ -126,8 +128,15 @@ class AnswerCalls:
             if self._fixed is None:
                 # No id is known: the keys are the same only in this stream, and if a checkpoint continues it.
                 self._fixed = self.identity or AnswerIdentity("random", os.urandom(16).hex())
-            calls = self._choices[choice] = _ChoiceCalls(self._fixed, choice)
+            calls = self._choices[choice] = ChoiceCalls(self._fixed, choice)
         set_place(call, calls.add(call))
+
+    def find_choice(self, choice: int) -> ChoiceCalls | None:
+        """Return the calls of a choice that have ended; None if the answer has no id that others know."""
+        identity = self.identity
+        if identity is None or identity.kind == "random":
+            return None
+        return self._choices.get(choice) or ChoiceCalls(identity, choice)
 
     def restore(self, message: Message) -> None:
         """Add the complete calls of a message from a checkpoint, so that they get the same keys as before."""
@@ -148,44 +157,60 @@ class CallPlace:
     A program that runs a call stores its key, and looks for the key before it runs the call again.
 
     Args:
-        find_key: Computes the key; None if `key` is passed.
+        calls: The calls of the same choice; None if `key` is passed.
+        number: The number of the call among them, counted from 0.
         key: The key, if it is known already.
     """
 
-    __slots__ = ("_find_key", "_key", "identity")
+    __slots__ = ("_key", "calls", "identity", "number")
 
-    def __init__(self, identity: AnswerIdentity, find_key: Callable[[], str] | None, key: str = "") -> None:
+    def __init__(
+        self,
+        identity: AnswerIdentity,
+        calls: ChoiceCalls | None,
+        number: int = 0,
+        key: str = "",
+    ) -> None:
         self.identity = identity
-        self._find_key = find_key
+        self.calls = calls
+        """The calls of the same choice; None for a call that was stored or copied."""
+        self.number = number
+        """The number of the call in its choice, counted from 0."""
         self._key = key
 
     @property
     def key(self) -> str:
         """The call's key: a hash that is the same for this call in a retry and in another process."""
-        if self._find_key is not None:
-            self._key = self._find_key()
-            self._find_key = None
+        if not self._key and self.calls is not None:
+            self._key = self.calls.find_key(self.number, None)
         return self._key
 
-    def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, str]]:
-        # `find_key` refers to all calls of the answer; a stored or copied call keeps just its own key.
-        return CallPlace, (self.identity, None, self.key)
+    def find_key_as(self, describe: Describe) -> str:
+        """Return a key that is the same for all calls whose arguments have the same description.
+
+        Args:
+            describe: Returns the description of a call from its name and arguments; None if it has none, so
+                that its arguments count as they are written.
+        """
+        return self.key if self.calls is None else self.calls.find_key(self.number, describe)
+
+    def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, int, str]]:
+        # `calls` are all calls of the answer; a stored or copied call keeps just its own key.
+        return CallPlace, (self.identity, None, self.number, self.key)
 
 
-class _ChoiceCalls:
+class ChoiceCalls:
     """Computes the keys of the tool calls in one choice, each when it is first read."""
 
-    __slots__ = ("_choice", "_counts", "_identity", "_keys", "_waiting")
+    __slots__ = ("_calls", "_choice", "_identity", "_keys")
 
     def __init__(self, identity: AnswerIdentity, choice: int) -> None:
         self._identity = identity
         self._choice = choice
-        self._keys: list[str] = []
-        """The keys computed so far: those of the first calls, in order."""
-        self._waiting: list[tuple[str, str, str]] = []
-        """The type, name and arguments of each later call, whose key was not computed yet."""
-        self._counts: dict[str, int] = {}
-        """The number of equal calls so far, by the hash of their content."""
+        self._calls: list[tuple[str, str, str]] = []
+        """The type, name and arguments of each call."""
+        self._keys: dict[Describe | None, _Keys] = {}
+        """The keys computed so far, by the function that describes the calls; None for the calls' own."""
 
     @property
     def has_keys(self) -> bool:
@@ -194,24 +219,49 @@ class _ChoiceCalls:
 
     def add(self, call: ToolCall) -> CallPlace:
         """Add a call that has ended; return its place in the answer, which computes its key on access."""
-        number = len(self._keys) + len(self._waiting)
-        self._waiting.append((call.type, call.name, call.arguments_text))
-        return CallPlace(self._identity, lambda: self._find_key(number))
+        number = len(self._calls)
+        self._calls.append((call.type, call.name, call.arguments_text))
+        return CallPlace(self._identity, self, number)
 
-    def _find_key(self, number: int) -> str:
+    def describe(self, describe: Describe | None) -> list[str]:
+        """Return each call as a text with its name and its arguments, such as `pay({"usd":5})`.
+
+        Args:
+            describe: Describes the arguments; see `CallPlace.find_key_as`.
+        """
+        return [f"{name}({_describe(describe, type_, name, text)[1]})" for type_, name, text in self._calls]
+
+    def find_entry_key(self, number: int) -> str:
+        """Return the key under which a store keeps an entry of the list of these calls.
+
+        Args:
+            number: The number of the entry, which is that of a call, or of the place behind the last one.
+        """
+        return _hash(["list of calls", self._identity.id, self._choice, number])
+
+    def find_key(self, number: int, describe: Describe | None) -> str:
         """Return the key of call `number`, counted from 0.
 
         A key depends on the calls before, so their keys are computed first.
         """
-        missing = max(number + 1 - len(self._keys), 0)
-        for type_, name, text in self._waiting[:missing]:
-            content = _hash([self._identity.id, self._choice, name, *_canonical(type_, text)])
+        keys = self._keys.setdefault(describe, _Keys())
+        for type_, name, text in self._calls[len(keys.found) : number + 1]:
+            content = _hash([self._identity.id, self._choice, name, *_describe(describe, type_, name, text)])
             # The number of equal calls before this one, which tells them apart.
-            count = self._counts.get(content, 0)
-            self._counts[content] = count + 1
-            self._keys.append(_hash([content, count]))
-        del self._waiting[:missing]
-        return self._keys[number]
+            count = keys.counts.get(content, 0)
+            keys.counts[content] = count + 1
+            keys.found.append(_hash([content, count]))
+        return keys.found[number]
+
+
+class _Keys:
+    """The keys of the first calls of a choice, in order, and how often each content was among them."""
+
+    __slots__ = ("counts", "found")
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.counts: dict[str, int] = {}
 
 
 def place_of(call: ToolCall) -> CallPlace | None:
@@ -251,6 +301,12 @@ def _hash(content: list[Any]) -> str:
     from hashlib import sha256
 
     return sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _describe(describe: Describe | None, type_: str, name: str, text: str) -> tuple[str, str]:
+    """Return a call's arguments as `describe` describes them; as `_canonical` does if it cannot."""
+    description = None if describe is None or type_ == "custom" else describe(name, text)
+    return _canonical(type_, text) if description is None else ("json", description)
 
 
 def _canonical(type_: str, text: str) -> tuple[str, str]:

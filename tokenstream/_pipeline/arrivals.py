@@ -9,6 +9,7 @@ from tokenstream.errors import PositionLost
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.framing._comments import COMMENT
+from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from tokenstream.stages._metrics.meter import Meter
 
 
+SLICE_END = ServerSentEvent(b"", event="slice", id="")
+"""Stands between the frames of two slices of a compressed chunk, where a driver may look at the clock."""
+
+
 class Arrivals:
     """Puts frames in order, and drops those that an earlier connection has already brought.
 
@@ -28,7 +33,7 @@ class Arrivals:
         meter: Records when the first frame arrives.
     """
 
-    __slots__ = ("_meter", "log", "lost", "ready", "reorder")
+    __slots__ = ("_meter", "log", "lost", "marks_slices", "ready", "reorder")
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -40,6 +45,8 @@ class Arrivals:
         """The error if another connection does not go on with the same answer; None until then."""
         self.ready: list[Any] = []
         """Frames that `reorder` released because they had waited long enough for missing ones."""
+        self.marks_slices = False
+        """True to yield `SLICE_END` between two slices of a compressed chunk; set by drivers."""
 
     @property
     def holds_frames(self) -> bool:
@@ -56,7 +63,7 @@ class Arrivals:
     ) -> Iterator[Any]:
         """Yield the frames in a chunk that is compressed, or whose frames may be repeated or out of order.
 
-        Compressed data may grow a thousandfold, so it is decompressed piece by piece.
+        Compressed data may grow a thousandfold, so it is decompressed and read slice by slice.
 
         Args:
             coding: Decompresses the chunk; None if the chunk is not compressed.
@@ -69,7 +76,11 @@ class Arrivals:
         ready, self.ready = self.ready, []
         # First the frames that had waited for missing ones.
         yield from ready
-        for piece in (chunk,) if coding is None else coding.pieces(chunk):
+        is_first = True
+        for piece in (chunk,) if coding is None else coding.slices(chunk):
+            if self.marks_slices and not is_first:
+                yield SLICE_END
+            is_first = False
             frames = connection.framing.frames(piece)
             # `waiting`: a mark of the metrics, such as the first frame, is not reached yet.
             if meter.waiting:

@@ -149,6 +149,7 @@ class Machine:
         "chunk",
         "head",
         "input_ended",
+        "is_between_slices",
         "kept_format",
         "now",
         "reads_behind_error",
@@ -240,6 +241,8 @@ class Machine:
         self.unit: type = bytes
         """The class of input that `give` takes: bytes, or str for decoded text."""
         self.coding: ContentDecoder | None = None
+        self.is_between_slices = False
+        """True while the next slice of a compressed chunk waits to be read; no other input may be given."""
         self.connection: Connection
         """Reads the input."""
         self.connect(content_type)
@@ -636,6 +639,17 @@ class Machine:
         self.meter.bytes -= len(payload)
         return True
 
+    def pause(self) -> None:
+        """Pause between two slices of a compressed chunk, so that a driver can look at the clock."""
+        self.is_between_slices = True
+        # A driver's shortest path asks only for this.
+        self.continues = False
+
+    def resume(self) -> None:
+        """Go on with the next slice."""
+        self.is_between_slices = False
+        self.continues = True
+
     def make_shortcut(self, chunk: object, now: float) -> Event | None:
         """Create the fast path for chunks like the last one, and use it to read the next chunk.
 
@@ -675,7 +689,7 @@ class Machine:
             now: A clock reading, in seconds.
         """
         self.error = self.chunk = self.glanced_event = self.head = None
-        self.input_ended = self.answered = self.resting = self._is_shut = False
+        self.input_ended = self.answered = self.resting = self._is_shut = self.is_between_slices = False
         self.continues = True
         self.shortcut = None
         self.begun_at = self.now = now
@@ -832,7 +846,7 @@ class Machine:
     def end_input(self, now: float) -> None:
         """Accept no more input from now on."""
         self.input_ended = True
-        self.continues = False
+        self.continues = self.is_between_slices = False
         self.shortcut = None
         self.meter.finish(now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Ping, TextDelta, ToolCallStart
 from tokenstream.framing._comments import COMMENT
@@ -92,6 +93,19 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             event = None if read_like_last is None else read_like_last(frame)
             if event is not None:
                 events = (event,)
+            elif frame is SLICE_END:
+                progress.frame = None
+                meter.framed_deltas += content_events
+                content_events = 0
+                machine.pause()
+                yield None
+                if not machine.is_between_slices:
+                    # The input has ended here, or another connection has begun.
+                    frames = None
+                    break
+                machine.resume()
+                now = machine.now
+                continue
             else:
                 events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
                 read_like_last = connection.format.frame_shortcut() if several else None
@@ -125,6 +139,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             )
             if outgrown and machine.error is None:
                 machine.error = LimitExceeded(limit="body", value=max_bytes)
+        if frames is None:
+            continue
         meter.framed_deltas += content_events
         reader = connection.format
         machine.answered = reader.ended

@@ -210,9 +210,16 @@ class _Requests(SourceOpener):
         """
         # The response may still run where it was begun, which may be the server of another route.
         cancelling = (self._previous or self).cancel(answer_id)
-        return (
-            source if cancelling is None else replace(source, open=self._open_after(cancelling, source.open))
-        )
+        if cancelling is None:
+            return source
+        limits = [each.limit_open for each in (cancelling, source) if each.limit_open is not None]
+
+        def limit_open(find_left: Callable[[], float]) -> None:
+            """Limit the waits of both requests by the same deadline."""
+            for limit in limits:
+                limit(find_left)
+
+        return replace(source, open=self._open_after(cancelling, source.open), limit_open=limit_open)
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why an answer cannot be continued; None if it can be continued.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._request.mistakes import find_mistake
 from tokenstream._request.origin import origin_of
 from tokenstream._request.own_client import CONNECT_SECONDS, get_tls_context
+from tokenstream._request.timeouts import find_timeouts
 from tokenstream._sources import (
     AsyncSource,
     Deferred,
@@ -178,6 +179,8 @@ class HTTPRequest:
         """The library's own client; None until it is created."""
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
+        self._find_left: Callable[[], float] | None = None
+        """Returns the seconds for which opening may still wait; None if it has no limit."""
         self._asked = (self._url, options.get("json"))
         """The address and the payload, which the source reports."""
         self._extensions: dict[str, Any] = options.get("extensions") or {}
@@ -202,6 +205,9 @@ class HTTPRequest:
             with ExitStack() as stack:
                 client = self._client
                 options = {**self._options}
+                timeouts = find_timeouts(self._client, self._options, self._find_left)
+                if timeouts is not None:
+                    options["extensions"] = {**self._extensions, "timeout": timeouts}
                 if client is None:
                     client = stack.enter_context(self._own_client or self._make_client("Client"))
                     # Not for the caller's client, whose connections other requests may use, too.
@@ -222,6 +228,8 @@ class HTTPRequest:
                     failed = self._convert_error(error)
                     # With the cause that it has already, or none: the message of `error` may quote a key.
                     raise failed from failed.__cause__
+                if timeouts is not None:
+                    timeouts.end()
                 source = from_response(response)
                 return replace(
                     source,
@@ -232,10 +240,15 @@ class HTTPRequest:
 
         return Deferred(
             open_source,
-            socket=socket_trace.socket,
+            socket=None if self._client is not None else socket_trace.socket,
+            limit_open=None if self._client is None else self._limit_open,
             prepare=lambda: self._prepare("Client"),
             asked=self._asked,
         )
+
+    def _limit_open(self, find_left: Callable[[], float]) -> None:
+        """Limit the waits for the head of the response to the seconds that a function returns."""
+        self._find_left = find_left
 
     def make_async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""

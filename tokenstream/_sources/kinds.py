@@ -196,6 +196,11 @@ class Deferred:
     """True if opening enters a context manager, which may have a cancel scope open until it is left."""
     socket: Callable[[], Any] | None = None
     """Returns the socket on which opening waits for the response, or None; shutting it down ends the wait."""
+    limit_open: Callable[[Callable[[], float]], object] | None = None
+    """Limits the waits of opening to the seconds that a function returns; a longer one raises a timeout.
+
+    None if the waits cannot be limited, or `socket` ends them.
+    """
     prepare: Callable[[], object] = do_nothing
     """Imports modules that opening needs, before the clock of the answer starts; never raises."""
     begins: bool = True

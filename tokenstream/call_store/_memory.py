@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, check_lease
+from tokenstream.stages._tools.store import CallState, check_lease, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,8 @@ class MemoryCallStore:
         max_calls: Maximum number of calls; beyond it, the calls that ended first are forgotten.
         max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
         retry_failed: True to run a call again that has failed.
+        same_calls: True to refuse an answer whose calls differ from those of the first answer under the same
+            id, with `CallsDiffer`.
         clock: Returns the current time, in seconds.
 
     Raises:
@@ -68,6 +70,7 @@ class MemoryCallStore:
         max_calls: int = 10_000,
         max_result: int = 1 << 20,
         retry_failed: bool = False,
+        same_calls: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if max_calls < 1:
@@ -78,11 +81,13 @@ class MemoryCallStore:
         """Maximum length of a result's JSON, in characters."""
         self.retry_failed = retry_failed
         """True to run a call again that has failed."""
+        self.same_calls = same_calls
+        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
         self._max_calls = max_calls
         self._clock = clock
         self._lock = Lock()
         self._begun: dict[str, _Call] = {}
-        """The calls that have begun and not ended, by key."""
+        """The calls that have begun and not ended, by key; also those that were abandoned."""
         self._ended: dict[str, _Call] = {}
         """The calls that have ended, by key, in the order of their ends."""
 
@@ -97,7 +102,7 @@ class MemoryCallStore:
         """
         with self._lock:
             call = self._begun.get(key)
-            if call is not None and call.token == token:
+            if call is not None and call.token == token and call.status == "running":
                 # This caller has begun the call itself, but did not get the reply, and asks again.
                 return CallState("new")
             state = self._look(key)
@@ -129,6 +134,52 @@ class MemoryCallStore:
             self._begun.pop(key, None)
             self._ended[key] = call
 
+    def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        with self._lock:
+            call = self._begun.get(key)
+            if call is None or call.token != token:
+                return
+            if may_have_run:
+                call.status = "unknown"
+            elif call.status == "running":
+                del self._begun[key]
+
+    def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end, for a person to look at.
+
+        Example:
+            >>> store = MemoryCallStore()
+            >>> state = store.begin("key of a transfer", 600, token="process 1")
+            >>> store.abandon("key of a transfer", token="process 1")
+            >>> store.uncertain()
+            ['key of a transfer']
+            >>> store.settle("key of a transfer", "sent"), store.uncertain()
+            (True, [])
+        """
+        with self._lock:
+            return [key for key in (*self._begun, *self._ended) if self._is_uncertain(key)]
+
+    def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; return False if it is not uncertain. See `CallStore.settle`.
+
+        Raises:
+            MisuseError: JSON cannot express the result.
+        """
+        text = to_result(result)
+        with self._lock:
+            if not self._is_uncertain(key):
+                return False
+            # Without a token: an end that comes after all does not change what somebody has found out.
+            call = self._ended[key] = _Call("", lease_end=0.0)
+            call.status, call.result = "done", text
+            self._begun.pop(key, None)
+            return True
+
+    def _is_uncertain(self, key: str) -> bool:
+        """Return True for a call that may have run, and whose result is not known."""
+        return self._look(key) in (CallState("unknown"), CallState("done"))
+
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if the store does not have it."""
         with self._lock:
@@ -136,14 +187,15 @@ class MemoryCallStore:
             return calls != (None, None)
 
     def _look(self, key: str) -> CallState:
-        """Return the state of a call; "unknown" if it has not ended within its lease, as after a crash."""
+        """Return the state of a call; "unknown" if it was abandoned, or has not ended within its lease."""
         ended = self._ended.get(key)
         if ended is not None:
             return CallState(ended.status, ended.result)
         begun = self._begun.get(key)
         if begun is None:
             return CallState("new")
-        return CallState("running" if begun.lease_end > self._clock() else "unknown")
+        is_running = begun.status == "running" and begun.lease_end > self._clock()
+        return CallState("running" if is_running else "unknown")
 
     def _make_room(self) -> None:
         """Forget the call that ended first if the store is full, so that another one can be added.

@@ -6,12 +6,14 @@ script is one atomic operation. All times are in milliseconds.
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.erased import ErasedGeneric
 from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, check_lease
+from tokenstream.stages._tools.store import CallState, check_lease, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -54,6 +56,31 @@ if ARGV[4] then redis.call('HSET', call, 'result', ARGV[4]) else redis.call('HDE
 redis.call('PEXPIRE', call, keep)
 redis.call('DEL', alive)
 return 1
+"""
+_ABANDON = """
+local call, alive = KEYS[1], KEYS[2]
+local state = redis.call('HMGET', call, 'token', 'status')
+if state[1] ~= ARGV[1] or state[2] ~= 'running' then return 0 end
+if ARGV[2] == '1' then redis.call('HSET', call, 'status', 'unknown') else redis.call('DEL', call) end
+redis.call('DEL', alive)
+return 1
+"""
+_SETTLE = """
+local call, alive = KEYS[1], KEYS[2]
+local state = redis.call('HMGET', call, 'token', 'status', 'result')
+if not state[1] or state[2] == 'failed' then return 0 end
+if state[2] == 'done' and state[3] then return 0 end
+if state[2] == 'running' and redis.call('EXISTS', alive) == 1 then return 0 end
+redis.call('HSET', call, 'token', '', 'status', 'done', 'result', ARGV[2])
+redis.call('PEXPIRE', call, ARGV[1])
+redis.call('DEL', alive)
+return 1
+"""
+_IS_UNCERTAIN = """
+local call, alive = KEYS[1], KEYS[2]
+local state = redis.call('HMGET', call, 'status', 'result')
+if state[1] == 'running' then return 1 - redis.call('EXISTS', alive) end
+return (state[1] == 'unknown' or (state[1] == 'done' and not state[2])) and 1 or 0
 """
 _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
@@ -100,8 +127,29 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
         results = [] if result is None else [result.encode()]
         return self._run(_FINISH, key, token, _to_ms(self._keep), status, *results)
 
+    def abandon(self, key: str, token: str, *, may_have_run: bool) -> ReplyT:
+        return self._run(_ABANDON, key, token, int(may_have_run))
+
     def forget(self, key: str) -> ReplyT:
         return self._run(_FORGET, key)
+
+    def settle(self, key: str, result: str) -> ReplyT:
+        return self._run(_SETTLE, key, _to_ms(self._keep), result.encode())
+
+    def is_uncertain(self, key: str) -> ReplyT:
+        return self._run(_IS_UNCERTAIN, key)
+
+    def scan(self, cursor: int) -> ReplyT:
+        """Return the cursor of the next scan, 0 at the end, and the names of some keys in Redis."""
+        # In a pattern, these characters would stand for others.
+        prefix = re.sub(r"([\\*?\[\]^])", r"\\\1", self._prefix)
+        command = "SCAN", cursor, "MATCH", f"{prefix}{{*}}:call", "COUNT", 1000
+        reply: ReplyT = self._client.execute_command(*command, NEVER_DECODE=True)
+        return reply
+
+    def read_keys(self, names: Sequence[bytes]) -> list[str]:
+        """Return the keys of the calls whose names in Redis `scan` has returned."""
+        return [name.decode()[len(self._prefix) + 1 : -len("}:call")] for name in names]
 
     def make_error(self, error: Exception) -> CallStoreUnavailable:
         """Return the error to raise if Redis fails, without Redis's message, which may contain the host."""
@@ -131,6 +179,8 @@ class RedisCallStore:
         keep: Seconds for which a call is remembered: a week.
         max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
         retry_failed: True to run a call again that has failed.
+        same_calls: True to refuse an answer whose calls differ from those of the first answer under the same
+            id, with `CallsDiffer`.
 
     Raises:
         MisuseError: The client is not a `redis.Redis`, redis-py is not installed, or an option is wrong.
@@ -153,6 +203,7 @@ class RedisCallStore:
         keep: float = 604_800.0,
         max_result: int = 1 << 20,
         retry_failed: bool = False,
+        same_calls: bool = False,
     ) -> None:
         kind, _ = _client_classes()
         self._calls: _RedisCalls[Any] = _RedisCalls(kind, client, prefix, keep)
@@ -162,6 +213,8 @@ class RedisCallStore:
         """Maximum length of a result's JSON, in characters."""
         self.retry_failed = retry_failed
         """True to run a call again that has failed."""
+        self.same_calls = same_calls
+        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
@@ -174,6 +227,32 @@ class RedisCallStore:
     def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
         """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
         self._do(lambda: self._calls.finish(key, result, token, failed=failed))
+
+    def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
+
+    def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`.
+
+        This goes through all calls that the store remembers.
+        """
+        found: dict[str, None] = {}
+        cursor: int | None = None
+        while cursor != 0:
+            reply = self._do(partial(self._calls.scan, cursor or 0))
+            cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
+            found |= {key: None for key in keys if self._do(partial(self._calls.is_uncertain, key))}
+        return [*found]
+
+    def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; see `CallStore.settle`.
+
+        Raises:
+            MisuseError: JSON cannot express the result.
+        """
+        text = to_result(result)
+        return bool(self._do(lambda: self._calls.settle(key, text)))
 
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""
@@ -198,6 +277,8 @@ class AsyncRedisCallStore:
         keep: Seconds for which a call is remembered: a week.
         max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
         retry_failed: True to run a call again that has failed.
+        same_calls: True to refuse an answer whose calls differ from those of the first answer under the same
+            id, with `CallsDiffer`.
 
     Raises:
         MisuseError: The client is not a `redis.asyncio.Redis`, redis-py is not installed, or an option is
@@ -221,6 +302,7 @@ class AsyncRedisCallStore:
         keep: float = 604_800.0,
         max_result: int = 1 << 20,
         retry_failed: bool = False,
+        same_calls: bool = False,
     ) -> None:
         _, kind = _client_classes()
         self._calls: _RedisCalls[Awaitable[Any]] = _RedisCalls(kind, client, prefix, keep)
@@ -230,6 +312,8 @@ class AsyncRedisCallStore:
         """Maximum length of a result's JSON, in characters."""
         self.retry_failed = retry_failed
         """True to run a call again that has failed."""
+        self.same_calls = same_calls
+        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
 
     async def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
@@ -242,6 +326,32 @@ class AsyncRedisCallStore:
     async def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
         """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
         await self._do(lambda: self._calls.finish(key, result, token, failed=failed))
+
+    async def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        await self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
+
+    async def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`.
+
+        This goes through all calls that the store remembers.
+        """
+        found: dict[str, None] = {}
+        cursor: int | None = None
+        while cursor != 0:
+            reply = await self._do(partial(self._calls.scan, cursor or 0))
+            cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
+            found |= {key: None for key in keys if await self._do(partial(self._calls.is_uncertain, key))}
+        return [*found]
+
+    async def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; see `CallStore.settle`.
+
+        Raises:
+            MisuseError: JSON cannot express the result.
+        """
+        text = to_result(result)
+        return bool(await self._do(lambda: self._calls.settle(key, text)))
 
     async def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _MOST_CODINGS = 5
+_SLICE = 64 * 1024
+"""The most decompressed bytes that are read between two looks at the clock."""
 
 
 class ContentDecoder:
@@ -87,6 +89,22 @@ class ContentDecoder:
         """
         chunk = self._accept(data)
         return iter(()) if self.error is not None or not chunk else self._decode_pieces(chunk)
+
+    def slices(self, data: bytes) -> Iterator[bytes]:
+        """Yield the bytes that `pieces` would yield, at most 64 KB at a time.
+
+        Few compressed bytes may be a whole second of work for the reader, who can look at the clock between
+        two slices.
+
+        Args:
+            data: Bytes of the body as the server sent them.
+        """
+        for piece in self.pieces(data):
+            if len(piece) <= _SLICE:
+                yield piece
+            else:
+                for start in range(0, len(piece), _SLICE):
+                    yield piece[start : start + _SLICE]
 
     def _decode_pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the decompressed pieces of a chunk; an error ends them and sets `error`."""

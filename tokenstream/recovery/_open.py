@@ -209,6 +209,7 @@ class SyncOpener(SourceOpener):
         """
         # The caller's function may itself return sources that are still to be opened.
         inner_sources: list[Deferred] = []
+        limits: list[Callable[[], float]] = []
 
         def open_source() -> SyncSource:
             """Open the attempt's source, and raise any failure as one of the library's errors."""
@@ -217,6 +218,8 @@ class SyncOpener(SourceOpener):
                 while isinstance(source, Deferred):
                     # Kept for `find_socket`, with which another thread can end the wait for the response.
                     inner_sources.append(source)
+                    if limits and source.limit_open is not None:
+                        source.limit_open(limits[-1])
                     source = source.open()
                 if sends_other_answer(source.head, attempt):
                     source.close()
@@ -233,7 +236,12 @@ class SyncOpener(SourceOpener):
             return None if find is None else find()
 
         return Deferred(
-            open_source, socket=find_socket, prepare=self.prepare, begins=begins, asked=self.asked
+            open_source,
+            socket=find_socket,
+            limit_open=limits.append,
+            prepare=self.prepare,
+            begins=begins,
+            asked=self.asked,
         )
 
 

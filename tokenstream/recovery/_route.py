@@ -145,10 +145,12 @@ def _check_url(url: object) -> str:
     text = str(url)
     parts = split_url(text)
     if parts.scheme not in _HTTP or not parts.hostname:
-        # Without the query, which may contain a key.
+        # Only the scheme is quoted: any other piece may be a password, or half of one.
+        scheme, has_scheme, _ = text.partition("://")
+        found = f"one of {scheme}://" if has_scheme and scheme.isalnum() else "one without a scheme"
         raise MisuseError(
             "a Route takes the http:// or https:// address of its endpoint, "
-            f"not {text.partition('?')[0]!r:.80}"
+            f"not {'one whose host cannot be read' if scheme in _HTTP else found}"
         )
     return text
 

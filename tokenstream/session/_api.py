@@ -67,8 +67,6 @@ class SessionAPI(ABC):
     """The name of the method of `Message` that makes turns for the API's requests."""
     has_lanes: ClassVar[bool] = False
     """True if several answers may be in flight, each in a lane of its own."""
-    waits_for_cancelled: ClassVar[bool] = False
-    """True if a question may only be sent once the cancelled answer before it has ended."""
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Mapping[str, Any]) -> None:
         self.model = model
@@ -120,6 +118,15 @@ class SessionAPI(ABC):
     def write_cancel(self, exchange: Exchange) -> list[Payload]:
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
         return []
+
+    def waits_for(self, other: Exchange, exchange: Exchange) -> bool:
+        """Return True if a request can only be written after further messages of another answer.
+
+        Args:
+            other: The exchange of the other answer, which has not ended.
+            exchange: The exchange whose request is to be written.
+        """
+        return False
 
     def write_truncation(self, exchanges: Sequence[Exchange], played_ms: float) -> list[Payload]:
         """Return the messages that shorten an answer to the audio that was played; none by default.

@@ -313,15 +313,15 @@ class Conversation:
             pass
 
     def _drain_cancelled(self, exchange: Exchange) -> Steps[None]:
-        """Read the rest of a cancelled answer, if the API answers nothing else before; but not for long."""
-        if self.api is None or not self.api.waits_for_cancelled:
-            return
+        """Read the rest of cancelled answers that have to end before another question; but not for long."""
         until = self._clock() + _DRAIN_SECONDS
-        while self._connection.is_open and any(
-            each.is_open for each in self._exchanges if each is not exchange
-        ):
+        while self._connection.is_open and any(self._is_before(each, exchange) for each in self._exchanges):
             if not (yield from self._take_next(until)):
                 yield from self.disconnect()
+
+    def _is_before(self, other: Exchange, exchange: Exchange) -> bool:
+        """Return True if the request of an exchange can only be written after messages of another one."""
+        return other is not exchange and other.is_open and self.known_api.waits_for(other, exchange)
 
     def _take_next(self, until: float) -> Steps[bool]:
         """Take the next message, or note that the connection is gone; return False if nothing came in time.

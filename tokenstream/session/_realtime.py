@@ -42,7 +42,6 @@ class Realtime(SessionAPI):
 
     format: ClassVar[str] = "openai-realtime"
     turn_method: ClassVar[str] = "to_openai_responses"
-    waits_for_cancelled: ClassVar[bool] = True
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
         super().__init__(model, tools, settings)
@@ -88,6 +87,10 @@ class Realtime(SessionAPI):
         """Return the message that asks the server to stop an answer."""
         fields = {"response_id": exchange.answer_id} if exchange.answer_id else {}
         return [self._write("cancel", "response.cancel", **fields)]
+
+    def waits_for(self, other: Exchange, exchange: Exchange) -> bool:
+        """Return True: a question may only be sent once the answer before it has ended."""
+        return True
 
     def write_truncation(self, exchanges: Sequence[Exchange], played_ms: float) -> list[Payload]:
         """Return the messages that shorten the items to what was played, and never to more than they have."""

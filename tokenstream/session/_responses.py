@@ -108,6 +108,13 @@ class Responses(SessionAPI):
             cancel["response_id"] = exchange.answer_id
         return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
 
+    def waits_for(self, other: Exchange, exchange: Exchange) -> bool:
+        """Return True for a cancelled answer in the same lane that has not begun.
+
+        Without its id, the first message of the next answer could be one of the cancelled answer.
+        """
+        return other.dropped and other.answer_id is None and other.round.lane == exchange.round.lane
+
     def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
         """Return the place of a message, by its ids; unknown ones are of the next response in its lane."""
         lane, kind = text_of(payload, "stream_id") or "", text_of(payload, "type") or ""

@@ -201,17 +201,17 @@ class _Body:
         self._head: ResponseHead | None = source.head
         self._error_body = bytearray()
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the bytes of a chunk; none of an error response."""
-        pieces = [chunk] if self._decoder is None else self._decoder.feed(chunk)
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the bytes of a chunk, those of a compressed one in slices; none of an error response."""
+        for piece in (chunk,) if self._decoder is None else self._decoder.slices(chunk):
+            if not self._has_failed:
+                yield piece
+                continue
+            self._error_body += piece[:_ERROR_BODY]
+            if len(self._error_body) >= _ERROR_BODY:
+                self.end()
         if self._decoder is not None:
             self._decoder.check()
-        if not self._has_failed:
-            return pieces
-        self._error_body += b"".join(pieces)[:_ERROR_BODY]
-        if len(self._error_body) >= _ERROR_BODY:
-            self.end()
-        return []
 
     def end(self) -> None:
         """Raise `StatusError` if the response has an error status."""
@@ -233,9 +233,14 @@ def _read_body(source: SyncSource) -> Iterator[Any]:
 
 async def _read_body_async(source: AsyncSource) -> AsyncIterator[Any]:
     """Yield the decoded chunks of a response."""
+    from anyio.lowlevel import checkpoint
+
     body = _Body(source)
     async for chunk in source.chunks:
-        for piece in body.feed(chunk):
+        for number, piece in enumerate(body.feed(chunk)):
+            if number:
+                # Few compressed bytes may be a whole second of work: other tasks, and a time-out, may run.
+                await checkpoint()
             yield piece
     body.end()
 

@@ -391,9 +391,14 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         driver = self._driver
         opening_error = driver.conclude_unopened() if error is None else None
         try:
-            await driver.close(failed=(error or opening_error) is not None)
+            if error is not None and not isinstance(error, Exception):
+                for once, run in driver.calls_in_hand:
+                    await once.leave(run, error)
         finally:
-            await driver.pump.close_tasks()
+            try:
+                await driver.close(failed=(error or opening_error) is not None)
+            finally:
+                await driver.pump.close_tasks()
         if opening_error is not None:
             raise opening_error
 

@@ -187,6 +187,9 @@ class AsyncDriver(Driver):
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
+        if self.machine.is_between_slices:
+            self.pass_slice()
+            return None
         if self._next_source is not None or not self.prepare_read():
             return None
         item = await self._take_arrived()
@@ -224,7 +227,9 @@ class AsyncDriver(Driver):
         machine, pump = self.machine, self.pump
         event = None
         while event is None and not self._waits_for_guards:
-            if not self.prepare_read():
+            if machine.is_between_slices:
+                self.pass_slice()
+            elif not self.prepare_read():
                 if not pump.release():  # the reading task has to close the source before the end
                     break
                 event = await self._advance()
@@ -409,6 +414,9 @@ class AsyncDriver(Driver):
         if self.awaited_guards is not None and self.machine.waits:
             await self._await_guards(self.awaited_guards, until)
             return None
+        if self.machine.is_between_slices:
+            await self._pass_slice()
+            return None
         if self.prepare_read():
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
@@ -429,6 +437,18 @@ class AsyncDriver(Driver):
         if error is not None:
             raise error.with_traceback(None)
         raise StopAsyncIteration
+
+    async def _pass_slice(self) -> None:
+        """Apply the deadlines between two slices of a compressed chunk, and let other tasks run."""
+        from anyio.lowlevel import checkpoint
+
+        self.pump.busy = True
+        try:
+            await checkpoint()
+        finally:
+            self.pump.busy = False
+        if self.machine.is_between_slices:
+            self.pass_slice()
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
         """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most.

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stages._stage import TimedStage
+    from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._opening import Recovers
+    from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
 
 _DEADLINES = Deadlines()
@@ -57,6 +59,7 @@ class Driver(SingleConsumer):
         "__weakref__",
         "_read_deadlines",
         "_rest_limits",
+        "calls_in_hand",
         "chain",
         "clock",
         "diverted",
@@ -83,6 +86,8 @@ class Driver(SingleConsumer):
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
         """Stored outcomes of `result()`, each under a key made of the arguments of the call."""
+        self.calls_in_hand: list[tuple[Once, CallRun]] = []
+        """The calls that the application has begun with a store, and has to end itself."""
         self.diverted = False
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
         self.recovery: Recovers | None = None
@@ -109,6 +114,7 @@ class Driver(SingleConsumer):
             offered=options.offered,
         )
         self.machine.timer = time.perf_counter
+        self.machine.arrivals.marks_slices = True
         options.restore(self.machine)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
@@ -234,6 +240,16 @@ class Driver(SingleConsumer):
         if not reads_on or self.verdict.end_request is not None:
             return False
         return self.limits_after_end().allow(machine, self.clock())
+
+    def pass_slice(self) -> None:
+        """Apply the deadlines between two slices of a compressed chunk, whose decoding may take long.
+
+        Only `Deadlines.total` can pass here: the time of the decoding is not silence.
+        """
+        now, machine = self.clock(), self.machine
+        self.silence.exclude_busy_time(now - machine.now)
+        machine.now = now
+        self._apply_deadlines_between_reads()
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamClosed, StreamError
     from tokenstream.events import Event
     from tokenstream.message import Message
+    from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._opening import First, Recovers
+    from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._phase import EndVerdict, Phase
     from tokenstream.stream._reading.async_pump import AsyncPump
     from tokenstream.stream._reading.pump import Pump
@@ -79,6 +81,11 @@ class DriverView(CursorDriver, Protocol):
     """The members of a driver that streams and views use in `for` loops and in `async for` loops alike."""
 
     clock: Clock
+
+    @property
+    def calls_in_hand(self) -> list[tuple[Once, CallRun]]:
+        """The calls that the application has begun with a store, and has to end itself."""
+        ...
 
     @property
     def diverted(self) -> bool:

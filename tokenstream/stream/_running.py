@@ -44,6 +44,8 @@ def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
                 break
             _call_all(driver, run, run.feed(event))
         _call_all(driver, run, run.end(driver.message))
+        if run.once is not None:
+            run.once.do(run.once.end(driver.machine.accumulator))
     except BaseException as error:
         run.put_results_on(error, driver.message)
         raise
@@ -105,6 +107,8 @@ class _Tasks:
                 await self._start_all(self._run.feed(event))
             if self._failure is None:
                 await self._start_all(self._run.end(self._driver.message))
+            if self._failure is None and self._run.once is not None:
+                await self._run.once.do(self._run.once.end(self._driver.machine.accumulator))
         except self._cancelled:
             # The task group has to see its own cancellation.
             raise

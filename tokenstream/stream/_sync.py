@@ -427,9 +427,15 @@ class Stream(SyncStreamBase, Choice):
         traceback: TracebackType | None,
     ) -> None:
         """Close the source; raise the error of opening it here, if no read has raised it."""
-        opening_error = self._driver.conclude_unopened() if error is None else None
-        # `quiet`: an error of closing must not take the place of either error.
-        self._driver.close(quiet=(error or opening_error) is not None)
+        driver = self._driver
+        opening_error = driver.conclude_unopened() if error is None else None
+        try:
+            if error is not None and not isinstance(error, Exception):
+                for once, run in driver.calls_in_hand:
+                    once.leave(run, error)
+        finally:
+            # `quiet`: an error of closing must not take the place of either error.
+            driver.close(quiet=(error or opening_error) is not None)
         if opening_error is not None:
             raise opening_error
 

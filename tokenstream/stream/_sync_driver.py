@@ -252,9 +252,10 @@ class SyncDriver(Driver):
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
-            if self.prepare_read():
-                # A source that replaces another one needs a new thread.
-                self.begin_polling(bell)
+            if machine.is_between_slices:
+                self.pass_slice()
+            elif self.prepare_read():
+                self.begin_polling(bell)  # a source that replaces another one needs a new thread
                 if not pump.has_item:
                     break
                 event = self._process_unless_stopped(pump.read(None))
@@ -404,6 +405,9 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
+        if self.machine.is_between_slices and self.verdict.end_request is None:
+            self.pass_slice()
+            return None
         if self.prepare_read():
             return self._read(until)
         had_ended = self.phase is _ENDED

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Self
 
+    from tokenstream._basics.call_keys import Describe
     from tokenstream.errors import CallUncertain, OutputInvalid
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.once import CallRun, Step
+    from tokenstream.stages._tools.same_calls import SameCalls
     from tokenstream.stages._tools.store import CallState
 
 
@@ -30,6 +32,7 @@ class CheckedCall(ToolCall[Any, Any]):
 
     _arguments: Any = PrivateAttr(default=None)
     _tool: Any = PrivateAttr(default=None)
+    _describe: Any = PrivateAttr(default=None)
     _error: Any = PrivateAttr(default=None)
     _run: Any = PrivateAttr(default=None)
     _do: Any = PrivateAttr(default=None)
@@ -51,16 +54,37 @@ class CheckedCall(ToolCall[Any, Any]):
         self._repairs = repairs
         return self
 
-    def accept(self, arguments: object, tool: Tool) -> Self:
+    def accept(self, arguments: object, tool: Tool, describe: Describe) -> Self:
         """Mark the call as valid, and return it.
 
         Args:
             arguments: The arguments with which to run the call.
             tool: The tool that runs the call.
+            describe: Describes this call, and the others of its answer, for stores of calls.
         """
         self._arguments = arguments
         self._tool = tool
+        self._describe = describe
         return self
+
+    def find_store_key(self) -> str:
+        """Return the key under which stores remember the call: the same one for equal arguments.
+
+        Unlike `key`, it is made of the validated arguments. Both are the same if the model has written the
+        arguments as they are, without a default.
+        """
+        place = place_of(self)
+        return self.key if place is None or self._describe is None else place.find_key_as(self._describe)
+
+    def compare(self, same_calls: SameCalls) -> Generator[Step, Any, None]:
+        """Compare this call and those before it with the first answer under the same id.
+
+        Args:
+            same_calls: Compares the calls of the answer.
+        """
+        place = place_of(self)
+        if place is not None and place.calls is not None and place.identity.kind != "random":
+            yield from same_calls.check(place.calls, place.number + 1, self._describe)
 
     def enter(self, run: CallRun) -> Generator[Step, Any, object]:
         """Return what the stream does at a store of calls (the option `once`) before it returns this call.

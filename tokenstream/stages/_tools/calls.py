@@ -167,7 +167,12 @@ class ValidatedCalls:
                 return [self._refuse_invalid(call, _find_fault(text) or error, text, repairs)]
             arguments, text, more_repairs = unwrapped
             repairs = (*repairs, *more_repairs)
-        return [CheckedCall.of(call, repairs).accept(arguments, tool)]
+        return [CheckedCall.of(call, repairs).accept(arguments, tool, self._describe_call)]
+
+    def _describe_call(self, name: str, text: str) -> str | None:
+        """Return the description of a call's arguments; None for a call of no tool, or without one."""
+        tool = self._tools.get(name)
+        return None if tool is None else tool.describe_call(text)
 
     def _refuse_invalid(
         self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]

@@ -6,7 +6,7 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any, get_origin
 
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.partial_json._typed.schema import Schema
 
 if TYPE_CHECKING:
@@ -16,7 +16,28 @@ if TYPE_CHECKING:
     Tool: TypeAlias = "TypeTool | FunctionTool"
 
 
-class TypeTool:
+_NO_ARGUMENTS = frozenset({"", "null"})
+"""Texts that some servers send for a call without arguments."""
+
+
+class _AnyTool:
+    """Describes the calls of a tool, for the keys under which stores remember them."""
+
+    __slots__ = ()
+
+    def describe(self, text: str) -> str | None:
+        """Return a text that is the same for equal arguments; None if there is none."""
+        raise NotImplementedError
+
+    def describe_call(self, text: str) -> str | None:
+        """Return the description of a call's arguments, which may be absent; None if there is none."""
+        try:
+            return self.describe(text if text.strip() not in _NO_ARGUMENTS else "{}")
+        except OutputInvalid:
+            return None
+
+
+class TypeTool(_AnyTool):
     """A tool that is declared by the type of its arguments.
 
     Args:
@@ -46,6 +67,12 @@ class TypeTool:
         """
         return self.schema.validate_text(text)
 
+    def describe(self, text: str) -> str | None:
+        """Return a text that is the same for equal arguments; None if there is none."""
+        from tokenstream.stages._tools.same_arguments import describe_arguments
+
+        return describe_arguments(self.schema, text)
+
     def as_json(self, text: str) -> str:
         """Convert arguments that are free text, not JSON, to JSON that `read` accepts."""
         return json.dumps(text)
@@ -61,7 +88,7 @@ class TypeTool:
         return TypeTool, (self.name, self.type, self.documented_by)
 
 
-class FunctionTool:
+class FunctionTool(_AnyTool):
     """A tool that is a function.
 
     Args:
@@ -102,6 +129,10 @@ class FunctionTool:
             OutputInvalid: The arguments do not fit the function's signature.
         """
         return self.signature.read(text)
+
+    def describe(self, text: str) -> str | None:
+        """Return a text that is the same for equal arguments; None if there is none."""
+        return self.signature.describe(text)
 
     def as_json(self, text: str) -> str:
         """Convert arguments that are free text to JSON in which the text is the function's first argument."""

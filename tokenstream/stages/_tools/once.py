@@ -3,12 +3,18 @@
 The steps of a run are in generators that wait for nothing themselves, so that one implementation serves
 `Stream` and `AsyncStream`. A generator yields a function: the stream calls it, awaits the result if that is
 an awaitable, and sends the result back. Or it yields a `Pause`, for which the stream sleeps.
+
+A step that is stopped from outside, by Ctrl-C or a cancellation, raises `Interrupted` in the generator, which
+then tells the store how far the call has come. A call that has not run is new again; one that may have run
+is unknown at once.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -16,12 +22,14 @@ from pydantic_core import PydanticSerializationError, to_json
 from tokenstream._basics.call_keys import place_of
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
 from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.stages._tools.store import CallState
+from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream.message import ToolCall
+    from tokenstream.stages._tools.call import CheckedCall
+    from tokenstream.stages._tools.same_calls import SameCalls
     from tokenstream.stages._tools.store import AnyCallStore
 
     Step: TypeAlias = "Callable[[], Any] | Pause"
@@ -41,32 +49,49 @@ class Pause(NamedTuple):
     seconds: float
 
 
+class Interrupted(BaseException):
+    """Raised in the generators of `CallRun` if a step was stopped from outside, by any `BaseException`.
+
+    The stream takes the steps that still follow, and then raises the exception itself. No generator may go
+    on as if nothing had happened.
+    """
+
+
 class CallRun:
     """Runs one tool call at most once, by means of a store that remembers calls.
 
     Args:
         call: The call; it has a key.
         warn: Writes a warning to the logger, from a text with `%s` and its arguments.
+        same_calls: Compares the calls of the answer with those of the first one; None to compare nothing.
 
     Raises:
         MisuseError: The call's key means nothing in a store that other processes use.
     """
 
-    __slots__ = ("_has_begun", "_store", "_tokens", "_warn", "_was_interrupted", "id", "key", "state")
+    __slots__ = ("_compare", "_has_begun", "_is_stuck", "_store", "_tokens", "_warn", "id", "key", "state")
 
-    def __init__(self, call: ToolCall, store: AnyCallStore, warn: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        call: CheckedCall,
+        store: AnyCallStore,
+        warn: Callable[..., None],
+        same_calls: SameCalls | None = None,
+    ) -> None:
         self.id = call.id
-        self.key = call.key
+        self.key = call.find_store_key()
         self._store = store
         self._warn = warn
+        self._compare = (lambda: ()) if same_calls is None else (lambda: call.compare(same_calls))
+        """Returns the steps that compare the call with the first answer's, before anything else is done."""
         self._tokens = [_make_token()]
         """The token that identifies this reader to the store; empty once a `run` has taken it.
 
         A second `run` at the same time takes a token of its own, as if it were another reader.
         """
         self._has_begun = False
-        self._was_interrupted = False
-        """True if the tool was stopped from outside, by a cancellation or Ctrl-C."""
+        self._is_stuck = False
+        """True if the tool was stopped from outside, and the store could not be told."""
         self.state: CallState | None = None
         """The store's last state of the call; None before `look` and `begin`."""
         if store.is_shared:
@@ -91,10 +116,12 @@ class CallRun:
 
     def look(self) -> Generator[Step, Any, None]:
         """Ask the store for what it knows about the call; the call does not begin."""
+        yield from self._compare()
         self.state = yield lambda: self._store.look(self.key)
 
     def begin(self) -> Generator[Step, Any, CallState]:
         """Begin the call at the store; wait while another reader is running it."""
+        yield from self._compare()
         self.state = state = yield from self._begin(self._tokens[0])
         self._has_begun = True
         return state
@@ -109,9 +136,14 @@ class CallRun:
         """
         store, pause = self._store, _FIRST_PAUSE
         while True:
-            state: CallState = yield lambda: store.begin(
-                self.key, store.lease, token=token, again=store.retry_failed
-            )
+            try:
+                state: CallState = yield lambda: store.begin(
+                    self.key, store.lease, token=token, again=store.retry_failed
+                )
+            except BaseException:
+                # The store may have begun the call all the same.
+                yield from self._abandon(token, may_have_run=False)
+                raise
             if state.status != "running":
                 return state
             # Ends at the latest when the other reader's lease is over: the store then answers "unknown".
@@ -153,22 +185,22 @@ class CallRun:
         Raises:
             CallUncertain: Nobody knows whether the call has run.
             ToolFailed: The call has failed before.
+            CallsDiffer: The first answer under the same id has other calls.
         """
-        if self._was_interrupted:
+        if self._is_stuck:
             # Nobody will end the call before its lease is over, so it is not waited for.
             raise self._make_uncertain()
+        yield from self._compare()
         try:
             token = self._tokens.pop()
         except IndexError:
             token = _make_token()
-        has_answered = False
         try:
             state = yield from self._begin(token)
-            has_answered = True
-        finally:
-            if not has_answered:
-                # The store may have begun the call; the next `run` asks as the same reader.
-                self._tokens.append(token)
+        except BaseException:
+            # The next `run` asks as the same reader.
+            self._tokens.append(token)
+            raise
         self.state = state
         error = self.make_error(state)
         if error is not None:
@@ -178,16 +210,22 @@ class CallRun:
         if state.status == "done":
             return json.loads(state.result or "null")
         try:
-            value = yield run
+            value = yield from self._run_tool(run, token)
+            yield from self._store_result(value, token)
+        except BaseException:
+            if self.state is state:
+                # A cancellation or Ctrl-C: how far the tool has come is unknown.
+                yield from self._abandon(token)
+            raise
+        return value
+
+    def _run_tool(self, run: Callable[[], Any], token: str) -> Generator[Step, Any, Any]:
+        """Run the tool, and return its result; store its failure."""
+        try:
+            return (yield run)
         except Exception as failure:
             yield from self._store_end(_make_failed_state(failure), token)
             raise
-        except BaseException:
-            # A cancellation or Ctrl-C: how far the tool has come is unknown.
-            self._was_interrupted = True
-            raise
-        yield from self._store_result(value, token)
-        return value
 
     def finish(self, value: object) -> Generator[Step, Any, None]:
         """Store the result of a call that the application has run itself.
@@ -217,9 +255,26 @@ class CallRun:
         """Store the failure of a call that the application has run itself.
 
         Args:
-            error: The error, or words for the model.
+            error: The error, or words for the model. With an error from outside, such as
+                `KeyboardInterrupt`, the call is unknown.
         """
-        yield from self._store_end(_make_failed_state(error), self._tokens[0])
+        if isinstance(error, BaseException) and not isinstance(error, Exception):
+            yield from self._abandon(self._tokens[0])
+        else:
+            yield from self._store_end(_make_failed_state(error), self._tokens[0])
+
+    @property
+    def is_in_hand(self) -> bool:
+        """True if the application has begun the call, and has to end it."""
+        return self._has_begun and self.state is not None and self.state.status == "new"
+
+    def leave(self) -> Generator[Step, Any, None]:
+        """Tell the store that the application was interrupted while it had the call in hand.
+
+        The call is unknown to all others. The application may still end it.
+        """
+        if self.is_in_hand:
+            yield from self._give_up(self._tokens[0], may_have_run=True)
 
     def check_new(self) -> None:
         """Check that the application may end the call itself.
@@ -242,12 +297,56 @@ class CallRun:
             token: Identifies the reader that has begun the call.
         """
         self.state = end
-        has_failed = end.status == "failed"
         try:
-            yield lambda: self._store.finish(self.key, end.result, token=token, failed=has_failed)
+            yield from self._finish(end, token)
         except CallStoreUnavailable as error:
             # The tool has run, so its result is given; for everybody else, the call is unknown.
             self._warn("the end of tool call %s is not stored: %s", self.id, error)
+
+    def _finish(self, end: CallState, token: str) -> Generator[Step, Any, None]:
+        """Tell the store the end of a call; if it cannot take that, the call is unknown to all others."""
+        has_failed = end.status == "failed"
+
+        def finish() -> Any:  # noqa: ANN401 - None, or an awaitable of None
+            return self._store.finish(self.key, end.result, token=token, failed=has_failed)
+
+        try:
+            yield finish
+        except BaseException as error:
+            if isinstance(error, Exception) or not (yield from self._tell(finish)):
+                yield from self._abandon(token)
+            raise
+
+    def _abandon(self, token: str, *, may_have_run: bool = True) -> Generator[Step, Any, None]:
+        """Give a call up at the store, and note its state; see `_give_up`."""
+        has_told = yield from self._give_up(token, may_have_run=may_have_run)
+        if may_have_run:
+            self.state, self._is_stuck = CallState("unknown"), not has_told
+
+    def _give_up(self, token: str, *, may_have_run: bool) -> Generator[Step, Any, bool]:
+        """Tell the store that this reader will not end a call, so that nobody waits for its lease.
+
+        Args:
+            token: Identifies this reader to the store.
+            may_have_run: True if the call is unknown from now on, False if it is new again.
+
+        Returns:
+            False if the store could not be told.
+        """
+        store: Any = self._store
+        # A store may have been written without the method.
+        kind = AsyncCallStore if iscoroutinefunction(store.begin) else CallStore
+        abandon: Any = getattr(store, "abandon", None) or partial(kind.abandon, store)
+        return (yield from self._tell(lambda: abandon(self.key, token=token, may_have_run=may_have_run)))
+
+    def _tell(self, step: Callable[[], Any]) -> Generator[Step, Any, bool]:
+        """Take one more step at a store after an error; return False, and warn, if it fails, too."""
+        try:
+            yield step
+        except Exception as error:  # noqa: BLE001 - the error before is the one to raise
+            self._warn("tool call %s stays begun until its lease is over: %s", self.id, type(error).__name__)
+            return False
+        return True
 
 
 def _make_token() -> str:

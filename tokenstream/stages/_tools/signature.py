@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -116,14 +117,44 @@ class Signature:
         Raises:
             OutputInvalid: The arguments do not fit the signature.
         """
-        only = self._only
-        # `{}` leaves out a parameter that has a default, which then applies.
-        is_left_out = only is not None and self._has_default(only.name) and _is_empty_object(text)
-        if only is not None and not is_left_out and not only.is_named(text):
+        only = self._find_unnamed(text)
+        if only is not None:
             # The JSON is the value of the parameter, without the parameter's name.
             return {only.name: only.schema.validate_text(text)}
         arguments: dict[str, Any] = self._schema.validate_text(text)
         return arguments
+
+    def describe(self, text: str) -> str | None:
+        """Return a text that is the same for equal arguments, with defaults left out; None if there is none.
+
+        Args:
+            text: The arguments as JSON.
+        """
+        from tokenstream.stages._tools.same_arguments import describe_arguments
+
+        only = self._only
+        if only is not None and only.is_named(text):
+            # The object has the same description with the parameter's name as without it.
+            text = json.dumps(decode(text)[only.name])
+        if only is not None and self._find_unnamed(text) is not None:
+            return describe_arguments(only.schema, text)
+        return describe_arguments(self._schema, self._without_defaults(text))
+
+    def _without_defaults(self, text: str) -> str:
+        """Return arguments as JSON, without those that equal the defaults of their parameters."""
+        arguments, written = self._schema.validate_text(text), decode(text)
+        for name, parameter in self.parameters.items():
+            if name in written and name in arguments and parameter.default == arguments[name]:
+                del written[name]
+        return json.dumps(written)
+
+    def _find_unnamed(self, text: str) -> _OnlyParameter | None:
+        """Return the only parameter if the JSON is its value, without its name; else None."""
+        only = self._only
+        if only is None or only.is_named(text):
+            return None
+        # `{}` leaves out a parameter that has a default, which then applies.
+        return None if self._has_default(only.name) and _is_empty_object(text) else only
 
     def _has_default(self, name: str) -> bool:
         """Return True if a parameter may be left out."""

@@ -1,7 +1,9 @@
 """The interface of stores that remember tool calls, so that each is run at most once.
 
-begin ──▶ new ──▶ the tool runs ──▶ finish      all later calls of `begin`: done, or failed
-                          └─ (dies) ─▶          running until the lease is over, then unknown
+begin ──▶ new ──▶ the tool runs ──▶ finish          all later calls of `begin`: done, or failed
+           │              ├─ (interrupted) ─▶ abandon  unknown at once
+           │              └─ (dies) ─▶                 running until the lease is over, then unknown
+           └─ (interrupted) ─▶ abandon                 new at once
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+_HAS_NO_LIST = "this store has no methods uncertain and settle of its own: write both in its class"
 CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
-"""The state of a call in a store. "unknown": it had begun, its lease is over, and it has no result."""
+"""The state of a call in a store. "unknown": it had begun, nobody will end it, and it has no result."""
 
 
 class CallState(NamedTuple):
@@ -40,6 +43,8 @@ class CallPolicy(Protocol):
     """The most characters of a result's JSON; a longer result is not kept, and the call is then unknown."""
     retry_failed: bool = False
     """True to run a call again that has failed."""
+    same_calls: bool = False
+    """True to refuse an answer whose calls differ from those of the first answer under the same id."""
     is_shared: bool = True
     """True if other processes use the same store, so that keys have to be the same in all of them."""
 
@@ -48,7 +53,8 @@ class CallStore(CallPolicy, Protocol):
     """Remembers by their keys which tool calls have begun and ended, so that no call is run twice.
 
     Subclass it to keep the calls in a database or service of your own. Each method is atomic, and may be
-    called again if its outcome is unknown.
+    called again if its outcome is unknown. The methods `begin`, `look`, `finish` and `forget` are required;
+    the others have a default.
     """
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
@@ -90,6 +96,26 @@ class CallStore(CallPolicy, Protocol):
         """
         ...
 
+    def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end, so that nobody waits for its lease.
+
+        Do nothing if the call has ended, or if another caller has begun it. By default, this stores an end
+        without a result, which is as uncertain to all others, or forgets the call.
+
+        Args:
+            key: The call's key.
+            token: Identifies the caller that began the call.
+            may_have_run: True if the status becomes "unknown"; False if it becomes "new" again.
+
+        Raises:
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        if may_have_run:
+            self.finish(key, None, token=token)
+        # Whoever gets "new" has the call to itself, so no other caller's call is forgotten.
+        elif self.begin(key, self.lease, token=token).status == "new":
+            self.forget(key)
+
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run again; return False if the store does not have it.
 
@@ -100,6 +126,35 @@ class CallStore(CallPolicy, Protocol):
             CallStoreUnavailable: The store cannot be used now.
         """
         ...
+
+    def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end, for a person to look at.
+
+        These are the calls for which `CallUncertain` is raised.
+
+        Raises:
+            MisuseError: The store cannot list its calls.
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        raise MisuseError(_HAS_NO_LIST)
+
+    def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call, once somebody has found out that it has run.
+
+        From then on, the call is done. If it has not run, `forget` lets it run again.
+
+        Args:
+            key: The call's key, as in `uncertain` and in `CallUncertain.key`.
+            result: The result for the model, which JSON can express.
+
+        Returns:
+            False, without a change, if the call is not uncertain.
+
+        Raises:
+            MisuseError: The store cannot settle calls.
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        raise MisuseError(_HAS_NO_LIST)
 
 
 class AsyncCallStore(CallPolicy, Protocol):
@@ -117,12 +172,43 @@ class AsyncCallStore(CallPolicy, Protocol):
         """Store the end of a call; see `CallStore.finish`."""
         ...
 
+    async def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
+        """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
+        if may_have_run:
+            await self.finish(key, None, token=token)
+        elif (await self.begin(key, self.lease, token=token)).status == "new":
+            await self.forget(key)
+
     def forget(self, key: str) -> Awaitable[bool]:
         """Forget a call, so that it can be run again; see `CallStore.forget`."""
         ...
 
+    async def uncertain(self) -> list[str]:
+        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`."""
+        raise MisuseError(_HAS_NO_LIST)
+
+    async def settle(self, key: str, result: object) -> bool:
+        """Store the result of an uncertain call; see `CallStore.settle`."""
+        raise MisuseError(_HAS_NO_LIST)
+
 
 AnyCallStore: TypeAlias = CallStore | AsyncCallStore
+
+
+def to_result(result: object) -> str:
+    """Return a result as the JSON that a store keeps.
+
+    Raises:
+        MisuseError: JSON cannot express the result.
+    """
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(result).decode()
+    except (PydanticSerializationError, ValueError) as error:
+        raise MisuseError(
+            f"a result must be a value that JSON can express: {type(error).__name__}"
+        ) from error
 
 
 def check_lease(lease: float) -> float:

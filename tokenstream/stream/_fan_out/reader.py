@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.message import Message
     from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._opening import First, Recovers
+    from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._phase import EndVerdict, Phase
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell
@@ -58,6 +60,7 @@ class ReaderDriver(UncopyableObject):
     if TYPE_CHECKING:
         # The attributes of the stream's driver that a stream or a view uses.
         accumulator: Accumulator
+        calls_in_hand: list[tuple[Once, CallRun]]
         clock: Clock
         diverted: bool
         error: StreamError | StreamClosed | None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from inspect import isawaitable, iscoroutine
+from contextlib import suppress
+from functools import partial
+from inspect import GEN_CLOSED, getgeneratorstate, isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._tools.once import CallRun, Pause
+from tokenstream.stages._tools.once import CallRun, Interrupted, Pause
+from tokenstream.stages._tools.same_calls import SameCalls
 from tokenstream.stream._log import warn
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ToolCallView, View
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
-    from tokenstream.message import ToolCall
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
     from tokenstream.stream._protocols import AsyncDriverView, CallCursor, SyncDriverView
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 _MEMBERS = ("begin", "look", "finish", "forget", "lease")
 """Members that a store has, and few other objects."""
+_GRACE = 5.0
+"""Seconds that a cancelled task may wait for a store that it tells of the call it was running."""
 
 
 class Once:
@@ -29,21 +35,39 @@ class Once:
 
     Args:
         store: Remembers the calls.
+        choice: The index of the choice that the calls belong to; 0 for the first choice.
 
     Raises:
         MisuseError: `store` is not a store.
     """
 
-    __slots__ = ("store",)
+    __slots__ = ("_choice", "_same_calls", "store")
 
-    def __init__(self, store: AnyCallStore) -> None:
+    def __init__(self, store: AnyCallStore, choice: int = 0) -> None:
         if isinstance(store, type) or not all(hasattr(store, name) for name in _MEMBERS):
             raise MisuseError(f"once= takes a CallStore, such as MemoryCallStore(), and not {store!r:.80}")
         self.store = store
+        self._choice = choice
+        # A store may have been written without the option.
+        self._same_calls = SameCalls(store) if getattr(store, "same_calls", False) is True else None
 
-    def make_run(self, call: ToolCall) -> CallRun:
+    def make_run(self, call: CheckedCall) -> CallRun:
         """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""
-        return CallRun(call, self.store, warn)
+        return CallRun(call, self.store, warn, self._same_calls)
+
+    def end(self, accumulator: Accumulator) -> Generator[Step, Any, None]:
+        """Compare the calls of an answer that is complete with those of the first one; yield the steps of it.
+
+        Args:
+            accumulator: The stage that holds the answer.
+        """
+        # Choice 0 stands for the first choice, which may have another index.
+        choice = self._choice or accumulator.main
+        if self._same_calls is None or accumulator.message_of(choice).ending != "complete":
+            return
+        calls = accumulator.calls.find_choice(choice)
+        if calls is not None:
+            yield from self._same_calls.check_end(calls)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Carry out the steps that a generator yields, and return the generator's result.
@@ -51,24 +75,28 @@ class Once:
         Args:
             steps: Yields functions to call, whose results or exceptions it gets, and pauses to make.
         """
+        taking = _Taking(steps)
         try:
-            step = next(steps)
             while True:
-                if isinstance(step, Pause):
-                    time.sleep(step.seconds)
-                    step = next(steps)
-                    continue
                 try:
-                    result = _refuse_awaitable(step())
-                except Exception as error:  # noqa: BLE001 - the steps say what follows from it
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(result)
-        except StopIteration as end:
-            return end.value
+                    step = taking.find_next()
+                    if step is None:
+                        return taking.result
+                    taking.send(_take(step))
+                except BaseException as error:
+                    if taking.is_over:
+                        raise
+                    taking.throw(error)
         finally:
-            # After Ctrl-C, the steps have to know at once that they are over.
-            steps.close()
+            taking.close()
+
+    def leave(self, run: CallRun, error: BaseException) -> Any:  # noqa: ANN401 - None, or an awaitable
+        """Give up a call that the application has in hand, because it was interrupted.
+
+        Args:
+            error: The exception that has interrupted it.
+        """
+        self.do(run.leave())
 
 
 class AsyncOnce(Once):
@@ -79,32 +107,88 @@ class AsyncOnce(Once):
     async def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Carry out the steps that a generator yields, and return the generator's result.
 
+        After a cancellation, the steps that are left are shielded from it, for five seconds each.
+
         Args:
             steps: Yields functions to call, whose results or exceptions it gets, and pauses to make. A
                 result that is awaitable is awaited first.
         """
-        from anyio import sleep
-
+        taking = _Taking(steps)
         try:
-            step = next(steps)
             while True:
-                if isinstance(step, Pause):
-                    await sleep(step.seconds)
-                    step = next(steps)
-                    continue
                 try:
-                    result: Any = step()
-                    if result is not None and isawaitable(result):
-                        result = await result
-                except Exception as error:  # noqa: BLE001 - the steps say what follows from it
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(result)
-        except StopIteration as end:
-            return end.value
+                    step = taking.find_next()
+                    if step is None:
+                        return taking.result
+                    taking.send(await _take_async(step, taking.interruption))
+                except BaseException as error:
+                    if taking.is_over:
+                        raise
+                    taking.throw(error)
         finally:
-            # After a cancellation, the steps have to know at once that they are over.
-            steps.close()
+            taking.close()
+
+    async def leave(self, run: CallRun, error: BaseException) -> None:
+        """Give up a call that the application has in hand, because it was interrupted; see `Once.leave`."""
+        steps = run.leave()
+        for step in steps:
+            try:
+                await _take_async(step, error)
+            except Exception as failure:  # noqa: BLE001 - the steps say what follows from it
+                with suppress(StopIteration):
+                    steps.throw(failure)
+
+
+class _Taking:
+    """The steps of a generator while they are taken: what to send into it next, and how it has ended."""
+
+    __slots__ = ("_resume", "_steps", "interruption", "result")
+
+    def __init__(self, steps: Generator[Step, Any, Any]) -> None:
+        self._steps = steps
+        self._resume: Callable[[], Step] = partial(next, steps)
+        self.interruption: BaseException | None = None
+        """The exception by which a step was stopped from outside; the end of the steps raises it."""
+        self.result: Any = None
+        """The generator's result, once `find_next` has returned None."""
+
+    @property
+    def is_over(self) -> bool:
+        """True if the generator has ended, by its result or an exception."""
+        return getgeneratorstate(self._steps) == GEN_CLOSED
+
+    def find_next(self) -> Step | None:
+        """Return the next step to take; None at the end.
+
+        Raises:
+            BaseException: The generator's own exception, or the one that has interrupted a step.
+        """
+        try:
+            return self._resume()
+        except StopIteration as end:
+            self.result = end.value
+        except Interrupted:
+            pass
+        if self.interruption is not None:
+            raise self.interruption
+        return None
+
+    def send(self, result: object) -> None:
+        """Let the generator go on with the result of its step."""
+        self._resume = partial(self._steps.send, result)
+
+    def throw(self, error: BaseException) -> None:
+        """Let the generator go on with the exception of its step, or with an `Interrupted` in its place."""
+        if not isinstance(error, Exception):
+            self.interruption = error
+            # A generator would end at a GeneratorExit, and take no further step.
+            error = Interrupted()
+        self._resume = partial(self._steps.throw, error)
+
+    def close(self) -> None:
+        """Let go of the exceptions, which refer to the frame that refers to this object."""
+        self.interruption = None
+        self._resume = partial(next, self._steps)
 
 
 class OnceView(ToolCallView[CallT]):
@@ -132,14 +216,20 @@ class OnceView(ToolCallView[CallT]):
         """
         # Kept until the call is delivered: if the store raises an error, the next read asks it again.
         if self._taken is None:
-            self._taken = super().__next__()
+            with suppress(StopIteration):
+                self._taken = super().__next__()
         call = self._taken
+        if call is None:
+            self._once.do(self._once.end(self._driver.accumulator))
+            raise StopIteration
         # A call with an error cannot be run, so the store need not know it.
         if call.error is None:
             run = self._run = self._run or self._once.make_run(call)
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             self._once.do(call.enter(run))
             call.join_store(run, self._once.do)
+            if run.is_in_hand:
+                self._driver.calls_in_hand.append((self._once, run))
         self._taken = self._run = None
         return call  # type: ignore[no-any-return] # what the view's cursor gives
 
@@ -172,16 +262,56 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         # Kept until the call is delivered: if the wait for the store is cancelled, or the store raises an
         # error, the next read asks it again.
         if self._taken is None:
-            self._taken = await super().__anext__()
+            with suppress(StopAsyncIteration):
+                self._taken = await super().__anext__()
         call = self._taken
+        if call is None:
+            await self._once.do(self._once.end(self._driver.accumulator))
+            raise StopAsyncIteration
         # A call with an error cannot be run, so the store need not know it.
         if call.error is None:
             run = self._run = self._run or self._once.make_run(call)
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             await self._once.do(call.enter(run))
             call.join_store(run, self._once.do)
+            if run.is_in_hand:
+                self._driver.calls_in_hand.append((self._once, run))
         self._taken = self._run = None
         return call  # type: ignore[no-any-return] # what the view's cursor gives
+
+
+def _take(step: Step) -> object:
+    """Take a step, and return its result; None for a pause."""
+    if isinstance(step, Pause):
+        time.sleep(step.seconds)
+        return None
+    return _refuse_awaitable(step())
+
+
+async def _take_async(step: Step, interruption: BaseException | None) -> object:
+    """Take a step, and return its result, awaited if it is an awaitable; None for a pause.
+
+    Args:
+        interruption: The exception that has interrupted the steps before; None if nothing has.
+
+    Raises:
+        TimeoutError: The step took too long after a cancellation.
+    """
+    from anyio import fail_after, sleep
+
+    if isinstance(step, Pause):
+        await sleep(step.seconds)
+        return None
+    result: Any = step()
+    if result is None or not isawaitable(result):
+        return result
+    if interruption is None:
+        return await result
+    if isinstance(interruption, GeneratorExit):
+        # The event loop has dropped the task, which cannot wait for anything.
+        return _refuse_awaitable(result)
+    with fail_after(_GRACE, shield=True):
+        return await result
 
 
 def _refuse_awaitable(result: object) -> object:

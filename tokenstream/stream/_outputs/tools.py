@@ -296,7 +296,7 @@ class CallViews(SyncChoiceBase):
             return ToolCallView(self._driver, cursor, instead)
         from tokenstream.stream._outputs.once import Once, OnceView
 
-        return OnceView(self._driver, cursor, instead, Once(once))
+        return OnceView(self._driver, cursor, instead, Once(once, self._index))
 
 
 class AsyncCallViews(AsyncChoiceBase):
@@ -534,4 +534,4 @@ class AsyncCallViews(AsyncChoiceBase):
             return AsyncToolCallView(self._driver, cursor, instead)
         from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
 
-        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once))
+        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, self._index))

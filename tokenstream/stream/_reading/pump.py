@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import Deferred, SyncSource
+from tokenstream._sources import Deferred, SyncSource, is_timeout
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import ReadAhead, ReadTimeout
-from tokenstream.stream._reading.read_limit import ReadLimit
+from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ class Pump:
         """Open the source.
 
         Args:
-            seconds: Longest time to wait, if the source's socket is known; None for no limit.
+            seconds: Longest time to wait, if opening can be ended; None for no limit.
 
         Returns:
             `SourceOpened`; `WAITED` if the time was too short; `END` after `stop`; `LOST` if an earlier
@@ -334,19 +335,24 @@ class Pump:
         if not isinstance(deferred, Deferred):
             # Ctrl-C interrupted an earlier call after it had taken the source, as the line above does.
             return LOST
+        until = math.inf if seconds is None else self._clock() + seconds
+        if deferred.limit_open is not None and seconds is not None:
+            deferred.limit_open(lambda: max(until - self._clock(), LEAST_SECONDS))
         timer: ReadTimer | None = None
-        if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
-            # For so long a wait, the transport's own timeout suffices.
-            source = deferred.open()
-        else:
-            # A server that sends the head byte by byte keeps the transport's own timeout from firing.
-            with ReadTimer(self._socket, seconds) as timer:
-                try:
+        try:
+            if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
+                # For so long a wait, the transport's own timeout suffices.
+                source = deferred.open()
+            else:
+                # A server that sends the head byte by byte keeps the transport's own timeout from firing.
+                with ReadTimer(self._socket, seconds) as timer:
                     source = deferred.open()
-                except Exception:
-                    if timer.fired:
-                        return WAITED
-                    raise
+        except Exception as error:
+            has_fired = timer is not None and timer.fired
+            # The transport has measured the time with a clock of its own.
+            if has_fired or (self._clock() > until - LEAST_SECONDS and is_timeout(error.__cause__ or error)):
+                return WAITED
+            raise
         self.replace(source)
         return SourceOpened(source, late=timer is not None and timer.fired)
 

@@ -17,7 +17,7 @@ from tokenstream._sources import is_timeout
 if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
 
-_LEAST_SECONDS = 0.001
+LEAST_SECONDS = 0.001
 """Shortest timeout: 0 would mean not to wait at all, and a socket's clock may be this much ahead of ours."""
 _MOST_SECONDS = 1e8
 """Timeouts above three years count as none: some systems cannot represent them."""
@@ -68,7 +68,7 @@ class ReadLimit:
         if last_arrival != self._last_arrival:
             # A new read: a read may wait several times, for bytes that do not make up a chunk.
             self._last_arrival, self._until = last_arrival, _find_end(driver, now)
-        left = math.inf if self._until is None else max(self._until - now, 0.0) + _LEAST_SECONDS
+        left = math.inf if self._until is None else max(self._until - now, 0.0) + LEAST_SECONDS
         self._applies = left < (_MOST_SECONDS if own is None else own)
         return left if self._applies else own
 

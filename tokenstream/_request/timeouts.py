@@ -1,0 +1,66 @@
+"""Limits the waits of a request with the caller's client by the stream's deadlines."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import is_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.loose import FromHTTPX
+
+
+class TimeoutsLeft(dict[str, Any]):
+    """The timeouts of a request with the caller's client, which are shorter while its answer is awaited.
+
+    httpcore looks each of them up when it begins to wait. So the client keeps its settings, and the request
+    waits for its head no longer than the stream's deadlines allow.
+    """
+
+    def __init__(self, timeouts: dict[str, Any], find_left: Callable[[], float]) -> None:
+        super().__init__(timeouts)
+        self._find_left: Callable[[], float] | None = find_left
+
+    def end(self) -> None:
+        """Return the client's own timeouts from now on, because the body has limits of its own."""
+        self._find_left = None
+
+    def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - as `dict.get`
+        """Return a timeout: the client's own, or the seconds that are left, if they are fewer."""
+        own: float | None = super().get(key, default)
+        if self._find_left is None:
+            return own
+        left = self._find_left()
+        return left if own is None else min(own, left)
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - as `get`
+        """Return a timeout, as `get` does."""
+        return self.get(key, super().__getitem__(key))
+
+
+def find_timeouts(
+    client: FromHTTPX, options: dict[str, Any], find_left: Callable[[], float] | None
+) -> TimeoutsLeft | None:
+    """Return the timeouts of the caller's client for a request, limited by the stream's deadlines.
+
+    Args:
+        client: The caller's client; None for one of the library's own, which has other limits.
+        options: The request's options for httpx.
+        find_left: Returns the seconds for which the request may still wait; None for no limit.
+
+    Returns:
+        The timeouts; None if there are no such limits, or if the client cannot tell its timeouts.
+    """
+    build = getattr(client, "build_request", None)
+    if find_left is None or build is None:
+        return None
+    given = {name: options[name] for name in ("timeout", "extensions") if name in options}
+    # The client itself combines its own timeouts with those of the options; no address is needed for that.
+    with suppress(Exception):
+        timeouts: object = build("POST", "http://localhost", **given).extensions.get("timeout")
+        if is_dict(timeouts):
+            return TimeoutsLeft(timeouts, find_left)
+    return None

@@ -1,0 +1,151 @@
+"""Compares the calls of an answer with those of the first answer under the same id.
+
+A store keeps the list of an answer's calls as entries of their own, beside the calls: one entry for each
+call, by its number, and one for the end of a list. The first answer to reach a number writes its entry.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import CallsDiffer, CallUncertain
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tokenstream._basics.call_keys import ChoiceCalls, Describe
+    from tokenstream.stages._tools.once import Step
+    from tokenstream.stages._tools.store import AnyCallStore, CallState
+
+_MAX_CALLS = 100
+"""The most calls of the first answer that an error lists."""
+_MAX_TEXT = 4_096
+"""The most characters of a call that are stored; of a longer one, its start and its hash."""
+_END = "null"
+"""The entry behind the last call of a whole answer."""
+
+
+class SameCalls:
+    """Checks that an answer calls the tools that the first answer under its id has called, in the same order.
+
+    Args:
+        store: The store of the calls, which keeps the lists as well.
+    """
+
+    __slots__ = ("_calls", "_checked", "_describe", "_store")
+
+    def __init__(self, store: AnyCallStore) -> None:
+        self._store = store
+        self._calls: ChoiceCalls | None = None
+        """The calls that were checked last; after a restart of the answer, others are checked."""
+        self._checked = 0
+        """The number of calls at the start of `_calls` that are the same as in the first answer."""
+        self._describe: Describe | None = None
+
+    def check(self, calls: ChoiceCalls, count: int, describe: Describe | None) -> Generator[Step, Any, None]:
+        """Compare the first calls of an answer; store those that no answer under its id had before.
+
+        Args:
+            calls: The calls of the answer that have ended so far.
+            count: How many of them are to be compared.
+            describe: Describes a call, so that calls with equal arguments are the same.
+
+        Raises:
+            CallsDiffer: A call is another one than in the first answer, which had ended there or had
+                another call.
+            CallUncertain: An entry of the list was begun, and not finished.
+        """
+        if calls is not self._calls:
+            self._calls, self._checked, self._describe = calls, 0, describe
+        entries = [_make_entry(text) for text in calls.describe(describe)]
+        # Several calls of an answer may be checked at the same time, each with the calls before it.
+        for number in range(self._checked, count):
+            yield from self._compare(calls, entries, number)
+            if calls is self._calls:
+                self._checked = max(self._checked, number + 1)
+
+    def check_end(self, calls: ChoiceCalls) -> Generator[Step, Any, None]:
+        """Compare all calls of a complete answer, and that no further call follows; see `check`.
+
+        Args:
+            calls: The calls of the answer.
+        """
+        describe = self._describe if calls is self._calls else None
+        count = len(calls.describe(None))
+        yield from self.check(calls, count, describe)
+        entries = [*map(_make_entry, calls.describe(describe)), _END]
+        yield from self._compare(calls, entries, count)
+
+    def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> Generator[Step, Any, None]:
+        """Compare an entry of the list with the one in the store, or store it if it is the first.
+
+        Args:
+            entries: The entries of the list so far.
+            number: The number of the entry.
+        """
+        key, entry = calls.find_entry_key(number), entries[number]
+        first = yield from self._store_entry(key, entry)
+        if first == entry:
+            return
+        if first is None:
+            raise CallUncertain(
+                f"the calls of the first answer under this id are not known from number {number + 1} on: a "
+                "process died while it stored them; if none of them has run, forget the key",
+                key=key,
+            )
+        before = entries[:number]
+        firsts = [*before, first, *(yield from self._read_entries(calls, number + 1, first))]
+        raise CallsDiffer(number, first=_read_calls(firsts), second=_read_calls(entries))
+
+    def _store_entry(self, key: str, entry: str) -> Generator[Step, Any, str | None]:
+        """Store an entry unless there is one; return the one in the store, or None if it is only begun."""
+        store = self._store
+        # The same for all readers of equal answers, so that each can finish what another one has begun.
+        token = sha256(entry.encode()).hexdigest()
+
+        def finish() -> Any:  # noqa: ANN401 - None, or an awaitable of None
+            return store.finish(key, entry, token=token)
+
+        # An entry that is finished without a beginning is never uncertain, whenever the process dies.
+        yield finish
+        state: CallState = yield lambda: store.look(key)
+        if state.status in ("new", "running"):
+            # A store may keep only the ends of calls that have begun.
+            state = yield lambda: store.begin(key, store.lease, token=token)
+            if state.status == "new":
+                yield finish
+                return entry
+        return state.result
+
+    def _read_entries(
+        self, calls: ChoiceCalls, start: int, entry: str | None
+    ) -> Generator[Step, Any, list[str]]:
+        """Return the entries of the first answer's list that follow an entry, for an error.
+
+        Args:
+            start: The number of the first entry to read.
+            entry: The entry before.
+        """
+        found: list[str] = []
+        while entry not in (None, _END) and start + len(found) < _MAX_CALLS:
+            key = calls.find_entry_key(start + len(found))
+            state: CallState = yield partial(self._store.look, key)
+            entry = state.result
+            if entry is not None:
+                found.append(entry)
+        return found
+
+
+def _make_entry(text: str) -> str:
+    """Return the entry for a call, as JSON."""
+    if len(text) > _MAX_TEXT:
+        text = f"{text[:_MAX_TEXT]}… {sha256(text.encode()).hexdigest()}"
+    return json.dumps(text)
+
+
+def _read_calls(entries: list[str]) -> list[str]:
+    """Return the calls that entries stand for, without the end of the list."""
+    return [json.loads(entry) for entry in entries if entry != _END]
