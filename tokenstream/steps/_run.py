@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.steps._events import RunEvents
+from tokenstream.steps._ledger import Ledger
 from tokenstream.steps._log import Log
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._requests import Requests
@@ -81,6 +82,10 @@ class Steps(RunNode):
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
         """Is told when the run or a step at its top level has ended; None if nobody observes the run."""
+        self.tokens = Ledger()
+        """The tokens of the agents' sessions up to their last turns, also over several loops."""
+        self.costs = Ledger()
+        """The costs of the agents' sessions up to their last turns, also over several loops."""
         self._turns: list[Turn] = []
 
     def __del__(self) -> None:

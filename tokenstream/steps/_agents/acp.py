@@ -129,10 +129,8 @@ class _Session(Conversation):
         """True while the agent sends the session's earlier turns again."""
         self._message: dict[str, str | None] = {}
         """The id of the last message by the kind of its part."""
-        self._cost = 0.0
-        """The cost of the session so far, in US dollars."""
-        self._cost_before = 0.0
-        """The cost of the session before the turn in progress."""
+        self._cost: dict[str, float] | None = None
+        """The cost of the session so far, in US dollars; None if the agent has not told it."""
 
     @property
     def is_answering(self) -> bool:
@@ -169,10 +167,10 @@ class _Session(Conversation):
         """End the turn in progress with the answer to its prompt."""
         if self._turn is None:
             return
-        turn, reason = self._turn, text_of(result, "stopReason")
-        turn.usage = _usage_in(result) or turn.usage
-        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), turn.usage)
-        self._cost_before = self._cost
+        reason = text_of(result, "stopReason")
+        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), _usage_in(result))
+        if self._cost is not None:
+            self._run.costs.keep(self.id, self._cost)
         self._message.clear()
         self._forget()
         if error is not None:
@@ -225,11 +223,11 @@ class _Session(Conversation):
         cost = dict_of(update, "cost")
         amount = float_of(cost, "amount")
         if amount is not None and text_of(cost, "currency") == "USD":
-            self._cost = amount
+            self._cost = {"cost": amount}
             if self._turn is None:
-                self._cost_before = amount
+                self._run.costs.keep(self.id, self._cost)
             else:
-                self._turn.cost = amount - self._cost_before
+                self._turn.cost = self._run.costs.subtract(self.id, self._cost)["cost"]
 
 
 def _contents(update: dict[str, Json]) -> list[dict[str, Json]]:

@@ -73,8 +73,6 @@ class ClaudeCode(AgentReader):
         self._answered: deque[tuple[Turn, bool]] = deque()
         """The turns that have their last answer and whose results follow, the oldest first, each with True if
         that answer was sent whole."""
-        self._cost = 0.0
-        """The cost of the session up to the last turn, in US dollars."""
         self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
             "system": self._read_system,
             "stream_event": self._read_event,
@@ -271,9 +269,8 @@ class ClaudeCode(AgentReader):
         total = float_of(line, "total_cost_usd")
         if total is None:
             return None
-        # The agent tells the cost of the session so far; it begins anew in another session.
-        own = total - self._cost if total >= self._cost else total
-        self._cost = total
+        # The agent tells the cost of the session so far.
+        own = self._run.costs.take(text_of(line, "session_id") or "", {"cost": total})["cost"]
         # A session that was resumed begins with the cost of the turns before.
         models = [*dict_of(line, "model_usage_since_last_result").values()]
         told = [float_of(model, "costUSD") for model in models if is_dict(model)]

@@ -88,7 +88,6 @@ class OpenCode(TextAgentReader):
         """End an answer; add its tokens and its cost to those of the turn."""
         turn, cost = self._open_turn(), float_of(part, "cost")
         usage = usage_in(dict_of(part, "tokens"))
-        turn.usage = turn.usage + usage if turn.usage else usage
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
         reason = text_of(part, "reason")

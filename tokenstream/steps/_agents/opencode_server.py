@@ -176,7 +176,6 @@ class _Session(Conversation):
     def _finish_step(self, part: dict[str, Json]) -> None:
         """End an answer, and add its tokens and its cost to those of the turn."""
         turn, usage, cost = self._open_turn(), usage_in(dict_of(part, "tokens")), float_of(part, "cost")
-        turn.usage = turn.usage + usage if turn.usage else usage
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
         self._end_answer("tool_calls" if part.get("reason") == "tool-calls" else "stop", usage)

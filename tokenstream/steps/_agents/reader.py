@@ -370,6 +370,8 @@ class TextAgentReader(AgentReader):
             usage: Its token counts; None if they are not known.
         """
         answer, self._answer = self._answer, None
+        if usage and not self._counts_each:
+            self._open_turn().usage = usage
         if answer is not None:
             answer.end(reason, usage)
         elif usage and self._counts_each:
