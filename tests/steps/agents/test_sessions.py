@@ -157,7 +157,7 @@ def _name_of(path: Path) -> str:
     return next(name for name in AGENTS if told.replace("own-app-", "").startswith(name))
 
 
-@in_one_test("path", RECORDINGS)
+@in_one_test("path", RECORDINGS, by=_name_of)
 def test_a_loop_for_each_turn_of_a_recording_builds_the_turns_of_one_loop(path: Path) -> None:
     """However many loops read a session, its turns have the same results, tokens and costs."""
     _, loops = _loops_of(path)

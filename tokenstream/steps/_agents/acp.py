@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import Turn
 
 _CHUNKS = {"agent_message_chunk": "text", "agent_thought_chunk": "reasoning"}
 """The kind of a part by the update that adds to it."""
 _ASKING = frozenset({"session/request_permission", "elicitation/create"})
 """Requests that a person has to answer."""
+_PROMPT = "session/prompt"
+"""The request that begins a turn; its answer ends the turn."""
 _REPLAYING = "session/load"
 """The request whose answer follows the updates of the session's earlier turns."""
 _REASONS: dict[str, FinishReason] = {
@@ -55,6 +56,7 @@ class ACP(Conversations["_Session"]):
     """
 
     name: ClassVar[str] = "acp"
+    turn_methods: ClassVar[frozenset[str]] = frozenset({_PROMPT})
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -72,7 +74,7 @@ class ACP(Conversations["_Session"]):
 
     def read_sent(self, method: str, params: Json, id: int | str | None) -> None:
         """Begin a turn with a prompt; note that the updates before the answer to a `session/load` are old."""
-        if method not in ("session/prompt", _REPLAYING):
+        if method not in (_PROMPT, _REPLAYING):
             return
         session = self._session_of(params if is_dict(params) else {})
         if method == _REPLAYING:
@@ -80,7 +82,7 @@ class ACP(Conversations["_Session"]):
             session.is_replayed = True
         else:
             self._prompts[str(id)] = session
-            session.begin_turn()
+            session.begin_prompt()
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a message says."""
@@ -111,6 +113,8 @@ class ACP(Conversations["_Session"]):
         if id in self._replays:
             self._replays.pop(id).is_replayed = False
         session = self._prompts.pop(id, None)
+        if session is not None:
+            session.open_prompts -= 1
         if session is None and ("stopReason" in result or is_dict(error)):
             # Without the requests, the answer is that of the only prompt that is being answered.
             session = next((each for each in self._conversations.values() if each.is_answering), None)
@@ -127,6 +131,10 @@ class _Session(Conversation):
         super().__init__(run, id, owner)
         self.is_replayed = False
         """True while the agent sends the session's earlier turns again."""
+        self.open_prompts = 0
+        """Number of prompts without an answer."""
+        self._has_prompts = False
+        """True once a prompt was seen; without any, only the updates tell that a turn begins."""
         self._message: dict[str, str | None] = {}
         """The id of the last message by the kind of its part."""
         self._cost: dict[str, float] | None = None
@@ -137,16 +145,18 @@ class _Session(Conversation):
         """True while a turn is in progress."""
         return self._turn is not None
 
-    def begin_turn(self) -> Turn:
-        """Return the turn in progress; begin one if there is none."""
-        return self._open_turn()
+    def begin_prompt(self) -> None:
+        """Begin a turn for a prompt, or leave the prompt to the time after the turn in progress."""
+        self._has_prompts = True
+        self.open_prompts += 1
+        self._open_turn()
 
     def read(self, line: dict[str, Json]) -> None:
         """Read an update of the session."""
         kind = text_of(line, "sessionUpdate") or ""
         if kind == "usage_update":
             self._read_usage(line)
-        elif self.is_replayed:
+        elif self.is_replayed or self._is_late(kind, line):
             return
         elif kind in _CHUNKS:
             self._read_chunk(_CHUNKS[kind], line)
@@ -172,7 +182,6 @@ class _Session(Conversation):
         if self._cost is not None:
             self._run.costs.keep(self.id, self._cost)
         self._message.clear()
-        self._forget()
         if error is not None:
             self._end_turn(self._failure(text_of(error, "message"), code=str(error.get("code"))))
         elif reason == "cancelled":
@@ -182,6 +191,24 @@ class _Session(Conversation):
 
     # -- within ------------------------------------------------------------
 
+    def _is_late(self, kind: str, update: dict[str, Json]) -> bool:
+        """Return True for an update of a turn that has ended: it belongs to no other one.
+
+        Quirk (opencode 1.18, claude-agent-acp 0.101, 2026-10): the answer to a prompt may come before the
+        last updates of its turn; anomalyco/opencode#17505.
+        """
+        if self._has_prompts and not self.open_prompts:
+            return True
+        id = text_of(update, "messageId" if kind in _CHUNKS else "toolCallId")
+        if id is None or kind == "tool_call":
+            return False
+        here, before = f"{self.turns_ended} {id}", f"{self.turns_ended - 1} {id}"
+        return self._has_read(before) and not self._has_read(here)
+
+    def _note_id(self, id: str) -> None:
+        """Note that a message or a tool call is of the turn in progress."""
+        self._remember(f"{self.turns_ended} {id}")
+
     def _read_chunk(self, kind: str, update: dict[str, Json]) -> None:
         """Add a piece of text to the answer, which another message ends."""
         content, id = dict_of(update, "content"), text_of(update, "messageId")
@@ -189,6 +216,8 @@ class _Session(Conversation):
         if not text:
             # Media and links stay in the messages themselves.
             return
+        if id is not None:
+            self._note_id(id)
         before, self._message[kind] = self._message.get(kind, id), id
         if id != before and self._has_text:
             self._end_answer("stop")
@@ -197,8 +226,10 @@ class _Session(Conversation):
     def _read_tool(self, update: dict[str, Json]) -> Step | None:
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
         id = text_of(update, "toolCallId") or ""
-        if self._has_read(id):
+        done = f"{self.turns_ended} done {id}"
+        if self._has_read(done):
             return None
+        self._note_id(id)
         if id not in self._tools:
             self._end_answer("tool_calls")
         name = text_of(update, "title") or text_of(update, "kind") or "tool"
@@ -210,7 +241,7 @@ class _Session(Conversation):
         self._replace_output(step, text)
         status = text_of(update, "status")
         if status in ("completed", "failed"):
-            self._remember(id)
+            self._remember(done)
             result = update.get("rawOutput", update.get("content"))
             self._end_tool(
                 id, result, failure=_failure_in(update, text) if status == "failed" else _exit(update)

@@ -44,6 +44,8 @@ class AgentReader(ABC):
 
     name: ClassVar[str]
     """The name of the agent, such as "codex"."""
+    turn_methods: ClassVar[frozenset[str]] = frozenset()
+    """The methods of requests that begin turns, whose answers may come before the end of their turns."""
 
     def __init__(self, run: Steps) -> None:
         self._run = run
