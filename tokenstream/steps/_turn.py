@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
+from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from tokenstream.message import Usage
     from tokenstream.steps._step import State, Step
 
 
@@ -56,7 +56,10 @@ class Turn:
 
         It is the sum of its answers unless the agent counts the turn as a whole.
         """
-        return self.step.usage if self._usage is None else self._usage
+        if self._usage is not None:
+            return self._usage
+        told = (message.usage for message in self.step.messages)
+        return sum((usage for usage in told if usage and usage.source != "estimated"), start=Usage())
 
     @usage.setter
     def usage(self, usage: Usage) -> None:

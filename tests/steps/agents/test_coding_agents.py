@@ -112,7 +112,7 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         "done",
         [],
         ["", "Half an answer that breaks here.", "The whole answer."],
-        (20, 5),
+        None,
     ),
     "pi-own-tools": (
         "done",

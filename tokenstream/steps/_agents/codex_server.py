@@ -142,6 +142,8 @@ class _Thread(Conversation):
             self._count(dict_of(params, "tokenUsage"))
         elif method == "error":
             self._complaint = text_of(dict_of(params, "error"), "message")
+            if params.get("willRetry") is True:
+                self._ask_anew()
 
     # -- turns -------------------------------------------------------------
 
@@ -226,6 +228,17 @@ class _Thread(Conversation):
         if kind == "text" and id not in self._said and self._has_text:
             # Each message of the agent is an answer of its own.
             self._end_answer("stop")
+
+    def _ask_anew(self) -> None:
+        """Break the answer off whose item has not ended, since Codex asks its provider again.
+
+        The item may begin anew under the same id.
+        """
+        if self._item is not None:
+            id, _, _ = self._item.rpartition(" ")
+            self._said.pop(id, None)
+            self._item = None
+            self._break_answer()
 
     def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""
