@@ -307,7 +307,7 @@ def _exit(update: dict[str, Json]) -> str | None:
 
 def _failure_in(update: dict[str, Json], text: str) -> str:
     """Return a description of a tool's failure."""
-    return text_of(dict_of(update, "rawOutput"), "error") or text.strip() or "it failed"
+    return text_of(dict_of(update, "rawOutput"), "error", "message") or text.strip() or "it failed"
 
 
 def _usage_in(result: dict[str, Json]) -> Usage | None:

@@ -89,13 +89,15 @@ class ClaudeCode(AgentReader):
 
     @classmethod
     def find_name(cls, line: dict[str, Json]) -> str | None:
-        """Return "claude-code" or "amp"; None if a line may be of either, or of another agent."""
+        """Return the name of an agent that prints such lines; None if a line may be of several agents."""
         kind, session = text_of(line, "type"), text_of(line, "session_id")
         if session is None or kind not in _OF_BOTH:
             return None
         if session.startswith("T-"):
             # Amp calls a session a thread.
             return "amp"
+        if kind == "system" and ("qwen_code_version" in line or line.get("subtype") == "session_start"):
+            return "qwen-code"
         if kind == "stream_event":
             return cls.name
         if kind == "system":
