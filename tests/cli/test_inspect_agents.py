@@ -54,7 +54,7 @@ def test_a_turn_has_its_tokens_its_cost_and_its_result(capsys: pytest.CaptureFix
     assert " cost=0.001638\n" in shown
     assert '\n               "It said hello."\n' in shown
     # The lines have no times, so those are of the reading.
-    assert re.search(r"   └─ Bash \[toolu_2\] failed \d+\.\d s - Exit code 2", shown)
+    assert re.search(r"   └─ Bash command=.* failed \d+\.\d s - Exit code 2", shown)
 
 
 def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

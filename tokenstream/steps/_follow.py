@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._sources.frameworks import is_run_event
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import payload_of
-from tokenstream.errors import MisuseError
+from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
 from tokenstream.steps._chunks import is_byte_stream, is_response
@@ -103,6 +103,9 @@ class _Follower:
             reader.read_event(item)
         except MisuseError:
             # A mistake in the calling code, which has to see it.
+            raise
+        except LimitExceeded as error:
+            self._end(error)
             raise
         except Exception as error:  # noqa: BLE001 - a failure here must not disturb the reader
             warn(
