@@ -210,7 +210,7 @@ def test_an_answer_at_its_limit_fails_the_turn_of_an_agent_that_goes_no_further(
 
 
 def test_an_answer_at_its_limit_fails_the_turn_of_the_app_server(tmp_path: Path) -> None:
-    """Codex says why."""
+    """Codex fails the turn with the reason for which its provider has ended the answer."""
     with codex_thread(tmp_path, at_limit) as (peer, run, thread):
         peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
         for _ in run.follow(peer, until="turn"):

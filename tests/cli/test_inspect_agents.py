@@ -228,7 +228,7 @@ def test_the_page_of_a_run_that_failed_says_why(tmp_path: Path, capsys: pytest.C
 def test_the_page_of_a_recorded_process_has_its_times_and_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As the printed run has them."""
+    """The times and the exit code of a recorded process are those of the printed run."""
     lines = PARTIAL.read_bytes().splitlines(keepends=True)
     path = tmp_path / "fix.rec"
     arrivals = tuple(Arrival(0.5 * number, line) for number, line in enumerate(lines))
@@ -252,7 +252,7 @@ def test_the_page_of_a_pipe_is_the_run(tmp_path: Path) -> None:
 
 
 def test_a_page_of_a_run_with_a_secret_is_not_written(tmp_path: Path) -> None:
-    """As that of an answer."""
+    """A page of a run is shared like that of an answer, so it is searched for secrets as well."""
     secret = "sk-ant-api03-" + "Qd7" * 24
     source = tmp_path / "run.jsonl"
     source.write_bytes(PARTIAL.read_bytes().replace(b"It said ", secret.encode()))
