@@ -30,4 +30,4 @@ def test_the_example_shows_two_agents_at_once_and_the_tree_at_the_end() -> None:
     assert "beginsThe ship is always dry.done" == said
     assert shown.index("helper: the museums  begins") < shown.index("helper: the weather  done")
     assert ["a", "├─", "├─", "│", "├─", "└─"] == [line.split()[0] for line in tree.splitlines()]
-    assert "│  └─ look_up [call_1] done" in tree
+    assert '│  └─ look_up city="Oslo" done' in tree

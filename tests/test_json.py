@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.tables import in_one_test
 from tokenstream._basics.json import decode, decode_tolerantly, is_deeper, is_one_value, split_values
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
@@ -109,17 +110,35 @@ def _outgrown(text: str, limits: Limits) -> str | None:
     st.integers(1, 4),
 )
 def test_the_first_bound_that_a_text_outgrows_is_the_error(text: str, depth: int, digits: int) -> None:
-    """Brackets and digits in strings do not count, also where the text is no JSON."""
+    """Brackets and digits in strings do not count, nor does anything behind the first fault."""
     limits = Limits(depth=depth, digits=digits)
-    outgrown = None
+    outgrown, read = None, text
     try:
         decode_tolerantly(text, limits)
     except LimitExceeded as error:
         outgrown = error.limit
     except ProtocolError:
         pass
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as fault:
+        read = text[: fault.pos]
+    except RecursionError:
+        pass
 
-    assert _outgrown(text, limits) == outgrown
+    assert _outgrown(read, limits) == outgrown
+
+
+@in_one_test(
+    "text",
+    ["x" + "{" * 300, "[====" * 300, "{" * 300, '{"a" ' + "[" * 300, '{"a": 1 }' + "[" * 300, "-1x["],
+)
+def test_brackets_behind_the_first_fault_are_no_json(text: str) -> None:
+    """A line of a log has any number of brackets, and outgrows nothing."""
+    with pytest.raises(ProtocolError) as caught:
+        decode(text)
+
+    assert type(caught.value) is ProtocolError
 
 
 def test_arguments_are_one_value_or_several_glued() -> None:

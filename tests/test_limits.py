@@ -22,6 +22,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
         "tool_calls": 1024,
         "parts": 10_000,
         "choices": 128,
+        "steps": 20_000,
         "depth": 200,
         "digits": 4300,
         "tail": 4096,

@@ -37,6 +37,8 @@ class Limits:
     """The most parts in one answer, and the most results of tools."""
     choices: int = 128
     """The most choices in one answer."""
+    steps: int = 20_000
+    """The most steps in one run of `Steps`: each takes about 3.5 kB."""
     depth: int = 200
     """The deepest nesting of a JSON payload (the maximum of pydantic_core)."""
     digits: int = 4_300

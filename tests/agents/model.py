@@ -111,6 +111,13 @@ def broken_once() -> Callable[[Request], Script | Recording]:
     return answer
 
 
+def at_limit(request: Request) -> Script | Recording:
+    """Answer with a text that ends at the limit of tokens for an answer."""
+    if not _tools_of(request):
+        return _answer_beside(request)
+    return _say("The answer ", "is cut", tokens=(20, 5)).finish("length")
+
+
 def refuse(request: Request) -> Recording:
     """Refuse every request, as a provider does whose account has no credit."""
     if _format_of(request) == "gemini":

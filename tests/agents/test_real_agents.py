@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.agents.model import PLANS, a_plan, broken_once, one_subagent, refuse, two_commands, two_subagents
+from tests.agents.model import (
+    PLANS,
+    a_plan,
+    at_limit,
+    broken_once,
+    one_subagent,
+    refuse,
+    two_commands,
+    two_subagents,
+)
 from tests.agents.programs import started
 from tokenstream import Peer, Steps, testing
 from tokenstream.errors import StreamError
@@ -141,7 +150,7 @@ def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
     assert error is None
 
 
-@pytest.mark.parametrize("agent", ["claude-partial", "codex", "opencode"])
+@pytest.mark.parametrize("agent", ["claude", "claude-partial", "codex", "opencode"])
 def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path) -> None:
     """The second answer has nothing of the first one."""
     run, error, _ = run_of(agent, tmp_path, broken_once())
@@ -149,9 +158,77 @@ def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path)
     (turn,) = run.turns
     assert error is None
     assert (turn.state, turn.result, turn.usage.output_tokens) == ("done", "The whole answer.", 5)
-    assert turn.step.messages[-1].text == "The whole answer."
+    *broken, last = turn.step.messages
+    assert (last.text, last.ending, last.finish_reason) == ("The whole answer.", "complete", "stop")
+    assert {message.ending for message in broken} <= {"truncated"}
+    # The other two print no word of it.
+    assert bool(broken) == (agent in ("claude-partial", "opencode"))
+
+
+def test_an_answer_that_breaks_off_in_the_app_server_is_asked_for_anew(tmp_path: Path) -> None:
+    """What Codex has sent of the first answer is no part of the second one, nor of the result."""
+    with codex_thread(tmp_path, broken_once()) as (peer, run, thread):
+        peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
+        for _ in run.follow(peer, until="turn"):
+            pass
+
+    (turn,) = run.turns
+    told = [(message.ending, message.finish_reason) for message in turn.step.messages]
+    assert (turn.state, turn.result, turn.usage.output_tokens) == ("done", "The whole answer.", 5)
+    assert told == [("truncated", None), ("complete", "stop")]
+
+
+def test_opencode_says_that_an_answer_has_reached_its_limit(tmp_path: Path) -> None:
+    """The turn is done, and the answer's reason tells that it is cut."""
+    run, error, _ = run_of("opencode", tmp_path, at_limit)
+
+    (turn,) = run.turns
+    (message,) = turn.step.messages
+    assert (error, turn.state, turn.usage.output_tokens) == (None, "done", 5)
+    assert (message.text, message.ending, message.finish_reason) == (
+        "The answer is cut",
+        "complete",
+        "length",
+    )
+
+
+@pytest.mark.parametrize("agent", ["claude", "claude-partial", "codex"])
+def test_an_answer_at_its_limit_fails_the_turn_of_an_agent_that_goes_no_further(
+    agent: str, tmp_path: Path
+) -> None:
+    """Claude Code asks the model to go on three times; the events of its provider tell why each ended."""
+    run, error, _ = run_of(agent, tmp_path, at_limit)
+
+    (turn,) = run.turns
+    cut = [message.finish_reason for message in turn.step.messages if message.text == "The answer is cut"]
+    assert (error, turn.state) == (None, "failed")
+    assert "output token" in str(turn.error) or "max_output_tokens" in str(turn.error)
     if agent == "claude-partial":
-        assert [message.ending for message in turn.step.messages] == ["truncated", "complete"]
+        assert cut == ["length"] * 4
+    if agent == "codex":
+        assert cut == ["error"]
+
+
+def test_an_answer_at_its_limit_fails_the_turn_of_the_app_server(tmp_path: Path) -> None:
+    """Codex fails the turn with the reason for which its provider has ended the answer."""
+    with codex_thread(tmp_path, at_limit) as (peer, run, thread):
+        peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
+        for _ in run.follow(peer, until="turn"):
+            pass
+
+    (turn,) = run.turns
+    (message,) = turn.step.messages
+    assert (turn.state, message.ending, message.finish_reason) == ("failed", "failed", "error")
+    assert "max_output_tokens" in str(turn.error)
+
+
+def test_gemini_cli_calls_an_answer_at_its_limit_a_success(tmp_path: Path) -> None:
+    """Nothing in its lines tells that the answer is cut."""
+    run, error, lines = run_of("gemini", tmp_path, at_limit)
+
+    (turn,) = run.turns
+    assert (error, turn.state, turn.result) == (None, "done", "The answer is cut")
+    assert lines[-1]["status"] == "success"
 
 
 def test_gemini_cli_prints_no_line_between_an_answer_that_breaks_off_and_the_next_one(tmp_path: Path) -> None:

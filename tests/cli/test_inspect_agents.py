@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def test_a_turn_has_its_tokens_its_cost_and_its_result(capsys: pytest.CaptureFix
     assert " cost=0.001638\n" in shown
     assert '\n               "It said hello."\n' in shown
     # The lines have no times, so those are of the reading.
-    assert re.search(r"   └─ Bash \[toolu_2\] failed \d+\.\d s - Exit code 2", shown)
+    assert re.search(r"   └─ Bash command=.* failed \d+\.\d s - Exit code 2", shown)
 
 
 def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,10 +128,11 @@ def test_lines_that_are_no_json_are_counted(tmp_path: Path, capsys: pytest.Captu
     assert "\nother lines    1\n" in capsys.readouterr().out
 
 
-def test_a_page_says_what_was_recognised(tmp_path: Path) -> None:
-    """HTML shows one answer, and a run may hold several."""
+def test_the_page_of_an_address_says_what_was_recognised(tmp_path: Path) -> None:
+    """The request is not sent a second time, and what had come of it is no whole run."""
     page = tmp_path / "page.html"
-    assert 5 == main(["inspect", str(PARTIAL), "--html", str(page)])
+    with testing.serve(Recording.load(PARTIAL)) as server:
+        assert 5 == main(["inspect", f"{server.url}/lines", "--html", str(page)])
 
     assert "these are the lines of claude-code" in page.read_text(encoding="utf-8")
 
@@ -188,3 +190,88 @@ def test_a_cut_before_the_first_line_is_a_truncated_stream() -> None:
 
     assert done.returncode != 0
     assert b"agent " not in done.stdout
+
+
+def page_of(source: Path | str, path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Make a page; return the exit status, what is printed, and the page's text without its style."""
+    status = main(["inspect", str(source), "--html", str(path)])
+    page = re.sub(r"(?s)<style>.*</style>", "", path.read_text(encoding="utf-8"))
+    return status, capsys.readouterr().out, html.unescape(re.sub(r"<[^>]+>", " ", page))
+
+
+def test_the_page_of_an_agents_lines_is_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has what `inspect` prints: the tree, the turns with their results, and the events."""
+    status, printed, text = page_of(PARTIAL, tmp_path / "run.html", capsys)
+
+    assert (status, printed) == (0, f"{tmp_path / 'run.html'}: 37 events, complete\n")
+    assert re.search(r"claude-code\s+complete", text)
+    assert "unknown format" not in text
+    assert re.search('└─ Bash command="ls /nope" .* failed', text)
+    assert re.search(r"Turn 1: done.*It said hello\.", text, re.DOTALL)
+    assert "StepStart" in text
+    assert "e935387c-5c52-4748-ad95-4cdce46f0154" in text
+
+
+def test_the_page_of_a_run_that_failed_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failed turn and a truncated run have the exit status of the other output."""
+    failed = page_of(FOLDER / "codex-own-failed-turn.jsonl", tmp_path / "failed.html", capsys)
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(b"".join(PARTIAL.read_bytes().splitlines(keepends=True)[:9]))
+    truncated = page_of(cut, tmp_path / "cut.html", capsys)
+
+    assert (failed[0], truncated[0]) == (5, 3)
+    assert re.search("Turn 1: failed", failed[2])
+    assert "The run is truncated" in truncated[2]
+    assert "StreamTruncated" in truncated[2]
+
+
+def test_the_page_of_a_recorded_process_has_its_times_and_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The times and the exit code of a recorded process are those of the printed run."""
+    lines = PARTIAL.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "fix.rec"
+    arrivals = tuple(Arrival(0.5 * number, line) for number, line in enumerate(lines))
+    recorded = Recording(arrivals, exit_code=3)
+    recorded.save(path)
+    status, printed, text = page_of(path, tmp_path / "fix.html", capsys)
+
+    assert (status, "failed" in printed) == (5, True)
+    assert re.search(r"exit code\s+3", text)
+    assert f"{0.5 * (len(lines) - 1):.3f} s" in text
+
+
+@pytest.mark.slow
+def test_the_page_of_a_pipe_is_the_run(tmp_path: Path) -> None:
+    """Standard input is read once, from its first byte on."""
+    path = tmp_path / "run.html"
+    done = run("inspect", "-", "--html", str(path), given=PARTIAL.read_bytes())
+
+    assert (done.returncode, done.stdout) == (0, f"{path}: 37 events, complete\n".encode())
+    assert "It said hello." in path.read_text(encoding="utf-8")
+
+
+def test_a_page_of_a_run_with_a_secret_is_not_written(tmp_path: Path) -> None:
+    """A page of a run is shared like that of an answer, so it is searched for secrets as well."""
+    secret = "sk-ant-api03-" + "Qd7" * 24
+    source = tmp_path / "run.jsonl"
+    source.write_bytes(PARTIAL.read_bytes().replace(b"It said ", secret.encode()))
+
+    assert main(["inspect", str(source), "--html", str(tmp_path / "run.html")]) == 1
+    assert not (tmp_path / "run.html").exists()
+
+
+@pytest.mark.slow
+def test_a_run_with_many_turns_makes_a_page_of_bounded_size(tmp_path: Path) -> None:
+    """The first turns are shown, and the number of the others."""
+    lines = [json.dumps({"type": "thread.started", "thread_id": "t"})]
+    for number in range(300):
+        item = {"id": "i", "type": "agent_message", "text": f"{number} " + "x" * 30_000}
+        lines += [json.dumps({"type": "turn.started"}), json.dumps({"type": "item.completed", "item": item})]
+        lines.append(json.dumps({"type": "turn.completed", "usage": {"output_tokens": number}}))
+    source, path = tmp_path / "long.jsonl", tmp_path / "long.html"
+    source.write_text("\n".join(lines), encoding="utf-8")
+
+    assert main(["inspect", str(source), "--html", str(path)]) == 0
+    assert "200 more turns are left out" in path.read_text(encoding="utf-8")
+    assert path.stat().st_size < 3_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ import anyio.lowlevel
 import pytest
 
 from tests.steps.answers import asking, async_stream_of, stream_of, talk
-from tokenstream import Steps, Usage
-from tokenstream.errors import MisuseError, StreamTruncated
+from tokenstream import Limits, Steps, Usage
+from tokenstream.errors import LimitExceeded, MisuseError, StreamTruncated
 from tokenstream.events import MessageStart, TextDelta, UsageUpdate
 from tokenstream.message import ToolCall
 
@@ -378,11 +379,11 @@ def test_a_run_is_printed_as_a_tree() -> None:
 
     assert str(run).split("\n") == [
         "trip failed 1.2 s 5 + 7 tokens",
-        "├─ weather [call_1] done 1.2 s",
+        "├─ weather done 1.2 s",
         "└─ plan (planner) failed 1.2 s 5 + 7 tokens - TimeoutError",
         "   └─ write (writer) failed 0.0 s - TimeoutError",
     ]
-    assert ("<Steps trip: failed, 2 steps>", "<Step weather [call_1] done 1.2 s>") == (repr(run), repr(step))
+    assert ("<Steps trip: failed, 2 steps>", "<Step weather done 1.2 s>") == (repr(run), repr(step))
 
 
 @pytest.mark.parametrize(
@@ -427,3 +428,50 @@ def test_an_answer_ends_in_a_way_that_there_is() -> None:
             step.conclude(unknown)
 
     assert "complete" == step.messages[0].ending
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ("", "tool done"),
+        ("{}", "tool done"),
+        ('{"path": "a.txt", "line": 3}', 'tool path="a.txt" line=3 done'),
+        ('{"text": "Grüße\\u001b[31m"}', 'tool text="Grüße\\u001b[31m" done'),
+        ("print(1)\nprint(2)", "tool print(1)\\nprint(2) done"),
+        ('{"path": "a', 'tool {"path": "a done'),
+        ('{"n": "' + "x" * 100 + '"}', 'tool n="' + "x" * 56 + "… done"),
+        ('{"n": "' + "x" * 9_000 + '"}', 'tool {"n": "' + "x" * 52 + "… done"),
+    ],
+)
+def test_a_tool_is_told_by_its_name_and_its_arguments(arguments: str, shown: str) -> None:
+    """Two calls of one tool have different arguments, and ids that say nothing; long ones are cut."""
+    call = ToolCall(id="call_1", name="tool", arguments_text=arguments, complete=True)
+    with Steps("trip", clock=Clock()) as run, run.step(call):
+        pass
+
+    assert str(run) == f"trip done 0.0 s\n└─ {shown} 0.0 s"
+
+
+def test_a_run_has_so_many_steps_at_most() -> None:
+    """Each takes memory as long as the run is kept, so their number has a bound."""
+    with Steps(limits=Limits(steps=2)) as run, run.step("a") as step:
+        step.step("b").end()
+        with pytest.raises(LimitExceeded) as caught:
+            run.step("c")
+
+    assert (caught.value.limit, caught.value.value) == ("steps", 2)
+    assert [each.name for each in step.steps] == ["b"]
+
+
+def test_an_agent_with_too_many_tools_ends_the_loop() -> None:
+    """What had come is kept, and the turn has failed with the bound."""
+    tool = {"type": "tool_use", "sessionID": "s"}
+    state = {"status": "completed", "input": {}, "output": "ok"}
+    lines = [{**tool, "part": {"callID": str(n), "tool": "ls", "state": state}} for n in range(9)]
+    for source in (lines, [json.dumps(line) for line in lines], iter(lines)):
+        with Steps(limits=Limits(steps=4)) as run, pytest.raises(LimitExceeded, match="steps"):
+            for _ in run.follow(source):
+                pass
+
+        (turn,) = run.turns
+        assert (turn.state, len(turn.step.steps)) == ("failed", 3)

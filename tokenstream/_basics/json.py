@@ -60,17 +60,31 @@ def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> 
 
     Raises:
         ProtocolError: The payload is not JSON for `json.loads` either.
-        LimitExceeded: The payload is nested too deeply, or contains too long an integer.
+        LimitExceeded: The payload is nested too deeply, or contains too long an integer, before its first
+            fault.
     """
     text = _as_text(payload)
-    # json.loads recurses once per level, so the depth is checked first.
-    _check_bounds(text, limits)
+    value: Json = None
+    fault: json.JSONDecodeError | None = None
+    outgrown: str | None = None
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
-        offset = _bytes_before(text, error.pos)
-        msg = f"the payload is not JSON: {error.msg.lower().removesuffix(' at')} at byte {offset}"
-        raise ProtocolError(msg, offset=offset) from None
+        fault = error
+    except ValueError:
+        # Python itself refuses very long integers, and very deep values below.
+        outgrown = "digits"
+    except RecursionError:
+        outgrown = "depth"
+    # What follows a fault is no JSON: a line of a log may have any number of brackets.
+    _check_bounds(text if fault is None else text[: fault.pos], limits)
+    if fault is not None:
+        offset = _bytes_before(text, fault.pos)
+        msg = f"the payload is not JSON: {fault.msg.lower().removesuffix(' at')} at byte {offset}"
+        raise ProtocolError(msg, offset=offset)
+    if outgrown is not None:
+        raise LimitExceeded(limit=outgrown, value=limits.depth if outgrown == "depth" else limits.digits)
+    return value
 
 
 def check_bounds(payload: bytes | str, limits: Limits) -> None:

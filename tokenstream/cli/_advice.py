@@ -112,7 +112,7 @@ def _advise_on_body(error: NotAStream, origin: Origin) -> str:
     """
     if is_of_agent(error):
         return (
-            "inspect shows the run of an agent from a file or a pipe, without --format and --html; "
+            "inspect shows the run of an agent from a file or a pipe, without --format; "
             "a program follows it with the library's Steps"
         )
     if is_unknown_format(error):

@@ -61,7 +61,7 @@ def follow_agent(
             lines.close()
     seconds = clock() - started_at
     waits |= _print_ready(events, printer, seconds)
-    ending = _find_ending(run, error)
+    ending = find_ending(run, error)
     if error is not None:
         printer.print_error(seconds, error)
     if isinstance(printer, JSONLines):
@@ -85,7 +85,7 @@ def follow_agent(
     return STATUS_OF[ending]
 
 
-def _find_ending(run: Steps, error: StreamError | None) -> Ending:
+def find_ending(run: Steps, error: StreamError | None) -> Ending:
     """Return the ending of a run: that of its error, or of the first turn that is not done."""
     if error is not None:
         return "truncated" if isinstance(error, StreamTruncated) else "failed"
@@ -118,13 +118,22 @@ def _print_run(run: Steps, waits: dict[str, StepWaiting]) -> None:
         )
     for number, turn in enumerate(run.turns, 1):
         _print_turn(number, turn)
-    for step in _iterate(run):
-        # The tree has the tools' calls.
-        for kind, data in step.updates.items() if step.cause is None else ():
-            print_row(one_line(kind[:_LONGEST_KIND]), f"{one_line(step.name)}: {to_compact_json(data)}")
+    for name, kind, data in list_plans(run):
+        print_row(kind, f"{name}: {to_compact_json(data)}")
     for event in waits.values():
         answered = "answered" if event.answered else "no answer was seen"
         print_row("question", f"{answered}: {to_compact_json(event.request)}")
+
+
+def list_plans(run: Steps) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return the last plans and other news of the steps of a run: the step's name, the kind and the data."""
+    return [
+        (one_line(step.name), one_line(kind[:_LONGEST_KIND]), data)
+        for step in _iterate(run)
+        # The tree has the tools' calls.
+        if step.cause is None
+        for kind, data in step.updates.items()
+    ]
 
 
 def _print_turn(number: int, turn: Turn) -> None:

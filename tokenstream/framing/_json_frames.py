@@ -169,9 +169,14 @@ class JSONFrames:
         if self.error is not None:
             raise self.error
 
-    def begin_lines(self) -> list[bytes]:
-        """Read lines from here on, although there were lines of SSE; return the data in the last of them."""
+    def begin_lines(self, *, is_certain: bool = False) -> list[bytes]:
+        """Read lines from here on, although there were lines of SSE; return the data in the last of them.
+
+        Args:
+            is_certain: True if a line was JSON, so that no later line changes the framing.
+        """
         payloads = self.unfinished
+        self._is_certain = self._is_certain or is_certain
         self._framing, self._start = NDJSONParser(limits=self._limits), b""
         self._is_at_line_start = True
         self._left_out, left_out = 0, self._left_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JSONRPCMessage", "JSONRPCParser"]
 
+_MESSAGE = re.compile(rb"\s*(?:\[\s*)?\{")
+"""The beginning of a message, or of a batch; all other lines are a log."""
 RPCId: TypeAlias = int | str
 """The id of a request; both sides count their own, often from 0."""
 RPCKind: TypeAlias = Literal["request", "notification", "answer", "unknown"]
@@ -148,6 +151,9 @@ class JSONRPCParser:
         for payload in payloads:
             if self.error is not None:
                 break
+            if not self._frames.has_headers and not _MESSAGE.match(payload):
+                self._skipped += 1
+                continue
             try:
                 value: object = decode(payload, self._limits)
             except ProtocolError as error:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamStalled
 from tokenstream.steps._agents.detect import AgentRun
 from tokenstream.steps._exit_code import PATIENCE, Exit
-from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,9 +104,8 @@ class RunBuilder(ABC):
         elif ended.code:
             error = ProviderError(f"the process of {name} ended with exit code {ended.code}")
         else:
-            error = None
-            if not ended.still_runs:
-                warn("no line told which agent has printed them: name it, as in run.follow(…, agent=…)")
+            is_unknown = not ended.still_runs and (self._agent.has_lines or self.plain_lines > 0)
+            error = self._agent.make_unknown_error() if is_unknown else None
         if ended.still_runs and error is not None:
             error.args = (f"{error}; its process still runs",)
         elif ended.still_runs:

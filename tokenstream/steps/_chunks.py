@@ -132,6 +132,11 @@ class SyncChunks:
     def __del__(self) -> None:
         self.release()
 
+    @property
+    def is_pipe(self) -> bool:
+        """True for a pipe that is still read, which blocks its writer once it is full."""
+        return self._thread is not None
+
     def read(self, seconds: float | None) -> object:
         """Return the next chunk or item.
 
@@ -263,6 +268,11 @@ class AsyncChunks:
             self._items = _read_body_async(found) if isinstance(found, AsyncSource) else aiter(source)
         elif not is_byte_stream(source):
             self._items = aiter(source)
+
+    @property
+    def is_pipe(self) -> bool:
+        """True for a stream of bytes, such as a pipe, which blocks its writer once it is full."""
+        return self._items is None
 
     async def read(self) -> object:
         """Return the next chunk or item.

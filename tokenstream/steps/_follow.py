@@ -8,7 +8,8 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._sources.frameworks import is_run_event
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import payload_of
-from tokenstream.errors import MisuseError
+from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.formats import _registry as registry
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
 from tokenstream.steps._chunks import is_byte_stream, is_response
 from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
@@ -83,6 +84,12 @@ class _Follower:
         self._agent.read(item)
         if self._agent.reader is not None:
             self._reader = _AgentLines(self._agent)
+        elif self.item_count == 1 and type(item).__module__.partition(".")[0] == "pydantic_ai":
+            raise MisuseError(
+                f"{class_name_of(item)} is an event of pydantic-ai, which a run does not read: make events "
+                "of tokenstream.events of it, and pass them to step.feed(…); or give pydantic-ai's model an "
+                "HTTP client with a hook that calls tap(response), whose message is the model's answer"
+            )
         elif self.item_count == 1 and _is_answer_piece(item) and not may_be_of_agent(item):
             raise MisuseError(
                 f"{class_name_of(item)} is a piece of a model's answer and not an event of a run: follow the "
@@ -96,6 +103,9 @@ class _Follower:
             reader.read_event(item)
         except MisuseError:
             # A mistake in the calling code, which has to see it.
+            raise
+        except LimitExceeded as error:
+            self._end(error)
             raise
         except Exception as error:  # noqa: BLE001 - a failure here must not disturb the reader
             warn(
@@ -115,6 +125,8 @@ class _Follower:
             StreamError: The last turn of an agent has no end.
         """
         self._end(None)
+        if self._agent.has_lines:
+            raise self._agent.make_unknown_error()
         if self._reader is None and self.item_count:
             warn(
                 "none of the %d events that were followed made a step: they are of no known framework",
@@ -243,6 +255,9 @@ def _find_reader(event: object, run: Steps) -> RunOfAFramework | None:
 
 
 def _is_answer_piece(item: object) -> bool:
-    """Return True if an item is a piece of a model's answer, as bytes, text or a payload."""
+    """Return True if an item is a piece of a model's answer, as bytes, text or a payload of a format."""
+    if is_dict(item):
+        name, may_be_known = registry.detect(item, "")
+        return name is not None or may_be_known
     payload: object = payload_of(item)
     return isinstance(payload, bytes | str | dict)

@@ -39,6 +39,7 @@ class LineReader(RunBuilder):
         self._ready: deque[Any] = deque()
         self._error: StreamError | None = None
         self._plain_lines = 0
+        self._has_bare_lines = has_bare_lines
         self._is_after_bare_line = has_bare_lines
         """True after a line without its line end: what follows is that end, or another line."""
         self._envelope_lines = 0
@@ -85,26 +86,27 @@ class LineReader(RunBuilder):
         """Take in a chunk, which may be a line of a list of lines, without a line end."""
         line = chunk.strip()
         if begins_as_payload(line) and b"\n" not in line and self._frames.holds_nothing:
+            value: object = None
             try:
-                value: object = value_in(line)
+                value = value_in(line)
             except LimitExceeded as error:
                 self._error = self._error or error
                 return
             except ProtocolError:
                 pass
-            else:
-                # More digits may follow a number; an object or a string is complete.
-                is_complete = value.__class__ in _OBJECTS
-                self._is_after_bare_line = is_complete and chunk[-1:] not in _LINE_ENDS
+            # An object or a string is complete; of anything else, more may follow.
+            if value.__class__ in _OBJECTS:
+                # A CR alone ends no line: its LF may follow, or have been cut off.
+                self._is_after_bare_line = self._has_bare_lines or chunk[-1:] != b"\n"
                 if line[:1] == b"{":
                     self._begin_lines()
-                self._add(value)
+                self._ready.append(value)
                 return
         if self._is_after_bare_line:
             begins_with_line_end = chunk.lstrip(b" \t")[:1] in _LINE_ENDS
-            if not begins_with_line_end and b"\n" not in line:
+            if self._has_bare_lines or (not begins_with_line_end and b"\n" not in line):
                 # A whole line is not followed by more of it, so this is another one.
-                if is_envelope(line):
+                if is_envelope(line) and not self._frames.has_lines:
                     self._envelope_lines += 1
                 else:
                     self._plain_lines += line != b""
@@ -118,8 +120,8 @@ class LineReader(RunBuilder):
         """Take in that a line holds JSON: the lines that looked like SSE before it were a log."""
         self._plain_lines += self._envelope_lines
         self._envelope_lines = 0
-        if self._frames.has_events:
-            self._parse(self._frames.begin_lines())
+        if not self._frames.has_lines:
+            self._parse(self._frames.begin_lines(is_certain=True))
 
     def _parse(self, payloads: list[bytes]) -> None:
         """Add the objects in some lines, up to the first that exceeds a limit."""
@@ -151,7 +153,7 @@ def are_bare_lines(source: object) -> bool:
     if not is_list(source):
         return False
     texts = [item for item in source if isinstance(item, bytes | str)]
-    has_whole_line = any(item[:1] in (b"{", "{") and item[-1:] in (b"}", "}") for item in texts)
+    has_whole_line = any(item[:1] in (b"{", "{") and item.rstrip()[-1:] in (b"}", "}") for item in texts)
     has_line_end = any("\n" in text if isinstance(text, str) else b"\n" in text for text in texts)
     return has_whole_line and not has_line_end
 

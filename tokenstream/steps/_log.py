@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.accumulator import Accumulator
+from tokenstream.errors import LimitExceeded
 from tokenstream.steps._names import Names
 from tokenstream.stream._base import find_driver
 
@@ -84,12 +85,16 @@ class Log:
     """The log of a run: the starts and ends of its steps, and the answers of the steps.
 
     The log keeps no queues for its readers: each reader has a position in the log and in each answer.
+
+    Args:
+        most_steps: The most steps that the run may have.
     """
 
     __slots__ = (
         "_answers_by_call",
         "_answers_seen",
         "_changed",
+        "_most_steps",
         "_open_answers",
         "_sleepers",
         "_steps",
@@ -102,7 +107,8 @@ class Log:
         "version",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, most_steps: int) -> None:
+        self._most_steps = most_steps
         self.lock = threading.RLock()
         """The lock that is held while steps begin and end, and while `names` is used."""
         self.entries: list[StepEvent | tuple[str, StepAnswer] | StepOutput] = []
@@ -133,7 +139,13 @@ class Log:
         """Functions that wake the waiting tasks."""
 
     def make_step_id(self) -> str:
-        """Return the id for a new step."""
+        """Return the id for a new step.
+
+        Raises:
+            LimitExceeded: The run has too many steps.
+        """
+        if self._steps >= self._most_steps:
+            raise LimitExceeded(limit="steps", value=self._most_steps)
         self._steps += 1
         return str(self._steps)
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
+from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.steps._events import RunEvents
+from tokenstream.steps._ledger import Ledger
 from tokenstream.steps._log import Log
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._requests import Requests
@@ -53,6 +55,7 @@ class Steps(RunNode):
     Args:
         name: The run's name; None for a run without a name.
         clock: Returns the time in seconds.
+        limits: Bounds on the run; only `steps` applies. The step that exceeds it raises `LimitExceeded`.
 
     Example:
         >>> from tokenstream import Steps, Stream
@@ -66,8 +69,15 @@ class Steps(RunNode):
            └─ search done 0.0 s
     """
 
-    def __init__(self, name: str | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__("run" if name is None else name, Log(), clock)
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        check_option("limits", limits, Limits)
+        super().__init__("run" if name is None else name, Log(limits.steps), clock)
         self.session: str | None = None
         """The id of the session of the agent that the run follows, to go on later; None without one."""
         self.agent: str | None = None
@@ -81,6 +91,10 @@ class Steps(RunNode):
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
         """Is told when the run or a step at its top level has ended; None if nobody observes the run."""
+        self.tokens = Ledger()
+        """The tokens of the agents' sessions up to their last turns, also over several loops."""
+        self.costs = Ledger()
+        """The costs of the agents' sessions up to their last turns, also over several loops."""
         self._turns: list[Turn] = []
 
     def __del__(self) -> None:
@@ -257,6 +271,8 @@ class Steps(RunNode):
             MisuseError: The object is not iterable; or, in the loop, its items are pieces of
                 one model's answer.
             StreamTruncated: In the loop: the agent's lines ended in the middle of a turn.
+            NotAStream: In the loop: no known agent prints such lines.
+            LimitExceeded: In the loop: the run has more steps than `Limits.steps`.
             ProviderError: In the loop: no turn has failed, but the process has.
             StreamStalled: In the loop: the agent was silent for longer than `deadlines` allows, or its
                 process still runs after the end of its output.

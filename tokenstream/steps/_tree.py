@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from json import dumps
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.visible import one_line
+from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.message import Usage
+    from tokenstream.message import ToolCall, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
+
+_LONGEST = 60
+"""Number of characters of a call's arguments that a line has."""
+_LONGEST_PARSED = 2_000
+"""Number of characters up to which arguments are parsed; longer ones are shown as they came."""
+_EMPTY = ("", "null", "{}")
+"""Arguments of a call that has none."""
 
 
 def draw_run(run: Steps) -> str:
@@ -23,19 +35,47 @@ def draw_run(run: Steps) -> str:
 
 
 def describe_step(step: Step) -> str:
-    """Return a line that describes a step: name, agent, cause, state, duration, tokens and error.
+    """Return a line that describes a step: name, arguments, agent, state, duration, tokens and error.
 
     An agent that is also the parent step's is left out.
     """
     words = [one_line(step.name)]
+    if step.cause is not None and (arguments := describe_arguments(step.cause)):
+        words.append(arguments)
     if step.agent is not None and (step.parent is None or step.parent.agent != step.agent):
         words.append(f"({one_line(step.agent)})")
-    if step.cause is not None:
-        words.append(f"[{one_line(step.cause.id)}]")
     words += _describe_figures(step.state, step.seconds, step.total_usage)
     if step.error is not None:
         words.append(f"- {one_line(step.error)}")
     return " ".join(words)
+
+
+def describe_arguments(call: ToolCall) -> str:
+    """Return the arguments of a tool's call in one line, and the end of a long one as "…".
+
+    Example:
+        >>> from tokenstream import ToolCall
+        >>> describe_arguments(ToolCall(id="c", name="shell", arguments_text='{"command": "ls -l"}'))
+        'command="ls -l"'
+    """
+    text = (call.arguments_text or "").strip()
+    if text in _EMPTY:
+        return ""
+    arguments: object = None
+    if len(text) <= _LONGEST_PARSED:
+        with suppress(ProtocolError):
+            arguments = decode(text)
+    if not is_dict(arguments):
+        return _shorten(text)
+    return _shorten(
+        " ".join(f"{name}={dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
+    )
+
+
+def _shorten(text: str) -> str:
+    """Return a text in one line, of at most 60 characters."""
+    line = one_line(text[: 2 * _LONGEST])
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
 def tokens_of(usage: Usage) -> str:

@@ -33,7 +33,7 @@ class Turn:
         [('done', 'Done.', 2)]
     """
 
-    __slots__ = ("cost", "result", "session", "step", "usage")
+    __slots__ = ("_usage", "cost", "result", "session", "step")
 
     def __init__(self, step: Step, session: str | None) -> None:
         self.step = step
@@ -42,13 +42,28 @@ class Turn:
         """The id of the agent's session, with which the agent can go on later; None if it has sent none."""
         self.result: Any = None
         """The agent's result: its last text, or the value that it gives; None before the end."""
-        self.usage = Usage()
-        """The tokens of this turn, as the agent counts them; false if it has not."""
+        self._usage: Usage | None = None
+        """The tokens of this turn, as the agent counts them; None if it counts those of each answer."""
         self.cost: float | None = None
         """The cost of this turn in US dollars, as the agent counts it; None if it has not."""
 
     def __repr__(self) -> str:
         return f"<Turn {self.step.name}: {self.state}>"
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of this turn, as the agent counts them; false if it has not.
+
+        It is the sum of its answers unless the agent counts the turn as a whole.
+        """
+        if self._usage is not None:
+            return self._usage
+        told = (message.usage for message in self.step.messages)
+        return sum((usage for usage in told if usage and usage.source != "estimated"), start=Usage())
+
+    @usage.setter
+    def usage(self, usage: Usage) -> None:
+        self._usage = usage
 
     @property
     def state(self) -> State:

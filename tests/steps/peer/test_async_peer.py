@@ -196,3 +196,15 @@ def test_another_thread_answers_through_the_run(kind: str) -> None:
                 assert (turn.result, steps.waiting) == ({"stopReason": "end_turn"}, ())
 
     run(kind, test)
+
+
+@pytest.mark.slow
+def test_an_agent_ends_although_nobody_reads_the_rest_of_its_output(kind: str) -> None:
+    """A full pipe holds no process up once the peer is closed: what it prints before its end is read."""
+
+    async def test(process: Any) -> None:
+        async with AsyncPeer(process.stdout, process.stdin) as peer:
+            await peer.begin("flood", count=8_000)
+        await process.wait()
+
+    run(kind, test)

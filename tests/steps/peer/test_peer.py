@@ -330,3 +330,22 @@ def test_a_request_that_waits_for_the_user_is_no_silence() -> None:
             next(run.follow(peer, deadlines=Deadlines(first_event=0.3)))
 
     assert [turn.state for turn in run.turns] == ["done", "failed"]
+
+
+def test_an_agent_ends_although_nobody_reads_the_rest_of_its_output() -> None:
+    """A full pipe holds no process up once the peer is closed: what it prints before its end is read."""
+    with started() as process:
+        with Peer(process.stdout, process.stdin) as peer:
+            peer.begin("flood", count=8_000)
+
+        assert process.wait(PATIENCE) == 0
+
+
+def test_whoever_leaves_with_an_error_does_not_wait_for_the_agent() -> None:
+    """After an error in the block, nothing more is read, and the process is the caller's to end."""
+    with started() as process:
+        with pytest.raises(KeyError), Peer(process.stdout, process.stdin) as peer:
+            peer.begin("sleep")
+            raise KeyError
+
+        assert process.poll() is None

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from tokenstream._connection.head import strip_secrets
 from tokenstream.cli._asking import has_request_options, list_secrets
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed, reason_of
-from tokenstream.cli._html.page import OPENING, build_page
+from tokenstream.cli._html.page import OPENING, build_page, build_run_page
 from tokenstream.cli._html.reading import read
+from tokenstream.cli._html.run import read_run
 from tokenstream.cli._input import origin_of
 from tokenstream.cli._report import STATUS_OF
 from tokenstream.testing._recordings.headers import without_secret_headers
@@ -21,7 +22,7 @@ from tokenstream.testing._recordings.secrets import find_secret, search_recordin
 if TYPE_CHECKING:
     import argparse
 
-    from tokenstream.cli._html.reading import Reading
+    from tokenstream.testing._recordings.recording import Recording
 
 _EXTENSIONS = (".html", ".htm")
 _MIN_SECRET = 8
@@ -42,11 +43,15 @@ def write_page(options: argparse.Namespace) -> int:
     path = _order_names(options)
     _refuse_other_file(path)
     reading = read(options)
-    page = build_page(reading, _describe_command(options, path))
-    _refuse_secrets(reading, page, list_secrets(options))
+    command = _describe_command(options, path)
+    if reading.is_of_agent:
+        run = read_run(reading)
+        page, ending, count = build_run_page(run, command), run.ending, run.event_count
+    else:
+        page, ending, count = build_page(reading, command), reading.report.ending, reading.event_count
+    _refuse_secrets(reading.recording, page, list_secrets(options))
     _write(path, page)
-    ending = reading.report.ending
-    print(f"{path}: {reading.event_count:,} event{'' if reading.event_count == 1 else 's'}, {ending}")
+    print(f"{path}: {count:,} event{'' if count == 1 else 's'}, {ending}")
     return STATUS_OF[ending]
 
 
@@ -103,14 +108,13 @@ def _describe_command(options: argparse.Namespace, path: Path) -> str:
     return shlex.join(words) + left_out
 
 
-def _refuse_secrets(reading: Reading, page: str, secrets: list[str]) -> None:
+def _refuse_secrets(recording: Recording, page: str, secrets: list[str]) -> None:
     """Raise if the answer or the page contains something that looks like a secret.
 
     No page is written then, as `testing.record` writes no recording that contains a secret. To black out the
     secret instead would not be safe: a secret that is spread over many events cannot be found reliably, and a
     page with some words blacked out would seem to be safe.
     """
-    recording = reading.recording
     recording = recording.replaced(headers=without_secret_headers(recording.headers))
     found = search_recording(recording)
     text = html.unescape(page)

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.version import __version__
 from tokenstream.cli._html.markup import Markup, element
 from tokenstream.cli._html.message import show_error, show_messages
+from tokenstream.cli._html.run import (
+    list_run_facts,
+    show_questions,
+    show_run_error,
+    show_tree,
+    show_turns,
+)
 from tokenstream.cli._html.style import STYLE
 from tokenstream.cli._html.tables import (
     departures_table,
@@ -21,6 +28,7 @@ from tokenstream.cli._lines import describe_finish
 
 if TYPE_CHECKING:
     from tokenstream.cli._html.reading import Reading
+    from tokenstream.cli._html.run import RunReading
 
 OPENING = "<!doctype html>\n<!-- written by tokenstream inspect -->\n"
 """The first lines of every page, which distinguish it from other files."""
@@ -34,22 +42,13 @@ def build_page(reading: Reading, command: str) -> str:
     Args:
         command: The command that made the page, without secrets.
     """
-    ending = reading.report.ending
     format = reading.report.stream.format or "unknown format"
     gaps = list_gaps(reading)
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("title", f"{format}: {ending} – tokenstream inspect"),
-        element("style", Markup(STYLE)),
-    )
-    body = element(
-        "body",
-        element("h1", format, " ", element("span", ending, class_=f"ending {ending}")),
+    return _build(
+        format,
+        reading.report.ending,
         _list_facts(reading),
-        _describe_content(reading),
+        _describe_content(reading, "the answer (text, reasoning, tool calls)"),
         show_error(reading),
         _section("Time line", draw_timeline(reading, gaps)),
         _section("Message", show_messages(reading)),
@@ -57,6 +56,50 @@ def build_page(reading: Reading, command: str) -> str:
         _section("Departures", departures_table(reading)),
         _section("Events", events_table(reading)),
         _section("Made by", _describe_maker(command)),
+    )
+
+
+def build_run_page(reading: RunReading, command: str) -> str:
+    """Return the page that shows the run of an agent.
+
+    Args:
+        reading: The run.
+        command: The command that made the page, without secrets.
+    """
+    return _build(
+        reading.run.agent or "agent",
+        reading.ending,
+        list_run_facts(reading),
+        _describe_content(reading, "the run (texts, tool calls and their results)"),
+        show_run_error(reading),
+        _section("Steps", show_tree(reading)),
+        _section("Turns", show_turns(reading)),
+        _section("Plans and questions", show_questions(reading)),
+        _section("Events", events_table(reading)),
+        _section("Made by", _describe_maker(command)),
+    )
+
+
+def _build(title: str, ending: str, *sections: Markup | None) -> str:
+    """Return a page.
+
+    Args:
+        title: What the page is about.
+        ending: How that has ended.
+        sections: The sections in order; None for one that is left out.
+    """
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("title", f"{title}: {ending} – tokenstream inspect"),
+        element("style", Markup(STYLE)),
+    )
+    body = element(
+        "body",
+        element("h1", title, " ", element("span", ending, class_=f"ending {ending}")),
+        *sections,
     )
     return f"{OPENING}{element('html', head, body, lang='en')}\n"
 
@@ -89,8 +132,13 @@ def _list_facts(reading: Reading) -> Markup:
     return facts_list(facts.items())
 
 
-def _describe_content(reading: Reading) -> Markup:
-    """Return a note for the person who may share the page, on the private content that it shows."""
+def _describe_content(reading: Reading | RunReading, what: str) -> Markup:
+    """Return a note for the person who may share the page, on the private content that it shows.
+
+    Args:
+        reading: The answer or the run.
+        what: What the page shows of it, beside its events.
+    """
     shown = len(reading.events)
     events = (
         "all its events"
@@ -102,12 +150,12 @@ def _describe_content(reading: Reading) -> Markup:
         element(
             "p",
             element("strong", "Before you share this page: "),
-            f"it contains the answer (text, reasoning, tool calls) and {events} with their payloads, as the "
+            f"it contains {what} and {events} with their payloads, as the "
             "server sent them. It does not contain the request’s headers and body.",
         ),
         element(
             "p",
-            "The answer was searched for keys, tokens and passwords of known kinds, and has none. Private "
+            "It was searched for keys, tokens and passwords of known kinds, and has none. Private "
             "text cannot be recognised: read the page first.",
         ),
         class_="note",

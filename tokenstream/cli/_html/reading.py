@@ -11,8 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from tokenstream.cli._advice import is_of_agent
 from tokenstream.cli._asking import open_file
-from tokenstream.cli._input import load_recording, open_stream, origin_of, play
+from tokenstream.cli._input import (
+    load_recording,
+    open_file_pieces,
+    open_stream,
+    open_url,
+    origin_of,
+    play,
+    stream_of_pieces,
+)
 from tokenstream.cli._report import StreamReport
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import CitationAdded, Ping, ReasoningDelta
@@ -87,6 +96,16 @@ class Reading:
     unit: Unit = "chunk"
     """The name of the elements of `chunks`: "frame" if they are the frames of a single chunk."""
 
+    @property
+    def error(self) -> StreamError | None:
+        """The error that ended the reading; None if it ended without one."""
+        return self.report.error
+
+    @property
+    def is_of_agent(self) -> bool:
+        """True if the source has the lines of an agent, and no answer."""
+        return self.error is not None and self.report.origin != "request" and is_of_agent(self.error)
+
 
 def read(options: argparse.Namespace) -> Reading:
     """Read the source that the command line names to its end; return the reading.
@@ -100,14 +119,15 @@ def read(options: argparse.Namespace) -> Reading:
     """
     recording = load_recording(options)
     if recording is None:
-        stream = open_stream(options)
         if origin_of(options.source) != "file" or not Path(options.source).is_file():
-            return _read_stream(stream, options.source, clock=time.monotonic, start=time.monotonic())
+            return _read_live(options)
+        stream = open_stream(options)
         # A file with only a body: the stream has checked the options, and the body is read as a whole.
         stream.close()
         with ExitStack() as stack:
             recording = Recording.of([open_file(options.source, stack).read()])
     unit: Unit = "chunk"
+    whole = recording
     if len(recording.arrivals) == 1:
         # A single chunk would be a single bar: show its frames instead.
         at, unit = recording.arrivals[0].at, "frame"
@@ -118,6 +138,21 @@ def read(options: argparse.Namespace) -> Reading:
     # If all chunks arrived at one time, their times were not recorded.
     reading.has_times = any(at != recording.arrivals[0].at for at, _ in recording.arrivals)
     reading.unit = unit
+    if reading.is_of_agent:
+        reading.recording = whole
+    return reading
+
+
+def _read_live(options: argparse.Namespace) -> Reading:
+    """Read an answer while it arrives, or the rest of the lines of an agent; return the reading."""
+    pieces = open_file_pieces(options)
+    stream = open_url(options) if pieces is None else stream_of_pieces(pieces, options)
+    reading = _read_stream(stream, options.source, clock=time.monotonic, start=time.monotonic())
+    if pieces is not None:
+        if reading.is_of_agent:
+            reading.recording = Recording.of([*pieces.read_again()])
+            reading.has_times = False
+        pieces.close_now()
     return reading
 
 
@@ -165,7 +200,7 @@ def _read_stream(
     )
     notes = _CountingNotes(terms, started_at=start)
     note_stream(stream, notes)
-    collected = _Collected()
+    collected = Collected()
     error: StreamError | None = None
     try:
         with stream:
@@ -195,7 +230,7 @@ def _read_stream(
     )
 
 
-class _Collected:
+class Collected:
     """The events of an answer, as many as a page shows, and the kinds of its chunks."""
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.cli._html.markup import Child
     from tokenstream.cli._html.reading import Reading, SeenEvent
+    from tokenstream.cli._html.run import RunReading
     from tokenstream.cli._html.timeline import Gap
 
 _MAX_FIELDS = 400
@@ -77,7 +78,7 @@ def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
 # -- events -------------------------------------------------------------------
 
 
-def events_table(reading: Reading) -> Markup:
+def events_table(reading: Reading | RunReading) -> Markup:
     """Return the table of the events, with a row for the events that are left out."""
     rows: list[Markup] = []
     payloads = _Payloads()
@@ -88,7 +89,7 @@ def events_table(reading: Reading) -> Markup:
             rows.append(element("tr", element("td", left_out, colspan=5), class_="left-out"))
         expected = seen.number + 1
         rows.append(_event_row(seen, payloads, has_times=reading.has_times))
-    error = reading.report.error
+    error = reading.error
     if error is not None:
         time = f"{reading.ended_at:.3f}" if reading.has_times else ""
         cells = ["", time, type(error).__name__, "", cut(one_line(describe_error(error)), _MAX_FIELDS)]
@@ -104,7 +105,7 @@ def events_table(reading: Reading) -> Markup:
     return join(element("p", _count_events(reading)), table)
 
 
-def _count_events(reading: Reading) -> str:
+def _count_events(reading: Reading | RunReading) -> str:
     """Return the sentence above the table: the number of events of each kind, and of those left out."""
     kinds = ", ".join(f"{name} {count:,}" for name, count in reading.counts.most_common())
     left_out = reading.event_count - len(reading.events)

@@ -117,8 +117,6 @@ class A2ATasks(AgentReader):
         turn, answer = self._tasks.pop(id)
         self._waiting.pop(id, None)
         error = answer.end() or answer.error
-        if turn.step.message is not None:
-            turn.usage = turn.step.message.usage
         if error is not None:
             is_cut = isinstance(error, StreamTruncated)
             error.partial = self._find_partial(turn, "truncated" if is_cut else "failed")

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
+from tokenstream.message import Usage
 from tokenstream.steps._agents.conversations import Conversation, Conversations
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import Turn
 
 _CHUNKS = {"agent_message_chunk": "text", "agent_thought_chunk": "reasoning"}
 """The kind of a part by the update that adds to it."""
 _ASKING = frozenset({"session/request_permission", "elicitation/create"})
 """Requests that a person has to answer."""
+_PROMPT = "session/prompt"
+"""The request that begins a turn; its answer ends the turn."""
 _REPLAYING = "session/load"
 """The request whose answer follows the updates of the session's earlier turns."""
 _REASONS: dict[str, FinishReason] = {
@@ -55,6 +57,7 @@ class ACP(Conversations["_Session"]):
     """
 
     name: ClassVar[str] = "acp"
+    turn_methods: ClassVar[frozenset[str]] = frozenset({_PROMPT})
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -72,15 +75,16 @@ class ACP(Conversations["_Session"]):
 
     def read_sent(self, method: str, params: Json, id: int | str | None) -> None:
         """Begin a turn with a prompt; note that the updates before the answer to a `session/load` are old."""
-        if method not in ("session/prompt", _REPLAYING):
+        if method not in (_PROMPT, _REPLAYING):
             return
-        session = self._session_of(params if is_dict(params) else {})
+        given = params if is_dict(params) else {}
+        session = self._session_of(given)
         if method == _REPLAYING:
             self._replays[str(id)] = session
             session.is_replayed = True
         else:
             self._prompts[str(id)] = session
-            session.begin_turn()
+            session.begin_prompt(given.get("prompt"))
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a message says."""
@@ -111,6 +115,8 @@ class ACP(Conversations["_Session"]):
         if id in self._replays:
             self._replays.pop(id).is_replayed = False
         session = self._prompts.pop(id, None)
+        if session is not None:
+            session.open_prompts -= 1
         if session is None and ("stopReason" in result or is_dict(error)):
             # Without the requests, the answer is that of the only prompt that is being answered.
             session = next((each for each in self._conversations.values() if each.is_answering), None)
@@ -127,28 +133,37 @@ class _Session(Conversation):
         super().__init__(run, id, owner)
         self.is_replayed = False
         """True while the agent sends the session's earlier turns again."""
+        self.open_prompts = 0
+        """Number of prompts without an answer."""
+        self._has_prompts = False
+        """True once a prompt was seen; without any, only the updates tell that a turn begins."""
         self._message: dict[str, str | None] = {}
         """The id of the last message by the kind of its part."""
-        self._cost = 0.0
-        """The cost of the session so far, in US dollars."""
-        self._cost_before = 0.0
-        """The cost of the session before the turn in progress."""
+        self._prompt_size = 0
+        """Number of characters of the prompts of the turn in progress."""
+        self._most_used = 0
+        """The most tokens that the agent has counted in the model's context; 0 if it has counted none."""
+        self._cost: dict[str, float] | None = None
+        """The cost of the session so far, in US dollars; None if the agent has not told it."""
 
     @property
     def is_answering(self) -> bool:
         """True while a turn is in progress."""
         return self._turn is not None
 
-    def begin_turn(self) -> Turn:
-        """Return the turn in progress; begin one if there is none."""
-        return self._open_turn()
+    def begin_prompt(self, prompt: Json) -> None:
+        """Begin a turn for a prompt, or leave the prompt to the time after the turn in progress."""
+        self._prompt_size += len(dumps(prompt))
+        self._has_prompts = True
+        self.open_prompts += 1
+        self._open_turn()
 
     def read(self, line: dict[str, Json]) -> None:
         """Read an update of the session."""
         kind = text_of(line, "sessionUpdate") or ""
         if kind == "usage_update":
             self._read_usage(line)
-        elif self.is_replayed:
+        elif self.is_replayed or self._is_late(kind, line):
             return
         elif kind in _CHUNKS:
             self._read_chunk(_CHUNKS[kind], line)
@@ -169,12 +184,13 @@ class _Session(Conversation):
         """End the turn in progress with the answer to its prompt."""
         if self._turn is None:
             return
-        turn, reason = self._turn, text_of(result, "stopReason")
-        turn.usage = _usage_in(result) or turn.usage
-        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), turn.usage)
-        self._cost_before = self._cost
+        reason = text_of(result, "stopReason")
+        usage = self._own_usage(self._turn.step, _usage_in(result))
+        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), usage)
+        self._prompt_size = 0
+        if self._cost is not None:
+            self._run.costs.keep(self.id, self._cost)
         self._message.clear()
-        self._forget()
         if error is not None:
             self._end_turn(self._failure(text_of(error, "message"), code=str(error.get("code"))))
         elif reason == "cancelled":
@@ -184,6 +200,46 @@ class _Session(Conversation):
 
     # -- within ------------------------------------------------------------
 
+    def _own_usage(self, step: Step, told: Usage | None) -> Usage | None:
+        """Return the tokens of the turn, also if the agent counts the whole session.
+
+        Quirk (Copilot CLI 1.0.102, 2026-11): its counts are those "across all turns", as the schema calls
+        them in one place, and other agents' those "for this turn", as it calls them in another. Each request
+        of a turn has at most what the session had before and what has come since: a turn with more is none.
+
+        Args:
+            step: The step of the turn.
+            told: The counts that the agent has told; None without any.
+        """
+        if not told:
+            return told
+        counts = {name: n for name in _COUNTS.values() if (n := getattr(told, name)) is not None}
+        earlier = self._run.tokens.totals_of(self.id)
+        context = self._most_used or earlier.get("input_tokens", 0) + earlier.get("output_tokens", 0)
+        new = self._prompt_size + sum(len(message.text) for message in step.messages)
+        new += sum(len(str(tool.result)) for tool in step.steps)
+        most = (len(step.steps) + 1) * (context + new)
+        own = self._run.tokens.take_either(self.id, counts, is_beyond=counts.get("input_tokens", 0) > most)
+        return Usage(**own)
+
+    def _is_late(self, kind: str, update: dict[str, Json]) -> bool:
+        """Return True for an update of a turn that has ended: it belongs to no other one.
+
+        Quirk (opencode 1.18, claude-agent-acp 0.101, 2026-10): the answer to a prompt may come before the
+        last updates of its turn; anomalyco/opencode#17505.
+        """
+        if self._has_prompts and not self.open_prompts:
+            return True
+        id = text_of(update, "messageId" if kind in _CHUNKS else "toolCallId")
+        if id is None or kind == "tool_call":
+            return False
+        here, before = f"{self.turns_ended} {id}", f"{self.turns_ended - 1} {id}"
+        return self._has_read(before) and not self._has_read(here)
+
+    def _note_id(self, id: str) -> None:
+        """Note that a message or a tool call is of the turn in progress."""
+        self._remember(f"{self.turns_ended} {id}")
+
     def _read_chunk(self, kind: str, update: dict[str, Json]) -> None:
         """Add a piece of text to the answer, which another message ends."""
         content, id = dict_of(update, "content"), text_of(update, "messageId")
@@ -191,6 +247,8 @@ class _Session(Conversation):
         if not text:
             # Media and links stay in the messages themselves.
             return
+        if id is not None:
+            self._note_id(id)
         before, self._message[kind] = self._message.get(kind, id), id
         if id != before and self._has_text:
             self._end_answer("stop")
@@ -199,8 +257,10 @@ class _Session(Conversation):
     def _read_tool(self, update: dict[str, Json]) -> Step | None:
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
         id = text_of(update, "toolCallId") or ""
-        if self._has_read(id):
+        done = f"{self.turns_ended} done {id}"
+        if self._has_read(done):
             return None
+        self._note_id(id)
         if id not in self._tools:
             self._end_answer("tool_calls")
         name = text_of(update, "title") or text_of(update, "kind") or "tool"
@@ -212,7 +272,7 @@ class _Session(Conversation):
         self._replace_output(step, text)
         status = text_of(update, "status")
         if status in ("completed", "failed"):
-            self._remember(id)
+            self._remember(done)
             result = update.get("rawOutput", update.get("content"))
             self._end_tool(
                 id, result, failure=_failure_in(update, text) if status == "failed" else _exit(update)
@@ -221,15 +281,17 @@ class _Session(Conversation):
 
     def _read_usage(self, update: dict[str, Json]) -> None:
         """Note how full the model's context is, and what the session has cost so far."""
-        self._run.context_used, self._run.context_size = int_of(update, "used"), int_of(update, "size")
+        used = int_of(update, "used")
+        self._run.context_used, self._run.context_size = used, int_of(update, "size")
+        self._most_used = max(self._most_used, used or 0)
         cost = dict_of(update, "cost")
         amount = float_of(cost, "amount")
         if amount is not None and text_of(cost, "currency") == "USD":
-            self._cost = amount
+            self._cost = {"cost": amount}
             if self._turn is None:
-                self._cost_before = amount
+                self._run.costs.keep(self.id, self._cost)
             else:
-                self._turn.cost = amount - self._cost_before
+                self._turn.cost = self._run.costs.subtract(self.id, self._cost)["cost"]
 
 
 def _contents(update: dict[str, Json]) -> list[dict[str, Json]]:
@@ -245,7 +307,7 @@ def _exit(update: dict[str, Json]) -> str | None:
 
 def _failure_in(update: dict[str, Json], text: str) -> str:
     """Return a description of a tool's failure."""
-    return text_of(dict_of(update, "rawOutput"), "error") or text.strip() or "it failed"
+    return text_of(dict_of(update, "rawOutput"), "error", "message") or text.strip() or "it failed"
 
 
 def _usage_in(result: dict[str, Json]) -> Usage | None:

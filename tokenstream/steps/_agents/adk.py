@@ -143,7 +143,6 @@ class ADK(AgentReader):
         author.close()
         message = author.step.message
         if message is not None:
-            turn.usage = turn.usage + message.usage if turn.usage else message.usage
             turn.result = message.text or turn.result
 
     def _read_response(self, part: dict[str, Json]) -> None:
@@ -161,6 +160,9 @@ class ADK(AgentReader):
             author.step.end(error)
         self._authors.clear()
         self._is_final = False
+        if self._turn is not None:
+            # The answers of a turn are in the steps of its agents.
+            self._turn.usage = self._turn.step.total_usage
         self._end_turn(error)
 
     @staticmethod

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.anthropic_agents import AnthropicAgents as SessionFormat
-from tokenstream.formats._wire.anthropic_agents.words import usage_of
-from tokenstream.message import Usage
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
@@ -116,9 +114,6 @@ class AnthropicAgents(AgentReader):
         turn = self._turn
         if kind == "agent.message":
             self._result = _text_in(line.get("content")) or self._result
-        elif kind == "span.model_request_end" and turn is not None:
-            usage = usage_of(line)
-            turn.usage = turn.usage + usage if usage else turn.usage
         elif kind == "session.error":
             error = dict_of(line, "error")
             self._complaint = text_of(error, "message"), text_of(error, "type")
@@ -154,7 +149,6 @@ class AnthropicAgents(AgentReader):
         if self._answer is None:
             if self._turn is None:
                 self._complaint, self._result = (None, None), None
-                self._open_turn().usage = Usage()
             self._answer = ModelAnswer(self._open_turn().step, SessionFormat(answer=""), [])
         return self._answer
 

@@ -62,14 +62,15 @@ class ClaudeAnswer:
             self.reader.read_piece({"type": "content_block_stop", "index": self.block.get("index")})
             self.block = {}
 
-    def end(self, usage: Json = None) -> None:
+    def end(self, usage: Json = None, reason: str | None = None) -> None:
         """End the answer; one of whole lines has no event that ends it.
 
         Args:
             usage: Its token counts, if it is of whole lines; None if they are not known.
+            reason: The reason for its end, if it is of whole lines; None if it is not known.
         """
         if self.blocks:
-            delta = {"stop_reason": "tool_use" if self.has_called else "end_turn"}
+            delta = {"stop_reason": reason or ("tool_use" if self.has_called else "end_turn")}
             self.reader.read_piece({"type": "message_delta", "delta": delta, "usage": usage or {}})
             self.reader.read_piece({"type": "message_stop"})
         self.reader.end()

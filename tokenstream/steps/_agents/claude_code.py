@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, 
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.claude_answer import ClaudeAnswer
-from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents.reader import AgentReader, last_text
 from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._step import LeftOpen
 
@@ -73,8 +73,6 @@ class ClaudeCode(AgentReader):
         self._answered: deque[tuple[Turn, bool]] = deque()
         """The turns that have their last answer and whose results follow, the oldest first, each with True if
         that answer was sent whole."""
-        self._cost = 0.0
-        """The cost of the session up to the last turn, in US dollars."""
         self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
             "system": self._read_system,
             "stream_event": self._read_event,
@@ -91,13 +89,15 @@ class ClaudeCode(AgentReader):
 
     @classmethod
     def find_name(cls, line: dict[str, Json]) -> str | None:
-        """Return "claude-code" or "amp"; None if a line may be of either, or of another agent."""
+        """Return the name of an agent that prints such lines; None if a line may be of several agents."""
         kind, session = text_of(line, "type"), text_of(line, "session_id")
         if session is None or kind not in _OF_BOTH:
             return None
         if session.startswith("T-"):
             # Amp calls a session a thread.
             return "amp"
+        if kind == "system" and ("qwen_code_version" in line or line.get("subtype") == "session_start"):
+            return "qwen-code"
         if kind == "stream_event":
             return cls.name
         if kind == "system":
@@ -259,7 +259,7 @@ class ClaudeCode(AgentReader):
                 turn.step.feed(UsageUpdate(turn.usage))
             self._close_turn(turn, error)
             return
-        self._end_answers(turn.usage)
+        self._end_answers(turn.usage, text_of(line, "stop_reason"))
         # The whole messages of a turn come before its result.
         self._streamed.clear()
         self._end_turn(error)
@@ -271,9 +271,8 @@ class ClaudeCode(AgentReader):
         total = float_of(line, "total_cost_usd")
         if total is None:
             return None
-        # The agent tells the cost of the session so far; it begins anew in another session.
-        own = total - self._cost if total >= self._cost else total
-        self._cost = total
+        # The agent tells the cost of the session so far.
+        own = self._run.costs.take(text_of(line, "session_id") or "", {"cost": total})["cost"]
         # A session that was resumed begins with the cost of the turns before.
         models = [*dict_of(line, "model_usage_since_last_result").values()]
         told = [float_of(model, "costUSD") for model in models if is_dict(model)]
@@ -345,8 +344,7 @@ class ClaudeCode(AgentReader):
             if agent:
                 self._step_of(agent)
             step = self._resume(id)
-            texts = [message.text for message in step.messages if message.text] if result is None else []
-            self._end_tool(id, texts[-1] if texts else result, failure=failure)
+            self._end_tool(id, last_text(step) if result is None else result, failure=failure)
 
     def _resume(self, id: str) -> Step:
         """Return the step of a call; if its turn has ended, it goes on in another step, beside the turns."""
@@ -389,18 +387,24 @@ class ClaudeCode(AgentReader):
                 self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
         answer.calls.clear()
 
-    def _end_answer(self, agent: str, usage: Json = None) -> None:
+    def _end_answer(self, agent: str, usage: Json = None, reason: str | None = None) -> None:
         """End the answer in progress of an agent; one of whole lines has no event that ends it."""
         answer = self._answers.pop(agent, None)
         if answer is not None:
-            answer.end(usage)
+            answer.end(usage, reason)
             self._begin_tools(answer)
 
-    def _end_answers(self, usage: Usage) -> None:
-        """End all answers; if no events have told the tokens of the turn, the last answer gets them."""
+    def _end_answers(self, usage: Usage, reason: str | None) -> None:
+        """End all answers; if no events have told the tokens of the turn, the last answer gets them.
+
+        Args:
+            usage: The tokens of the turn.
+            reason: The reason for the end of the main agent's last answer; None if it is not told.
+        """
         for agent in [*self._answers]:
             counts = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
-            self._end_answer(agent, counts if not (agent or self._streamed) and usage else None)
+            is_counted = not (agent or self._streamed) and bool(usage)
+            self._end_answer(agent, counts if is_counted else None, None if agent else reason)
 
 
 def _code(status: Json) -> str | None:

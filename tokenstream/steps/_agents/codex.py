@@ -32,8 +32,6 @@ class Codex(TextAgentReader):
         super().__init__(run)
         self._said: dict[str, str] = {}
         """The text of each item of an answer so far, by its id."""
-        self._total: dict[str, int] = {}
-        """The counts of the thread up to the last turn."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -59,8 +57,7 @@ class Codex(TextAgentReader):
             self._last_error = text_of(line, "message")
         elif kind == "turn.completed":
             self._last_error = None
-            self._open_turn().usage = self._count(line.get("usage"))
-            self._end_answer("stop", self._open_turn().usage)
+            self._end_answer("stop", self._count(line.get("usage")))
             self._end_turn(None)
         elif kind == "turn.failed":
             self._open_turn()
@@ -116,12 +113,8 @@ class Codex(TextAgentReader):
         """Return the counts of the turn: those of the thread so far, less those of the turns before."""
         if not is_dict(counts):
             return Usage()
-        total = counts_in(counts)
-        before, self._total = self._total, total
-        own = {name: value - before.get(name, 0) for name, value in total.items()}
-        # Counts that are smaller than before are those of another thread.
-        counts_of_turn: dict[str, Any] = total if min(own.values(), default=0) < 0 else own
-        return Usage(**counts_of_turn)
+        own: dict[str, Any] = self._run.tokens.take(self._run.session or "", counts_in(counts))
+        return Usage(**own)
 
 
 def _task_of(task: dict[str, Json]) -> Json:

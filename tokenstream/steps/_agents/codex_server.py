@@ -107,8 +107,6 @@ class _Thread(Conversation):
         """The id of the turn in progress; None between two turns."""
         self._total: dict[str, int] = {}
         """The counts of the thread so far."""
-        self._before: dict[str, int] = {}
-        """The counts of the thread before the turn in progress."""
         self._complaint: str | None = None
         """The message of the last `error`."""
 
@@ -144,6 +142,8 @@ class _Thread(Conversation):
             self._count(dict_of(params, "tokenUsage"))
         elif method == "error":
             self._complaint = text_of(dict_of(params, "error"), "message")
+            if params.get("willRetry") is True:
+                self._ask_anew()
 
     # -- turns -------------------------------------------------------------
 
@@ -151,7 +151,10 @@ class _Thread(Conversation):
         """Begin a turn, unless the message has come before."""
         id = text_of(turn, "id")
         if id != self._turn_id and not self._is_repeated(f"turn {id}"):
-            self._turn_id, self._before = id, self._total
+            self._turn_id = id
+            if self._total:
+                # What was counted since the last turn is not this one's.
+                self._run.tokens.keep(self.id, self._total)
             self._open_turn()
 
     def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
@@ -165,10 +168,9 @@ class _Thread(Conversation):
         self._remember(f"turn {id}")
         if self._is_repeated(f"ended {id}"):
             return
-        open_turn = self._open_turn()
-        open_turn.usage = self._usage_of_turn()
+        self._open_turn()
         has_failed = status not in ("completed", "interrupted")
-        self._end_answer("error" if has_failed else "stop", open_turn.usage)
+        self._end_answer("error" if has_failed else "stop", self._usage_of_turn())
         self._turn_id = None
         self._said.clear()
         if status == "interrupted":
@@ -191,17 +193,18 @@ class _Thread(Conversation):
         """Note the thread's tokens so far, and how full the model's context is."""
         last = dict_of(usage, "last")
         total, counts_of_last = counts_in(dict_of(usage, "total")), counts_in(last)
-        if not self._total:
+        if not (self._total or self._run.tokens.knows(self.id)):
             # The first counts of a thread that an earlier process began have its earlier turns as well.
-            self._before = {name: n - counts_of_last.get(name, n) for name, n in total.items()}
+            earlier = {name: n - counts_of_last.get(name, n) for name, n in total.items()}
+            self._run.tokens.keep(self.id, earlier)
         self._total = total
         self._run.context_used = int_of(last, "totalTokens")
         self._run.context_size = int_of(usage, "modelContextWindow")
 
     def _usage_of_turn(self) -> Usage:
         """Return the tokens of the turn: those of the thread so far, less those before the turn."""
-        counts: dict[str, Any] = {name: n - self._before.get(name, 0) for name, n in self._total.items()}
-        return Usage(**counts)
+        own: dict[str, Any] = self._run.tokens.take(self.id, self._total)
+        return Usage(**own)
 
     # -- items -------------------------------------------------------------
 
@@ -225,6 +228,17 @@ class _Thread(Conversation):
         if kind == "text" and id not in self._said and self._has_text:
             # Each message of the agent is an answer of its own.
             self._end_answer("stop")
+
+    def _ask_anew(self) -> None:
+        """Break the answer off whose item has not ended, since Codex asks its provider again.
+
+        The item may begin anew under the same id.
+        """
+        if self._item is not None:
+            id, _, _ = self._item.rpartition(" ")
+            self._said.pop(id, None)
+            self._item = None
+            self._break_answer()
 
     def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""

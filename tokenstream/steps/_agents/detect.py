@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.payloads import payload_of
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.steps._agents.a2a import A2ATasks
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
@@ -58,12 +58,17 @@ _ALL = (
 """The readers in the order in which they are asked."""
 _READERS: dict[str, type[AgentReader]] = {
     **{reader.name: reader for reader in _ALL},
-    # Amp prints Claude Code's lines.
+    # Amp and Qwen Code print Claude Code's lines.
     "amp": ClaudeCode,
+    "qwen-code": ClaudeCode,
 }
 """The readers by the names of agents."""
 _SESSIONS = frozenset({"session_id", "sessionID", "invocation_id"})
 """Fields of agents' lines that payloads of models do not have."""
+_SHOWN = 5
+"""Number of types of lines that an error names."""
+_LONGEST_BODY = 2_000
+"""Number of characters of a line that an error has."""
 _UNDECIDED = 200
 """Number of lines that are kept until a reader is found for them."""
 
@@ -144,6 +149,23 @@ class AgentRun:
             exit_code: The exit code of the agent's process; None if it is not known.
         """
         return None if self.reader is None else self.reader.end(exit_code)
+
+    @property
+    def has_lines(self) -> bool:
+        """True if lines came that have not told which agent prints them."""
+        return self.reader is None and bool(self._early)
+
+    def make_unknown_error(self) -> NotAStream:
+        """Return the error for lines that have not told which agent prints them."""
+        lines = [shown for _, (shown, *_) in self._early if is_dict(shown)]
+        words = dict.fromkeys(text_of(line, "type", "method") for line in lines)
+        kinds = ", ".join([repr(word) for word in words if word is not None][:_SHOWN])
+        told = f"; their types are {kinds}" if kinds else ""
+        return NotAStream(
+            f"these are lines of no known agent{told}: if they are like those of another one, name that, as "
+            f"in run.follow(…, agent=…), with one of {', '.join(_READERS)}",
+            body=str(lines[0])[:_LONGEST_BODY] if lines else "",
+        )
 
     def stop(self, error: BaseException) -> None:
         """End the open turn with an exception, because no more lines are read."""

@@ -54,10 +54,9 @@ class GeminiCLI(TextAgentReader):
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn, which has the counts of all its requests."""
-        turn = self._open_turn()
-        turn.usage = counts_in(dict_of(line, "stats"), _COUNTS) or turn.usage
+        self._open_turn()
         has_failed = line.get("status") != "success"
-        self._end_answer("error" if has_failed else "stop", turn.usage)
+        self._end_answer("error" if has_failed else "stop", counts_in(dict_of(line, "stats"), _COUNTS))
         message = text_of(dict_of(line, "error"), "message") or self._last_error
         self._last_error = None
         self._end_turn(self._failure(message) if has_failed else None)

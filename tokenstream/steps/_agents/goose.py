@@ -59,9 +59,9 @@ class Goose(TextAgentReader):
             self._open_turn()
             self._error = self._failure(text_of(line, "error"))
         elif kind == "complete":
-            turn, error = self._open_turn(), self._error
-            turn.usage = counts_in(line, _COUNTS) or turn.usage
-            self._end_answer("stop" if error is None else "error", turn.usage)
+            self._open_turn()
+            error = self._error
+            self._end_answer("stop" if error is None else "error", counts_in(line, _COUNTS))
             self._message = self._error = None
             self._end_turn(error)
 

@@ -147,9 +147,8 @@ class OpenAIAgents(AgentReader):
             error = self._failure("the turn was cancelled", code="cancelled")
         if id == self._main:
             report = dict_of(line, "usage") or dict_of(turn, "usage")
-            self._open_turn().usage = (
-                token_counts(report, "tokens_details") if report else self._open_turn().usage
-            )
+            if report:
+                self._open_turn().usage = token_counts(report, "tokens_details")
             self._finish(error)
         elif error is not None:
             subagent = text_of(turn, "subagent_id") or ""

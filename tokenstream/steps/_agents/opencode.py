@@ -12,7 +12,7 @@ from tokenstream.steps._agents.values import with_cache
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.message import Usage
+    from tokenstream.message import FinishReason, Usage
     from tokenstream.steps._run import Steps
 
 
@@ -24,6 +24,16 @@ _COUNTS = {
     "cache write": "cache_write_tokens",
 }
 """Our names of counts by opencode's; those of the cache are in an object of their own."""
+BROKEN = "unknown"
+"""The reason of an answer whose provider has told none, as when its stream has broken."""
+_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool-calls": "tool_calls",
+    "content-filter": "content_filter",
+    "error": "error",
+}
+"""Our reasons for the end of an answer by opencode's, which are those of the AI SDK."""
 
 
 class OpenCode(TextAgentReader):
@@ -39,7 +49,7 @@ class OpenCode(TextAgentReader):
         super().__init__(run)
         self._counts_each = True
         self._reason: str | None = ""
-        """The reason of the last `step_finish`; "" if nothing has finished, None without a reason."""
+        """The reason of the last `step_finish`; "" before it, None if it is not known."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -59,9 +69,7 @@ class OpenCode(TextAgentReader):
             self._end_turn(self._failure(message))
         elif is_dict(part) and not self._is_repeated(text_of(part, "id") or text_of(part, "callID")):
             if kind == "step_start":
-                # The agent goes on: it asks anew after a broken answer, whose text may come after its end.
-                self._end_answer("unknown")
-                self._reason = ""
+                self._begin_step()
             elif kind in ("text", "reasoning"):
                 self._add_text(kind, text_of(part, "text") or "", is_whole=True)
             elif kind == "tool_use":
@@ -71,9 +79,22 @@ class OpenCode(TextAgentReader):
 
     def _ends_without_a_line(self) -> bool:
         """Return True if the model has finished, or if only the exit code can say so and does."""
-        return self._reason == "done" or (self._reason is None and self._exit_code == 0)
+        if self._reason is None:
+            return self._exit_code == 0
+        return self._reason not in ("", "tool-calls")
 
     # -- within ------------------------------------------------------------
+
+    def _begin_step(self) -> None:
+        """End what has come after the end of the last answer, or break off an answer without an end.
+
+        The agent asks anew after a broken answer, of which the text may come after its `step_finish`.
+        """
+        if self._reason:
+            self._end_answer("unknown")
+        else:
+            self._break_answer()
+        self._reason = ""
 
     def _read_tool(self, part: dict[str, Json]) -> None:
         """Add the step of a tool, which is told only when it has ended."""
@@ -88,13 +109,24 @@ class OpenCode(TextAgentReader):
         """End an answer; add its tokens and its cost to those of the turn."""
         turn, cost = self._open_turn(), float_of(part, "cost")
         usage = usage_in(dict_of(part, "tokens"))
-        turn.usage = turn.usage + usage if turn.usage else usage
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
         reason = text_of(part, "reason")
-        # The reason is not known if the provider has not told it, as when its stream has broken.
-        self._reason = None if reason == "unknown" else reason if reason in (None, "tool-calls") else "done"
-        self._end_answer("tool_calls" if reason == "tool-calls" else "stop", usage)
+        self._reason = None if reason == BROKEN else reason
+        if reason == BROKEN:
+            self._break_answer(usage)
+        else:
+            self._end_answer(finish_reason(reason), usage)
+
+
+def finish_reason(reason: str | None) -> FinishReason:
+    """Return our word for the reason for which opencode says that an answer has ended.
+
+    Example:
+        >>> finish_reason("tool-calls"), finish_reason("length"), finish_reason(None)
+        ('tool_calls', 'length', 'stop')
+    """
+    return "stop" if reason is None else _REASONS.get(reason, "unknown")
 
 
 def failure_in(state: dict[str, Json]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, float_of, text_of
 from tokenstream.steps._agents.conversations import Conversation, Conversations
-from tokenstream.steps._agents.opencode import failure_in, usage_in
+from tokenstream.steps._agents.opencode import BROKEN, failure_in, finish_reason, usage_in
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
@@ -119,6 +119,7 @@ class _Session(Conversation):
         elif kind == "todo.updated":
             self._open_turn().step.update(plan_of(properties.get("todos")))
         elif kind == "session.status" and text_of(status, "type") == "retry":
+            self._break_answer()
             self._open_turn().step.update({**status, "type": "retry"})
 
     def _read_message(self, info: dict[str, Json]) -> None:
@@ -146,6 +147,9 @@ class _Session(Conversation):
             self._add(id, (text_of(part, "text") or "")[self._said.get(id, 0) :])
         elif kind == "tool":
             self._read_tool(part)
+        elif kind == "step-start" and not self._is_repeated(f"start {id}"):
+            # An answer that has ended is no longer in progress.
+            self._break_answer()
         elif kind == "step-finish" and not self._is_repeated(f"finish {id}"):
             self._finish_step(part)
 
@@ -176,10 +180,13 @@ class _Session(Conversation):
     def _finish_step(self, part: dict[str, Json]) -> None:
         """End an answer, and add its tokens and its cost to those of the turn."""
         turn, usage, cost = self._open_turn(), usage_in(dict_of(part, "tokens")), float_of(part, "cost")
-        turn.usage = turn.usage + usage if turn.usage else usage
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
-        self._end_answer("tool_calls" if part.get("reason") == "tool-calls" else "stop", usage)
+        reason = text_of(part, "reason")
+        if reason == BROKEN:
+            self._break_answer(usage)
+        else:
+            self._end_answer(finish_reason(reason), usage)
 
     def _finish(self, error: dict[str, Json] | None) -> None:
         """End the turn in progress, if there is one.

@@ -37,7 +37,9 @@ def begins_as_payload(line: bytes) -> bool:
 
 
 def value_in(line: bytes) -> Json:
-    r"""Return the value of a line; a string in SSE may again hold the JSON of an object.
+    r"""Return the object of a line, or the text of an event; None for anything else, such as a log.
+
+    A string in SSE may again hold the JSON of an object.
 
     Raises:
         ProtocolError: The line is not JSON, or exceeds a limit.
@@ -48,11 +50,12 @@ def value_in(line: bytes) -> Json:
         >>> value_in(b'data: "Hel"')
         'Hel'
     """
-    if not line.startswith(_DATA):
-        value = decode(line)
-        # Only a server sends a string as its answer; on a line of its own, it is a log.
-        return None if isinstance(value, str) else value
-    value = decode(line[len(_DATA) :])
+    is_data = line.startswith(_DATA)
+    text = line.removeprefix(_DATA).lstrip()
+    # Only a server sends a string as its answer; on a line of its own, it is a log.
+    if text[:1] != b"{" and not (is_data and text[:1] == b'"'):
+        return None
+    value = decode(text)
     if isinstance(value, str) and value[:1] == "{":
         try:
             inner = decode(value)

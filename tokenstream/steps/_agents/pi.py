@@ -119,7 +119,6 @@ class Pi(TextAgentReader):
         turn, reason = self._open_turn(), text_of(message, "stopReason")
         counts = dict_of(message, "usage")
         usage = with_cache(counts_in(counts, _COUNTS))
-        turn.usage = turn.usage + usage if turn.usage else usage
         cost = float_of(dict_of(counts, "cost"), "total")
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost

@@ -44,6 +44,8 @@ class AgentReader(ABC):
 
     name: ClassVar[str]
     """The name of the agent, such as "codex"."""
+    turn_methods: ClassVar[frozenset[str]] = frozenset()
+    """The methods of requests that begin turns, whose answers may come before the end of their turns."""
 
     def __init__(self, run: Steps) -> None:
         self._run = run
@@ -226,8 +228,7 @@ class AgentReader(ABC):
         """End a turn; its result is its last text, unless the agent has told another."""
         self._count_turn()
         if turn.result is None:
-            texts = [message.text for message in turn.step.messages if message.text]
-            turn.result = texts[-1] if texts else None
+            turn.result = last_text(turn.step)
         turn.step.result = turn.result
         turn.step.end(error)
 
@@ -370,6 +371,8 @@ class TextAgentReader(AgentReader):
             usage: Its token counts; None if they are not known.
         """
         answer, self._answer = self._answer, None
+        if usage and not self._counts_each:
+            self._open_turn().usage = usage
         if answer is not None:
             answer.end(reason, usage)
         elif usage and self._counts_each:
@@ -378,6 +381,20 @@ class TextAgentReader(AgentReader):
         elif usage and self._turn is not None and self._turn.step.has_answer:
             # The counts of the turn come after its last answer.
             self._turn.step.feed(UsageUpdate(usage))
+
+    def _break_answer(self, usage: Usage | None = None) -> None:
+        """End the answer in progress as cut off: the provider's stream has broken, and the agent asks anew.
+
+        What had come of it stays, as a message of its own with the ending "truncated"; it is no result.
+
+        Args:
+            usage: Its token counts; None if they are not known.
+        """
+        if self._answer is None and usage:
+            self._answer = TextAnswer(self._open_turn().step, self._model)
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.break_off(usage)
 
     @property
     def _has_text(self) -> bool:
@@ -439,7 +456,17 @@ class TextAnswer:
         if usage:
             self.step.feed(UsageUpdate(usage))
         self.step.feed(Finish(reason))
-        self.step.conclude("complete")
+        self.step.conclude("failed" if reason == "error" else "complete")
+
+    def break_off(self, usage: Usage | None) -> None:
+        """End the answer in its middle, since nothing more of it comes.
+
+        Args:
+            usage: Its token counts; None, or false, if they are not known.
+        """
+        if usage:
+            self.step.feed(UsageUpdate(usage))
+        self.step.conclude("truncated")
 
     def close_part(self) -> None:
         """End the part that is open, if one is."""
@@ -448,3 +475,11 @@ class TextAnswer:
             done = TextPart(text=text) if self._kind == "text" else ReasoningPart(text=text)
             self.step.feed(PartDone(done, part=self._part))
             self._kind = None
+
+
+def last_text(step: Step) -> str | None:
+    """Return the text of the last answer of a step that has any; an answer that broke off does not count."""
+    for message in reversed(step.messages):
+        if message.text and message.ending != "truncated":
+            return message.text
+    return None

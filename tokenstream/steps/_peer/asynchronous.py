@@ -8,11 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
-from tokenstream.errors import StreamInterrupted
+from tokenstream.errors import ConcurrentRead, StreamInterrupted
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import AsyncChunks
+from tokenstream.steps._exit_code import PATIENCE
 from tokenstream.steps._patience import AGENT_DEADLINES
-from tokenstream.steps._peer.base import BasePeer, broken_pipe_error, concurrent_read_error, is_broken_pipe
+from tokenstream.steps._peer.base import (
+    SILENCE,
+    BasePeer,
+    broken_pipe_error,
+    concurrent_read_error,
+    is_broken_pipe,
+)
 from tokenstream.steps._peer.exchange import join_params
 from tokenstream.steps._peer.message import AsyncPeerMessage
 from tokenstream.steps._read_beside import LEAST_WAIT, ReadBeside
@@ -114,6 +121,7 @@ class AsyncPeer(BasePeer):
         Raises:
             StreamInterrupted: The agent no longer reads.
         """
+        await self._settle(method)
         call, data = self.exchange.begin(method, join_params(method, params, names))
         await self._write(data)
         return call
@@ -187,20 +195,12 @@ class AsyncPeer(BasePeer):
         return AsyncPeerMessage(message, self)
 
     async def aclose(self) -> None:
-        """Send what waits to be sent, and close the agent's input; the process and its output are yours."""
-        with suppress(StreamInterrupted):
-            await self._send_waiting()
-        close = getattr(self._writer, "aclose", None)
-        try:
-            if close is not None:
-                await close()
-            else:
-                self._writer.close()
-                await self._writer.wait_closed()
-        except Exception as error:
-            # A pipe that the agent has closed cannot be closed without an error.
-            if not is_broken_pipe(error):
-                raise
+        """Send what waits to be sent, and close the agent's input; the process is yours.
+
+        What the agent prints until it ends, or is silent, is read before, for 5 seconds at most.
+        """
+        await self._close_input()
+        await self._drain()
 
     async def __aenter__(self) -> Self:
         return self
@@ -211,7 +211,11 @@ class AsyncPeer(BasePeer):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        if error is None:
+            await self.aclose()
+        else:
+            # Whoever leaves with an error does not wait for the agent.
+            await self._close_input()
 
     # -- for `Steps.follow` ------------------------------------------------
 
@@ -228,7 +232,7 @@ class AsyncPeer(BasePeer):
         self._host = self._host or find_host()
         try:
             chunk: Any = await self._reading.read(self._chunks.read)
-            return self.exchange.feed(chunk)
+            return self._take_in(chunk)
         except StopAsyncIteration:
             self.exchange.end()
             raise
@@ -236,6 +240,46 @@ class AsyncPeer(BasePeer):
             self._is_reading = False
 
     # -- within ------------------------------------------------------------
+
+    async def _close_input(self) -> None:
+        """Send what waits to be sent, and close the agent's input."""
+        self._is_closing = True
+        with suppress(StreamInterrupted):
+            await self._send_waiting()
+        close = getattr(self._writer, "aclose", None)
+        try:
+            if close is not None:
+                await close()
+            else:
+                self._writer.close()
+                await self._writer.wait_closed()
+        except Exception as error:
+            # A pipe that the agent has closed cannot be closed without an error.
+            if not is_broken_pipe(error):
+                raise
+
+    async def _settle(self, method: str) -> None:
+        """Read what may still come of the last turn, before a request begins the next one."""
+        from anyio import move_on_after
+
+        # Another task that reads takes it in by itself.
+        with suppress(StopAsyncIteration, ConcurrentRead):
+            for seconds in self._settling(method):
+                with move_on_after(seconds) as scope:
+                    await self.read()
+                if scope.cancelled_caught:
+                    return
+
+    async def _drain(self) -> None:
+        """Read what the agent prints until it ends: a process with a full pipe could not end."""
+        from anyio import move_on_after
+
+        is_over = not self._chunks.is_pipe or self.exchange.has_ended
+        with move_on_after(PATIENCE), suppress(StopAsyncIteration, ConcurrentRead):
+            while not is_over:
+                with move_on_after(SILENCE) as scope:
+                    await self.read()
+                is_over = scope.cancelled_caught
 
     async def _wait(self, patience: Patience, *, is_resting: bool) -> None:
         """Read a chunk within the deadlines.

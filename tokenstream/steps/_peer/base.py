@@ -11,12 +11,19 @@ from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._patience import AGENT_DEADLINES, Patience
 from tokenstream.steps._peer.exchange import Exchange
+from tokenstream.steps._read_beside import LEAST_WAIT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._run import Steps
 
+LATEST = 0.5
+"""Number of seconds after the end of a turn in which more of it may come."""
+SILENCE = 0.2
+"""Number of seconds of silence after which a peer that is closed prints no more, or prints it in vain."""
 _BROKEN = frozenset({"BrokenResourceError", "ClosedResourceError"})
 """Classes of errors of trio and of anyio for a stream that can no longer be written."""
 
@@ -49,6 +56,8 @@ class BasePeer:
         """The run that was built last from this conversation, and the reader that goes on with it."""
         self._patience = self._make_patience()
         """Of the loop over the messages."""
+        self._is_closing = False
+        """True once the peer's input was closed."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {'ended' if self.exchange.has_ended else 'open'}>"
@@ -60,6 +69,33 @@ class BasePeer:
 
     def _make_patience(self) -> Patience:
         return Patience(self.deadlines, time.monotonic)
+
+    def _settling(self, method: str) -> Iterator[float]:
+        """Yield, before a request, for how many seconds to read on, because the last turn may go on.
+
+        Some agents answer the request of a turn before they have sent the last of it. What comes after the
+        next request cannot be told from the next turn.
+
+        Args:
+            method: The method of the request.
+        """
+        exchange = self.exchange
+        is_turn = self.followed is not None and method in self.followed[1].turn_methods
+        answered_at = exchange.answered_at.get(method) if is_turn else None
+        now = begun = time.monotonic()
+        while answered_at is not None and now < begun + LATEST and exchange.has_room:
+            # What has come meanwhile is read, however long ago that was.
+            yield max(answered_at + LATEST - now, LEAST_WAIT)
+            now = time.monotonic()
+
+    def _take_in(self, chunk: bytes) -> bool:
+        """Take in bytes of the peer; return True if they complete a message.
+
+        Once the peer is closed, what no loop has room for is dropped.
+        """
+        if self._is_closing and not self.exchange.has_room:
+            return False
+        return self.exchange.feed(chunk, now=time.monotonic())
 
     def _take_message(self) -> JSONRPCMessage | None:
         """Return the next message that has come; None if there is none yet.

@@ -67,6 +67,8 @@ class Exchange:
         """True once the peer has closed its output."""
         self.on_reply: Callable[[RPCId], object] | None = None
         """Called with the id of each request of the peer that the program has answered; None for nothing."""
+        self.answered_at: dict[str, float] = {}
+        """The times of the last answers, by the methods of their requests."""
         self.broken_call: PeerCall | None = None
         """A request that the end has left without an answer; None if there is none."""
 
@@ -84,6 +86,16 @@ class Exchange:
     def has_requests(self) -> bool:
         """True if the peer waits for an answer."""
         return bool(self._requests)
+
+    @property
+    def has_room(self) -> bool:
+        """True if more may be read: there is more, and not too many messages wait for a loop."""
+        return not self.has_ended and self.error is None and not self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        """True if too many messages wait for a loop."""
+        return len(self._messages) > _MOST_KEPT or self._size > self._limits.body
 
     @property
     def is_drained(self) -> bool:
@@ -141,11 +153,16 @@ class Exchange:
 
     # -- from the peer -----------------------------------------------------
 
-    def feed(self, chunk: bytes) -> bool:
-        """Take in bytes; return True if they complete a message."""
+    def feed(self, chunk: bytes, *, now: float = 0.0) -> bool:
+        """Take in bytes; return True if they complete a message.
+
+        Args:
+            chunk: The bytes.
+            now: The time in seconds.
+        """
         messages = self._parser.feed(chunk)
         for message in messages:
-            self._receive(message)
+            self._receive(message, now)
         return bool(messages)
 
     def end(self) -> None:
@@ -153,7 +170,7 @@ class Exchange:
         if self.has_ended:
             return
         for message in self._parser.end():
-            self._receive(message)
+            self._receive(message, math.inf)
         with self._lock:
             self.has_ended = True
             calls, self._calls = self._calls, {}
@@ -193,7 +210,7 @@ class Exchange:
             LimitExceeded: There are too many; none is lost.
         """
         count = len(self._messages)
-        if count > _MOST_KEPT or self._size > self._limits.body:
+        if self._is_full:
             raise LimitExceeded(
                 f"{count:,} messages of the agent wait to be read, and none answers {call.method}: send the "
                 "request with begin(…), and read the messages in a loop",
@@ -208,14 +225,15 @@ class Exchange:
 
     # -- within ------------------------------------------------------------
 
-    def _receive(self, message: JSONRPCMessage) -> None:
-        """Store a message, or the answer to a request of the program."""
+    def _receive(self, message: JSONRPCMessage, now: float) -> None:
+        """Store a message, or the answer to a request of the program, which has come at a time."""
         with self._lock:
             id = message.id
             if message.kind == "answer" and id is not None:
                 call = self._calls.pop(id, None)
                 if call is not None:
                     call.settle(message.raw, self._number)
+                    self.answered_at[call.method] = now
                     self._note(Note(call.method, message.raw, is_answer=True))
                     return
             elif message.kind == "request" and id is not None:

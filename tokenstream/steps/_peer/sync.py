@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
+from tokenstream.errors import ConcurrentRead
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
+from tokenstream.steps._exit_code import PATIENCE
 from tokenstream.steps._patience import AGENT_DEADLINES
-from tokenstream.steps._peer.base import BasePeer, broken_pipe_error, concurrent_read_error
+from tokenstream.steps._peer.base import SILENCE, BasePeer, broken_pipe_error, concurrent_read_error
 from tokenstream.steps._peer.exchange import join_params
 from tokenstream.steps._peer.message import PeerMessage
 from tokenstream.stream._reading.read_ahead import ReadTimeout
@@ -111,6 +114,7 @@ class Peer(BasePeer):
         Raises:
             StreamInterrupted: The agent no longer reads.
         """
+        self._settle(method)
         call, data = self.exchange.begin(method, join_params(method, params, names))
         self._write(data)
         return call
@@ -166,9 +170,12 @@ class Peer(BasePeer):
         return PeerMessage(message, self)
 
     def close(self) -> None:
-        """Close the agent's input, and stop reading; the process and its output are left to you."""
-        with suppress(OSError):
-            self._writer.close()
+        """Close the agent's input, and stop reading; the process is left to you.
+
+        What the agent prints until it ends, or is silent, is read before, for 5 seconds at most.
+        """
+        self._close_input()
+        self._drain()
         self._chunks.release()
 
     def __enter__(self) -> Self:
@@ -180,7 +187,12 @@ class Peer(BasePeer):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            # Whoever leaves with an error does not wait for the agent.
+            self._close_input()
+            self._chunks.release()
 
     # -- for `Steps.follow` ------------------------------------------------
 
@@ -199,7 +211,7 @@ class Peer(BasePeer):
             raise concurrent_read_error()
         try:
             chunk: Any = self._chunks.read(seconds)
-            return self.exchange.feed(chunk)
+            return self._take_in(chunk)
         except StopIteration:
             self.exchange.end()
             raise
@@ -207,6 +219,25 @@ class Peer(BasePeer):
             self._read_lock.release()
 
     # -- within ------------------------------------------------------------
+
+    def _close_input(self) -> None:
+        self._is_closing = True
+        with suppress(OSError):
+            self._writer.close()
+
+    def _settle(self, method: str) -> None:
+        """Read what may still come of the last turn, before a request begins the next one."""
+        # Another thread that reads takes it in by itself.
+        with suppress(ReadTimeout, StopIteration, ConcurrentRead):
+            for seconds in self._settling(method):
+                self.read(seconds)
+
+    def _drain(self) -> None:
+        """Read what the agent prints until it ends: a process with a full pipe could not end."""
+        until = time.monotonic() + PATIENCE
+        with suppress(ReadTimeout, StopIteration, ConcurrentRead, OSError, ValueError):
+            while self._chunks.is_pipe and time.monotonic() < until and not self.exchange.has_ended:
+                self.read(SILENCE)
 
     def _wait(self, patience: Patience, *, is_resting: bool) -> None:
         """Read a chunk within the deadlines.

@@ -1,0 +1,161 @@
+"""Lines and objects of agents that nothing here reads, and of agents that print another one's lines."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections import UserDict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.steps.agents.support import follow
+from tests.support.tables import in_one_test
+from tokenstream import Steps
+from tokenstream.errors import MisuseError, NotAStream, ProviderError
+from tokenstream.events import TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+_STRANGE: dict[str, list[dict[str, Any]]] = {
+    "an agent of its own": [
+        {"type": "session.opened", "data": {"model": "m"}, "id": "1"},
+        {"type": "assistant.delta", "data": {"text": "Hi"}, "id": "2"},
+        {"type": "result", "sessionId": "s", "exitCode": 0},
+    ],
+    "objects without a type": [{"hello": 1}],
+}
+"""Objects of lines that no known agent prints."""
+
+
+async def _one_by_one(items: list[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
+
+
+def _loop(source: Any, **options: Any) -> list[Any]:
+    """Follow something in `for` or in `async for`; return what the loop gets."""
+
+    async def loop() -> list[Any]:
+        return [item async for item in run.follow(source, **options)]
+
+    with Steps() as run:
+        return asyncio.run(loop()) if hasattr(source, "__aiter__") else [*run.follow(source, **options)]
+
+
+def _lines(objects: Sequence[Any]) -> list[str]:
+    return [json.dumps(each) for each in objects]
+
+
+WAYS: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
+    "a pipe": lambda objects: io.BytesIO("\n".join(_lines(objects)).encode()),
+    "lines": _lines,
+    "objects": lambda objects: objects,
+    "objects in a generator": iter,
+    "objects in `async for`": _one_by_one,
+}
+"""The ways in which a program has the output of an agent."""
+
+
+@in_one_test("way", WAYS)
+@in_one_test("name", _STRANGE)
+def test_the_lines_of_an_unknown_agent_are_no_stream(name: str, way: str) -> None:
+    """The loop gets each of them, and then the error, which names what was seen."""
+    with pytest.raises(NotAStream, match="no known agent") as caught:
+        _loop(WAYS[way](_STRANGE[name]))
+
+    told = str(caught.value)
+    assert "agent=" in told
+    assert ("'session.opened', 'assistant.delta', 'result'" in told) == (name == "an agent of its own")
+    assert not caught.value.retryable
+
+
+def test_an_unknown_agent_that_has_failed_keeps_its_exit_code() -> None:
+    """With an exit code other than 0, the process has failed, whoever it is; with 0, it is still unknown."""
+    body = json.dumps(_STRANGE["an agent of its own"][0]).encode()
+    _, _, failed = follow(body, exit_code=3)
+    _, _, unknown = follow(body, exit_code=0)
+
+    assert (type(failed), type(unknown)) == (ProviderError, NotAStream)
+
+
+def test_a_process_that_prints_nothing_but_a_log_is_no_stream() -> None:
+    """A log alone tells of no turn; no output at all is no error."""
+    _, _, log = follow(b"please log in first\n", exit_code=0)
+    _, _, nothing = follow(b"", exit_code=0)
+
+    assert (type(log), nothing) == (NotAStream, None)
+
+
+def test_a_payload_of_a_model_is_still_told_at_once() -> None:
+    """It belongs to a step, and the first one says so."""
+    chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    with pytest.raises(MisuseError, match=r"step\.follow"):
+        _loop([chunk])
+
+
+_QWEN = [
+    {
+        "type": "system",
+        "subtype": "init",
+        "uuid": "u1",
+        "session_id": "s1",
+        "tools": ["read_file"],
+        "model": "coder",
+        "permission_mode": "yolo",
+        "qwen_code_version": "0.19.4",
+    },
+    {
+        "type": "assistant",
+        "uuid": "u2",
+        "session_id": "s1",
+        "message": {"id": "m1", "role": "assistant", "content": [{"type": "text", "text": "Done."}]},
+        "parent_tool_use_id": None,
+    },
+    {"type": "result", "subtype": "success", "uuid": "u3", "session_id": "s1", "result": "Done."},
+]
+"""The lines of a turn of Qwen Code, which are like those of Claude Code."""
+
+
+def test_qwen_code_has_its_own_name() -> None:
+    """Its lines are like those of Claude Code, but its first one names its version."""
+    run, _, error = follow(_lines(_QWEN))
+
+    (turn,) = run.turns
+    assert (run.agent, turn.step.name, turn.state, turn.result) == ("qwen-code", "qwen-code", "done", "Done.")
+    assert (error, run.session, run.model) == (None, "s1", "coder")
+
+
+def test_the_message_in_the_output_of_a_tool_is_its_failure() -> None:
+    """Over ACP, a tool that has failed may say why as the message of its raw output."""
+    update = {"sessionUpdate": "tool_call", "toolCallId": "1", "title": "read", "status": "failed"}
+    told = {**update, "rawOutput": {"code": "ENOENT", "message": "there is no such file"}}
+    lines = [
+        {"method": "session/update", "params": {"sessionId": "s", "update": told}},
+        {"id": 1, "result": {"stopReason": "end_turn"}},
+    ]
+    run, _, _ = follow(lines, agent="acp")
+
+    (tool,) = run.turns[0].step.steps
+    assert (tool.state, tool.error) == ("failed", "there is no such file")
+
+
+class _Delta(UserDict[str, str]):
+    """An event as pydantic-ai has it."""
+
+    __module__ = "pydantic_ai.messages"
+
+
+def test_the_advice_for_events_of_pydantic_ai_works() -> None:
+    """Its events are read by no format, so the advice is to make events of them."""
+    events = [_Delta(text="Hel"), _Delta(text="lo")]
+    with pytest.raises(MisuseError, match=r"pydantic-ai.*step\.feed\(…\).*tap\(response\)") as caught:
+        _loop(events)
+    with Steps() as run, run.step("ask") as step:
+        for event in events:
+            step.feed(TextDelta(event["text"]))
+
+    assert "step.follow" not in str(caught.value)
+    assert step.text == "Hello"

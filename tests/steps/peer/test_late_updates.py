@@ -1,0 +1,176 @@
+"""Updates of ACP that come after the answer to their prompt: they belong to no later turn."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tests.support.tables import in_one_test
+from tokenstream import AsyncPeer, Peer, Steps
+from tokenstream.steps._agents.acp import ACP
+from tokenstream.steps._peer import base
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import pytest
+
+
+def _update(kind: str, **fields: Any) -> dict[str, Any]:
+    """Return an update of the session."""
+    params = {"sessionId": "s1", "update": {"sessionUpdate": kind, **fields}}
+    return {"jsonrpc": "2.0", "method": "session/update", "params": params}
+
+
+def _says(text: str, kind: str = "agent_message_chunk", **fields: Any) -> dict[str, Any]:
+    """Return an update with a piece of an answer."""
+    return _update(kind, content={"type": "text", "text": text}, **fields)
+
+
+def _answer(id: int) -> dict[str, Any]:
+    """Return the answer to a prompt."""
+    return {"jsonrpc": "2.0", "id": id, "result": {"stopReason": "end_turn"}}
+
+
+def _bytes(*messages: dict[str, Any]) -> bytes:
+    """Return messages as an agent writes them."""
+    return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+
+
+_FIRST = [
+    _says("One", messageId="m1"),
+    _update("tool_call", toolCallId="t1", title="look"),
+]
+"""The updates of the first turn."""
+_LATE: dict[str, list[dict[str, Any]]] = {
+    "text": [_says(", two.", messageId="m1")],
+    "reasoning": [_says("Hm.", "agent_thought_chunk", messageId="m1")],
+    "a tool's end": [_update("tool_call_update", toolCallId="t1", status="completed")],
+}
+"""Updates of the first turn that come late."""
+_WITHOUT_IDS: dict[str, list[dict[str, Any]]] = {
+    "text without an id": [_says(", two.")],
+    "several pieces": [_says(", "), _says("two.")],
+    "a plan": [_update("plan", entries=[{"content": "Look.", "status": "completed"}])],
+    "a tool": [_update("tool_call", toolCallId="t2", title="look", status="completed")],
+}
+"""Updates without an id of the first turn, which only their place can tell."""
+
+
+def _turns(*events: dict[str, Any] | int) -> list[Any]:
+    """Return what a run has of each turn; a number is the id of a prompt that is sent."""
+    with Steps() as run:
+        reader = ACP(run)
+        for event in events:
+            if isinstance(event, int):
+                reader.read_sent("session/prompt", {"sessionId": "s1"}, event)
+            elif "id" in event:
+                reader.read_answer("session/prompt", event)
+            else:
+                reader.read(event)
+        reader.end(None)
+    return [
+        (
+            [message.text or message.parts for message in turn.step.messages],
+            [tool.name for tool in turn.step.steps],
+            turn.step.updates,
+        )
+        for turn in run.turns
+    ]
+
+
+@in_one_test("late", [*_LATE.values(), *_WITHOUT_IDS.values()], ids=[*_LATE, *_WITHOUT_IDS])
+def test_an_update_between_two_prompts_belongs_to_no_later_turn(late: list[dict[str, Any]]) -> None:
+    """Once its prompt is answered, a turn is over, and none begins before the next prompt."""
+    right = _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), _answer(1))
+
+    assert right == _turns(0, *_FIRST, _answer(0), *late, 1, _says("Three.", messageId="m2"), _answer(1))
+
+
+@in_one_test("late", _LATE.values(), ids=_LATE)
+def test_an_update_after_the_next_prompt_belongs_to_the_turn_of_its_id(late: list[dict[str, Any]]) -> None:
+    """A message or a tool of a turn that has ended is not the next turn's, whatever its place."""
+    right = _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), _answer(1))
+
+    assert right == _turns(0, *_FIRST, _answer(0), 1, *late, _says("Three.", messageId="m2"), _answer(1))
+    assert right == _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), *late, _answer(1))
+
+
+def test_a_prompt_that_waits_for_the_turn_in_progress_gets_what_follows() -> None:
+    """If the next prompt is sent early, the answer to the first one ends the first turn alone."""
+    turns = _turns(0, _says("One."), 1, _answer(0), _says("Two."), _answer(1))
+
+    assert [["One."], ["Two."]] == [texts for texts, _, _ in turns]
+
+
+def test_without_the_prompts_each_turn_begins_with_its_updates() -> None:
+    """The messages of the agent alone do not tell when a prompt was sent."""
+    turns = _turns(_says("One."), _answer(0), _says("Two."), _answer(1))
+
+    assert [["One."], ["Two."]] == [texts for texts, _, _ in turns]
+
+
+@contextmanager
+def _pipe() -> Generator[tuple[Any, Any]]:
+    """Make a pipe; both of its ends are closed in the end."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as agent, os.fdopen(writer, "wb", buffering=0) as out:
+        yield agent, out
+
+
+def _results(run: Steps) -> list[Any]:
+    """Return the results of the turns."""
+    return [turn.result for turn in run.turns]
+
+
+@in_one_test("late", _WITHOUT_IDS.values(), ids=_WITHOUT_IDS)
+def test_what_the_pipe_holds_before_a_prompt_is_sent_belongs_to_no_later_turn(
+    late: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a prompt, a peer reads what is there, since its place alone tells whose it is."""
+    monkeypatch.setattr(base, "LATEST", 0.001)
+    with _pipe() as (reader, out), Peer(reader, io.BytesIO()) as peer, Steps() as run:
+        for number, text in enumerate(("One", "Three.")):
+            out.write(b"" if not number else _bytes(*late))
+            asked = peer.begin("session/prompt", sessionId="s1")
+            out.write(_bytes(_says(text), _answer(number)))
+            for _ in run.follow(peer, until=asked, agent="acp"):
+                pass
+        out.close()
+
+    assert ["One", "Three."] == _results(run)
+
+
+def test_what_the_pipe_holds_before_a_prompt_in_coroutines_belongs_to_no_later_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before a prompt, a peer in coroutines reads what is there, too."""
+    monkeypatch.setattr(base, "LATEST", 0.001)
+
+    async def follow() -> list[Any]:
+        reader = asyncio.StreamReader()
+        with Steps() as run:
+            peer = AsyncPeer(reader, _Nowhere())
+            for number, text in enumerate(("One", "Three.")):
+                reader.feed_data(b"" if not number else _bytes(_says(", two.")))
+                asked = await peer.begin("session/prompt", sessionId="s1")
+                reader.feed_data(_bytes(_says(text), _answer(number)))
+                async for _ in run.follow(peer, until=asked, agent="acp"):
+                    pass
+        return _results(run)
+
+    assert ["One", "Three."] == asyncio.run(follow())
+
+
+class _Nowhere:
+    """A stream of asyncio that is written in vain."""
+
+    def write(self, data: bytes) -> None:
+        """Take some bytes."""
+
+    async def drain(self) -> None:
+        """Return at once."""
