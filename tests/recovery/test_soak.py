@@ -23,7 +23,7 @@ SCRIPT = testing.script().text("Hello wonderful world").tool_call("now", {"zone"
 WHOLE = SCRIPT.chunks("anthropic")
 STREAMS = trials(10_000, one_in=4)
 GROWTH = 200_000 + 20 * STREAMS
-"""Bytes that may be held more after the second half than after the first: a fraction of one stream for each."""
+"""Bytes that may be held more after the second half than after the first: less than a stream for each."""
 
 
 def held() -> int:
