@@ -78,7 +78,7 @@ def _read_decoder(chunks: Iterable[bytes]) -> None:
         pytest.param(_read_stream, [_TEXT], _TEXT, 1, 4.1, id="a text delta"),
         pytest.param(_read_stream, [_START], _FRAGMENT, 1, 4.1, id="a fragment of a call"),
         pytest.param(_read_guarded, [_TEXT], _TEXT, 1, 22.1, id="a text delta under a guard"),
-        pytest.param(_read_stream, [_TEXT], _TEXT * 40, 40, 7.9, id="40 deltas in a chunk"),
+        pytest.param(_read_stream, [_TEXT], _TEXT * 40, 40, 8.0, id="40 deltas in a chunk"),
         pytest.param(_read_decoder, [_TEXT], _TEXT, 1, 4.1, id="a text delta in a decoder"),
     ],
 )
