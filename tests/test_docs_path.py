@@ -60,5 +60,5 @@ def test_the_documentation_stays_small() -> None:
     """Someone keeps an overview of it, and reads each page again now and then."""
     written = [page for page in _DOCS.rglob("*.md") if name_of(page) not in _MADE]
 
-    assert len(written) <= 75
+    assert len(written) <= 76
     assert sum(map(_words, written)) <= 100_000
