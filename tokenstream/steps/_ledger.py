@@ -35,17 +35,18 @@ class Ledger:
         return session in self._totals
 
     def keep(self, session: str, totals: dict[str, NumberT]) -> None:
-        """Keep the totals of a session, which belong to the turns so far."""
-        self._totals[session] = {**totals}
+        """Keep the totals of a session, which belong to the turns so far; one that is not told stays."""
+        before = {} if self._has_begun_anew(session, totals) else self._totals.get(session, {})
+        self._totals[session] = {**before, **totals}
 
     def subtract(self, session: str, totals: dict[str, NumberT]) -> dict[str, NumberT]:
         """Return what has been added to the totals of a session since they were kept last.
 
         Totals that are smaller than before have begun anew, so nothing is subtracted from them.
         """
-        before = self._totals.get(session, {})
-        if any(total < before.get(name, 0) for name, total in totals.items()):
+        if self._has_begun_anew(session, totals):
             return totals
+        before = self._totals.get(session, {})
         return {name: total - type(total)(before.get(name, 0)) for name, total in totals.items()}
 
     def take(self, session: str, totals: dict[str, NumberT]) -> dict[str, NumberT]:
@@ -82,6 +83,11 @@ class Ledger:
         if is_beyond:
             self._are_totals.setdefault(session, True)
         return own if self._are_totals.get(session) else counts
+
+    def _has_begun_anew(self, session: str, totals: dict[str, NumberT]) -> bool:
+        """Return True if totals are smaller than those that were kept last."""
+        before = self._totals.get(session, {})
+        return any(total < before.get(name, 0) for name, total in totals.items())
 
     def totals_of(self, session: str) -> dict[str, int | float]:
         """Return the totals of a session that were kept last; empty if none were."""

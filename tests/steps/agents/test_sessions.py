@@ -57,17 +57,18 @@ def _claude(session: str, *costs: float) -> Iterator[list[dict[str, Any]]]:
         ]
 
 
-def _codex_server(thread: str, *totals: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the messages about the turns of a thread, with its tokens so far."""
+def _codex_server(thread: str, *totals: int | None) -> Iterator[list[dict[str, Any]]]:
+    """Yield the messages about the turns of a thread, with its tokens so far; None for an interrupted turn."""
     before = 0
     for number, total in enumerate(totals):
         place, turn = {"threadId": thread, "turnId": f"u{number}"}, {"id": f"u{number}"}
-        counts = {"total": {"inputTokens": total}, "last": {"inputTokens": total - before}}
-        before = total
+        counts = {"total": {"inputTokens": total}, "last": {"inputTokens": (total or before) - before}}
+        before, told = total or before, {"method": "thread/tokenUsage/updated"}
+        status = "interrupted" if total is None else "completed"
         yield [
             {"method": "turn/started", "params": {**place, "turn": turn}},
-            {"method": "thread/tokenUsage/updated", "params": {**place, "tokenUsage": counts}},
-            {"method": "turn/completed", "params": {**place, "turn": {**turn, "status": "completed"}}},
+            *([] if total is None else [{**told, "params": {**place, "tokenUsage": counts}}]),
+            {"method": "turn/completed", "params": {**place, "turn": {**turn, "status": status}}},
         ]
 
 
@@ -89,6 +90,7 @@ SESSIONS = {
     "claude-code": [*_claude("s1", 0.25, 0.75)],
     "claude-code, two sessions": [*_claude("s1", 0.25), *_claude("s2", 0.5), *_claude("s1", 0.75)],
     "codex-server": [*_codex_server("t", 100, 300)],
+    "codex-server, a turn without counts": [*_codex_server("t", 100, None, 300)],
     "acp": [*_acp("s1", 0.25, 0.75)],
 }
 """The lines of each turn of some sessions."""
@@ -98,6 +100,7 @@ OWN: dict[str, list[float]] = {
     "claude-code": [0.25, 0.5],
     "claude-code, two sessions": [0.25, 0.5, 0.5],
     "codex-server": [100, 200],
+    "codex-server, a turn without counts": [100, 0, 200],
     "acp": [0.25, 0.5],
 }
 """The tokens of the input, or the cost, that belong to each of these turns."""
@@ -231,7 +234,7 @@ def test_a_loop_for_each_turn_of_a_session_counts_what_one_loop_counts(name: str
     agent = {"two threads of codex": "codex"}.get(name, name.partition(",")[0])
     whole, _ = _follow([[line for lines in turns for line in lines]], agent)
     split, _ = _follow(turns, agent)
-    counted = [turn.usage.input_tokens if turn.cost is None else turn.cost for turn in split.turns]
+    counted = [(turn.usage.input_tokens or 0) if turn.cost is None else turn.cost for turn in split.turns]
 
     assert OWN[name] == counted
     assert _facts(whole) == _facts(split)

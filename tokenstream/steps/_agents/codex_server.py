@@ -203,7 +203,9 @@ class _Thread(Conversation):
 
     def _usage_of_turn(self) -> Usage:
         """Return the tokens of the turn: those of the thread so far, less those before the turn."""
-        own: dict[str, Any] = self._run.tokens.take(self.id, self._total)
+        # A turn without counts of its own leaves the thread's as they were, also in another loop.
+        total: dict[str, Any] = self._total or self._run.tokens.totals_of(self.id)
+        own: dict[str, Any] = self._run.tokens.take(self.id, total)
         return Usage(**own)
 
     # -- items -------------------------------------------------------------
