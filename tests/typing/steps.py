@@ -8,6 +8,7 @@ from tokenstream import (
     AsyncPeer,
     AsyncStream,
     Deadlines,
+    Limits,
     Message,
     Peer,
     Steps,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 def steps(run: Steps, call: ToolCall, stream: Stream, async_stream: AsyncStream) -> None:
     """A step gives back the stream that it follows, as what it is."""
+    assert_type(Steps("run", limits=Limits(steps=9)), Steps)
+    # Bounds have a class of their own.
+    Steps(limits=9)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with run.step("search", agent="researcher", cause=call) as step, step.step(call) as below:
         assert_type(step, Step)
         assert_type(below, Step)
