@@ -58,7 +58,7 @@ def _claude(session: str, *costs: float) -> Iterator[list[dict[str, Any]]]:
 
 
 def _codex_server(thread: str, *totals: int | None) -> Iterator[list[dict[str, Any]]]:
-    """Yield the messages about the turns of a thread, with its tokens so far; None for an interrupted turn."""
+    """Yield the messages about the turns of a thread, with its tokens so far; None for a turn that breaks."""
     before = 0
     for number, total in enumerate(totals):
         place, turn = {"threadId": thread, "turnId": f"u{number}"}, {"id": f"u{number}"}

@@ -208,3 +208,15 @@ def test_an_agent_ends_although_nobody_reads_the_rest_of_its_output(kind: str) -
         await process.wait()
 
     run(kind, test)
+
+
+def test_a_peer_whose_output_the_caller_has_closed_is_closed_without_an_error(kind: str) -> None:
+    """Nothing more can be read of it, as with the synchronous peer."""
+
+    async def test(process: Any) -> None:
+        async with AsyncPeer(process.stdout, process.stdin) as peer:
+            await peer.notify("hello")
+            if kind != "asyncio":
+                await process.stdout.aclose()
+
+    run(kind, test)

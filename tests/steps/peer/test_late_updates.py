@@ -6,16 +6,19 @@ import asyncio
 import io
 import json
 import os
+import queue
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tests.support.tables import in_one_test
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncPeer, Peer, Steps
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._peer import base
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncIterator, Generator
 
     import pytest
 
@@ -122,6 +125,13 @@ def _pipe() -> Generator[tuple[Any, Any]]:
         yield agent, out
 
 
+def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a peer read once before a prompt, with all the time that a busy machine needs for it."""
+    monkeypatch.setattr(base, "LEAST_WAIT", PATIENCE)
+    times = iter(range(1_000_000))
+    monkeypatch.setattr(base, "time", SimpleNamespace(monotonic=lambda: float(next(times))))
+
+
 def _results(run: Steps) -> list[Any]:
     """Return the results of the turns."""
     return [turn.result for turn in run.turns]
@@ -132,7 +142,7 @@ def test_what_the_pipe_holds_before_a_prompt_is_sent_belongs_to_no_later_turn(
     late: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before a prompt, a peer reads what is there, since its place alone tells whose it is."""
-    monkeypatch.setattr(base, "LATEST", 0.001)
+    _read_once(monkeypatch)
     with _pipe() as (reader, out), Peer(reader, io.BytesIO()) as peer, Steps() as run:
         for number, text in enumerate(("One", "Three.")):
             out.write(b"" if not number else _bytes(*late))
@@ -149,7 +159,7 @@ def test_what_the_pipe_holds_before_a_prompt_in_coroutines_belongs_to_no_later_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before a prompt, a peer in coroutines reads what is there, too."""
-    monkeypatch.setattr(base, "LATEST", 0.001)
+    _read_once(monkeypatch)
 
     async def follow() -> list[Any]:
         reader = asyncio.StreamReader()
@@ -164,6 +174,47 @@ def test_what_the_pipe_holds_before_a_prompt_in_coroutines_belongs_to_no_later_t
         return _results(run)
 
     assert ["One", "Three."] == asyncio.run(follow())
+
+
+def _round(number: int, text: str) -> bytes:
+    """Return what an agent writes in a turn."""
+    return _bytes(_says(text), _answer(number))
+
+
+def test_a_source_whose_reads_have_no_limit_is_not_read_before_a_prompt() -> None:
+    """An iterator would wait for a turn that has not begun, and so for ever."""
+    waiting: queue.Queue[bytes] = queue.Queue()
+    with Steps() as run:
+        peer = Peer(iter(lambda: waiting.get_nowait(), None), io.BytesIO())
+        for number, text in enumerate(("One", "Two.")):
+            asked = peer.begin("session/prompt", sessionId="s1")
+            waiting.put(_round(number, text))
+            for _ in run.follow(peer, until=asked, agent="acp"):
+                pass
+
+    assert ["One", "Two."] == _results(run)
+
+
+def test_a_source_that_survives_no_cancelled_read_is_not_read_before_a_prompt() -> None:
+    """An asynchronous generator is over once a read is cancelled, and the conversation with it."""
+
+    async def follow() -> list[Any]:
+        waiting: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def read() -> AsyncIterator[bytes]:
+            while True:
+                yield await waiting.get()
+
+        with Steps() as run:
+            peer = AsyncPeer(read(), _Nowhere())
+            for number, text in enumerate(("One", "Two.")):
+                asked = await peer.begin("session/prompt", sessionId="s1")
+                waiting.put_nowait(_round(number, text))
+                async for _ in run.follow(peer, until=asked, agent="acp"):
+                    pass
+        return _results(run)
+
+    assert ["One", "Two."] == asyncio.run(follow())
 
 
 class _Nowhere:

@@ -262,6 +262,9 @@ class AsyncPeer(BasePeer):
         """Read what may still come of the last turn, before a request begins the next one."""
         from anyio import move_on_after
 
+        if not self._chunks.is_pipe:
+            # An asynchronous generator does not survive that a read is cancelled.
+            return
         # Another task that reads takes it in by itself.
         with suppress(StopAsyncIteration, ConcurrentRead):
             for seconds in self._settling(method):
@@ -275,11 +278,16 @@ class AsyncPeer(BasePeer):
         from anyio import move_on_after
 
         is_over = not self._chunks.is_pipe or self.exchange.has_ended
-        with move_on_after(PATIENCE), suppress(StopAsyncIteration, ConcurrentRead):
-            while not is_over:
-                with move_on_after(SILENCE) as scope:
-                    await self.read()
-                is_over = scope.cancelled_caught
+        try:
+            with move_on_after(PATIENCE), suppress(StopAsyncIteration, ConcurrentRead):
+                while not is_over:
+                    with move_on_after(SILENCE) as scope:
+                        await self.read()
+                    is_over = scope.cancelled_caught
+        except Exception as error:
+            # The caller may have closed the agent's output.
+            if not is_broken_pipe(error):
+                raise
 
     async def _wait(self, patience: Patience, *, is_resting: bool) -> None:
         """Read a chunk within the deadlines.

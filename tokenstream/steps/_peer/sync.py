@@ -227,6 +227,9 @@ class Peer(BasePeer):
 
     def _settle(self, method: str) -> None:
         """Read what may still come of the last turn, before a request begins the next one."""
+        if not self._chunks.is_pipe:
+            # Such a read has no time limit, and may wait for the next turn.
+            return
         # Another thread that reads takes it in by itself.
         with suppress(ReadTimeout, StopIteration, ConcurrentRead):
             for seconds in self._settling(method):
