@@ -247,6 +247,7 @@ def test_an_interrupted_turn_is_stopped_and_the_next_one_goes_on() -> None:
     )
 
     assert [(each.state, each.step.text) for each in run.turns] == [("stopped", "I will"), ("done", "Yes")]
+    assert ["cancelled", "stop"] == [each.step.messages[0].finish_reason for each in run.turns]
 
 
 def test_the_plan_of_codex_is_news_of_the_turn() -> None:

@@ -103,11 +103,36 @@ def test_an_update_after_the_next_prompt_belongs_to_the_turn_of_its_id(late: lis
     assert right == _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), *late, _answer(1))
 
 
+@in_one_test("late", _LATE.values(), ids=_LATE)
+def test_an_update_may_be_late_by_several_turns(late: list[dict[str, Any]]) -> None:
+    """A tool in the background may end long after its turn."""
+    between = [1, _says("Two.", messageId="m2"), _answer(1), 2]
+    right = _turns(0, *_FIRST, _answer(0), *between, _says("Three.", messageId="m3"), _answer(2))
+
+    assert right == _turns(0, *_FIRST, _answer(0), *between, *late, _says("Three.", messageId="m3"), _answer(2))
+
+
 def test_a_prompt_that_waits_for_the_turn_in_progress_gets_what_follows() -> None:
     """If the next prompt is sent early, the answer to the first one ends the first turn alone."""
     turns = _turns(0, _says("One."), 1, _answer(0), _says("Two."), _answer(1))
 
     assert [["One."], ["Two."]] == [texts for texts, _, _ in turns]
+
+
+def test_a_long_prompt_that_waits_explains_the_tokens_of_its_turn() -> None:
+    """A turn with a long prompt may have more tokens than the session had before, all of them its own."""
+    with Steps() as run:
+        reader = ACP(run)
+        for number, text in enumerate(("Look.", "All of this: " + 60_000 * "x")):
+            reader.read_sent("session/prompt", {"sessionId": "s1", "prompt": [{"text": text}]}, number)
+        for number, tokens in enumerate((10_000, 25_000)):
+            reader.read(_says("Yes."))
+            usage = {"inputTokens": tokens, "outputTokens": 10}
+            reader.read_answer(
+                "session/prompt", {"id": number, "result": {"stopReason": "end_turn", "usage": usage}}
+            )
+
+    assert [10_000, 25_000] == [turn.usage.input_tokens for turn in run.turns]
 
 
 def test_without_the_prompts_each_turn_begins_with_its_updates() -> None:
@@ -185,7 +210,7 @@ def test_a_source_whose_reads_have_no_limit_is_not_read_before_a_prompt() -> Non
     """An iterator would wait for a turn that has not begun, and so for ever."""
     waiting: queue.Queue[bytes] = queue.Queue()
     with Steps() as run:
-        peer = Peer(iter(lambda: waiting.get_nowait(), None), io.BytesIO())
+        peer = Peer(iter(waiting.get_nowait, None), io.BytesIO())
         for number, text in enumerate(("One", "Two.")):
             asked = peer.begin("session/prompt", sessionId="s1")
             waiting.put(_round(number, text))

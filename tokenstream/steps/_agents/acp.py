@@ -5,10 +5,12 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.message import Usage
 from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._agents.reader import REMEMBERED
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
@@ -139,8 +141,10 @@ class _Session(Conversation):
         """True once a prompt was seen; without any, only the updates tell that a turn begins."""
         self._message: dict[str, str | None] = {}
         """The id of the last message by the kind of its part."""
+        self._own_ids = RecentIds(REMEMBERED)
+        """The ids of the messages and tool calls of the turn in progress."""
         self._prompt_size = 0
-        """Number of characters of the prompts of the turn in progress."""
+        """Number of characters of the prompts of the turn in progress, and of those that wait for its end."""
         self._most_used = 0
         """The most tokens that the agent has counted in the model's context; 0 if it has counted none."""
         self._cost: dict[str, float] | None = None
@@ -187,7 +191,10 @@ class _Session(Conversation):
         reason = text_of(result, "stopReason")
         usage = self._own_usage(self._turn.step, _usage_in(result))
         self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), usage)
-        self._prompt_size = 0
+        if not self.open_prompts:
+            # The next turn's prompt may have been sent already.
+            self._prompt_size = 0
+        self._own_ids = RecentIds(REMEMBERED)
         if self._cost is not None:
             self._run.costs.keep(self.id, self._cost)
         self._message.clear()
@@ -233,12 +240,12 @@ class _Session(Conversation):
         id = text_of(update, "messageId" if kind in _CHUNKS else "toolCallId")
         if id is None or kind == "tool_call":
             return False
-        here, before = f"{self.turns_ended} {id}", f"{self.turns_ended - 1} {id}"
-        return self._has_read(before) and not self._has_read(here)
+        return self._has_read(id) and id not in self._own_ids
 
     def _note_id(self, id: str) -> None:
         """Note that a message or a tool call is of the turn in progress."""
-        self._remember(f"{self.turns_ended} {id}")
+        self._remember(id)
+        self._own_ids.add(id)
 
     def _read_chunk(self, kind: str, update: dict[str, Json]) -> None:
         """Add a piece of text to the answer, which another message ends."""

@@ -169,8 +169,8 @@ class _Thread(Conversation):
         if self._is_repeated(f"ended {id}"):
             return
         self._open_turn()
-        has_failed = status not in ("completed", "interrupted")
-        self._end_answer("error" if has_failed else "stop", self._usage_of_turn())
+        has_failed = status not in _REASONS
+        self._end_answer(_REASONS.get(status or "", "error"), self._usage_of_turn())
         self._turn_id = None
         self._said.clear()
         if status == "interrupted":

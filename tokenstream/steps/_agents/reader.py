@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-_REMEMBERED = 5_000
+REMEMBERED = 5_000
 """Number of ids of lines that are remembered at least."""
 _SHOWN = 200
 """Number of characters of an agent's error message that a step's error quotes."""
@@ -53,7 +53,7 @@ class AgentReader(ABC):
         """The turn in progress; None between two turns."""
         self._tools: dict[str, Step] = {}
         """The steps of tools that have not ended, by the ids of their calls."""
-        self._ids = RecentIds(_REMEMBERED)
+        self._ids = RecentIds(REMEMBERED)
         """The ids of the last lines, to recognise a line that is repeated."""
         self._last_error: str | None = None
         """The agent's last message about an error that has ended no turn; None if it has sent none."""
@@ -201,7 +201,7 @@ class AgentReader(ABC):
 
     def _forget(self) -> None:
         """Forget the ids that were read, because they begin anew."""
-        self._ids = RecentIds(_REMEMBERED)
+        self._ids = RecentIds(REMEMBERED)
 
     # -- turns -------------------------------------------------------------
 
