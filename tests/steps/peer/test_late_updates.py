@@ -109,7 +109,9 @@ def test_an_update_may_be_late_by_several_turns(late: list[dict[str, Any]]) -> N
     between = [1, _says("Two.", messageId="m2"), _answer(1), 2]
     right = _turns(0, *_FIRST, _answer(0), *between, _says("Three.", messageId="m3"), _answer(2))
 
-    assert right == _turns(0, *_FIRST, _answer(0), *between, *late, _says("Three.", messageId="m3"), _answer(2))
+    assert right == _turns(
+        0, *_FIRST, _answer(0), *between, *late, _says("Three.", messageId="m3"), _answer(2)
+    )
 
 
 def test_a_prompt_that_waits_for_the_turn_in_progress_gets_what_follows() -> None:

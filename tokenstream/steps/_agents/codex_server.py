@@ -15,6 +15,7 @@ from tokenstream.steps._step import LeftOpen
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind, ProviderError
+    from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -39,6 +40,8 @@ _SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgent
 """Kinds of items that are neither tools nor parts of an answer."""
 _STATES = {"inProgress": "in_progress"}
 """Our words for the state of a task in a plan, by those of the app server, where they differ."""
+_REASONS: dict[str, FinishReason] = {"completed": "stop", "interrupted": "cancelled"}
+"""The reasons for the end of an answer by the states of turns that have not failed."""
 _KINDS: dict[str, ErrorKind] = {
     "usageLimitExceeded": "quota",
     "serverOverloaded": "overloaded",
