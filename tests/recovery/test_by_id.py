@@ -1,4 +1,4 @@
-"""A message belongs to an answer by its id, and never by its order: in replays, sessions and rounds.
+"""A message belongs to an answer by its id, and never by its order: in replays, sessions, rounds and runs.
 
 `PLACES`, at the end, has a function for each place where answers meet; one test goes through them.
 """
@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recovery.attempts import in_each_world, play
+from tests.recovery.in_agents import in_agents
 from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
@@ -653,7 +654,7 @@ def in_rounds(choose: random.Random) -> Told:
         yield said, message.text
 
 
-PLACES: list[Callable[[random.Random], Told]] = [in_replays, in_gaps, in_sessions, in_rounds]
+PLACES: list[Callable[[random.Random], Told]] = [in_replays, in_gaps, in_sessions, in_rounds, in_agents]
 """Where messages of several answers, or several tellings of one, meet; add a function for another place."""
 
 

@@ -250,6 +250,15 @@ def test_an_interrupted_turn_is_stopped_and_the_next_one_goes_on() -> None:
     assert ["cancelled", "stop"] == [each.step.messages[0].finish_reason for each in run.turns]
 
 
+def test_a_delta_that_comes_again_after_the_end_of_its_item_adds_nothing() -> None:
+    """It has no id of its own, but its item has."""
+    delta = codex("item/agentMessage/delta", itemId="a", delta="Yes")
+    item = {"type": "agentMessage", "id": "a", "text": "Yes"}
+    run = follow([turn("turn/started"), delta, codex("item/completed", item=item), delta, done()])
+
+    assert "Yes" == run.turns[0].step.text
+
+
 def test_the_plan_of_codex_is_news_of_the_turn() -> None:
     """Each plan replaces the one before."""
     plan = [{"step": "look", "status": "completed"}, {"step": "mend", "status": "inProgress"}]

@@ -217,7 +217,7 @@ class _Thread(Conversation):
         """Add a piece of text to the part that it belongs to."""
         id, text = text_of(params, "itemId") or "", text_of(params, "delta")
         index = params.get("summaryIndex", params.get("contentIndex", 0))
-        if not text:
+        if not text or self._has_read(f"done {id}"):
             return
         place = f"{id} {index}"
         if place != self._item:
