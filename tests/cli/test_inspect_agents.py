@@ -134,7 +134,9 @@ def test_the_page_of_an_address_says_what_was_recognised(tmp_path: Path) -> None
     with testing.serve(Recording.load(PARTIAL)) as server:
         assert 5 == main(["inspect", f"{server.url}/lines", "--html", str(page)])
 
-    assert "these are the lines of claude-code" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "these are the lines of claude-code" in text
+    assert "unknown format" not in text
 
 
 def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str]) -> None:

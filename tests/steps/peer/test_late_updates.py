@@ -106,7 +106,7 @@ def test_an_update_after_the_next_prompt_belongs_to_the_turn_of_its_id(late: lis
 @in_one_test("late", _LATE.values(), ids=_LATE)
 def test_an_update_may_be_late_by_several_turns(late: list[dict[str, Any]]) -> None:
     """A tool in the background may end long after its turn."""
-    between = [1, _says("Two.", messageId="m2"), _answer(1), 2]
+    between: list[dict[str, Any] | int] = [1, _says("Two.", messageId="m2"), _answer(1), 2]
     right = _turns(0, *_FIRST, _answer(0), *between, _says("Three.", messageId="m3"), _answer(2))
 
     assert right == _turns(
