@@ -19,7 +19,13 @@ from tests.call_store.sqlite_store import SQLiteCallStore
 from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Router, Stream
-from tokenstream.call_store import AsyncRedisCallStore, CallState, MemoryCallStore, RedisCallStore
+from tokenstream.call_store import (
+    AsyncCallStore,
+    AsyncRedisCallStore,
+    CallState,
+    MemoryCallStore,
+    RedisCallStore,
+)
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, StreamError
 from tokenstream.testing import script
 
@@ -177,6 +183,50 @@ def test_a_call_is_new_or_unknown_at_once_after_any_exception_at_any_step(
             with pytest.raises(error, match="struck"):
                 read(striking, pay)
         check(store, step)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("error", [CallStoreUnavailable, ValueError])
+def test_a_result_that_was_stored_outlives_the_loss_of_the_reply(
+    kind: str, server: RedisServer, tmp_path: Path, error: type[Exception]
+) -> None:
+    """Giving a call up does nothing to one that has ended, in a store of four methods as in the others."""
+
+    def pay(cents: int) -> str:  # noqa: ARG001 - the model writes it
+        return "paid once"
+
+    with opened(kind, server, tmp_path) as store:
+        store.forget(key_of_call())
+        with suppress(error):
+            run_view(Striking(store, "finish", "after", error("struck")), pay)
+
+        assert CallState("done", '"paid once"') == store.look(key_of_call())
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_store_keeps_what_has_ended() -> None:
+    """With the default of the method, too."""
+    calls = MemoryCallStore()
+
+    class Four(AsyncCallStore):
+        async def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+            return calls.begin(key, lease, token=token, again=again)
+
+        async def look(self, key: str) -> CallState:
+            return calls.look(key)
+
+        async def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
+            calls.finish(key, result, token=token, failed=failed)
+
+        async def forget(self, key: str) -> bool:
+            return calls.forget(key)
+
+    store = Four()
+    await store.begin("key", 600, token="process 1")
+    await store.finish("key", '"paid"', token="process 1")
+    await store.abandon("key", token="process 1")
+
+    assert CallState("done", '"paid"') == calls.look("key")
 
 
 def key_of_call() -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from redis.asyncio import Redis as AsyncRedis
 
 from tests.call_store.places import flushed, server
@@ -54,6 +55,22 @@ class Bank:
     def transfer(self, to: str, usd: float, memo: str = "") -> str:
         self.sent.append(to)
         return f"sent {usd:g} to {to}{memo}"
+
+
+VALIDATED = Counter[str]()
+"""How often the name of each customer was validated."""
+
+
+def note_validated(name: str) -> str:
+    VALIDATED[name] += 1
+    return name
+
+
+class WatchedBank(Bank):
+    """A bank that counts validations of its customers' names."""
+
+    def transfer(self, to: Annotated[str, AfterValidator(note_validated)], usd: float, memo: str = "") -> str:
+        return super().transfer(to, usd, memo)
 
 
 def read(store: Any, bank: Bank, chunks: list[bytes]) -> list[Any]:
@@ -190,6 +207,17 @@ def test_an_answer_that_was_cut_off_says_nothing_of_later_calls(reader: Callable
         reader(store, bank, body(ANN, BEN, EVE))
 
     assert ["ann", "ben", "ann"] == bank.sent
+
+
+@in_one_test("reader", [read, route, read_async, route_async])
+def test_each_call_is_described_once(reader: Callable[..., list[Any]]) -> None:
+    """So many calls take no more time each than few: each is validated a few times, for its run and key."""
+    store, bank = MemoryCallStore(same_calls=True), WatchedBank()
+    VALIDATED.clear()
+    reader(store, bank, body(*({"to": f"customer {number}", "usd": 1} for number in range(40))))
+
+    assert 40 == len(bank.sent)
+    assert 0 < max(VALIDATED.values()) < 20
 
 
 def test_a_loop_that_is_read_again_is_refused_again() -> None:

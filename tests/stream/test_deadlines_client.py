@@ -83,7 +83,8 @@ def test_no_wait_for_the_head_is_longer_than_what_is_left(
         kept = client.timeout
 
     assert "total" == caught.value.limit
-    assert all(0 < wait <= 0.05 for told in transport.told for wait in told.values())
+    # A wait ends a little after the deadline, so that it has passed.
+    assert all(0 < wait < 0.06 for told in transport.told for wait in told.values())
     assert kept == httpx.Timeout(0.001 if open_stream is with_own_timeout else timeout)
 
 
@@ -103,7 +104,7 @@ def test_the_body_has_the_timeouts_of_the_client(open_stream: Callable[..., Stre
         assert "Hi" == open_stream(client, Deadlines(total=50)).final().text
 
     head, body = transport.told
-    assert all(wait <= 50 for wait in head.values())
+    assert all(wait < 51 for wait in head.values())
     assert {70.0 if open_stream is with_own_timeout else 60.0} == set(body.values())
 
 

@@ -267,3 +267,26 @@ def test_a_view_that_acts_on_time_meets_the_end_and_other_readers() -> None:
         step_until(1e9)
 
     assert stream.message.text == "Hello"
+
+
+@pytest.mark.parametrize(("late", "has_waited"), [(-0.0005, False), (0.0, True), (0.0005, True)])
+def test_a_transport_that_gives_up_while_it_opens_has_waited_only_once_the_deadline_has_passed(
+    late: float, has_waited: bool
+) -> None:
+    """Shortly before it, the stream would go on with a source that is gone; the wait is told to be longer."""
+    now, told = 0.0, list[float]()
+
+    def limit_open(find_left: Callable[[], float]) -> None:
+        told.append(find_left())
+
+    def fail() -> SyncSource:
+        nonlocal now
+        now = 5.0 + late
+        raise TimeoutError
+
+    pump = Pump(Deferred(fail, limit_open=limit_open), lambda: now)
+    item = pump.read(5.0)
+
+    assert has_waited == (item is WAITED)
+    assert has_waited or isinstance(item, SourceFailed)
+    assert all(wait > 5.0 for wait in told)

@@ -223,13 +223,15 @@ class ChoiceCalls:
         self._calls.append((call.type, call.name, call.arguments_text))
         return CallPlace(self._identity, self, number)
 
-    def describe(self, describe: Describe | None) -> list[str]:
+    def describe(self, describe: Describe | None, *, start: int = 0) -> list[str]:
         """Return each call as a text with its name and its arguments, such as `pay({"usd":5})`.
 
         Args:
             describe: Describes the arguments; see `CallPlace.find_key_as`.
+            start: The number of the first call to describe.
         """
-        return [f"{name}({_describe(describe, type_, name, text)[1]})" for type_, name, text in self._calls]
+        calls = self._calls[start:]
+        return [f"{name}({_describe(describe, type_, name, text)[1]})" for type_, name, text in calls]
 
     def find_entry_key(self, number: int) -> str:
         """Return the key under which a store keeps an entry of the list of these calls.

@@ -35,7 +35,7 @@ class SameCalls:
         store: The store of the calls, which keeps the lists as well.
     """
 
-    __slots__ = ("_calls", "_checked", "_describe", "_store")
+    __slots__ = ("_calls", "_checked", "_describe", "_entries", "_store")
 
     def __init__(self, store: AnyCallStore) -> None:
         self._store = store
@@ -44,6 +44,8 @@ class SameCalls:
         self._checked = 0
         """The number of calls at the start of `_calls` that are the same as in the first answer."""
         self._describe: Describe | None = None
+        self._entries: list[str] = []
+        """The entries of `_calls`, as far as they were needed."""
 
     def check(self, calls: ChoiceCalls, count: int, describe: Describe | None) -> Generator[Step, Any, None]:
         """Compare the first calls of an answer; store those that no answer under its id had before.
@@ -58,9 +60,7 @@ class SameCalls:
                 another call.
             CallUncertain: An entry of the list was begun, and not finished.
         """
-        if calls is not self._calls:
-            self._calls, self._checked, self._describe = calls, 0, describe
-        entries = [_make_entry(text) for text in calls.describe(describe)]
+        entries = self._find_entries(calls, describe)
         # Several calls of an answer may be checked at the same time, each with the calls before it.
         for number in range(self._checked, count):
             yield from self._compare(calls, entries, number)
@@ -74,10 +74,16 @@ class SameCalls:
             calls: The calls of the answer.
         """
         describe = self._describe if calls is self._calls else None
-        count = len(calls.describe(None))
-        yield from self.check(calls, count, describe)
-        entries = [*map(_make_entry, calls.describe(describe)), _END]
-        yield from self._compare(calls, entries, count)
+        entries = self._find_entries(calls, describe)
+        yield from self.check(calls, len(entries), describe)
+        yield from self._compare(calls, [*entries, _END], len(entries))
+
+    def _find_entries(self, calls: ChoiceCalls, describe: Describe | None) -> list[str]:
+        """Return the entries of the calls that have ended so far; each call is described only once."""
+        if calls is not self._calls:
+            self._calls, self._checked, self._describe, self._entries = calls, 0, describe, []
+        self._entries += map(_make_entry, calls.describe(describe, start=len(self._entries)))
+        return self._entries
 
     def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> Generator[Step, Any, None]:
         """Compare an entry of the list with the one in the store, or store it if it is the first.

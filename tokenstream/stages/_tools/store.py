@@ -111,7 +111,9 @@ class CallStore(CallPolicy, Protocol):
             CallStoreUnavailable: The store cannot be used now.
         """
         if may_have_run:
-            self.finish(key, None, token=token)
+            # The end may have been stored although its reply was lost: no result is taken away.
+            if self.look(key).status == "running":
+                self.finish(key, None, token=token)
         # Whoever gets "new" has the call to itself, so no other caller's call is forgotten.
         elif self.begin(key, self.lease, token=token).status == "new":
             self.forget(key)
@@ -175,7 +177,8 @@ class AsyncCallStore(CallPolicy, Protocol):
     async def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
         """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
         if may_have_run:
-            await self.finish(key, None, token=token)
+            if (await self.look(key)).status == "running":
+                await self.finish(key, None, token=token)
         elif (await self.begin(key, self.lease, token=token)).status == "new":
             await self.forget(key)
 

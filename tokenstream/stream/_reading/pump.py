@@ -337,7 +337,8 @@ class Pump:
             return LOST
         until = math.inf if seconds is None else self._clock() + seconds
         if deferred.limit_open is not None and seconds is not None:
-            deferred.limit_open(lambda: max(until - self._clock(), LEAST_SECONDS))
+            # A little longer, so that the deadline has passed when the transport gives up.
+            deferred.limit_open(lambda: max(until - self._clock(), 0.0) + LEAST_SECONDS)
         timer: ReadTimer | None = None
         try:
             if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
@@ -349,8 +350,7 @@ class Pump:
                     source = deferred.open()
         except Exception as error:
             has_fired = timer is not None and timer.fired
-            # The transport has measured the time with a clock of its own.
-            if has_fired or (self._clock() > until - LEAST_SECONDS and is_timeout(error.__cause__ or error)):
+            if has_fired or (self._clock() >= until and is_timeout(error.__cause__ or error)):
                 return WAITED
             raise
         self.replace(source)
