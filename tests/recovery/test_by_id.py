@@ -196,6 +196,9 @@ def _messages(api: str, number: int, script: Any = None) -> list[Payload]:
     return found
 
 
+BEGINNINGS = ("response.created", "response.output_item.added")
+
+
 class LateServer(Server):
     """A server whose answers are mixed with messages of answers that have ended.
 
@@ -239,7 +242,9 @@ class LateServer(Server):
         kind = "response.cancelled" if self.api == "responses" else "response.done"
         response = {**ended["response"], "status": "cancelled", "output": []}
         failed = {"type": "error", "response_id": response["id"], "error": {"message": "too late"}}
-        return [*messages, {"type": kind, "response": response}] + [failed] * (self.api == "responses")
+        # What begins a response or an item begins one, also if a server gives the same ids to each answer.
+        again = [each for each in messages if each["type"] not in BEGINNINGS]
+        return [*again, {"type": kind, "response": response}] + [failed] * (self.api == "responses")
 
     def _with_late(self, messages: list[Payload]) -> list[Payload]:
         mixed = list(messages)
@@ -263,6 +268,29 @@ def test_a_late_message_never_reaches_the_next_answer(colour: str, api: str, see
             assert answered.error is None
             assert answered.text == said if stop_after is None else said.startswith(answered.text)
         assert (14, 0) == (server.asked, talk.session.rotations)
+
+
+class SameIds(LateServer):
+    """A small gateway, or a test's own server: each answer has the ids of the one before."""
+
+    def _with_late(self, messages: list[Payload]) -> list[Payload]:
+        text = json.dumps(messages)
+        if self.api == "responses" and self.asked % 2 == 0:
+            # The items have the same ids, in a response of its own.
+            text = text.replace(f"resp_1_of_{self.asked}", f"answer_{self.asked}")
+        return cast("list[Payload]", json.loads(re.sub(r"_of_\d+", "", text)))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("api", [*APIS])
+def test_a_server_that_gives_each_answer_the_same_ids_is_read(colour: str, api: str) -> None:
+    """In its pieces, as from any other."""
+    with serving(SameIds(api, 1)) as url, talking(colour, url, model="m") as talk:
+        for number in range(1, 5):
+            answered = talk.ask(f"Question {number}")
+
+            assert (_said(api, number), None) == (answered.text, answered.error)
+            assert len(answered.pieces) > 3
 
 
 LATE_CALLS: list[Payload] = [

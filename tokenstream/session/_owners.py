@@ -33,6 +33,12 @@ class Owners:
         while len(self._owners) > _MAX_IDS:
             del self._owners[next(iter(self._owners))]
 
+    def take_over(self, ids: Iterable[str | None], exchange: Exchange) -> None:
+        """Note that ids belong to an exchange from here on: the server numbers each answer anew."""
+        for id in ids:
+            self._owners.pop(id or "", None)
+        self.note(ids, exchange)
+
     def find(self, ids: Iterable[str | None]) -> Exchange | None:
         """Return the exchange to which the first known id belongs; None if none is known."""
         return next((self._owners[id] for id in ids if id in self._owners), None)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.session._rounds import Question, Round
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+_CREATED = "response.created"
+_BEGINS = frozenset({_CREATED, "response.output_item.added"})
 _CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
 # Quirk (aimock 1.43, 2026-11): it knows no request to stop an answer.
 _UNKNOWN_REQUEST = "invalid_message_type"
@@ -126,10 +128,14 @@ class Responses(SessionAPI):
         if is_error:
             return self._place_error(payload, owner or exchange)
         if owner is not None and owner.ended:
-            return NOBODY
+            if exchange is None or kind not in _BEGINS or (kind == _CREATED) != (exchange.answer_id is None):
+                return NOBODY
+            # Quirk (servers that replay one answer, 2026-11): each response has the ids of the one before.
+            self.owners.take_over(ids, exchange)
+            owner = exchange
         if owner is not None:
             exchange = owner
-        elif kind == "response.created" and exchange is not None and exchange.answer_id is not None:
+        elif kind == _CREATED and exchange is not None and exchange.answer_id is not None:
             # The response before ended without an event that says so, for example with an error.
             exchange.end()
             exchange = in_lane[1] if len(in_lane) > 1 else None
@@ -144,7 +150,7 @@ class Responses(SessionAPI):
         if kind in _FINAL:
             exchange.completed = kind in _CONTINUABLE
             return Place(exchange, is_end=True)
-        if kind == "response.created" and exchange.dropped:
+        if kind == _CREATED and exchange.dropped:
             # The request to stop may have come before there was anything to stop.
             exchange.cancel_sent = True
             return Place(exchange, replies=self.write_cancel(exchange))
