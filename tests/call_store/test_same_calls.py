@@ -206,7 +206,7 @@ def test_an_answer_that_was_cut_off_says_nothing_of_later_calls(reader: Callable
     with pytest.raises(CallsDiffer):
         reader(store, bank, body(ANN, BEN, EVE))
 
-    assert ["ann", "ben", "ann"] == bank.sent
+    assert ["ann", "ann", "ben"] == sorted(bank.sent)
 
 
 @in_one_test("reader", [read, route, read_async, route_async])
@@ -240,7 +240,7 @@ def test_other_answers_and_choices_have_lists_of_their_own() -> None:
     with Stream([*body(ANN)[:-1], *body(EVE, choice=1)], answer_id="job 7, turn 1") as stream:
         [call.run() for call in stream.choice(1).validated_calls(bank.transfer, once=store)]
 
-    assert ["ann", "ben", "eve"] == bank.sent
+    assert ["ann", "ben", "eve"] == sorted(bank.sent)
 
 
 @pytest.mark.parametrize("options", [{}, {"same_calls": False}])
@@ -250,7 +250,7 @@ def test_without_the_option_other_calls_run(options: dict[str, Any]) -> None:
     read(store, bank, body(ANN))
     read(store, bank, body(BEN))
 
-    assert ["ann", "ben"] == bank.sent
+    assert ["ann", "ben"] == sorted(bank.sent)
 
 
 def test_long_arguments_are_compared_whole_and_kept_short() -> None:
