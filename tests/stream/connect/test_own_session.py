@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import anyio
@@ -17,9 +18,8 @@ from tests.support.loopback import OPEN, REQUEST, Loopback, authority_pem, chunk
 from tokenstream import Retry, aconnect, connect
 from tokenstream.errors import ConnectError, MisuseError, StatusError
 
-# A session of a loop that was closed without a shutdown of its generators can no longer be closed. Its
-# connection warns when the garbage collector finds it, which may be some tests later.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TEXT = "Let me see."
 
@@ -55,6 +55,16 @@ def test_requests_of_one_loop_share_connections_which_close_with_the_loop() -> N
         assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Have all that a test leaves to the garbage collector warn in that test, and in no later one."""
+    yield
+    # A warning that is raised while the test runs keeps what it is about alive until the test has ended.
+    gc.collect()
+
+
+@pytest.mark.usefixtures("collected")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_each_event_loop_has_a_session_of_its_own() -> None:
     """Also after a loop that was closed without a shutdown of its generators, of which aiohttp warns."""
     with Loopback(*[sized(b"".join(ANSWER))] * 3) as server:
@@ -63,6 +73,7 @@ def test_each_event_loop_has_a_session_of_its_own() -> None:
         loop.close()
         for _ in range(2):
             assert asyncio.run(ask(server.url, client="aiohttp")) == TEXT
+    gc.collect()
 
 
 @pytest.mark.slow
