@@ -105,4 +105,6 @@ def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
     assert "test_a_product[a-2]" in slow
     assert len(usual & whole) == 3
     assert {f"test_pairs[{letter}-{digit}]" for letter in "ab" for digit in range(3)} <= usual
+    assert len([test for test in usual if test.startswith("test_few")]) == 3
+    assert {f"test_few[{digit}]" for digit in range(9)} <= usual | slow
     assert {"test_a_table[0-a]", "test_a_table[1-a]", "test_a_table[2-b]"} <= usual
