@@ -118,22 +118,28 @@ def _print_run(run: Steps, waits: dict[str, StepWaiting]) -> None:
         )
     for number, turn in enumerate(run.turns, 1):
         _print_turn(number, turn)
-    for name, kind, data in list_plans(run):
-        print_row(kind, f"{name}: {to_compact_json(data)}")
-    for event in waits.values():
-        answered = "answered" if event.answered else "no answer was seen"
-        print_row("question", f"{answered}: {to_compact_json(event.request)}")
+    for label, text in list_plans_and_questions(run, waits):
+        print_row(label, text)
 
 
-def list_plans(run: Steps) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return the last plans and other news of the steps of a run: the step's name, the kind and the data."""
-    return [
-        (one_line(step.name), one_line(kind[:_LONGEST_KIND]), data)
+def list_plans_and_questions(run: Steps, waits: dict[str, StepWaiting]) -> list[tuple[str, str]]:
+    """Return rows of a label and a text: the last plans of the steps of a run, then the agent's requests.
+
+    Args:
+        run: The run.
+        waits: The requests of the agent, by their ids.
+    """
+    rows = [
+        (one_line(kind[:_LONGEST_KIND]), f"{one_line(step.name)}: {to_compact_json(data)}")
         for step in _iterate(run)
         # The tree has the tools' calls.
         if step.cause is None
         for kind, data in step.updates.items()
     ]
+    for event in waits.values():
+        answered = "answered" if event.answered else "no answer was seen"
+        rows.append(("question", f"{answered}: {to_compact_json(event.request)}"))
+    return rows
 
 
 def _print_turn(number: int, turn: Turn) -> None:

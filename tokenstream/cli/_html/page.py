@@ -6,7 +6,6 @@ import platform
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.version import __version__
-from tokenstream.cli._advice import is_of_agent
 from tokenstream.cli._html.markup import Markup, element
 from tokenstream.cli._html.message import show_error, show_messages
 from tokenstream.cli._html.run import (
@@ -43,8 +42,8 @@ def build_page(reading: Reading, command: str) -> str:
     Args:
         command: The command that made the page, without secrets.
     """
-    has_agent_lines = reading.error is not None and is_of_agent(reading.error)
-    format = reading.report.stream.format or ("lines of an agent" if has_agent_lines else "unknown format")
+    unknown = "lines of an agent" if reading.has_agent_lines else "unknown format"
+    format = reading.report.stream.format or unknown
     gaps = list_gaps(reading)
     return _build(
         format,

@@ -102,9 +102,14 @@ class Reading:
         return self.report.error
 
     @property
-    def is_of_agent(self) -> bool:
+    def has_agent_lines(self) -> bool:
         """True if the source has the lines of an agent, and no answer."""
-        return self.error is not None and self.report.origin != "request" and is_of_agent(self.error)
+        return self.error is not None and is_of_agent(self.error)
+
+    @property
+    def is_of_agent(self) -> bool:
+        """True if the page shows the run of an agent; a request for its lines is not sent again."""
+        return self.has_agent_lines and self.report.origin != "request"
 
 
 def read(options: argparse.Namespace) -> Reading:

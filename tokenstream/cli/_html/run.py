@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream.cli._agent_run import find_ending, list_plans
+from tokenstream.cli._agent_run import find_ending, list_plans_and_questions
 from tokenstream.cli._html.markup import Markup, element, join, preformatted
 from tokenstream.cli._html.reading import Collected
 from tokenstream.cli._html.tables import cut, facts_list, pairs_table
@@ -66,7 +66,7 @@ def read_run(reading: Reading) -> RunReading:
     """Follow the lines of an agent to their end, at their own times; return the reading.
 
     Args:
-        reading: The reading that has found out that an agent prints the lines.
+        reading: The reading that showed that the lines are an agent's.
     """
     recording, clock = reading.recording, VirtualClock()
     run = Steps("run", clock=clock)
@@ -166,10 +166,7 @@ def _show_turn(number: int, turn: Turn) -> Markup:
 
 def show_questions(reading: RunReading) -> Markup:
     """Return the plans of a run, and the requests of the agent that had to be answered."""
-    rows = [(kind, f"{name}: {to_compact_json(data)}") for name, kind, data in list_plans(reading.run)]
-    for event in reading.waits.values():
-        answered = "answered" if event.answered else "no answer was seen"
-        rows.append(("question", f"{answered}: {to_compact_json(event.request)}"))
+    rows = list_plans_and_questions(reading.run, reading.waits)
     if not rows:
         return element("p", "None.", class_="none")
     return pairs_table([(label, cut(text, _MAX_RESULT)) for label, text in rows[:_MAX_ROWS]])
