@@ -24,7 +24,7 @@ _COUNTS = {
     "cache write": "cache_write_tokens",
 }
 """Our names of counts by opencode's; those of the cache are in an object of their own."""
-BROKEN = "unknown"
+_BROKEN = "unknown"
 """The reason of an answer whose provider has told none, as when its stream has broken."""
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -36,7 +36,28 @@ _REASONS: dict[str, FinishReason] = {
 """Our reasons for the end of an answer by opencode's, which are those of the AI SDK."""
 
 
-class OpenCode(TextAgentReader):
+class OpenCodeAnswers(TextAgentReader):
+    """Ends the answers of opencode, which tells of each one in the same words on its lines and its server."""
+
+    def _finish_step(self, part: dict[str, Json]) -> str | None:
+        """End an answer, or break it off; add its tokens and its cost to those of the turn.
+
+        Returns:
+            The reason for its end in opencode's words; None if it is not known, as after a broken stream.
+        """
+        turn, cost = self._open_turn(), float_of(part, "cost")
+        usage = usage_in(dict_of(part, "tokens"))
+        if cost is not None:
+            turn.cost = (turn.cost or 0.0) + cost
+        reason = text_of(part, "reason")
+        if reason == _BROKEN:
+            self._break_answer(usage)
+            return None
+        self._end_answer(_finish_reason(reason), usage)
+        return reason
+
+
+class OpenCode(OpenCodeAnswers):
     """Reads opencode: each request to the model is an answer; no line of its own ends the turn.
 
     A `step_finish` with a reason other than `tool-calls` ends it. If that has no reason, only the exit code
@@ -75,7 +96,7 @@ class OpenCode(TextAgentReader):
             elif kind == "tool_use":
                 self._read_tool(part)
             elif kind == "step_finish":
-                self._finish(part)
+                self._reason = self._finish_step(part)
 
     def _ends_without_a_line(self) -> bool:
         """Return True if the model has finished, or if only the exit code can say so and does."""
@@ -105,25 +126,12 @@ class OpenCode(TextAgentReader):
         self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
         self._end_tool(id, state.get("output"), failure=failure_in(state))
 
-    def _finish(self, part: dict[str, Json]) -> None:
-        """End an answer; add its tokens and its cost to those of the turn."""
-        turn, cost = self._open_turn(), float_of(part, "cost")
-        usage = usage_in(dict_of(part, "tokens"))
-        if cost is not None:
-            turn.cost = (turn.cost or 0.0) + cost
-        reason = text_of(part, "reason")
-        self._reason = None if reason == BROKEN else reason
-        if reason == BROKEN:
-            self._break_answer(usage)
-        else:
-            self._end_answer(finish_reason(reason), usage)
 
-
-def finish_reason(reason: str | None) -> FinishReason:
+def _finish_reason(reason: str | None) -> FinishReason:
     """Return our word for the reason for which opencode says that an answer has ended.
 
     Example:
-        >>> finish_reason("tool-calls"), finish_reason("length"), finish_reason(None)
+        >>> _finish_reason("tool-calls"), _finish_reason("length"), _finish_reason(None)
         ('tool_calls', 'length', 'stop')
     """
     return "stop" if reason is None else _REASONS.get(reason, "unknown")

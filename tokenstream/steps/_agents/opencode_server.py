@@ -5,9 +5,9 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, float_of, text_of
+from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.steps._agents.conversations import Conversation, Conversations
-from tokenstream.steps._agents.opencode import BROKEN, failure_in, finish_reason, usage_in
+from tokenstream.steps._agents.opencode import OpenCodeAnswers, failure_in
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
@@ -65,7 +65,7 @@ class OpenCodeServer(Conversations["_Session"]):
         session.read_event(kind, properties)
 
 
-class _Session(Conversation):
+class _Session(OpenCodeAnswers, Conversation):
     """Reads the events of one session."""
 
     name: ClassVar[str] = OpenCodeServer.name
@@ -148,7 +148,7 @@ class _Session(Conversation):
         elif kind == "tool":
             self._read_tool(part)
         elif kind == "step-start" and not self._is_repeated(f"start {id}"):
-            # An answer that has ended is no longer in progress.
+            # This breaks off only an answer that has not ended.
             self._break_answer()
         elif kind == "step-finish" and not self._is_repeated(f"finish {id}"):
             self._finish_step(part)
@@ -176,17 +176,6 @@ class _Session(Conversation):
         if text_of(state, "status") in ("completed", "error"):
             self._remember(f"tool {id}")
             self._end_tool(id, state.get("output"), failure=failure_in(state))
-
-    def _finish_step(self, part: dict[str, Json]) -> None:
-        """End an answer, and add its tokens and its cost to those of the turn."""
-        turn, usage, cost = self._open_turn(), usage_in(dict_of(part, "tokens")), float_of(part, "cost")
-        if cost is not None:
-            turn.cost = (turn.cost or 0.0) + cost
-        reason = text_of(part, "reason")
-        if reason == BROKEN:
-            self._break_answer(usage)
-        else:
-            self._end_answer(finish_reason(reason), usage)
 
     def _finish(self, error: dict[str, Json] | None) -> None:
         """End the turn in progress, if there is one.
