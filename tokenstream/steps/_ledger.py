@@ -34,9 +34,13 @@ class Ledger:
         """Return True if a total of a session was kept."""
         return session in self._totals
 
+    def totals_of(self, session: str) -> dict[str, int | float]:
+        """Return the totals of a session that were kept last; empty if none were."""
+        return self._totals.get(session, {})
+
     def keep(self, session: str, totals: dict[str, NumberT]) -> None:
         """Keep the totals of a session, which belong to the turns so far; one that is not told stays."""
-        before = {} if self._has_begun_anew(session, totals) else self._totals.get(session, {})
+        before = {} if self._has_begun_anew(session, totals) else self.totals_of(session)
         self._totals[session] = {**before, **totals}
 
     def subtract(self, session: str, totals: dict[str, NumberT]) -> dict[str, NumberT]:
@@ -46,7 +50,7 @@ class Ledger:
         """
         if self._has_begun_anew(session, totals):
             return totals
-        before = self._totals.get(session, {})
+        before = self.totals_of(session)
         return {name: total - type(total)(before.get(name, 0)) for name, total in totals.items()}
 
     def take(self, session: str, totals: dict[str, NumberT]) -> dict[str, NumberT]:
@@ -72,23 +76,14 @@ class Ledger:
             >>> ledger.take_either("s1", {"input_tokens": 1_200}, is_beyond=True)
             {'input_tokens': 700}
         """
-        before = self._totals.get(session)
-        self.keep(session, counts)
-        if before is None:
-            return counts
-        own = {name: count - type(count)(before.get(name, 0)) for name, count in counts.items()}
-        if min(own.values(), default=0) < 0:
+        if self._has_begun_anew(session, counts):
             self._are_totals[session] = False
-            return counts
-        if is_beyond:
+        elif is_beyond and self.knows(session):
             self._are_totals.setdefault(session, True)
+        own = self.take(session, counts)
         return own if self._are_totals.get(session) else counts
 
     def _has_begun_anew(self, session: str, totals: dict[str, NumberT]) -> bool:
         """Return True if totals are smaller than those that were kept last."""
-        before = self._totals.get(session, {})
+        before = self.totals_of(session)
         return any(total < before.get(name, 0) for name, total in totals.items())
-
-    def totals_of(self, session: str) -> dict[str, int | float]:
-        """Return the totals of a session that were kept last; empty if none were."""
-        return self._totals.get(session, {})
