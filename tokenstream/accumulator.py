@@ -244,15 +244,13 @@ class Accumulator:
         """
         if self.ending != "streaming":
             return
-        spares_finished = ending in ("truncated", "stopped")
         cut_off = [self._choice(index) for index in cut]
         choices = self._choices.values()
-        spared = [each for each in choices if each.finish_reason is not None and each not in cut_off]
-        if ending == "truncated" and len(spared) == len(choices):
-            # None was cut off, so the answer had failed otherwise, on an earlier connection.
-            spared = []
+        finished = [each for each in choices if each.finish_reason is not None and each not in cut_off]
+        # If none was cut off, the answer had failed otherwise, on an earlier connection.
+        spares_finished = ending == "stopped" or (ending == "truncated" and len(finished) < len(choices))
         for choice in choices:
-            choice.ending = "complete" if spares_finished and choice in spared else ending
+            choice.ending = "complete" if spares_finished and choice in finished else ending
         self.ending = ending
         if (main := self._choices.get(self.main)) is not None:
             self.ending = main.ending  # the first choice decides

@@ -156,8 +156,10 @@ class Realtime(SessionAPI):
     ) -> Exchange | None:
         """Return the exchange of the first id that is known; None if none is."""
         owner = self.owners.find(ids)
+        if owner is None or not owner.ended or kind != "response.created":
+            return owner
         waiting = next((each for each in open_exchanges if each.answer_id is None), None)
-        if owner is None or not owner.ended or waiting is None or kind != "response.created":
+        if waiting is None:
             return owner
         # Quirk (servers that replay one answer, 2026-11): each response has the ids of the one before.
         self.owners.take_over(ids, waiting)

@@ -390,9 +390,9 @@ class TextAgentReader(AgentReader):
         Args:
             usage: Its token counts; None if they are not known.
         """
-        if self._answer is None and usage:
-            self._answer = TextAnswer(self._open_turn().step, self._model)
         answer, self._answer = self._answer, None
+        if answer is None and usage:
+            answer = TextAnswer(self._open_turn().step, self._model)
         if answer is not None:
             answer.break_off(usage)
 
