@@ -76,7 +76,7 @@ def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> 
         outgrown = "digits"
     except RecursionError:
         outgrown = "depth"
-    # What follows a fault is no JSON: a line of a log may have any number of brackets.
+    # No JSON follows a fault: a line of a log may have any number of brackets.
     _check_bounds(text if fault is None else text[: fault.pos], limits)
     if fault is not None:
         offset = _bytes_before(text, fault.pos)

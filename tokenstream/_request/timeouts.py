@@ -52,7 +52,7 @@ def find_timeouts(
         find_left: Returns the seconds for which the request may still wait; None for no limit.
 
     Returns:
-        The timeouts; None if there are no such limits, or if the client cannot tell its timeouts.
+        The timeouts; None without a limit, or for a client without httpx's timeouts.
     """
     build = getattr(client, "build_request", None)
     if find_left is None or build is None:

@@ -170,7 +170,7 @@ class MemoryCallStore:
         with self._lock:
             if not self._is_uncertain(key):
                 return False
-            # Without a token: an end that comes after all does not change what somebody has found out.
+            # Without a token: an end that still comes does not replace this result.
             call = self._ended[key] = _Call("", lease_end=0.0)
             call.status, call.result = "done", text
             self._begun.pop(key, None)

@@ -136,7 +136,7 @@ class Planner:
             # The time for all attempts is used up.
             return None
         if self._machine.answer_format.gap in ("unsettled", "settled"):
-            # What was delivered may lack events, so nothing may go on from it.
+            # Events may be missing in the delivered answer, so nothing may go on from it.
             return None
         end = _End(
             error,

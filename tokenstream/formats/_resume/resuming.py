@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 Gap: TypeAlias = Literal["none", "expected", "possible", "unsettled", "settled"]
-"""Whether events may be missing between two connections.
+"""Tells if events may be missing between two connections.
 
 | value         | meaning                                                                          |
 |---------------|----------------------------------------------------------------------------------|

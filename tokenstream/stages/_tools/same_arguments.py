@@ -41,7 +41,7 @@ def describe_arguments(schema: Schema[Any], text: str) -> str | None:
     try:
         described = _describe(serializer, schema.validate_text(text))
         value = schema.validate_text(text)
-        # What is written and read again must be equal, or else the text does not say all.
+        # Reading the text again must give an equal value, or else the text does not say all.
         copy = schema.validate_text(serializer.to_json(value, by_alias=True).decode())
         is_faithful = bool(copy == value) and described == _describe(serializer, value)
     except (PydanticSerializationError, OutputInvalid, ValueError, TypeError):

@@ -141,7 +141,7 @@ class CallStore(CallPolicy, Protocol):
         raise MisuseError(_HAS_NO_LIST)
 
     def settle(self, key: str, result: object) -> bool:
-        """Store the result of an uncertain call, once somebody has found out that it has run.
+        """Store the result of an uncertain call, after a person has checked that it has run.
 
         From then on, the call is done. If it has not run, `forget` lets it run again.
 

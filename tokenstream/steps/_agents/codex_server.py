@@ -156,7 +156,7 @@ class _Thread(Conversation):
         if id != self._turn_id and not self._is_repeated(f"turn {id}"):
             self._turn_id = id
             if self._total:
-                # What was counted since the last turn is not this one's.
+                # Tokens that were counted since the last turn are not this one's.
                 self._run.tokens.keep(self.id, self._total)
             self._open_turn()
 

@@ -84,7 +84,7 @@ class BasePeer:
         answered_at = exchange.answered_at.get(method) if is_turn else None
         now = begun = time.monotonic()
         while answered_at is not None and now < begun + LATEST and exchange.has_room:
-            # What has come meanwhile is read, however long ago that was.
+            # Messages that have come meanwhile are read, however long ago that was.
             yield max(answered_at + LATEST - now, LEAST_WAIT)
             now = time.monotonic()
 
