@@ -30,13 +30,13 @@ _FRAMEWORKS = (
     "agents claude_agent_sdk google.adk instructor langchain langgraph llama_index openai pydantic_ai"
 )
 _COOKBOOK = "gradio ipykernel nbclient stamina streamlit telegram textual"
-# What has failed is noted in a cache of its own: other lanes run tests in the same folder.
 SLOW = (
     "pytest -m '(slow or hypothesis) and not browser and not site and not agents and not cookbook'"
-    " --processes 2 --durations=20 -o cache_dir=.slow_cache"
+    " --processes 2 --durations=20"
 )
 """What has these marks runs in the lanes that have what it needs."""
-_BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow' -o cache_dir=.browser_cache"
+_BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
+_FAILED_BEFORE = ("-n", "0", "--last-failed", "--last-failed-no-failures=none")
 _FROM_THE_WHEEL = """
 import pathlib, sys, tokenstream
 where = pathlib.Path(tokenstream.__file__)
@@ -78,7 +78,7 @@ class Checks:
 
     def lanes(self) -> list[Lane]:
         """Return all lanes: first those for which others wait, then the longest."""
-        main, wheel = self._in_main, self._of_wheel
+        main, tests, wheel = self._in_main, self._tests_in_main, self._of_wheel
         all_speeds = "-m 'slow or not slow'"
         lanes = [
             Lane("Debian packages", lambda shell: install_debian(shell, self._pythons[self._newest])),
@@ -96,9 +96,8 @@ class Checks:
             Lane("wheel", self._build, ["environment"]),
             Lane(
                 "slow tests",
-                # With them go the laws, tried as often as they should be. Some tests wait for a clock: what
-                # fails beside other lanes is tried again alone.
-                main(f"sh -c {shlex.quote(f'{SLOW} || {SLOW} -n 0 --lf')}", HYPOTHESIS_PROFILE="full"),
+                # With them go the laws, tried as often as they should be.
+                tests(SLOW, HYPOTHESIS_PROFILE="full"),
                 ["npm packages"],
                 processes=2,
             ),
@@ -129,8 +128,8 @@ class Checks:
                 ["wheel"],
             ),
             *(self._other_python(tag) for tag in self._pythons if tag == self._oldest or tag != self._newest),
-            Lane("site", main("pytest -n 0 tests/site -m 'site or not slow'"), ["npm packages"]),
-            Lane("browser", main(f"sh -c {shlex.quote(f'{_BROWSER} || {_BROWSER} --lf')}"), ["npm packages"]),
+            Lane("site", tests("pytest -n 0 tests/site -m 'site or not slow'"), ["npm packages"]),
+            Lane("browser", tests(_BROWSER), ["npm packages"]),
             Lane("coding agents", self._coding_agents, ["environment"]),
             Lane(
                 # It wants another openai than the other tests do.
@@ -196,7 +195,15 @@ class Checks:
                 )
                 program.chmod(0o755)
             clone = _copied(self._snapshot, home / "clone")
-            _run_in(shell, home, clone, ["bash", "-euo", "pipefail", "-c", commands[0]], **variables)
+            bash = ["bash", "-euo", "pipefail", "-c"]
+            try:
+                _run_in(shell, home, clone, [*bash, commands[0]], **variables)
+            except Failed:
+                if "pytest" not in text:
+                    raise
+                shell.note_second_try()
+                again = commands[0].replace(text, f"{text.rstrip()} {shlex.join(_FAILED_BEFORE)}\n")
+                _run_in(shell, home, clone, [*bash, again], **variables)
 
         return work
 
@@ -215,19 +222,25 @@ class Checks:
         """Run real coding agents, with a scripted model in place of their providers."""
         agents = self._work / "agents"
         self._npm(shell, agents, "$(python -m tests.agents.programs)")
-        self._in_main("pytest -n 0 tests/agents -m agents", TOKENSTREAM_AGENTS=str(agents))(shell)
+        self._tests_in_main("pytest -n 0 tests/agents -m agents", TOKENSTREAM_AGENTS=str(agents))(shell)
 
     def _recordings(self, shell: Shell) -> None:
         """Run the tests that a newcomer runs without what lies beside the checkout."""
         listing = f"python -m tests.support.beside >{self._work}/reading.txt"
         self._in_main(shlex.join(["sh", "-c", listing]))(shell)
-        self._in_main(f"pytest -n 0 @{self._work}/reading.txt")(shell)
+        self._tests_in_main(f"pytest -n 0 @{self._work}/reading.txt")(shell)
 
     def _in_main(self, command: str, **variables: str) -> Work:
         """Return a command in the environment that most lanes share."""
         words = shlex.split(command)
         variables["TOKENSTREAM_NODE"] = str(self._node)
         return lambda shell: _run_in(shell, self._venv, self._main, words, **variables)
+
+    def _tests_in_main(self, command: str, **variables: str) -> Work:
+        """Return tests in the environment that most lanes share."""
+        words = shlex.split(command)
+        variables["TOKENSTREAM_NODE"] = str(self._node)
+        return lambda shell: run_tests(shell, self._venv, self._main, words, **variables)
 
     def _of_wheel(self, extras: Sequence[str], *tests: str, python: str = "", **variables: str) -> Work:
         """Return tests of the installed wheel, in an environment of its own.
@@ -250,7 +263,7 @@ class Checks:
             _run_in(shell, venv, away, ["python", "-c", _FROM_THE_WHEEL], **variables)
             for each in tests:
                 command = ["python", "-m", "pytest", "-n", "0", *shlex.split(each)]
-                _run_in(shell, venv, away, command, **variables)
+                run_tests(shell, venv, away, command, **variables)
 
         return work
 
@@ -289,6 +302,21 @@ def _run_in(shell: Shell, venv: Path, folder: Path, command: Sequence[str], **va
     """Run a command, with the programs of a virtual environment before all others."""
     path = os.pathsep.join([f"{venv}/bin", os.environ["PATH"]])
     shell.run(*command, folder=folder, variables={**variables, "PATH": path})
+
+
+def run_tests(shell: Shell, venv: Path, folder: Path, command: Sequence[str], **variables: str) -> None:
+    """Run tests, and those that have failed beside other lanes once more, one at a time.
+
+    The log shows both runs, and the table the lane that needed a second one. A run that was killed is
+    not repeated.
+    """
+    # Other lanes run tests in the same folder.
+    cached = ["-o", f"cache_dir={tempfile.mkdtemp(dir=folder.parent)}"]
+    try:
+        _run_in(shell, venv, folder, [*command, *cached], **variables)
+    except Failed:
+        shell.note_second_try()
+        _run_in(shell, venv, folder, [*command, *cached, *_FAILED_BEFORE], **variables)
 
 
 def _only(folder: Path, pattern: str) -> Path:

@@ -35,10 +35,15 @@ class Shell:
 
     def __init__(self, log: Path, minutes: float = 75) -> None:
         self.processor_seconds = 0.0
+        self.tried_again = False
         self._group: int | None = None
         self._is_stopped = False
         self._log = log
         self._minutes = minutes
+
+    def note_second_try(self) -> None:
+        """Have the table of lanes tell that some of this one failed beside others, and passed alone."""
+        self.tried_again = True
 
     def said(self) -> str:
         """Return the commands, each with what it printed."""
@@ -116,6 +121,7 @@ class Outcome:
     seconds: float
     processor_seconds: float
     error: str = ""
+    tried_again: bool = False
 
 
 def chosen(lanes: Sequence[Lane], names: Iterable[str]) -> list[Lane]:
@@ -188,7 +194,7 @@ def _outcome(lane: Lane, shell: Shell, begun: float) -> Outcome:
         error, how = str(exception), f"FAILED ({exception}) after"
     seconds = time.monotonic() - start
     _print(f"\n=== {lane.name}\n{shell.said()}--- {lane.name}: {how} {seconds:.0f} s")
-    return Outcome(lane, start - begun, seconds, shell.processor_seconds, error)
+    return Outcome(lane, start - begun, seconds, shell.processor_seconds, error, shell.tried_again)
 
 
 def _print(text: str) -> None:
@@ -205,7 +211,8 @@ def table(outcomes: Sequence[Outcome], cores: int) -> str:
         row = (
             f"{each.lane.name:{width}}  {each.began:5.0f}  {each.seconds:7.0f}  {each.processor_seconds:9.0f}"
         )
-        lines.append(f"{row}  FAILED" if each.error else row)
+        mark = "  FAILED" if each.error else "  passed at its second try" if each.tried_again else ""
+        lines.append(f"{row}{mark}")
     seconds = max(outcome.began + outcome.seconds for outcome in outcomes)
     used = sum(outcome.processor_seconds for outcome in outcomes)
     share = used / (seconds * cores)

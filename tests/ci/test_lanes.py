@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ci.checks import ROOT, SLOW, Checks
+from tests.ci.checks import ROOT, SLOW, Checks, run_tests
 from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, run_lanes, table
 from tests.project import PYPROJECT
 from tests.support.timing import PATIENCE
@@ -177,15 +178,54 @@ def test_the_table_shows_what_is_worth_cutting() -> None:
     """The longest lane comes first; the last line says how busy the cores were."""
     outcomes = [
         Outcome(Lane("environment", _nothing), 0, 20, 15),
-        Outcome(Lane("slow tests", _nothing), 20, 180, 300, "pytest ended with 1"),
+        Outcome(Lane("slow tests", _nothing), 20, 180, 300, "pytest ended with 1", tried_again=True),
+        Outcome(Lane("browser", _nothing), 20, 100, 90, tried_again=True),
     ]
 
     assert [
         "lane         began  seconds  processor",
         "slow tests      20      180        300  FAILED",
+        "browser         20      100         90  passed at its second try",
         "environment      0       20         15",
-        "200 s in all; 315 s of processor time, 79% of 2 cores",
+        "200 s in all; 405 s of processor time, 101% of 2 cores",
     ] == table(outcomes, cores=2).splitlines()
+
+
+_FAILING_ONCE = """
+import pathlib, sys
+
+SEEN = pathlib.Path(__file__).with_name("seen")
+
+def test_fails_once():
+    seen = SEEN.exists()
+    SEEN.touch()
+    assert seen
+
+def test_passes():
+    assert True
+"""
+
+
+@pytest.mark.slow
+def test_a_test_that_failed_beside_other_lanes_is_tried_again_alone(tmp_path: Path) -> None:
+    """The table says so; a test that fails twice fails its lane."""
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    (folder / "test_it.py").write_text(_FAILING_ONCE, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-c", os.devnull, "--rootdir", str(folder)]
+
+    def test(shell: Shell) -> None:
+        run_tests(shell, tmp_path, folder, [*command, str(folder)])
+
+    [once] = run_lanes([Lane("once", test)], 1, tmp_path)
+    said = (tmp_path / "0.txt").read_text(encoding="utf-8")
+    (folder / "test_it.py").write_text("def test_it(): assert False", encoding="utf-8")
+    [twice] = run_lanes([Lane("twice", test)], 1, tmp_path)
+
+    assert ("", True) == (once.error, once.tried_again)
+    assert "1 failed, 1 passed" in said
+    assert "1 passed" in said.partition("1 failed, 1 passed")[2]
+    assert (True, True) == (bool(twice.error), twice.tried_again)
 
 
 def test_the_architecture_page_says_what_each_lane_is_for(tmp_path: Path) -> None:

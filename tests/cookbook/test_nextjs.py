@@ -123,8 +123,7 @@ def test_an_answer_grows_word_by_word(page: Page, url: str, relay: Relay) -> Non
     text = answer.text_content() or ""
     page.close()
 
-    assert text == "word " * (len(text) // 5)
-    assert len(text) < 5 * 60
+    assert ("word " * 60).startswith(text)
     assert "abandoned" == relay.outcome()
 
 
