@@ -204,7 +204,8 @@ def test_an_agent_ends_although_nobody_reads_the_rest_of_its_output(kind: str) -
 
     async def test(process: Any) -> None:
         async with AsyncPeer(process.stdout, process.stdin) as peer:
-            await peer.begin("flood", count=8_000)
+            await peer.ask("flood", count=0)
+            await peer.begin("flood", count=4_000)
         await process.wait()
 
     run(kind, test)

@@ -336,7 +336,9 @@ def test_an_agent_ends_although_nobody_reads_the_rest_of_its_output() -> None:
     """A full pipe holds no process up once the peer is closed: what it prints before its end is read."""
     with started() as process:
         with Peer(process.stdout, process.stdin) as peer:
-            peer.begin("flood", count=8_000)
+            # A process that has not begun yet is silent.
+            peer.ask("flood", count=0)
+            peer.begin("flood", count=4_000)
 
         assert process.wait(PATIENCE) == 0
 
