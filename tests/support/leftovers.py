@@ -8,8 +8,8 @@ Nothing is searched for: what is made is noted as it is made, and a test that ha
 microseconds. Only where something is open does the garbage collector look for what nobody can close any more:
 it warns, and the warning fails the test as any other, unless the test expects it.
 
-A test that leaves something on purpose is marked `leaves_behind`, with the reason. TOKENSTREAM_LEFTOVERS=1
-has the others fail, as `python -m tests.shake` does.
+A test that leaves something on purpose is marked `leaves_behind`, with the reason. Slow tests may leave
+something, unless TOKENSTREAM_LEFTOVERS is set, as `python -m tests.shake` does.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def pytest_runtest_makereport(
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test that has left something behind."""
     result = yield
-    is_asked_for = "TOKENSTREAM_LEFTOVERS" in os.environ
-    if is_asked_for and not _failed and item.get_closest_marker("leaves_behind") is None:
+    is_looked_for = "TOKENSTREAM_LEFTOVERS" in os.environ or item.get_closest_marker("slow") is None
+    if is_looked_for and not _failed and item.get_closest_marker("leaves_behind") is None:
         left = left_behind(_SECONDS)
         if left:
             pytest.fail("\n".join(["The test leaves behind:", *left]), pytrace=False)

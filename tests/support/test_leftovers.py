@@ -47,6 +47,10 @@ def test_that_fails():
     kept.append(socket.socket())
     assert False
 
+@pytest.mark.slow
+def test_that_is_slow():
+    kept.append(socket.socket())
+
 @pytest.mark.leaves_behind("so that another test finds it")
 def test_on_purpose():
     kept.append(socket.socket())
@@ -102,25 +106,34 @@ def test_a_loop_is_told_until_it_is_closed_and_its_tasks_even_then() -> None:
 
 
 @pytest.mark.slow
-def test_the_test_that_leaves_something_is_the_one_that_fails(tmp_path: Path) -> None:
-    """A shared fixture may keep things, a test may do so on purpose, and one that fails is told only once."""
+@pytest.mark.parametrize("asked", [False, True], ids=["always", "asked"])
+def test_the_test_that_leaves_something_is_the_one_that_fails(tmp_path: Path, *, asked: bool) -> None:
+    """A shared fixture may keep things, a test may do so on purpose, and one that fails is told only once.
+
+    Slow tests fail only where that is asked for.
+    """
     leaving = tmp_path / "test_it.py"
     leaving.write_text(_LEAVES)
+    environment = {name: value for name, value in os.environ.items() if name != "TOKENSTREAM_LEFTOVERS"}
+    if asked:
+        environment["TOKENSTREAM_LEFTOVERS"] = "1"
     options = ["-p", "tests.support.leftovers", "-p", "no:cacheprovider", "-c", "/dev/null", "-rA"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(leaving)],
         cwd=ROOT,
-        env={**os.environ, "TOKENSTREAM_LEFTOVERS": "1"},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
     words = [line.split() for line in done.stdout.splitlines() if line.startswith(("ERROR ", "FAILED "))]
 
+    slow = {("ERROR", "test_that_is_slow")} if asked else set[tuple[str, str]]()
     assert {(word, test.rpartition("::")[2]) for word, test, *_ in words} == {
         ("ERROR", "test_that_leaves"),
         ("FAILED", "test_that_fails"),
+        *slow,
     }
     # The summary may tell it once more.
     told, _, _ = done.stdout.partition("short test summary info")
-    assert told.count("The test leaves behind:\n  an open socket") == 1
+    assert told.count("The test leaves behind:\n  an open socket") == 1 + asked
