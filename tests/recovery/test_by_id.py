@@ -633,7 +633,7 @@ def test_an_answer_that_may_have_a_gap_is_not_continued(resumed: int) -> None:
         connect(server.URL, json={"input": "?"}, client=client, retry=retry) as stream,
         pytest.raises(StreamError),
     ):
-        stream.final()
+        list(stream)
 
     assert ["POST", "GET", "GET"] + (["GET"] if resumed else ["another"]) == asked
 

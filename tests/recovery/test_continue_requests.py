@@ -307,13 +307,13 @@ def test_a_request_that_is_refused_for_another_reason_is_an_error_that_tells_wha
 
 
 def test_a_prompt_that_is_refused_is_not_asked_with_for_ever() -> None:
-    """There is no other way to ask for the rest of it, and no attempt is free."""
+    """There is no other way to ask for the rest of a text that was read, and no attempt is free."""
     server = Asked(cut("openai-completions"), *[refusal("substring not found")] * 9)
     with (
         ask(server, "openai-completions", Retry(wait=0)) as stream,
         pytest.raises(StatusError, match="substring"),
     ):
-        stream.final()
+        list(stream.text)
 
     assert 2 == len(server.payloads)
 

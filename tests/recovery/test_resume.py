@@ -215,7 +215,7 @@ def test_a_position_that_is_too_old_is_an_error_of_its_own() -> None:
         connect(server.url, json={}, retry=Retry(wait=0)) as stream,
         pytest.raises(PositionLost, match="no longer be streamed") as caught,
     ):
-        stream.final()
+        list(stream.text)
 
     assert caught.value.partial.text == "Let me look. "
     assert caught.value.checkpoint.position == 7

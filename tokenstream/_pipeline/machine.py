@@ -45,6 +45,7 @@ from tokenstream._connection.connection import Connection
 from tokenstream._connection.error_body import ErrorBody
 from tokenstream._pipeline import checkpoints
 from tokenstream._pipeline.arrivals import Arrivals
+from tokenstream._pipeline.delivered import Delivered
 from tokenstream._pipeline.factories import make_content_decoder
 from tokenstream._pipeline.glance import make_glance
 from tokenstream._pipeline.guarding import Guarding
@@ -134,6 +135,7 @@ class Machine:
         "accumulator",
         "arrivals",
         "connection",
+        "delivered",
         "departures",
         "guarding",
         "joining",
@@ -198,6 +200,8 @@ class Machine:
         self.accumulator = Accumulator(limits=limits, late_usage=self._find_late_usage)
         """The stage that contains the message."""
         self.accumulator.calls.find_journal_id = self.find_answer_id
+        self.delivered = Delivered(self.accumulator)
+        """Records what of the answer its readers were given."""
         self.meter = Meter(0.0)
         """Records the times for the metrics; the caller replaces its start, 0.0."""
         self.departures = Departures()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.events import Restarted, Resumed
+from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.resumption import Resumption
@@ -27,7 +28,7 @@ class Announcing:
         rules: The rules for continuing the answer.
         planner: Knows if a later attempt may resume the answer.
         pauses: Goes through the pauses of the answer.
-        aligns: The caller's option; see the attribute.
+        aligns: The caller's option, `Retry.align`.
     """
 
     def __init__(
@@ -47,8 +48,25 @@ class Announcing:
         self._rules, self._planner, self._pauses = rules, planner, pauses
         self.restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
+        self._always_aligns = aligns
         self.aligns = aligns
         """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
+
+    def choose_alignment(self, why: str | None, *, restarts: bool) -> None:
+        """Set `aligns` for the next attempt.
+
+        Args:
+            why: The reason for which it restarts the answer in place of a continuation; None without one.
+            restarts: True if it restarts the answer.
+        """
+        delivered = self._machine.delivered
+        extent = delivered.extent
+        # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
+        is_near = extent == "content" and why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
+        self.aligns = extent != "nothing" and (self._always_aligns or is_near)
+        if self.aligns and restarts:
+            # No event takes back what the loop has, although the message forgets it.
+            delivered.note_look()
 
     def announce(self, *, failed: bool) -> list[Event] | None:
         """Return the events to deliver before the first events of an attempt; None to discard the attempt.
@@ -57,13 +75,13 @@ class Announcing:
             failed: True if the attempt failed before it brought content.
         """
         machine, current = self._machine, self._current
-        if failed and current.has_delivered:
+        if failed and current.has_content:
             # The answer is still the content that was delivered before.
             current.note_discarded()
             return None
         # From now on, the events of this attempt are delivered.
-        is_first_content = not current.has_delivered
-        current.has_delivered = True
+        is_first_content = not current.has_content
+        current.has_content = True
         machine.accumulator.route = self._itinerary.name(current.opener_index)
         if not failed:
             self._itinerary.note_content(current.opener_index, current.find_latency(machine.now))

@@ -55,8 +55,8 @@ class CurrentAttempt:
         """True if this attempt has resumed the answer, and fetches all of it to see if events are missing."""
         self.goes_on = False
         """True if this attempt brings the rest of a paused answer."""
-        self.has_delivered = False
-        """True once this or an earlier attempt has delivered content, so that a restart must be announced."""
+        self.has_content = False
+        """True once content of this or an earlier attempt is in the message: a restart is then announced."""
         self.ended = False
         """True once the stream has ended, so that the reports are complete."""
         self.reports: list[AttemptReport] = []
@@ -124,7 +124,7 @@ class CurrentAttempt:
         self.opener_index = index
         if now is not None:
             self._itinerary.note_attempt(index, now)
-        if not self.has_delivered:
+        if not self.has_content:
             # Otherwise, the message has the name of the route whose text it has.
             self._machine.accumulator.route = self._itinerary.name(index)
         if self._spending is not None:

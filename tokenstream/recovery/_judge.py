@@ -96,7 +96,7 @@ class Judge:
         The result is also None if some of the answer was delivered, because it cannot be taken back then.
         """
         current = self._current
-        if not self._retry.outcomes or current.was_released or current.has_delivered:
+        if not self._retry.outcomes or current.was_released or current.has_content:
             return None
         if self._machine.connection.format.parts.withheld is not None:
             # The answer is only paused. If it does not go on, it is judged as it is then.
@@ -112,7 +112,7 @@ class Judge:
     def is_awaited(self) -> bool:
         """True while the answer is held back until the option `accept` has accepted it."""
         return self._retry.accept is not None and not (
-            self._current.was_released or self._current.has_delivered
+            self._current.was_released or self._current.has_content
         )
 
     def make_message(self) -> Message:

@@ -74,7 +74,7 @@ class Pauses:
             return tuple(self._legs)
         answer = self._machine.connection.format.parts
         finish = next((choice.finish for choice in answer.choices.values()), None)
-        begun = self._current.was_released or self._current.has_delivered
+        begun = self._current.was_released or self._current.has_content
         parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
         current = self._make_leg(None if finish is None else finish.raw_reason, max(0, parts))
         return (*self._legs, current)
@@ -167,7 +167,7 @@ class Pauses:
         if paused.finish.reason == "pause":
             return opener.why_paused(paused)
         # A message that lacks what is held back cannot be continued.
-        is_shown = self._current.was_released or self._current.has_delivered
+        is_shown = self._current.was_released or self._current.has_content
         return self._rules.why_not(None, opener) if is_shown else "it has no text"
 
     def _make_message(self) -> Message:

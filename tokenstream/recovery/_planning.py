@@ -11,8 +11,9 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, ProviderError, StatusError, StreamError, StreamStalled
 from tokenstream.events import MessageStart, Unknown
 from tokenstream.message import Message
-from tokenstream.recovery._never import HAS_CALL, is_bad_request, is_filtered, refuses_prefill
-from tokenstream.recovery._rules import add_note_once
+from tokenstream.recovery._decision import ONLY_WHOLE, Candidate, Choice, Ended, choose, needs_candidate
+from tokenstream.recovery._never import NOT_JOINED, is_bad_request, is_filtered, refuses_prefill
+from tokenstream.recovery._notes import add_note_once
 from tokenstream.stream._attempts import Attempt
 
 if TYPE_CHECKING:
@@ -32,13 +33,6 @@ _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
 _MAX_SERVER_WAIT = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
-
-
-_ONLY_WHOLE = (
-    "a part of it was delivered already, and the function that opens a source may only be able to request "
-    'all of it; Retry(mode="restart") begins again, and Retry(mode="continue") asks for the rest'
-)
-"""The reason not to continue an answer, in mode "auto", if the caller's function makes the requests."""
 
 
 class AttemptPlan(NamedTuple):
@@ -68,6 +62,7 @@ class _End:
 
     error: StreamError
     now: float
+    facts: Ended
     prefix_refused: bool
     """True if a prefix was refused, and a request without a prefix is possible."""
     fetches: bool
@@ -78,6 +73,8 @@ class _End:
     """The reasons for which attempts were not made."""
     wanted: dict[bool, bool] = field(default_factory=dict[bool, bool])
     """The decisions of `Retry.on` on the error, by the default decision that was passed to it."""
+    why_not: str | None = None
+    """The first reason not to continue the answer; None if there is none to report."""
 
     def __post_init__(self) -> None:
         self.request_refused = self.request_refused or self.prefix_refused
@@ -131,42 +128,72 @@ class Planner:
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
-        current = self._current
-        if isinstance(error, StreamStalled) and error.limit == "total":
-            # The time for all attempts is used up.
-            return None
-        if self._machine.answer_format.gap in ("unsettled", "settled"):
-            # Events may be missing in the delivered answer, so nothing may go on from it.
+        current, facts = self._current, self._find_facts(error)
+        if not (facts.may_go_on or facts.may_begin_again):
+            if facts.has_spent_all:
+                add_note_once(
+                    error, f"no further attempt was made: Retry.most is used up ({self._retry.most})"
+                )
             return None
         end = _End(
             error,
             now,
+            facts,
             prefix_refused=self._drop_refused_prefix(error),
             fetches=self._may_fetch(error),
             request_refused=self._is_refused_continuation(error),
         )
-        if current.has_spent_all:
-            add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
-            return None
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
         has_left = self._itinerary.has_left(current.opener_index, is_free=end.is_free)
-        if has_left and (end.fetches or self._resumes(error)):
-            plan = self._plan_at(current.opener_index, end, "resume")
-            if plan is not None:
-                self._was_fetched = self._was_fetched or end.fetches
-            elif self._itinerary.has_routes:
-                # Another route cannot resume the answer, but may continue or restart it.
-                plan = self._plan_first(self._find_candidates(end, has_left=False), end)
-        else:
-            plan = self._plan_first(self._find_candidates(end, has_left=has_left), end)
+        plan = self._plan_to_go_on(end, has_left=has_left) if facts.may_go_on else None
+        if plan is None and facts.may_begin_again:
+            candidates = self._find_candidates(end, has_left=has_left)
+            plan = self._plan_first(candidates, end, Choice("restart", end.why_not))
         if plan is None:
             for note in end.notes:
                 add_note_once(error, note)
         return plan
 
-    def _plan_first(self, candidates: list[int], end: _End) -> AttemptPlan | None:
-        """Return the plan for an attempt with the first opener that can make one; None if none can."""
-        return next((plan for index in candidates if (plan := self._plan_at(index, end)) is not None), None)
+    def _find_facts(self, error: StreamError) -> Ended:
+        """Return the facts about the answer on which all decisions depend."""
+        current, is_refused = self._current, self._resumption.joining.refusal is not None
+        return Ended(
+            mode=self._retry.mode,
+            has_content=current.has_content,
+            delivered=self._machine.delivered.extent,
+            is_whole=current.is_behind_pause or (is_refused and current.is_at_limit),
+            may_lack=self._machine.answer_format.gap in ("unsettled", "settled"),
+            is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
+            has_spent_all=current.has_spent_all,
+        )
+
+    def _plan_to_go_on(self, end: _End, *, has_left: bool) -> AttemptPlan | None:
+        """Return the plan for an attempt that goes on with the answer, or begins one that has no content yet.
+
+        Args:
+            has_left: True if another attempt may be made with the current opener.
+        """
+        if not (has_left and (end.fetches or self._resumes(end.error))):
+            return self._plan_first(self._find_candidates(end, has_left=has_left), end)
+        plan = self._plan_at(self._current.opener_index, end, Choice("resume"))
+        if plan is not None:
+            self._was_fetched = self._was_fetched or end.fetches
+        elif self._itinerary.has_routes:
+            # Another route cannot resume the answer, but may continue or restart it.
+            plan = self._plan_first(self._find_candidates(end, has_left=False), end)
+        return plan
+
+    def _plan_first(
+        self, candidates: list[int], end: _End, choice: Choice | None = None
+    ) -> AttemptPlan | None:
+        """Return the plan for an attempt with the first opener that can make one; None if none can.
+
+        Args:
+            candidates: The indexes of the openers.
+            choice: The mode of the attempt; None to choose it.
+        """
+        plans = (self._plan_at(index, end, choice) for index in candidates)
+        return next((plan for plan in plans if plan is not None), None)
 
     def _resumes(self, error: StreamError) -> bool:
         """Return True if the next attempt, at the same server, should resume the answer.
@@ -174,7 +201,7 @@ class Planner:
         Before anything was delivered, a restart would leave no trace. But if the server is still writing the
         answer, both answers would have to be paid for.
         """
-        needed = self._current.has_delivered or self._retry.mode == "resume" or self._is_kept
+        needed = self._current.has_content or self._retry.mode == "resume" or self._is_kept
         return needed and self._may_resume(error)
 
     def _find_candidates(self, end: _End, *, has_left: bool) -> list[int]:
@@ -189,21 +216,19 @@ class Planner:
         # Without routes, each failure moves on.
         return [*same, *following] if itinerary.has_routes else [*following, *same]
 
-    def _plan_at(self, index: int, end: _End, mode: AttemptMode | None = None) -> AttemptPlan | None:
+    def _plan_at(self, index: int, end: _End, choice: Choice | None = None) -> AttemptPlan | None:
         """Return the plan for an attempt with one of the openers; None if it must not be made.
 
         Args:
             index: The index of the opener.
-            mode: The mode of the attempt; None to choose it.
+            choice: The mode of the attempt; None to choose it.
         """
         error, is_other = end.error, index != self._current.opener_index
-        why_not = None
-        if mode is None:
-            mode, why_not = self._choose_mode(index, end)
+        mode, why_not = choice or choose(end.facts, self._find_candidate(index, end))
         if mode is None:
             self._note_why_not(why_not, end)
             return None
-        position_replaced = isinstance(error, PositionLost) and mode == "continue"
+        position_replaced = isinstance(error, PositionLost) and mode in ("continue", "restart")
         # The next request goes to another server, or differs from the one that failed: an error that is not
         # retried by default may not occur again.
         is_other_request = is_other or end.request_refused or position_replaced or end.fetches
@@ -239,6 +264,7 @@ class Planner:
     def _note_why_not(self, why_not: str | None, end: _End) -> None:
         """Note the reason why the answer is not continued, if its error would have been retried."""
         if why_not is not None and (end.request_refused or self._wants(end, otherwise=end.error.retryable)):
+            end.why_not = end.why_not or why_not
             end.notes.append(f"the answer was not continued: {why_not}")
 
     def _wants(self, end: _End, *, otherwise: bool) -> bool:
@@ -296,43 +322,36 @@ class Planner:
         opener.stop_prefixes(known=is_known_refusal)
         return opener.prefix(self._machine.accumulator.message) is None
 
-    def _choose_mode(self, index: int, end: _End) -> tuple[AttemptMode | None, str | None]:
-        """Choose the mode of an attempt that does not resume the answer.
+    def _find_candidate(self, index: int, end: _End) -> Candidate:
+        """Return the facts about an opener that may make the next attempt.
 
         Args:
-            index: The index of the attempt's opener.
-
-        Returns:
-            The mode, or None if this opener must not make an attempt; and the reason why the answer is not
-            continued, or None if there is no reason to report.
+            index: The index of the opener.
         """
-        mode, current = self._retry.mode, self._current
-        if current.goes_on and not current.was_released and index == current.opener_index:
-            # Nothing of what follows the pause has arrived, so the same request is made again.
-            return "pause", None
-        if not current.has_delivered or mode == "restart":
-            # If nothing was delivered, a restart leaves no trace.
-            return "restart", None
-        if mode == "resume":
-            # The answer cannot be resumed, and the caller allows nothing else.
-            return None, None
+        current = self._current
         opener, is_other = self._openers[index], index != current.opener_index
-        if mode != "continue" and not opener.makes_request:
+        # Nothing of what follows the pause has arrived, so the same request is made again.
+        is_paused = current.goes_on and not current.was_released and not is_other
+        if is_paused or not needs_candidate(end.facts):
+            return Candidate(is_paused=is_paused)
+        if self._retry.mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
-            return None, None if is_other else _ONLY_WHOLE
+            return Candidate(follows_modes=False, obstacle=None if is_other else ONLY_WHOLE)
         # A fallback whose function takes no attempt can only restart the answer. It may do so only if the
         # current opener cannot continue the answer, so the obstacle is that of the current opener.
         only_restarts = is_other and not opener.takes_attempt
-        why_not = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
-        if end.request_refused and not is_other and not end.prefix_refused:
-            why_not = "the server refuses the request to continue it"
-        if why_not is None and only_restarts:
-            return None, None
-        if why_not is None:
-            return "continue", None
-        # An answer that cannot be continued is restarted in mode "continue"; mode "auto" raises the error.
-        may_restart = mode == "continue" or (why_not == HAS_CALL and self._has_only_cut_calls)
-        return "restart" if may_restart else None, why_not
+        obstacle = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
+        if not is_other and not end.prefix_refused:
+            obstacle = self._find_refusal(end) or obstacle
+        return Candidate(only_restarts=only_restarts, obstacle=obstacle)
+
+    def _find_refusal(self, end: _End) -> str | None:
+        """Return the reason why the last attempt has shown that the answer can't be continued; or None."""
+        if end.request_refused:
+            return "the server refuses the request to continue it"
+        # If a reader has a part of the answer, the model may find the seam at the next attempt.
+        is_refused = self._resumption.joining.refusal is not None and end.facts.delivered != "content"
+        return NOT_JOINED if is_refused else None
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
         """Return the reason why an opener cannot continue the answer; None if it can.
@@ -351,17 +370,6 @@ class Planner:
         )
         opener.look_ahead(attempt, is_other=index != self._current.opener_index)
         return self._rules.why_not(error, opener)
-
-    @property
-    def _has_only_cut_calls(self) -> bool:
-        """True if the answer has only reasoning and tool calls, none of which a loop over calls has received.
-
-        The answer can then be restarted: the loops over calls have received nothing that would have to be
-        taken back, and a loop over events gets `Restarted`.
-        """
-        accumulator = self._machine.accumulator
-        kinds = {part.kind for part in accumulator.message.parts if part.kind != "reasoning"}
-        return kinds == {"tool_call"} and not accumulator.tool_calls_delivered
 
     def _may_resume(self, error: StreamError) -> bool:
         """Return True if the answer has a position, and another attempt may be able to go on from there."""
@@ -401,7 +409,7 @@ class Planner:
         After a pause, it has the id of what goes on, which is another one than that of the message.
         """
         current, machine = self._current, self._machine
-        if current.has_delivered or current.hold.released:
+        if current.has_content or current.hold.released:
             message, parts = machine.accumulator.message, machine.answer_format.parts
             return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
         # The accumulator has no event yet, and a stop drops those that are held back.

@@ -19,14 +19,14 @@ from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.recovery._announcing import Announcing
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._judge import Judge
-from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
+from tokenstream.recovery._notes import add_note_once, make_continuation_note, note_refused_seams
 from tokenstream.recovery._outcome import make_content_test
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import AttemptPlan, Planner
 from tokenstream.recovery._polling import Polling
 from tokenstream.recovery._race import Race
 from tokenstream.recovery._retry import Retry, check_returned_wait
-from tokenstream.recovery._rules import ContinuationRules, add_note_once, ending_with, make_continuation_note
+from tokenstream.recovery._rules import ContinuationRules, ending_with
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptDecision, AttemptReport
 from tokenstream.stream._log import inform, log
@@ -212,8 +212,9 @@ class Recovery:
             self._end_undelivered(error, now)
             return
         if refusal is not None:
-            self._end_as_interrupted(refusal)
+            self._end_as_interrupted(now)
             return
+        note_refused_seams(error, current.reports)
         if self._resumption.read_left_frame():
             # The answer was whole, although no attempt could confirm that.
             self._machine.finish(error, now)
@@ -267,14 +268,11 @@ class Recovery:
         self._current.hold.drop()
         self._machine.error = error
 
-    def _end_as_interrupted(self, refusal: StreamError) -> None:
-        """End the stream with the error that broke off the delivered answer: no continuation joins it.
-
-        Args:
-            refusal: The error of the last continuation.
-        """
+    def _end_as_interrupted(self, now: float) -> None:
+        """End the stream with the error that broke off the answer: the last continuation does not join it."""
+        self.record_end(None, now)
         if self._last_break is not None:
-            add_note_once(self._last_break, f"the answer was not continued: {refusal}")
+            note_refused_seams(self._last_break, self._current.reports)
             self._machine.error = self._last_break
 
     # -- the next attempt --------------------------------------------------
@@ -342,6 +340,9 @@ class Recovery:
             return attempt.skip()
         on_retry = self._retry.on_retry
         decision = None if on_retry is None else on_retry(attempt)
+        if on_retry is not None and attempt.mode != "restart":
+            # It was given the answer so far; before a restart, the mode tells it that this is given up.
+            self._machine.delivered.note_look()
         return decision if isinstance(decision, AttemptDecision) else None
 
     def _follow_plan(
@@ -354,7 +355,7 @@ class Recovery:
             error: The error that ended the current attempt; None if it has ended with a pause.
             now: A clock reading, in seconds.
         """
-        retry, current = self._retry, self._current
+        current = self._current
         log(
             "attempt %d ended (%s): %s in %.2f s",
             current.number,
@@ -388,11 +389,10 @@ class Recovery:
             self._rules.begin_again()
         if plan.mode == "restart":
             self._pauses.begin_again()
-            if current.has_delivered:
+            if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._announcing.restart_cause = self._announcing.restart_cause or error
-        # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
-        self._announcing.aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
+        self._announcing.choose_alignment(plan.why, restarts=plan.mode == "restart")
         self._renew_machine(plan, attempt, now)
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
@@ -451,7 +451,7 @@ class Recovery:
         # `until` returns True for the event at which the hold ends.
         if seam is not None:
             until: Callable[[Event], bool] = seam.look_for_overlap
-        elif self._current.has_delivered and resuming_format is not None:
+        elif self._current.has_content and resuming_format is not None:
             # The replay goes on with the answer that the caller already reads.
             until = ends_at_once
         else:
@@ -468,7 +468,7 @@ class Recovery:
         elif seam is not None:
             renewal = Continue(seam)
         else:
-            renewal = Restart(is_aligned=self._announcing.aligns and self._current.has_delivered)
+            renewal = Restart(is_aligned=self._announcing.aligns and self._current.has_content)
         self._resumption.renew(hold, now, renewal)
         can_fetch = self._openers[plan.opener_index].can_fetch(attempt.message)
         if resuming_format is not None and can_fetch and not machine.arrivals.sees_gaps:

@@ -49,7 +49,8 @@ _COUNTS_ALL = "write attempts=, which counts the first request, too; two retries
 class Retry:
     """Options for recovering a broken answer: when to retry, how often, and how to go on.
 
-    Before the first content is delivered, a new attempt leaves no trace. After that:
+    Before the first content is delivered, a new attempt leaves no trace, and an answer that cannot go on
+    is requested again. After that:
 
     | mode | recovery |
     |---|---|

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
-    from tokenstream.stream._attempts import AttemptReport
 
 _MIN_SHARE = 0.1
 """Lower bound for an estimate of the tokens left, as a share of the output limit."""
@@ -146,18 +145,6 @@ class ContinuationRules:
         return resumed
 
 
-def add_note_once(error: StreamError, words: str) -> None:
-    """Add a note to an error, unless the error already has it: one error may be judged more than once."""
-    if words not in getattr(error, "__notes__", ()):
-        error.add_note(words)
-
-
 def ending_with(error: StreamError) -> Ending:
     """Return the ending of an answer that ends with an error."""
     return "failed" if isinstance(error, ProviderError) else "truncated"
-
-
-def make_continuation_note(reports: list[AttemptReport]) -> str:
-    """Return a note for the error of a failed continuation: it names the error that broke off the answer."""
-    broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
-    return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"

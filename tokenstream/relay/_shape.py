@@ -49,6 +49,10 @@ class _EmptyStream:
     over = True
     """True: no text will arrive."""
 
+    def __init__(self) -> None:
+        self.readings: dict[str, bool] = {}
+        """Empty, because nobody is given anything."""
+
     def clock(self) -> float:
         """Return a constant clock reading, since nothing is ever waited for."""
         return 0.0

@@ -174,6 +174,7 @@ class _AnswerReader:
         self._is_start_unmarked = another
         """True until the start of the answer is marked, if the step has had another answer before."""
         self._cursor = EventCursor(answer.accumulator)
+        answer.note_reader()
         self._version = -1
         """The version of the answer when it was read last."""
         self.number = answer.number

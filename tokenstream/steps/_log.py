@@ -55,6 +55,11 @@ class StepAnswer:
         message: Message = (self.accumulator if self.stream is None else self.stream).message
         return message
 
+    def note_reader(self) -> None:
+        """Note that a loop over the run's events gets the answer as it arrives."""
+        if self.stream is not None:
+            cast("Any", find_driver(self.stream)).readings["everything"] = True
+
     @property
     def is_over(self) -> bool:
         """True once no more events of the answer can follow."""

@@ -160,9 +160,11 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
     # -- reading -----------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        self._driver.readings["everything"] = True
         return aiter(self._driver)
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
+        self._driver.readings["everything"] = True
         return self._driver.__anext__()
 
     async def final(self) -> Message:
@@ -171,6 +173,9 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         Raises:
             StreamError: The answer failed; the error's `.partial` has the answer so far.
         """
+        if self._shared is None:
+            # Nothing that arrives from here on is given to anybody before it is whole.
+            self._driver.machine.delivered.end_loop()
         step = self._driver.step
         while True:
             try:

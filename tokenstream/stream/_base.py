@@ -40,11 +40,19 @@ class StreamBase(ErasedGeneric[DriverT]):
     @property
     def message(self) -> Message:
         """The answer so far: an immutable snapshot, which is built on each access."""
-        return self._driver.message
+        driver = self._driver
+        driver.note_look()
+        return driver.message
 
     @property
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
+        self._driver.note_look()
+        return self._messages
+
+    @property
+    def _messages(self) -> list[Message]:
+        """All choices of the answer so far, at which nobody looks yet."""
         driver = self._driver
         # After `stop`, the ending of a message changes before the loop has noticed.
         return [driver.apply_stop(message) for message in driver.accumulator.messages]
@@ -61,7 +69,7 @@ class StreamBase(ErasedGeneric[DriverT]):
         For `stop()` without a reason, this is "stop". An answer that was complete by then does not count as
         stopped.
         """
-        messages = self.messages
+        messages = self._messages
         is_complete = bool(messages) and all(message.complete for message in messages)
         return None if is_complete else self._driver.verdict.stop_reason
 
@@ -97,6 +105,7 @@ class StreamBase(ErasedGeneric[DriverT]):
 
     def checkpoint(self) -> Checkpoint:
         """Return the answer so far, with the position at which a server can resume that answer."""
+        self._driver.note_look()
         return self._driver.machine.progress.checkpoint()
 
 

@@ -25,6 +25,7 @@ from tokenstream.stream._views.aspects import SingleConsumer
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._pipeline.delivered import Reading
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
@@ -146,6 +147,16 @@ class Driver(SingleConsumer):
     def accumulator(self) -> Accumulator:
         """The stage that holds the message."""
         return self.machine.accumulator
+
+    @property
+    def readings(self) -> dict[Reading, bool]:
+        """The readings of which a reader has been given something; readers write into it."""
+        return self.machine.delivered.readings
+
+    def note_look(self) -> None:
+        """Note that the program looks at the answer so far, which is delivered thereby."""
+        if self.recovery is not None:
+            self.machine.delivered.note_look()
 
     @property
     def message(self) -> Message:

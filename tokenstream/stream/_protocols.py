@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._pipeline.delivered import Reading
     from tokenstream._pipeline.machine import Machine
     from tokenstream.accumulator import Accumulator
     from tokenstream.errors import StreamClosed, StreamError
@@ -125,6 +126,15 @@ class DriverView(CursorDriver, Protocol):
     @property
     def phase(self) -> Phase:
         """The phase of the stream."""
+        ...
+
+    def note_look(self) -> None:
+        """Note that the program looks at the answer so far, which is delivered thereby."""
+        ...
+
+    @property
+    def readings(self) -> dict[Reading, bool]:
+        """The readings of which a reader has been given something; readers write into it."""
         ...
 
     @property

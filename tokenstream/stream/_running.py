@@ -150,6 +150,7 @@ class _Tasks:
         for work in works:
             if self._failure is not None:
                 return
+            _note_delivery(self._driver, work)
             if work.is_tool:
                 await self._start_tool(work)
             else:
@@ -281,6 +282,7 @@ def _begin_run(
 def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None:
     """Call the handlers; store the failures of tools as results, but close the stream for any other error."""
     for work in works:
+        _note_delivery(driver, work)
         try:
             value = _call_once(run, work) if run.around_tool is None else _call_in_context(run, work)
         except BaseException as error:
@@ -293,6 +295,12 @@ def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None
             following = run.store_result(work, value)
         if following:
             _call_all(driver, run, following)
+
+
+def _note_delivery(driver: SyncRunDriver | AsyncRunDriver, work: Work) -> None:
+    """Note that a handler gets something of the answer: a tool its call, any other handler what arrives."""
+    readings = driver.machine.delivered.readings
+    readings["content" if work.is_tool else "everything"] = True
 
 
 def _call_in_context(run: HandlerRun, work: Work) -> object:

@@ -167,9 +167,11 @@ class Stream(SyncStreamBase, Choice):
     # -- reading -----------------------------------------------------------
 
     def __iter__(self) -> Iterator[Event]:
+        self._driver.readings["everything"] = True
         return iter(self._driver)
 
     def __next__(self) -> Event:
+        self._driver.readings["everything"] = True
         return self._driver.__next__()
 
     def final(self) -> Message:
@@ -178,6 +180,9 @@ class Stream(SyncStreamBase, Choice):
         Raises:
             StreamError: The answer failed; the error's `.partial` has the answer so far.
         """
+        if self._shared is None:
+            # Nothing that arrives from here on is given to anybody before it is whole.
+            self._driver.machine.delivered.end_loop()
         self._driver.read_all()
         return self.message
 

@@ -420,9 +420,11 @@ class BroadcastReader(SyncStreamBase, Choice):
         return self._reader_driver.place.dropped
 
     def __iter__(self) -> Iterator[Event]:
+        self._driver.readings["everything"] = True
         return iter(self._driver)
 
     def __next__(self) -> Event:
+        self._driver.readings["everything"] = True
         return self._driver.__next__()
 
     def final(self) -> Message:

@@ -347,9 +347,11 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
         return self._reader_driver.place.dropped
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        self._driver.readings["everything"] = True
         return aiter(self._driver)
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
+        self._driver.readings["everything"] = True
         return self._driver.__anext__()
 
     async def final(self) -> Message:

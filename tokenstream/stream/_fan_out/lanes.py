@@ -226,6 +226,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                 # A stream that was stopped before is not an error; it just has no events.
                 with label_errors(label):
                     driver.check_events_left()
+            driver.readings["everything"] = True
             self._lanes.append(lane)
             lane.entry.set()
         self._live_count = len(self._lanes)

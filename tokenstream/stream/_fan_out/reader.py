@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._pipeline.delivered import Reading
     from tokenstream._pipeline.machine import Machine
     from tokenstream.accumulator import Accumulator
     from tokenstream.errors import StreamError
@@ -69,6 +70,7 @@ class ReaderDriver(UncopyableObject):
         machine: Machine
         message: Message
         phase: Phase
+        readings: dict[Reading, bool]
         recovery: Recovers | None
         results: dict[Any, Any]
         verdict: EndVerdict
@@ -78,6 +80,7 @@ class ReaderDriver(UncopyableObject):
         def apply_stop(self, message: Message) -> Message: ...
         def conclude_unopened(self) -> StreamError | StreamClosed | None: ...
         def fall_back(self, error: StreamError) -> None: ...
+        def note_look(self) -> None: ...
         def stop(self, reason: str | None = None) -> None: ...
     else:
 

@@ -38,14 +38,14 @@ class Choice(OutputViews, CallViews, CallDraftViews):
     @property
     def text(self) -> TextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        return TextView(self._driver, ShapingPlan(self._cursors.text), self._message_expression("text"))
+        plan = ShapingPlan(self._cursors.text, reading="content")
+        return TextView(self._driver, plan, self._message_expression("text"))
 
     @property
     def reasoning(self) -> TextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
-        return TextView(
-            self._driver, ShapingPlan(self._cursors.reasoning), self._message_expression("reasoning")
-        )
+        plan = ShapingPlan(self._cursors.reasoning, reading="reasoning")
+        return TextView(self._driver, plan, self._message_expression("reasoning"))
 
     @property
     def deltas(self) -> View[Delta]:
@@ -110,14 +110,14 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     @property
     def text(self) -> AsyncTextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        return AsyncTextView(self._driver, ShapingPlan(self._cursors.text), self._message_expression("text"))
+        plan = ShapingPlan(self._cursors.text, reading="content")
+        return AsyncTextView(self._driver, plan, self._message_expression("text"))
 
     @property
     def reasoning(self) -> AsyncTextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
-        return AsyncTextView(
-            self._driver, ShapingPlan(self._cursors.reasoning), self._message_expression("reasoning")
-        )
+        plan = ShapingPlan(self._cursors.reasoning, reading="reasoning")
+        return AsyncTextView(self._driver, plan, self._message_expression("reasoning"))
 
     @property
     def deltas(self) -> AsyncView[Delta]:

@@ -54,7 +54,7 @@ class PlannedView(_ExplainsOrder, RepairedView, View[ItemT]):
     _plan: ShapingPlan
 
     def __init__(self, driver: SyncDriverView, plan: ShapingPlan, instead: str) -> None:
-        super().__init__(driver, plan.cursor(driver.clock), instead)
+        super().__init__(driver, plan.cursor(driver.clock), instead, plan.reading)
         self._plan = plan
 
     def close(self) -> None:
@@ -105,6 +105,7 @@ class ShapedView(PlannedView[ItemT]):
             raise
         if item is None:
             raise StopIteration
+        self._readings[self._reading] = True
         return item
 
     def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
@@ -141,7 +142,7 @@ class AsyncPlannedView(_ExplainsOrder, RepairedView, AsyncView[ItemT]):
     _plan: ShapingPlan
 
     def __init__(self, driver: AsyncDriverView, plan: ShapingPlan, instead: str) -> None:
-        super().__init__(driver, plan.cursor(driver.clock), instead)
+        super().__init__(driver, plan.cursor(driver.clock), instead, plan.reading)
         self._plan = plan
 
     async def aclose(self) -> None:
@@ -192,6 +193,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
             raise
         if item is None:
             raise StopAsyncIteration
+        self._readings[self._reading] = True
         return item
 
     async def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:

@@ -12,6 +12,7 @@ from tokenstream.stream._views.shaped_cursor import ShapedCursor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._pipeline.delivered import Reading
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._stage import Stage
 
@@ -67,12 +68,14 @@ class ShapingPlan(NamedTuple):
     """The plan of a view: its text, and the stages that shape the text.
 
     `text` makes a cursor in the text; `steps` are the stages; `timer` is True if a thread may read the
-    source, so that a stage can return text when time has passed.
+    source, so that a stage can return text when time has passed; `reading` is the part of the answer that
+    the text is.
     """
 
     text: Callable[[], Cursor[Any]]
     steps: tuple[PlanStep, ...] = ()
     timer: bool = False
+    reading: Reading = "everything"
 
     def then(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> ShapingPlan:
         """Return the plan with one more stage.
@@ -90,7 +93,7 @@ class ShapingPlan(NamedTuple):
             refuse_closed()
         # The stage is made here, so that a wrong argument is reported by the call that passed it.
         step = PlanStep(method, _StageSource(make))
-        return ShapingPlan(self.text, (*self.steps, step), self.timer or timer)
+        return self._replace(steps=(*self.steps, step), timer=self.timer or timer)
 
     def _check_order(self, method: str) -> None:
         """Check that a method may come after the earlier ones.

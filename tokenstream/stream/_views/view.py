@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn
 
 from typing_extensions import TypeVar
 
@@ -14,6 +14,7 @@ from tokenstream.stages._cursor import NULL
 from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
+    from tokenstream._pipeline.delivered import Reading
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._protocols import AsyncDriverView, CallCursor, SyncDriverView
@@ -31,6 +32,8 @@ class _ViewBase(UncopyableObject):
     """The expression that gives the same value without a loop, such as "stream.message.text"; for errors."""
     _loop = "for"
     """The kind of loop that reads the view; for errors."""
+    _usual_reading: ClassVar[Reading] = "everything"
+    """The part of the answer that such a view reads, unless its maker knows it better."""
 
     def __bool__(self) -> bool:
         """Raise an error: a view is neither true nor false."""
@@ -80,13 +83,15 @@ class _ClosedView:
         end: The exception that ends the view's loop.
     """
 
-    __slots__ = ("_end",)
+    __slots__ = ("_end", "readings")
 
     is_behind = False
     """Always False: there is no text to catch up with."""
 
     def __init__(self, end: type[Exception]) -> None:
         self._end = end
+        self.readings: dict[Reading, bool] = {}
+        """Empty, because nobody is given anything."""
 
     def ready(self) -> NoReturn:
         """Raise the exception that ends the loop."""
@@ -118,12 +123,16 @@ class View(_ViewBase, Generic[ItemT]):
     arrives. Several views may be read in turns, and a view can also be read after the end.
     """
 
-    __slots__ = ("_cursor", "_driver")
+    __slots__ = ("_cursor", "_driver", "_reading", "_readings")
 
-    def __init__(self, driver: SyncDriverView, cursor: Cursor[ItemT], instead: str) -> None:
+    def __init__(
+        self, driver: SyncDriverView, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
+    ) -> None:
         self._driver = driver
         self._cursor = cursor
         self._instead = instead
+        # Each item that the view returns is noted: from then on, the answer counts as delivered.
+        self._readings, self._reading = driver.readings, reading or self._usual_reading
 
     def close(self) -> None:
         r"""End this view and release the stream; other views go on.
@@ -161,6 +170,7 @@ class View(_ViewBase, Generic[ItemT]):
                 item = cursor.after(event)
             else:
                 # The stream goes on, and has an item.
+                self._readings[self._reading] = True
                 return item
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
@@ -194,14 +204,18 @@ class ItemsView(RepairedView, ItemView[ItemT]):
 class AsyncView(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in an `async for` loop; otherwise like `View`."""
 
-    __slots__ = ("_cursor", "_driver")
+    __slots__ = ("_cursor", "_driver", "_reading", "_readings")
 
     _loop = "async for"
 
-    def __init__(self, driver: AsyncDriverView, cursor: Cursor[ItemT], instead: str) -> None:
+    def __init__(
+        self, driver: AsyncDriverView, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
+    ) -> None:
         self._driver = driver
         self._cursor = cursor
         self._instead = instead
+        # Each item that the view returns is noted: from then on, the answer counts as delivered.
+        self._readings, self._reading = driver.readings, reading or self._usual_reading
 
     async def aclose(self) -> None:
         """End this view and release the stream, as `View.close` does; other views go on.
@@ -234,6 +248,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
                 item = cursor.after(event)
             else:
                 # The stream goes on, and has an item.
+                self._readings[self._reading] = True
                 return item
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
@@ -269,6 +284,8 @@ class ToolCallView(View[CallT]):
 
     __slots__ = ()
 
+    _usual_reading: ClassVar[Reading] = "content"
+
     if TYPE_CHECKING:
 
         def __init__(self, driver: SyncDriverView, cursor: CallCursor[CallT], instead: str) -> None: ...
@@ -284,6 +301,8 @@ class AsyncToolCallView(AsyncView[CallT]):
     """A view of the tool calls of a stream, each delivered once, as soon as it is complete."""
 
     __slots__ = ()
+
+    _usual_reading: ClassVar[Reading] = "content"
 
     if TYPE_CHECKING:
 

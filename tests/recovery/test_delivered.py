@@ -1,0 +1,382 @@
+"""What may be asked for again depends on what was delivered to a reader, and not on what has arrived."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.recovery.attempts import in_each_world
+from tests.recovery.unseen import (
+    FINAL,
+    READERS,
+    STORY,
+    THOUGHTS,
+    URLS,
+    Harbour,
+    Seen,
+    chunks_of,
+    read,
+)
+from tests.support.tables import in_one_test
+from tokenstream import Retry, Route, connect, merge, resilient
+from tokenstream.errors import StreamInterrupted
+from tokenstream.events import ReasoningDelta, Restarted, TextDelta, ToolCallDone
+from tokenstream.recovery import Attempt
+
+OTHER = "The fog came first, and then the ferry, which nobody had seen since the spring."
+AUTO = Retry(wait=0)
+KINDS = ("t", "s", "rt", "rs", "c", "sc", "tc", "rc", "rsc", "scc")
+SILENT = ("final", "when_complete")
+"""Readers that return nothing before the answer is whole."""
+
+
+def cut_before(words: bytes, kind: str, format: str = "openai-chat") -> int:
+    """Return the number of chunks before the one with these words."""
+    return next(number for number, chunk in enumerate(chunks_of(kind, format)) if words in chunk)
+
+
+HALF_A_CALL = cut_before(b"tool_calls", "sc") + 2
+SHORT_TEXT = cut_before(b"see.", "s") + 1
+IN_REASONING = cut_before(b"weather", "rt") + 1
+
+
+def is_whole(seen: Seen, harbour: Harbour) -> bool:
+    """Return True if the message is one answer of the server, from its beginning to its end."""
+    (call_count, has_story) = (harbour.kind.count("c"), "t" in harbour.kind)
+    stories = {STORY, harbour.other} if has_story else {"Let me see." if "s" in harbour.kind else ""}
+    is_one = seen.message.text.strip() in stories
+    return is_one and len(seen.message.tool_calls) == call_count and seen.message.ending == "complete"
+
+
+# -- nothing was delivered ---------------------------------------------------------------------------
+
+
+@in_each_world
+@pytest.mark.parametrize("reader", SILENT)
+@pytest.mark.parametrize(("kind", "cut"), [("sc", HALF_A_CALL), ("s", SHORT_TEXT), ("rt", IN_REASONING)])
+def test_an_answer_that_nobody_was_given_is_asked_for_again(
+    world: str, reader: str, kind: str, cut: int
+) -> None:
+    """Half a call, a text too short for a seam and reasoning can't be continued, and need not be."""
+    harbour = Harbour("openai-chat", kind, cut, other=OTHER)
+    seen = read(harbour, AUTO, READERS[reader], world)
+
+    assert seen.error is None
+    assert seen.modes == ("start", "restart")
+    assert is_whole(seen, harbour)
+
+
+@in_each_world
+def test_a_loop_over_calls_has_nothing_before_the_first_call(world: str) -> None:
+    """The text before a call is not delivered by a loop over the calls."""
+    seen = read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, READERS["tool_calls"], world)
+
+    assert seen.error is None
+    assert [call.arguments for call in seen.items] == [{"boat": 1, "knots": 7}]
+
+
+@in_each_world
+def test_a_call_that_was_handed_out_is_not_asked_for_again(world: str) -> None:
+    """The program may have run it."""
+    cut = cut_before(b"call_2", "scc") + 1
+    seen = read(Harbour("openai-chat", "scc", cut), AUTO, READERS["tool_calls"], world)
+
+    assert seen.error is not None
+    assert (len(seen.items), seen.modes) == (1, ("start",))
+
+
+def test_a_result_is_of_one_answer_alone() -> None:
+    """`result` has delivered nothing before it returns, so JSON is asked for again, too."""
+    import httpx
+
+    from tokenstream import testing
+
+    whole = testing.script().text('{"knots": ', "7}").finish("stop").chunks("openai-chat")
+    bodies = [whole[:2], whole]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, headers={"content-type": "text/event-stream"}, content=b"".join(bodies.pop(0))
+        )
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    with connect(URLS["openai-chat"], json={"messages": []}, client=client, retry=AUTO) as stream:
+        assert stream.result(dict[str, int]) == {"knots": 7}
+
+
+def test_an_open_of_your_own_asks_for_the_whole_answer_again() -> None:
+    """Without a reader that has some of it, the whole answer is what is wanted."""
+    whole = chunks_of("t")
+    bodies = [whole[:9], whole]
+    with resilient(lambda: bodies.pop(0), AUTO) as stream:
+        assert stream.final().text.strip() == STORY
+
+
+def test_what_can_go_on_goes_on_although_nothing_was_delivered() -> None:
+    """Nothing is paid for twice that can be continued."""
+    seen = read(Harbour("openai-chat", "t", cut_before(b"noon", "t")), AUTO, FINAL)
+
+    assert seen.modes == ("start", "continue")
+    assert seen.message.text.strip() == STORY
+
+
+def test_a_continuation_that_does_not_join_is_replaced_by_a_whole_answer() -> None:
+    """A server that answers anew, whatever it is asked, is asked for the whole answer."""
+    harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
+    seen = read(harbour, AUTO, FINAL)
+
+    assert seen.modes == ("start", "continue", "restart")
+    assert seen.message.text.strip() == OTHER
+
+
+def test_a_mode_that_only_resumes_begins_again_where_nothing_was_delivered() -> None:
+    whole = chunks_of("t")
+    bodies = [whole[:9], whole]
+    with resilient(lambda _: bodies.pop(0), Retry(mode="resume", wait=0)) as stream:
+        assert stream.final().text.strip() == STORY
+
+
+def test_the_next_route_answers_anew_what_nobody_was_given() -> None:
+    broken, good = (
+        Harbour("openai-chat", "sc", HALF_A_CALL),
+        Harbour("anthropic", "sc", 0, breaks=0),
+    )
+    route = Route(good.url, json=good.payload, client=good.client(is_async=False), name="spare")
+    retry = Retry(attempts=1, wait=0, routes=[route])
+    seen = read(broken, retry, FINAL)
+
+    assert seen.error is None
+    assert (seen.message.route, len(seen.message.tool_calls)) == ("spare", 1)
+
+
+# -- who has been given something --------------------------------------------------------------------
+
+
+def show_once(view: str) -> Any:
+    """Return a reader that takes one item of a view, and then nothing more."""
+
+    def take(stream: Any) -> None:
+        next(iter(getattr(stream, view)))
+
+    return take
+
+
+def look(stream: Any) -> None:
+    next(stream.reasoning, None)
+    _ = stream.message
+
+
+def look_at_choice(stream: Any) -> None:
+    next(stream.reasoning, None)
+    _ = stream.choice(0).message
+
+
+def checkpoint(stream: Any) -> None:
+    next(stream.reasoning, None)
+    stream.checkpoint()
+
+
+def loop_to_the_text(stream: Any) -> None:
+    for event in stream:
+        if isinstance(event, TextDelta):
+            return
+
+
+def broadcast_loop(stream: Any) -> None:
+    loop_to_the_text(stream.broadcast().reader())
+
+
+def merged_loop(stream: Any) -> None:
+    for labelled in merge({"one": stream}):
+        if isinstance(labelled.event, TextDelta):
+            return
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [show_once("text"), show_once("deltas"), loop_to_the_text, broadcast_loop, merged_loop],
+    ids=["text", "deltas", "events", "broadcast", "merge"],
+)
+def test_text_that_a_reader_was_given_is_not_replaced(reader: Any) -> None:
+    """The cut call behind a text is an error, as it can be neither continued nor taken back."""
+    seen = read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, reader)
+
+    assert seen.error is not None
+    assert seen.modes == ("start",)
+    assert "it has a tool call" in seen.notes
+
+
+@pytest.mark.parametrize("look", [look, look_at_choice, checkpoint], ids=["message", "choice", "checkpoint"])
+def test_a_look_at_the_message_is_a_delivery(look: Any) -> None:
+    """A display that polls the message shows what it has."""
+    cut = cut_before(b"see.", "rs") + 1
+
+    def look_at_text(stream: Any) -> None:
+        for event in stream.deltas:
+            if isinstance(event, TextDelta):
+                break
+        look(stream)
+
+    def wait_for_text(stream: Any) -> None:
+        # Nothing but the reasoning is read here, although the text has arrived by then.
+        stream.wait_open("event")
+        look(stream)
+
+    seen = read(Harbour("openai-chat", "rs", cut), AUTO, look_at_text)
+    unseen = read(Harbour("openai-chat", "rs", cut), AUTO, wait_for_text)
+
+    assert seen.error is not None
+    assert unseen.error is None
+
+
+def test_a_view_that_was_made_and_not_read_has_delivered_nothing() -> None:
+    def make_only(stream: Any) -> None:
+        _ = stream.text, stream.deltas, stream.tool_calls, iter(stream.text.words())
+
+    assert read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, make_only).error is None
+
+
+def test_a_view_that_holds_its_text_back_has_delivered_nothing() -> None:
+    """A sentence whose end has not come was not given to the loop."""
+    harbour = Harbour("openai-chat", "s", cut_before(b"see.", "s"), other=OTHER)
+    seen = read(harbour, AUTO, READERS["sentences"])
+
+    assert seen.error is None
+    assert "".join(seen.items).strip() == "Let me see."
+
+
+def test_what_a_loop_was_given_before_final_counts_no_further() -> None:
+    """A loop that was left before any text came has not delivered what `final()` reads."""
+
+    def leave_early(stream: Any) -> None:
+        for _ in stream:
+            return
+
+    assert read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, leave_early).error is None
+
+
+def test_on_retry_is_given_the_text_that_an_attempt_goes_on_with() -> None:
+    """A refused continuation then stays an error; a restart is told of by its mode."""
+    told: list[tuple[str, str]] = []
+
+    def note(attempt: Attempt) -> None:
+        told.append((attempt.mode, attempt.message.text))
+
+    retry = Retry(attempts=3, wait=0, on_retry=note)
+    cut = cut_before(b"noon", "t")
+    refused = read(Harbour("openai-chat", "t", cut, other=OTHER, obeys=False), retry, FINAL)
+    short = read(Harbour("openai-chat", "s", SHORT_TEXT, breaks=2), retry, FINAL)
+
+    assert refused.error is not None
+    assert short.error is None
+    assert [mode for mode, _ in told] == ["continue", "continue", "restart", "restart"]
+
+
+# -- reasoning ---------------------------------------------------------------------------------------
+
+
+@in_one_test("format", sorted(URLS))
+@in_one_test("reader", ["events", "deltas", "text", "final"])
+def test_an_answer_cut_in_its_reasoning_is_asked_again(format: str, reader: str) -> None:
+    """Reasoning that was shown is followed by `Restarted`."""
+    cut = cut_before(b"weather", "rt", format) + 1
+    harbour = Harbour(format, "rt", cut, other=OTHER)
+    seen = read(harbour, AUTO, READERS[reader])
+
+    assert seen.error is None
+    assert seen.message.text.strip() == OTHER
+    assert seen.message.reasoning == "".join(THOUGHTS)
+    if reader == "events":
+        given = [type(event) for event in seen.items]
+        assert given.index(ReasoningDelta) < given.index(Restarted) < given.index(TextDelta)
+
+
+def test_reasoning_is_asked_again_as_often_as_attempts_allow() -> None:
+    harbour = Harbour("openai-chat", "rt", IN_REASONING, breaks=2)
+    seen = read(harbour, AUTO, READERS["events"])
+
+    assert seen.modes == ("start", "restart", "restart")
+    assert seen.message.text.strip() == STORY
+
+
+def test_unfinished_calls_are_taken_back_like_reasoning() -> None:
+    """A loop over events gets the calls of the new answer behind a `Restarted`."""
+    cut = cut_before(b"tool_calls", "rc") + 2
+    seen = read(Harbour("openai-chat", "rc", cut), AUTO, READERS["events"])
+
+    assert seen.error is None
+    assert [type(event) for event in seen.items if isinstance(event, Restarted | ToolCallDone)] == [
+        Restarted,
+        ToolCallDone,
+    ]
+
+
+# -- refused seams -----------------------------------------------------------------------------------
+
+
+def test_a_refused_seam_says_what_was_tried_and_what_would_have_taken_it() -> None:
+    """The error has the number of continuations, the reason of each, and the option."""
+    harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
+    seen = read(harbour, AUTO, READERS["text"])
+
+    assert isinstance(seen.error, StreamInterrupted)
+    assert seen.modes == ("start", "continue", "continue")
+    assert "2 continuations were tried and refused" in seen.notes
+    assert "attempt 2: " in seen.notes
+    assert "attempt 3: " in seen.notes
+    assert "Retry(least=0.5)" in seen.notes
+
+
+def test_the_option_that_a_refused_seam_names_takes_it() -> None:
+    harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
+    seen = read(harbour, Retry(wait=0, least=0.5), READERS["text"])
+
+    assert seen.error is None
+    assert seen.modes == ("start", "continue")
+
+
+# -- the law -----------------------------------------------------------------------------------------
+
+
+def is_true_prefix(seen: Seen, reader: str) -> bool:
+    """Return True if what a reader has, behind the last `Restarted`, is the beginning of the message."""
+    if reader in ("final", "when_complete", "tool_calls"):
+        calls = [(call.name, call.arguments) for call in seen.items]
+        return calls == [(call.name, call.arguments) for call in seen.message.tool_calls][: len(calls)]
+    items = seen.items
+    places = [number for number, item in enumerate(items) if isinstance(item, Restarted)]
+    items = items[places[-1] + 1 :] if places else items
+    if reader in ("text", "sentences", "reasoning"):
+        text = "".join(items)
+        return (seen.message.reasoning if reader == "reasoning" else seen.message.text).startswith(text)
+    text = "".join(item.text for item in items if isinstance(item, TextDelta))
+    thought = "".join(item.text for item in items if isinstance(item, ReasoningDelta) and item.text)
+    return seen.message.text.startswith(text) and seen.message.reasoning.startswith(thought)
+
+
+@given(
+    st.sampled_from(sorted(URLS)),
+    st.sampled_from(KINDS),
+    st.sampled_from(sorted(READERS)),
+    st.sampled_from(["auto", "continue", "restart"]),
+    st.sampled_from(["sync", "sync", "asyncio"]),
+    st.floats(0, 1),
+    st.booleans(),
+    st.booleans(),
+)
+def test_final_is_exact_where_nothing_was_delivered(
+    format: str, kind: str, reader: str, mode: Any, world: str, place: float, is_other: bool, obeys: bool
+) -> None:
+    """A reader's items are the beginning of the one answer that the message has; a silent one gets it all."""
+    cut = 1 + int(place * (len(chunks_of(kind, format)) - 2))
+    harbour = Harbour(format, kind, cut, other=OTHER if is_other else STORY, obeys=obeys)
+    seen = read(harbour, Retry(wait=0, mode=mode), READERS[reader], world)
+
+    assert is_true_prefix(seen, reader)
+    if reader in SILENT or (reader == "tool_calls" and not seen.items):
+        assert seen.error is None
+    if seen.error is None:
+        assert is_whole(seen, harbour)

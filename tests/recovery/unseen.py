@@ -1,0 +1,213 @@
+"""A provider that breaks off its answer once, in each API, and readers that are given more or less of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+
+from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, connect, testing
+from tokenstream._basics.joint import anchor_of
+from tokenstream.errors import StreamError
+
+URLS = {
+    "openai-chat": "https://chat.test/v1/chat/completions",
+    "anthropic": "https://claude.test/v1/messages",
+    "gemini": "https://gemini.test/v1beta/models/gemini-x:streamGenerateContent",
+    "openai-responses": "https://responses.test/v1/responses",
+    "ollama": "https://ollama.test/api/chat",
+}
+STORY = "Snow fell on the harbour all night. By six the boats were white, and by noon they had sailed."
+THOUGHTS = ("First the ", "weather, ", "then the boats.")
+
+
+def chunks_of(kind: str, format: str = "openai-chat", *, story: str = STORY) -> list[bytes]:
+    """Return the chunks of an answer: its parts in order, each named by a letter.
+
+    "r" is reasoning, "t" a story, "s" a short text, "c" a tool call.
+    """
+    made = testing.script()
+    for number, letter in enumerate(kind):
+        if letter == "r":
+            made = made.reasoning(*THOUGHTS, signature="c2ln" if format == "anthropic" else None)
+        elif letter == "t":
+            made = made.text(*(f"{word} " for word in story.split()))
+        elif letter == "s":
+            made = made.text("Let me ", "see. ")
+        else:
+            made = made.tool_call("sail", {"boat": number, "knots": 7}, id=f"call_{number}")
+    made = made.usage(input_tokens=9, output_tokens=30).finish("tool_calls" if "c" in kind else "stop")
+    chunks: list[bytes] = made.chunks(format)
+    return chunks
+
+
+@dataclass
+class Harbour:
+    """A provider of one API: its first answer breaks off, and the next one is whole.
+
+    Args:
+        format: The API.
+        kind: The parts of the answers, as for `chunks_of`.
+        cut: Number of chunks of the first answer.
+        other: The story of the next answers, if they are not the first answer again.
+        obeys: True if it goes on with an answer that it is asked to continue; else it answers anew.
+        breaks: Number of answers that break off.
+    """
+
+    format: str
+    kind: str
+    cut: int
+    other: str = STORY
+    obeys: bool = True
+    breaks: int = 1
+    requests: list[Any] = field(default_factory=list[Any])
+
+    @property
+    def url(self) -> str:
+        return URLS[self.format]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The JSON of the first request."""
+        if self.format == "gemini":
+            return {"contents": [{"role": "user", "parts": [{"text": "And the boats?"}]}]}
+        if self.format == "openai-responses":
+            return {"model": "m", "input": "And the boats?", "stream": True}
+        payload = {"model": "m", "messages": [{"role": "user", "content": "And the boats?"}], "stream": True}
+        return {**payload, "max_tokens": 500} if self.format == "anthropic" else payload
+
+    def client(self, *, is_async: bool) -> Any:
+        """Return a client whose requests come here."""
+        transport = httpx.MockTransport(self._answer_async if is_async else self._answer)
+        return httpx.AsyncClient(transport=transport) if is_async else httpx.Client(transport=transport)
+
+    async def _answer_async(self, request: httpx.Request) -> httpx.Response:
+        await anyio.lowlevel.checkpoint()
+        return self._answer(request)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        payload = json.loads(request.content)
+        self.requests.append(payload)
+        is_broken = len(self.requests) <= self.breaks
+        given = text_sent_back(payload)
+        if len(self.requests) == 1:
+            chunks = chunks_of(self.kind, self.format)
+        elif given and self.obeys:
+            rest = anchor_of(given) + (STORY + " ")[len(given.rstrip()) :]
+            # The rest of the story, and what comes behind it.
+            chunks = chunks_of(self.kind.lstrip("r"), self.format, story=rest)
+        else:
+            chunks = chunks_of(self.kind, self.format, story=self.other)
+        head = "application/x-ndjson" if self.format == "ollama" else "text/event-stream"
+        body = _Body(chunks[: self.cut] if is_broken else chunks, breaks=is_broken)
+        return httpx.Response(200, headers={"content-type": head}, stream=body)
+
+
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that yields its chunks, and then breaks, if it does."""
+
+    def __init__(self, chunks: list[bytes], *, breaks: bool) -> None:
+        self._chunks, self._breaks = chunks, breaks
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        if self._breaks:
+            raise httpx.ReadError("the line was cut")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            await anyio.lowlevel.checkpoint()
+            yield chunk
+
+
+def text_sent_back(payload: Any) -> str:
+    """Return the text of the answer that a request sends back as the assistant's turn, or ""."""
+    turns = payload.get("contents") or payload.get("messages") or payload.get("input")
+    roles = ("assistant", "model")
+    found = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in roles]
+    if not found:
+        return ""
+    content = found[-1].get("parts") or found[-1].get("content")
+    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
+
+
+@dataclass
+class Seen:
+    """What a program had in hand at the end."""
+
+    items: list[Any] = field(default_factory=list[Any])
+    message: Message = field(default_factory=Message)
+    error: StreamError | None = None
+    modes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> str:
+        """The notes of the error, one a line."""
+        return "\n".join(getattr(self.error, "__notes__", ()))
+
+
+View = Callable[[Any], Any]
+FINAL: View = lambda _: None  # noqa: E731 - a table of readers
+"""Reads nothing before `final()`."""
+READERS: dict[str, View] = {
+    "final": FINAL,
+    "when_complete": lambda stream: stream.tool_calls.when_complete(),
+    "tool_calls": lambda stream: stream.tool_calls,
+    "text": lambda stream: stream.text,
+    "sentences": lambda stream: stream.text.sentences(),
+    "reasoning": lambda stream: stream.reasoning,
+    "deltas": lambda stream: stream.deltas,
+    "events": lambda stream: stream,
+}
+
+
+def read(harbour: Harbour, retry: Retry, view: View, world: str = "sync", look: Any = None) -> Seen:
+    """Read an answer with one reader, to its end.
+
+    Args:
+        view: Returns what to loop over; None for `final()`.
+        world: "sync", "asyncio" or "trio".
+        look: Called with the stream at each item.
+    """
+    seen = Seen()
+    if world != "sync":
+        anyio.run(_read_async, harbour, retry, view, look, seen, backend=world)
+        return seen
+    client = harbour.client(is_async=False)
+    with connect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
+        try:
+            items = view(stream)
+            for item in () if items is None else items:
+                seen.items.append(item)
+                if look is not None:
+                    look(stream)
+            stream.final()
+        except StreamError as error:
+            seen.error = error
+        _note_end(stream, seen)
+    return seen
+
+
+async def _read_async(harbour: Harbour, retry: Retry, view: View, look: Any, seen: Seen) -> None:
+    client = harbour.client(is_async=True)
+    async with aconnect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
+        try:
+            items = view(stream)
+            if items is not None:
+                async for item in items:
+                    seen.items.append(item)
+                    if look is not None:
+                        look(stream)
+            await stream.final()
+        except StreamError as error:
+            seen.error = error
+        _note_end(stream, seen)
+
+
+def _note_end(stream: Stream | AsyncStream, seen: Seen) -> None:
+    seen.message = stream.message if seen.error is None else seen.error.partial
+    seen.modes = tuple(report.mode for report in stream.attempts)
