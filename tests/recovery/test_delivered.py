@@ -21,7 +21,7 @@ from tests.recovery.unseen import (
     read,
 )
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Route, connect, merge, resilient
+from tokenstream import Retry, Route, Router, connect, merge, relay, resilient
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, Restarted, TextDelta, ToolCallDone
 from tokenstream.recovery import Attempt
@@ -195,10 +195,28 @@ def merged_loop(stream: Any) -> None:
             return
 
 
+def relayed(stream: Any) -> None:
+    """Send the text to a browser, and leave then."""
+    for payload in relay.payloads(stream, "openai-chat"):
+        if "Let me" in str(payload):
+            return
+
+
+def handled(stream: Any) -> None:
+    """Have a router print the text."""
+    router = Router()
+
+    @router.on(TextDelta)
+    def show(_: TextDelta) -> None:
+        """Show a piece of the text."""
+
+    stream.run(router)
+
+
 @pytest.mark.parametrize(
     "reader",
-    [show_once("text"), show_once("deltas"), loop_to_the_text, broadcast_loop, merged_loop],
-    ids=["text", "deltas", "events", "broadcast", "merge"],
+    [show_once("text"), show_once("deltas"), loop_to_the_text, broadcast_loop, merged_loop, relayed, handled],
+    ids=["text", "deltas", "events", "broadcast", "merge", "relay", "router"],
 )
 def test_text_that_a_reader_was_given_is_not_replaced(reader: Any) -> None:
     """The cut call behind a text is an error, as it can be neither continued nor taken back."""
@@ -230,6 +248,29 @@ def test_a_look_at_the_message_is_a_delivery(look: Any) -> None:
 
     assert seen.error is not None
     assert unseen.error is None
+
+
+def test_a_router_of_tools_has_nothing_before_the_first_call() -> None:
+    """It is like a loop over the calls: the text before them is given to nobody."""
+    ran: list[int] = []
+    router = Router()
+
+    @router.tool
+    def sail(boat: int, knots: int) -> str:
+        """Let a boat sail."""
+        ran.append(boat + knots)
+        return "gone"
+
+    def run(stream: Any) -> None:
+        stream.run(router)
+
+    once = read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, run)
+    cut = cut_before(b"call_2", "scc") + 1
+    twice = read(Harbour("openai-chat", "scc", cut), AUTO, run)
+
+    assert (once.error, once.modes) == (None, ("start", "restart"))
+    assert (twice.error is not None, twice.modes) == (True, ("start",))
+    assert ran == [8, 8]
 
 
 def test_a_view_that_was_made_and_not_read_has_delivered_nothing() -> None:
