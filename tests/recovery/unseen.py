@@ -126,7 +126,7 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 def text_sent_back(payload: Any) -> str:
     """Return the text of the answer that a request sends back as the assistant's turn, or ""."""
-    turns = payload.get("contents") or payload.get("messages") or payload.get("input")
+    turns: Any = payload.get("contents") or payload.get("messages") or payload.get("input")
     roles = ("assistant", "model")
     found = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in roles]
     if not found:
