@@ -31,13 +31,18 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
     if not refused:
         return
     tried = "1 continuation was" if len(refused) == 1 else f"{len(refused)} continuations were"
-    why = "; ".join(f"attempt {report.number}: {report.error}" for report in refused)
+    why = "; ".join(f"{_name_of(report)}: {report.error}" for report in refused)
     lowest = min(report.confidence or 0.0 for report in refused)
     add_note_once(
         error,
         f"the answer was not continued: {tried} tried and refused ({why}); Retry(least={lowest:g}) takes "
         "such continuations, in which words may be missing or doubled",
     )
+
+
+def _name_of(report: AttemptReport) -> str:
+    """Return the name of an attempt, with the route that was asked, if there are routes."""
+    return f"attempt {report.number}" + ("" if report.route is None else f" at {report.route}")
 
 
 def _is_refused_at_seam(error: StreamError | None) -> bool:
