@@ -15,7 +15,8 @@ OBSTACLE = "it has a tool call"
 
 
 def ended(mode: Any = "auto", delivered: Any = "content", **facts: Any) -> Ended:
-    return Ended(**{"mode": mode, "has_content": True, "delivered": delivered, **facts})
+    given: dict[str, Any] = {"mode": mode, "has_content": True, "delivered": delivered, **facts}
+    return Ended(**given)
 
 
 def modes_for(candidate: Candidate, **facts: Any) -> dict[str, Any]:

@@ -128,10 +128,10 @@ def text_sent_back(payload: Any) -> str:
     """Return the text of the answer that a request sends back as the assistant's turn, or ""."""
     turns: Any = payload.get("contents") or payload.get("messages") or payload.get("input")
     roles = ("assistant", "model")
-    found = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in roles]
+    found: list[Any] = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in roles]
     if not found:
         return ""
-    content = found[-1].get("parts") or found[-1].get("content")
+    content: Any = found[-1].get("parts") or found[-1].get("content")
     return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
 
 

@@ -132,7 +132,8 @@ class View(_ViewBase, Generic[ItemT]):
         self._cursor = cursor
         self._instead = instead
         # Each item that the view returns is noted: from then on, the answer counts as delivered.
-        self._readings, self._reading = driver.readings, reading or self._usual_reading
+        self._readings = driver.readings
+        self._reading: Reading = reading or self._usual_reading
 
     def close(self) -> None:
         r"""End this view and release the stream; other views go on.
@@ -215,7 +216,8 @@ class AsyncView(_ViewBase, Generic[ItemT]):
         self._cursor = cursor
         self._instead = instead
         # Each item that the view returns is noted: from then on, the answer counts as delivered.
-        self._readings, self._reading = driver.readings, reading or self._usual_reading
+        self._readings = driver.readings
+        self._reading: Reading = reading or self._usual_reading
 
     async def aclose(self) -> None:
         """End this view and release the stream, as `View.close` does; other views go on.
