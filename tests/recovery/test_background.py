@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tokenstream import AsyncStream, Retry, aconnect, connect, testing
+from tokenstream import Retry, aconnect, connect, testing
 from tokenstream.errors import PositionLost, StreamError, StreamTruncated
 from tokenstream.message import Message
 
@@ -59,30 +59,17 @@ class Server:
             return httpx.Response(400, json=TOO_OLD)
         return httpx.Response(404) if self._stored is None else httpx.Response(200, json=self._stored)
 
-    def ask(
-        self, retry: Retry, *, is_async: bool = False, reads_text: bool = False
-    ) -> tuple[Message, StreamError | None]:
-        """Read the answer, perhaps with a loop over its text; return it, and the error."""
+    def ask(self, retry: Retry, *, is_async: bool = False) -> tuple[Message, StreamError | None]:
+        """Read the answer; return it, and the error."""
         transport = httpx.MockTransport(self)
         options: dict[str, Any] = {"json": PAYLOAD, "retry": retry}
         try:
             if is_async:
                 client = httpx.AsyncClient(transport=transport)
-                stream = aconnect(URL, client=client, **options)
-                return asyncio.run(_read_async(stream, reads_text=reads_text)), None
-            answer = connect(URL, client=httpx.Client(transport=transport), **options)
-            for _ in answer.text if reads_text else ():
-                pass
-            return answer.final(), None
+                return asyncio.run(aconnect(URL, client=client, **options).final()), None
+            return connect(URL, client=httpx.Client(transport=transport), **options).final(), None
         except StreamError as error:
             return error.partial, error
-
-
-async def _read_async(stream: AsyncStream, *, reads_text: bool) -> Message:
-    if reads_text:
-        async for _ in stream.text:
-            pass
-    return await stream.final()
 
 
 @pytest.mark.slow
@@ -116,9 +103,9 @@ def connect_whole() -> Message:
     ids=["gone", "another one", "not finished"],
 )
 def test_a_response_that_is_of_no_use_is_not_joined(stored: dict[str, Any] | None, is_async: bool) -> None:
-    """It is fetched once; the text so far, which was read, stays."""
+    """It is fetched once; the text so far stays."""
     server = Server(FIRST + 1, stored)
-    message, error = server.ask(Retry(mode="resume", wait=0, attempts=5), is_async=is_async, reads_text=True)
+    message, error = server.ask(Retry(mode="resume", wait=0, attempts=5), is_async=is_async)
 
     assert isinstance(error, PositionLost | StreamTruncated)
     assert ("Once upon ", False) == (message.text, message.complete)

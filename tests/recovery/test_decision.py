@@ -52,12 +52,11 @@ def test_each_row_of_the_table(candidate: Candidate, facts: dict[str, Any], expe
 
 
 def test_what_was_delivered_decides_if_the_answer_may_begin_again() -> None:
-    """Reasoning can be taken back, but not where the caller only resumes."""
+    """Reasoning can be taken back; a caller who only resumes wants no other answer."""
     may = {(mode, extent): ended(mode, extent).may_begin_again for mode, extent in product(MODES, EXTENTS)}
 
     assert may == {
-        (mode, extent): extent == "nothing" or (extent == "reasoning" and mode != "resume")
-        for mode, extent in product(MODES, EXTENTS)
+        (mode, extent): extent != "content" and mode != "resume" for mode, extent in product(MODES, EXTENTS)
     }
 
 

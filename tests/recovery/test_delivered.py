@@ -22,7 +22,7 @@ from tests.recovery.unseen import (
 )
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Route, Router, connect, merge, relay, resilient
-from tokenstream.errors import StreamInterrupted
+from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import ReasoningDelta, Restarted, TextDelta, ToolCallDone
 from tokenstream.recovery import Attempt
 
@@ -132,11 +132,17 @@ def test_a_continuation_that_does_not_join_is_replaced_by_a_whole_answer() -> No
     assert seen.message.text.strip() == OTHER
 
 
-def test_a_mode_that_only_resumes_begins_again_where_nothing_was_delivered() -> None:
+def test_a_mode_that_only_resumes_begins_no_other_answer() -> None:
+    """Who asks for the rest of an answer wants to pay for it once."""
     whole = chunks_of("t")
     bodies = [whole[:9], whole]
-    with resilient(lambda _: bodies.pop(0), Retry(mode="resume", wait=0)) as stream:
-        assert stream.final().text.strip() == STORY
+    with (
+        resilient(lambda _: bodies.pop(0), Retry(mode="resume", wait=0)) as stream,
+        pytest.raises(StreamError),
+    ):
+        stream.final()
+
+    assert len(bodies) == 1
 
 
 def test_the_next_route_answers_anew_what_nobody_was_given() -> None:

@@ -39,11 +39,11 @@ class Ended:
     def may_begin_again(self) -> bool:
         """True if another answer may replace this one, because no reader has anything that can't be replaced.
 
-        Reasoning can be taken back, by a `Restarted`. In mode "resume", the caller does not expect that.
+        Reasoning can be taken back, by a `Restarted`. In mode "resume", the caller wants this answer or none.
         """
         if self.is_out_of_time or self.has_spent_all or self.is_whole or not self.has_content:
             return False
-        return self.delivered == "nothing" or (self.delivered == "reasoning" and self.mode != "resume")
+        return self.delivered != "content" and self.mode != "resume"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,7 +228,8 @@ class Planner:
         if mode is None:
             self._note_why_not(why_not, end)
             return None
-        position_replaced = isinstance(error, PositionLost) and mode in ("continue", "restart")
+        asks_anew = mode == "continue" or (mode == "restart" and end.facts.has_content)
+        position_replaced = isinstance(error, PositionLost) and asks_anew
         # The next request goes to another server, or differs from the one that failed: an error that is not
         # retried by default may not occur again.
         is_other_request = is_other or end.request_refused or position_replaced or end.fetches
