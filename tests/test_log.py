@@ -52,7 +52,8 @@ def test_the_pieces_of_an_answer_are_kept_in_few_objects_too() -> None:
         machine.push(sse("ab"), 0.0) if number < 2 else machine.give(sse("ab"), 0.0)
         while machine.pull() is not None:
             pass
-        log = machine.accumulator.find_log(0, "text")
+        parts = machine.accumulator.parts_from(0, 0)
+        log = parts[0].log if parts else None
         most = max(most, 0 if log is None else len(log.pieces))
 
     assert log is not None

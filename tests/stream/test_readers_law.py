@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.wire import claude_close, claude_delta, claude_end, claude_open, claude_start
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamConsumed, StreamError
@@ -28,15 +29,35 @@ _TALK = (
     .tool_call("look", {"at": "sea"}, id="call_2")
     .finish("tool_calls")
 )
+_IN_TURNS = [
+    claude_start(),
+    claude_open(0, type="text", text=""),
+    claude_delta(0, "text_delta", text="One "),
+    claude_open(1, type="thinking", thinking="", signature=""),
+    claude_delta(1, "thinking_delta", thinking="Hm. "),
+    claude_open(2, type="text", text=""),
+    claude_delta(2, "text_delta", text="uno "),
+    claude_delta(0, "text_delta", text="two "),
+    claude_delta(1, "thinking_delta", thinking="Well."),
+    claude_delta(0, "text_delta", text="three"),
+    claude_delta(2, "text_delta", text="due"),
+    claude_close(0),
+    claude_close(1),
+    claude_close(2),
+    claude_end(),
+]
+"""Blocks that are written by turns, which no script does."""
 _ANSWERS: dict[str, list[bytes]] = {
     "talk": _TALK.chunks("anthropic"),
     "JSON": _JSON.chunks("anthropic"),
+    "blocks in turns": _IN_TURNS,
 }
 _OTHERS: dict[str, list[bytes]] = {
     name: [chunk.replace(old, new) for chunk in _ANSWERS[name]]
     for name, old, new in (
         ("talk", b"rains", b"pours"),
         ("JSON", b"bake", b"wait"),
+        ("blocks in turns", b"three", b"tree."),
     )
 }
 """Answers that begin the same, and come to say something else."""

@@ -29,7 +29,7 @@ class TextLog:
         ('Hello', 'lo', 5)
     """
 
-    __slots__ = ("_measured", "full_at", "length", "pieces", "void")
+    __slots__ = ("_measured", "full_at", "length", "pieces")
 
     def __init__(self) -> None:
         # Blocks, then the pieces since the last block, in one list, because another
@@ -42,8 +42,6 @@ class TextLog:
         """Length of the text in characters."""
         self._measured = (0, 0)
         """The number of characters that `size` has measured, and the number of their bytes."""
-        self.void = False
-        """True if this text no longer counts, because the answer was restarted from its beginning."""
 
     def append(self, text: str) -> None:
         """Add a piece at the end of the text."""
