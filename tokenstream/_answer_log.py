@@ -11,6 +11,7 @@ from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.message import ToolCall
 
 Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
@@ -76,7 +77,13 @@ class AnswerLog:
         self.turns += 1
 
     def read(
-        self, begin: int, read: dict[int, int], kinds: Collection[type], most: dict[int, int] | None = None
+        self,
+        begin: int,
+        read: dict[int, int],
+        kinds: Collection[type],
+        *,
+        most: dict[int, int] | None = None,
+        last: AnyEvent = None,
     ) -> tuple[int, list[tuple[int, str]]]:
         """Return the number of runs, and the words that a reader lacks: for each run its part and the text.
 
@@ -85,6 +92,7 @@ class AnswerLog:
             read: For each part, the number of characters that the reader has; changed in place.
             kinds: The classes of the deltas whose words are read.
             most: For each part, the number of characters up to which to read; None for all.
+            last: The last delta of its part, whose text need not be looked up; None if it is not known.
         """
         count, found = len(self._runs), list[tuple[int, str]]()
         rests: dict[int, tuple[int, str]] = {}
@@ -100,7 +108,9 @@ class AnswerLog:
             if start >= end:
                 continue
             first, rest = rests.get(part, (start, ""))
-            if first + len(rest) < end:
+            if last is not None and part == last.part and start + len(last.text) == end == length:
+                first, rest = start, last.text
+            elif first + len(rest) < end:
                 # Joined once for all runs of the part, so that the time is linear.
                 first, rest = rests[part] = start, words.since(start)
             found.append((part, rest[start - first : end - first]))

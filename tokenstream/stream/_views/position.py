@@ -124,7 +124,7 @@ class WordPosition(Position[ItemT]):
 
     __slots__ = ("_kinds", "_part", "_read", "_to", "_turns", "_words")
 
-    gives_text: ClassVar[bool] = True
+    _gives_text: ClassVar[bool] = True
     """True if the items are text; False if they are deltas."""
 
     def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
@@ -155,23 +155,27 @@ class WordPosition(Position[ItemT]):
             and not self._has
         ):
             self._to += len(text)
-            item: Any = text if self.gives_text else event
+            item: Any = text if self._gives_text else event
             return item if text else None
         # More is new, or a run begins, or a restarted answer is compared.
-        new: Any = self.ready()
-        if new is not None and not self.gives_text and (new.part, new.text) == (event.part, text):
+        new: Any = self._next(event)
+        if new is not None and not self._gives_text and (new.part, new.text) == (event.part, text):
             # The event also has its payload.
             new = event
         first: ItemT | None = new
         return first
 
-    def _read_new(self) -> list[tuple[int, str]]:
+    def _next(self, event: AnyEvent = None) -> ItemT | None:
+        """Return the next item, as `ready` does; `event` is the last delta, if it is known."""
+        raise NotImplementedError
+
+    def _read_new(self, event: AnyEvent) -> list[tuple[int, str]]:
         """Return the words that the reader lacks, each run with its part, and count them as delivered."""
         log = self._find_log()
         self._note_read()
         # Read before the runs: another thread may begin one.
         self._turns = log.turns
-        count, found = log.read(self._at, self._read, self._kinds)
+        count, found = log.read(self._at, self._read, self._kinds, last=event)
         self._at = max(count - 1, 0)
         self._part = log.part_of(self._at)
         words = log.words.get(self._part)
@@ -194,7 +198,7 @@ class WordPosition(Position[ItemT]):
         self._note_read()
         delivered: dict[type, Content] = {}
         for kind in self._kinds:
-            _, runs = self._log.read(0, {}, (kind,), self._read)
+            _, runs = self._log.read(0, {}, (kind,), most=self._read)
             # After another restart, a reader may have more than the new answer has repeated.
             longest = max("".join([text for _, text in runs]), self._has.get(kind, ""), key=len)
             if longest:
@@ -217,7 +221,10 @@ class TextPosition(WordPosition[str]):
         # Most calls find that nothing has been added to the last run.
         if words is not None and words.length == self._to and log.turns == self._turns:
             return None
-        return "".join([text for _, text in self._read_new()]) or None
+        return self._next()
+
+    def _next(self, event: AnyEvent = None) -> str | None:
+        return "".join([text for _, text in self._read_new(event)]) or None
 
 
 class DeltaPosition(WordPosition[Delta]):
@@ -228,7 +235,7 @@ class DeltaPosition(WordPosition[Delta]):
 
     __slots__ = ("_waiting",)
 
-    gives_text = False
+    _gives_text = False
 
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
         super().__init__(accumulator, choice, *DELTAS.values())
@@ -241,9 +248,12 @@ class DeltaPosition(WordPosition[Delta]):
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.
         """
+        return self._next()
+
+    def _next(self, event: AnyEvent = None) -> Delta | None:
         if not self._waiting:
             choice = self.choice or self.accumulator.main
-            runs, words = self._read_new(), self._log.words
+            runs, words = self._read_new(event), self._log.words
             self._waiting.extend(words[part].kind(text, choice=choice, part=part) for part, text in runs)
         return self._waiting.popleft() if self._waiting else None
 
