@@ -126,9 +126,8 @@ def test_a_call_that_was_handed_out_replaces_its_pieces() -> None:
 
     assert accumulator.message.tool_calls == (call,)
     assert accumulator.tool_calls_delivered == ["c"]
-    assert accumulator.delivered(0, 0) is call
-    assert accumulator.delivered(0, 1) is None
-    assert accumulator.delivered(1, 0) is None
+    assert [call] == accumulator.log_of(0).calls
+    assert [] == accumulator.log_of(1).calls
 
 
 def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
@@ -144,15 +143,15 @@ def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
         for event in events[:-1]:
             event.part = number * 2 + (event.part or 0)
             accumulator.take(event)
-        before = accumulator.ended_call(0, number * 2 + 1)
+        before = [*accumulator.log_of(0).calls]
         parts.close_call(call)
         ended: list[Any] = [events[-1], *parts.take()]
         for event in ended:
             event.part = number * 2 + 1
             accumulator.take(event)
 
-        assert before is None
-        assert accumulator.ended_call(0, number * 2 + 1) is accumulator.message.tool_calls[-1]
+        assert number * 2 + 1 == len(before)
+        assert [*before, accumulator.message.tool_calls[-1]] == accumulator.log_of(0).calls
 
 
 def test_a_call_that_ended_on_no_json_ends_with_an_event() -> None:
@@ -167,8 +166,8 @@ def test_a_call_that_ended_on_no_json_ends_with_an_event() -> None:
     accumulator, seen = Accumulator(), list[str]()
     for event in parts.take():
         accumulator.take(event)
-        ended = [accumulator.ended_call(0, number) for number in range(2)]
-        seen.append(" ".join([call.id + call.arguments_text for call in ended if call is not None]))
+        ended = accumulator.log_of(0).calls
+        seen.append(" ".join([call.id + call.arguments_text for call in ended]))
 
     assert ["", "", "", "a[]]", "a[]]", "a[]]", "a[]]", "a[]] b[]]"] == seen
 
@@ -184,8 +183,8 @@ def test_how_a_call_ended_survives_a_pickle() -> None:
 
     assert [PartDone(ToolCall(id="c", name="f", arguments_text="[]]"))] == events[-1:]
     assert accumulate(*events).message == there.message
-    assert there.ended_call(0, 0) == there.message.tool_calls[0]
-    assert there.delivered(0, 0) is None
+    assert [*there.message.tool_calls] == there.log_of(0).calls
+    assert not there.message.tool_calls[0].complete
 
 
 def test_signatures_and_server_tools_and_media() -> None:

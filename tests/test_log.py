@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,9 @@ from hypothesis import strategies as st
 from tests.support.wire import sse
 from tokenstream._basics.text_log import TextLog
 from tokenstream._pipeline.machine import Machine
+from tokenstream.accumulator import Accumulator
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.stream._views.position import DeltaPosition, TextPosition
 
 
 @given(st.lists(st.text(max_size=5), max_size=40), st.data())
@@ -22,13 +27,11 @@ def test_any_part_of_the_text_is_as_if_it_had_been_joined_at_once(
         if data.draw(st.booleans()):
             start = data.draw(st.integers(0, log.length))
             assert log.since(start) == "".join(pieces[: number + 1])[start:]
-    bounds = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=5)))
+    start, end = sorted([data.draw(st.integers(0, len(whole))), data.draw(st.integers(0, len(whole)))])
 
     assert log.join() == whole
     assert log.length == len(whole)
-    ends = [*bounds, len(whole)] if len(bounds) % 2 else bounds
-    expected = "".join(whole[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True))
-    assert log.slices(bounds) == expected
+    assert log.slice(start, end) == whole[start:end]
 
 
 def test_many_small_pieces_are_kept_in_few_objects() -> None:
@@ -39,8 +42,8 @@ def test_many_small_pieces_are_kept_in_few_objects() -> None:
 
     assert log.since(199_990) == "ab" * 5
     assert log.join() == "ab" * 100_000
-    assert log.slices([0, 4]) == "abab"
-    assert log.slices([199_996, 199_998]) == "ab"
+    assert log.slice(0, 4) == "abab"
+    assert log.slice(199_996, 199_998) == "ab"
 
 
 @pytest.mark.slow
@@ -52,10 +55,49 @@ def test_the_pieces_of_an_answer_are_kept_in_few_objects_too() -> None:
         machine.push(sse("ab"), 0.0) if number < 2 else machine.give(sse("ab"), 0.0)
         while machine.pull() is not None:
             pass
-        log = machine.accumulator.find_log(0, "text")
+        parts = machine.accumulator.parts_from(0, 0)
+        log = parts[0].log if parts else None
         most = max(most, 0 if log is None else len(log.pieces))
 
     assert log is not None
     assert "ab" * 10_000 == log.join()
     assert 9_000 < machine.meter.glanced
     assert most < 1_200
+
+
+_IN_TURNS = [
+    (ReasoningDelta if part == 1 else TextDelta)(text, part=part)
+    for text, part in zip("abcdefghijkl", (0, 1, 0, 2, 0, 0, 1, 2, 1, 0, 2, 2), strict=True)
+]
+
+
+@given(st.sets(st.integers(0, len(_IN_TURNS))))
+def test_a_reader_that_looks_now_and_then_has_all_behind_the_last_delta(looks: set[int]) -> None:
+    """It is told of one delta only, and may lack others, of the same part and of parts in turns with it."""
+    accumulator = Accumulator()
+    text, deltas = TextPosition(accumulator, 0, TextDelta), DeltaPosition(accumulator, 0)
+    texts, told = "", ""
+    for number, delta in enumerate(_IN_TURNS):
+        accumulator.take(delta)
+        if number in looks or delta is _IN_TURNS[-1]:
+            texts += text.after(delta) or text.ready() or ""
+            first = deltas.after(delta) or deltas.ready()
+            while first is not None:
+                told, first = told + first.text, deltas.ready()
+            assert len(texts) == text.delivered
+            assert len(told) == deltas.delivered == number + 1
+
+    assert ("acdefhjkl", "abcdefghijkl") == (texts, told)
+
+
+@pytest.mark.slow
+def test_parts_that_take_turns_cost_a_number_for_each_turn() -> None:
+    """A hostile server may change the part with every letter."""
+    accumulator, count = Accumulator(), 20_000
+    tracemalloc.start()
+    for number in range(count):
+        accumulator.take(TextDelta("ab", part=number % 2))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 32 * count

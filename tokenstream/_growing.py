@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._answer_log import DELTAS, AnswerLog, WordLog
 from tokenstream._basics.text_log import TextLog, size_of
 from tokenstream._basics.untrusted import is_list
 from tokenstream.events import ToolResult
@@ -23,6 +24,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from tokenstream._answer_log import Delta
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.events import Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
@@ -121,7 +123,7 @@ def _parser(*, lenient: bool = False) -> PartialJSONParser:
 class GrowingPart:
     """A part that can still grow: its beginning, and all that was added since then."""
 
-    __slots__ = ("extra", "final", "is_gap", "log", "pieces", "spans", "start")
+    __slots__ = ("extra", "final", "is_gap", "log", "pieces", "start")
 
     def __init__(self, start: Part, *, is_gap: bool = False) -> None:
         self.start = start
@@ -131,10 +133,8 @@ class GrowingPart:
         """The finished part, which all later snapshots share."""
         self.pieces: Arguments | None = None
         """The text that belongs to this part alone: arguments, or a transcript."""
-        self.log: SharedLog | None = None
-        """The choice's log for this kind of text; None unless the part is text, reasoning or a refusal."""
-        self.spans: list[int] = []
-        """Offsets in `log` at which this part's text begins and ends, in turn; parts may write by turns."""
+        self.log: WordLog | None = None
+        """What deltas have brought of a text, reasoning or a refusal."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
 
@@ -160,14 +160,14 @@ class GrowingPart:
         """Store the part as it is at its end; later snapshots use the stored part."""
         self.final = content
         if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
-            # The finished part contains its pieces; a text is still needed in the choice's log.
+            # The finished part contains its pieces; readers still need the words, which the choice's log has.
             self.start, self.pieces, self.extra = content, None, None
 
     @property
     def own_size(self) -> int:
-        """Size of the part's arguments or transcript, in bytes; 0 for a part that can have neither."""
-        if self.pieces is not None:
-            return self.pieces.size
+        """Size of the part's words, arguments or transcript, in bytes; 0 for a part that can have none."""
+        if self.log is not None or self.pieces is not None:
+            return sum(log.size for log in (self.log, self.pieces) if log is not None)
         content = self.final or self.start
         if isinstance(content, ToolCall | ServerToolCall):
             return size_of(content.arguments_text)
@@ -178,7 +178,7 @@ class GrowingPart:
         start = self.start
         changes: dict[str, Any] = {"complete": complete}
         if self.log is not None and isinstance(start, TextPart | ReasoningPart | RefusalPart):
-            changes["text"] = start.text + self.log.slices(self.spans)
+            changes["text"] = start.text + self.log.join()
         elif self.pieces is not None:
             if isinstance(start, ToolCall | ServerToolCall):
                 changes["arguments_text"] = start.arguments_text + self.pieces.join()
@@ -197,18 +197,6 @@ class GrowingPart:
             elif isinstance(start, ReasoningPart):
                 changes["signature"] = (start.signature or "") + "".join(self.extra)
         return start.model_copy(update=changes)
-
-
-class SharedLog(TextLog):
-    """All text of one kind in a choice; the parts of that kind append to it in turn."""
-
-    __slots__ = ("kind", "writer")
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-        self.writer: GrowingPart | None = None
-        """The part that appended last."""
 
 
 class Target:
@@ -250,14 +238,12 @@ class ChoiceState:
     """The state of one choice in progress: its parts, text, tool calls and finish reason."""
 
     __slots__ = (
-        "delivered",
-        "ended",
         "ending",
         "finish_message",
         "finish_reason",
         "index",
         "joined",
-        "logs",
+        "log",
         "parts",
         "provider_data",
         "raw_finish_reason",
@@ -269,8 +255,8 @@ class ChoiceState:
     def __init__(self, index: int) -> None:
         self.index = index
         self.parts: list[GrowingPart] = []
-        self.logs: tuple[SharedLog, ...] = ()
-        """One log for each kind of text: text, reasoning, refusal."""
+        self.log = AnswerLog()
+        """What the choice tells its readers, in order."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
         self.finish_message: str | None = None
@@ -278,10 +264,6 @@ class ChoiceState:
         self.joined: tuple[Join, ...] = ()
         """The places at which continuations were joined to the text."""
         self.ending: Ending = "streaming"
-        self.delivered: list[ToolCall] = []
-        """The tool calls that were delivered to the reader, in that order."""
-        self.ended: list[ToolCall] = []
-        """All tool calls that ended, including those with invalid arguments."""
         self.reopened = 0
         """Number of times that a finished part was changed."""
         self.results: list[ToolResult] = []
@@ -325,29 +307,22 @@ class ChoiceState:
             self.reopened += 1
         return part
 
-    def begin_writing(self, part: GrowingPart, kind: str) -> SharedLog:
-        """Return the log to which a part's text is appended, and record the part as the log's writer.
+    def begin_writing(self, index: int, part: GrowingPart, kind: type[Delta]) -> WordLog:
+        """Return the log to which the words of a part are appended; they belong to a run of that part.
 
         Args:
-            kind: The kind of text: text, reasoning or refusal.
+            kind: The class of the deltas that bring the words.
         """
         log = part.log
-        if log is None or log.kind != kind:
-            log = part.log = self.get_or_begin_log(kind)
-        writer = log.writer
-        if writer is not part:
-            # An odd number of offsets means that the other part's last span is still open.
-            if writer is not None and len(writer.spans) % 2:
-                writer.spans.append(log.length)
-            # From here on, the log's text belongs to this part.
-            part.spans.append(log.length)
-            log.writer = part
+        if log is None:
+            log = part.log = WordLog(kind)
+        self.log.begin_run(index, log)
         return log
 
     @property
     def size(self) -> int:
         """Size of the choice in bytes: all kinds of text, and arguments."""
-        return sum(log.size for log in self.logs) + sum(part.own_size for part in self.parts)
+        return sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
         """Change the id of a call or of a result; return the application's call if it has ended, else None.
@@ -367,8 +342,7 @@ class ChoiceState:
             part.final = part.start
         if call is not None:
             call = part.final = call.model_copy(update={"id": id})
-            for calls in (self.delivered, self.ended):
-                calls[:] = [call if each.id == start.id else each for each in calls]
+            self.log.rename_call(start.id, call)
             delivered[:] = [id if each == start.id else each for each in delivered]
         return call
 
@@ -429,7 +403,7 @@ class ChoiceState:
                 emptied["signature"] = None
             part.start = content.model_copy(update=emptied)
             if content.text:
-                self.begin_writing(part, content.kind).append(content.text)
+                self.begin_writing(len(self.parts) - 1, part, DELTAS[content.kind]).append(content.text)
             length += len(content.text)
         elif isinstance(content, ToolCall | ServerToolCall) and not content.complete:
             part.start = content.model_copy(update={"arguments_text": ""})
@@ -442,22 +416,6 @@ class ChoiceState:
         # Snapshots share a complete part as it is, unless a later event changes it.
         part.final = content if content.complete else None
         return length
-
-    def find_log(self, kind: str) -> SharedLog | None:
-        """Return the log that holds all text of one kind in this choice; None if none has arrived."""
-        return next((log for log in self.logs if log.kind == kind), None)
-
-    def get_or_begin_log(self, kind: str) -> SharedLog:
-        """Return the log that holds all text of one kind in this choice; create the log if necessary.
-
-        Args:
-            kind: The kind of text: text, reasoning or refusal.
-        """
-        log = self.find_log(kind)
-        if log is None:
-            log = SharedLog(kind)
-            self.logs = (*self.logs, log)
-        return log
 
 
 class GivenUp:
@@ -474,16 +432,14 @@ class GivenUp:
         self._choices = choices
         self.head = head
         self.event = event
-        # Views do not read the logs of these choices from now on.
+        # Readers turn to other logs from now on.
         self._mark(void=True)
 
     @property
     def size(self) -> int:
         """The amount that had arrived: the number of characters, plus one for each call that ended."""
         return sum(
-            sum(log.length for log in choice.logs)
-            + len(choice.ended)
-            + sum(part.pieces.length for part in choice.parts if part.pieces is not None)
+            choice.log.size + sum(part.pieces.length for part in choice.parts if part.pieces is not None)
             for choice in self._choices.values()
         )
 
@@ -495,5 +451,4 @@ class GivenUp:
     def _mark(self, *, void: bool) -> None:
         """Mark the logs of the choices as void, so that views do not read them, or as valid again."""
         for choice in self._choices.values():
-            for log in choice.logs:
-                log.void = void
+            choice.log.mark(void=void)

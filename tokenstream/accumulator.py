@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._answer_log import NO_LOG, AnswerLog
 from tokenstream._basics.call_keys import AnswerCalls
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream._basics.text_log import TextLog
     from tokenstream.message import Ending
 
 __all__ = ["Accumulator"]
@@ -306,20 +306,18 @@ class Accumulator:
         # With `setdefault`, the first of two threads that build at the same time determines the result.
         return messages.get(choice) or messages.setdefault(choice, self._build(choice))
 
-    def find_log(self, choice: int, kind: str) -> TextLog | None:
-        """Return the log of a choice's text of one kind, such as "reasoning"; None before any has arrived."""
-        state = self._choices.get(choice)
-        return None if state is None else state.find_log(kind)
+    def log_of(self, choice: int) -> AnswerLog:
+        """Return what a choice has told its readers so far, in order; `NO_LOG` before it has begun.
+
+        Args:
+            choice: The index of the choice. 0 stands for the first choice, which may have another index.
+        """
+        state = self._choices.get(choice or self.main)
+        return NO_LOG if state is None else state.log
 
     def texts(self) -> list[str]:
-        """Return the text of each choice that has any, by index."""
-        logs = [self.find_log(index, "text") for index in sorted(self._choices)]
-        return [log.join() for log in logs if log is not None]
-
-    def delivered(self, choice: int, number: int) -> ToolCall | None:
-        """Return tool call `number`, from 0, of those delivered to a choice's reader; None if missing."""
-        state = self._choices.get(choice)
-        return None if state is None or number >= len(state.delivered) else state.delivered[number]
+        """Return the text of each choice, by index."""
+        return [choice.log.join(TextDelta) for _, choice in sorted(self._choices.items())]
 
     def parts_from(self, choice: int, start: int) -> list[GrowingPart]:
         """Return the growing parts of a choice, from index `start` on."""
@@ -338,11 +336,6 @@ class Accumulator:
             choice: The index of the choice; None for the first choice.
         """
         self._choice(self.main if choice is None else choice).refuse_call(call)
-
-    def ended_call(self, choice: int, number: int) -> ToolCall | None:
-        """Return tool call `number`, from 0, of those that ended in a choice, valid or not; None if none."""
-        state = self._choices.get(choice)
-        return None if state is None or number >= len(state.ended) else state.ended[number]
 
     def ending_of(self, choice: int) -> Ending:
         """Return the ending of a choice."""
@@ -424,12 +417,12 @@ class Accumulator:
     def _write(self, event: AnyEvent, kind: str, start: Callable[[], Part]) -> None:
         choice = self._choice(event.choice)  # below, `start` makes the part if it is new
         part = choice.get_or_begin_part(event.part, start)
-        if part.start.kind != kind or (part.log is not None and part.log.kind != kind):
+        if part.start.kind != kind or (part.log is not None and part.log.kind is not event.__class__):
             self.error = _MixedKinds(
                 f"the part {event.part} of the kind {part.start.kind!r} got a delta of the kind {kind!r}"
             )
             return
-        log = choice.begin_writing(part, kind)
+        log = choice.begin_writing(event.part, part, event.__class__)
         log.append(event.text)
         self.target = Target(event.__class__, event.choice, event.part, log)  # of most later deltas, too
         self._grow(len(event.text))
@@ -464,9 +457,7 @@ class Accumulator:
 
     def _take_call(self, event: ToolCallDone) -> bool:
         self._get_or_begin_part(event, lambda: event.call).finish(event.call)
-        choice = self._choice(event.choice)
-        choice.delivered.append(event.call)
-        choice.ended.append(event.call)
+        self._choice(event.choice).log.calls.append(event.call)
         self.calls.add(event.choice, event.call)
         self.tool_calls_delivered.append(event.call.id)
         return False  # the call's start and arguments were the content
@@ -514,7 +505,7 @@ class Accumulator:
         if self._renamed_calls:
             event.content = self._rename(event.content)
         if isinstance(event.content, ToolCall):
-            self._choice(event.choice).ended.append(event.content)  # its arguments are not valid JSON
+            self._choice(event.choice).log.calls.append(event.content)  # its arguments are not valid JSON
             self.calls.add(event.choice, event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})

@@ -29,7 +29,7 @@ class TextLog:
         ('Hello', 'lo', 5)
     """
 
-    __slots__ = ("_measured", "full_at", "length", "pieces", "void")
+    __slots__ = ("_measured", "full_at", "length", "pieces")
 
     def __init__(self) -> None:
         # Blocks, then the pieces since the last block, in one list, because another
@@ -42,8 +42,6 @@ class TextLog:
         """Length of the text in characters."""
         self._measured = (0, 0)
         """The number of characters that `size` has measured, and the number of their bytes."""
-        self.void = False
-        """True if this text no longer counts, because the answer was restarted from its beginning."""
 
     def append(self, text: str) -> None:
         """Add a piece at the end of the text."""
@@ -88,23 +86,9 @@ class TextLog:
             missing -= len(piece)
         return "".join(reversed(pieces_from_end))
 
-    def slices(self, bounds: list[int]) -> str:
-        """Return slices of the text, joined.
-
-        Args:
-            bounds: The start and the end of each slice, in order; the last end may be missing, and
-                is then the end of the text.
-        """
-        # The length is read first: another thread may be writing, and text that it adds from
-        # now on may belong to the next part.
-        length, bounds = self.length, bounds[:]
-        if len(bounds) == 1:
-            return self.since(bounds[0])[: length - bounds[0]]
-        if not bounds:
-            return ""
-        if len(bounds) == 2 and length - bounds[0] < 2 * (bounds[1] - bounds[0]):
-            # The only slice is more than half of the text after its start: join just that text.
-            return self.since(bounds[0])[: bounds[1] - bounds[0]]
-        text = self.join()
-        ends = [*bounds, length] if len(bounds) % 2 else bounds
-        return "".join([text[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True)])
+    def slice(self, start: int, end: int) -> str:
+        """Return the text between two positions."""
+        # Unless it is a small piece far from the end, only the text behind the start is joined.
+        if self.length - start < 2 * (end - start):
+            return self.since(start)[: end - start]
+        return self.join()[start:end]

@@ -334,7 +334,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def _get_text(self) -> str:
         """Return the text of the snapshot: the part of the document's text that had arrived."""
         state = self._state
-        return state.document.log.slices([state.start, state.end])
+        return state.document.log.slice(state.start, state.end)
 
     # -- fields ------------------------------------------------------------------
 

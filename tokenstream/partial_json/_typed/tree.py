@@ -354,7 +354,7 @@ class ValueTree:
                 pass
         document = self._document
         # The text of a lenient document may be almost-JSON, so the value is written as JSON.
-        text = json.dumps(plain_data) if document.lenient else document.log.slices([node.start, offset])
+        text = json.dumps(plain_data) if document.lenient else document.log.slice(node.start, offset)
         self._reread_length += len(text)
         if node.parent is not None and self._reread_length > _MOST_REREAD * document.log.length:
             # Left to the container around it, which is then read as a whole.

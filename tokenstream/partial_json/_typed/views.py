@@ -43,11 +43,11 @@ class GrowingText:
         if self.length - len(self._last_piece) == before.length:
             # In the usual case a single piece was added, and no search is needed.
             return self._last_piece
-        return self.log.slices([before.length, self.length])
+        return self.log.slice(before.length, self.length)
 
     def __str__(self) -> str:
         if self._text is None:
-            self._text = self.log.slices([0, self.length])
+            self._text = self.log.slice(0, self.length)
         return self._text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream.stream._fan_out.queue import NEWS
-from tokenstream.stream._views.cursors import TextCursor
+from tokenstream.stream._views.position import TextPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ class SharedCursor(Generic[ItemT]):
         self._cursor = cursor
         self._hub = hub
         self._place = place
-        self._is_text = isinstance(cursor, TextCursor)
+        self._is_text = isinstance(cursor, TextPosition)
         """True for a text cursor, whose `ready` always returns all text that has arrived."""
         self._seen_count = -2
         """Number of events that had arrived when the cursor last looked.

@@ -9,7 +9,7 @@ from tokenstream._growing import ended_itself
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import ToolCall
 from tokenstream.stream._outputs.end import is_cut
-from tokenstream.stream._views.cursors import TextCursor
+from tokenstream.stream._views.position import TextPosition
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
@@ -27,7 +27,7 @@ _MAX_HELD_BACK = 64
 """Maximum number of characters to hold back, since each new piece examines all of them again."""
 
 
-class AnswerText(TextCursor):
+class AnswerText(TextPosition):
     """A reader's cursor in the text of a choice."""
 
     __slots__ = ()
@@ -38,14 +38,12 @@ class AnswerText(TextCursor):
     """Always False: text is never changed later, unlike a call's arguments."""
 
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
-        super().__init__(accumulator, choice, kind="text", type=TextDelta)
+        super().__init__(accumulator, choice, TextDelta)
 
     @property
     def text(self) -> str:
         """The text received so far."""
-        # 0 stands for the first choice, which may have another index.
-        log = self._accumulator.find_log(self._choice or self._accumulator.main, "text")
-        return "" if log is None else log.join()
+        return self.accumulator.log_of(self.choice).join(TextDelta)
 
     @property
     def empty(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
-from tokenstream.stream._views.cursors import ToolCallCursor
+from tokenstream.stream._views.position import CallPosition
 
 if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
@@ -16,7 +16,7 @@ _DECIDING_EVENTS = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCal
 """Events that end a call, or from which it follows that an ended call was not cut off."""
 
 
-class CheckedCursor(ToolCallCursor):
+class CheckedCursor(CallPosition):
     """A reader's cursor in the ended calls of a choice, which a stage checks.
 
     Args:
@@ -50,17 +50,10 @@ class CheckedCursor(ToolCallCursor):
         """Return a cursor that delivers the tool calls only once the answer is complete."""
         return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True, answers=self._answers)
 
-    def _find_call(self, number: int) -> ToolCall | None:
-        """Check a call that has ended, and return it; None for a call that is open or may have been cut off.
-
-        Args:
-            number: The number of the call in the choice.
-        """
+    def _check(self, call: ToolCall) -> list[ToolCall] | None:
+        """Check a call that has ended; None for a call that may have been cut off."""
         # Choice 0 stands for the first choice, even if the answer has none with index 0.
         choice = self.choice or self.accumulator.main
-        call = self.accumulator.ended_call(choice, number)
-        if call is None:
-            return None
         # A call that lacked its end the last time is not parsed again.
         lacks_end = call is self._maybe_cut or (not call.complete and self._tools.lacks_end(call))
         if lacks_end:
@@ -82,4 +75,4 @@ class CheckedCursor(ToolCallCursor):
             checked.error.partial = self.accumulator.message_of(choice)
             if self._answers:
                 self.accumulator.refuse_call(checked, choice)
-        return checked
+        return [checked]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.stream._uncopyable import UncopyableObject
-from tokenstream.stream._views.cursors import TextCursor, ToolCallCursor
+from tokenstream.stream._views.position import CallPosition, DeltaPosition, TextPosition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from tokenstream._answer_log import Delta
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._choice import DocumentChoice
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._outputs.documents import OutputChoice
     from tokenstream.stream._protocols import CallCursor, CursorDriver, WholeCursor
-    from tokenstream.stream._views.deltas import Delta
 
 
 class Cursors:
@@ -41,21 +41,19 @@ class Cursors:
 
     def text(self) -> Cursor[str]:
         """Return a cursor, a reader's position, at the start of the text."""
-        return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
+        return TextPosition(self._driver.accumulator, self._choice, TextDelta)
 
     def reasoning(self) -> Cursor[str]:
         """Return a cursor, a reader's position, at the start of the reasoning."""
-        return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
+        return TextPosition(self._driver.accumulator, self._choice, ReasoningDelta)
 
     def tool_calls(self) -> CallCursor[ToolCall]:
         """Return a cursor, a reader's position, before the first tool call."""
-        return ToolCallCursor(self._driver.accumulator, self._choice)
+        return CallPosition(self._driver.accumulator, self._choice)
 
     def deltas(self) -> Cursor[Delta]:
         """Return a cursor, a reader's position, at the start of the text, reasoning and refusals together."""
-        from tokenstream.stream._views.deltas import DeltaCursor
-
-        return DeltaCursor(self._driver.accumulator, self._choice)
+        return DeltaPosition(self._driver.accumulator, self._choice)
 
     # The cursors below need the JSON reader and validation, which are loaded on first use.
 

@@ -15,9 +15,9 @@ from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCal
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from tokenstream._answer_log import Delta
     from tokenstream.message import Message
     from tokenstream.stream._protocols import AsyncDriverView, SyncDriverView
-    from tokenstream.stream._views.deltas import Delta
 
 
 @show_members

@@ -30,6 +30,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream._basics.text_log import TextLog
     from tokenstream._growing import GrowingPart
     from tokenstream.events import Event
     from tokenstream.message import Part
@@ -42,7 +43,7 @@ class PartCursor:
         index: The index of the part in the message.
     """
 
-    __slots__ = ("_choice", "_data_length", "_final", "_index", "_part", "_position", "_span_index", "_start")
+    __slots__ = ("_choice", "_data_length", "_final", "_index", "_part", "_position", "_start")
 
     def __init__(self, part: GrowingPart, choice: int, index: int) -> None:
         self._part = part
@@ -53,9 +54,7 @@ class PartCursor:
         self._final: Part | None = None
         """The final part that was delivered."""
         self._position = 0
-        """Position up to which the text was delivered, in the shared log if the part has one."""
-        self._span_index = 0
-        """Index in the part's spans, which are its sections of the log, of the section at `_position`."""
+        """Number of characters of the text that were delivered."""
         self._data_length = 0
         """Length of the signature or the media data that was delivered."""
 
@@ -154,7 +153,7 @@ class PartCursor:
             content: The final part or, while the part grows, its start.
         """
         yield from self._read_start(start)
-        text, choice, index = self._take_new_words(), self._choice, self._index
+        text, choice, index = self._take_new_text(self._part.log), self._choice, self._index
         if isinstance(content, TextPart):
             if text:
                 yield TextDelta(text, choice=choice, part=index)
@@ -179,7 +178,7 @@ class PartCursor:
             final: The final call; None while the call grows.
         """
         yield from self._read_start(start)
-        text = self._take_new_text(content.arguments_text, is_all=final is not None)
+        text = self._take_new_text(self._part.pieces, content.arguments_text, is_all=final is not None)
         if text and isinstance(content, ToolCall):
             yield ToolCallDelta(content.id, text, choice=self._choice, part=self._index)
         elif text:
@@ -194,7 +193,7 @@ class PartCursor:
             final: The final part; None while the part grows.
         """
         yield from self._read_start(start)
-        transcript = self._take_new_text(content.transcript, is_all=final is not None)
+        transcript = self._take_new_text(self._part.pieces, content.transcript, is_all=final is not None)
         if final is None:
             data = b"".join(self._take_new_extra(len(content.data)))
         else:
@@ -202,41 +201,15 @@ class PartCursor:
         if data or transcript:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
-    def _take_new_words(self) -> str:
-        """Return the part's new text from the log that several parts share, and count it as delivered."""
-        log = self._part.log
-        if log is None:
-            return ""
-        # The length is read first: text that another thread adds later may belong to another part.
-        length = log.length
-        # The spans are offsets in the log at which the part's text begins, ends, begins again, and so on.
-        bounds = self._part.spans[self._span_index :]
-        if not bounds:
-            return ""
-        # An odd number of bounds means that the last section is still open.
-        self._span_index += len(bounds) - len(bounds) % 2
-        if len(bounds) % 2:
-            bounds.append(max(length, bounds[-1]))
-        # Some of the first section may have been delivered before.
-        begin = bounds[0] = max(bounds[0], self._position)
-        self._position = end = bounds[-1]
-        if begin == end:
-            return ""
-        text = log.since(begin)
-        if len(bounds) == 2:
-            # The common case: a single section.
-            return text[: end - begin]
-        sections = zip(bounds[::2], bounds[1::2], strict=True)
-        return "".join([text[start - begin : stop - begin] for start, stop in sections])
-
-    def _take_new_text(self, start: str, *, is_all: bool) -> str:
-        """Return the new characters of a text that belongs to this part alone, and count them as delivered.
+    def _take_new_text(self, pieces: TextLog | None, start: str = "", *, is_all: bool = False) -> str:
+        """Return the new words, arguments or transcript of the part, and count them as delivered.
 
         Args:
+            pieces: What was added to the part; None if nothing was.
             start: The text at the start of the part.
             is_all: True if `start` is the whole text; otherwise, the part's pieces follow it.
         """
-        pieces, position, start_length = self._part.pieces, self._position, len(start)
+        position, start_length = self._position, len(start)
         if is_all or pieces is None:
             # No pieces follow the start.
             text = start[position:]

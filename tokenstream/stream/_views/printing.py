@@ -10,7 +10,7 @@ from tokenstream._basics.visible import several_lines
 from tokenstream.events import ReasoningDelta
 
 if TYPE_CHECKING:
-    from tokenstream.stream._views.deltas import Delta
+    from tokenstream._answer_log import Delta
 
 _DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
 

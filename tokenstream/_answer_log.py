@@ -1,0 +1,145 @@
+"""The log of an answer: what each choice tells its readers, in the order of arrival."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, TypeAlias
+
+from tokenstream._basics.text_log import TextLog
+from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tokenstream._basics.loose import AnyEvent
+    from tokenstream.message import ToolCall
+
+Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
+"""A piece of text, of reasoning or of a refusal."""
+DELTAS: dict[str, type[Delta]] = {
+    "text": TextDelta,
+    "reasoning": ReasoningDelta,
+    "refusal": RefusalDelta,
+}
+"""The deltas that bring the words of a part, by the kind of the part."""
+_BITS = 40
+"""Number of bits for the end of a run."""
+_OPEN = (1 << _BITS) - 1
+"""Stands for the end of the last run, which still grows."""
+
+
+class WordLog(TextLog):
+    """The words of one part: text, reasoning or a refusal.
+
+    Args:
+        kind: The class of the deltas that bring the words.
+    """
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: type[Delta]) -> None:
+        super().__init__()
+        self.kind = kind
+
+
+class AnswerLog:
+    """What a choice tells its readers, in the order of arrival: its words, and the tool calls that ended.
+
+    The words are kept by part. A *run* is a section of them that arrived without words of another part in
+    between; it is one number here, because parts may take turns with every delta. Each reader has a
+    `Position`. A restarted answer has another log.
+    """
+
+    __slots__ = ("_runs", "calls", "is_void", "turns", "words")
+
+    def __init__(self) -> None:
+        self.words: dict[int, WordLog] = {}
+        """The words of each part, by its index."""
+        self.calls: list[ToolCall] = []
+        """The calls that have ended; one that is not complete has arguments that are no valid JSON."""
+        self._runs = array("q")
+        """For each run, the index of its part, and the position in that part's words at which it ends."""
+        self.turns = 0
+        """Number of times that another run has begun, or that readers have to look at `is_void`."""
+        self.is_void = False
+        """True if the answer was restarted, so that readers have to turn to another log."""
+
+    def begin_run(self, part: int, words: WordLog) -> None:
+        """Let what is appended to `words` from here on belong to a run of that part."""
+        runs = self._runs
+        if runs:
+            last = runs[-1] >> _BITS
+            if last == part:
+                return
+            runs[-1] = last << _BITS | self.words[last].length
+        self.words[part] = words
+        runs.append(part << _BITS | _OPEN)
+        self.turns += 1
+
+    def read(
+        self,
+        begin: int,
+        read: dict[int, int],
+        kinds: Collection[type],
+        *,
+        most: dict[int, int] | None = None,
+        last: AnyEvent = None,
+    ) -> tuple[int, list[tuple[int, str]]]:
+        """Return the number of runs, and the words that a reader lacks: for each run its part and the text.
+
+        Args:
+            begin: The index of the first run that may have something new.
+            read: For each part, the number of characters that the reader has; changed in place.
+            kinds: The classes of the deltas whose words are read.
+            most: For each part, the number of characters up to which to read; None for all.
+            last: The last delta of its part, whose text need not be looked up; None if it is not known.
+        """
+        count, found = len(self._runs), list[tuple[int, str]]()
+        rests: dict[int, tuple[int, str]] = {}
+        for index in range(begin, count):
+            part = self._runs[index] >> _BITS
+            words = self.words[part]
+            if words.kind not in kinds:
+                continue
+            # Read before the run's end: another thread may end this run, and begin another one of the part.
+            length, end = words.length, self._runs[index] & _OPEN
+            end = length if end == _OPEN else end
+            end, start = end if most is None else min(end, most.get(part, 0)), read.get(part, 0)
+            if start >= end:
+                continue
+            first, rest = rests.get(part, (start, ""))
+            if last is not None and part == last.part and start + len(last.text) == end == length:
+                first, rest = start, last.text
+            elif first + len(rest) < end:
+                # Joined once for all runs of the part, so that the time is linear.
+                first, rest = rests[part] = start, words.since(start)
+            found.append((part, rest[start - first : end - first]))
+            read[part] = end
+        return count, found
+
+    def part_of(self, index: int) -> int:
+        """Return the part of a run; -1 if there are no words."""
+        return self._runs[index] >> _BITS if self._runs else -1
+
+    def join(self, *kinds: type[Delta]) -> str:
+        """Return all words of some kinds."""
+        return "".join([text for _, text in self.read(0, {}, kinds)[1]])
+
+    def rename_call(self, id: str, call: ToolCall) -> None:
+        """Put a call in the place of that with an id."""
+        self.calls[:] = [call if each.id == id else each for each in self.calls]
+
+    @property
+    def size(self) -> int:
+        """Number of characters, plus one for each call."""
+        return sum(words.length for words in self.words.values()) + len(self.calls)
+
+    def mark(self, *, void: bool) -> None:
+        """Set `is_void`, and let readers look at it."""
+        self.is_void = void
+        self.turns += 1
+
+
+NO_LOG = AnswerLog()
+"""Takes the place of a log before a choice has begun; readers look for another one each time."""
+NO_LOG.mark(void=True)

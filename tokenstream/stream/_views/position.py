@@ -1,0 +1,322 @@
+"""A reader's position in the log of an answer: in its words, or in its tool calls.
+
+A view cannot take back the content that it has delivered. When a retry restarts the answer, the
+reader goes through the log of the new answer from its start. What the reader has is not delivered
+twice; at the first difference, the position raises the error that broke off the previous attempt.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from tokenstream._answer_log import DELTAS, NO_LOG, Delta
+from tokenstream._pipeline.align import is_same_call, make_difference_error
+from tokenstream.events import ToolCallDone
+from tokenstream.message import ToolCall
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from tokenstream._answer_log import AnswerLog, WordLog
+    from tokenstream._basics.loose import AnyEvent
+    from tokenstream.accumulator import Accumulator
+
+    Content: TypeAlias = str | list[ToolCall]
+    """Words of one kind, or calls."""
+
+ItemT = TypeVar("ItemT")
+ContentT = TypeVar("ContentT", bound="Content")
+
+
+class Position(Generic[ItemT]):
+    """A reader's position in what a choice tells its readers."""
+
+    __slots__ = ("_at", "_has", "_log", "_repeated", "accumulator", "choice")
+
+    def __init__(self, accumulator: Accumulator, choice: int) -> None:
+        self.accumulator = accumulator
+        self.choice = choice
+        self._log = NO_LOG
+        """The log that is read."""
+        self._at = 0
+        """Index in the log of the first run, or call, that may be new."""
+        self._has: dict[type, Content] = {}
+        """What the reader has of an answer that was restarted, by kind; empty once all of it was repeated."""
+        self._repeated: dict[type, int] = {}
+        """Number of the characters or calls of `_has` that the restarted answer has repeated, by kind."""
+
+    @property
+    def delivered(self) -> int:
+        """Number of characters or calls that the reader has of the answer."""
+        return sum(map(len, self._list_delivered().values()))
+
+    def ready(self) -> ItemT | None:
+        """Return the next item that the reader does not have yet; None if the reader has all items.
+
+        Raises:
+            StreamError: The answer was restarted, and differs from what the reader has.
+        """
+        raise NotImplementedError
+
+    def end(self) -> ItemT | None:
+        """Return the next item that the end of the stream added; None if no item is left.
+
+        Raises:
+            StreamError: The answer was restarted, and the new one lacks something that the reader has.
+        """
+        item = self.ready()
+        # In an answer that was stopped, the rest might still have come.
+        if item is None and self._has and self.accumulator.ending != "stopped":
+            raise make_difference_error(self.accumulator)
+        return item
+
+    # -- within ------------------------------------------------------------
+
+    def _find_log(self) -> AnswerLog:
+        """Return the log to read, which is another one after a restart, and once the choice has begun."""
+        if self._log.is_void:
+            self._has = self._list_delivered()
+            self._repeated = dict.fromkeys(self._has, 0)
+            self._begin()
+            self._log = self.accumulator.log_of(self.choice)
+        return self._log
+
+    def _begin(self) -> None:
+        """Go to the start of another log."""
+        self._at = 0
+
+    def _list_delivered(self) -> dict[type, Content]:
+        """Return what the reader has of the answer, by kind, without kinds of which it has nothing."""
+        raise NotImplementedError
+
+    def _skip(self, kind: type, new: ContentT) -> ContentT:
+        """Return what the reader lacks of words, or of calls, that are next in the log.
+
+        Raises:
+            StreamError: They differ from what the reader has.
+        """
+        has: Any = self._has.get(kind)
+        if has is None:
+            return new
+        start = self._repeated[kind]
+        before = has[start : start + len(new)]
+        if not self._are_same(before, new[: len(before)]):
+            raise make_difference_error(self.accumulator)
+        self._repeated[kind] = start + len(before)
+        if start + len(before) == len(has):
+            del self._has[kind]
+        rest: Any = new[len(before) :]
+        found: ContentT = rest
+        return found
+
+    def _are_same(self, before: Any, again: Any) -> bool:  # noqa: ANN401 - contents of one kind
+        """Return True if a restarted answer repeats what the reader has."""
+        return bool(before == again)
+
+
+class WordPosition(Position[ItemT]):
+    """A reader's position in the words of a choice.
+
+    Args:
+        kinds: The classes of the deltas that bring the words.
+    """
+
+    __slots__ = ("_kinds", "_part", "_read", "_to", "_turns", "_words")
+
+    _gives_text: ClassVar[bool] = True
+    """True if the items are text; False if they are deltas."""
+
+    def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
+        super().__init__(accumulator, choice)
+        self._kinds = kinds
+        self._read: dict[int, int] = {}
+        """For each part, the number of characters that were read before its last run."""
+        # The run that was read last, to which most deltas add.
+        self._part = 0
+        self._words: WordLog | None = None
+        """The words of its part; None if it is not of these kinds."""
+        self._to = 0
+        """Number of their characters that were read."""
+        self._turns = -1
+        """The log's number of turns when that run was read."""
+
+    def after(self, event: AnyEvent) -> ItemT | None:
+        """Return the words that an event adds; None if the event adds no words of these kinds."""
+        if event.__class__ not in self._kinds or event.choice != self.choice:
+            return None
+        words, text, log = self._words, event.text, self._log
+        # If only this event is new, its words need not be read from the log.
+        if (
+            words is not None
+            and words.length == self._to + len(text)
+            and log.turns == self._turns
+            and event.part == self._part
+            and not self._has
+        ):
+            self._to += len(text)
+            item: Any = text if self._gives_text else event
+            return item if text else None
+        # More is new, or a run begins, or a restarted answer is compared.
+        new: Any = self._next(event)
+        if new is not None and not self._gives_text and (new.part, new.text) == (event.part, text):
+            # The event also has its payload.
+            new = event
+        first: ItemT | None = new
+        return first
+
+    def _next(self, event: AnyEvent = None) -> ItemT | None:
+        """Return the next item, as `ready` does; `event` is the last delta, if it is known."""
+        raise NotImplementedError
+
+    def _read_new(self, event: AnyEvent) -> list[tuple[int, str]]:
+        """Return the words that the reader lacks, each run with its part, and count them as delivered."""
+        log = self._find_log()
+        self._note_read()
+        # Read before the runs: another thread may begin one.
+        self._turns = log.turns
+        count, found = log.read(self._at, self._read, self._kinds, last=event)
+        self._at = max(count - 1, 0)
+        self._part = log.part_of(self._at)
+        words = log.words.get(self._part)
+        self._words = words if words is not None and words.kind in self._kinds else None
+        self._to = self._read.get(self._part, 0)
+        if self._has:
+            found = [(part, self._skip(log.words[part].kind, text)) for part, text in found]
+        return [each for each in found if each[1]]
+
+    def _note_read(self) -> None:
+        """Count what was read of the last run."""
+        if self._words is not None:
+            self._read[self._part] = self._to
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._read, self._words = {}, None
+
+    def _list_delivered(self) -> dict[type, Content]:
+        self._note_read()
+        delivered: dict[type, Content] = {}
+        for kind in self._kinds:
+            _, runs = self._log.read(0, {}, (kind,), most=self._read)
+            # After another restart, a reader may have more than the new answer has repeated.
+            longest = max("".join([text for _, text in runs]), self._has.get(kind, ""), key=len)
+            if longest:
+                delivered[kind] = longest
+        return delivered
+
+
+class TextPosition(WordPosition[str]):
+    """A reader's position in the text, the reasoning or the refusal of a choice."""
+
+    __slots__ = ()
+
+    def ready(self) -> str | None:
+        """Return the text that has arrived since the last call, in one piece; None if none has arrived.
+
+        Raises:
+            StreamError: The answer was restarted, and differs from the text that the reader has.
+        """
+        words, log = self._words, self._log
+        # Most calls find that nothing has been added to the last run.
+        if words is not None and words.length == self._to and log.turns == self._turns:
+            return None
+        return self._next()
+
+    def _next(self, event: AnyEvent = None) -> str | None:
+        return "".join([text for _, text in self._read_new(event)]) or None
+
+
+class DeltaPosition(WordPosition[Delta]):
+    """A reader's position in the text, reasoning and refusals of a choice.
+
+    A reader that begins late gets each run of deltas to one part in one piece.
+    """
+
+    __slots__ = ("_waiting",)
+
+    _gives_text = False
+
+    def __init__(self, accumulator: Accumulator, choice: int) -> None:
+        super().__init__(accumulator, choice, *DELTAS.values())
+        self._waiting: deque[Delta] = deque()
+        """Deltas to deliver next."""
+
+    def ready(self) -> Delta | None:
+        """Return the next delta that the reader does not have yet; None if the reader has all deltas.
+
+        Raises:
+            StreamError: The answer was restarted, and differs from the text that the reader has.
+        """
+        return self._next()
+
+    def _next(self, event: AnyEvent = None) -> Delta | None:
+        if not self._waiting:
+            choice = self.choice or self.accumulator.main
+            runs, words = self._read_new(event), self._log.words
+            self._waiting.extend(words[part].kind(text, choice=choice, part=part) for part, text in runs)
+        return self._waiting.popleft() if self._waiting else None
+
+
+class CallPosition(Position[ToolCall]):
+    """A reader's position in the tool calls of a choice.
+
+    Args:
+        wait: True to hold back all calls until the answer is complete.
+    """
+
+    __slots__ = ("_calls", "_until_complete", "renamed")
+
+    def __init__(self, accumulator: Accumulator, choice: int, *, wait: bool = False) -> None:
+        super().__init__(accumulator, choice)
+        self._calls: list[ToolCall] = []
+        """The calls that were delivered."""
+        self._until_complete = wait
+        """True to deliver no call before the answer is complete."""
+        self.renamed: dict[str, str] = {}
+        """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
+
+    def ready(self) -> ToolCall | None:
+        """Return the next tool call that has ended; None if no further call has.
+
+        Raises:
+            StreamError: The answer was restarted, and has a different call in place of a delivered one.
+        """
+        if self._until_complete and self.accumulator.ending_of(self.choice) != "complete":
+            return None
+        log = self._find_log()
+        while self._at < len(log.calls):
+            calls = self._check(log.calls[self._at])
+            if calls is None:
+                return None
+            new = self._skip(ToolCall, calls)
+            self._at += 1
+            if new:
+                self._calls += new
+                return new[0]
+        return None
+
+    def after(self, event: object) -> ToolCall | None:
+        """Return the call that an event completes, or None."""
+        return self.ready() if event.__class__ is ToolCallDone else None
+
+    def make_waiting(self) -> CallPosition:
+        """Return a position that delivers the tool calls only once the answer is complete."""
+        return CallPosition(self.accumulator, self.choice, wait=True)
+
+    def _check(self, call: ToolCall) -> list[ToolCall] | None:
+        """Return a call that has ended as the reader gets it: in a list, or [] if the reader does not get it.
+
+        The result is None if the call, and all behind it, have to wait.
+        """
+        return [call] if call.complete else []
+
+    def _list_delivered(self) -> dict[type, Content]:
+        return {ToolCall: [*self._calls]} if self._calls else {}
+
+    def _are_same(self, before: list[ToolCall], again: list[ToolCall]) -> bool:
+        for old, new in zip(before, again, strict=True):
+            if not is_same_call(old, new):
+                return False
+            self.renamed[old.id] = new.id
+        return True
