@@ -28,7 +28,6 @@ _FEWEST_WORDS = 4
 _LONGER = {
     "tokenstream/_connection/connection.py": "the ways in which the input of a connection ends",
     "tokenstream/_pipeline/machine.py": "the state of one answer, which all its parts share",
-    "tokenstream/_message_parts.py": "all parts of messages that users match, as one list",
     "tokenstream/accumulator.py": "one taker for each event, and the table of them",
     "tokenstream/errors.py": "all error classes that users catch, as one tree",
     "tokenstream/events.py": "all events that users match, as one list",
