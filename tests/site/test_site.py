@@ -109,7 +109,6 @@ def test_each_page_has_a_text_for_machines(site: Path) -> None:
     """llms.txt leads to all of them, and llms-full.txt has the words of all."""
     pages = {path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.html")}
     pages -= {"genindex", "py-modindex", "search"}
-    pages -= set(json.loads((DOCS / "redirects.json").read_text(encoding="utf-8")))
     texts = {path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.md")}
     texts |= {path.relative_to(site).with_suffix("").as_posix() for path in site.glob("reference/*.txt")}
     whole = (site / "llms-full.txt").read_text(encoding="utf-8")
@@ -180,7 +179,6 @@ def _build_pages(folder: Path, **pages: str) -> subprocess.CompletedProcess[str]
     for name in ("conf.py", "site_hooks.py", "site_reference.py", "site_search.py"):
         shutil.copy(DOCS / name, source / name)
     shutil.copytree(DOCS / "_static", source / "_static")
-    (source / "redirects.json").write_text("{}", encoding="utf-8")
     for name, text in pages.items():
         (source / f"{name}.md").write_text(text, encoding="utf-8")
     return build(source, folder / "site")
