@@ -9,8 +9,10 @@ from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Phase
 
+PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
+"""The phases of texts, by their words in the items of responses and of runs."""
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",

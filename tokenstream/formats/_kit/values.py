@@ -14,7 +14,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TO_STANDARD = str.maketrans("-_", "+/")
+TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
 
 
@@ -28,7 +28,7 @@ def base64_bytes(encoded: object) -> bytes | None:
     if not isinstance(encoded, str):
         return None
     is_url_safe = "-" in encoded or "_" in encoded
-    text = encoded.translate(_TO_STANDARD) if is_url_safe else encoded
+    text = encoded.translate(TO_STANDARD) if is_url_safe else encoded
     try:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:

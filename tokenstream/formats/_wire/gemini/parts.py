@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.counts import drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.values import base64_bytes, failure_of_code, json_text
+from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, json_text
 from tokenstream.formats._wire.gemini.calls import CallParts
 from tokenstream.formats._wire.gemini.words import usage_of
 from tokenstream.message import (
@@ -45,7 +45,6 @@ _CONTENT_FIELDS = frozenset(
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
 """Most plain deltas between two usage events: an event for each would take more time than the text."""
-_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 class GeminiParts(CallParts):
@@ -157,7 +156,7 @@ class GeminiParts(CallParts):
         }
         # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
         if self.decoded and isinstance(part_fields.get(_SIGNATURE), str):
-            part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(_TO_STANDARD)
+            part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(TO_STANDARD)
         if not kinds:
             self._add_without_content(choice, part_fields)
             return

@@ -50,7 +50,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     }
 )
 """Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
-_SNAKE = re.compile("_([a-z])")
+SNAKE = re.compile("_([a-z])")
 
 
 def camel_case(name: str) -> str:
@@ -60,7 +60,7 @@ def camel_case(name: str) -> str:
         >>> camel_case("server_content"), camel_case("serverContent")
         ('serverContent', 'serverContent')
     """
-    return _SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+    return SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def fields_of(fields: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import token_counts
+from tokenstream.formats._kit.openai import PHASES, token_counts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import Citation
 
@@ -42,7 +42,6 @@ _REASONS_BY_STATUS: dict[str, FinishReason] = {
     "failed": "error",
 }
 
-_PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 
 RETRYABLE: Mapping[str, bool] = MappingProxyType(
     {
@@ -190,7 +189,7 @@ def phase_of(fields: dict[str, Any]) -> Phase | None:
         >>> phase_of({"phase": "commentary"}), phase_of({"phase": None}), phase_of({"phase": "else"})
         ('commentary', None, None)
     """
-    return _PHASES.get(text_of(fields, "phase") or "")
+    return PHASES.get(text_of(fields, "phase") or "")
 
 
 def arguments_of(item: dict[str, Any], item_type: str) -> object:

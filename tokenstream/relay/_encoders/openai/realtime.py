@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.items import ItemEncoder
 from tokenstream.relay._encoders.openai.shared import CountPaths, make_error, make_usage_report
 from tokenstream.relay._encoders.pieces import add_number
+from tokenstream.relay._encoders.vocabulary import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from tokenstream.events import ToolResult
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder, OutputItem
+from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_words import (
     CALL_NAMES,
     PREFIXES,
@@ -34,7 +34,7 @@ from tokenstream.relay._encoders.openai.shared import (
 from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.server_parts import ServerParts, UnnamedCalls, failure_texts, text_of_result
 from tokenstream.relay._encoders.values import prepare_result
-from tokenstream.relay._encoders.vocabulary import CUT_REASONS
+from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
