@@ -37,7 +37,6 @@ _LONGER = {
     "tokenstream/stream/_async_driver.py": "the waits for one event: plain, until a time, or beside others",
     "tokenstream/stream/_driver.py": "the phases of one stream, from its source to its verdict",
     "tokenstream/stream/_reading/reader.py": "one task that reads ahead, and the waits for what it has read",
-    "tokenstream/stream/_outputs/tools.py": "the overloads of one method, for both kinds of streams",
 }
 """Files of more than `_MOST_LINES` lines, each with the reason why it is one thing."""
 _LATE = {
