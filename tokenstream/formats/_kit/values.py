@@ -35,24 +35,6 @@ def base64_bytes(encoded: object) -> bytes | None:
         return None
 
 
-def count_of_kind(details: object, kind: str, *names: str) -> int | None:
-    """Return the token count of one modality from a list in Google's style; None if the list lacks it.
-
-    Args:
-        details: The list.
-        kind: The API's word for the modality.
-        names: Possible names of the count.
-
-    Example:
-        >>> count_of_kind([{"modality": "AUDIO", "tokenCount": 3}], "AUDIO", "tokenCount")
-        3
-    """
-    for detail in dicts_of(details):
-        if text_of(detail, "modality") == kind:
-            return int_of(detail, *names)
-    return None
-
-
 def json_text(value: object, what: str = "the arguments of a tool call") -> str:
     """Return a value as JSON text.
 

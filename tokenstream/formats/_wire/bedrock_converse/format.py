@@ -12,7 +12,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.formats._wire.bedrock_converse.whole import is_whole, start_and_deltas
-from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, usage_of
+from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
 from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class BedrockConverse(Format):
         """Report the token counts, the model that a prompt router chose, and all fields except `usage`."""
         report = dict_of(payload, "usage")
         if report:
-            self.parts.usage(usage_of(report))
+            self.parts.usage(USAGE.read(report))
         router = dict_of(dict_of(payload, "trace"), "promptRouter")
         model = text_of(router, "invokedModelId")
         if model is not None:
