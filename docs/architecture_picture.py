@@ -49,7 +49,7 @@ def rooms() -> dict[str, str]:
         if module.suffix == ".py" and module.exists() and (path.stem[0] != "_" or path.stem in _SHOWN):
             docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
             found[path.stem] = docstring.partition("\n")[0].replace("`", "").rstrip(".")
-    return {name: told for name, told in found.items() if not told.startswith("Deprecated")}
+    return found
 
 
 def imports(names: dict[str, str]) -> dict[str, set[str]]:

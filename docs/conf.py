@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -20,14 +19,10 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
-    "sphinx_reredirects",
     "site_hooks",
     "site_reference",
     "site_search",
 ]
-# Pages that have moved, and where a browser finds them now.
-redirects = json.loads(Path(__file__).with_name("redirects.json").read_text("utf-8"))
-redirect_html_template_file = "redirect.html"
 exclude_patterns = ["quickstarts/*"]
 default_role = "py:obj"
 html_theme = "furo"

@@ -87,7 +87,6 @@ _MEMBERS = (
 )
 """Members of a stream in the order in which people need them."""
 
-_DEPRECATED = "Deprecated"
 _ASYNC = re.compile(r"\b(?:Async(?=[A-Z])|async |await )")
 """What differs in words that say the same of an asynchronous member."""
 _FOREIGN = "BaseException, BaseModel, Enum, Generic, Protocol, dict, int, str, tuple"
@@ -157,11 +156,11 @@ def entries() -> dict[str, list[Entry]]:
     """Return for each public module's name the entries of its page.
 
     A name that several modules export belongs to the one of them that has the longest path, and is
-    imported from the one with the shortest. A deprecated module has no page.
+    imported from the one with the shortest.
     """
     exported: dict[tuple[str, int], list[str]] = {}
     for module in public_modules():
-        for name in [] if _docstring(module.__name__).startswith(_DEPRECATED) else module.__all__:
+        for name in module.__all__:
             if not inspect.ismodule(value := getattr(module, name)):
                 exported.setdefault((name, id(value)), []).append(module.__name__)
     pages: dict[str, list[Entry]] = {module: [] for module in TITLES}

@@ -377,16 +377,3 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.turns": ["Drop", "Kind", "ToolResults"],
 }
 """What each public module offers; a wider surface is a visible change of this table."""
-
-MOVED: dict[str, tuple[str, list[str]]] = {
-    "tokenstream.connect": ("tokenstream", ["aconnect", "connect"]),
-    "tokenstream.decoder": ("tokenstream", ["Decoder"]),
-    "tokenstream.framing.aws_eventstream": (
-        "tokenstream.framing",
-        ["AWSEventStreamParser", "EventStreamMessage"],
-    ),
-    "tokenstream.framing.json_array": ("tokenstream.framing", ["JSONArrayParser"]),
-    "tokenstream.framing.ndjson": ("tokenstream.framing", ["NDJSONParser"]),
-    "tokenstream.framing.sse": ("tokenstream.framing", ["SSEParser", "ServerSentEvent"]),
-}
-"""Deprecated modules, each with the package that has its names now, and the names."""

@@ -28,7 +28,6 @@ _FEWEST_WORDS = 4
 _LONGER = {
     "tokenstream/_connection/connection.py": "the ways in which the input of a connection ends",
     "tokenstream/_pipeline/machine.py": "the state of one answer, which all its parts share",
-    "tokenstream/_message_parts.py": "all parts of messages that users match, as one list",
     "tokenstream/accumulator.py": "one taker for each event, and the table of them",
     "tokenstream/errors.py": "all error classes that users catch, as one tree",
     "tokenstream/events.py": "all events that users match, as one list",
@@ -38,7 +37,6 @@ _LONGER = {
     "tokenstream/stream/_async_driver.py": "the waits for one event: plain, until a time, or beside others",
     "tokenstream/stream/_driver.py": "the phases of one stream, from its source to its verdict",
     "tokenstream/stream/_reading/reader.py": "one task that reads ahead, and the waits for what it has read",
-    "tokenstream/stream/_outputs/tools.py": "the overloads of one method, for both kinds of streams",
 }
 """Files of more than `_MOST_LINES` lines, each with the reason why it is one thing."""
 _LATE = {

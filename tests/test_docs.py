@@ -16,7 +16,6 @@ import doctest
 import gc
 import importlib
 import inspect
-import json
 import os
 import re
 import subprocess
@@ -247,22 +246,6 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
             broken.append(link)
 
     assert [] == broken
-
-
-def test_a_page_that_moved_leads_to_where_its_text_is() -> None:
-    """Its address is not taken by another page, and the new one is there, with its heading."""
-    docs = ROOT / "docs"
-    moved = json.loads((docs / "redirects.json").read_text(encoding="utf-8"))
-    lost: list[str] = []
-    for name, target in moved.items():
-        page, _, anchor = target.partition("#")
-        # The folder of the old page may be gone.
-        path = Path(os.path.normpath((docs / name).parent / page.replace(".html", ".md")))
-        there = path.exists() and (not anchor or anchor in anchors(path.read_text(encoding="utf-8")))
-        lost += [] if there and not (docs / f"{name}.md").exists() else [name]
-
-    assert sorted(moved) == list(moved)
-    assert [] == lost
 
 
 def test_each_picture_has_the_script_that_draws_it() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import tokenstream
 from tests.project import MODULES, PACKAGE, parsed_with
-from tests.public_names import MOVED, PUBLIC
+from tests.public_names import PUBLIC
 from tests.support.tables import in_one_test
 
 _SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -27,7 +27,7 @@ def test_every_public_module_is_in_the_table() -> None:
     """A module whose name has no underscore is public, so its names are listed."""
     public = {module for module in MODULES if not any(room.startswith("_") for room in module.split("."))}
 
-    assert {*PUBLIC, *MOVED} == public
+    assert {*PUBLIC} == public
 
 
 @in_one_test("module", PUBLIC)
@@ -38,7 +38,7 @@ def test_a_module_offers_exactly_its_listed_names(module: str) -> None:
 
 def _public_rooms() -> list[str]:
     """Return the public modules and packages right below `tokenstream`."""
-    rooms = {module.split(".")[1] for module in (*PUBLIC, *MOVED) if "." in module}
+    rooms = {module.split(".")[1] for module in PUBLIC if "." in module}
     return sorted(rooms - {"cli", "connect"})
 
 

@@ -13,7 +13,6 @@ from tokenstream import Message, Retry, Stream, Usage, relay, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import Restarted, UsageUpdate
 from tokenstream.formats import FormatName
-from tokenstream.message import Checkpoint
 from tokenstream.testing import all_formats, faults
 
 UNCOUNTED = testing.script().text("Hel", "lo").finish()
@@ -55,25 +54,6 @@ def test_a_usage_with_a_report_is_true() -> None:
         bool(Usage()),
     ]
     assert "reported" == Usage(provider_data={"prompt_tokens": None}).source
-
-
-def test_null_of_earlier_versions_is_read() -> None:
-    """Messages and checkpoints were stored with `"usage": null`."""
-    stored = '{"parts": [{"kind": "text", "text": "Hel"}], "usage": null}'
-    checkpoint = Checkpoint.model_validate_json(f'{{"messages": [{stored}], "format": "openai-chat"}}')
-
-    assert ("Hel", NOTHING) == (checkpoint.message.text, _shown(checkpoint.message.usage))
-    assert (
-        checkpoint.message
-        == Message.model_validate_json(stored)
-        == Message.model_validate(
-            {
-                "parts": ({"kind": "text", "text": "Hel"},),
-                "usage": None,
-            }
-        )
-    )
-    assert checkpoint == Checkpoint.model_validate_json(checkpoint.model_dump_json())
 
 
 @given(st.lists(_USAGES))

@@ -10,16 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import tokenstream.connect  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from tokenstream._basics.lazy import make_lazy_loader
-
-# `connect` is also the name of a deprecated module: imported above, it cannot take the name later.
-from tokenstream._connect import aconnect, connect
 
 if TYPE_CHECKING:
     from tokenstream import accumulator as accumulator
     from tokenstream import call_store as call_store
-    from tokenstream import decoder as decoder
     from tokenstream import departures as departures
     from tokenstream import errors as errors
     from tokenstream import events as events
@@ -41,6 +36,7 @@ if TYPE_CHECKING:
     from tokenstream import testing as testing
     from tokenstream import turns as turns
     from tokenstream._basics.version import __version__ as __version__
+    from tokenstream._connect import aconnect, connect
     from tokenstream._decoder import Decoder
     from tokenstream.errors import (
         AnswerRejected,
@@ -193,6 +189,7 @@ __all__ = [
 # loads pydantic and the rest only when it reads its first stream.
 _NAMES = {
     "_basics.version": ("__version__",),
+    "_connect": ("aconnect", "connect"),
     "_decoder": ("Decoder",),
     "errors": (
         "AnswerRejected",
@@ -262,7 +259,6 @@ _NAMES = {
 _ROOMS = (
     "accumulator",
     "call_store",
-    "decoder",
     "departures",
     "errors",
     "events",

@@ -49,7 +49,6 @@ ProtocolName: TypeAlias = Literal[
     "openai-chat",
     "openai-responses",
     "openai-completions",
-    "openai-assistants",
     "openai-realtime",
     "anthropic",
     "gemini",
@@ -120,8 +119,6 @@ class APIRecord(NamedTuple):
     """
     writer: str | None = None
     """The module and the class of the encoder; None if nothing is written."""
-    writer_deprecated: bool = False
-    """True if the format is still written, but no longer offered, because its API has ended."""
     dialect_of: str | None = None
     """The format that reads this one; None if it has a reader of its own, or none at all."""
     takes_name: bool = True
@@ -296,10 +293,8 @@ _APIS = (
     APIRecord(
         "openai-assistants",
         f"{_WIRE}.openai_assistants.OpenAIAssistants",
-        f"{_ENCODERS}.openai.assistants.OpenAIAssistantsEncoder",
         paths="/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?",
         provider="openai",
-        writer_deprecated=True,
     ),
     APIRecord(
         "tgi",

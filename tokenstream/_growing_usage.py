@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._message_parts import COUNTS
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 BYTES_PER_TOKEN = 4
 """The number of bytes per token, for estimates where the provider reported no count."""
-_COUNTS = tuple(name for name in Usage.model_fields if name not in ("source", "provider_data"))
-"""The names of the counts in a `Usage`."""
 _MOST_BYTES_PER_TOKEN = 16
 """More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
 
@@ -32,7 +31,7 @@ class GrowingUsage:
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
         left_out = "output_tokens" if usage.source == "estimated" else None
-        for name in _COUNTS:
+        for name in COUNTS:
             value = getattr(usage, name)
             if value is not None and name != left_out:
                 self.counts[name] = value

@@ -51,13 +51,6 @@ class Value(BaseModel):
         extra="forbid",
     )
 
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        """Restore the value from a pickle; fields that are newer than the pickle get their defaults."""
-        super().__setstate__(state)
-        for name, field in type(self).model_fields.items():
-            if name not in vars(self):
-                vars(self)[name] = field.get_default(call_default_factory=True, validated_data={})
-
 
 Phase: TypeAlias = Literal["commentary", "final_answer"]
 """The role of a text: a remark along the way, such as between tool calls, or the answer itself."""

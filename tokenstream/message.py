@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
 from tokenstream._basics.elsewhere import explain_missing_name
@@ -158,12 +158,6 @@ class Message(Value):
     without routes."""
     results: tuple[CallResult, ...] = ()
     """The results of tools that came with the answer and are not among its parts, in their order."""
-
-    @field_validator("usage", mode="before")
-    @classmethod
-    def _read_usage(cls, value: object) -> object:
-        """Return a usage for null, which earlier versions wrote if no token counts were sent."""
-        return Usage() if value is None else value
 
     @property
     def text(self) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["whole_json"]
 
-_PIECES = (512, 4_096)
+_PIECE = 4_096
 _MOST = 1_000_000
 _LOADS = "json.loads"
 _VALIDATE = "pydantic validate_json"
@@ -37,14 +37,6 @@ _OBJECTS = (4, 40, 400)
 
 def _pieces(text: str, size: int) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
-
-
-def _at_the_end(pieces: list[str]) -> Any:
-    parser = PartialJSONParser()
-    for piece in pieces:
-        parser.feed(piece)
-    parser.end()
-    return parser.value
 
 
 def _each_time(pieces: list[str]) -> Any:
@@ -66,11 +58,7 @@ def _with_events(pieces: list[str]) -> Any:
 
 def _ways(text: str) -> dict[str, Callable[[], Any]]:
     ways: dict[str, Callable[[], Any]] = {_LOADS: partial(json.loads, text)}
-    for name, pieces in {
-        "whole": [text],
-        **{f"by {size:,}": _pieces(text, size) for size in _PIECES},
-    }.items():
-        ways[f"{name}, value at the end"] = partial(_at_the_end, pieces)
+    for name, pieces in {"whole": [text], f"by {_PIECE:,}": _pieces(text, _PIECE)}.items():
         ways[f"{name}, value after each piece"] = partial(_each_time, pieces)
         ways[f"{name}, events"] = partial(_with_events, pieces)
     return ways
@@ -154,10 +142,9 @@ def _table(
 def whole_json(plan_: Plan) -> list[Table]:
     """Return a table of plain documents, and one of typed ones."""
     documents = {sizes_of(size): plan(size) for size in plan_.documents if size <= _MOST}
-    bars = {f"{name}, value at the end": 1.5 for name in ("whole", *(f"by {size:,}" for size in _PIECES))}
     typed = {f"{count} objects": steps_text(count) for count in _OBJECTS}
     return [
-        _table(f"partial JSON: whole documents beside {_LOADS}", documents, _ways, bars, plan_.rounds),
+        _table(f"partial JSON: whole documents beside {_LOADS}", documents, _ways, {}, plan_.rounds),
         _table(
             f"typed: whole documents beside {_VALIDATE}",
             typed,

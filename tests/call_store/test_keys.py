@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -185,22 +184,6 @@ def test_a_checkpoint_of_an_answer_without_an_id_keeps_its_chance() -> None:
     with Stream.from_checkpoint(kept, []) as rest:
         assert [call.key] == [each.key for each in rest.message.tool_calls]
         rest.close()
-
-
-def test_a_checkpoint_of_the_version_before_is_read() -> None:
-    """It has no identity; the keys follow from the message's id."""
-    events = [sse(each, event=each["type"]) for each in responses.answer(*responses.remove())]
-    begun = Stream(events[:3])
-    with pytest.raises(StreamError):
-        begun.final()
-    stored = begun.checkpoint().model_dump(mode="json")
-    del stored["identity"]
-    stored["version"] = 1
-
-    rest = Stream.from_checkpoint(Checkpoint.model_validate_json(json.dumps(stored)), events[3:])
-    rest.final()
-
-    assert keys(events) == [call.key for call in rest.message.tool_calls]
 
 
 @pytest.mark.anyio

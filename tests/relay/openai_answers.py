@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "media_of", "message_of"]
 
-FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-assistants", "openai-realtime")
+FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-realtime")
 
 
 def message_of(format: str, chunks: Iterable[bytes], *remarks: str) -> Message:

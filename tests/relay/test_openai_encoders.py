@@ -148,7 +148,6 @@ LACKS: dict[str, tuple[str, Script, str]] = {
         testing.script().media(b"0", "audio/wav"),
         "audio other than audio/pcm",
     ),
-    "a call that a run drops": ("openai-assistants", WHOLE.finish("length"), "a tool call that is whole"),
     "a last call that is cut": ("openai-chat", WHOLE.finish("length"), "a tool call that is whole"),
     "waiting for no call": (
         "openai-responses",
@@ -255,7 +254,7 @@ def test_an_answer_that_is_sent_on_says_the_same(recorded: Recorded, format: str
 
 def test_parts_without_starts_and_late_counts_are_taken() -> None:
     """An answer that is sent on may lack them, tell the counts after its end, and its head twice."""
-    for format in ("openai-responses", "openai-assistants", "openai-realtime"):
+    for format in ("openai-responses", "openai-realtime"):
         chunks = relayed(
             format,
             MessageStart(),

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 openai: Any = needed("openai")
 httpx2: Any = needed("httpx2")
 
-# The SDK says of its own Assistants that they are deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
 CUT = {"length": "length", "content_filter": "content_filter"}
 ENDS: dict[str, dict[str, str]] = {
     "openai-chat": {"stop": "stop", "tool_calls": "tool_calls", **CUT},
@@ -36,13 +33,6 @@ ENDS: dict[str, dict[str, str]] = {
         "tool_calls": "completed",
         "length": "max_output_tokens",
         "content_filter": "content_filter",
-    },
-    "openai-assistants": {
-        "stop": "completed",
-        "tool_calls": "requires_action",
-        "length": "max_completion_tokens",
-        "content_filter": "content_filter",
-        "cancelled": "cancelled",
     },
     "openai-realtime": {
         "stop": "completed",
@@ -55,7 +45,6 @@ ENDS: dict[str, dict[str, str]] = {
 }
 """The SDKs' words for our finish reasons, by format."""
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
-RUN = {"thread_id": "thread_1", "assistant_id": "asst_1"}
 
 
 # -- the SDKs -----------------------------------------------------------------
@@ -159,38 +148,6 @@ def _responses_stream(body: bytes) -> Heard:
     return _of_response(last.response)
 
 
-def _assistants(body: bytes) -> Heard:
-    """Take what the SDK's own accumulator comes to."""
-    heard = Heard()
-    with _answering(body).beta.threads.runs.stream(**RUN) as stream:
-        stream.until_done()
-        run = stream.current_run
-        messages = [event for event in [stream.current_message_snapshot] if event is not None]
-    for message in messages:
-        for content in message.content:
-            if content.type == "text":
-                heard.text += content.text.value
-            else:
-                heard.refusal += content.refusal
-    heard.end = run.status if run.incomplete_details is None else run.incomplete_details.reason
-    if run.required_action is not None:
-        for call in run.required_action.submit_tool_outputs.tool_calls:
-            heard.call(call.id, call.function.name, call.function.arguments)
-    return heard
-
-
-def _assistants_steps(body: bytes) -> Heard:
-    """Take the calls as the SDK adds them up from the deltas of their step."""
-    heard = _assistants(body)
-    told, heard.calls = heard.calls, []
-    if told:
-        with _answering(body).beta.threads.runs.stream(**RUN) as stream:
-            for step in stream.get_final_run_steps():
-                for call in getattr(step.step_details, "tool_calls", ()):
-                    heard.call(call.id, call.function.name, call.function.arguments)
-    return heard
-
-
 @cache
 def _events() -> TypeAdapter[Any]:
     needed("openai.types.realtime")
@@ -246,8 +203,6 @@ READERS: dict[str, tuple[str, Callable[[bytes], Heard]]] = {
     "completions.create": ("openai-completions", _completions),
     "responses.create": ("openai-responses", _responses_events),
     "responses.stream": ("openai-responses", _responses_stream),
-    "runs.stream": ("openai-assistants", _assistants),
-    "runs.stream steps": ("openai-assistants", _assistants_steps),
     "realtime": ("openai-realtime", _realtime),
     "mistralai chat.stream": ("mistral", _mistral),
 }
@@ -287,13 +242,6 @@ MODELS: dict[str, tuple[str, str, Script]] = {
     "openai-chat": ("openai.types.chat", "ChatCompletionChunk", WHOLE.finish("tool_calls")),
     "openai-responses": ("openai.types.responses", "ResponseStreamEvent", WHOLE.finish("stop")),
     "openai-responses cut": ("openai.types.responses", "ResponseStreamEvent", PLAIN.finish("content_filter")),
-    "openai-assistants": ("openai.types.beta", "AssistantStreamEvent", PLAIN.finish("length")),
-    "openai-assistants cancelled": ("openai.types.beta", "AssistantStreamEvent", PLAIN.finish("cancelled")),
-    "openai-assistants calling": (
-        "openai.types.beta",
-        "AssistantStreamEvent",
-        PLAIN.tool_call("rm", {"path": "/"}).finish("stop"),
-    ),
 }
 
 
@@ -307,16 +255,14 @@ def test_every_payload_is_what_the_sdk_declares(case: str) -> None:
         *_, data = chunk.decode().strip().partition("data: ")
         if data != "[DONE]":
             payload = json.loads(data)
-            if format == "openai-assistants":
-                event = chunk.decode().splitlines()[0].removeprefix("event: ")
-                payload = {"event": event, "data": payload}
-            elif payload.get("type") == "response.function_call_arguments.done":
+            if payload.get("type") == "response.function_call_arguments.done":
                 # Some versions declare a name, which no recorded answer has.
                 payload["name"] = "get_weather"
             model.validate_python(payload)
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")
 def test_a_connection_of_openai_reads_a_session() -> None:
     """Each chunk of the script is one message of the socket."""
     script = PLAIN.tool_call("rm", {"path": "/"}, id="call_9").finish("stop")

@@ -1,4 +1,4 @@
-"""What is sent in runs of Assistants and in sessions of Realtime: small answers, one by one."""
+"""What is sent in sessions of OpenAI Realtime: small answers, one by one."""
 
 from __future__ import annotations
 
@@ -7,104 +7,10 @@ from typing import Any
 import pytest
 
 from tests.relay.openai_answers import media_of, message_of
-from tests.relay.sent import bare, payloads_of, relayed
+from tests.relay.sent import bare, relayed
 from tokenstream import testing
 from tokenstream.events import Finish, MediaDelta, PartDone, PartStart, TextDelta, UsageUpdate
 from tokenstream.message import MediaPart, Usage
-
-
-def test_a_run_of_text_is_what_openai_sends() -> None:
-    """The run, a step that makes a message, and the message."""
-    script = testing.script().text("Hel", "lo").usage(input_tokens=7, output_tokens=3, cached_tokens=4)
-    payloads = payloads_of(script.finish("stop").chunks("openai-assistants"))
-
-    assert [
-        "thread.run.created",
-        "thread.run.queued",
-        "thread.run.in_progress",
-        "thread.run.step.created",
-        "thread.run.step.in_progress",
-        "thread.message.created",
-        "thread.message.in_progress",
-        "thread.message.delta",
-        "thread.message.delta",
-        "thread.message.completed",
-        "thread.run.step.completed",
-        "thread.run.completed",
-        "done",
-    ] == [name for name, _ in payloads]
-    told = dict(payloads)
-    delta = {"index": 0, "type": "text", "text": {"value": "lo", "annotations": []}}
-    assert {"id": "msg_1", "object": "thread.message.delta", "delta": {"content": [delta]}} == (
-        told["thread.message.delta"]
-    )
-    assert [{"type": "text", "text": {"value": "Hello", "annotations": []}}] == (
-        told["thread.message.completed"]["content"]
-    )
-    assert {
-        "prompt_tokens": 7,
-        "completion_tokens": 3,
-        "total_tokens": 10,
-        "prompt_token_details": {"cached_tokens": 4},
-    } == told["thread.run.completed"]["usage"]
-    assert "[DONE]" == told["done"]
-
-
-def test_the_calls_of_a_run_are_one_step_and_the_run_waits_for_them() -> None:
-    """Each has its index; the run says all of them again."""
-    script = testing.script().tool_call("rm", ("{", "}")).tool_call("ls", "{}").finish("stop")
-    payloads = payloads_of(script.chunks("openai-assistants"))
-    steps = [
-        payload["delta"]["step_details"]["tool_calls"]
-        for name, payload in payloads
-        if name == "thread.run.step.delta"
-    ]
-
-    def start(index: int, id: str, name: str) -> list[Any]:
-        function = {"name": name, "arguments": "", "output": None}
-        return [{"index": index, "id": id, "type": "function", "function": function}]
-
-    def more(index: int, text: str) -> list[Any]:
-        return [{"index": index, "type": "function", "function": {"arguments": text}}]
-
-    assert [
-        start(0, "call_1", "rm"),
-        more(0, "{"),
-        more(0, "}"),
-        start(1, "call_2", "ls"),
-        more(1, "{}"),
-    ] == steps
-    assert 1 == [name for name, _ in payloads].count("thread.run.step.created")
-    calls = [
-        {"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}}
-        for id, name in (("call_1", "rm"), ("call_2", "ls"))
-    ]
-    name, run = payloads[-2]
-    assert "thread.run.requires_action" == name
-    assert {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": calls}} == (
-        run["required_action"]
-    )
-
-
-@pytest.mark.parametrize(
-    ("reason", "run", "message", "details"),
-    [
-        ("length", "incomplete", "max_tokens", {"reason": "max_completion_tokens"}),
-        ("content_filter", "incomplete", "content_filter", {"reason": "content_filter"}),
-        ("cancelled", "cancelled", "run_cancelled", None),
-    ],
-)
-def test_a_run_that_was_cut_says_why(reason: Any, run: str, message: str, details: Any) -> None:
-    """Its message is incomplete, and says why in words of its own."""
-    script = testing.script().refusal("No").text("Hel").finish(reason)
-    payloads = payloads_of(script.chunks("openai-assistants"))
-    told = dict(payloads)
-
-    assert {"reason": message} == told["thread.message.incomplete"]["incomplete_details"]
-    assert [{"type": "refusal", "refusal": "No"}] == told["thread.message.completed"]["content"]
-    assert details == told[f"thread.run.{run}"]["incomplete_details"]
-    assert reason == message_of("openai-assistants", script.chunks("openai-assistants")).finish_reason
-
 
 # -- realtime ---------------------------------------------------------------------------
 

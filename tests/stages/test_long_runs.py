@@ -13,7 +13,7 @@ from tests.support.effort import examples, trials
 from tokenstream.stages import Redact, Until
 from tokenstream.stages._guards import match as guards
 from tokenstream.stages._matching import automaton, matching
-from tokenstream.stages._text import redact, until
+from tokenstream.stages._text import searching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +67,7 @@ def _always_followed() -> Iterator[None]:
     """Have the automaton read short texts, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "LONG", 1)
-        patch.setattr(redact, "LONGEST_SEARCH", 0)
-        patch.setattr(until, "LONGEST_SEARCH", 0)
+        patch.setattr(searching, "LONGEST_SEARCH", 0)
         patch.setattr(guards, "LONG", 0)
         yield
 

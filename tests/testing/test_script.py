@@ -220,7 +220,7 @@ def test_the_formats_of_a_script_are_those_that_can_say_it() -> None:
     words = testing.script().text("Hello").finish()
     calls = testing.script().text("Hello").tool_call("now").finish()
 
-    assert {*testing.all_formats} - {"openai-assistants"} == {*words.formats}
+    assert {*testing.all_formats} == {*words.formats}
     assert {"openai-chat", "anthropic", "gemini", "ollama"} <= set(calls.formats)
     assert "text" not in calls.formats
 

@@ -25,7 +25,7 @@ IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
 """The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
 the provider gave the message, or chance."""
 
-_NO_ARGUMENTS = frozenset({"", "null"})
+NO_ARGUMENTS = frozenset({"", "null"})
 """Texts that some servers send for a call without arguments."""
 
 
@@ -321,7 +321,7 @@ def _canonical(type_: str, text: str) -> tuple[str, str]:
     if type_ == "custom":
         return "text", text
     try:
-        value: Any = {} if text.strip() in _NO_ARGUMENTS else decode(text)
+        value: Any = {} if text.strip() in NO_ARGUMENTS else decode(text)
     except ProtocolError:
         return "text", text
     return "json", json.dumps(value, sort_keys=True, separators=(",", ":"))

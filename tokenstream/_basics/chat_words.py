@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LEGACY = "function_call"
+"""The made-up index and type of a call in the legacy form, and the field for it."""
+
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 """Fields of a delta that hold reasoning as text; the first field with text is used."""
 

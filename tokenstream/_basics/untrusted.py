@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LONGEST_INDEX = 9
+LONGEST_INDEX = 9
+"""The most digits of an index."""
 
 
 def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
@@ -131,7 +132,7 @@ def index_of(value: object) -> object:
         >>> index_of("1"), index_of(1), index_of("x"), index_of(None)
         (1, 1, 'x', None)
     """
-    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_INDEX:
+    if isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_INDEX:
         return int(value)
     return value
 

@@ -20,6 +20,7 @@ from tokenstream.formats._kit.errors import (
 )
 from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import SSEParser
+from tokenstream.framing._lines import BOM
 from tokenstream.framing._sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -36,7 +37,6 @@ _MAX_CHARACTERS = 200
 """The number of characters of a plain-text body, or of an address, that an error message contains."""
 _NOT_MODIFIED = 304
 _PAYMENT_REQUIRED, _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 402, 429, 500
-BOM = b"\xef\xbb\xbf"
 _PORTS = {"http": 80, "https": 443}
 _SHOULD_RETRY = {"true": True, "false": False}
 

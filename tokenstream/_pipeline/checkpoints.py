@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
 
-_VERSIONS = (1, 2)
-"""The versions of checkpoints that can be read; the first has no identity."""
+_VERSION = 2
+"""The version of checkpoints that can be read."""
 _RESUMABLE = "openai-responses and gemini-interactions"
 
 
@@ -151,9 +151,9 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
         raise MisuseError(
             f"expected a Checkpoint, not {kind}; read a stored one with Checkpoint.model_validate_json"
         )
-    if checkpoint.version not in _VERSIONS:
+    if checkpoint.version != _VERSION:
         raise MisuseError(
-            f"the checkpoint has version {checkpoint.version}, but only versions {_VERSIONS} can be read: "
+            f"the checkpoint has version {checkpoint.version}, but only version {_VERSION} can be read: "
             "ask for the answer anew; the partial answer is in its .messages"
         )
     name, state = checkpoint.format, checkpoint.state

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._connection.status import status_error
+from tokenstream._connection.status import LOWEST_ERROR_STATUS, status_error
 from tokenstream._sources.requests import from_urllib3, is_urllib3
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.errors import provider_error
@@ -25,7 +25,6 @@ _DAMAGED_STREAM = frozenset(
     {"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"}
 )
 """Names of botocore's exceptions for an event stream whose bytes were changed on the way."""
-_LOWEST_ERROR_STATUS = 400
 
 
 def is_event_stream(source: object) -> TypeGuard[BotocoreEventStream]:
@@ -89,7 +88,7 @@ def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
     details = {"code": error_fields.get("Code"), "message": error_fields.get("Message")}
     metadata: object = response.get("ResponseMetadata")
     status: object = metadata.get("HTTPStatusCode") if is_dict(metadata) else None
-    if is_dict(metadata) and isinstance(status, int) and status >= _LOWEST_ERROR_STATUS:
+    if is_dict(metadata) and isinstance(status, int) and status >= LOWEST_ERROR_STATUS:
         import json
 
         headers: object = metadata.get("HTTPHeaders")

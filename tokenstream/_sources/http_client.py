@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import SyncSource, is_response_like
+from tokenstream._sources.plain import CHUNK_SIZE
 from tokenstream._sources.socket_limit import find_socket_limit
 from tokenstream.errors import MisuseError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream._sources.foreign import HTTPClientResponse
 
 _NAMES = ("getheaders", "isclosed", "read1", "reason")
-_CHUNK_SIZE = 65_536
 _SHUT_RDWR = 2
 
 
@@ -71,7 +71,7 @@ class _HttpClientBody:
         if self._has_begun:
             raise MisuseError("the response was already read or closed; pass it unread")
         try:
-            while chunk := response.read1(_CHUNK_SIZE):
+            while chunk := response.read1(CHUNK_SIZE):
                 yield chunk
         finally:
             self._end_limit()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 
 _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
-_CHUNK_SIZE = 65_536
+CHUNK_SIZE = 65_536
+"""The most bytes to read at once."""
 """Largest number of bytes in one read of a file."""
 
 
@@ -48,7 +49,7 @@ def _read_path(path: str | bytes) -> Generator[bytes]:
     except OSError as error:
         raise MisuseError(f"the file {os.fsdecode(path)} cannot be opened: {error}") from error
     with closing(file):
-        while chunk := file.read(_CHUNK_SIZE):
+        while chunk := file.read(CHUNK_SIZE):
             yield chunk
 
 
@@ -99,7 +100,7 @@ def _is_non_blocking(file: object) -> bool:
 def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text file
     """Yield the content of a file as its data arrive."""
     read: Callable[[int], bytes | str | None] = getattr(file, "read1", file.read)
-    while chunk := read(_CHUNK_SIZE):
+    while chunk := read(CHUNK_SIZE):
         yield chunk
     # A non-blocking file returns None while it has no data.
     if chunk is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import SyncSource, do_nothing, is_response_like
+from tokenstream._sources.plain import CHUNK_SIZE
 from tokenstream._sources.socket_limit import find_socket_limit
 from tokenstream.errors import MisuseError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _REQUESTS = ("iter_content", "raw", "status_code", "headers")
 _URLLIB3 = ("release_conn", "read_chunked", "status", "headers")
-_CHUNK_SIZE = 65_536
 _ALREADY_READ = "the response was already read or closed; pass it unread"
 
 
@@ -139,12 +139,12 @@ def _read_chunks(raw: Urllib3Response) -> Iterator[bytes]:
         raise MisuseError(_ALREADY_READ)
     if hasattr(raw, "read1"):
         # `stream()` is not used, because it waits until the requested number of bytes has arrived.
-        while chunk := raw.read1(_CHUNK_SIZE, decode_content=False):
+        while chunk := raw.read1(CHUNK_SIZE, decode_content=False):
             yield chunk
     else:
         # urllib3 before 2.2: chunked bodies are yielded chunk by chunk. Other bodies are read byte by
         # byte, because any larger number of bytes would be waited for.
-        yield from raw.stream(_CHUNK_SIZE if raw.chunked else 1, decode_content=False)
+        yield from raw.stream(CHUNK_SIZE if raw.chunked else 1, decode_content=False)
 
 
 def _make_socket_finder(raw: Urllib3Response) -> Callable[[], object]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream._sources.httpx import from_async_response, from_response, is_response
 from tokenstream._sources.plain import close_object
 from tokenstream.errors import MisuseError
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._sources.kinds import AsyncSource, SyncSource
 
-_LOWEST_ERROR_STATUS = 400
 _RESPONSE_ATTRIBUTES = ("response", "http_response", "_response")
 """Names of attributes with the response: in streams of httpx-sse and SDKs, in raw responses, in helpers."""
 
@@ -43,7 +43,7 @@ def refused_response(error: Exception) -> FromHTTPX:
     is_open = is_response(response) and response.is_closed is False
     if not is_open or response.is_stream_consumed is not False:
         return None
-    return response if response.status_code >= _LOWEST_ERROR_STATUS else None
+    return response if response.status_code >= LOWEST_ERROR_STATUS else None
 
 
 def from_holder(source: object, response: FromHTTPX) -> SyncSource:

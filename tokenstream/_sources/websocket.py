@@ -8,7 +8,7 @@ from functools import partial
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.status import status_error
+from tokenstream._connection.status import LOWEST_ERROR_STATUS, status_error
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream.errors import MisuseError, StreamInterrupted
@@ -25,7 +25,6 @@ _SDK_CONNECTION_METHODS = ("recv_bytes", "parse_event", "send", "close")
 """Methods of connections of the openai SDK, which wrap a connection of websockets."""
 _SDK_SESSION_METHODS = ("receive", "send_client_content", "close")
 """Methods of google-genai sessions, which wrap a connection of websockets, too."""
-_LOWEST_ERROR = 400
 _APPLICATION_CODES, _STATUS_END = 4000, 600
 _FAREWELL_SECONDS = 0.5
 """Longest wait for the server's closing frame, in seconds."""
@@ -197,7 +196,7 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
 
 def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
     """Return the error for a handshake that was answered with an HTTP error; None for other statuses."""
-    if response.status_code < _LOWEST_ERROR:
+    if response.status_code < LOWEST_ERROR_STATUS:
         return None
     return status_error(response.status_code, dict(response.headers.raw_items()), response.body or b"")
 

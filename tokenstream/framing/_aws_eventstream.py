@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["AWSEventStreamParser", "EventStreamMessage"]
 
 EventT = TypeVar("EventT")
+INITIAL_RESPONSE = "initial-response"
+"""The type of the first message of a stream, which belongs to the protocol and has no content."""
 Kind: TypeAlias = Literal["event", "exception", "error"]
 
 _unpack_prelude = Struct(">III").unpack_from

@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream.errors import LimitExceeded
+from tokenstream.framing._header_frames import SPACE
 from tokenstream.framing._json_array import JSONArrayParser
+from tokenstream.framing._lines import BOM
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
@@ -18,9 +20,7 @@ if TYPE_CHECKING:
 
 MadeT = TypeVar("MadeT")
 
-_SPACE = b" \t\r\n"
-_BOM = b"\xef\xbb\xbf"
-_BEFORE_CONTENT = frozenset(_BOM + _SPACE)
+_BEFORE_CONTENT = frozenset(BOM + SPACE)
 """Bytes that may precede the first line: white space and a byte order mark."""
 _OPENING = ord("[")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:(")|\\?\Z)', re.DOTALL)
@@ -89,8 +89,8 @@ class JSONBody:
         if self._framing is not None:
             # The body is an array or NDJSON.
             return self._framing.unfinished
-        single = bytes(self._bytes_so_far).removeprefix(_BOM)
-        return single if single.strip(_SPACE) else None
+        single = bytes(self._bytes_so_far).removeprefix(BOM)
+        return single if single.strip(SPACE) else None
 
     @property
     def is_array(self) -> bool:
@@ -169,7 +169,7 @@ class JSONBody:
         if end < 0 or self._refuse_if_too_large(end):
             return
         # In NDJSON, the first line is a whole document; the first line of an indented one is not.
-        if _is_closed(so_far[:end].rstrip(_SPACE)):
+        if _is_closed(so_far[:end].rstrip(SPACE)):
             self._framing = NDJSONParser(limits=self._limits)
         else:
             self._is_single = True

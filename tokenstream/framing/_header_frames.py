@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LONGEST_HEAD = 8 * 1024
 """Maximum number of bytes in the headers of one message."""
-_SPACE = b" \t\r\n"
+SPACE = b" \t\r\n"
 
 
 class HeaderParser:
@@ -79,7 +79,7 @@ class HeaderParser:
     def _take_head(self) -> bytes | None:
         """Take the headers of the next message out of the held bytes; return None if they are incomplete."""
         # Some servers put more line ends between two messages.
-        while self._held and self._held[0] in _SPACE:
+        while self._held and self._held[0] in SPACE:
             del self._held[0]
         # A blank line ends the headers; servers write line ends as CRLF or as LF.
         blank_lines = [

@@ -9,7 +9,8 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._chunks import as_bytes
-from tokenstream.framing._header_frames import LONGEST_HEAD, HeaderParser
+from tokenstream.framing._header_frames import LONGEST_HEAD, SPACE, HeaderParser
+from tokenstream.framing._lines import BOM
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.limits import Limits
 
-_BOM = b"\xef\xbb\xbf"
-_SPACE = b" \t\r\n"
 _HEADER = b"content-"
-_DATA = b"data:"
-_FIELDS = (_DATA, b"event:", b"retry:", b"id:", b":")
+DATA = b"data:"
+_FIELDS = (DATA, b"event:", b"retry:", b"id:", b":")
 """Beginnings of the lines of SSE."""
 _LONGEST_START = 8
 """Length of the longest of these beginnings."""
@@ -197,11 +196,11 @@ class JSONFrames:
         self._start = b""
         while text:
             if not self._is_in_banner:
-                if _BOM.startswith(text):
+                if BOM.startswith(text):
                     # The rest of a byte order mark may follow.
                     self._start = text
                     return b""
-                text = text.removeprefix(_BOM).lstrip(_SPACE)
+                text = text.removeprefix(BOM).lstrip(SPACE)
                 if not text:
                     # Only white space, which is not kept, since it may go on for ever.
                     return b""
@@ -313,7 +312,7 @@ def _is_undecided(text: bytes) -> bool:
 
 def _may_hold_json(line: bytes) -> bool:
     """Return True for a line of SSE, perhaps unfinished, with data that may be JSON, or a part of JSON."""
-    if not line.startswith(_DATA):
-        return line != b"" and _DATA.startswith(line)
-    value = line[len(_DATA) :].lstrip()
+    if not line.startswith(DATA):
+        return line != b"" and DATA.startswith(line)
+    value = line[len(DATA) :].lstrip()
     return not value or value[:1] in _JSON_STARTS

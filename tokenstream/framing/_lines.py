@@ -19,7 +19,8 @@ A decompressed chunk may be a thousand times as large as the bytes from the
 network, and the list of its lines eight times as large as the chunk.
 """
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 
 FrameT = TypeVar("FrameT")
 
@@ -109,12 +110,12 @@ class LineFraming(ABC, Generic[FrameT]):
         if self._bom_start is None:
             return chunk
         chunk = self._bom_start + chunk
-        if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+        if len(chunk) < len(BOM) and BOM.startswith(chunk):
             # The rest of the byte order mark may follow.
             self._bom_start = chunk
             return b""
         self._bom_start = None
-        return chunk.removeprefix(_BOM)
+        return chunk.removeprefix(BOM)
 
     def _stop_if_outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
         """Set `error` if a line is longer than a limit allows; return True in that case.

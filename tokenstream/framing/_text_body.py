@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING
+
+from tokenstream.framing._utf8 import UTF8
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
-
-_UTF8 = getincrementaldecoder("utf-8")
 
 
 class TextBody:
@@ -35,7 +34,7 @@ class TextBody:
         self.replaced = 0
         """Number of U+FFFD that replaced malformed UTF-8."""
         # One decoder writes U+FFFD for malformed UTF-8, the other nothing; the difference is counted.
-        self._replacing, self._ignoring = _UTF8("replace"), _UTF8("ignore")
+        self._replacing, self._ignoring = UTF8("replace"), UTF8("ignore")
         self._begun = False
         """True once there is text, so that a byte order mark can no longer come first."""
 

@@ -6,7 +6,7 @@ from codecs import getincrementaldecoder
 
 from tokenstream.framing._lines import SLICE
 
-_UTF8 = getincrementaldecoder("utf-8")
+UTF8 = getincrementaldecoder("utf-8")
 
 
 def is_utf8(payload: bytes) -> bool:
@@ -33,7 +33,7 @@ def count_malformed(payload: bytes) -> int:
         else:
             return 0
     # Decoded in pieces: a single character beyond U+FFFF makes Python use four bytes for every character.
-    replacing, ignoring = _UTF8("replace"), _UTF8("ignore")
+    replacing, ignoring = UTF8("replace"), UTF8("ignore")
     count = 0
     for start in range(0, len(payload), SLICE):
         piece = payload[start : start + SLICE]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.otel._answered import error_type_of, token_attributes
 from tokenstream.otel._providers import provider_of
-from tokenstream.otel._report import MODE, ROUTE, SpanReport
+from tokenstream.otel._report import MODE, NS_PER_SECOND, ROUTE, SpanReport
 from tokenstream.otel._requested import server_attributes
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.otel._requested import Attributes
     from tokenstream.recovery import AttemptReport
-
-_NS_PER_SECOND = 1_000_000_000
 
 
 def has_spans(attempts: Sequence[AttemptReport]) -> bool:
@@ -63,7 +61,7 @@ def report_attempt(
     model = attempt.requested_model or model
     # With routes, each has its own provider.
     provider = None if attempt.route is not None else provider
-    began_ns = operation.started_ns + round(attempt.began * _NS_PER_SECOND)
+    began_ns = operation.started_ns + round(attempt.began * NS_PER_SECOND)
     return SpanReport(
         name="attempt" if model is None else f"attempt {model}",
         started_ns=min(began_ns, operation.ended_ns),
@@ -106,7 +104,7 @@ def _find_end(attempt: AttemptReport, operation: SpanReport) -> int:
     """Return the time at which an attempt ended; that of the operation, if the attempt did not end before."""
     if attempt.seconds is None:
         return operation.ended_ns
-    return min(operation.started_ns + round(_end_of(attempt) * _NS_PER_SECOND), operation.ended_ns)
+    return min(operation.started_ns + round(_end_of(attempt) * NS_PER_SECOND), operation.ended_ns)
 
 
 def _end_of(attempt: AttemptReport) -> float:

@@ -22,6 +22,7 @@ from tokenstream.otel._attempts import find_last, has_spans, list_failures, repo
 from tokenstream.otel._providers import format_at, operation_of, provider_of
 from tokenstream.otel._report import (
     DROPPED,
+    NS_PER_SECOND,
     ROUTE,
     OperationReport,
     Receivers,
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._tap.onlooker import Onlooker
 
 ObservedT = TypeVar("ObservedT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any] | Steps")
-
-_NS_PER_SECOND = 1_000_000_000
 
 
 def observe(
@@ -277,14 +276,14 @@ class Observer:
         attempts = None if recovery is None else recovery.attempts
         seconds = metrics.duration or 0.0
         # The answer may have ended some time before this report.
-        ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS_PER_SECOND)
+        ended_ns = now_ns - round((now - self._meter.started_at - seconds) * NS_PER_SECOND)
         # If a response of another client was passed to the stream, the time of the request is unknown.
         first_chunk_seconds = metrics.ttft if metrics.started == "request" else None
         span = self._build_span(
             machine,
             attempts,
             error,
-            times_ns=(ended_ns - round(seconds * _NS_PER_SECOND), ended_ns),
+            times_ns=(ended_ns - round(seconds * NS_PER_SECOND), ended_ns),
             first_chunk_seconds=first_chunk_seconds,
         )
         names = {"provider": self._provider, "model": self._model}

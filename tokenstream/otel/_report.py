@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NAME = "tokenstream"
 MODE, ROUTE = "tokenstream.attempt.mode", "tokenstream.route"
 """Attributes of an attempt's span and of its duration."""
-_NS_PER_SECOND = 1_000_000_000
+NS_PER_SECOND = 1_000_000_000
 _BUCKETS_OF_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _BUCKETS_OF_AGENTS = tuple(round(0.1 * 2**power, 1) for power in range(13))
 _BUCKETS_OF_TOKENS = tuple(4**power for power in range(14))
@@ -254,7 +254,7 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
         # The context is not passed: exemplars for thousands of gaps would not be worth the time.
         record(gap, shared_attributes)
     for attempt in report.attempts:
-        seconds = (attempt.ended_ns - attempt.started_ns) / _NS_PER_SECOND
+        seconds = (attempt.ended_ns - attempt.started_ns) / NS_PER_SECOND
         own = {name: attempt.attributes[name] for name in (MODE, ROUTE) if name in attempt.attributes}
         attributes = {**attempt.shared_attributes, **own}
         instruments.attempt.record(seconds, _with_error(attempt, attributes), context)

@@ -14,7 +14,7 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._basics.version import __version__
 from tokenstream.otel._answered import token_attributes
 from tokenstream.otel._providers import OTHER
-from tokenstream.otel._report import NAME, instruments_of, run_quietly
+from tokenstream.otel._report import NAME, NS_PER_SECOND, instruments_of, run_quietly
 from tokenstream.steps import Step, Steps
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.steps import Turn
     from tokenstream.steps._step import RunNode
 
-_NS_PER_SECOND = 1_000_000_000
 _PROVIDERS = {
     "amp": "anthropic",
     "claude-code": "anthropic",
@@ -69,7 +68,7 @@ class RunObserver:
     def ended(self, node: RunNode) -> None:
         """Report the step that has ended, or what is left of the run that has ended."""
         # The clock of the run has another zero than that of the spans.
-        zero_ns = time.time_ns() - round((node.ended or 0.0) * _NS_PER_SECOND)
+        zero_ns = time.time_ns() - round((node.ended or 0.0) * NS_PER_SECOND)
         steps = node.steps if isinstance(node, Steps) else (node,)
         for step in steps:
             if isinstance(step, Step) and step.id not in self._reported:
@@ -93,13 +92,13 @@ class RunObserver:
                     data.name,
                     context=context,
                     attributes={**data.attributes, **error},
-                    start_time=zero_ns + round(step.started * _NS_PER_SECOND),
+                    start_time=zero_ns + round(step.started * NS_PER_SECOND),
                 )
                 if error:
                     span.set_status(trace.StatusCode.ERROR, step.error_type)
                 context = trace.set_span_in_context(span, context)
                 self._record(data, error, ended - step.started, context)
-                span.end(zero_ns + round(ended * _NS_PER_SECOND))
+                span.end(zero_ns + round(ended * NS_PER_SECOND))
             waiting.extend((below, context) for below in reversed(step.steps))
 
     def _record(self, data: _Span, error: dict[str, str], seconds: float, context: Context) -> None:

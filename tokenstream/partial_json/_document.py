@@ -10,16 +10,12 @@ from tokenstream.partial_json._events import Place, StringDelta, ValueDone, Valu
 from tokenstream.partial_json._strict.numbers import MOST_DIGITS, parse_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import JSONEvent, JSONKind
 
 # The bits of `Allow` in partial-json-parser, repeated here to avoid loading that package.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
 
-POSTPONED_TEXT = "pieces are still to be read"
-"""The value of `Document.pending` while pieces wait to be read: `value` then only tests `pending`."""
 new_event: Any = object.__new__
 """Creates an event without calling its constructor; setting its attributes takes two thirds of the time."""
 
@@ -77,7 +73,6 @@ class Document:
         "max_depth",
         "more_pending",
         "pending",
-        "read_postponed",
         "root",
         "shows_strings",
         "string",
@@ -109,8 +104,6 @@ class Document:
         """True if the unfinished number or literal is visible in `container`."""
         self.string = ""
         """The open string as far as it has arrived, if unfinished strings are not visible."""
-        self.read_postponed: Callable[[], None] | None = None
-        """Reads the long pieces whose reading was put off; None if there are none."""
 
         # The result so far.
         self.root: Any = None
@@ -121,14 +114,6 @@ class Document:
         """True once the document is finished: only white space may follow it."""
         self.error: InvalidJSON | LimitExceeded | None = None
         """The error, or None; the part of the value read before it remains available."""
-
-    def catch_up(self) -> None:
-        """Read the long pieces whose reading was put off until somebody uses the value or their events."""
-        read_postponed, self.read_postponed = self.read_postponed, None
-        if read_postponed is not None:
-            # It was a placeholder (POSTPONED_TEXT) that makes `value` call this method.
-            self.pending = ""
-            read_postponed()
 
     @property
     def value(self) -> Json:
@@ -356,12 +341,6 @@ class Document:
     def write_pieces(self) -> None:
         """Lengthen the stored value of the open string by the pieces that were read since the last call."""
         added = self.pending
-        if added is POSTPONED_TEXT:
-            # Pieces were put off: reading them may also end the string, which leaves nothing to append.
-            self.catch_up()
-            added = self.pending
-            if not added:
-                return
         self.pending = ""
         if self.more_pending.length:
             added += self.more_pending.join()

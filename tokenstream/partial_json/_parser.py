@@ -227,17 +227,10 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         """
         return self._reader.end()
 
-    def _get_current_document(self) -> Document:
-        """Return the document; first read the long pieces whose reading was put off until now."""
-        document = self._document
-        if document.read_postponed is not None:
-            document.catch_up()
-        return document
-
     @property
     def has_value(self) -> bool:
         """True once any part of the value is visible."""
-        return self._get_current_document().has_value
+        return self._document.has_value
 
     @property
     def value(self) -> Json:
@@ -254,17 +247,17 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         All snapshots share the finished objects and arrays; each open object or array
         is copied, but not the values in it.
         """
-        return self._get_current_document().snapshot()
+        return self._document.snapshot()
 
     @property
     def complete(self) -> bool:
         """True once the document is finished: only white space may follow it."""
-        return self._get_current_document().complete
+        return self._document.complete
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
         """The error, or None; the part of the value read before it remains available."""
-        return self._get_current_document().error
+        return self._document.error
 
     def check(self) -> None:
         """Raise `error` if there is one."""

@@ -13,14 +13,13 @@ from tokenstream.partial_json._typed.schema import is_struct_type
 from tokenstream.schemas._docstrings import docstring_of, first_paragraph, parameter_descriptions
 from tokenstream.schemas._rules import SchemaRefused, definition_name
 from tokenstream.stages._tools.kinds import FunctionTool
-from tokenstream.stages._tools.signature import adapter_of, is_unpacked
+from tokenstream.stages._tools.signature import EMPTY, adapter_of, is_unpacked
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.signature import Signature
 
-_EMPTY = inspect.Parameter.empty
 _OPTIONAL = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 """The kinds of `*args` and `**kwargs`, which need no default."""
 _NO_JSON = "has a type that no JSON schema can describe"
@@ -149,7 +148,7 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
         return False
     if _has_schema(signature.types[name]):
         return False
-    if parameter.default is _EMPTY and parameter.kind not in _OPTIONAL:
+    if parameter.default is EMPTY and parameter.kind not in _OPTIONAL:
         raise SchemaRefused(name, _NO_JSON)
     return True
 
@@ -190,7 +189,7 @@ def _find_unsupported_struct_field(type_: Any) -> str:  # noqa: ANN401 - a Struc
 
 def _to_json(default: object) -> Json:
     """Return a parameter's default as a JSON value; None if there is none, or if JSON cannot express it."""
-    if default is _EMPTY or default is None:
+    if default is EMPTY or default is None:
         return None
     try:
         return to_jsonable_python(default)

@@ -18,6 +18,7 @@ from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wai
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._log import log
 from tokenstream.stream._reading.host import find_host
+from tokenstream.stream._reading.read_limit import LEAST_SECONDS
 from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
-_LEAST_SECONDS = 0.001
-"""Shortest limit of a read, in seconds."""
 _LEAVING_SECONDS = 0.1
 """Longest time for leaving the context manager of a closed connection, in seconds."""
 
@@ -98,7 +97,7 @@ class AsyncLine(Line):
             case Receive(seconds):
                 recv: Any = self._open_socket().recv
                 # On trio, a limit of 0 would cancel the read before it looks for a message that has arrived.
-                return await _await(recv(), None if seconds is None else max(seconds, _LEAST_SECONDS))
+                return await _await(recv(), None if seconds is None else max(seconds, LEAST_SECONDS))
             case Wait(bell, seconds):
                 await _await(bell.wait(), seconds)
             case Send(text):

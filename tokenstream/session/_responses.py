@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
+from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
 from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, ids_in, refuse_question
 
@@ -29,7 +30,6 @@ _CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
 _UNKNOWN_REQUEST = "invalid_message_type"
 _PARENT_LOST = "previous_response_not_found"
 _CONNECTION_LIMIT = "websocket_connection_limit_reached"
-_LOWEST_ERROR = 400
 
 
 class _Parent(NamedTuple):
@@ -180,7 +180,7 @@ class Responses(SessionAPI):
             # The history, as a new chain, needs no parent.
             del self._parents[lane]
             return refuse_question(exchange)
-        if status >= _LOWEST_ERROR or code:
+        if status >= LOWEST_ERROR_STATUS or code:
             # The server forgets the parent of a request that has failed.
             self._parents.pop(lane, None)
         return Place(exchange, is_end=True)

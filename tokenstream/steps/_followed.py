@@ -11,10 +11,11 @@ from tokenstream.errors import StreamError
 from tokenstream.steps._builder import NOTHING
 from tokenstream.steps._exit_code import PATIENCE, ask, ask_async
 from tokenstream.steps._patience import Patience
-from tokenstream.steps._read_beside import LEAST_WAIT, ReadBeside
+from tokenstream.steps._read_beside import ReadBeside
 from tokenstream.steps._stderr import AsyncDrain, SyncDrain
 from tokenstream.steps._step import LeftOpen
 from tokenstream.stream._reading.read_ahead import ReadTimeout
+from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
     from typing import Protocol, Self

@@ -10,9 +10,6 @@ from tokenstream.stream._reading.reader import only_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-LEAST_WAIT = 0.02
-"""Shortest wait, in seconds: enough for a busy event loop to read what its pipe already holds."""
-
 
 class ReadBeside:
     """Reads an input piece by piece; other coroutines run during each read, and are cancelled after it.

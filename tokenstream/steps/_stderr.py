@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources.plain import from_file, is_file
 from tokenstream.errors import MisuseError
 from tokenstream.steps._chunks import AsyncChunks, find_pipe, is_asynchronous
+from tokenstream.stream._reading.read_ahead import CHECK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _KEPT = 8 * 1024
 """Maximum number of bytes that are kept."""
-_CHECK_SECONDS = 0.1
-"""Interval at which the thread checks whether to end."""
 
 
 class Tail:
@@ -57,7 +56,7 @@ class SyncDrain:
         items = from_file(pipe).chunks
         patient = find_pipe(pipe)
         if patient is not None:
-            patient.limit_read(_CHECK_SECONDS)
+            patient.limit_read(CHECK_SECONDS)
         self._items: Iterable[Any] = items if patient is None else patient
         self._must_end = False
         self._thread = threading.Thread(target=self._run, name="tokenstream stderr", daemon=True)

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, overload
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send
-from tokenstream.stream._driver import Driver
+from tokenstream.stream._driver import ENDED, Driver
 from tokenstream.stream._opening import has_begun
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.async_pump import AsyncPump
 from tokenstream.stream._reading.items import END, NOTHING, WAITED
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import ArrivalBell
-
-_ENDED = Phase.ENDED
 
 
 class AsyncDriver(Driver):
@@ -125,15 +122,15 @@ class AsyncDriver(Driver):
 
     def step(self) -> Coroutine[Any, Any, Event]:
         """Return the next event for a view; after the end, raise the stream's error each time."""
-        return self._step_after_end() if self.phase is _ENDED else self.__anext__()
+        return self._step_after_end() if self.phase is ENDED else self.__anext__()
 
     def step_until(self, until: float) -> Coroutine[Any, Any, Event | None]:
         """Return the next event for a view, or None if none has arrived by the time `until`."""
-        return self._step_after_end() if self.phase is _ENDED else self.next_event(until)
+        return self._step_after_end() if self.phase is ENDED else self.next_event(until)
 
     async def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             return await self._step_after_end()
         return self.poll_fast() or await self._step(self._advance_now)
 
@@ -155,7 +152,7 @@ class AsyncDriver(Driver):
     @property
     def waits_in_time(self) -> bool:
         """True if a read can stop waiting at a given time without losing anything."""
-        return self.phase is _ENDED or self.pump.waits_in_time
+        return self.phase is ENDED or self.pump.waits_in_time
 
     async def open_now(self) -> None:
         """Open the source before the first read."""
@@ -182,7 +179,7 @@ class AsyncDriver(Driver):
             if event is not None:
                 self.machine.give_again(event)
                 return
-        if self.phase is _ENDED and self.error is not None:
+        if self.phase is ENDED and self.error is not None:
             raise self.error.with_traceback(None)
 
     async def _advance_now(self) -> Event | None:
@@ -253,7 +250,7 @@ class AsyncDriver(Driver):
             bell: Set when something has arrived, to wake that loop. For a source that never waits, it is set
                 only if the stream has guards that are awaited.
         """
-        if self.phase is not _ENDED and not self.pump.begun:
+        if self.phase is not ENDED and not self.pump.begun:
             self._begin()
             self.pump.listen(bell, even_if_instant=self.awaited_guards is not None)
 
@@ -265,7 +262,7 @@ class AsyncDriver(Driver):
         """
         if self._waits_for_guards:
             return self.chain.deadline  # the earliest of the stages, one of which waits for guards
-        has_input_ended = self.machine.input_ended or self.phase is _ENDED
+        has_input_ended = self.machine.input_ended or self.phase is ENDED
         if has_input_ended or self._next_source is not None:
             return None  # no source is being read, so nothing can be late
         return self.find_read_limit(self.pump.since or since)  # the former: the start of a read in progress
@@ -328,7 +325,7 @@ class AsyncDriver(Driver):
     @property
     def closed(self) -> bool:
         """True once the source is closed."""
-        return self.pump.closed or (self.phase is _ENDED and self.pump.has_ended)  # the latter after `stop`
+        return self.pump.closed or (self.phase is ENDED and self.pump.has_ended)  # the latter after `stop`
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here; the message keeps the content read so far."""
@@ -352,7 +349,7 @@ class AsyncDriver(Driver):
         """Stop the stream; must be called in the thread of the event loop."""
         if self.awaited_guards is not None:
             self.awaited_guards.cancel()
-        if self.phase is not _ENDED:
+        if self.phase is not ENDED:
             try:
                 self.cut_short("stopped", self.verdict.end_request)
             finally:
@@ -424,7 +421,7 @@ class AsyncDriver(Driver):
             item = next(self.pump.batch, None) or await self.next_item(until)
             return self.process_item(item[1], item[0])
         # Nothing is left to read.
-        had_ended = self.phase is _ENDED
+        had_ended = self.phase is ENDED
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
@@ -462,13 +459,13 @@ class AsyncDriver(Driver):
             await guards.wait(None if until is None else max(until - self.clock(), 0.0))
         finally:
             self.pump.busy = False
-        if self.machine.waits and self.phase is not _ENDED:
+        if self.machine.waits and self.phase is not ENDED:
             self._check_deadlines(self.clock())
 
     async def _replace_ended_source(self, source: Deferred) -> None:
         """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
         await self.close_source(failed=True)  # an error of the closing must not prevent the next attempt
-        if self.phase is not _ENDED:
+        if self.phase is not ENDED:
             self.pump.replace(source)
         self._next_source = None
 
@@ -490,7 +487,7 @@ class AsyncDriver(Driver):
             raise concurrent_read_error()
         if self.verdict.end_request is not None:
             self.end()  # another thread called `stop`, and the event loop has not run its callback yet
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             return 0.0, END
         pump.busy = True
         try:
@@ -559,7 +556,7 @@ class AsyncDriver(Driver):
 
     async def _close_misused(self) -> None:
         """Close the source if a mistake of the calling code has ended the stream."""
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             await self.close_source(failed=True)
 
     async def _explain(self, error: ValueError | StopIteration) -> Exception:

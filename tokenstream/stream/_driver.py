@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._protocols import Clock
 
 _DEADLINES = Deadlines()
-_ENDED = Phase.ENDED
+ENDED = Phase.ENDED
 
 
 class Driver(SingleConsumer):
@@ -178,7 +178,7 @@ class Driver(SingleConsumer):
 
     def check_events_left(self) -> None:
         """Raise `StreamClosed` or `StreamConsumed` if no events are left for a new loop."""
-        if self.phase is not _ENDED or self.machine.stopped_event is not None:
+        if self.phase is not ENDED or self.machine.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
         if isinstance(self.error, StreamClosed):
@@ -219,7 +219,7 @@ class Driver(SingleConsumer):
         if machine.continues and is_on_time:
             # The usual case: the answer goes on, and no deadline can have passed.
             return True
-        if self.diverted and self.phase is not _ENDED:
+        if self.diverted and self.phase is not ENDED:
             raise MisuseError(
                 "the answers of this connection are read one by one: read what `stream.responses` gives, "
                 "or the stream itself from the start"
@@ -302,7 +302,7 @@ class Driver(SingleConsumer):
             MisuseError: The calling code made a mistake; the stream has ended.
         """
         machine = self.machine
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             # The stream was stopped while it was being read.
             return None
         if item.__class__ is machine.unit:
@@ -408,7 +408,7 @@ class Driver(SingleConsumer):
         The result is None unless `stop` or a guard has stopped this stream, and for a second call.
         """
         recovery = self.recovery
-        if recovery is None or self.phase is not _ENDED or self.verdict.stop_reason is None:
+        if recovery is None or self.phase is not ENDED or self.verdict.stop_reason is None:
             return None
         if self.is_cancelled:
             return None
@@ -461,7 +461,7 @@ class Driver(SingleConsumer):
             # End the input first, which may release events that were held back.
             machine.finish(None, self.clock())
             return True
-        if self.phase is not _ENDED:
+        if self.phase is not ENDED:
             if machine.owes_events:
                 return True
             self._begin_draining()
@@ -481,7 +481,7 @@ class Driver(SingleConsumer):
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
         """End the stream if its source could not be opened, and return the error; otherwise return None."""
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
-        if self.phase is _ENDED or self.verdict.end_request is not None:
+        if self.phase is ENDED or self.verdict.end_request is not None:
             return None
         # If the opening fails, the input ends before any chunk.
         if not self.machine.input_ended or self.machine.meter.chunks > 0:
@@ -496,7 +496,7 @@ class Driver(SingleConsumer):
             ending: The ending, unless the answer is already complete.
             reason: The reason, for the log.
         """
-        if self.phase is not _ENDED:
+        if self.phase is not ENDED:
             decided_ending = self._decide_ending(ending)
             self.machine.cut(self.clock())
             self._end_with(decided_ending)
@@ -524,7 +524,7 @@ class Driver(SingleConsumer):
         Args:
             error: The error that a view has raised; ignored if the stream has already ended.
         """
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             return
         self.error = error
         self.machine.accumulator.take_back()
@@ -538,7 +538,7 @@ class Driver(SingleConsumer):
 
     def record_closing(self) -> None:
         """Record that the stream is closed early; set `error` if it was neither read nor stopped."""
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             return
         self.verdict.closed = True
         is_unread = not self.is_reading and not self.machine.meter.chunks

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send_now
-from tokenstream.stream._driver import Driver
+from tokenstream.stream._driver import ENDED, Driver
 from tokenstream.stream._opening import has_begun
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import ArrivalBell
-
-_ENDED = Phase.ENDED
 
 
 class SyncDriver(Driver):
@@ -120,7 +117,7 @@ class SyncDriver(Driver):
     def read_all(self) -> None:
         """Read the stream to its end."""
         try:
-            if self.phase is _ENDED:
+            if self.phase is ENDED:
                 # This raises the stream's error or StopIteration.
                 self.step()
             # The fastest way to read all items and drop them.
@@ -131,7 +128,7 @@ class SyncDriver(Driver):
 
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             # Views deliver no `Stopped` event of a guard, so the event is dropped.
             self.machine.stopped_event = None
             if self.pump.source is not None:
@@ -148,7 +145,7 @@ class SyncDriver(Driver):
         Args:
             until: Time at which to stop waiting, if the source's reads can be limited.
         """
-        if self.phase is _ENDED:
+        if self.phase is ENDED:
             # This raises the stream's error or StopIteration.
             return self.step()
         return self._step(partial(self._advance, until), until)
@@ -156,7 +153,7 @@ class SyncDriver(Driver):
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
         # After the end, `step` does not wait: it returns an event that is left, or raises.
-        return self.step() if self.phase is _ENDED else self._step(self._advance_now)
+        return self.step() if self.phase is ENDED else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
         """Return the next event, or None if none has arrived, for a loop that also reads other streams.
@@ -174,7 +171,7 @@ class SyncDriver(Driver):
 
     def read_ahead(self) -> None:
         """Let a thread read the source, so that `step_until` can stop waiting on time."""
-        if self.phase is not _ENDED:
+        if self.phase is not ENDED:
             if not self.pump.begin_read():
                 raise self._busy_error()
             try:
@@ -232,7 +229,7 @@ class SyncDriver(Driver):
             if event is not None:
                 self.machine.give_again(event)
                 return
-        if self.phase is _ENDED and self.error is not None:
+        if self.phase is ENDED and self.error is not None:
             raise self.error.with_traceback(None)
 
     def _advance_now(self) -> Event | None:
@@ -283,7 +280,7 @@ class SyncDriver(Driver):
         Args:
             since: Time since which nothing has arrived.
         """
-        return None if self.machine.input_ended or self.phase is _ENDED else self.find_read_limit(since)
+        return None if self.machine.input_ended or self.phase is ENDED else self.find_read_limit(since)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
@@ -410,7 +407,7 @@ class SyncDriver(Driver):
             return None
         if self.prepare_read():
             return self._read(until)
-        had_ended = self.phase is _ENDED
+        had_ended = self.phase is ENDED
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
@@ -481,14 +478,14 @@ class SyncDriver(Driver):
 
     def _busy_error(self) -> Exception:
         """Return the exception for a read while another thread is reading."""
-        is_over = self.verdict.end_request is not None or self.phase is _ENDED
+        is_over = self.verdict.end_request is not None or self.phase is ENDED
         # If the stream has ended or is being stopped, this loop ends, too.
         return StopIteration() if is_over else concurrent_read_error()
 
     def _check_broken(self) -> None:
         """If decoding was interrupted, close the source and raise the stream's error."""
         # Only after an interruption do the events end before the stream has.
-        if self.phase is not _ENDED:
+        if self.phase is not ENDED:
             self.close_source(quiet=True)
             raise self.break_off() from None
 

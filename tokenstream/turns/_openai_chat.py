@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.chat_words import (
+    LEGACY,
     OPAQUE_FIELDS,
     REASONING_FIELDS,
     SIGNATURES,
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 
 _PLAIN_ITEM = {"type", "text"}
 """The fields of a text without a signature, as an item of a list."""
-_LEGACY = "function_call"
-"""The type of a call in the legacy form, and the field of the message for it."""
-_FIELDS_INSTEAD_OF_CONTENT = ("refusal", "audio", _LEGACY, "tool_calls")
+_FIELDS_INSTEAD_OF_CONTENT = ("refusal", "audio", LEGACY, "tool_calls")
 """Fields of a message; if the content is null, at least one of these fields must be set."""
 _DETAIL_TEXT = {"reasoning.summary": "summary", "thinking": "thinking"}
 """Maps types of typed pieces of reasoning to the field for the text; it is `text` for all others."""
@@ -78,8 +77,8 @@ class _OpenAIChatTurn(Turn):
             content[self._reasoning_field] = "".join(self._reasoning)
         content |= self._typed_pieces | self._opaque_fields() | self._other_fields
         # The legacy form has a field for a single call.
-        if len(self._calls) == 1 and self._calls[0].type == _LEGACY:
-            content[_LEGACY] = _make_function(self._calls[0])
+        if len(self._calls) == 1 and self._calls[0].type == LEGACY:
+            content[LEGACY] = _make_function(self._calls[0])
         elif self._calls:
             content["tool_calls"] = [self._make_call(call) for call in self._calls]
         self.check_has_content(text or content)
@@ -189,7 +188,7 @@ class _OpenAIChatTurn(Turn):
             custom = {"name": call.name, "input": call.arguments_text}
             return {**fields, "id": call.id, "type": "custom", "custom": custom}
         # The legacy form cannot express several calls: they are sent in the current form.
-        kind = "function" if call.type == _LEGACY else call.type
+        kind = "function" if call.type == LEGACY else call.type
         return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:

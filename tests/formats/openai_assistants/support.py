@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.formats.told import DONE, Told, tell
@@ -121,3 +122,18 @@ def interpreter(index: Any = 0, id: Any = None, **body: Any) -> dict[str, Any]:
         "type": "code_interpreter",
         "code_interpreter": body,
     }
+
+
+def answer(*texts: str) -> list[bytes]:
+    """Return the body of a run with a text in pieces and a call, one event in each chunk."""
+    ring = {"name": "ring", "arguments": '{"bird": "tern"}'}
+    events = [
+        *START[:2],
+        *[delta(text(each)) for each in texts],
+        message("completed", {"type": "text", "text": {"value": "".join(texts), "annotations": []}}),
+        step("in_progress"),
+        step_delta(function(0, "call_1", **ring)),
+        waits(("call_1", ring["name"], ring["arguments"])),
+    ]
+    sent = [f"event: {name}\ndata: {json.dumps(payload)}\n\n".encode() for name, payload in events]
+    return [*sent, b"event: done\ndata: [DONE]\n\n"]

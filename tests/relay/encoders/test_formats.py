@@ -10,15 +10,15 @@ import pytest
 
 from tests import script_places
 from tests.relay.encoders.support import each_format
-from tests.relay.sent import decoded, payloads_of, read, relayed, text_in
+from tests.relay.sent import decoded, payloads_of, relayed, text_in
 from tests.support.encoders import create, load
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import NotExpressible, ProviderError
-from tokenstream.events import CitationAdded, Finish, MessageStart, TextDelta, ToolCallDone, ToolCallStart
-from tokenstream.message import Citation, FinishReason, Message, ToolCall
+from tokenstream.events import CitationAdded, Finish, MessageStart, TextDelta
+from tokenstream.message import Citation, FinishReason, Message
 from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:
@@ -102,19 +102,6 @@ def test_a_finish_reason_without_a_word_is_refused_or_replaced(format: str, reas
 
     # Bare text ends without a word.
     assert (told if words.get(told, told) else None, "complete") == (message.finish_reason, message.ending)
-
-
-def test_a_run_with_calls_waits_for_them_at_a_stop() -> None:
-    """Other providers say "stop" there; a run that is completed would have no calls."""
-    call = ToolCall(id="c1", name="rm", arguments_text="{}", complete=True)
-    events = ToolCallStart("c1", "rm"), ToolCallDone(call), Finish("stop")
-    message, error = read(relayed("openai-assistants", *events), "openai-assistants")
-
-    assert ("tool_calls", ["rm"], None) == (
-        message.finish_reason,
-        [call.name for call in message.tool_calls if call.complete],
-        error,
-    )
 
 
 # -- errors -------------------------------------------------------------------------------

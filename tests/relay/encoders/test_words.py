@@ -16,7 +16,6 @@ from tokenstream.relay import ProtocolName
 READ_WITH_MORE: dict[str, str] = {
     "openai-responses": "the status is read together with the details of an incomplete response",
     "openai-realtime": "as openai-responses",
-    "openai-assistants": "the status is read together with the details of an incomplete run",
     "bedrock-invoke": "the words are those of the format that it wraps",
     "text": "bare text has no finish reasons",
     "tokenstream": "the words are the library's own",

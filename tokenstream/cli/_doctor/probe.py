@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._basics.url import split_url
+from tokenstream._request.own_client import CONNECT_SECONDS
 from tokenstream._request.request import HTTPRequest
 from tokenstream._sources import SyncSource
 from tokenstream.cli._doctor.pacing import TimedChunk
@@ -36,7 +37,6 @@ Ended: TypeAlias = Literal["end", "broken", "stopped"]
 """The way in which an answer ended: by itself, by a failure of the connection, or because the probe was
 stopped, by Ctrl-C or the limit of bytes."""
 
-_CONNECT_SECONDS = 10.0
 _MAX_BYTES = 64 * 1024 * 1024
 """Largest number of bytes of a body that are read."""
 
@@ -149,7 +149,7 @@ def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
     try:
         return httpx.Client(
             http2=find_spec("h2") is not None,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
             event_hooks={"response": [recorder.note_head]},
         )
     except OSError as error:

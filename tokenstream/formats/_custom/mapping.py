@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
+from tokenstream._message_parts import COUNTS
 from tokenstream.errors import MisuseError
 from tokenstream.formats._custom.paths import Path, compile_path, find, list_single_places
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.message import FinishReason, Usage
+from tokenstream.message import FinishReason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -40,8 +41,6 @@ COMMON_REASONS: dict[str, FinishReason | None] = {
     "failed": "error",
 }
 """Maps the words that servers usually send for the end to finish reasons; any other word is "unknown"."""
-
-_COUNTS = tuple(name for name in Usage.model_fields if name not in ("source", "provider_data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +195,8 @@ def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Pat
     """
     paths: list[tuple[str, Path]] = []
     for name, path in _check_dict("usage", value, '{"output_tokens": "usage.out"}'):
-        if name not in _COUNTS:
-            msg = f"usage has no field {name!r}; its counts are {', '.join(_COUNTS)}"
+        if name not in COUNTS:
+            msg = f"usage has no field {name!r}; its counts are {', '.join(COUNTS)}"
             raise MisuseError(msg)
         paths.append((name, compile_path(f"usage[{name!r}]", path)))
     return tuple(paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import LONGEST_INDEX, is_dict, is_list
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ ROOT = "$"
 """The path of the payload itself."""
 _EACH = "*"
 _SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]$")
-_LONGEST_INDEX = 9
 
 
 def compile_path(option: str, path: object) -> Path:
@@ -50,7 +49,7 @@ def compile_path(option: str, path: object) -> Path:
             'such as "choices.0.text"; "$" is the whole payload, and stands alone'
         )
         raise MisuseError(msg)
-    return tuple(int(step) if step.isdecimal() and len(step) <= _LONGEST_INDEX else step for step in steps)
+    return tuple(int(step) if step.isdecimal() and len(step) <= LONGEST_INDEX else step for step in steps)
 
 
 def find(payload: Json, path: Path) -> Json:

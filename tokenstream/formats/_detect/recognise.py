@@ -15,7 +15,7 @@ from tokenstream.formats._detect.wrapped import unwrap
 from tokenstream.formats._kit.errors import exception_error, is_aside, provider_error, text_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.framing import ServerSentEvent
-from tokenstream.framing._aws_eventstream import EventStreamMessage
+from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE, EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format, Frame
     from tokenstream.limits import Limits
 
-_INITIAL_RESPONSE = "initial-response"
-"""Name of the AWS message with which binary event streams of several formats begin."""
 PING = "a ping"
 """Result of `recognise` for a ping, which any format may have."""
 WAIT = "another frame may tell"
@@ -136,7 +134,7 @@ def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
         returns for the payload: `PING`, `END`, `WAIT`, or the error that the payload reports; or "bare" for
         data that are no object.
     """
-    if not payload or event in PING_NAMES or event == _INITIAL_RESPONSE:
+    if not payload or event in PING_NAMES or event == INITIAL_RESPONSE:
         return PING
     if payload == b"[DONE]" and not event:
         return END

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import looks_whole
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._kit.repeated import OPENING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     """Takes a delta that was not decoded; returns False if it must be decoded after all."""
 
 TEXT_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta)
-_OPENING = frozenset("{[")
 
 _new: Callable[[type[Any]], Any] = object.__new__
 """Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
@@ -197,7 +197,7 @@ def make_reader(
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
             return None
-        if log is not None and text[:1] in _OPENING and (len(text) > log.length or looks_whole(text)):
+        if log is not None and text[:1] in OPENING and (len(text) > log.length or looks_whole(text)):
             # The server may send the arguments again, which decoding finds out.
             return None
         # Without a call of the constructor, which would take longer.

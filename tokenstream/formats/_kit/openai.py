@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, is_list, says_nothing
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Phase
 
+PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
+"""The phases of texts, by their words in the items of responses and of runs."""
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
@@ -116,32 +119,27 @@ def usage_of(report: dict[str, Any]) -> Usage:
     return Usage(**counts, provider_data=report)
 
 
-def token_counts(report: dict[str, Any], details: str) -> Usage:
-    """Return token counts of OpenAI's Responses API or a newer one as `Usage`; missing counts are None.
+def _counts(details: str) -> Counts:
+    """Return the places of the token counts in OpenAI's Responses API and newer ones.
 
     Args:
-        report: The `usage` of a response.
-        details: The end of the names of the two fields with details: "tokens_details" stands for
-            the fields `input_tokens_details` and `output_tokens_details`.
-
-    Example:
-        >>> report = {"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}
-        >>> token_counts(report, "tokens_details").reasoning_tokens
-        4
+        details: The end of the names of the two fields with details.
     """
-    of_input, of_output = dict_of(report, f"input_{details}"), dict_of(report, f"output_{details}")
-    return Usage(
-        input_tokens=int_of(report, "input_tokens"),
-        output_tokens=int_of(report, "output_tokens"),
-        total_tokens=int_of(report, "total_tokens"),
-        reasoning_tokens=int_of(of_output, "reasoning_tokens"),
-        cached_tokens=int_of(of_input, "cached_tokens"),
-        cache_write_tokens=int_of(of_input, "cache_write_tokens"),
-        input_audio_tokens=int_of(of_input, "audio_tokens"),
-        output_audio_tokens=int_of(of_output, "audio_tokens"),
-        input_image_tokens=int_of(of_input, "image_tokens"),
-        provider_data=report,
+    return Counts(
+        input_tokens="input_tokens",
+        cached_tokens=f"input_{details}.cached_tokens",
+        cache_write_tokens=f"input_{details}.cache_write_tokens",
+        input_audio_tokens=f"input_{details}.audio_tokens",
+        input_image_tokens=f"input_{details}.image_tokens",
+        output_tokens="output_tokens",
+        reasoning_tokens=f"output_{details}.reasoning_tokens",
+        output_audio_tokens=f"output_{details}.audio_tokens",
+        total_tokens="total_tokens",
     )
+
+
+COUNTS, SESSION_COUNTS = _counts("tokens_details"), _counts("token_details")
+"""The token counts of a response, and those of a response in a session."""
 
 
 def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:

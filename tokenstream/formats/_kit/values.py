@@ -14,7 +14,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TO_STANDARD = str.maketrans("-_", "+/")
+TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
 
 
@@ -28,29 +28,11 @@ def base64_bytes(encoded: object) -> bytes | None:
     if not isinstance(encoded, str):
         return None
     is_url_safe = "-" in encoded or "_" in encoded
-    text = encoded.translate(_TO_STANDARD) if is_url_safe else encoded
+    text = encoded.translate(TO_STANDARD) if is_url_safe else encoded
     try:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return None
-
-
-def count_of_kind(details: object, kind: str, *names: str) -> int | None:
-    """Return the token count of one modality from a list in Google's style; None if the list lacks it.
-
-    Args:
-        details: The list.
-        kind: The API's word for the modality.
-        names: Possible names of the count.
-
-    Example:
-        >>> count_of_kind([{"modality": "AUDIO", "tokenCount": 3}], "AUDIO", "tokenCount")
-        3
-    """
-    for detail in dicts_of(details):
-        if text_of(detail, "modality") == kind:
-            return int_of(detail, *names)
-    return None
 
 
 def json_text(value: object, what: str = "the arguments of a tool call") -> str:

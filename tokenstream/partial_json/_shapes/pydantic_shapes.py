@@ -32,7 +32,7 @@ from tokenstream.partial_json._shapes.core_schema import (
 )
 from tokenstream.partial_json._shapes.fields import make_defaults, make_fields
 from tokenstream.partial_json._shapes.shape import ContextNeeded, InvalidValue, Slot, TagChoice, TypeNames
-from tokenstream.partial_json._shapes.within import find_schemas_within
+from tokenstream.partial_json._shapes.within import ANY, find_schemas_within
 from tokenstream.partial_json._shapes.write import make_serializer, serialize
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
     Config: TypeAlias = CoreSchema | None
     StructureMaker: TypeAlias = Callable[["PydanticSlots", LayeredSchema], ValueStructure | None]
-
-_ANY: CoreSchema = {"type": "any"}
 
 
 class PydanticSlots:
@@ -277,7 +275,7 @@ class _MappingStructure(AssembledStructure):
     def __init__(self, types: PydanticSlots, layered: LayeredSchema) -> None:
         super().__init__(layered)
         schema = layered.schema
-        self._slot = types.get_slot(schema.get("values_schema") or _ANY, layered.config)
+        self._slot = types.get_slot(schema.get("values_schema") or ANY, layered.config)
         # In the text to assemble, numbers stand for the values, which were validated before.
         self._validator = types.make_validator(
             strip_ref(schema) | {"values_schema": KNOWN_BY_NUMBER}, layered.config
@@ -374,7 +372,7 @@ def _make_list(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure |
 
     The result is None if a default may replace an invalid item.
     """
-    return _make_array(types, layered, [layered.schema.get("items_schema") or _ANY], last_repeats=True)
+    return _make_array(types, layered, [layered.schema.get("items_schema") or ANY], last_repeats=True)
 
 
 def _make_tuple(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
@@ -401,7 +399,7 @@ def _make_array(
 
 def _make_mapping(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
     """Return the structure that reads a dict value by value; None if a default may replace a bad value."""
-    values = layered.schema.get("values_schema") or _ANY
+    values = layered.schema.get("values_schema") or ANY
     return _MappingStructure(types, layered) if is_plain_default(types.definitions.resolve(values)) else None
 
 

@@ -9,7 +9,7 @@ from tokenstream.partial_json._shapes.core_schema import SCALARS, list_fields
 if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, Definitions
 
-_ANY: CoreSchema = {"type": "any"}
+ANY: CoreSchema = {"type": "any"}
 _OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 # A path has no step into these: a set has no keys, and its elements no order.
 _LEAF_KINDS = SCALARS | {"set", "frozenset"}
@@ -36,7 +36,7 @@ def find_schemas_within(
     if kind in _LEAF_KINDS or (attribute and kind in {"list", "tuple", "dict"}):
         return []
     if kind == "dict":
-        return [schema.get("values_schema") or _ANY]
+        return [schema.get("values_schema") or ANY]
     if kind in {"list", "tuple"}:
         return _step_to_element(schema, key)
     if kind == "json-or-python":
@@ -67,7 +67,7 @@ def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
     """Return the schemas of the elements that an index of a list or tuple may mean."""
     if not isinstance(key, int):
         return []
-    items: Any = schema.get("items_schema") or _ANY
+    items: Any = schema.get("items_schema") or ANY
     if isinstance(items, dict):
         return [items]
     repeated = schema.get("variadic_item_index")

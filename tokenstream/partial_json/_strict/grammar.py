@@ -39,8 +39,6 @@ FAILED: Table = {}
 """The state after an error: nothing is read."""
 ENDED: Table = {}
 """The state after `end()`: nothing may follow."""
-WAITING: Table = {}
-"""The state while there are pieces whose reading was put off; they are read before any other."""
 
 
 def _continue_key(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401, ARG001 - a step

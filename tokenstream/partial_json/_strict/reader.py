@@ -25,7 +25,6 @@ from tokenstream.partial_json._strict.grammar import (
     VALUE,
     under,
 )
-from tokenstream.partial_json._strict.late import SHORT, LateReader
 from tokenstream.partial_json._strict.numbers import ACCEPTED, START
 from tokenstream.partial_json._strict.parts import read_parts
 from tokenstream.partial_json._strict.strings import (
@@ -71,14 +70,23 @@ def make_fed_after_end_error() -> MisuseError:
     return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
 
 
-class StrictReader(LateReader):
+class StrictReader:
     """Read strict JSON into a document.
 
     Args:
         document: Receives the values.
     """
 
-    __slots__ = ("atom_progress", "cut_key", "literal", "number_at")
+    __slots__ = (
+        "atom_progress",
+        "base",
+        "cut_key",
+        "document",
+        "incomplete",
+        "literal",
+        "number_at",
+        "state",
+    )
 
     repairs = ()
     """Always empty: strict reading makes no repairs."""
@@ -94,37 +102,35 @@ class StrictReader(LateReader):
     """The current literal: its text, value and `Allow` bit."""
 
     def __init__(self, document: Document) -> None:
-        super().__init__(document)
+        self.document = document
+        self.state: Any = VALUE
+        """The state of reading. Between values, it is the table for the next character; inside a key, string,
+        number or literal, it is the step (function) that continues it."""
+        self.base: int = 0
+        """Offset of the current piece in the document."""
+        self.incomplete = ""
+        """The beginning of an escape or number whose rest has not arrived."""
         self.cut_key = ""
         """The current key as far as it has arrived."""
         self.atom_progress = START
         """The state of the current number, as in `numbers`, or the number of letters of a literal so far."""
 
-    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - one function, since it runs for every piece
+    def feed(self, text: str) -> list[JSONEvent]:
         """Return the events of a piece of the document; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
         size = len(text)
         position = 0
-        if self.state is IN_STRING:
-            if self.incomplete or "\\" in text:
-                # If C cannot read the string, the piece is read below like any other.
-                read = self._read_in_c(text, 0)
-                if read is not None:
-                    end, string = read
-                    if end < size:
-                        return self.feed_string_end(text, string, end + 1)
-                    if string:
-                        self.document.grow_string(string, out)
-                    self.base += size
-                    return out
-            elif size >= self._postpone_from:
-                # If the string ends near the end of the piece, reading it now takes little time.
-                end = text.find('"')
-                if size - end <= SHORT and text[:end].isprintable():
-                    return self.feed_string_end(text, text[:end], end + 1)
-        if size >= self._postpone_from:
-            # A long piece is only read when its events or the document are used.
-            return self._postpone(text)
+        if self.state is IN_STRING and (self.incomplete or "\\" in text):
+            # If C cannot read the string, the piece is read below like any other.
+            read = self._read_in_c(text, 0)
+            if read is not None:
+                end, string = read
+                if end < size:
+                    return self.feed_string_end(text, string, end + 1)
+                if string:
+                    self.document.grow_string(string, out)
+                self.base += size
+                return out
         if '"' in text:
             position = read_parts(self, text, out)
         if position < size:
@@ -144,10 +150,6 @@ class StrictReader(LateReader):
         size = len(text)
         self.incomplete = ""
         self._end_string(string, end, out)
-        if size >= self._postpone_from and size - end > SHORT:
-            # The piece is long, and so is the text after the string: put that text off.
-            self.base += end
-            return self._postpone(text[end:], out)
         if end < size:
             self.read_tokens(text, end, size, out)
         self.base += size
@@ -178,8 +180,6 @@ class StrictReader(LateReader):
         """End the text, which also ends a number that is the whole document; return the events of that."""
         out: list[JSONEvent] = []
         document = self.document
-        if document.read_postponed is not None:
-            document.catch_up()
         is_whole_number = self.state is continue_number and self.atom_progress in ACCEPTED
         if is_whole_number and document.container is None:
             # The number ended together with the last piece: 0 characters after `base`, the end of the text.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._strict.outline import is_nested_at_most
-from tokenstream.partial_json._strict.run import may_be_too_long
+from tokenstream.partial_json._strict.bounds import is_nested_at_most, may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.dump import get_names_and_view
 from tokenstream.partial_json._typed.state import get_state

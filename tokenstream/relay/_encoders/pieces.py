@@ -29,7 +29,7 @@ Writer: TypeAlias = "Callable[[Any], bytes | None]"
 """A function that makes the chunk of an event; None for an event that the template does not fit."""
 
 # The probe is not ASCII: it is not found if an unpaired surrogate has forced escapes in the whole chunk.
-_PROBE = "¿piece?"
+PROBE = "¿piece?"
 
 
 def _unsigned_text(event: ReasoningDelta) -> str:
@@ -92,7 +92,7 @@ def find_surroundings(
         (b'<{"delta":', b'}>')
         >>> find_surroundings({"type": "text", "delta": "text"}, "text", to_json, string)
     """
-    probe = as_json(_PROBE)
+    probe = as_json(PROBE)
     head, separator, tail = frame(_replace_text(payload, text)).partition(probe)
     # If another value in the payload equals the piece, there are two probes, and no template is possible.
     has_one_probe = separator and probe not in tail
@@ -181,4 +181,4 @@ def _replace_text(value: object, text: str) -> Json:
         return {key: _replace_text(each, text) for key, each in value.items()}
     if is_list(value):
         return [_replace_text(each, text) for each in value]
-    return _PROBE if isinstance(value, str) and value == text else value
+    return PROBE if isinstance(value, str) and value == text else value

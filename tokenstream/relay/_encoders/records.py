@@ -34,7 +34,7 @@ from tokenstream.events import (
 from tokenstream.formats._wire.tokenstream.events import EVENTS, FIELDS, event_of
 from tokenstream.formats._wire.tokenstream.words import End, end_of, error_fields
 from tokenstream.message import MediaPart, Message, OpaquePart
-from tokenstream.relay._encoders.pieces import TEXTS
+from tokenstream.relay._encoders.pieces import PROBE, TEXTS
 from tokenstream.relay._encoders.values import (
     keep_class_name,
     prepare_result,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}
 """Maps the names of events' fields to the keys in the protocol, where the two differ."""
-_PROBE = "¿piece?"
 _HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
 """The bytes around a piece of text in its record, if the text is the first part of the answer."""
 _GIVEN: dict[tuple[type, str], Callable[[Any], Json]] = {
@@ -126,10 +125,10 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
         part: The index of the part.
         step: The id of the step; None outside a run.
     """
-    piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
+    piece = cls(*([id] if cls is ToolCallDelta else ()), PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
-    return to_strict_json(payload_of(piece)).split(to_json(_PROBE))
+    return to_strict_json(payload_of(piece)).split(to_json(PROBE))
 
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:

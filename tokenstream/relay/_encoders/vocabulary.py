@@ -48,7 +48,8 @@ _KINDS: dict[type, Kind] = {
 """Maps classes of events to the kind of part that these events belong to."""
 _LATER = frozenset({ToolCallDelta, ToolCallDone, PartDelta, PartDone})
 """Classes of events that are never a part's first event."""
-_CALLS: frozenset[Kind] = frozenset({"tool_call", "custom_tool_call"})
+CALLS: frozenset[Kind] = frozenset({"tool_call", "custom_tool_call"})
+"""Kinds of parts that are calls of the application's tools."""
 _EVENTS_OF_RUNS: dict[type, Kind] = {
     ToolResult: "tool_result",
     StepStart: "step",
@@ -149,7 +150,7 @@ class Vocabulary:
 
     def has_calls(self) -> bool:
         """Return True if the answer has called tools of the application, even if the calls were left out."""
-        return not _CALLS.isdisjoint(self._kinds.values())
+        return not CALLS.isdisjoint(self._kinds.values())
 
     def name_counts(self, names: Mapping[str, str]) -> dict[str, int]:
         """Return the known token counts under the provider's names.
@@ -327,14 +328,14 @@ class Vocabulary:
         """
         # A call may be of a custom tool, which only the start of the call shows.
         own_kind = _kind_of(event)
-        is_of_kind = own_kind is None or own_kind == kind or {own_kind, kind} <= _CALLS
+        is_of_kind = own_kind is None or own_kind == kind or {own_kind, kind} <= CALLS
         if own_kind is not None and not is_of_kind and self._kind_of(event) != kind:
             raise make_error(
                 self.name,
                 f"part {event.part} of the answer, which was {PHRASES[kind]} before and now is "
                 f"{PHRASES[own_kind]}",
             )
-        if kind not in _CALLS:
+        if kind not in CALLS:
             return False
         has_ended = key in self._ended_calls
         if isinstance(event, ToolCallDone | PartDone):

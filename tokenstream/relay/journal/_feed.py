@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PAGE_SIZE = 2_000
 """The maximum number of records that one read fetches."""
-_MIN_TRIMMED = 64
+MIN_TRIMMED = 64
 """The minimum number of trimmed records that are dropped from the list at once."""
 _MAX_UNREAD_BYTES = 256 * 1024
 """The size of records from a producer after which the feed reads again, to learn which ones were trimmed."""
@@ -235,7 +235,7 @@ class Feed:
             self.changes.notify()
         trimmed = page.state.begin - self.first
         # Records are dropped many at a time, so that the list is copied less often.
-        if trimmed > max(_MIN_TRIMMED, len(self.records) // 2):
+        if trimmed > max(MIN_TRIMMED, len(self.records) // 2):
             # Products, such as the records' bytes in a protocol, need every record before it is dropped.
             for product in self._products.values():
                 product.trim(trimmed)

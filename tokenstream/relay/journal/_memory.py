@@ -10,6 +10,7 @@ from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._feed import MIN_TRIMMED
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay.journal._storage import StopReply
 
-_MIN_TRIMMED = 64
-"""The minimum number of trimmed records that are deleted from a list at once."""
 _MAX_LAST_BYTES = 4_096
 """The size of an answer's last records up to which even a full storage takes them: readers wait for them."""
 
@@ -88,7 +87,7 @@ class _StoredAnswer:
             self.size -= len(self._records[self._trimmed])
             self._trimmed += 1
             self.begin += 1
-        if self._trimmed > max(_MIN_TRIMMED, len(self._records) // 2):
+        if self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
             # More records were trimmed than are moved here, so the cost per record stays constant.
             del self._records[: self._trimmed]
             self._trimmed = 0

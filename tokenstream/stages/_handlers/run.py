@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import CallUncertain
 from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart, ToolResult
 from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.stages._handlers.work import CallWorkFinder, ViewWorkFinder, Work, WorkFinder
+from tokenstream.stages._handlers.work import NO_WORK, CallWorkFinder, ViewWorkFinder, Work, WorkFinder
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
             ...
 
 
-_NO_WORK: list[Work] = []
 _EVENTS_BEFORE_CALLS = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
 """Events after which a call with almost-JSON arguments may be passed to its tool."""
 
@@ -136,7 +135,7 @@ class HandlerRun:
         functions = self._table.get(event.__class__)
         # A router reads only the first choice of an answer.
         if functions is None or event.choice:
-            return _NO_WORK
+            return NO_WORK
         if len(functions) == 1:
             return functions[0](event)
         return [work for find_work in functions for work in find_work(event)]
@@ -152,7 +151,7 @@ class HandlerRun:
             The calls of the handlers for the tool's result.
         """
         if not work.is_tool:
-            return _NO_WORK
+            return NO_WORK
         self._values[work.item.id] = value
         return self.feed(ToolResult(work.item.id, value))
 

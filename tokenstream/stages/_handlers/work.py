@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._handlers.entry import HandlerEntry
 
-_NO_WORK: list[Work] = []
+NO_WORK: list[Work] = []
 
 
 class Work(NamedTuple):
@@ -110,7 +110,7 @@ class ViewWorkFinder(WorkFinder):
         3. The caller stopped the stream, so the output is incomplete.
         """
         if not self.entry.has_input(message):
-            return _NO_WORK
+            return NO_WORK
         error_before = self.error
         # Each call of `end` returns one item; unlike `ready`, also one that the end of the text completes.
         work = self._read_items(self._cursor.end, self._cursor.end)

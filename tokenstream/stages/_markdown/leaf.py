@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from tokenstream.stages._markdown.definitions import DefinitionReader
 from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.starts import CODE_INDENT, HTML_ENDS
-from tokenstream.stages._markdown.tables import may_be_delimiter
+from tokenstream.stages._markdown.tables import NOWHERE, may_be_delimiter
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.containers import MatchedLine
 
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*\Z")
-_NOWHERE = 1 << 60
-"""An offset beyond the end of any line."""
 _FIRST_KIND_ENDED_BY_BLANK = 6
 """The first of the two kinds of HTML blocks in CommonMark that end at a blank line."""
 
@@ -93,7 +91,7 @@ class Leaf:
         # `offsets[-1]` is the offset of the content in this line, after the marks of containers.
         return HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
 
-    def note_html_offset(self, offset: int = _NOWHERE) -> None:
+    def note_html_offset(self, offset: int = NOWHERE) -> None:
         """Record the offset of the content in the last line of HTML, after the marks of containers.
 
         Args:

@@ -16,7 +16,7 @@ _TRIMMED = (
     " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-_NOWHERE = 1 << 60
+NOWHERE = 1 << 60
 """A start beyond the end of any line."""
 _DELIMITER_CELL = re.compile(r":?-+:?")
 _DELIMITER = re.compile(r"(?:[|:][-:|]|-[-:|]|[|:][ \t])[-:| \t]*|[-:|]")
@@ -78,7 +78,7 @@ def make_possible_row(opening: Opening, level: int, *, is_next_item: bool) -> Po
     content_starts = opening.content_starts
     if opening.kind == LineKind.CODE:
         # Indented code is not the row of a table.
-        content_starts[-1] = _NOWHERE
+        content_starts[-1] = NOWHERE
     if is_next_item:
         return PossibleRow(level + 1, content_starts[1:])
     return PossibleRow(level, content_starts)

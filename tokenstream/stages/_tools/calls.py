@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.members import show_members
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient, Repair
 
 __all__ = ["CallDraft", "ValidatedCalls"]
-
-_NO_ARGUMENTS = frozenset({"", "null"})
-"""Texts that some servers send for a call without arguments."""
 
 
 @show_members
@@ -156,7 +154,7 @@ class ValidatedCalls:
             call = call.model_copy(update={"complete": True})
         elif is_free_text:
             text = tool.as_json(text)
-        elif text.strip() in _NO_ARGUMENTS:
+        elif text.strip() in NO_ARGUMENTS:
             text = "{}"
         try:
             arguments = tool.read(text)

@@ -6,6 +6,7 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any, get_origin
 
+from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.partial_json._typed.schema import Schema
 
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Tool: TypeAlias = "TypeTool | FunctionTool"
-
-
-_NO_ARGUMENTS = frozenset({"", "null"})
-"""Texts that some servers send for a call without arguments."""
 
 
 class _AnyTool:
@@ -32,7 +29,7 @@ class _AnyTool:
     def describe_call(self, text: str) -> str | None:
         """Return the description of a call's arguments, which may be absent; None if there is none."""
         try:
-            return self.describe(text if text.strip() not in _NO_ARGUMENTS else "{}")
+            return self.describe(text if text.strip() not in NO_ARGUMENTS else "{}")
         except OutputInvalid:
             return None
 

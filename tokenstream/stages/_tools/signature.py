@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-_EMPTY = inspect.Parameter.empty
+EMPTY = inspect.Parameter.empty
 _EMPTY_OBJECT = re.compile(r"[ \t\n\r]*+\{[ \t\n\r]*+\}[ \t\n\r]*+")
 _match_opening: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
 _MAX_START = 64
@@ -159,7 +159,7 @@ class Signature:
     def _has_default(self, name: str) -> bool:
         """Return True if a parameter may be left out."""
         default = self.parameters[name].default
-        return not default.is_required() if isinstance(default, FieldInfo) else default is not _EMPTY
+        return not default.is_required() if isinstance(default, FieldInfo) else default is not EMPTY
 
     def call(self, arguments: Mapping[str, Any]) -> object:
         """Call the function with arguments that `read` has returned, by position where that is needed."""
@@ -314,7 +314,7 @@ def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a Typ
 
 def _with_default(type_: object, default: object) -> object:
     """Return the type of a parameter's field; if the parameter has a default, the field is not required."""
-    if default is _EMPTY:
+    if default is EMPTY:
         return type_
     if isinstance(default, FieldInfo):
         # `Field(…)` in place of a default: pydantic reads the real default and more from it.
@@ -325,7 +325,7 @@ def _with_default(type_: object, default: object) -> object:
 def _types_of(function: object, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
     """Return the types of the parameters; Any for a parameter without a type."""
     declared = {
-        name: Any if parameter.annotation is _EMPTY else parameter.annotation
+        name: Any if parameter.annotation is EMPTY else parameter.annotation
         for name, parameter in parameters.items()
     }
     # `get_type_hints` reads the annotations of any object, and resolves those that are text.

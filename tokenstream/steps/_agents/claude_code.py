@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
+from tokenstream.formats._wire.anthropic_agents.words import COUNTS
 from tokenstream.steps._agents.claude_answer import ClaudeAnswer
 from tokenstream.steps._agents.reader import AgentReader, last_text
 from tokenstream.steps._agents.values import text_in
@@ -30,13 +31,6 @@ _OF_BOTH = frozenset({"system", "stream_event", "assistant", "user", "result"})
 """Types of lines by which Claude Code or Amp can be told."""
 _OWN_FACTS = frozenset({"model", "permissionMode", "uuid"})
 """Fields of the first line of Claude Code that Amp's has not."""
-_COUNTS = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_input_tokens": "cached_tokens",
-    "cache_creation_input_tokens": "cache_write_tokens",
-}
-"""Our names of counts by those of a turn's result."""
 
 
 class ClaudeCode(AgentReader):
@@ -241,7 +235,7 @@ class ClaudeCode(AgentReader):
         is_aside = bool(self._answered)
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         self._run.session = turn.session = text_of(line, "session_id") or turn.session
-        turn.usage = counts_in(dict_of(line, "usage"), _COUNTS) or turn.usage
+        turn.usage = counts_in(dict_of(line, "usage"), COUNTS) or turn.usage
         turn.cost = self._count_cost(line)
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.errors import StreamTruncated
-from tokenstream.formats._kit.openai import token_counts
+from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_agents import OpenAIAgents as AgentFormat
 from tokenstream.formats._wire.openai_agents.words import (
@@ -148,7 +148,7 @@ class OpenAIAgents(AgentReader):
         if id == self._main:
             report = dict_of(line, "usage") or dict_of(turn, "usage")
             if report:
-                self._open_turn().usage = token_counts(report, "tokens_details")
+                self._open_turn().usage = COUNTS.read(report)
             self._finish(error)
         elif error is not None:
             subagent = text_of(turn, "subagent_id") or ""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError
+from tokenstream.framing._json_frames import DATA
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
 
-_DATA = b"data:"
 _ENVELOPE = (b"event:", b"id:", b"retry:", b":")
 """The beginnings of lines of SSE that hold no data."""
 
@@ -33,7 +33,7 @@ def begins_as_payload(line: bytes) -> bool:
         >>> begins_as_payload(b'{"a": 1}'), begins_as_payload(b"data: 1"), begins_as_payload(b'{"a"')
         (True, True, False)
     """
-    return (line[:1] == b"{" and line[-1:] == b"}") or line.startswith(_DATA)
+    return (line[:1] == b"{" and line[-1:] == b"}") or line.startswith(DATA)
 
 
 def value_in(line: bytes) -> Json:
@@ -50,8 +50,8 @@ def value_in(line: bytes) -> Json:
         >>> value_in(b'data: "Hel"')
         'Hel'
     """
-    is_data = line.startswith(_DATA)
-    text = line.removeprefix(_DATA).lstrip()
+    is_data = line.startswith(DATA)
+    text = line.removeprefix(DATA).lstrip()
     # Only a server sends a string as its answer; on a line of its own, it is a log.
     if text[:1] != b"{" and not (is_data and text[:1] == b'"'):
         return None

@@ -22,8 +22,9 @@ from tokenstream.steps._peer.base import (
 )
 from tokenstream.steps._peer.exchange import join_params
 from tokenstream.steps._peer.message import AsyncPeerMessage
-from tokenstream.steps._read_beside import LEAST_WAIT, ReadBeside
+from tokenstream.steps._read_beside import ReadBeside
 from tokenstream.stream._reading.host import find_host
+from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -11,7 +11,7 @@ from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._patience import AGENT_DEADLINES, Patience
 from tokenstream.steps._peer.exchange import Exchange
-from tokenstream.steps._read_beside import LEAST_WAIT
+from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

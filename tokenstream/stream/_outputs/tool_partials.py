@@ -24,10 +24,6 @@ if TYPE_CHECKING:
         A6,
         R1,
         R2,
-        R3,
-        R4,
-        R5,
-        R6,
         OfEither,
         OfFunction,
         OfType,
@@ -69,90 +65,54 @@ class CallDraftViews(SyncChoiceBase):
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        /,
+        *,
+        lenient: Lenient = False,
     ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> View[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
-    ) -> View[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> View[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
-    ) -> View[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> View[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
-    ) -> View[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> View[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
         self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
         /,
         *,
         lenient: Lenient = False,
-    ) -> View[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
+    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4]]: ...
 
     @overload
     def tool_partials(
         self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
+        f: OfEither[A6],
         /,
         *,
         lenient: Lenient = False,
     ) -> View[
-        CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
-    ]: ...
-
-    @overload
-    def tool_partials(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
-        f: OfEither[A6, R6],
-        /,
-        *,
-        lenient: Lenient = False,
-    ) -> View[
-        CallDraft[A1, R1]
-        | CallDraft[A2, R2]
-        | CallDraft[A3, R3]
-        | CallDraft[A4, R4]
-        | CallDraft[A5, R5]
-        | CallDraft[A6, R6]
+        CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5] | CallDraft[A6]
     ]: ...
 
     @overload
@@ -233,90 +193,54 @@ class AsyncCallDraftViews(AsyncChoiceBase):
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        /,
+        *,
+        lenient: Lenient = False,
     ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
-    ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
-    ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
-
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
-    ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
-
-    @overload
-    def tool_partials(
         self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
         /,
         *,
         lenient: Lenient = False,
-    ) -> AsyncView[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4]]: ...
 
     @overload
     def tool_partials(
         self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
+        f: OfEither[A6],
         /,
         *,
         lenient: Lenient = False,
     ) -> AsyncView[
-        CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
-    ]: ...
-
-    @overload
-    def tool_partials(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
-        f: OfEither[A6, R6],
-        /,
-        *,
-        lenient: Lenient = False,
-    ) -> AsyncView[
-        CallDraft[A1, R1]
-        | CallDraft[A2, R2]
-        | CallDraft[A3, R3]
-        | CallDraft[A4, R4]
-        | CallDraft[A5, R5]
-        | CallDraft[A6, R6]
+        CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5] | CallDraft[A6]
     ]: ...
 
     @overload

@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     A6 = TypeVar("A6", default=dict[str, Any])
     R1 = TypeVar("R1", default=Any)
     R2 = TypeVar("R2", default=Any)
-    R3 = TypeVar("R3", default=Any)
-    R4 = TypeVar("R4", default=Any)
-    R5 = TypeVar("R5", default=Any)
-    R6 = TypeVar("R6", default=Any)
     ResultT_co = TypeVar("ResultT_co", covariant=True)
 
     class _Function(Protocol[ResultT_co]):
@@ -47,7 +43,9 @@ if TYPE_CHECKING:
 
     OfType: TypeAlias = "type[A1] | TypeAdapter[A1]"
     OfFunction: TypeAlias = "_Function[R1] | partial[R1]"
-    OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[R1] | partial[R1]"
+    # For pyright, a class is a function that returns an instance: with a type variable for the result, a
+    # call of a type would run to one.
+    OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[Any] | partial[Any]"
     SyncStore: TypeAlias = CallStore | None
     AsyncStore: TypeAlias = AnyCallStore | None
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
@@ -97,9 +95,9 @@ class CallViews(SyncChoiceBase):
     @overload
     def validated_calls(
         self,
-        a: OfType[A1],
-        b: OfType[A2],
-        c: OfType[A3],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
         /,
         *,
         lenient: Lenient = False,
@@ -109,136 +107,45 @@ class CallViews(SyncChoiceBase):
     @overload
     def validated_calls(
         self,
-        a: OfType[A1],
-        b: OfType[A2],
-        c: OfFunction[R3],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
         /,
         *,
         lenient: Lenient = False,
         once: SyncStore = None,
-    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
 
     @overload
     def validated_calls(
         self,
-        a: OfType[A1],
-        b: OfFunction[R2],
-        c: OfType[A3],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
         /,
         *,
         lenient: Lenient = False,
         once: SyncStore = None,
-    ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
 
     @overload
     def validated_calls(
         self,
-        a: OfType[A1],
-        b: OfFunction[R2],
-        c: OfFunction[R3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
-    ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfType[A2],
-        c: OfType[A3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
-    ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfType[A2],
-        c: OfFunction[R3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
-    ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfFunction[R2],
-        c: OfType[A3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
-    ) -> ToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfFunction[R2],
-        c: OfFunction[R3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
-    ) -> ToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
-    ) -> ToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
+        f: OfEither[A6],
         /,
         *,
         lenient: Lenient = False,
         once: SyncStore = None,
     ) -> ToolCallView[
-        ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
-    ]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
-        f: OfEither[A6, R6],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
-    ) -> ToolCallView[
-        ToolCall[A1, R1]
-        | ToolCall[A2, R2]
-        | ToolCall[A3, R3]
-        | ToolCall[A4, R4]
-        | ToolCall[A5, R5]
-        | ToolCall[A6, R6]
+        ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
     ]: ...
 
     @overload
@@ -336,142 +243,58 @@ class AsyncCallViews(AsyncChoiceBase):
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False, once: None = None
+        self,
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
         self,
-        a: OfType[A1],
-        b: OfType[A2],
-        c: OfFunction[R3],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
         /,
         *,
         lenient: Lenient = False,
         once: None = None,
-    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
 
     @overload
     def validated_calls(
         self,
-        a: OfType[A1],
-        b: OfFunction[R2],
-        c: OfType[A3],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
         /,
         *,
         lenient: Lenient = False,
         once: None = None,
-    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
 
     @overload
     def validated_calls(
         self,
-        a: OfType[A1],
-        b: OfFunction[R2],
-        c: OfFunction[R3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
-    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfType[A2],
-        c: OfType[A3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
-    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfType[A2],
-        c: OfFunction[R3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
-    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfFunction[R2],
-        c: OfType[A3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
-    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfFunction[R2],
-        c: OfFunction[R3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
-    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
-    ) -> AsyncToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
+        a: OfEither[A1],
+        b: OfEither[A2],
+        c: OfEither[A3],
+        d: OfEither[A4],
+        e: OfEither[A5],
+        f: OfEither[A6],
         /,
         *,
         lenient: Lenient = False,
         once: None = None,
     ) -> AsyncToolCallView[
-        ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
-    ]: ...
-
-    @overload
-    def validated_calls(
-        self,
-        a: OfEither[A1, R1],
-        b: OfEither[A2, R2],
-        c: OfEither[A3, R3],
-        d: OfEither[A4, R4],
-        e: OfEither[A5, R5],
-        f: OfEither[A6, R6],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
-    ) -> AsyncToolCallView[
-        ToolCall[A1, R1]
-        | ToolCall[A2, R2]
-        | ToolCall[A3, R3]
-        | ToolCall[A4, R4]
-        | ToolCall[A5, R5]
-        | ToolCall[A6, R6]
+        ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
     ]: ...
 
     @overload

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tokenstream._sources import Deferred, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
-_MAX_AHEAD = 64
+MAX_AHEAD = 64
 """Maximum number of chunks that are read ahead of the loop."""
-_CHECK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 """Interval at which a thread that cannot be woken checks whether to go on."""
 _CLOSING_SECONDS = 5.0
 """Time within which a source's read should return once its socket is shut down."""
@@ -217,7 +217,7 @@ class ReadAhead:
         """Yield the chunks, and check at intervals whether the thread should end."""
         chunks = iter(self._chunks)
         while not self._should_end:
-            limit_read(_CHECK_SECONDS)
+            limit_read(CHECK_SECONDS)
             with suppress(TimeoutError):
                 # The iterator itself stands for its end, since it cannot be one of its own items.
                 item = next(chunks, chunks)
@@ -234,7 +234,7 @@ class ReadAhead:
             self._items.append(item)
             self._changed.notify_all()
             self._ring()
-            self._changed.wait_for(lambda: self._should_end or len(self._items) < _MAX_AHEAD)
+            self._changed.wait_for(lambda: self._should_end or len(self._items) < MAX_AHEAD)
             self._is_reading = True
             return not self._should_end
 

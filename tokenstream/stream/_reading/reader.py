@@ -24,6 +24,7 @@ from tokenstream.stream._reading.items import (
     SourceFailed,
     SourceOpened,
 )
+from tokenstream.stream._reading.read_ahead import MAX_AHEAD
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -36,12 +37,10 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import ArrivalBell
 
-_MAX_AHEAD = 64
-"""Maximum number of chunks to read ahead of the loop."""
 _MAX_BYTES_AHEAD = 256 * 1024
 """Maximum number of bytes to read ahead; the last chunk may exceed it."""
-_LARGE_CHUNK = _MAX_BYTES_AHEAD // _MAX_AHEAD
-"""Size up to which `_MAX_AHEAD` chunks are within `_MAX_BYTES_AHEAD`, so that no sum is needed."""
+_LARGE_CHUNK = _MAX_BYTES_AHEAD // MAX_AHEAD
+"""Size up to which `MAX_AHEAD` chunks are within `_MAX_BYTES_AHEAD`, so that no sum is needed."""
 CLOSING_SECONDS = 5.0
 """Time that a source may take to close after the waiting task was cancelled or failed."""
 _MAX_LEFTOVER = 1_000
@@ -391,7 +390,7 @@ class Reader:
             chunk = await read_chunk()
             now = self.since = clock()
             items = self._items
-            max_items = _MAX_AHEAD
+            max_items = MAX_AHEAD
             if chunk.__class__ is bytes:
                 if len(chunk) > _LARGE_CHUNK:
                     # Smaller chunks reach the limit of items before the limit of bytes.
@@ -419,7 +418,7 @@ class Reader:
         # No read is in progress during the wait.
         self.since = None
         # A limit of 0 means that the chunks that are held have too many bytes.
-        while len(self._items) >= _MAX_AHEAD or self._find_chunk_limit(b"") == 0:
+        while len(self._items) >= MAX_AHEAD or self._find_chunk_limit(b"") == 0:
             self._room_event = Event()
             await self._room_event.wait()
             self._room_event = None
@@ -430,7 +429,7 @@ class Reader:
     def _find_chunk_limit(self, chunk: bytes) -> int:
         """Return the number of chunks that may be held; 0 if their bytes, with `chunk`, are too many."""
         size = len(chunk) + sum(len(item) for _, item in self._items if item.__class__ is bytes)
-        return _MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
+        return MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
 
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.testing._check.readings import parse_payload, replace_payload
@@ -13,6 +13,7 @@ from tokenstream.testing._check.readings import parse_payload, replace_payload
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tokenstream.partial_json._events import Path
     from tokenstream.testing._check.readings import Framed
 
 PROBE = "tokenstream_probe"
@@ -31,8 +32,6 @@ _ODD_PAYLOADS: tuple[bytes, ...] = (
 _MAX_FED_FRAMES = 60_000
 """Most frames that all tests with a changed payload of one recording may feed together."""
 _MAX_SHOWN = 40
-
-_Path: TypeAlias = tuple[str | int, ...]
 
 
 class Odd(NamedTuple):
@@ -98,20 +97,20 @@ def make_unknown_frame(frame: Framed) -> Framed:
     return strange
 
 
-def _list_paths(value: object, path: _Path = ()) -> list[_Path]:
+def _list_paths(value: object, path: Path = ()) -> list[Path]:
     """Return the paths of all values inside a payload, at any depth."""
     items: list[tuple[str | int, object]] = []
     if isinstance(value, dict):
         items += cast("dict[str, object]", value).items()
     elif isinstance(value, list):
         items += enumerate(cast("list[object]", value))
-    paths: list[_Path] = []
+    paths: list[Path] = []
     for key, item in items:
         paths += [(*path, key), *_list_paths(item, (*path, key))]
     return paths
 
 
-def _change_field(payload: dict[str, Any], path: _Path, value: object) -> dict[str, Any]:
+def _change_field(payload: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
     """Return a copy of a payload in which the value at `path` is replaced."""
     changed = deepcopy(payload)
     container: Any = changed
@@ -121,5 +120,5 @@ def _change_field(payload: dict[str, Any], path: _Path, value: object) -> dict[s
     return changed
 
 
-def _write_path(path: _Path) -> str:
+def _write_path(path: Path) -> str:
     return "".join([f"[{key!r}]" for key in path])

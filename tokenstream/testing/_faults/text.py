@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
+from tokenstream.framing._lines import BOM
 from tokenstream.testing._faults.base import fault
 from tokenstream.testing._recordings.frames import framing_of
 from tokenstream.testing._recordings.places import Edit, find_event, find_offset, splice
@@ -14,7 +15,6 @@ from tokenstream.testing._recordings.places import Edit, find_event, find_offset
 if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
-_BOM = b"\xef\xbb\xbf"
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -95,7 +95,7 @@ def bom(recording: Recording) -> Recording:
         MisuseError: On replay, if the body is not text.
     """
     _require_text(recording)
-    return splice(recording, [Edit(begin=0, end=0, data=_BOM)])
+    return splice(recording, [Edit(begin=0, end=0, data=BOM)])
 
 
 def _require_text(recording: Recording) -> None:

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.framing._lines import BOM
 from tokenstream.testing._recordings.errors import RecordingInvalid
 from tokenstream.testing._recordings.recording import Arrival, Recording
 
@@ -22,7 +23,6 @@ EXTENSION = ".rec"
 
 _VERSION = 1
 _FORMAT_NAME = b"tokenstream-recording"
-_BOM = b"\xef\xbb\xbf"
 _BASE64_BYTES = 57
 """Number of bytes in one line of base64, which then has 76 characters, as in e-mail."""
 _MAX_SPECIAL, _SPECIAL_SHARE = 16, 4
@@ -171,7 +171,7 @@ def _escape_character(match: re.Match[str]) -> str:
 
 def is_recording(data: bytes) -> bool:
     """Return True if a file's first line identifies it as a recording in this format."""
-    return data.removeprefix(_BOM).startswith(_FORMAT_NAME)
+    return data.removeprefix(BOM).startswith(_FORMAT_NAME)
 
 
 def parse(data: bytes, path: Path) -> Recording:
@@ -200,7 +200,7 @@ class _FileReader:
 
     def __init__(self, data: bytes, path: Path) -> None:
         self._path = path
-        self._lines = data.removeprefix(_BOM).replace(b"\r\n", b"\n").split(b"\n")
+        self._lines = data.removeprefix(BOM).replace(b"\r\n", b"\n").split(b"\n")
         self._number = 1
         """Number of the current line, from 1."""
         try:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._apis import all_apis
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import MessageStart
@@ -330,9 +329,8 @@ class Script:
 
     @cached_property
     def formats(self) -> tuple[str, ...]:
-        """Names of the formats that can express every step of the script, without deprecated ones."""
-        current = (api.name for api in all_apis() if api.name in all_formats and not api.writer_deprecated)
-        return tuple(format for format in current if self._is_expressible_in(format))
+        """Names of the formats that can express every step of the script."""
+        return tuple(format for format in all_formats if self._is_expressible_in(format))
 
     # -- within ------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.places import format_of_path
 from tokenstream.relay._encoders import load, names
@@ -31,7 +32,6 @@ _Chooser: TypeAlias = Callable[[Request], Recording]
 _CONNECTION_HEADERS = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 """Headers about the connection on which a recording was made; they are not sent again."""
 _SENDABLE = re.compile(r"[\t\x20-\x7e]*")
-_LOWEST_ERROR = 400
 
 
 class Player:
@@ -76,7 +76,7 @@ class Player:
                 HTTP, or the reverse.
         """
         chosen = self.answer(request)
-        if chosen.status >= _LOWEST_ERROR:
+        if chosen.status >= LOWEST_ERROR_STATUS:
             # A refusal is an HTTP answer, even to a request that opens a WebSocket.
             return chosen.replaced(messages=False) if chosen.messages else chosen
         if chosen.messages and not request.opens_socket:

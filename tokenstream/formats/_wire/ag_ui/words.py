@@ -35,7 +35,8 @@ _COUNTS = {
 }
 """Maps fields of `Usage` to AG-UI's names of token counts, of which an entry uses one."""
 
-_OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
+OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
+"""The outcomes of a run that AG-UI knows."""
 
 COMMON_FIELDS = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
 """Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
@@ -81,7 +82,7 @@ def finish_word_of(payload: dict[str, Any]) -> str:
     told = told_finish_word(payload) or _tanstack_finish_word(payload)
     if outcome == "success" and told is not None:
         return told
-    return outcome if outcome in _OUTCOMES else "unknown"
+    return outcome if outcome in OUTCOMES else "unknown"
 
 
 def told_finish_word(payload: dict[str, Any]) -> str | None:

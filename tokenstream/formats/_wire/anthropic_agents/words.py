@@ -39,7 +39,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
     }
 )
 """Maps types of errors to True if a retry may help; the types whose words already show that are left out."""
-_COUNTS = {
+COUNTS = {
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
     "cache_read_input_tokens": "cached_tokens",
@@ -55,4 +55,4 @@ def usage_of(payload: dict[str, Any]) -> Usage | None:
         >>> usage_of({"model_usage": {"input_tokens": 9, "output_tokens": 2}}).output_tokens
         2
     """
-    return counts_in(dict_of(payload, "model_usage"), _COUNTS)
+    return counts_in(dict_of(payload, "model_usage"), COUNTS)

@@ -12,7 +12,8 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.formats._wire.bedrock_converse.whole import is_whole, start_and_deltas
-from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, usage_of
+from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
+from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +39,6 @@ _HARNESS_REASONS = frozenset(
     }
 )
 """Stop reasons that only messages of AgentCore's InvokeHarness have (botocore 1.43, `HarnessStopReason`)."""
-_INITIAL_RESPONSE = "initial-response"
-"""Name of the AWS message with which some binary event streams begin; in this format, it is empty."""
 
 
 class BedrockConverse(Format):
@@ -95,7 +94,7 @@ class BedrockConverse(Format):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
         """Return whether a stream's first payload is of this format; None for the initial message of AWS."""
-        if event == _INITIAL_RESPONSE:
+        if event == INITIAL_RESPONSE:
             # Other streams begin with this message, too.
             return None
         if event in _STREAM_EVENTS:
@@ -167,7 +166,7 @@ class BedrockConverse(Format):
 
     def _read_other(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload that is not a known event: a wrapped event, an error, or a whole answer."""
-        if event == _INITIAL_RESPONSE:
+        if event == INITIAL_RESPONSE:
             # The initial message of AWS has no content.
             return
         name = next(iter(payload), "")
@@ -266,7 +265,7 @@ class BedrockConverse(Format):
         """Report the token counts, the model that a prompt router chose, and all fields except `usage`."""
         report = dict_of(payload, "usage")
         if report:
-            self.parts.usage(usage_of(report))
+            self.parts.usage(USAGE.read(report))
         router = dict_of(dict_of(payload, "trace"), "promptRouter")
         model = text_of(router, "invokedModelId")
         if model is not None:

@@ -6,8 +6,9 @@ import binascii
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
-from tokenstream.message import Citation, Usage
+from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
+from tokenstream.formats._kit.count_paths import Counts
+from tokenstream.message import Citation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,23 +31,14 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
 """Maps Bedrock's stop reasons to finish reasons."""
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
-
-    The input tokens do not include tokens that were read from a cache or written to it.
-
-    Example:
-        >>> usage_of({"inputTokens": 9, "outputTokens": 3, "cacheReadInputTokens": 4}).cached_tokens
-        4
-    """
-    return Usage(
-        input_tokens=int_of(report, "inputTokens"),
-        output_tokens=int_of(report, "outputTokens"),
-        total_tokens=int_of(report, "totalTokens"),
-        cached_tokens=int_of(report, "cacheReadInputTokens", "cacheReadInputTokenCount"),
-        cache_write_tokens=int_of(report, "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
-        provider_data=report,
-    )
+USAGE = Counts(
+    input_tokens="inputTokens",
+    output_tokens="outputTokens",
+    total_tokens="totalTokens",
+    cached_tokens="cacheReadInputTokens|cacheReadInputTokenCount",
+    cache_write_tokens="cacheWriteInputTokens|cacheWriteInputTokenCount",
+)
+"""The token counts; those of the input do not include what was read from a cache or written to it."""
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:

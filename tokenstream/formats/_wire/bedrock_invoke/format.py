@@ -22,6 +22,7 @@ from tokenstream.formats._wire.bedrock_invoke.chunk import (
 from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
 from tokenstream.formats._wire.bedrock_invoke.shapes import COUNT_FIELDS, metrics_of
 from tokenstream.framing import EventStreamMessage
+from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _SENTINEL = b"[DONE]"
-_INITIAL_RESPONSE = "initial-response"
-"""Name of the AWS message with which some binary event streams begin; in this format, it is empty."""
 _ADDED_PREFIX = "amazon-bedrock-"
 """Prefix of the fields that Bedrock adds to a model's payload."""
 _METRICS = "amazon-bedrock-invocationMetrics"
@@ -106,7 +105,7 @@ class BedrockInvoke(Format):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
         """Return whether a stream's first payload is of this format; None for the initial message of AWS."""
-        if event == _INITIAL_RESPONSE:
+        if event == INITIAL_RESPONSE:
             return None
         if event == "chunk":
             return may_have_payload(payload.get("bytes"))
@@ -211,7 +210,7 @@ class BedrockInvoke(Format):
                 self._data = b""
                 self.parts.report_unknown_fields(payload, ("bytes", *PADDING))
             return
-        if event == _INITIAL_RESPONSE:
+        if event == INITIAL_RESPONSE:
             # The initial message of AWS has no content.
             return
         # A named exception was recognised before; without an event name, the name is the key of the payload.

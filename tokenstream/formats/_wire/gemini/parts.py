@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.counts import drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.values import base64_bytes, failure_of_code, json_text
+from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, json_text
 from tokenstream.formats._wire.gemini.calls import CallParts
-from tokenstream.formats._wire.gemini.words import usage_of
+from tokenstream.formats._wire.gemini.words import USAGE
 from tokenstream.message import (
     MediaPart,
     OpaquePart,
@@ -45,7 +45,6 @@ _CONTENT_FIELDS = frozenset(
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
 """Most plain deltas between two usage events: an event for each would take more time than the text."""
-_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 class GeminiParts(CallParts):
@@ -83,7 +82,7 @@ class GeminiParts(CallParts):
         self.latest_delta: Event | None = None
         """The last plain delta, if its usage report was not read yet."""
         self._counts: dict[str, int] = {}
-        """The last counts of tokens for the candidates and for the thoughts, whose sum `usage_of` reports."""
+        """The last counts of tokens for the candidates and for the thoughts, whose sum is reported."""
         # The next report.
         self.deltas_since_usage = 0
         """Number of plain deltas since the last usage event."""
@@ -127,7 +126,7 @@ class GeminiParts(CallParts):
             self.raw = latest.raw
         if self._report is not None and self._report != self._emitted_report:
             self._emitted_report = self._report
-            self.usage(usage_of(self._report, self._counts))
+            self.usage(USAGE.read(self._report, self._counts))
 
     def late_usage(self) -> Usage | None:
         """Return the counts of the last usage report, even if no event has contained them so far.
@@ -140,7 +139,7 @@ class GeminiParts(CallParts):
         if not report:
             return None
         # Copies of the counts, because they would be updated.
-        usage = drop_zeros(usage_of(report, {**self._counts}), {**self._known_counts})
+        usage = drop_zeros(USAGE.read(report, {**self._counts}), {**self._known_counts})
         return mend_surrogates(usage) if self.may_hold_surrogates else usage
 
     # -- parts ---------------------------------------------------------------
@@ -157,7 +156,7 @@ class GeminiParts(CallParts):
         }
         # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
         if self.decoded and isinstance(part_fields.get(_SIGNATURE), str):
-            part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(_TO_STANDARD)
+            part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(TO_STANDARD)
         if not kinds:
             self._add_without_content(choice, part_fields)
             return

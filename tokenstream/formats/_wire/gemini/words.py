@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import int_of, text_of
-from tokenstream.formats._kit.values import count_of_kind
-from tokenstream.message import Usage
+from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
@@ -81,42 +80,16 @@ def meaning_of(reason: str) -> FinishReason:
     return FINISH_REASONS.get(reason.upper(), "unknown")
 
 
-def usage_of(report: dict[str, Any], output_counts: dict[str, int]) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
-
-    `candidatesTokenCount` does not include the thoughts, so the output tokens are
-    the sum of this count and `thoughtsTokenCount`. A report may lack one of the two;
-    the last value of that count still holds.
-
-    Args:
-        output_counts: Holds the last values of these two counts between reports; updated from the report.
-
-    Example:
-        >>> usage_of({"candidatesTokenCount": 3, "thoughtsTokenCount": 4}, {}).output_tokens
-        7
-    """
-    counts = {
-        # The same count has one of two names.
-        "answer": int_of(report, "responseTokenCount", "candidatesTokenCount"),
-        "thoughts": int_of(report, "thoughtsTokenCount"),
-    }
-    sent = {name: count for name, count in counts.items() if count is not None}
-    # A zero after a positive count is not a count.
-    known = {name: count or output_counts.get(name, 0) for name, count in sent.items()}
-    output_counts.update(known)
-    output_sum = sum(output_counts.values())
-    prompt, total = int_of(report, "promptTokenCount"), int_of(report, "totalTokenCount")
-    if total and known != sent and total == (prompt or 0) + sum(sent.values()):
-        # The total was summed up with such a zero, so it lacks the count that the zero stands for.
-        total = (prompt or 0) + output_sum
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=output_sum if output_counts else None,
-        total_tokens=total,
-        reasoning_tokens=counts["thoughts"],
-        cached_tokens=int_of(report, "cachedContentTokenCount"),
-        input_audio_tokens=count_of_kind(report.get("promptTokensDetails"), "AUDIO", "tokenCount"),
-        output_audio_tokens=count_of_kind(report.get("candidatesTokensDetails"), "AUDIO", "tokenCount"),
-        input_image_tokens=count_of_kind(report.get("promptTokensDetails"), "IMAGE", "tokenCount"),
-        provider_data=report,
-    )
+USAGE = Counts(
+    input_tokens="promptTokenCount",
+    output_tokens="candidatesTokenCount|responseTokenCount",
+    total_tokens="totalTokenCount",
+    cached_tokens="cachedContentTokenCount",
+    reasoning_tokens="thoughtsTokenCount",
+    input_audio_tokens="promptTokensDetails[AUDIO]",
+    input_image_tokens="promptTokensDetails[IMAGE]",
+    output_audio_tokens="candidatesTokensDetails[AUDIO]",
+    element="tokenCount",
+    apart=True,
+)
+"""The token counts of an answer; those of the output do not include the thoughts."""

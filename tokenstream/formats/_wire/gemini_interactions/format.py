@@ -13,7 +13,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._resume.event_log import MOST_SAVED
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import InteractionStep, ToldStep
-from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, UNFINISHED, usage_of
+from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, UNFINISHED, USAGE
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -386,7 +386,7 @@ class GeminiInteractions(Format):
     def _read_usage(self, report: object) -> None:
         """Report the token counts, unless the report is empty or not an object."""
         if is_dict(report) and report:
-            self.parts.usage(usage_of(report))
+            self.parts.usage(USAGE.read(report))
 
     def _finish(self, status: str) -> None:
         """Report the finish reason that a status means; the status itself is kept as the provider's word."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import int_of, text_of
-from tokenstream.formats._kit.values import count_of_kind
-from tokenstream.message import Citation, Usage
+from tokenstream.formats._kit.count_paths import Counts
+from tokenstream.message import Citation
 
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
@@ -33,29 +33,19 @@ UNFINISHED = frozenset({"in_progress", "queued"})
 """Statuses of an interaction that has not ended."""
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
-
-    `total_output_tokens` does not include the thoughts, so the output tokens are
-    the sum of this count and `total_thought_tokens`.
-
-    Example:
-        >>> usage_of({"total_output_tokens": 26, "total_thought_tokens": 115}).output_tokens
-        141
-    """
-    written, thought = int_of(report, "total_output_tokens"), int_of(report, "total_thought_tokens")
-    counts = [count for count in (written, thought) if count is not None]
-    return Usage(
-        input_tokens=int_of(report, "total_input_tokens"),
-        output_tokens=sum(counts) if counts else None,
-        total_tokens=int_of(report, "total_tokens"),
-        reasoning_tokens=thought,
-        cached_tokens=int_of(report, "total_cached_tokens"),
-        input_audio_tokens=count_of_kind(report.get("input_tokens_by_modality"), "audio", "tokens"),
-        output_audio_tokens=count_of_kind(report.get("output_tokens_by_modality"), "audio", "tokens"),
-        input_image_tokens=count_of_kind(report.get("input_tokens_by_modality"), "image", "tokens"),
-        provider_data=report,
-    )
+USAGE = Counts(
+    total_tokens="total_tokens",
+    input_tokens="total_input_tokens",
+    cached_tokens="total_cached_tokens",
+    output_tokens="total_output_tokens",
+    reasoning_tokens="total_thought_tokens",
+    input_audio_tokens="input_tokens_by_modality[audio]",
+    input_image_tokens="input_tokens_by_modality[image]",
+    output_audio_tokens="output_tokens_by_modality[audio]",
+    element="tokens",
+    apart=True,
+)
+"""The token counts of an interaction; those of the output do not include the thoughts."""
 
 
 def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:

@@ -11,10 +11,10 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn
 from tokenstream.formats._wire.gemini_live.words import (
     FINISH_REASONS,
+    USAGE,
     camel_case,
     fields_of,
     object_in,
-    usage_of,
 )
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class GeminiLive(Format):
         # Read the counts first: if the payload ends a turn, they belong to this turn.
         report = fields.pop("usageMetadata", None)
         if is_dict(report):
-            self.parts.usage(usage_of(report))
+            self.parts.usage(USAGE.read(fields_of(report)))
         for name, value in fields.items():
             reader = self._READERS.get(name)
             if reader is not None and is_dict(value):

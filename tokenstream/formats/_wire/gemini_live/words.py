@@ -6,9 +6,8 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, int_of
-from tokenstream.formats._kit.values import count_of_kind
-from tokenstream.message import Usage
+from tokenstream._basics.untrusted import dict_of
+from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +49,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     }
 )
 """Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
-_SNAKE = re.compile("_([a-z])")
+SNAKE = re.compile("_([a-z])")
 
 
 def camel_case(name: str) -> str:
@@ -60,7 +59,7 @@ def camel_case(name: str) -> str:
         >>> camel_case("server_content"), camel_case("serverContent")
         ('serverContent', 'serverContent')
     """
-    return _SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+    return SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def fields_of(fields: dict[str, Any]) -> dict[str, Any]:
@@ -83,33 +82,16 @@ def object_in(payload: dict[str, Any], name: str) -> dict[str, Any]:
     return fields_of(dict_of(payload, name))
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
-
-    The count of the response does not include the thoughts, so the output tokens are the sum of both.
-
-    Example:
-        >>> usage_of({"responseTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 9}).output_tokens
-        7
-    """
-    counts = fields_of(report)
-    written = int_of(counts, "responseTokenCount", "candidatesTokenCount")
-    thought = int_of(counts, "thoughtsTokenCount")
-    both = [count for count in (written, thought) if count is not None]
-    return Usage(
-        input_tokens=int_of(counts, "promptTokenCount"),
-        output_tokens=sum(both) if both else None,
-        total_tokens=int_of(counts, "totalTokenCount"),
-        reasoning_tokens=thought,
-        cached_tokens=int_of(counts, "cachedContentTokenCount"),
-        input_audio_tokens=count_of_kind(
-            counts.get("promptTokensDetails"), "AUDIO", "tokenCount", "token_count"
-        ),
-        output_audio_tokens=count_of_kind(
-            counts.get("responseTokensDetails"), "AUDIO", "tokenCount", "token_count"
-        ),
-        input_image_tokens=count_of_kind(
-            counts.get("promptTokensDetails"), "IMAGE", "tokenCount", "token_count"
-        ),
-        provider_data=report,
-    )
+USAGE = Counts(
+    input_tokens="promptTokenCount",
+    cached_tokens="cachedContentTokenCount",
+    output_tokens="responseTokenCount|candidatesTokenCount",
+    reasoning_tokens="thoughtsTokenCount",
+    total_tokens="totalTokenCount",
+    input_audio_tokens="promptTokensDetails[AUDIO]",
+    input_image_tokens="promptTokensDetails[IMAGE]",
+    output_audio_tokens="responseTokensDetails[AUDIO]",
+    element="tokenCount|token_count",
+    apart=True,
+)
+"""The token counts of a turn; those of the output do not include the thoughts."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.openai import PHASES
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.formats._wire.openai_agents.words import (
     INPUT_ITEMS,
-    PHASES,
     is_tool,
     tool_arguments,
     tool_name,

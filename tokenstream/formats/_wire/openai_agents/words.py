@@ -10,7 +10,7 @@ from tokenstream._basics.untrusted import fields_except, says_nothing, text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.message import FinishReason, Phase
+    from tokenstream.message import FinishReason
 
 PREFIX = "agent.session."
 """The beginning of the types of most events."""
@@ -43,7 +43,6 @@ INPUT_ITEMS = frozenset(
     {"agent_message", "computer_use_approval_request_result", "function_call_output", "mcp_approval_result"}
 )
 """Types of items that the agent was given, and has not written."""
-PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 
 _NO_ARGUMENTS = (
     "id",

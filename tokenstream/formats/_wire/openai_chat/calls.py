@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._basics.chat_words import LEGACY
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.late import says_no_arguments
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_chat.call import ChatCall
-from tokenstream.formats._wire.openai_chat.fragment import ABSENT, LEGACY, Fragment
+from tokenstream.formats._wire.openai_chat.fragment import ABSENT, Fragment
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ class ChatCalls:
         """Calls whose name another piece may continue."""
         self._repeated_by_legacy: tuple[ChatCall, int] | None = None
         """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
-        # Counters.
         self._call_count = 0
         self._list_count = 0
         """Number of lists (`tool_calls` of a delta) read so far."""

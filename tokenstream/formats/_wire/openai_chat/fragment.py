@@ -9,8 +9,6 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, inde
 
 _ITEM_FIELDS = ("id", "index", "type")
 _BODY_FIELDS = ("name", "arguments", "input")
-LEGACY = "function_call"
-"""The made-up index and type of a call in the field `function_call`."""
 ABSENT = object()
 """Stands for the arguments of a fragment that has none."""
 

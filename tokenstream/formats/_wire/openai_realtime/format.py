@@ -10,13 +10,13 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._detect.refused import find_refused
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import SESSION_COUNTS
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
     finish_reason,
     output_format,
-    usage_of,
 )
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class OpenAIRealtime(Format):
             self.note("usage_misplaced")
             report = dict_of(payload, "usage")
         if report:
-            self.parts.usage(usage_of(report))
+            self.parts.usage(SESSION_COUNTS.read(report))
 
     def _finish(self, response: dict[str, Any], status: str) -> None:
         """Report the finish reason, and store the error of a failed response."""

@@ -6,12 +6,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.formats._kit.openai import token_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import FinishReason
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     {
@@ -39,17 +38,6 @@ def finish_reason(status: str, reason: str | None) -> FinishReason:
     """
     word = (reason or "") if status == "incomplete" else status
     return FINISH_REASONS.get(word, "unknown")
-
-
-def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
-
-    Example:
-        >>> usage_of({"input_tokens": 9, "output_token_details": {"audio_tokens": 4}}).output_audio_tokens
-        4
-    """
-    # The Responses API has the details in fields that end in "tokens_details".
-    return token_counts(report, "token_details")
 
 
 def output_format(holder: dict[str, Any]) -> dict[str, Any]:

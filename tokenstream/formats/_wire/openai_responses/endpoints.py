@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_list, text_of
-from tokenstream.formats._kit.openai import token_counts
+from tokenstream.formats._kit.openai import COUNTS, SESSION_COUNTS
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.texts import Section
 from tokenstream.message import TextPart
@@ -109,6 +109,6 @@ class Endpoint:
         report = dict_of(payload, "usage")
         if report:
             # Transcripts have the details under another name than images.
-            details = "tokens_details" if "input_tokens_details" in report else "token_details"
-            items.usage(token_counts(report, details))
+            counts = COUNTS if "input_tokens_details" in report else SESSION_COUNTS
+            items.usage(counts.read(report))
         items.finish(0, "stop", None)

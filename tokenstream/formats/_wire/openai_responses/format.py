@@ -10,6 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.event_names import PING_NAMES
+from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.formats._wire.openai_responses.endpoints import ENDPOINT_EVENTS, Endpoint
 from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND, TEXT_DELTAS
 from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
@@ -18,7 +19,6 @@ from tokenstream.formats._wire.openai_responses.words import (
     RETRYABLE,
     error_of,
     finish_reason_of,
-    usage_of,
 )
 
 if TYPE_CHECKING:
@@ -386,7 +386,7 @@ class OpenAIResponses(Format):
         self._items.read_output(response.get("output"), complete=status == "completed")
         report = dict_of(response, "usage")
         if report:
-            self.parts.usage(usage_of(report))
+            self.parts.usage(COUNTS.read(report))
         self.parts.finish(0, finish_reason_of(response, status), own_status or status)
         if status != "failed":
             self.conclude()

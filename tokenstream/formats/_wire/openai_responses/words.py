@@ -16,7 +16,7 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import token_counts
+from tokenstream.formats._kit.openai import PHASES
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import Citation
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ProviderError
-    from tokenstream.message import FinishReason, Phase, Usage
+    from tokenstream.message import FinishReason, Phase
 
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 """Final statuses of a response."""
@@ -42,7 +42,6 @@ _REASONS_BY_STATUS: dict[str, FinishReason] = {
     "failed": "error",
 }
 
-_PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 
 RETRYABLE: Mapping[str, bool] = MappingProxyType(
     {
@@ -132,17 +131,6 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     return provider_error({**payload, "error": details} if details else payload, event)
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
-
-    Example:
-        >>> usage_of({"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}).reasoning_tokens
-        4
-    """
-    # The fields with the details have names that end like this.
-    return token_counts(report, "tokens_details")
-
-
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
     """Convert an annotation of any kind to a citation.
 
@@ -190,7 +178,7 @@ def phase_of(fields: dict[str, Any]) -> Phase | None:
         >>> phase_of({"phase": "commentary"}), phase_of({"phase": None}), phase_of({"phase": "else"})
         ('commentary', None, None)
     """
-    return _PHASES.get(text_of(fields, "phase") or "")
+    return PHASES.get(text_of(fields, "phase") or "")
 
 
 def arguments_of(item: dict[str, Any], item_type: str) -> object:

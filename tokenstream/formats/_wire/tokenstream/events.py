@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from ast import literal_eval
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
@@ -86,10 +89,6 @@ def _read_text(value: Json) -> str:
     return text
 
 
-def _read_text_or_none(value: object) -> str | None:
-    return None if value is None else _read_text(value)
-
-
 def _read_index(value: Json) -> int:
     if value.__class__ is not int or value < 0:
         raise TypeError
@@ -118,18 +117,10 @@ def _read_any(value: object) -> Json:
     return value
 
 
-def _read_index_or_none(value: object) -> int | None:
-    return None if value is None else _read_index(value)
-
-
 def _read_object(value: object) -> dict[str, Any]:
     if not is_dict(value):
         raise TypeError
     return value
-
-
-def _read_object_or_none(value: object) -> dict[str, Any] | None:
-    return None if value is None else _read_object(value)
 
 
 def _word_reader(*words: str) -> _Reader:
@@ -182,17 +173,13 @@ def _read_part(value: Json) -> Part:
     return part
 
 
-def _read_part_or_none(value: object) -> Part | None:
-    return None if value is None else _read_part(value)
-
-
 def _reader_of(cls: type) -> _Reader:
     """Return a function that reads a field whose value is a JSON object, as an instance of a class."""
     return lambda value: _read_value(cls, value)
 
 
-def _read_message_or_none(value: object) -> Message | None:
-    """Return a JSON object as a message with its parts and usage; None unchanged.
+def _read_message(value: Json) -> Message | None:
+    """Return a JSON object as a message with its parts and usage.
 
     Raises:
         TypeError: The value is not an object, or its parts are not a list.
@@ -213,10 +200,6 @@ def _read_message_or_none(value: object) -> Message | None:
     return message
 
 
-def _read_call_or_none(value: object) -> ToolCall | None:
-    return None if value is None else _read_value(ToolCall, value)
-
-
 def _read_error(value: object) -> Json:
     """Return the `StreamError` that a JSON object describes; None for any other value."""
     return error_of(value) if is_dict(value) else None
@@ -224,106 +207,51 @@ def _read_error(value: object) -> Json:
 
 # -- events ----------------------------------------------------------------------
 
-_COMMON_FIELDS: dict[str, _Reader] = {"choice": _read_index, "raw": _read_any}
-_PART_FIELDS: dict[str, _Reader] = {**_COMMON_FIELDS, "part": _read_index}
-_CALL_FIELDS: dict[str, _Reader] = {"id": _read_text, "name": _read_text}
 FIELDS = {"call_type": "type"}
 """Maps keys in the protocol to fields of events, if they differ: `type` is the type of the event."""
+_KEYS = {field: key for key, field in FIELDS.items()}
+_READERS: dict[str, _Reader] = {
+    "Any": _read_any,
+    "Citation": _reader_of(Citation),
+    "FinishReason": _word_reader(*get_args(FinishReason)),
+    "Message": _read_message,
+    "Part": _read_part,
+    "StreamError": _read_error,
+    "ToolCall": _reader_of(ToolCall),
+    "Usage": _reader_of(Usage),
+    "bool": _read_bool,
+    "bytes": _read_bytes,
+    "dict[str, Any]": _read_object,
+    "float": _read_number,
+    "int": _read_index,
+    "str": _read_text,
+}
+"""Maps the annotations of events' fields to functions that read the values."""
+_LEFT_OUT = frozenset({"discarded"})
+"""Fields without a default that a relay need not send, because a reader knows them from earlier events."""
+
+
+def _read_field(annotation: str) -> _Reader:
+    """Return the function that reads a field; None stays None if the annotation allows it."""
+    inner = annotation.removesuffix(" | None")
+    is_literal = inner.startswith("Literal[")
+    read = _word_reader(*literal_eval(inner.removeprefix("Literal"))) if is_literal else _READERS[inner]
+    return read if inner == annotation else lambda value: None if value is None else read(value)
+
+
+def _event_type(cls: Any) -> _EventType:  # noqa: ANN401 - a class of events
+    """Return a class of events with its fields; the annotation and the default of each say how to read it."""
+    required: dict[str, _Reader] = {}
+    optional: dict[str, _Reader] = {}
+    for field in fields(cls):
+        if field.type != "None":
+            is_required = field.default is MISSING and field.name not in _LEFT_OUT
+            target = required if is_required else optional
+            target[_KEYS.get(field.name, field.name)] = _read_field(str(field.type))
+    return _EventType(cls, required, optional)
+
 
 EVENTS: dict[str, _EventType] = {
-    "text_delta": _EventType(_events.TextDelta, {"text": _read_text}, _PART_FIELDS),
-    "reasoning_delta": _EventType(
-        _events.ReasoningDelta, {"text": _read_text}, {"signature": _read_text_or_none, **_PART_FIELDS}
-    ),
-    "refusal_delta": _EventType(_events.RefusalDelta, {"text": _read_text}, _PART_FIELDS),
-    "tool_call_start": _EventType(
-        _events.ToolCallStart,
-        _CALL_FIELDS,
-        {"call_type": _read_text, "provider_data": _read_object_or_none, **_PART_FIELDS},
-    ),
-    "tool_call_delta": _EventType(
-        _events.ToolCallDelta, {"id": _read_text, "fragment": _read_text}, _PART_FIELDS
-    ),
-    "tool_call_done": _EventType(_events.ToolCallDone, {"call": _reader_of(ToolCall)}, _PART_FIELDS),
-    "part_start": _EventType(_events.PartStart, {"content": _read_part}, _PART_FIELDS),
-    "part_delta": _EventType(_events.PartDelta, {"fragment": _read_text}, _PART_FIELDS),
-    "part_done": _EventType(_events.PartDone, {}, {"content": _read_part_or_none, **_PART_FIELDS}),
-    "citation_added": _EventType(_events.CitationAdded, {"citation": _reader_of(Citation)}, _PART_FIELDS),
-    "media_delta": _EventType(
-        _events.MediaDelta, {}, {"data": _read_bytes, "transcript": _read_text, **_PART_FIELDS}
-    ),
-    "message_start": _EventType(
-        _events.MessageStart,
-        {},
-        {
-            "id": _read_text_or_none,
-            "model": _read_text_or_none,
-            "role": _read_text,
-            "another": _read_bool,
-            **_COMMON_FIELDS,
-        },
-    ),
-    "usage_update": _EventType(_events.UsageUpdate, {"usage": _reader_of(Usage)}, _COMMON_FIELDS),
-    "finish": _EventType(
-        _events.Finish,
-        {"reason": _word_reader(*get_args(FinishReason))},
-        {"raw_reason": _read_text_or_none, "message": _read_text_or_none, **_COMMON_FIELDS},
-    ),
-    "ping": _EventType(_events.Ping, {}, _COMMON_FIELDS),
-    "restarted": _EventType(
-        _events.Restarted, {}, {"discarded": _read_message_or_none, "error": _read_error, **_COMMON_FIELDS}
-    ),
-    "resumed": _EventType(
-        _events.Resumed,
-        {},
-        {
-            "mode": _word_reader("resume", "continue", "pause"),
-            "dropped": _read_index,
-            "confidence": _read_number,
-            "at": _read_index_or_none,
-            "id": _read_text_or_none,
-            "model": _read_text_or_none,
-            "format": _read_text_or_none,
-            **_COMMON_FIELDS,
-        },
-    ),
-    "stopped": _EventType(_events.Stopped, {"reason": _read_text}, _COMMON_FIELDS),
-    "step_start": _EventType(
-        _events.StepStart,
-        {"id": _read_text, "name": _read_text},
-        {
-            "parent": _read_text_or_none,
-            "agent": _read_text_or_none,
-            "cause": _read_call_or_none,
-            **_COMMON_FIELDS,
-        },
-    ),
-    "step_delta": _EventType(_events.StepDelta, {"id": _read_text, "text": _read_text}, _COMMON_FIELDS),
-    "step_update": _EventType(_events.StepUpdate, {"id": _read_text, "data": _read_object}, _COMMON_FIELDS),
-    "step_waiting": _EventType(
-        _events.StepWaiting,
-        {"id": _read_text, "request": _read_any},
-        {"answered": _read_bool, **_COMMON_FIELDS},
-    ),
-    "step_done": _EventType(
-        _events.StepDone,
-        {"id": _read_text},
-        {"state": _word_reader("done", "failed", "stopped"), "error": _read_text_or_none, **_COMMON_FIELDS},
-    ),
-    "tool_result": _EventType(
-        _events.ToolResult,
-        {"id": _read_text},
-        {
-            "output": _read_any,
-            "error": _read_text_or_none,
-            "provider_executed": _read_bool,
-            **_COMMON_FIELDS,
-        },
-    ),
-    "unknown": _EventType(
-        _events.Unknown,
-        {"name": _read_text, "data": _read_any},
-        {"kind": _word_reader("event", "field", "items"), "shared": _read_bool, **_COMMON_FIELDS},
-    ),
+    re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower(): _event_type(cls) for cls in get_args(_events.Event)
 }
-"""Maps types of events to their class and fields."""
+"""Maps types of events to their class and fields: `text_delta` to `TextDelta`."""

@@ -11,7 +11,6 @@ from tokenstream.events import (
     Finish,
     MediaDelta,
     PartDone,
-    PartStart,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -19,7 +18,6 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    ToolResult,
     Unknown,
 )
 from tokenstream.formats._base import Format, Frame
@@ -30,7 +28,6 @@ from tokenstream.formats._resume.replay import Replay
 from tokenstream.formats._wire.tokenstream.events import EVENTS, event_of
 from tokenstream.formats._wire.tokenstream.words import CONTROL, end_of
 from tokenstream.framing import ServerSentEvent
-from tokenstream.message import ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +98,7 @@ class TokenStream(Format):
         "_last_position",
         "_latest",
         "_part_kinds",
-        "_result_ids",
         "_sse_id",
-        "_told_result",
         "_unchecked",
         "_verdict",
         "live_at",
@@ -124,10 +119,8 @@ class TokenStream(Format):
         turns=True,
     )
 
-    # A saved state has the position of `_latest` instead. The ids of results only serve older relays.
-    unkept: ClassVar[frozenset[str]] = frozenset(
-        {"_latest", "_answer_id", "_unchecked", "_result_ids", "_told_result"}
-    )
+    # A saved state has the position of `_latest` instead.
+    unkept: ClassVar[frozenset[str]] = frozenset({"_latest", "_answer_id", "_unchecked"})
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -147,10 +140,6 @@ class TokenStream(Format):
         """Maps choice and part index to the kind of the part."""
         self._ended_calls: set[tuple[int, int]] = set()
         """Choice and index of the tool calls, and of the results of providers' tools, that have ended."""
-        self._result_ids: dict[tuple[int, int], str] = {}
-        """Maps choice and index of the results of providers' tools to the ids of the calls."""
-        self._told_result: str | None = None
-        """The id of the call whose result the last event has ended; None after any other event."""
         # The answer as a whole.
         self._verdict: Ending = "complete"
         """The ending that the last record states."""
@@ -357,37 +346,22 @@ class TokenStream(Format):
             self._call_count = 0
             self._part_kinds.clear()
             self._ended_calls.clear()
-            self._result_ids.clear()
         if "raw" in payload:
             # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
             self.shortcuts = False
         else:
             event.raw = payload
-        if not self._repeats_result(event):
-            parts.emit(event)
-            self._follow_result(event)
-
-    def _repeats_result(self, event: Event) -> bool:
-        """Return True for a `ToolResult` that repeats the part before it.
-
-        Relays sent such events before readers made them themselves.
-        """
-        told_result, self._told_result = self._told_result, None
-        return isinstance(event, ToolResult) and event.id == told_result
+        parts.emit(event)
+        self._follow_result(event)
 
     def _follow_result(self, event: Event) -> None:
         """Report the result of a provider's tool once its part has ended, but only at its first end."""
-        if not isinstance(event, PartStart | PartDone):
+        if not isinstance(event, PartDone):
             return
         key = (event.choice, event.part)
-        if isinstance(event.content, ServerToolResult):
-            self._result_ids[key] = event.content.id
-        if isinstance(event, PartStart):
-            return
         if self._part_kinds.get(key) != "server_tool_result" or key in self._ended_calls:
             return
         self._ended_calls.add(key)
-        self._told_result = self._result_ids.get(key)
         result = make_result_of_part(event.choice, event.raw)
         if event.step is not None:
             result.step = event.step

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
 from tokenstream.formats._kit.values import failure_text
-from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
+from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
@@ -36,14 +36,6 @@ if TYPE_CHECKING:
 
 _LATENCY = 900
 """The latency in milliseconds; constant, so that the output does not depend on a clock."""
-_COUNTS = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "total_tokens": "totalTokens",
-    "cached_tokens": "cacheReadInputTokens",
-    "cache_write_tokens": "cacheWriteInputTokens",
-}
-"""Maps fields of `Usage` to Bedrock's names."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _PIECES = frozenset({"text", "json"})
 """The keys of the pieces of a result."""
@@ -72,7 +64,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
             "server_tool_result",
         }
     )
-    counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
+    counts: ClassVar[frozenset[str]] = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
     def __init__(self, *, drop: Drop = ()) -> None:
@@ -210,7 +202,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def _usage_report(self) -> dict[str, int]:
         """Return token counts under Bedrock's names, with 0 for required counts; {} if none are known."""
-        counts = self.name_counts(_COUNTS)
+        counts = USAGE.write(self.usage)
         if not counts:
             return {}
         required = {

@@ -9,12 +9,12 @@ from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
 from tokenstream.formats._kit.values import failure_of_code
+from tokenstream.formats._wire.gemini.words import USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.google.shared import (
     ERRORS,
     OTHER_ERROR,
     PartEncoder,
-    UsageLayout,
     make_grounding,
     require_name,
 )
@@ -33,21 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop, Kind
 
-_USAGE = UsageLayout(
-    {
-        "input_tokens": "promptTokenCount",
-        "output_tokens": "candidatesTokenCount",
-        "total_tokens": "totalTokenCount",
-        "cached_tokens": "cachedContentTokenCount",
-        "reasoning_tokens": "thoughtsTokenCount",
-    },
-    {
-        "input_audio_tokens": ("promptTokensDetails", "AUDIO"),
-        "input_image_tokens": ("promptTokensDetails", "IMAGE"),
-        "output_audio_tokens": ("candidatesTokensDetails", "AUDIO"),
-    },
-    "tokenCount",
-)
 _CODE, _CODE_RESULT = "executableCode", "codeExecutionResult"
 """The kinds of parts with code that Google runs, and with its result."""
 _ESCAPED = re.compile("[<>\x7f-\x9f\u2028\u2029]")
@@ -64,7 +49,7 @@ class GeminiEncoder(PartEncoder):
     name: ClassVar[str] = "gemini"
     default_id: ClassVar[str] = "response-1"
     content_type: ClassVar[str] = "text/event-stream"
-    counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
+    counts: ClassVar[frozenset[str]] = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "STOP",
         "length": "MAX_TOKENS",
@@ -181,7 +166,7 @@ class GeminiEncoder(PartEncoder):
 
     def _chunk(self, *candidates: dict[str, Any]) -> Payload:
         """Return a chunk with the token counts known so far; its event has no name."""
-        usage = _USAGE.convert(self.usage)
+        usage = USAGE.write(self.usage)
         return "", {
             "candidates": list(candidates),
             **({"usageMetadata": usage} if usage else {}),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._kinds import word_for
+from tokenstream.formats._wire.gemini_interactions.words import USAGE
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
-from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, require_name
+from tokenstream.relay._encoders.google.shared import PartEncoder, require_name
 from tokenstream.relay._encoders.media import Media, Medium, drop_none
 from tokenstream.relay._encoders.vocabulary import CREATED
 
@@ -30,21 +31,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop, Kind
 
-_USAGE = UsageLayout(
-    {
-        "total_tokens": "total_tokens",
-        "input_tokens": "total_input_tokens",
-        "cached_tokens": "total_cached_tokens",
-        "output_tokens": "total_output_tokens",
-        "reasoning_tokens": "total_thought_tokens",
-    },
-    {
-        "input_audio_tokens": ("input_tokens_by_modality", "audio"),
-        "input_image_tokens": ("input_tokens_by_modality", "image"),
-        "output_audio_tokens": ("output_tokens_by_modality", "audio"),
-    },
-    "tokens",
-)
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "service_unavailable",
     "rate_limited": "too_many_requests",
@@ -67,7 +53,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     default_id: ClassVar[str] = "v1_1"
     content_type: ClassVar[str] = "text/event-stream"
     expresses: ClassVar[frozenset[Kind]] = PartEncoder.expresses
-    counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
+    counts: ClassVar[frozenset[str]] = USAGE.fields
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "incomplete",
         "refusal": "incomplete",
@@ -104,7 +90,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return an `interaction.completed` with the status and all token counts, and the sentinel."""
-        usage = _USAGE.convert(self.usage)
+        usage = USAGE.write(self.usage)
         # `CREATED` is a constant, so that the output does not depend on a clock.
         interaction = {
             **self._interaction(self.word_for(event.reason)),

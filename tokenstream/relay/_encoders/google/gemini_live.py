@@ -5,8 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.formats._wire.gemini_live.words import USAGE
 from tokenstream.relay._encoders.encoder import MessageFrames
-from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, make_grounding, require_name
+from tokenstream.relay._encoders.google.shared import PartEncoder, make_grounding, require_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,21 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.turns import Drop, Kind
 
-_USAGE = UsageLayout(
-    {
-        "input_tokens": "promptTokenCount",
-        "cached_tokens": "cachedContentTokenCount",
-        "output_tokens": "responseTokenCount",
-        "reasoning_tokens": "thoughtsTokenCount",
-        "total_tokens": "totalTokenCount",
-    },
-    {
-        "input_audio_tokens": ("promptTokensDetails", "AUDIO"),
-        "input_image_tokens": ("promptTokensDetails", "IMAGE"),
-        "output_audio_tokens": ("responseTokensDetails", "AUDIO"),
-    },
-    "tokenCount",
-)
 _SENT_SEPARATELY = ("generationComplete", "interrupted")
 """Words for finish reasons that are sent in a message of their own, before the message that ends the turn."""
 
@@ -47,7 +33,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
     expresses: ClassVar[frozenset[Kind]] = frozenset((*PartEncoder.expresses, "transcript"))
-    counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
+    counts: ClassVar[frozenset[str]] = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "generationComplete",
         "cancelled": "interrupted",
@@ -113,7 +99,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
             payloads += self._server_content(**{word: True})
         else:
             turn_end["turnCompleteReason"] = word
-        usage = _USAGE.convert(self.usage)
+        usage = USAGE.write(self.usage)
         last = {"serverContent": turn_end, **({"usageMetadata": usage} if usage else {})}
         return [*payloads, ("", last)]
 

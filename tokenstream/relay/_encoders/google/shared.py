@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
@@ -12,11 +11,11 @@ from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.media import Media, drop_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
-    from tokenstream.message import Citation, Part, Usage
+    from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.turns import Drop, Kind
@@ -32,56 +31,6 @@ ERRORS: dict[ErrorKind, tuple[int, str]] = {
 }
 """Maps kinds of errors to an HTTP status and to Google's word for it; any other kind is `OTHER_ERROR`."""
 OTHER_ERROR = (500, "INTERNAL")
-
-
-@dataclass(frozen=True)
-class UsageLayout:
-    """The layout of the token counts in an API's answers.
-
-    Args:
-        counts: Maps fields of `Usage` to the API's names.
-        modality_counts: Maps fields of `Usage` that count the tokens of one modality, such as audio, to
-            the name of the API's list and the modality's name in this list.
-        count_name: The name of the count in an element of these lists.
-
-    Example:
-        >>> from tokenstream.message import Usage
-        >>> names = {"output_tokens": "written", "reasoning_tokens": "thought", "total_tokens": "all"}
-        >>> UsageLayout(names, {}, "n").convert(Usage(input_tokens=2, output_tokens=7, reasoning_tokens=4))
-        {'written': 3, 'thought': 4, 'all': 9}
-    """
-
-    counts: Mapping[str, str]
-    modality_counts: Mapping[str, tuple[str, str]]
-    count_name: str
-
-    @property
-    def usage_fields(self) -> frozenset[str]:
-        """The fields of `Usage` that the layout can express."""
-        return frozenset((*self.counts, *self.modality_counts))
-
-    def convert(self, usage: Usage) -> dict[str, Any]:
-        """Return token counts under the API's names; {} if there are none.
-
-        Args:
-            usage: The counts; a missing total is computed as the sum of input and output.
-        """
-        counts = usage.model_dump(
-            exclude_none=True, include={*self.usage_fields, "input_tokens", "output_tokens"}
-        )
-        if {"input_tokens", "output_tokens"} <= counts.keys():
-            counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
-        if "output_tokens" in counts:
-            # Google's output count excludes reasoning tokens.
-            counts["output_tokens"] = max(0, counts["output_tokens"] - counts.get("reasoning_tokens", 0))
-        report: dict[str, Any] = {
-            theirs: counts[ours] for ours, theirs in self.counts.items() if ours in counts
-        }
-        # The counts of one modality, such as audio, are in lists of their own.
-        for ours, (list_name, modality) in self.modality_counts.items():
-            if ours in counts:
-                report.setdefault(list_name, []).append({"modality": modality, self.count_name: counts[ours]})
-        return report
 
 
 def require_name(encoder: Encoder, citation: Citation) -> bool:

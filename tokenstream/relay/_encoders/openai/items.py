@@ -10,7 +10,7 @@ from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.pieces import add_recording
-from tokenstream.relay._encoders.vocabulary import CUT_REASONS
+from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Drop
-
-CALLS = frozenset({"tool_call", "custom_tool_call"})
-"""Kinds of items that are calls of the application's tools."""
 
 
 class OutputItem:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import WholeCalls
 from tokenstream.relay._encoders.openai.chat import OpenAIChatEncoder
-from tokenstream.relay._encoders.openai.shared import COUNTS, make_usage_report
+from tokenstream.relay._encoders.openai.shared import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,6 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
         for number, (choice, event) in enumerate(self.finishes.items(), 1):
             yield from self.begin_choice(choice)
             name, chunk = self.make_choice_chunk(choice, {"content": ""}, self.word_for(event.reason))
-            report = make_usage_report(self.usage, COUNTS) if number == len(self.finishes) else None
-            yield name, chunk if report is None else {**chunk, "usage": report}
+            report = COUNTS.write(self.usage) if number == len(self.finishes) else None
+            yield name, chunk if not report else {**chunk, "usage": report}
         yield "", "[DONE]"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.formats._kit.openai import SESSION_COUNTS
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
-from tokenstream.relay._encoders.openai.shared import CountPaths, make_error, make_usage_report
+from tokenstream.relay._encoders.openai.items import ItemEncoder
+from tokenstream.relay._encoders.openai.shared import make_error
 from tokenstream.relay._encoders.pieces import add_number
+from tokenstream.relay._encoders.vocabulary import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,15 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Drop, Kind
 
-_COUNT_PATHS: CountPaths = {
-    "total_tokens": ("total_tokens",),
-    "input_tokens": ("input_tokens",),
-    "output_tokens": ("output_tokens",),
-    "cached_tokens": ("input_token_details", "cached_tokens"),
-    "input_audio_tokens": ("input_token_details", "audio_tokens"),
-    "input_image_tokens": ("input_token_details", "image_tokens"),
-    "output_audio_tokens": ("output_token_details", "audio_tokens"),
-}
+_USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens")
 _NUMBER = b'"event_id":"event_'
 """The bytes before the number in a message."""
 _AUDIO = "audio/pcm"
@@ -56,7 +50,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "tool_call", "media", "transcript"})
-    counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
+    counts: ClassVar[frozenset[str]] = _USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         reason: status for reason, (status, _) in _STATUSES.items()
     }
@@ -142,7 +136,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         response = {
             **self._response_json(status, details),
             "output": output,
-            "usage": make_usage_report(self.usage, _COUNT_PATHS),
+            "usage": _USAGE.write(self.usage) or None,
         }
         return self._event("response.done", response=response)
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._event_base import is_told
 from tokenstream.events import ToolResult
+from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder, OutputItem
+from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_words import (
     CALL_NAMES,
     PREFIXES,
@@ -26,15 +27,13 @@ from tokenstream.relay._encoders.openai.server_items import (
 )
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
-    CountPaths,
     convert_citation,
     make_error,
-    make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.server_parts import ServerParts, UnnamedCalls, failure_texts, text_of_result
 from tokenstream.relay._encoders.values import prepare_result
-from tokenstream.relay._encoders.vocabulary import CUT_REASONS
+from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,14 +63,7 @@ _RESULT = "tool_result"
 """The kind of items that are results of the application's tools."""
 _FILE_ANNOTATIONS = frozenset({"file_citation", "container_file_citation", "file_path"})
 """The types of annotations that have no URL, and can only be sent unchanged."""
-_COUNT_PATHS: CountPaths = {
-    "input_tokens": ("input_tokens",),
-    "cached_tokens": ("input_tokens_details", "cached_tokens"),
-    "cache_write_tokens": ("input_tokens_details", "cache_write_tokens"),
-    "output_tokens": ("output_tokens",),
-    "reasoning_tokens": ("output_tokens_details", "reasoning_tokens"),
-    "total_tokens": ("total_tokens",),
-}
+_USAGE = COUNTS.without("input_audio_tokens", "output_audio_tokens", "input_image_tokens")
 _NUMBER = b'"sequence_number":'
 """The bytes before the number in an event."""
 _REQUIRED_DETAILS = {
@@ -103,7 +95,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         }
     )
     handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
-    counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
+    counts: ClassVar[frozenset[str]] = _USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "completed",
@@ -326,7 +318,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def _usage_report(self) -> dict[str, Any] | None:
         """Return the token counts with all required details; None if there are no counts."""
-        report = make_usage_report(self.usage, _COUNT_PATHS)
+        report = _USAGE.write(self.usage) or None
         if report is not None:
             # OpenAI's documentation requires these details, and clients fail on a report without them.
             for name, zeros in _REQUIRED_DETAILS.items():

@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._kinds import word_for
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream.errors import ErrorKind
-    from tokenstream.message import Citation, Usage
+    from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop
-
-CountPaths: TypeAlias = "Mapping[str, tuple[str, ...]]"
-"""Maps fields of `Usage` to paths: the names of the nested fields that lead to a count in a report."""
 
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
 
-_INPUT, _OUTPUT = "prompt_tokens_details", "completion_tokens_details"
-COUNTS: CountPaths = {
-    "input_tokens": ("prompt_tokens",),
-    "output_tokens": ("completion_tokens",),
-    "total_tokens": ("total_tokens",),
-    "cached_tokens": (_INPUT, "cached_tokens"),
-    "cache_write_tokens": (_INPUT, "cache_write_tokens"),
-    "input_audio_tokens": (_INPUT, "audio_tokens"),
-    "reasoning_tokens": (_OUTPUT, "reasoning_tokens"),
-    "output_audio_tokens": (_OUTPUT, "audio_tokens"),
-    "accepted_prediction_tokens": (_OUTPUT, "accepted_prediction_tokens"),
-    "rejected_prediction_tokens": (_OUTPUT, "rejected_prediction_tokens"),
-}
-"""The paths of the token counts in Chat Completions and in the legacy Completions."""
+COUNTS = Counts(
+    input_tokens="prompt_tokens",
+    output_tokens="completion_tokens",
+    total_tokens="total_tokens",
+    cached_tokens="prompt_tokens_details.cached_tokens",
+    cache_write_tokens="prompt_tokens_details.cache_write_tokens",
+    input_audio_tokens="prompt_tokens_details.audio_tokens",
+    reasoning_tokens="completion_tokens_details.reasoning_tokens",
+    output_audio_tokens="completion_tokens_details.audio_tokens",
+    accepted_prediction_tokens="completion_tokens_details.accepted_prediction_tokens",
+    rejected_prediction_tokens="completion_tokens_details.rejected_prediction_tokens",
+)
+"""The token counts in Chat Completions and in the legacy Completions."""
 
 _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
     "overloaded": ("server_error", "server_overloaded"),
@@ -63,31 +58,6 @@ def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any
     """
     error_type, default_code = word_for(kind, _ERRORS, ("server_error", "server_error"))
     return {"message": message, "type": error_type, "param": None, "code": code or default_code}
-
-
-def make_usage_report(usage: Usage, count_paths: CountPaths) -> dict[str, Any] | None:
-    """Return token counts as a report in the provider's form; None if there are no counts.
-
-    Args:
-        usage: The counts; a missing total is computed as the sum of input and output.
-        count_paths: The path of each count in the report.
-
-    Example:
-        >>> from tokenstream.message import Usage
-        >>> make_usage_report(Usage(input_tokens=7, output_tokens=3), COUNTS)
-        {'prompt_tokens': 7, 'completion_tokens': 3, 'total_tokens': 10}
-    """
-    counts = usage.model_dump(exclude_none=True, include=set(count_paths))
-    if {"input_tokens", "output_tokens"} <= counts.keys():
-        counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
-    report: dict[str, Any] = {}
-    for name, (*parents, field) in count_paths.items():
-        if name in counts:
-            target = report
-            for parent in parents:
-                target = target.setdefault(parent, {})
-            target[field] = counts[name]
-    return report or None
 
 
 def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
@@ -117,9 +87,9 @@ class ChunkEncoder(Encoder, ABC):
 
     object: ClassVar[str]
     """The value of the field `object` of a chunk."""
-    count_paths: ClassVar[CountPaths] = COUNTS
-    """The path of each token count in the report of the usage."""
-    counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
+    token_counts: ClassVar[Counts] = COUNTS
+    """The places of the token counts in the report of the usage."""
+    counts: ClassVar[frozenset[str]] = COUNTS.fields
     choices: ClassVar[bool] = True
 
     def __init__(self, *, drop: Drop = ()) -> None:
@@ -160,8 +130,8 @@ class ChunkEncoder(Encoder, ABC):
         """Return the finish reason of each choice, the token counts, and the sentinel."""
         for choice, event in self.finishes.items():
             yield from self.encode_last(choice, self.word_for(event.reason))
-        report = make_usage_report(self.usage, self.count_paths)
-        if report is not None:
+        report = self.token_counts.write(self.usage)
+        if report:
             yield "", {**self.envelope, "choices": [], "usage": report}
         yield "", "[DONE]"
 

@@ -10,6 +10,7 @@ from tokenstream._basics.untrusted import text_of
 from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
+from tokenstream.formats._wire.ag_ui.words import OUTCOMES
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
         ToolCallStart,
         ToolResult,
     )
+    from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
+    from tokenstream.relay._encoders.ui.shared import OpenText
     from tokenstream.turns import Drop, Kind
 
 _COUNTS = {
@@ -50,8 +52,6 @@ _COUNTS = {
 """Maps fields of `Usage` to AG-UI's names of token counts."""
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
-_OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
-"""The outcomes of a run that AG-UI knows; any other finish reason is sent in the metadata."""
 _PAUSE = {"id": "interrupt-1", "reason": "pause"}
 """The interrupt that a paused run waits for; the protocol requires a list of interrupts."""
 
@@ -265,7 +265,7 @@ class AGUIEncoder(NamedEncoder):
             **self._run_ids,
             "outcome": self._outcome(word),
         }
-        end |= self._usage_fields({} if word in _OUTCOMES else {"finishReason": word})
+        end |= self._usage_fields({} if word in OUTCOMES else {"finishReason": word})
         # The protocol does not allow a run to end with an open call. Calls whose arguments are complete JSON
         # stay open all the same, because a client may run every call that has ended.
         call_ends = [
@@ -322,7 +322,7 @@ class AGUIEncoder(NamedEncoder):
         Args:
             word: The word for the finish reason.
         """
-        if word not in _OUTCOMES:
+        if word not in OUTCOMES:
             # An outcome that clients do not know is an error to them; the reason is in the metadata.
             word = "success"
         if word == "success" and self._requests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import text_of
 from tokenstream.events import StepDelta, StepUpdate, StepWaiting, ToolResult
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.events import MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
+    from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop
-
-NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 
 @dataclass(slots=True)

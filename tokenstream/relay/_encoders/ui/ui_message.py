@@ -36,10 +36,11 @@ if TYPE_CHECKING:
         ToolCallStart,
         ToolResult,
     )
+    from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import FinishReason, ServerToolCall, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
-    from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
+    from tokenstream.relay._encoders.ui.shared import OpenText
     from tokenstream.turns import Drop, Kind
 
 _COUNTS = {

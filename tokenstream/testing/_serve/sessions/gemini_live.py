@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
+from tokenstream.formats._wire.gemini_live.words import SNAKE
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _MAX_REASON = 120
 """Longest reason of a closing frame, in bytes."""
 _CONTENT = frozenset({"modelTurn", "outputTranscription"})
 """Fields of `serverContent` that belong to an answer, in contrast to those that end it."""
-_SNAKE = re.compile(r"_([a-z])")
 
 
 class GeminiLiveSession(ServedSession):
@@ -171,6 +170,6 @@ def _to_camel_case(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - JSON
     if not is_dict(value) or not depth:
         return value
     return {
-        _SNAKE.sub(lambda match: match[1].upper(), name): _to_camel_case(item, depth - 1)
+        SNAKE.sub(lambda match: match[1].upper(), name): _to_camel_case(item, depth - 1)
         for name, item in value.items()
     }

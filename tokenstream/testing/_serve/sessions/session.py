@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import dict_of, is_dict
+from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.errors import MisuseError
 from tokenstream.framing import SSEParser
 from tokenstream.testing._recordings.chunking import apply_chunking
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 AnswerChooser: TypeAlias = Callable[[Request], Recording]
 Payload: TypeAlias = dict[str, Any]
 """A message as a JSON object."""
-
-_LOWEST_ERROR = 400
 
 
 @dataclass(slots=True)
@@ -276,7 +275,7 @@ class ServedSession:
             except MisuseError as error:
                 self.refuse_answer(500, {"type": "server_error", "code": None, "message": str(error)}, asked)
                 return
-        if recording.status >= _LOWEST_ERROR:
+        if recording.status >= LOWEST_ERROR_STATUS:
             self.refuse_answer(recording.status, _error_of(recording), asked)
             return
         messages = deque((self.now + at, data) for at, data in _messages_of(recording))

@@ -1,0 +1,101 @@
+"""A document that arrives whole, or in long pieces, is read as in short ones."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from tests.partial_json.support import documents, same
+from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
+from tokenstream.partial_json import PartialJSONParser, ValueDone
+
+_PIECE = 600
+
+
+def _long(document: str) -> str:
+    """Return a document that is a long piece."""
+    return document + " " * _PIECE
+
+
+@given(documents(repeat=True))
+def test_a_whole_document_is_what_json_loads_gives(text: str) -> None:
+    """Types and the order of keys included."""
+    parser = PartialJSONParser()
+    parser.feed(_long(text))
+    parser.end()
+
+    assert (None, True) == (parser.error, parser.complete)
+    assert same(json.loads(text), parser.value)
+
+
+@pytest.mark.parametrize(("fault", "offset"), [("\\x", 609), ("\n", 608)])
+def test_a_fault_in_a_string_that_ends_with_its_piece_is_told(fault: str, offset: int) -> None:
+    """What came before the fault shows."""
+    parser = PartialJSONParser()
+    parser.feed('{"a": "b')
+    parser.feed("c" * 600 + fault + 'd"}')
+
+    assert isinstance(parser.error, InvalidJSON)
+    assert (offset, {"a": "b" + "c" * 600}) == (parser.error.offset, parser.value)
+
+
+def test_finished_values_are_those_that_the_value_holds() -> None:
+    """No event has a copy."""
+    parser = PartialJSONParser()
+    events = parser.feed(_long('{"a": [{"b": 1}], "c": {}}'))
+    value = parser.value
+    done = {event.path: event.value for event in events if isinstance(event, ValueDone)}
+
+    assert done["a",] is value["a"]
+    assert done["a", 0] is value["a"][0]
+    assert done[()] is value
+
+
+def _deep(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        (_long(f'{{"a": {_deep(512)}}}'), "max_depth"),
+        (_long("[" + "[]," * 10_000 + _deep(512) + "]"), "max_depth"),
+        (_deep(200_000), "max_depth"),
+        (_long("[0." + "1" * 4_300 + "]"), "digits"),
+        (_long("[" + "1" * 4_301 + "]"), "digits"),
+        (_long('["' + " " * 511 + '", 1e' + "0" * 4_300 + "]"), "digits"),
+    ],
+    ids=["deep", "deep and long", "very deep", "fraction", "integer", "exponent"],
+)
+def test_bounds_hold_in_a_whole_document(text: str, limit: str) -> None:
+    """They are those of short pieces."""
+    parser = PartialJSONParser()
+    parser.feed(text)
+
+    assert isinstance(parser.error, LimitExceeded)
+    assert limit == parser.error.limit
+
+
+def test_what_is_just_within_the_bounds_is_read() -> None:
+    """As deep and as long as may be."""
+    text = _long(f'["{"1" * 9_000}", {_deep(511)}, {"1" * 4_300}, {"[]," * 9_000} 1.5]')
+    parser = PartialJSONParser()
+    parser.feed(text)
+
+    assert parser.error is None
+    assert json.loads(text) == parser.value
+
+
+def test_misuse_with_a_long_piece_is_told() -> None:
+    """A long piece is refused behind the end, and when it is no text."""
+    parser = PartialJSONParser()
+    parser.feed(_long("[1]"))
+    parser.end()
+    with pytest.raises(MisuseError, match="after end"):
+        parser.feed(_long("[1]"))
+    misused: Any = b" " * _PIECE
+    with pytest.raises(MisuseError, match="takes str"):
+        PartialJSONParser().feed(misused)

@@ -1,0 +1,134 @@
+"""Token counts in a provider's report: one description, by which its format reads and its encoder writes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_OUTPUT = {"answer": "output_tokens", "thoughts": "reasoning_tokens"}
+"""The two counts whose sum is the output, by the names under which saved states have them."""
+
+
+class _Place(NamedTuple):
+    """The place of a count in a report."""
+
+    holder: str
+    """The field of the object or of the list that has the count; "" for the report itself."""
+    names: tuple[str, ...]
+    """The names of the count."""
+    modality: str | None
+    """The modality of the list's element; None if there is no list."""
+
+
+@cache
+def _parse(text: str) -> _Place:
+    """Return the place that a text of `Counts` describes."""
+    if text.endswith("]"):
+        name, _, modality = text[:-1].partition("[")
+        return _Place(name, (), modality)
+    holder, _, names = text.rpartition(".")
+    return _Place(holder, tuple(names.split("|")), None)
+
+
+class Counts:
+    """The places of the token counts in the reports of one API.
+
+    A place is a field of the report, `prompt_tokens`, or of an object in it, `details.cached_tokens`. Of
+    several names, as in `cacheRead|cacheReadCount`, the first one is written. `details[AUDIO]` is the count
+    of one modality in a list in Google's style.
+
+    Args:
+        places: The place of each field of `Usage` that the API has, in the order in which it writes them.
+        element: The names of the count in an element of a list.
+        apart: True if the output does not include the reasoning.
+
+    Example:
+        >>> counts = Counts(output_tokens="written", reasoning_tokens="details.thought", apart=True)
+        >>> counts.read({"written": 3, "details": {"thought": 4}}).output_tokens
+        7
+        >>> counts.write(Usage(output_tokens=7, reasoning_tokens=4))
+        {'written': 3, 'details': {'thought': 4}}
+    """
+
+    __slots__ = ("_apart", "_element", "_places")
+
+    def __init__(self, *, element: str = "", apart: bool = False, **places: str) -> None:
+        self._element, self._apart = element, apart
+        self._places = places
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of `Usage` that the API has."""
+        return frozenset(self._places)
+
+    def without(self, *fields: str) -> Self:
+        """Return the counts of the API, except some that are read but not written."""
+        places = {field: place for field, place in self._places.items() if field not in fields}
+        return type(self)(element=self._element, apart=self._apart, **places)
+
+    def read(self, report: dict[str, Any], remembered: dict[str, int] | None = None) -> Usage:
+        """Return a report as `Usage`; counts that the server did not send are None.
+
+        Args:
+            report: The report.
+            remembered: Holds the last counts of the output and the reasoning, if a report may lack one of the
+                two; updated from the report.
+        """
+        counts: dict[str, Any] = {name: self._find(report, place) for name, place in self._places.items()}
+        if self._apart:
+            _add_up_output(counts, {} if remembered is None else remembered)
+        return Usage(**counts, provider_data=report)
+
+    def _find(self, report: dict[str, Any], place: str) -> int | None:
+        """Return the count at a place; None if there is none."""
+        holder, names, modality = _parse(place)
+        if modality is None:
+            return int_of(dict_of(report, holder) if holder else report, *names)
+        elements = [each for each in dicts_of(report.get(holder)) if text_of(each, "modality") == modality]
+        return int_of(elements[0], *self._element.split("|")) if elements else None
+
+    def write(self, usage: Usage) -> dict[str, Any]:
+        """Return a report with the counts; a missing total is the sum of input and output."""
+        counts = usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+        if {"input_tokens", "output_tokens"} <= counts.keys():
+            counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
+        if self._apart and "output_tokens" in counts:
+            counts["output_tokens"] = max(0, counts["output_tokens"] - counts.get("reasoning_tokens", 0))
+        report: dict[str, Any] = {}
+        for field, place in self._places.items():
+            if field not in counts:
+                continue
+            holder, names, modality = _parse(place)
+            if modality is None:
+                target = report.setdefault(holder, {}) if holder else report
+                target[names[0]] = counts[field]
+            else:
+                element = {"modality": modality, self._element.split("|")[0]: counts[field]}
+                report.setdefault(holder, []).append(element)
+        return report
+
+
+def _add_up_output(counts: dict[str, Any], remembered: dict[str, int]) -> None:
+    """Add the reasoning to the output, which a report may count apart.
+
+    Args:
+        counts: The counts of a report; the sum replaces that of the output.
+        remembered: The last values of both; updated from the report.
+    """
+    sent = {name: counts[field] for name, field in _OUTPUT.items() if counts[field] is not None}
+    # A zero after a positive count is not a count.
+    known = {name: count or remembered.get(name, 0) for name, count in sent.items()}
+    remembered.update(known)
+    if not remembered:
+        return
+    prompt, total = counts.get("input_tokens") or 0, counts.get("total_tokens")
+    counts["output_tokens"] = sum(remembered.values())
+    if total and known != sent and total == prompt + sum(sent.values()):
+        # The total was summed up with such a zero, so it lacks the count that the zero stands for.
+        counts["total_tokens"] = prompt + counts["output_tokens"]

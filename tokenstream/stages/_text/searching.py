@@ -1,0 +1,261 @@
+"""Base class of the stages that find the matches of a pattern in a text that is still arriving."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from tokenstream.stages._matching.matching import LONGEST_SEARCH, Matcher
+from tokenstream.stages._text.base import TextStage
+
+if TYPE_CHECKING:
+    from tokenstream.stages._matching.compiled import AnyMatch
+    from tokenstream.stages._matching.starts import Starts
+
+
+class Searching(TextStage):
+    """Holds text back only while it may still belong to a match; subclasses say what becomes of a match.
+
+    Args:
+        stage: The name of the stage, for error messages.
+        pattern: The pattern.
+        max_length: The most characters that are held back; None for the limit of the pattern.
+    """
+
+    __slots__ = ("_matcher", "_pending_at", "_rests", "_starts", "_text")
+
+    def __init__(self, stage: str, pattern: object, max_length: int | None) -> None:
+        self._matcher = Matcher(stage, pattern, max_length)
+        self._text = ""
+        """The held-back text, with as many characters before it as the pattern may look back at."""
+        self._pending_at = 0
+        """Offset of the held-back text in `_text`."""
+        self._starts: Starts | None = None
+        """The automaton's reading of the held-back text, if that is long; None if it is searched instead."""
+        self._rests = False
+        """True while no text is emitted, because it belongs to a match or follows the last one."""
+
+    # -- what becomes of a match -----------------------------------------------
+
+    @abstractmethod
+    def _accept(self, text: str, match: AnyMatch, out: list[str], *, is_cut: bool) -> int:
+        """Emit what stands for a match; return the end of the text that it stands for.
+
+        Args:
+            text: The text so far.
+            match: The match.
+            out: Receives the text.
+            is_cut: True if the match is longer, but its first `max_length` characters match, too.
+        """
+
+    @abstractmethod
+    def _accept_open(self, text: str, match: AnyMatch, out: list[str]) -> int:
+        """Do the same for a match that may become longer, and is too long; or return its start to rest."""
+
+    @abstractmethod
+    def _go_on(self, text: str, position: int) -> int:
+        """Return the start of the text to search, or to hold back while no text is emitted."""
+
+    def _is_sure(self, start: int, open_at: int) -> bool:
+        """Return True if a match is final although more text may follow.
+
+        Args:
+            start: The start of the match.
+            open_at: The first position at which a match may still begin or change.
+        """
+        return start < open_at
+
+    def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
+        """Return the match at `position` within as many characters as may be held back, or None."""
+        return self._matcher.match_at(text, position)
+
+    # -- the stage ---------------------------------------------------------------
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        """Return the text that no later text can change.
+
+        Args:
+            item: The next piece of the text.
+            now: Unused; every stage has this parameter.
+        """
+        out: list[str] = []
+        for new_text in self._matcher.split(item):
+            old_length = len(self._text)
+            text = self._text + new_text
+            position = self._pending_at
+            if self._rests:
+                position = self._go_on(text, position)
+            if not self._rests:
+                # If text was held back, a match may probably still begin at its start, which is tested first.
+                position = self._emit_certain(text, position, out, was_open=position < old_length)
+            self._keep(text, position)
+        return _join(out)
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        """Return the held-back text; a match in it that has not ended is none.
+
+        Args:
+            now: Unused; every stage has this parameter.
+        """
+        out: list[str] = []
+        text, position = self._text, self._pending_at
+        if self._starts is not None and not self._rests:
+            self._starts.end()
+            position = self._emit_known(self._starts, text, position, out)
+        while not self._rests and (match := self._matcher.find(text, position)) is not None:
+            out.append(text[position : match.start()])
+            position = self._meet(text, match, out)
+        if not self._rests:
+            out.append(text[position:])
+        self._text, self._pending_at, self._starts = "", 0, None
+        return _join(out)
+
+    # -- within ------------------------------------------------------------------
+
+    def _keep(self, text: str, position: int) -> int:
+        """Keep the text from a position on, and what the pattern looks back at; return what is dropped."""
+        keep_from = max(0, position - self._matcher.context)
+        self._text, self._pending_at = text[keep_from:], position - keep_from
+        if self._starts is not None:
+            self._starts.drop_start(keep_from)
+        return keep_from
+
+    def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
+        """Emit the text that later text cannot change; return the start of the rest, which is held back.
+
+        Each round of the loop has one of two ways to read:
+
+        1. An automaton reads on, if the held-back text is long.
+        2. A search finds the first position at which a match may still begin or change; the text before it is
+           emitted. If more than `max_length` characters follow it, that match is decided as it is.
+
+        Args:
+            text: The text so far.
+            position: The start of the text to emit.
+            out: Receives the text.
+            was_open: True if `position` was the start of the text held back before.
+        """
+        matcher, limit = self._matcher, self._matcher.limit
+        # Long text is read by an automaton, each character once; short text is searched, which is faster.
+        is_long = len(text) - position > LONGEST_SEARCH
+        while not self._rests:
+            if self._starts is not None or (is_long and self._begin_following(text, position)):
+                position = self._follow(text, position, out)
+                if self._starts is not None:
+                    # All text is read, and the automaton holds some of it back.
+                    break
+                # The automaton holds nothing back any more; text that it has not read may follow.
+                is_long, was_open = len(text) - position > LONGEST_SEARCH, False
+                continue
+            # Text is held back only from a position at which a match may still begin or change.
+            open_at = matcher.find_open_position(text, position, was_open=was_open)
+            position = self._emit_until(text, position, open_at, out)
+            if position > open_at or self._begin_following(text, position):
+                # The last match goes beyond the open position: look for the next one. Or much text is held
+                # back, so that the automaton reads on from here.
+                continue
+            if limit is None or len(text) - position <= limit:
+                # The text from here on is held back.
+                break
+            # No more text may be held back: its first characters decide, as if it had come in small pieces.
+            match = self._find_short_match(text, position)
+            if match is None:
+                out.append(text[position])
+                position, was_open = position + 1, True
+            else:
+                position, was_open = self._accept_open(text, match, out), True
+        return position
+
+    def _emit_until(self, text: str, position: int, open_at: int, out: list[str]) -> int:
+        """Emit text up to the open position, and what stands for the matches; return where that ends.
+
+        The end is beyond `open_at` if the last match extends beyond it.
+        """
+        while position <= open_at and not self._rests:
+            match = None
+            if position < open_at or self._is_sure(open_at, open_at):
+                match = self._matcher.find(text, position)
+            if match is None or not self._is_sure(match.start(), open_at):
+                out.append(text[position:open_at])
+                return open_at
+            out.append(text[position : match.start()])
+            position = self._meet(text, match, out)
+        return position
+
+    def _meet(self, text: str, match: AnyMatch, out: list[str]) -> int:
+        """Emit what stands for a match; return the end of the text that it stands for.
+
+        If a match is longer than `max_length`, and no shorter one begins there, it does not count as a match:
+        its first character is emitted.
+        """
+        start, end, limit = match.start(), match.end(), self._matcher.limit
+        if limit is None or end - start <= limit:
+            return self._accept(text, match, out, is_cut=False)
+        # Cut the match as if the text had arrived in small pieces.
+        short = self._find_short_match(text, start)
+        if short is None:
+            out.append(text[start])
+            return start + 1
+        return self._accept(text, short, out, is_cut=True)
+
+    def _begin_following(self, text: str, position: int) -> bool:
+        """Let an automaton read the held-back text from now on, if it is long; return True if so.
+
+        The result is also True if no text is emitted any more.
+        """
+        if self._rests:
+            return True
+        self._starts = self._matcher.follow_long(text, position)
+        return self._starts is not None
+
+    def _follow(self, text: str, position: int, out: list[str]) -> int:
+        """Let the automaton read on; emit the text that later text cannot change.
+
+        The result is the start of the text that is still held back. If none of the text that was read is
+        held back, the automaton is dropped (`_starts` is None).
+        """
+        limit = self._matcher.limit
+        while (starts := self._starts) is not None and starts.now < len(text):
+            # Up to the position at which the first match that is still open becomes too long.
+            starts.read(text, len(text) if limit is None else min(len(text), position + limit + 1))
+            position = self._emit_known(starts, text, position, out)
+            if self._rests:
+                break
+            starts.forget_before(position)
+        return position
+
+    def _emit_known(self, starts: Starts, text: str, position: int, out: list[str]) -> int:
+        """Emit the text that the automaton has read, up to the first match that may still change.
+
+        The result is the start of that match. A match that has become too long is decided as it is.
+        """
+        matcher, limit = self._matcher, self._matcher.limit
+        while (start := starts.first(position)) is not None:
+            out.append(text[position:start])
+            position, is_open = start, starts.is_open(start)
+            is_cut = is_open and limit is not None and starts.now - start > limit
+            if is_open and not is_cut and not (self._is_sure(start, start) and starts.has_match(start)):
+                return start
+            match = None
+            if starts.has_match(start, cut=is_cut):
+                # The engine (`re`) finds where the match ends.
+                find_short = self._find_short_match
+                match = find_short(text, start) if is_cut else matcher.match_at(text, start, starts.now)
+            if match is None:
+                out.append(text[start])
+                position = start + 1
+                continue
+            if is_cut:
+                return self._accept_open(text, match, out)
+            position = self._accept(text, match, out, is_cut=False)
+            if self._rests:
+                return position
+        out.append(text[position : starts.now])
+        self._starts = None
+        return max(position, starts.now)
+
+
+def _join(pieces: list[str]) -> list[str]:
+    """Return the pieces joined into one, in a list; an empty list if there is no text."""
+    text = "".join(pieces)
+    return [text] if text else []
