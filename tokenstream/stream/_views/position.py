@@ -139,24 +139,20 @@ class WordPosition(Position[ItemT]):
         self._to = 0
         """Number of their characters that were read."""
         self._turns = -1
-        """The log's number of turns when that run was read."""
+        """The log's number of turns when that run was read; -1 while a restarted answer is compared."""
 
     def after(self, event: AnyEvent) -> ItemT | None:
         """Return the words that an event adds; None if the event adds no words of these kinds."""
         if event.__class__ not in self._kinds or event.choice != self.choice:
             return None
-        words, text, log = self._words, event.text, self._log
+        words, text = self._words, event.text
         # If only this event is new, its words need not be read from the log.
-        if (
-            words is not None
-            and words.length == self._to + len(text)
-            and log.turns == self._turns
-            and event.part == self._part
-            and not self._has
-        ):
-            self._to += len(text)
-            item: Any = text if self._gives_text else event
-            return item if text else None
+        if words is not None and self._log.turns == self._turns:
+            to = self._to + len(text)
+            if words.length == to:
+                self._to = to
+                item: Any = text if self._gives_text else event
+                return item if text else None
         # More is new, or a run begins, or a restarted answer is compared.
         new: Any = self._next(event)
         if new is not None and not self._gives_text and (new.part, new.text) == (event.part, text):
@@ -174,7 +170,7 @@ class WordPosition(Position[ItemT]):
         log = self._find_log()
         self._note_read()
         # Read before the runs: another thread may begin one.
-        self._turns = log.turns
+        turns, self._turns = log.turns, -1
         count, found = log.read(self._at, self._read, self._kinds, last=event)
         self._at = max(count - 1, 0)
         self._part = log.part_of(self._at)
@@ -183,6 +179,9 @@ class WordPosition(Position[ItemT]):
         self._to = self._read.get(self._part, 0)
         if self._has:
             found = [(part, self._skip(log.words[part].kind, text)) for part, text in found]
+        if not self._has:
+            # Nothing is compared any more, so that further words can be taken from their events.
+            self._turns = turns
         return [each for each in found if each[1]]
 
     def _note_read(self) -> None:
@@ -217,9 +216,9 @@ class TextPosition(WordPosition[str]):
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.
         """
-        words, log = self._words, self._log
+        words = self._words
         # Most calls find that nothing has been added to the last run.
-        if words is not None and words.length == self._to and log.turns == self._turns:
+        if words is not None and words.length == self._to and self._log.turns == self._turns:
             return None
         return self._next()
 
@@ -248,7 +247,9 @@ class DeltaPosition(WordPosition[Delta]):
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.
         """
-        return self._next()
+        words = self._words
+        is_behind = words is None or words.length != self._to or self._log.turns != self._turns
+        return self._next() if is_behind or self._waiting else None
 
     def _next(self, event: AnyEvent = None) -> Delta | None:
         if not self._waiting:
