@@ -28,7 +28,7 @@ _OPEN = (1 << _BITS) - 1
 """Stands for the end of the last run, which still grows."""
 
 
-class WordLog(TextLog):
+class PartWords(TextLog):
     """The words of one part: text, reasoning or a refusal.
 
     Args:
@@ -53,7 +53,7 @@ class AnswerLog:
     __slots__ = ("_runs", "calls", "is_void", "turns", "words")
 
     def __init__(self) -> None:
-        self.words: dict[int, WordLog] = {}
+        self.words: dict[int, PartWords] = {}
         """The words of each part, by its index."""
         self.calls: list[ToolCall] = []
         """The calls that have ended; one that is not complete has arguments that are no valid JSON."""
@@ -64,7 +64,7 @@ class AnswerLog:
         self.is_void = False
         """True if the answer was restarted, so that readers have to turn to another log."""
 
-    def begin_run(self, part: int, words: WordLog) -> None:
+    def begin_run(self, part: int, words: PartWords) -> None:
         """Let what is appended to `words` from here on belong to a run of that part."""
         runs = self._runs
         if runs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._answer_log import DELTAS, AnswerLog, WordLog
+from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
 from tokenstream._basics.text_log import TextLog, size_of
 from tokenstream._basics.untrusted import is_list
 from tokenstream.events import ToolResult
@@ -133,7 +133,7 @@ class GrowingPart:
         """The finished part, which all later snapshots share."""
         self.pieces: Arguments | None = None
         """The text that belongs to this part alone: arguments, or a transcript."""
-        self.log: WordLog | None = None
+        self.log: PartWords | None = None
         """What deltas have brought of a text, reasoning or a refusal."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
@@ -307,7 +307,7 @@ class ChoiceState:
             self.reopened += 1
         return part
 
-    def begin_writing(self, index: int, part: GrowingPart, kind: type[Delta]) -> WordLog:
+    def begin_writing(self, index: int, part: GrowingPart, kind: type[Delta]) -> PartWords:
         """Return the log to which the words of a part are appended; they belong to a run of that part.
 
         Args:
@@ -315,7 +315,7 @@ class ChoiceState:
         """
         log = part.log
         if log is None:
-            log = part.log = WordLog(kind)
+            log = part.log = PartWords(kind)
         self.log.begin_run(index, log)
         return log
 

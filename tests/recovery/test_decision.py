@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tokenstream.recovery._decision import Candidate, Choice, Ended, choose, needs_candidate
+from tokenstream.recovery._decision import Ended, ModeChoice, OpenerFacts, choose, needs_candidate
 
 MODES: list[Any] = ["auto", "continue", "restart", "resume"]
 EXTENTS: list[Any] = ["nothing", "reasoning", "content"]
@@ -19,7 +19,7 @@ def ended(mode: Any = "auto", delivered: Any = "content", **facts: Any) -> Ended
     return Ended(**given)
 
 
-def modes_for(candidate: Candidate, **facts: Any) -> dict[str, Any]:
+def modes_for(candidate: OpenerFacts, **facts: Any) -> dict[str, Any]:
     """Return the choice in each mode of the caller's."""
     return {mode: choose(ended(mode, **facts), candidate).mode for mode in MODES}
 
@@ -27,14 +27,14 @@ def modes_for(candidate: Candidate, **facts: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("candidate", "facts", "expected"),
     [
-        (Candidate(is_paused=True), {}, ["pause"] * 4),
-        (Candidate(), {"has_content": False}, ["restart"] * 4),
-        (Candidate(obstacle=OBSTACLE), {"has_content": False}, ["restart"] * 4),
-        (Candidate(), {}, ["continue", "continue", "restart", None]),
-        (Candidate(obstacle=OBSTACLE), {}, [None, "restart", "restart", None]),
-        (Candidate(only_restarts=True), {}, [None, None, "restart", None]),
-        (Candidate(only_restarts=True, obstacle=OBSTACLE), {}, [None, "restart", "restart", None]),
-        (Candidate(follows_modes=False), {}, [None, "continue", "restart", None]),
+        (OpenerFacts(is_paused=True), {}, ["pause"] * 4),
+        (OpenerFacts(), {"has_content": False}, ["restart"] * 4),
+        (OpenerFacts(obstacle=OBSTACLE), {"has_content": False}, ["restart"] * 4),
+        (OpenerFacts(), {}, ["continue", "continue", "restart", None]),
+        (OpenerFacts(obstacle=OBSTACLE), {}, [None, "restart", "restart", None]),
+        (OpenerFacts(only_restarts=True), {}, [None, None, "restart", None]),
+        (OpenerFacts(only_restarts=True, obstacle=OBSTACLE), {}, [None, "restart", "restart", None]),
+        (OpenerFacts(follows_modes=False), {}, [None, "continue", "restart", None]),
     ],
     ids=[
         "paused",
@@ -47,7 +47,7 @@ def modes_for(candidate: Candidate, **facts: Any) -> dict[str, Any]:
         "own",
     ],
 )
-def test_each_row_of_the_table(candidate: Candidate, facts: dict[str, Any], expected: list[Any]) -> None:
+def test_each_row_of_the_table(candidate: OpenerFacts, facts: dict[str, Any], expected: list[Any]) -> None:
     assert dict(zip(MODES, expected, strict=True)) == modes_for(candidate, **facts)
 
 
@@ -71,14 +71,14 @@ def test_time_money_and_gaps_come_first(fact: str, extent: Any) -> None:
 
 
 def test_the_reason_is_told_where_the_answer_is_not_continued() -> None:
-    assert choose(ended(), Candidate(obstacle=OBSTACLE)) == Choice(None, OBSTACLE)
-    assert choose(ended("continue"), Candidate(obstacle=OBSTACLE)) == Choice("restart", OBSTACLE)
-    assert choose(ended(), Candidate(follows_modes=False, obstacle=OBSTACLE)) == Choice(None, OBSTACLE)
+    assert choose(ended(), OpenerFacts(obstacle=OBSTACLE)) == ModeChoice(None, OBSTACLE)
+    assert choose(ended("continue"), OpenerFacts(obstacle=OBSTACLE)) == ModeChoice("restart", OBSTACLE)
+    assert choose(ended(), OpenerFacts(follows_modes=False, obstacle=OBSTACLE)) == ModeChoice(None, OBSTACLE)
 
 
 def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
     """The question may call a function of the caller's."""
     for mode, has_content in product(MODES, [True, False]):
         facts = ended(mode, has_content=has_content)
-        different = {choose(facts, Candidate(obstacle=obstacle)).mode for obstacle in (None, OBSTACLE)}
+        different = {choose(facts, OpenerFacts(obstacle=obstacle)).mode for obstacle in (None, OBSTACLE)}
         assert needs_candidate(facts) or len(different) == 1

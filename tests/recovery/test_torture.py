@@ -18,7 +18,7 @@ from tokenstream import Deadlines, Message, Retry, Stream, aresilient, resilient
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import StreamError
 from tokenstream.testing import Arrival, Recording, VirtualClock
-from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
+from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -105,7 +105,7 @@ class Server:
         return SyncSource(chunks, self._closer(), limit_read=chunks.limit_read)
 
     async def aopen(self) -> AsyncSource:
-        chunks = AsyncChunks(self._next(), self.clock)
+        chunks = AsyncReplay(self._next(), self.clock)
         # A task reads it, which real time would end; the client's own read timeout ends it here.
         chunks.limit_read(PATIENCE.idle_bytes)
         close = self._closer()

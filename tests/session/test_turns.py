@@ -9,16 +9,16 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tokenstream.session._exchange import Exchange
+from tokenstream.session._exchange import AskedExchange
 from tokenstream.session._rounds import Question, Round
-from tokenstream.session._turns import Turn
+from tokenstream.session._turns import FairLock
 
 
 class Run:
     """One run of steps that wants the turn for the messages of its exchange."""
 
-    def __init__(self, turn: Turn) -> None:
-        self.exchange = Exchange(Round(Question("one")), [])
+    def __init__(self, turn: FairLock) -> None:
+        self.exchange = AskedExchange(Round(Question("one")), [])
         self.steps: Any = turn.take(exchange=self.exchange)
         self.wait: Any = None
         """The step that the run waits in; None if it does not wait."""
@@ -42,7 +42,7 @@ class Run:
 @given(st.data())
 def test_the_turn_is_one_runs_and_never_lost(data: st.DataObject) -> None:
     """Whatever runs begin, get messages, time out, are cancelled or give the turn back, in any order."""
-    turn = Turn(Event)
+    turn = FairLock(Event)
     runs: list[Run] = []
 
     def among(kind: str) -> list[Run]:
@@ -86,7 +86,7 @@ def test_the_turn_is_one_runs_and_never_lost(data: st.DataObject) -> None:
 
 def test_the_turn_goes_to_the_run_that_has_waited_longest() -> None:
     """So that no run waits for ever."""
-    turn = Turn(Event)
+    turn = FairLock(Event)
     runs = [Run(turn) for _ in range(3)]
     order: list[int] = []
     for run in runs:

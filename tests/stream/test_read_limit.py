@@ -15,7 +15,7 @@ from tests.stream.bodies import chunk
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Stream
 from tokenstream._sources import SyncSource
-from tokenstream._sources.kinds import ReadLimit
+from tokenstream._sources.kinds import SupportsReadLimit
 from tokenstream.errors import StreamError, StreamStalled, StreamTruncated
 from tokenstream.stages import Budget
 
@@ -35,7 +35,7 @@ class Connection:
         self.now = 0.0
         self.allowed: list[float | None] = []
         """The timeouts, as the stream gave them."""
-        self.limit: ReadLimit | None = None
+        self.limit: SupportsReadLimit | None = None
         self._waits, self._own = waits, own
 
     def clock(self) -> float:
@@ -47,7 +47,7 @@ class Connection:
     def stream(self, **options: Any) -> Stream:
         return Stream(self.source(), clock=self.clock, format="openai-chat", **options)
 
-    def _keep(self, limit: ReadLimit) -> None:
+    def _keep(self, limit: SupportsReadLimit) -> None:
         self.limit = limit
 
     def _read(self) -> Iterator[bytes]:

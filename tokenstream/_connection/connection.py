@@ -36,7 +36,7 @@ _COMES_FRAMED = frozenset({"pieces", "body"})
 """Values of `Format.framing` for input that was framed elsewhere and is passed on unchanged."""
 
 
-class _Position(NamedTuple):
+class _FramePosition(NamedTuple):
     """A position at which a server can resume an answer, and the state of the format there."""
 
     position: int | str | None
@@ -134,7 +134,7 @@ class Connection:
         """The failure that the end of the input revealed; None if there is none so far."""
         self.format: Format
         """Reads the frames."""
-        self.last_position: _Position | None = None
+        self.last_position: _FramePosition | None = None
         """The position before the end of the input closed the open parts; None before the end."""
         if isinstance(continued_format, Undetected):
             # It holds the frames of the connection that it has read before.
@@ -399,7 +399,7 @@ class Connection:
             return None
         return first_frames.explain(format.cut_short(), format)
 
-    def find_position(self) -> _Position:
+    def find_position(self) -> _FramePosition:
         """Return the position at which a server can resume, and the state of the format at that position.
 
         Both are None if the answer cannot be resumed, and the state is None if it cannot be stored.
@@ -408,9 +408,9 @@ class Connection:
         # A malformed payload may arrive intact on another connection; an error from the provider is final.
         may_resume = format.error is None or type(format.error) is ProtocolError
         if not format.resumes or not may_resume:
-            return _Position(position=None, state=None)
+            return _FramePosition(position=None, state=None)
         # A stage after the format may hold events back, so the format's state alone does not suffice.
-        return _Position(format.position, format.state() if format.parts.stage is None else None)
+        return _FramePosition(format.position, format.state() if format.parts.stage is None else None)
 
     def _store_position(self, events_left: int) -> None:
         """Store the position that the answer has reached, before the end closes its open parts.

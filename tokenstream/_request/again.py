@@ -61,7 +61,7 @@ def request_again(
     # A function makes the JSON only when an attempt begins, so it cannot be checked now.
     if retry.mode == "continue" and not callable(request_options.get("json")):
         check_continuable(method, request_options, options.format)
-    kind_of_requests: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
+    kind_of_requests: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
     first = kind_of_requests(asked, options.format)
     if route is not None:
         first.take_route(route)
@@ -76,7 +76,7 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
         deadlines: The stream's bounds on silence; None for the defaults.
         is_async: True for an `AsyncStream`.
     """
-    kind: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
+    kind: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
     opener = kind(asked_of(route, deadlines), route.format)
     opener.take_route(route)
     return opener
@@ -93,7 +93,7 @@ def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
     return "POST", route.url, route.client, route.deadlines or deadlines, given
 
 
-class _Requests(SourceOpener):
+class _RepeatedRequests(SourceOpener):
     """Sends a request for each attempt.
 
     Args:
@@ -105,7 +105,7 @@ class _Requests(SourceOpener):
     """False: a request is not a context manager."""
     makes_request = True
     """True: the request follows the mode of each attempt."""
-    _previous: _Requests | None = None
+    _previous: _RepeatedRequests | None = None
     """The opener of the attempt before, which may be this one; None if that has sent no request."""
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
@@ -150,7 +150,7 @@ class _Requests(SourceOpener):
         Args:
             previous: The opener of the attempt before, which may be this one.
         """
-        self._previous = previous if isinstance(previous, _Requests) else None
+        self._previous = previous if isinstance(previous, _RepeatedRequests) else None
         if self._previous is not None and self._previous is not self:
             self.key.succeed(self._previous.key)
 
@@ -286,7 +286,7 @@ class _Requests(SourceOpener):
         raise NotImplementedError
 
 
-class _SyncRequests(_Requests, SyncOpener):
+class _SyncRequests(_RepeatedRequests, SyncOpener):
     """Sends requests for a `Stream`."""
 
     def _make_source(self, asked: Asked) -> Deferred:
@@ -303,7 +303,7 @@ class _SyncRequests(_Requests, SyncOpener):
         return open_source
 
 
-class _AsyncRequests(_Requests, AsyncOpener):
+class _AsyncRequests(_RepeatedRequests, AsyncOpener):
     """Sends requests for an `AsyncStream`."""
 
     def _make_source(self, asked: Asked) -> Deferred:

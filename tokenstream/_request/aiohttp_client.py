@@ -50,7 +50,7 @@ async def make_client(session: aiohttp.ClientSession | None, options: dict[str, 
         asyncio.get_running_loop()
     except RuntimeError:
         raise MisuseError('aiohttp needs asyncio: on trio, use an httpx client, or client="httpx"') from None
-    transport = _Transport(
+    transport = _AiohttpTransport(
         session or await own_session(),
         is_own=session is None,
         sets_timeout="timeout" in options or "timeout" in extensions,
@@ -79,7 +79,7 @@ def full_url(session: aiohttp.ClientSession | None, url: str) -> str:
     return url if base is None else str(base.join(URL(url)))
 
 
-class _Transport(httpx.AsyncBaseTransport):
+class _AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends one request of httpx, and those of its redirects, with aiohttp.
 
     Args:
@@ -115,7 +115,7 @@ class _Transport(httpx.AsyncBaseTransport):
         ]
         source = from_aiohttp(response)
         return httpx.Response(
-            response.status, headers=headers, stream=_Body(source), extensions={_SOURCE: source}
+            response.status, headers=headers, stream=_AiohttpAuthBody(source), extensions={_SOURCE: source}
         )
 
     async def _send(self, session: aiohttp.ClientSession, request: httpx.Request) -> aiohttp.ClientResponse:
@@ -168,7 +168,7 @@ def _without_credentials(session: aiohttp.ClientSession) -> aiohttp.ClientSessio
     )
 
 
-class _Body(httpx.AsyncByteStream):
+class _AiohttpAuthBody(httpx.AsyncByteStream):
     """The body of an aiohttp response as httpx reads it, for example between the requests of an auth flow.
 
     An answer's body is read from aiohttp itself.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import FromHTTPX
-    from tokenstream._sources.kinds import ReadLimit
+    from tokenstream._sources.kinds import SupportsReadLimit
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
@@ -79,7 +79,7 @@ def _socket_of(response: FromHTTPX) -> object:
     return stream.get_extra_info("socket")
 
 
-def _find_limiter(response: FromHTTPX) -> Callable[[ReadLimit], object] | None:
+def _find_limiter(response: FromHTTPX) -> Callable[[SupportsReadLimit], object] | None:
     """Return the function that limits the reads of a response; None if it has no network connection."""
     stream = response.extensions.get("network_stream")
     if not callable(getattr(stream, "read", None)):
@@ -103,7 +103,7 @@ class _LimitedRead:
 
     __slots__ = ("_limit", "_response", "_stream")
 
-    def __init__(self, response: FromHTTPX, stream: object, limit: ReadLimit) -> None:
+    def __init__(self, response: FromHTTPX, stream: object, limit: SupportsReadLimit) -> None:
         self._response = ref(response)
         self._stream = ref(stream)
         self._limit = limit
@@ -124,7 +124,7 @@ class _LimitedRead:
         return data
 
 
-def _limit_own(response: object, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
+def _limit_own(response: object, stream: Any, limit: SupportsReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
     """Limit the reads of a response that has its connection for itself."""
     # A network stream that is not httpcore's own may refuse attributes or weak references.
     with suppress(AttributeError, TypeError):
@@ -152,7 +152,7 @@ class _SharedTimeouts(dict[str, Any]):
         return self._wait(own) if key == "read" else own
 
 
-def _limit_shared(response: object, stream: object, limit: ReadLimit) -> None:
+def _limit_shared(response: object, stream: object, limit: SupportsReadLimit) -> None:
     """Limit the reads of a response that shares its connection with others."""
     request = getattr(response, "_request", None)
     if request is not None:

@@ -34,7 +34,7 @@ def do_nothing() -> None:
     """Do nothing: the `close` of a source without anything to close."""
 
 
-class ReadLimit(Protocol):
+class SupportsReadLimit(Protocol):
     """Limits the seconds for which the reads of a source wait for its connection."""
 
     def seconds(self, own: float | None) -> float | None:
@@ -79,7 +79,7 @@ class SyncSource:
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
     limit_read: Callable[[float | None], object] | None = None
     """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing."""
-    keep_limit: Callable[[ReadLimit], object] | None = None
+    keep_limit: Callable[[SupportsReadLimit], object] | None = None
     """Limits the seconds of all further reads; a longer read raises a timeout, and ends the source.
 
     None if the reads cannot be limited.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 if TYPE_CHECKING:
-    from tokenstream._sources.kinds import ReadLimit
+    from tokenstream._sources.kinds import SupportsReadLimit
 
 
 class SocketLimit:
@@ -26,11 +26,11 @@ class SocketLimit:
     def __init__(self, file: object, socket: Any) -> None:  # noqa: ANN401 - of http.client
         self._file = ref(file)
         self._socket = socket
-        self._limit: ReadLimit | None = None
+        self._limit: SupportsReadLimit | None = None
         self._own: float | None = None
         """The timeout that the socket had, which is never exceeded."""
 
-    def keep(self, limit: ReadLimit) -> None:
+    def keep(self, limit: SupportsReadLimit) -> None:
         """Limit how long all reads from now on wait."""
         self._limit = limit
         self._own = self._socket.gettimeout()

@@ -42,17 +42,17 @@ class _RawResponse(Protocol):
     def http_response(self) -> _EitherResponse: ...
 
 
-class _AiohttpContent(Protocol):
+class _HasAiohttpBytes(Protocol):
     """The body of an aiohttp response."""
 
     def iter_any(self) -> AsyncIterable[bytes]: ...
 
 
-class _AiohttpResponse(Protocol):
+class _HasAiohttpContent(Protocol):
     """An aiohttp response."""
 
     @property
-    def content(self) -> _AiohttpContent: ...
+    def content(self) -> _HasAiohttpBytes: ...
 
     @property
     def real_url(self) -> object: ...
@@ -105,7 +105,7 @@ _Sync: TypeAlias = _Either | Iterable[_Item]
 _InPieces: TypeAlias = list[Any] | tuple[_Item, ...]
 """A body in pieces. The type of lists is `list[Any]`, because `list` is invariant in its items."""
 _Async: TypeAlias = (
-    _Either | _InPieces | _AiohttpResponse | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
+    _Either | _InPieces | _HasAiohttpContent | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
 )
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 

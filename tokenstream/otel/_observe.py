@@ -132,7 +132,7 @@ def observe(
     # The URL and the JSON of the request, if `connect` sends it. A tap does not know the request.
     pump: Any = getattr(reader, "pump", None)
     url, payload = getattr(getattr(pump, "source", None), "asked", None) or (None, None)
-    observer = Observer(
+    observer = OperationObserver(
         receivers,
         reader,
         url=url,
@@ -167,7 +167,7 @@ def _report_at_exit() -> None:
     atexit.register(report_dropped)
 
 
-class Observer:
+class OperationObserver:
     """Collects the data of an operation, which is a request with its answer, and reports the data at the end.
 
     Only the stream's machine, its decoding part without I/O, refers to the observer, and the

@@ -38,7 +38,7 @@ _EXCLUDE_CACHE = frozenset({"amp", "claude-code"})
 """Agents that count cached tokens apart from the input tokens, as Anthropic's API does."""
 
 
-class _Span(NamedTuple):
+class _SpanData(NamedTuple):
     """The data of one span."""
 
     name: str
@@ -101,7 +101,7 @@ class RunObserver:
                 span.end(zero_ns + round(ended * NS_PER_SECOND))
             waiting.extend((below, context) for below in reversed(step.steps))
 
-    def _record(self, data: _Span, error: dict[str, str], seconds: float, context: Context) -> None:
+    def _record(self, data: _SpanData, error: dict[str, str], seconds: float, context: Context) -> None:
         """Record the metrics of a span.
 
         Args:
@@ -131,7 +131,7 @@ class RunObserver:
             if isinstance(count, int):
                 instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)
 
-    def _describe(self, step: Step, turn: Turn | None) -> list[_Span]:
+    def _describe(self, step: Step, turn: Turn | None) -> list[_SpanData]:
         """Return the data of the spans of a step, the outer one first: two for a tool that is an agent.
 
         Args:
@@ -143,7 +143,7 @@ class RunObserver:
         conversation: Attributes = {} if session is None else {"gen_ai.conversation.id": session}
         above = None if step.parent is None else step.parent.agent
         is_agent = turn is not None or (step.agent is not None and step.agent != above)
-        spans: list[_Span] = []
+        spans: list[_SpanData] = []
         if step.cause is not None:
             tool: Attributes = {
                 "gen_ai.operation.name": "execute_tool",
@@ -154,15 +154,15 @@ class RunObserver:
                 **({} if above is None else {"gen_ai.agent.name": above}),
                 **conversation,
             }
-            spans.append(_Span(f"execute_tool {step.cause.name}", tool, "tool"))
+            spans.append(_SpanData(f"execute_tool {step.cause.name}", tool, "tool"))
             # A tool with answers of its own is an agent.
             is_agent = is_agent or bool(step.messages)
         if is_agent:
             name = _name_of(step)
             agent = self._describe_agent(step, turn, name) | conversation
             title = "invoke_agent" if name is None else f"invoke_agent {name}"
-            spans.append(_Span(title, agent, "agent" if turn is None else "turn"))
-        return spans or [_Span(step.name, conversation, None)]
+            spans.append(_SpanData(title, agent, "agent" if turn is None else "turn"))
+        return spans or [_SpanData(step.name, conversation, None)]
 
     def _describe_agent(self, step: Step, turn: Turn | None, name: str | None) -> Attributes:
         """Return the attributes of a turn or of a subagent.

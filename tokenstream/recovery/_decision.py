@@ -47,7 +47,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class OpenerFacts:
     """The facts about an opener that may make the next attempt."""
 
     is_paused: bool = False
@@ -60,7 +60,7 @@ class Candidate:
     """The reason why the answer can't be continued with this opener; None if it can."""
 
 
-class Choice(NamedTuple):
+class ModeChoice(NamedTuple):
     """A choice of the mode of an attempt."""
 
     mode: AttemptMode | None
@@ -81,7 +81,7 @@ def needs_candidate(ended: Ended) -> bool:
     return ended.has_content and ended.mode not in ("restart", "resume")
 
 
-def choose(ended: Ended, candidate: Candidate) -> Choice:
+def choose(ended: Ended, candidate: OpenerFacts) -> ModeChoice:
     """Choose the mode of an attempt that does not resume the answer.
 
     The first row that applies counts. If it applies to no opener that may make an attempt, and
@@ -102,13 +102,13 @@ def choose(ended: Ended, candidate: Candidate) -> Choice:
         candidate: The facts about the opener. Without `needs_candidate`, only `is_paused` counts.
     """
     if candidate.is_paused:
-        return Choice("pause")
+        return ModeChoice("pause")
     if not ended.has_content or ended.mode == "restart":
-        return Choice("restart")
+        return ModeChoice("restart")
     if ended.mode == "resume":
-        return Choice(None)
+        return ModeChoice(None)
     if ended.mode == "auto" and not candidate.follows_modes:
-        return Choice(None, candidate.obstacle)
+        return ModeChoice(None, candidate.obstacle)
     if candidate.obstacle is not None:
-        return Choice("restart" if ended.mode == "continue" else None, candidate.obstacle)
-    return Choice(None if candidate.only_restarts else "continue")
+        return ModeChoice("restart" if ended.mode == "continue" else None, candidate.obstacle)
+    return ModeChoice(None if candidate.only_restarts else "continue")

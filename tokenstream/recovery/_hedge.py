@@ -138,7 +138,7 @@ class Contender:
         if source is None:
             raise self._error or RuntimeError("the attempt was not begun")
         # A replay is read like any other source, even if its own source never waits.
-        return replace(source, chunks=_Replay(self._chunks, source, self._error), instant=False)
+        return replace(source, chunks=_ReadFirst(self._chunks, source, self._error), instant=False)
 
     @property
     def usage(self) -> Usage:
@@ -165,7 +165,7 @@ class Contender:
                 await source.close()
 
 
-class _Replay:
+class _ReadFirst:
     """Iterator over the chunks that were already read, and then over the rest of the source.
 
     Args:
@@ -177,7 +177,7 @@ class _Replay:
         self._unread = source.chunks
         self._error = error
 
-    def __aiter__(self) -> _Replay:
+    def __aiter__(self) -> _ReadFirst:
         return self
 
     async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload

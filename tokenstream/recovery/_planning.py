@@ -11,7 +11,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, ProviderError, StatusError, StreamError, StreamStalled
 from tokenstream.events import MessageStart, Unknown
 from tokenstream.message import Message
-from tokenstream.recovery._decision import ONLY_WHOLE, Candidate, Choice, Ended, choose, needs_candidate
+from tokenstream.recovery._decision import ONLY_WHOLE, Ended, ModeChoice, OpenerFacts, choose, needs_candidate
 from tokenstream.recovery._never import NOT_JOINED, is_bad_request, is_filtered, refuses_prefill
 from tokenstream.recovery._notes import add_note_once
 from tokenstream.stream._attempts import Attempt
@@ -57,7 +57,7 @@ class AttemptPlan(NamedTuple):
 
 
 @dataclass(slots=True)
-class _End:
+class _AttemptEnd:
     """The end of an attempt: all that the plan for the next attempt depends on."""
 
     error: StreamError
@@ -135,7 +135,7 @@ class Planner:
                     error, f"no further attempt was made: Retry.most is used up ({self._retry.most})"
                 )
             return None
-        end = _End(
+        end = _AttemptEnd(
             error,
             now,
             facts,
@@ -148,7 +148,7 @@ class Planner:
         plan = self._plan_to_go_on(end, has_left=has_left) if facts.may_go_on else None
         if plan is None and facts.may_begin_again:
             candidates = self._find_candidates(end, has_left=has_left)
-            plan = self._plan_first(candidates, end, Choice("restart", end.why_not))
+            plan = self._plan_first(candidates, end, ModeChoice("restart", end.why_not))
         if plan is None:
             for note in end.notes:
                 add_note_once(error, note)
@@ -167,7 +167,7 @@ class Planner:
             has_spent_all=current.has_spent_all,
         )
 
-    def _plan_to_go_on(self, end: _End, *, has_left: bool) -> AttemptPlan | None:
+    def _plan_to_go_on(self, end: _AttemptEnd, *, has_left: bool) -> AttemptPlan | None:
         """Return the plan for an attempt that goes on with the answer, or begins one that has no content yet.
 
         Args:
@@ -175,7 +175,7 @@ class Planner:
         """
         if not (has_left and (end.fetches or self._resumes(end.error))):
             return self._plan_first(self._find_candidates(end, has_left=has_left), end)
-        plan = self._plan_at(self._current.opener_index, end, Choice("resume"))
+        plan = self._plan_at(self._current.opener_index, end, ModeChoice("resume"))
         if plan is not None:
             self._was_fetched = self._was_fetched or end.fetches
         elif self._itinerary.has_routes:
@@ -184,7 +184,7 @@ class Planner:
         return plan
 
     def _plan_first(
-        self, candidates: list[int], end: _End, choice: Choice | None = None
+        self, candidates: list[int], end: _AttemptEnd, choice: ModeChoice | None = None
     ) -> AttemptPlan | None:
         """Return the plan for an attempt with the first opener that can make one; None if none can.
 
@@ -204,7 +204,7 @@ class Planner:
         needed = self._current.has_content or self._retry.mode == "resume" or self._is_kept
         return needed and self._may_resume(error)
 
-    def _find_candidates(self, end: _End, *, has_left: bool) -> list[int]:
+    def _find_candidates(self, end: _AttemptEnd, *, has_left: bool) -> list[int]:
         """Return the indexes of the openers that may make the next attempt, in order.
 
         Args:
@@ -216,7 +216,7 @@ class Planner:
         # Without routes, each failure moves on.
         return [*same, *following] if itinerary.has_routes else [*following, *same]
 
-    def _plan_at(self, index: int, end: _End, choice: Choice | None = None) -> AttemptPlan | None:
+    def _plan_at(self, index: int, end: _AttemptEnd, choice: ModeChoice | None = None) -> AttemptPlan | None:
         """Return the plan for an attempt with one of the openers; None if it must not be made.
 
         Args:
@@ -262,13 +262,13 @@ class Planner:
             fetches=end.fetches,
         )
 
-    def _note_why_not(self, why_not: str | None, end: _End) -> None:
+    def _note_why_not(self, why_not: str | None, end: _AttemptEnd) -> None:
         """Note the reason why the answer is not continued, if its error would have been retried."""
         if why_not is not None and (end.request_refused or self._wants(end, otherwise=end.error.retryable)):
             end.why_not = end.why_not or why_not
             end.notes.append(f"the answer was not continued: {why_not}")
 
-    def _wants(self, end: _End, *, otherwise: bool) -> bool:
+    def _wants(self, end: _AttemptEnd, *, otherwise: bool) -> bool:
         """Return True if the caller wants the error of an attempt to be retried, as `Retry.on` decides.
 
         Args:
@@ -323,7 +323,7 @@ class Planner:
         opener.stop_prefixes(known=is_known_refusal)
         return opener.prefix(self._machine.accumulator.message) is None
 
-    def _find_candidate(self, index: int, end: _End) -> Candidate:
+    def _find_candidate(self, index: int, end: _AttemptEnd) -> OpenerFacts:
         """Return the facts about an opener that may make the next attempt.
 
         Args:
@@ -334,19 +334,19 @@ class Planner:
         # Nothing of what follows the pause has arrived, so the same request is made again.
         is_paused = current.goes_on and not current.was_released and not is_other
         if is_paused or not needs_candidate(end.facts):
-            return Candidate(is_paused=is_paused)
+            return OpenerFacts(is_paused=is_paused)
         if self._retry.mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
-            return Candidate(follows_modes=False, obstacle=None if is_other else ONLY_WHOLE)
+            return OpenerFacts(follows_modes=False, obstacle=None if is_other else ONLY_WHOLE)
         # A fallback whose function takes no attempt can only restart the answer. It may do so only if the
         # current opener cannot continue the answer, so the obstacle is that of the current opener.
         only_restarts = is_other and not opener.takes_attempt
         obstacle = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
         if not is_other and not end.prefix_refused:
             obstacle = self._find_refusal(end) or obstacle
-        return Candidate(only_restarts=only_restarts, obstacle=obstacle)
+        return OpenerFacts(only_restarts=only_restarts, obstacle=obstacle)
 
-    def _find_refusal(self, end: _End) -> str | None:
+    def _find_refusal(self, end: _AttemptEnd) -> str | None:
         """Return the reason why the last attempt has shown that the answer can't be continued; or None."""
         if end.request_refused:
             return "the server refuses the request to continue it"

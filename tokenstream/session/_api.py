@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
 
 Payload = dict[str, Any]
 
 
-class Place(NamedTuple):
+class Addressee(NamedTuple):
     """The place of a received message: the exchange whose answer it belongs to, and what follows from it."""
 
-    exchange: Exchange | None = None
+    exchange: AskedExchange | None = None
     """The exchange that gets the message; None to keep it for the next one."""
     is_end: bool = False
     """True if no more messages of the answer will come."""
@@ -41,13 +41,13 @@ class Place(NamedTuple):
     """A message that ends the answer, since the server sends none where the application has to reply."""
 
 
-NOBODY = Place(is_discarded=True)
+NOBODY = Addressee(is_discarded=True)
 
 
-def refuse_question(exchange: Exchange) -> Place:
+def refuse_question(exchange: AskedExchange) -> Addressee:
     """Return the place of a refused question, which is asked again if somebody still reads its answer."""
     if exchange.dropped:
-        return Place(exchange, is_end=True)
+        return Addressee(exchange, is_end=True)
     exchange.ask_again()
     return NOBODY
 
@@ -107,7 +107,7 @@ class SessionAPI(ABC):
         return False
 
     @abstractmethod
-    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+    def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
         """Return the messages that ask a question.
 
         Args:
@@ -115,11 +115,11 @@ class SessionAPI(ABC):
             rounds: The rounds before it.
         """
 
-    def write_cancel(self, exchange: Exchange) -> list[Payload]:
+    def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
         return []
 
-    def waits_for(self, other: Exchange, exchange: Exchange) -> bool:
+    def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True if a request can only be written after further messages of another answer.
 
         Args:
@@ -128,7 +128,7 @@ class SessionAPI(ABC):
         """
         return False
 
-    def write_truncation(self, exchanges: Sequence[Exchange], played_ms: float) -> list[Payload]:
+    def write_truncation(self, exchanges: Sequence[AskedExchange], played_ms: float) -> list[Payload]:
         """Return the messages that shorten an answer to the audio that was played; none by default.
 
         Args:
@@ -138,7 +138,7 @@ class SessionAPI(ABC):
         return []
 
     @abstractmethod
-    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+    def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of a received message, and learn what it says about the connection.
 
         Args:
@@ -160,7 +160,7 @@ class SessionAPI(ABC):
         self.resent += bool(turns and last_known is None)
         return turns
 
-    def settle(self, exchange: Exchange) -> None:  # noqa: B027 - nothing, by default
+    def settle(self, exchange: AskedExchange) -> None:  # noqa: B027 - nothing, by default
         """Note that an answer was read to its end, so that the next question can build on it."""
 
     def make_format(self, *, spans_rounds: bool) -> str | Format:

@@ -15,8 +15,8 @@ from tokenstream.session._steps import RunTools
 if TYPE_CHECKING:
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router
-    from tokenstream.session._conversation import Conversation
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._conversation import SessionConversation
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Steps
 
 _CALLS = (b"function_call", b"tool_call", b"toolCall")
@@ -61,7 +61,7 @@ class Asked:
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: SessionConversation,
         question: Question,
         lane: str,
         router: Router | None,
@@ -72,9 +72,9 @@ class Asked:
         self.router = router
         self.round = Round(question, lane)
         """The current round; further ones follow with the results of tools."""
-        self.exchange: Exchange | None = None
+        self.exchange: AskedExchange | None = None
         """The current exchange; None until the question is sent."""
-        self._earlier: list[Exchange] = []
+        self._earlier: list[AskedExchange] = []
         """The exchanges of the answer whose tools were run."""
         self._messages: list[bytes] = []
         """The messages of the current exchange that its tools are run by."""
@@ -86,7 +86,7 @@ class Asked:
         self._repeated: deque[bytes] = deque()
         """The messages that the current attempt is still to begin with."""
 
-    def begin(self, attempt: Attempt | None) -> Steps[Exchange]:
+    def begin(self, attempt: Attempt | None) -> Steps[AskedExchange]:
         """Send the question.
 
         Args:
@@ -117,7 +117,7 @@ class Asked:
         is_live = self.conversation.known_api.turn_method == "to_gemini"
         return attempt.continuation("gemini" if is_live else "openai-responses")
 
-    def read(self, exchange: Exchange, seconds: float | None) -> Steps[bytes | None]:
+    def read(self, exchange: AskedExchange, seconds: float | None) -> Steps[bytes | None]:
         """Return the next message of the answer; None at its end.
 
         With a router, the answer ends only once the model calls no more tools.
@@ -156,7 +156,7 @@ class Asked:
         ):
             self._messages.append(message)
 
-    def _answer_calls(self, router: Router, answered: Exchange) -> Steps[bool]:
+    def _answer_calls(self, router: Router, answered: AskedExchange) -> Steps[bool]:
         """Run the tools that the answer has called, and ask on with their results.
 
         Args:
@@ -182,7 +182,7 @@ class Asked:
         self._read.clear()
         return True
 
-    def release(self, exchange: Exchange) -> Steps[None]:
+    def release(self, exchange: AskedExchange) -> Steps[None]:
         """Stop the answer of an attempt that is not read any further."""
         current = exchange if self.router is None else self.exchange or exchange
         yield from self.conversation.release(current)

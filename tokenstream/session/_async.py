@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.schemas import Tools
     from tokenstream.session._asked import Asked
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
 
 
 @show_members_like(Answer)
@@ -172,7 +172,7 @@ class AsyncSession(SessionBase):
 
             driver: Any = AsyncDriver(Deferred(open_source), options)
         else:
-            openers = make_openers(_Opener(opens, options.format), self._retry, self._deadlines)
+            openers = make_openers(_AsyncQuestionOpener(opens, options.format), self._retry, self._deadlines)
             driver = find_driver(make_stream(AsyncStream, openers, self._retry, options))
         answer = AsyncAnswer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
         asked.round.answer = answer
@@ -203,11 +203,11 @@ class AsyncSession(SessionBase):
                 )
         return find_async_source(self._send_post(asked, attempt))
 
-    async def _release(self, asked: Asked, exchange: Exchange) -> None:
+    async def _release(self, asked: Asked, exchange: AskedExchange) -> None:
         """Stop an answer that is not read any further."""
         if not self._is_closed:
             await self._line.run(asked.release(exchange))
 
 
-class _Opener(SessionOpening, AsyncOpener):
+class _AsyncQuestionOpener(SessionOpening, AsyncOpener):
     """Sends a question of a session for each attempt at its answer."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked import Asked
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Opened, Step, Steps, T
 
 _CLOSING_SECONDS = 0.6
@@ -213,7 +213,7 @@ class AsyncMessages:
 
     __slots__ = ("_asked", "_exchange", "_line")
 
-    def __init__(self, line: AsyncLine, asked: Asked, exchange: Exchange) -> None:
+    def __init__(self, line: AsyncLine, asked: Asked, exchange: AskedExchange) -> None:
         self._line = line
         self._asked = asked
         self._exchange = exchange

@@ -12,7 +12,7 @@ from tokenstream.recovery._resilient import check_retry
 from tokenstream.router import Router
 from tokenstream.session._api import check_settings
 from tokenstream.session._asked import Asked
-from tokenstream.session._conversation import Conversation
+from tokenstream.session._conversation import SessionConversation
 from tokenstream.session._rounds import Question, find_turn_method, write_history
 from tokenstream.stream._options import Options
 
@@ -84,7 +84,7 @@ class SessionBase:
             format = _RESPONSES
         if fallback is not None and format != _RESPONSES:
             raise MisuseError(f"fallback= is for {_RESPONSES}: a session of {format} needs its connection")
-        self._conversation = Conversation(
+        self._conversation = SessionConversation(
             format,
             model,
             _check_tools(tools),

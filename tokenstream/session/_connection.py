@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream.session._steps import Close, Open, Receive, Send
-from tokenstream.session._turns import Turn
+from tokenstream.session._turns import FairLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenstream.session._api import Payload
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Opened, Steps
     from tokenstream.session._turns import Bell
 
 
-class Connection:
+class RenewedConnection:
     """A connection that is replaced when it is gone; one run of steps at a time reads it.
 
     Args:
@@ -29,7 +29,7 @@ class Connection:
 
     def __init__(self, clock: Callable[[], float], make_bell: Callable[[], Bell]) -> None:
         self._clock = clock
-        self._reading = Turn(make_bell)
+        self._reading = FairLock(make_bell)
         self.is_open = False
         self.number = 0
         """The number of the connection, by which late results of the one before are told apart."""
@@ -69,7 +69,7 @@ class Connection:
         """True while a run reads the connection."""
         return self._reading.is_taken
 
-    def receive(self, until: float | None, exchange: Exchange | None = None) -> Steps[object]:
+    def receive(self, until: float | None, exchange: AskedExchange | None = None) -> Steps[object]:
         """Return the next message, once no other run reads the connection.
 
         Args:

@@ -13,12 +13,12 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.formats._detect.places import format_of_path
-from tokenstream.session._connection import Connection
-from tokenstream.session._exchange import Exchange
-from tokenstream.session._live import Live
-from tokenstream.session._realtime import Realtime
-from tokenstream.session._responses import Responses
-from tokenstream.session._turns import Turn
+from tokenstream.session._connection import RenewedConnection
+from tokenstream.session._exchange import AskedExchange
+from tokenstream.session._live import LiveAPI
+from tokenstream.session._realtime import RealtimeAPI
+from tokenstream.session._responses import ResponsesAPI
+from tokenstream.session._turns import FairLock
 from tokenstream.stream._log import log
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.session._steps import Steps
     from tokenstream.session._turns import Bell
 
-APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (Responses, Realtime, Live)}
+APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI)}
 _DRAIN_SECONDS = 5.0
 """Longest wait for the end of a cancelled answer, in seconds; then another connection is opened."""
 _READY_SECONDS = 30.0
@@ -41,7 +41,7 @@ _MAX_KEPT = 1_024
 """The number of messages to keep for the next answer."""
 
 
-class Conversation:
+class SessionConversation:
     """The state of a session: its rounds, and the exchanges of the current connection.
 
     Args:
@@ -72,14 +72,14 @@ class Conversation:
         """The API; None until its name is known."""
         self.rotations = 0
         """Number of connections that were opened in place of another one."""
-        self._connection = Connection(clock, make_bell)
-        self._asking = Turn(make_bell)
+        self._connection = RenewedConnection(clock, make_bell)
+        self._asking = FairLock(make_bell)
         """The turn to ask a question, on another connection if need be."""
-        self._exchanges: list[Exchange] = []
+        self._exchanges: list[AskedExchange] = []
         """The exchanges of the current connection that have not ended."""
         self._rounds: dict[str, list[Round]] = {}
         """The rounds that were asked, by lane."""
-        self._latest: dict[str, Exchange] = {}
+        self._latest: dict[str, AskedExchange] = {}
         """The last exchange of each lane."""
         self._kept: list[bytes] = []
         """Messages that belong to no answer, for the next one."""
@@ -210,7 +210,7 @@ class Conversation:
                     f"interrupt() or close it{hint}"
                 )
 
-    def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Steps[Exchange]:
+    def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Steps[AskedExchange]:
         """Send a question, on another connection if need be; return the exchange that gets the answer.
 
         Args:
@@ -218,7 +218,7 @@ class Conversation:
             turns: Turns that follow it, with which the model continues a broken answer.
         """
         self.check_free(asked.lane)
-        exchange = Exchange(asked, turns)
+        exchange = AskedExchange(asked, turns)
         try:
             yield from self._write(exchange)
         except BaseException:
@@ -227,7 +227,7 @@ class Conversation:
             raise
         return exchange
 
-    def write_post(self, asked: Round, turns: list[dict[str, Any]]) -> tuple[Exchange, Payload]:
+    def write_post(self, asked: Round, turns: list[dict[str, Any]]) -> tuple[AskedExchange, Payload]:
         """Return the exchange and the payload of a question that is sent as a POST, without a connection.
 
         Args:
@@ -235,14 +235,14 @@ class Conversation:
             turns: Turns that follow it, with which the model continues a broken answer.
         """
         self.check_free(asked.lane)
-        exchange = Exchange(asked, turns)
+        exchange = AskedExchange(asked, turns)
         exchange.is_post = True
         # Its messages are in the source of the POST.
         exchange.end()
         api: Any = self.known_api
         return exchange, {**api.write_payload(exchange, self._begin_round(exchange)), "stream": True}
 
-    def _write(self, exchange: Exchange) -> Steps[None]:
+    def _write(self, exchange: AskedExchange) -> Steps[None]:
         """Send the question of an exchange, once no other one is being sent."""
         earlier = self._begin_round(exchange)
         yield from self._asking.take()
@@ -252,7 +252,7 @@ class Conversation:
         finally:
             self._asking.give()
 
-    def _write_in_turn(self, exchange: Exchange, earlier: Sequence[Round]) -> Steps[None]:
+    def _write_in_turn(self, exchange: AskedExchange, earlier: Sequence[Round]) -> Steps[None]:
         """Send the question of an exchange; a connection that turns out to be closed is replaced once.
 
         Args:
@@ -284,7 +284,7 @@ class Conversation:
         for message in kept:
             exchange.put(message)
 
-    def _begin_round(self, exchange: Exchange) -> list[Round]:
+    def _begin_round(self, exchange: AskedExchange) -> list[Round]:
         """Settle the round before, note the round of an exchange, and return the rounds before it."""
         asked = exchange.round
         latest = self._latest.get(asked.lane)
@@ -296,7 +296,7 @@ class Conversation:
             rounds.append(asked)
         return rounds[:-1]
 
-    def settle(self, exchange: Exchange) -> None:
+    def settle(self, exchange: AskedExchange) -> None:
         """Keep the answer of an exchange, from which nothing more comes."""
         if exchange.is_post:
             message = exchange.round.message
@@ -312,14 +312,14 @@ class Conversation:
         while connection.is_open and not connection.is_read and (yield from self._take_next(self._clock())):
             pass
 
-    def _drain_cancelled(self, exchange: Exchange) -> Steps[None]:
+    def _drain_cancelled(self, exchange: AskedExchange) -> Steps[None]:
         """Read the rest of cancelled answers that have to end before another question; but not for long."""
         until = self._clock() + _DRAIN_SECONDS
         while self._connection.is_open and any(self._is_before(each, exchange) for each in self._exchanges):
             if not (yield from self._take_next(until)):
                 yield from self.disconnect()
 
-    def _is_before(self, other: Exchange, exchange: Exchange) -> bool:
+    def _is_before(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True if the request of an exchange can only be written after messages of another one."""
         return other is not exchange and other.is_open and self.known_api.waits_for(other, exchange)
 
@@ -344,7 +344,7 @@ class Conversation:
 
     # -- reading -------------------------------------------------------------
 
-    def read(self, exchange: Exchange, seconds: float | None) -> Steps[bytes | None]:
+    def read(self, exchange: AskedExchange, seconds: float | None) -> Steps[bytes | None]:
         """Return the next message of an exchange; None at the end of its answer.
 
         Args:
@@ -369,7 +369,7 @@ class Conversation:
                 yield from self._receive_for(exchange, until, held_up_until)
         return exchange.take()
 
-    def _receive_for(self, exchange: Exchange, until: float | None, held_up_until: float) -> Steps[None]:
+    def _receive_for(self, exchange: AskedExchange, until: float | None, held_up_until: float) -> Steps[None]:
         """Read a message from the connection, of this exchange or of another one.
 
         Args:
@@ -399,14 +399,14 @@ class Conversation:
         else:
             yield from self._take(message)
 
-    def _is_held_up(self, exchange: Exchange) -> bool:
+    def _is_held_up(self, exchange: AskedExchange) -> bool:
         """Return True if a cancelled answer in the same lane has not ended."""
         lane = exchange.round.lane
         return any(
             each.dropped for each in self._exchanges if each.round.lane == lane and each is not exchange
         )
 
-    def _ask_again(self, exchange: Exchange) -> Steps[None]:
+    def _ask_again(self, exchange: AskedExchange) -> Steps[None]:
         """Write the request of an exchange once more, as no answer can come."""
         if exchange in self._exchanges:
             self._exchanges.remove(exchange)
@@ -463,7 +463,10 @@ class Conversation:
     # -- ending an answer ------------------------------------------------------
 
     def release(
-        self, exchange: Exchange, played_ms: float | None = None, earlier: Sequence[Exchange] = ()
+        self,
+        exchange: AskedExchange,
+        played_ms: float | None = None,
+        earlier: Sequence[AskedExchange] = (),
     ) -> Steps[None]:
         """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late.
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tokenstream.session._turns import Bell
 
 
-class Exchange:
+class AskedExchange:
     """One request for an answer, and the queue of the answer's messages.
 
     A question has several exchanges if it is asked again, for example on another connection.

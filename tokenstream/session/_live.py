@@ -10,13 +10,13 @@ from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
-from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
+from tokenstream.session._api import NOBODY, Addressee, Payload, SessionAPI
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
 
 _SET_UP_BY_SDK = (
@@ -28,7 +28,7 @@ _END = frozenset({"interrupted", "turnComplete"})
 _TURN_ENDED: Payload = {"serverContent": {"generationComplete": True, "turnComplete": True}}
 
 
-class Live(SessionAPI):
+class LiveAPI(SessionAPI):
     """The state of a conversation with Gemini Live."""
 
     format: ClassVar[str] = "gemini-live"
@@ -90,7 +90,7 @@ class Live(SessionAPI):
         had_handle, self._handle = self._handle is not None, None
         return had_handle
 
-    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+    def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
         """Return the message with the turns that the server does not have, or the results it waits for."""
         question, response = exchange.round.question, None
         turns: list[Payload] = []
@@ -115,7 +115,7 @@ class Live(SessionAPI):
 
     # -- receiving -----------------------------------------------------------
 
-    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+    def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of a message: only calls have ids; turns come in the order of the questions."""
         fields = fields_of(payload)
         self._learn(fields, open_exchanges)
@@ -124,7 +124,7 @@ class Live(SessionAPI):
             return NOBODY
         place, is_end = self._reader.place_of(payload)
         if place is None:
-            return Place(exchange, begins=False)
+            return Addressee(exchange, begins=False)
         content = object_in(fields, "serverContent")
         if self._is_turn_left and self._ends_left_turn(fields, exchange, is_end=is_end):
             return NOBODY
@@ -139,12 +139,12 @@ class Live(SessionAPI):
         if is_end:
             self._was_interrupted = False
             exchange.completed = True
-            return Place(exchange, is_end=True)
+            return Addressee(exchange, is_end=True)
         if "toolCall" in fields:
             return self._place_calls(exchange, _called_ids(fields))
-        return Place(exchange)
+        return Addressee(exchange)
 
-    def _is_of_ended(self, fields: Payload, exchange: Exchange | None) -> bool:
+    def _is_of_ended(self, fields: Payload, exchange: AskedExchange | None) -> bool:
         """Return True if a message is about calls of an answer that has ended."""
         ids = [*_called_ids(fields), *_cancelled_ids(fields)]
         owner = self.owners.find(ids)
@@ -156,7 +156,7 @@ class Live(SessionAPI):
         # The answer goes on with the results of the calls, some of which may be cancelled.
         return exchange is None or not any(exchange.round.question.answers(id) for id in ids)
 
-    def _learn(self, fields: Payload, open_exchanges: Sequence[Exchange]) -> None:
+    def _learn(self, fields: Payload, open_exchanges: Sequence[AskedExchange]) -> None:
         """Learn what a message says about the session."""
         if is_dict(fields.get("setupComplete")):
             self.is_ready = True
@@ -167,8 +167,8 @@ class Live(SessionAPI):
         self._awaited.difference_update(_cancelled_ids(fields))
 
     def _leave_dropped(
-        self, payload: Payload, content: Payload, open_exchanges: Sequence[Exchange]
-    ) -> Place | None:
+        self, payload: Payload, content: Payload, open_exchanges: Sequence[AskedExchange]
+    ) -> Addressee | None:
         """Return the place of content of the next turn, if the dropped one was interrupted; else None."""
         if content.get("interrupted") is True or content.get("generationComplete") is True:
             self._was_interrupted = True
@@ -179,7 +179,7 @@ class Live(SessionAPI):
             return self.find_place(payload, open_exchanges[1:])
         return None
 
-    def _ends_left_turn(self, fields: Payload, exchange: Exchange | None, *, is_end: bool) -> bool:
+    def _ends_left_turn(self, fields: Payload, exchange: AskedExchange | None, *, is_end: bool) -> bool:
         """Return True if a message is only about the end of the turn that has called tools.
 
         The server ends that turn if a question comes in place of the results.
@@ -192,15 +192,15 @@ class Live(SessionAPI):
         self._is_turn_left = is_about_end and not is_end
         return is_about_end
 
-    def _place_calls(self, exchange: Exchange, ids: list[str]) -> Place:
+    def _place_calls(self, exchange: AskedExchange, ids: list[str]) -> Addressee:
         """Return the place of calls, after which the server waits for their results."""
         self._awaited.update(ids)
         self.owners.note(ids, exchange)
         exchange.completed = self._is_turn_left = True
         # The server ends the turn only after the results, with the next answer.
-        return Place(exchange, is_end=True, ending=_TURN_ENDED)
+        return Addressee(exchange, is_end=True, ending=_TURN_ENDED)
 
-    def _learn_handle(self, update: Payload, open_exchanges: Sequence[Exchange]) -> None:
+    def _learn_handle(self, update: Payload, open_exchanges: Sequence[AskedExchange]) -> None:
         """Keep a handle, unless resuming with it would lose data."""
         handle = text_of(update, "newHandle")
         if update.get("resumable") is True and handle:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
 
 _MAX_IDS = 4_096
 """Number of ids to remember; an answer has one id, and one for each of its items."""
@@ -23,9 +23,9 @@ class Owners:
     __slots__ = ("_owners",)
 
     def __init__(self) -> None:
-        self._owners: dict[str, Exchange] = {}
+        self._owners: dict[str, AskedExchange] = {}
 
-    def note(self, ids: Iterable[str | None], exchange: Exchange) -> None:
+    def note(self, ids: Iterable[str | None], exchange: AskedExchange) -> None:
         """Note that ids belong to an exchange, unless they belong to another one already."""
         for id in ids:
             if id and id not in self._owners:
@@ -33,13 +33,13 @@ class Owners:
         while len(self._owners) > _MAX_IDS:
             del self._owners[next(iter(self._owners))]
 
-    def take_over(self, ids: Iterable[str | None], exchange: Exchange) -> None:
+    def take_over(self, ids: Iterable[str | None], exchange: AskedExchange) -> None:
         """Note that ids belong to an exchange from here on: the server numbers each answer anew."""
         for id in ids:
             self._owners.pop(id or "", None)
         self.note(ids, exchange)
 
-    def find(self, ids: Iterable[str | None]) -> Exchange | None:
+    def find(self, ids: Iterable[str | None]) -> AskedExchange | None:
         """Return the exchange to which the first known id belongs; None if none is known."""
         return next((self._owners[id] for id in ids if id in self._owners), None)
 

@@ -12,13 +12,13 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.events import response_of
 from tokenstream.formats._wire.openai_realtime.words import output_format
-from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, ids_in, refuse_question
+from tokenstream.session._api import NOBODY, Addressee, Payload, SessionAPI, ids_in, refuse_question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Round
 
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
@@ -37,7 +37,7 @@ _OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
 """The beginnings of the ids of messages whose failure concerns no answer."""
 
 
-class Realtime(SessionAPI):
+class RealtimeAPI(SessionAPI):
     """The state of a conversation with the Realtime API."""
 
     format: ClassVar[str] = "openai-realtime"
@@ -68,7 +68,7 @@ class Realtime(SessionAPI):
             session["tools"] = self.tools
         return [self._write("setup", "session.update", session=session)] if len(session) > 1 else []
 
-    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+    def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
         """Return the items that the server does not have, and the message that asks for an answer."""
         question = exchange.round.question
         turns: list[Payload] = []
@@ -83,16 +83,16 @@ class Realtime(SessionAPI):
         self.owners.note((message["event_id"] for message in messages), exchange)
         return messages
 
-    def write_cancel(self, exchange: Exchange) -> list[Payload]:
+    def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
         """Return the message that asks the server to stop an answer."""
         fields = {"response_id": exchange.answer_id} if exchange.answer_id else {}
         return [self._write("cancel", "response.cancel", **fields)]
 
-    def waits_for(self, other: Exchange, exchange: Exchange) -> bool:
+    def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True: a question may only be sent once the answer before it has ended."""
         return True
 
-    def write_truncation(self, exchanges: Sequence[Exchange], played_ms: float) -> list[Payload]:
+    def write_truncation(self, exchanges: Sequence[AskedExchange], played_ms: float) -> list[Payload]:
         """Return the messages that shorten the items to what was played, and never to more than they have."""
         messages: list[Payload] = []
         left = max(0.0, played_ms)
@@ -105,7 +105,7 @@ class Realtime(SessionAPI):
                     messages.append(self._write_cut(exchange, item_id, heard))
         return messages
 
-    def _write_cut(self, exchange: Exchange, item_id: str, heard: float) -> Payload:
+    def _write_cut(self, exchange: AskedExchange, item_id: str, heard: float) -> Payload:
         """Return the message that shortens an item to the milliseconds that were heard of it."""
         exchange.audio[item_id] = heard
         fields = {"item_id": item_id, "content_index": 0, "audio_end_ms": int(heard)}
@@ -118,7 +118,7 @@ class Realtime(SessionAPI):
 
     # -- receiving -----------------------------------------------------------
 
-    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+    def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of a message, by the id of its response or item."""
         kind = text_of(payload, "type") or ""
         if kind == "error":
@@ -135,11 +135,11 @@ class Realtime(SessionAPI):
             if is_unread or kind == "conversation.item.truncated":
                 return NOBODY
             # A message about the session goes to the answer in progress, or else to the next one.
-            return Place(open_exchanges[0] if open_exchanges else None, begins=False)
+            return Addressee(open_exchanges[0] if open_exchanges else None, begins=False)
         exchange = owner or self._find_exchange(id, open_exchanges)
         if exchange is None:
             # A response that no question has asked for may be of the user's voice.
-            return Place() if kind == "response.created" else NOBODY
+            return Addressee() if kind == "response.created" else NOBODY
         self.owners.note(ids, exchange)
         if is_end:
             status = text_of(dict_of(payload, "response"), "status")
@@ -149,11 +149,11 @@ class Realtime(SessionAPI):
         elif (item_id := _spoken_item_of(payload, kind)) is not None:
             received = exchange.audio.get(item_id, 0.0)
             exchange.audio[item_id] = received + self._measure_audio(payload, kind)
-        return Place(exchange, is_end)
+        return Addressee(exchange, is_end)
 
     def _find_owner(
-        self, ids: Sequence[str | None], kind: str, open_exchanges: Sequence[Exchange]
-    ) -> Exchange | None:
+        self, ids: Sequence[str | None], kind: str, open_exchanges: Sequence[AskedExchange]
+    ) -> AskedExchange | None:
         """Return the exchange of the first id that is known; None if none is."""
         owner = self.owners.find(ids)
         if owner is None or not owner.ended or kind != "response.created":
@@ -166,7 +166,7 @@ class Realtime(SessionAPI):
         waiting.answer_id = ids[0]
         return waiting
 
-    def _leave_dropped(self, exchange: Exchange, payload: Payload, kind: str) -> Place:
+    def _leave_dropped(self, exchange: AskedExchange, payload: Payload, kind: str) -> Addressee:
         """Return the place of a message of an answer that nobody reads."""
         spoken = _spoken_item_of(payload, kind)
         replies: Sequence[Payload] = ()
@@ -176,10 +176,10 @@ class Realtime(SessionAPI):
         elif exchange.is_cut and spoken is not None and spoken not in exchange.audio:
             # Nobody has heard it.
             replies = [self._write_cut(exchange, spoken, 0.0)]
-        return Place(exchange, replies=replies)
+        return Addressee(exchange, replies=replies)
 
     @staticmethod
-    def _find_exchange(id: str | None, open_exchanges: Sequence[Exchange]) -> Exchange | None:
+    def _find_exchange(id: str | None, open_exchanges: Sequence[AskedExchange]) -> AskedExchange | None:
         """Return the exchange of a response with unknown ids; None if no question has caused the response."""
         if id is None:
             return next((each for each in open_exchanges if each.answer_id is not None), None)
@@ -189,7 +189,7 @@ class Realtime(SessionAPI):
             exchange.answer_id = id
         return exchange
 
-    def _place_error(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+    def _place_error(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of an error: it ends an answer only if it is about the request for it."""
         cause = text_of(dict_of(payload, "error"), "event_id") or ""
         if cause.startswith(_OWN_CONTROLS):
@@ -205,7 +205,7 @@ class Realtime(SessionAPI):
             self.must_rotate = True
             if exchange is not None and is_refused:
                 return refuse_question(exchange)
-        return Place(exchange, is_end=is_refused, begins=is_refused)
+        return Addressee(exchange, is_end=is_refused, begins=is_refused)
 
     def _measure_audio(self, payload: Payload, kind: str) -> float:
         """Return the milliseconds of audio in a message, to whose sum its item can be shortened at most."""

@@ -13,13 +13,13 @@ from typing_extensions import override
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
-from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, ids_in, refuse_question
+from tokenstream.session._api import NOBODY, Addressee, Payload, SessionAPI, ids_in, refuse_question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
@@ -42,7 +42,7 @@ class _Parent(NamedTuple):
     """The number of the connection on which it came."""
 
 
-class Responses(SessionAPI):
+class ResponsesAPI(SessionAPI):
     """The state of a conversation with the Responses API."""
 
     format: ClassVar[str] = "openai-responses"
@@ -68,13 +68,13 @@ class Responses(SessionAPI):
         written: list[Payload] = tools.to_openai_responses()
         return written
 
-    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+    def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
         """Return the message that asks a question."""
         lane = exchange.round.lane
         request = {"type": "response.create", **self.write_payload(exchange, rounds)}
         return [{**request, "stream_id": lane} if lane else request]
 
-    def write_payload(self, exchange: Exchange, rounds: Sequence[Round]) -> Payload:
+    def write_payload(self, exchange: AskedExchange, rounds: Sequence[Round]) -> Payload:
         """Return the fields of a request, which are also those of a POST."""
         payload: Payload = {} if self.model is None else {"model": self.model}
         payload |= self.settings
@@ -102,7 +102,7 @@ class Responses(SessionAPI):
         is_stored = self.settings.get("store") is not False
         return parent if is_stored or parent.connection == self.connections else None
 
-    def write_cancel(self, exchange: Exchange) -> list[Payload]:
+    def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
         """Return the message that asks the server to stop an answer."""
         self._cancelled_lanes.add(exchange.round.lane)
         cancel: Payload = {"type": "response.cancel"}
@@ -110,14 +110,14 @@ class Responses(SessionAPI):
             cancel["response_id"] = exchange.answer_id
         return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
 
-    def waits_for(self, other: Exchange, exchange: Exchange) -> bool:
+    def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True for a cancelled answer in the same lane that has not begun.
 
         Without its id, the first message of the next answer could be one of the cancelled answer.
         """
         return other.dropped and other.answer_id is None and other.round.lane == exchange.round.lane
 
-    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+    def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of a message, by its ids; unknown ones are of the next response in its lane."""
         lane, kind = text_of(payload, "stream_id") or "", text_of(payload, "type") or ""
         in_lane = [each for each in open_exchanges if each.round.lane == lane]
@@ -141,7 +141,7 @@ class Responses(SessionAPI):
             exchange = in_lane[1] if len(in_lane) > 1 else None
         if exchange is None:
             # A message about the connection is kept for the next answer; one of an answer has come too late.
-            return NOBODY if kind.startswith("response.") else Place()
+            return NOBODY if kind.startswith("response.") else Addressee()
         self.owners.note(ids, exchange)
         id = text_of(dict_of(payload, "response"), "id")
         # Quirk (LiteLLM, 2026-10): the first event has another id than the last one, by which alone the
@@ -149,14 +149,14 @@ class Responses(SessionAPI):
         exchange.answer_id = id or exchange.answer_id
         if kind in _FINAL:
             exchange.completed = kind in _CONTINUABLE
-            return Place(exchange, is_end=True)
+            return Addressee(exchange, is_end=True)
         if kind == _CREATED and exchange.dropped:
             # The request to stop may have come before there was anything to stop.
             exchange.cancel_sent = True
-            return Place(exchange, replies=self.write_cancel(exchange))
-        return Place(exchange)
+            return Addressee(exchange, replies=self.write_cancel(exchange))
+        return Addressee(exchange)
 
-    def _place_error(self, payload: Payload, exchange: Exchange | None) -> Place:
+    def _place_error(self, payload: Payload, exchange: AskedExchange | None) -> Addressee:
         """Return the place of an error, which ends the answer of its lane."""
         error = dict_of(payload, "error") or payload
         code = text_of(error, "code") or ""
@@ -171,7 +171,7 @@ class Responses(SessionAPI):
             # The answer was over when the request to stop it arrived.
             return NOBODY
         if exchange is None:
-            return Place()
+            return Addressee()
         if exchange.ended:
             # It names a response that is over.
             return NOBODY
@@ -183,13 +183,13 @@ class Responses(SessionAPI):
         if status >= LOWEST_ERROR_STATUS or code:
             # The server forgets the parent of a request that has failed.
             self._parents.pop(lane, None)
-        return Place(exchange, is_end=True)
+        return Addressee(exchange, is_end=True)
 
     def make_format(self, *, spans_rounds: bool) -> str | Format:
         """Return the format that reads one response, or several in turn."""
         return ResponsesInTurn() if spans_rounds else self.format
 
-    def settle(self, exchange: Exchange) -> None:
+    def settle(self, exchange: AskedExchange) -> None:
         """Let the next question continue this answer."""
         if exchange.completed and exchange.answer_id and not exchange.turns:
             parent = _Parent(exchange.answer_id, exchange.round, self.connections)

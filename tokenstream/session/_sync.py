@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.schemas import Tools
     from tokenstream.session._asked import Asked
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
 
 
 @show_members
@@ -165,7 +165,7 @@ class Session(SessionBase):
         if self._retry is None:
             driver: Any = SyncDriver(Deferred(lambda: _open_deferred(opens(None))), options)
         else:
-            opener = _Opener(opens, options.format)
+            opener = _SyncQuestionOpener(opens, options.format)
             openers = make_openers(opener, self._retry, self._deadlines)
             driver = find_driver(make_stream(Stream, openers, self._retry, options))
         answer = Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
@@ -197,13 +197,13 @@ class Session(SessionBase):
                 )
         return find_sync_source(self._send_post(asked, attempt))
 
-    def _release(self, asked: Asked, exchange: Exchange) -> None:
+    def _release(self, asked: Asked, exchange: AskedExchange) -> None:
         """Stop an answer that is not read any further."""
         if not self._is_closed:
             self._line.run(asked.release(exchange))
 
 
-class _Opener(SessionOpening, SyncOpener):
+class _SyncQuestionOpener(SessionOpening, SyncOpener):
     """Sends a question of a session for each attempt at its answer."""
 
 

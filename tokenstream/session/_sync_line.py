@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked import Asked
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Step, Steps, T
 
 
@@ -168,7 +168,7 @@ class Messages:
 
     __slots__ = ("_asked", "_exchange", "_line", "_seconds")
 
-    def __init__(self, line: SyncLine, asked: Asked, exchange: Exchange) -> None:
+    def __init__(self, line: SyncLine, asked: Asked, exchange: AskedExchange) -> None:
         self._line = line
         self._asked = asked
         self._exchange = exchange

@@ -10,7 +10,7 @@ from tokenstream.session._steps import Wait
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Steps
 
 
@@ -20,7 +20,7 @@ class Bell(Protocol):
     def set(self) -> object: ...
 
 
-class Turn:
+class FairLock:
     """A turn that one run of steps has at a time; the others wait, in the order in which they came.
 
     Args:
@@ -34,7 +34,7 @@ class Turn:
         self._waiters: deque[_Waiter] = deque()
         self.is_taken = False
 
-    def take(self, seconds: float | None = None, exchange: Exchange | None = None) -> Steps[bool]:
+    def take(self, seconds: float | None = None, exchange: AskedExchange | None = None) -> Steps[bool]:
         """Wait for the turn, and take it; return False without it if something has come for an exchange.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
-from tokenstream.partial_json._typed.patch import Changes
+from tokenstream.partial_json._typed.patch import PatchOperations
 from tokenstream.stages._text.base import SoundStage
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Patches(SoundStage):
     __slots__ = ("_changes", "_last_draft")
 
     def __init__(self, *, append: bool = False, by_alias: ByAlias = None) -> None:
-        self._changes = Changes(by_alias=by_alias, append=append)
+        self._changes = PatchOperations(by_alias=by_alias, append=append)
         self._last_draft: Partial[Any] | None = None
         """The draft that the last patch produces."""
 

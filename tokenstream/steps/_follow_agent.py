@@ -12,7 +12,7 @@ from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
 from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines, LineReader, are_bare_lines
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._peer.asynchronous import AsyncPeer
-from tokenstream.steps._peer.messages import MessageReader
+from tokenstream.steps._peer.messages import PeerRun
 from tokenstream.steps._peer.sync import Peer
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def follow_agent(
     """
     check_option("deadlines", deadlines, Deadlines)
     if isinstance(source, Peer | AsyncPeer):
-        messages = MessageReader(run, agent, until, source)
+        messages = PeerRun(run, agent, until, source)
         limits = source.deadlines if deadlines is AGENT_DEADLINES else deadlines
         if isinstance(source, AsyncPeer):
             peer = _BorrowedAsyncPeer(source)

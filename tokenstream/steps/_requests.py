@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._step import Step
 
 
-class _Request(NamedTuple):
+class _StepRequest(NamedTuple):
     """A request of a step, and the function that sends its answer to the agent."""
 
     event: StepWaiting
@@ -31,7 +31,7 @@ class Requests:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._requests: dict[str, _Request] = {}
+        self._requests: dict[str, _StepRequest] = {}
         self._used_ids: set[str] = set()
         """The ids of all requests, and those that were given out for one."""
         self._last_numbers: dict[str, int] = {}
@@ -57,7 +57,7 @@ class Requests:
                 return known.event
             event = StepWaiting(id, request)
             self._used_ids.add(id)
-            self._requests[id] = _Request(event, step, send)
+            self._requests[id] = _StepRequest(event, step, send)
             self._log.add_event(event, step.id)
         self._log.wake_readers()
         return event
@@ -115,7 +115,7 @@ class Requests:
             request.event.answered = True
         self._tell_answered(request)
 
-    def _tell_answered(self, request: _Request) -> None:
+    def _tell_answered(self, request: _StepRequest) -> None:
         """Add an event to the log which says that a request was answered."""
         with self._log.lock:
             if request.step.ended is None:
@@ -124,6 +124,6 @@ class Requests:
         self._log.wake_readers()
 
 
-def _is_open(request: _Request) -> bool:
+def _is_open(request: _StepRequest) -> bool:
     """Return True if a request can still be answered."""
     return not request.event.answered and request.step.ended is None

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.message import ServerToolResult
-from tokenstream.turns._turn import Turn, object_in
+from tokenstream.turns._turn import AssistantTurn, object_in
 
 if TYPE_CHECKING:
     from tokenstream.message import (
@@ -26,7 +26,7 @@ def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
     return {"role": "assistant", "content": _AnthropicTurn(message, drop).write_content()}
 
 
-class _AnthropicTurn(Turn):
+class _AnthropicTurn(AssistantTurn):
     """Writes the parts of a message as content blocks of Anthropic Messages.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list, text_of
 from tokenstream.message import ServerToolResult
-from tokenstream.turns._turn import Turn, object_in
+from tokenstream.turns._turn import AssistantTurn, object_in
 
 if TYPE_CHECKING:
     from tokenstream.message import (
@@ -36,7 +36,7 @@ def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
     return {"role": "assistant", "content": _BedrockTurn(message, drop).write_content()}
 
 
-class _BedrockTurn(Turn):
+class _BedrockTurn(AssistantTurn):
     """Writes the parts of a message as content blocks of Converse.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_list
-from tokenstream.turns._turn import Turn, text_arguments
+from tokenstream.turns._turn import AssistantTurn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream.message import Citation, Message, ReasoningPart, TextPart, ToolCall
@@ -19,7 +19,7 @@ def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
     return turn.build()
 
 
-class _CohereTurn(Turn):
+class _CohereTurn(AssistantTurn):
     """Collects the parts of a message as the content, tool calls and citations of a Cohere message.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of
-from tokenstream.turns._turn import Turn, object_in
+from tokenstream.turns._turn import AssistantTurn, object_in
 
 if TYPE_CHECKING:
     from tokenstream.message import (
@@ -31,7 +31,7 @@ def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
     return {"role": "model", "parts": _GeminiTurn(message, drop).write_content()}
 
 
-class _GeminiTurn(Turn):
+class _GeminiTurn(AssistantTurn):
     """Writes the parts of a message as `Part` objects of Gemini.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.turns._turn import Turn, text_arguments
+from tokenstream.turns._turn import AssistantTurn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream.message import (
@@ -32,7 +32,7 @@ def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
     return turn.build()
 
 
-class _MistralTurn(Turn):
+class _MistralTurn(AssistantTurn):
     """Collects the parts of a message as the content chunks and tool calls of a Mistral message.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

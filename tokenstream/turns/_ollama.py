@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.turns._turn import Turn, object_in
+from tokenstream.turns._turn import AssistantTurn, object_in
 
 if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, TextPart, ToolCall
@@ -23,7 +23,7 @@ def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
     return turn.build()
 
 
-class _OllamaTurn(Turn):
+class _OllamaTurn(AssistantTurn):
     """Collects the parts of a message as the fields of an Ollama message.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

@@ -13,7 +13,7 @@ from tokenstream._basics.chat_words import (
     SUMMARY_ITEM,
     opaque_name,
 )
-from tokenstream.turns._turn import Turn, text_arguments
+from tokenstream.turns._turn import AssistantTurn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, RefusalPart, TextPart, ToolCall
@@ -36,7 +36,7 @@ def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[s
     return turn.build()
 
 
-class _OpenAIChatTurn(Turn):
+class _OpenAIChatTurn(AssistantTurn):
     """Collects the parts of a message as the fields of a chat message.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
 from tokenstream.message import ReasoningPart
-from tokenstream.turns._turn import Turn, text_arguments
+from tokenstream.turns._turn import AssistantTurn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream.message import (
@@ -38,7 +38,7 @@ def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
     return _OpenAIResponsesTurn(message, drop).write_content()
 
 
-class _OpenAIResponsesTurn(Turn):
+class _OpenAIResponsesTurn(AssistantTurn):
     """Writes the parts of a message as input items; several parts may belong to one item.
 
     Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.

@@ -36,7 +36,7 @@ _DEPTH = 6
 """The number of nested levels of a part's fields that are searched for a signature."""
 
 
-class Turn(ABC):
+class AssistantTurn(ABC):
     """The assistant's turn of one API: writes the parts that the API can express, and counts the others.
 
     There is a method for each kind of part. It returns None if it has written the part or
@@ -283,7 +283,7 @@ class Turn(ABC):
             return None
         return "signature" if _is_signed(part.provider_data) else None
 
-    _WRITERS: ClassVar[dict[str, Callable[[Turn, Any, int], Obstacle | None]]] = {
+    _WRITERS: ClassVar[dict[str, Callable[[AssistantTurn, Any, int], Obstacle | None]]] = {
         "text": lambda turn, part, index: turn.write_text(part, index),
         "reasoning": lambda turn, part, index: turn.write_reasoning(part, index),
         "refusal": lambda turn, part, index: turn.write_refusal(part, index),

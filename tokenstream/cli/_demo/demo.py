@@ -263,7 +263,7 @@ def run(*, program: str, fast: bool = False) -> int:
         server = stack.enter_context(ReplayServer(reply))
         # trust_env=False: a proxy named by the environment could not reach a server on loopback.
         client = stack.enter_context(httpx.Client(trust_env=False, timeout=30))
-        player = _Player(screen, server.url, client)
+        player = _DemoPlayer(screen, server.url, client)
         stack.callback(player.close)
         for number, part in enumerate(PARTS, 1):
             screen.print_title(f"{number}/{len(PARTS)} {part.title}")
@@ -297,7 +297,7 @@ def _print_end(screen: Screen, program: str) -> None:
     screen.print_line(f"            {program} demo coding")
 
 
-class _Player:
+class _DemoPlayer:
     """Shows and runs the lines of code of which each part of the demo consists.
 
     Args:

@@ -273,7 +273,7 @@ class _AnswerRecorder:
             raise self._failure
 
 
-class _Framing(Protocol):
+class _FramingParser(Protocol):
     """A parser of a framing, such as SSE: for each chunk, it returns the frames that the chunk completes."""
 
     def frames(self, chunk: bytes, /) -> Sequence[object]: ...
@@ -288,7 +288,7 @@ class _EventCounter:
         self._decoder = ContentDecoder("" if head is None else head.content_coding, limits=self._limits)
         self._start = b""
         """The first bytes, until they reveal the kind of body."""
-        self._framing: _Framing | None = None
+        self._framing: _FramingParser | None = None
         """Cuts the body into events; None until the kind is known, and for plain text."""
         self.kind: Sniffed = "undecided"
 
@@ -309,7 +309,7 @@ class _EventCounter:
         # Plain text has no events: each chunk counts as one.
         return 1 if self._framing is None else len(self._framing.frames(data))
 
-    def _framing_of(self, kind: Sniffed) -> _Framing | None:
+    def _framing_of(self, kind: Sniffed) -> _FramingParser | None:
         """Return a parser for a kind of body; None for plain text, or while the kind is undecided."""
         if kind == "sse":
             return SSEParser(limits=self._limits)

@@ -9,7 +9,7 @@ from tokenstream.cli._html.tables import cut, pairs_table
 from tokenstream.cli._lines import list_error_rows, list_message_rows, split_part
 
 if TYPE_CHECKING:
-    from tokenstream.cli._html.reading import Reading
+    from tokenstream.cli._html.reading import PageReading
     from tokenstream.message import Message, Part
 
 _MAX_TEXTS = 200_000
@@ -30,7 +30,7 @@ _TITLES = {
 """Maps each ending of an answer to the heading of the section about that ending."""
 
 
-def show_messages(reading: Reading) -> Markup:
+def show_messages(reading: PageReading) -> Markup:
     """Return the messages of all choices as HTML, up to the limits on the size of the page."""
     messages = reading.report.messages
     texts = _Texts()
@@ -90,7 +90,7 @@ class _Texts:
         )
 
 
-def show_error(reading: Reading) -> Markup | None:
+def show_error(reading: PageReading) -> Markup | None:
     """Return a section about an answer's error, and the content that arrived; None for a complete answer."""
     report = reading.report
     if report.ending == "complete":

@@ -27,7 +27,7 @@ from tokenstream.cli._html.timeline import draw_timeline, list_gaps
 from tokenstream.cli._lines import describe_finish
 
 if TYPE_CHECKING:
-    from tokenstream.cli._html.reading import Reading
+    from tokenstream.cli._html.reading import PageReading
     from tokenstream.cli._html.run import RunReading
 
 OPENING = "<!doctype html>\n<!-- written by tokenstream inspect -->\n"
@@ -36,7 +36,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """The content security policy, under which a browser runs no script and asks for nothing."""
 
 
-def build_page(reading: Reading, command: str) -> str:
+def build_page(reading: PageReading, command: str) -> str:
     """Return the page that shows a reading.
 
     Args:
@@ -109,7 +109,7 @@ def _section(title: str, content: Markup) -> Markup:
     return element("section", element("h2", title), content)
 
 
-def _list_facts(reading: Reading) -> Markup:
+def _list_facts(reading: PageReading) -> Markup:
     """Return the list of facts about an answer, such as its model, its size and its duration."""
     report, recording = reading.report, reading.recording
     message, metrics = report.messages[0], report.stream.metrics
@@ -133,7 +133,7 @@ def _list_facts(reading: Reading) -> Markup:
     return facts_list(facts.items())
 
 
-def _describe_content(reading: Reading | RunReading, what: str) -> Markup:
+def _describe_content(reading: PageReading | RunReading, what: str) -> Markup:
     """Return a note for the person who may share the page, on the private content that it shows.
 
     Args:

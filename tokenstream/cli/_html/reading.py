@@ -78,7 +78,7 @@ class Chunk(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reading:
+class PageReading:
     """The outcome of reading an answer to its end, with everything that a page shows of it."""
 
     report: StreamReport
@@ -112,7 +112,7 @@ class Reading:
         return self.has_agent_lines and self.report.origin != "request"
 
 
-def read(options: argparse.Namespace) -> Reading:
+def read(options: argparse.Namespace) -> PageReading:
     """Read the source that the command line names to its end; return the reading.
 
     A recording of this library, or a cassette, is played at its own times on a virtual clock; a
@@ -148,7 +148,7 @@ def read(options: argparse.Namespace) -> Reading:
     return reading
 
 
-def _read_live(options: argparse.Namespace) -> Reading:
+def _read_live(options: argparse.Namespace) -> PageReading:
     """Read an answer while it arrives, or the rest of the lines of an agent; return the reading."""
     pieces = open_file_pieces(options)
     stream = open_url(options) if pieces is None else stream_of_pieces(pieces, options)
@@ -185,7 +185,7 @@ def _read_stream(
     clock: Callable[[], float],
     start: float = 0.0,
     recording: Recording | None = None,
-) -> Reading:
+) -> PageReading:
     """Read a stream to its end, and close it; return the reading.
 
     Args:
@@ -223,7 +223,7 @@ def _read_stream(
         stream.close()
     # Without a byte, nothing is noted.
     noted = recording or notes.recording or Recording()
-    return Reading(
+    return PageReading(
         report=StreamReport(stream, error, origin_of(source)),
         recording=noted,
         chunks=collected.list_chunks(noted),

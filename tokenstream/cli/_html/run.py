@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from tokenstream.cli._advice import Origin
-    from tokenstream.cli._html.reading import Reading, SeenEvent
+    from tokenstream.cli._html.reading import PageReading, SeenEvent
     from tokenstream.message import Ending
     from tokenstream.steps import Turn
     from tokenstream.testing._recordings.recording import Recording
@@ -62,7 +62,7 @@ class RunReading:
         return find_ending(self.run, self.error)
 
 
-def read_run(reading: Reading) -> RunReading:
+def read_run(reading: PageReading) -> RunReading:
     """Follow the lines of an agent to their end, at their own times; return the reading.
 
     Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.cli._html.markup import Child
-    from tokenstream.cli._html.reading import Reading, SeenEvent
+    from tokenstream.cli._html.reading import PageReading, SeenEvent
     from tokenstream.cli._html.run import RunReading
     from tokenstream.cli._html.timeline import Gap
 
@@ -78,10 +78,10 @@ def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
 # -- events -------------------------------------------------------------------
 
 
-def events_table(reading: Reading | RunReading) -> Markup:
+def events_table(reading: PageReading | RunReading) -> Markup:
     """Return the table of the events, with a row for the events that are left out."""
     rows: list[Markup] = []
-    payloads = _Payloads()
+    payloads = _ShownPayloads()
     expected = 1
     for seen in reading.events:
         if seen.number != expected:
@@ -105,7 +105,7 @@ def events_table(reading: Reading | RunReading) -> Markup:
     return join(element("p", _count_events(reading)), table)
 
 
-def _count_events(reading: Reading | RunReading) -> str:
+def _count_events(reading: PageReading | RunReading) -> str:
     """Return the sentence above the table: the number of events of each kind, and of those left out."""
     kinds = ", ".join(f"{name} {count:,}" for name, count in reading.counts.most_common())
     left_out = reading.event_count - len(reading.events)
@@ -114,7 +114,7 @@ def _count_events(reading: Reading | RunReading) -> str:
     return f"{reading.event_count:,} event{'' if reading.event_count == 1 else 's'}: {kinds}.{shown}"
 
 
-def _event_row(seen: SeenEvent, payloads: _Payloads, *, has_times: bool) -> Markup:
+def _event_row(seen: SeenEvent, payloads: _ShownPayloads, *, has_times: bool) -> Markup:
     """Return the row of an event: its number, time, kind, part and fields, with its payload to open."""
     event = seen.event
     part = "" if event.part is None else str(event.part)
@@ -139,7 +139,7 @@ def _row(cells: list[str], kind: str) -> Markup:
     return element("tr", *tds, class_=kind)
 
 
-class _Payloads:
+class _ShownPayloads:
     """Shows the raw payloads of events on a page, up to a total size.
 
     If several events come from one payload, it is shown only at the first of them.
@@ -176,7 +176,7 @@ class _Payloads:
 # -- gaps, metrics, departures --------------------------------------------------
 
 
-def metrics_tables(reading: Reading, gaps: list[Gap]) -> Markup:
+def metrics_tables(reading: PageReading, gaps: list[Gap]) -> Markup:
     """Return the part of the page with the stream's longest gaps and its metrics.
 
     Args:
@@ -209,7 +209,7 @@ def _figure(value: object, unit: str = "") -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def departures_table(reading: Reading) -> Markup:
+def departures_table(reading: PageReading) -> Markup:
     """Return a table of the server's deviations from its documentation; a sentence if there are none."""
     departures = reading.report.stream.departures
     if not departures:

@@ -12,7 +12,7 @@ from tokenstream.cli._html.reading import KINDS
 from tokenstream.stages._metrics.meter import STALL_SECONDS
 
 if TYPE_CHECKING:
-    from tokenstream.cli._html.reading import Kind, Reading
+    from tokenstream.cli._html.reading import Kind, PageReading
 
 _COLUMNS = 240
 """Largest number of bars in the picture; chunks that would share a bar are added up."""
@@ -80,7 +80,7 @@ class Axis:
         reading: The reading; without times, all its chunks have the same distance.
     """
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: PageReading) -> None:
         # The request, the chunks and the end. No time is before the one that precedes it.
         self._times = [0.0]
         for chunk in reading.chunks:
@@ -122,7 +122,7 @@ def _interpolate(value: float, given: list[float], wanted: list[float]) -> float
     return wanted[after - 1] + max(0.0, min(1.0, share)) * (wanted[after] - wanted[after - 1])
 
 
-def list_gaps(reading: Reading) -> list[Gap]:
+def list_gaps(reading: PageReading) -> list[Gap]:
     """Return all gaps between chunks with content, the longest first; none if the times are not known.
 
     The silence between the last content and an error is a gap, too.
@@ -142,7 +142,7 @@ def list_gaps(reading: Reading) -> list[Gap]:
     return sorted(gaps, key=lambda gap: -gap.seconds)
 
 
-def draw_timeline(reading: Reading, gaps: list[Gap]) -> Markup:
+def draw_timeline(reading: PageReading, gaps: list[Gap]) -> Markup:
     """Return a picture of an answer's chunks in the order of their arrival, with a scale and a legend.
 
     Args:
@@ -173,12 +173,12 @@ def draw_timeline(reading: Reading, gaps: list[Gap]) -> Markup:
     )
 
 
-def _count_columns(reading: Reading) -> int:
+def _count_columns(reading: PageReading) -> int:
     """Return the number of columns for bars; without times, each chunk has a column, if there are few."""
     return _COLUMNS if reading.has_times else min(_COLUMNS, len(reading.chunks))
 
 
-def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
+def _collect_bars(reading: PageReading, axis: Axis) -> list[_Bar]:
     """Return the bars of the picture, each for the chunks that share one of its columns.
 
     The columns divide the time of the answer or, if the times are not known, the number of its chunks.
@@ -202,7 +202,7 @@ def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
     return list(bars.values())
 
 
-def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
+def _draw_bars(reading: PageReading, bars: list[_Bar]) -> list[Markup]:
     """Return a rectangle for the size of each bar, and below it one for the heartbeats of the bar."""
     columns = _count_columns(reading)
     width = _WIDTH / columns
@@ -226,7 +226,7 @@ def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
     return drawn
 
 
-def _title_of(reading: Reading, bar: _Bar) -> str:
+def _title_of(reading: PageReading, bar: _Bar) -> str:
     """Return the words about a bar: its chunks, their time, size and kind, and its heartbeats."""
     chunks = (
         f"{reading.unit} {bar.first}" if bar.first == bar.last else f"{reading.unit}s {bar.first}–{bar.last}"
@@ -258,7 +258,7 @@ def describe_gap(gap: Gap) -> str:
     return f"{gap.seconds:.3f} s, from chunk {gap.after:,} at {gap.begin:.3f} s to {until}"
 
 
-def _draw_end(reading: Reading) -> Markup | None:
+def _draw_end(reading: PageReading) -> Markup | None:
     """Return a vertical line at the end of the picture; None unless `_has_broken_end` is true."""
     if not _has_broken_end(reading):
         return None
@@ -266,7 +266,7 @@ def _draw_end(reading: Reading) -> Markup | None:
     return _rect(_WIDTH - 4, 0, 4, _HEIGHT, class_="broken", title=title)
 
 
-def _has_broken_end(reading: Reading) -> bool:
+def _has_broken_end(reading: PageReading) -> bool:
     """Return True if the picture marks the end: the answer is not complete, and no bar shows the error."""
     return reading.report.ending != "complete" and all(chunk.kind != "error" for chunk in reading.chunks)
 
@@ -276,7 +276,7 @@ def _rect(x: float, y: float, width: float, height: float, *, class_: str, title
     return element("rect", title, x=x, y=y, width=width, height=height, class_=class_)
 
 
-def _describe(reading: Reading, axis: Axis, bars: list[_Bar]) -> str:
+def _describe(reading: PageReading, axis: Axis, bars: list[_Bar]) -> str:
     """Return the sentences above the picture: the amount that arrived, and how it is drawn."""
     unit, chunks = reading.unit, reading.chunks
     count = f"{len(chunks):,} {unit}{'' if len(chunks) == 1 else 's'}"
@@ -295,7 +295,7 @@ def _describe(reading: Reading, axis: Axis, bars: list[_Bar]) -> str:
     return text
 
 
-def _draw_scale(reading: Reading, axis: Axis) -> Markup:
+def _draw_scale(reading: PageReading, axis: Axis) -> Markup:
     """Return the labels below the picture."""
     if reading.has_times:
         digits = 2 if axis.time(1) < 10 else 1
@@ -307,7 +307,7 @@ def _draw_scale(reading: Reading, axis: Axis) -> Markup:
     return element("div", *[element("span", label) for label in labels], class_="scale")
 
 
-def _draw_legend(reading: Reading, gaps: list[Gap]) -> Markup:
+def _draw_legend(reading: PageReading, gaps: list[Gap]) -> Markup:
     """Return the list of the colours that occur in the picture, with their meanings."""
     present = {chunk.kind for chunk in reading.chunks}
     entries: list[tuple[str, str]] = [(kind, label) for kind, label in _LABELS.items() if kind in present]

@@ -15,8 +15,8 @@ from tokenstream.cli._routes.trial import try_route
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tokenstream.cli._routes.candidates import Candidate
-    from tokenstream.cli._routes.trial import Trial
+    from tokenstream.cli._routes.candidates import RouteCandidate
+    from tokenstream.cli._routes.trial import RouteTrial
 
 _ABOUT = """\
 Ask each route a small question, one after the other: which of them would serve?
@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if any(trial.serves for trial in trials) else 1
 
 
-def _try_all(candidates: Sequence[Candidate], timeout: float) -> Iterator[Trial]:
+def _try_all(candidates: Sequence[RouteCandidate], timeout: float) -> Iterator[RouteTrial]:
     """Yield the trial of each route; if standard error is a terminal, print there which route is tried.
 
     Args:

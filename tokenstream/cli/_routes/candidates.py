@@ -24,7 +24,7 @@ _FIELDS = frozenset({"url", "model", "name", "format", "json", "headers", "heade
 _SCHEMES = ("http://", "https://")
 
 
-class Candidate(NamedTuple):
+class RouteCandidate(NamedTuple):
     """A route to try, which is a request at one provider, with facts about it for the report."""
 
     route: Route
@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
     """The environment variable that lacks the key; None if nothing is missing."""
 
 
-def find_candidates(arguments: Sequence[str], model: str | None) -> list[Candidate]:
+def find_candidates(arguments: Sequence[str], model: str | None) -> list[RouteCandidate]:
     """Return the routes that the command line names.
 
     Args:
@@ -116,7 +116,7 @@ def _check_route(route: object, place: str) -> dict[str, Any]:
     return route
 
 
-def _make_candidate(fields: dict[str, Any], model: str | None) -> Candidate:
+def _make_candidate(fields: dict[str, Any], model: str | None) -> RouteCandidate:
     """Return the route with these fields.
 
     Args:
@@ -138,7 +138,7 @@ def _make_candidate(fields: dict[str, Any], model: str | None) -> Candidate:
     scheme = url.partition(":")[0].lower()
     is_usual = port == server_of(f"{scheme}://host")[1]
     server = host if is_usual or port is None else f"{host}:{port}"
-    return Candidate(route, server or place, format, secrets, missing)
+    return RouteCandidate(route, server or place, format, secrets, missing)
 
 
 def _find_headers(

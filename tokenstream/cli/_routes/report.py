@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tokenstream.cli._doctor.report import SecretMask
-    from tokenstream.cli._routes.trial import Trial
+    from tokenstream.cli._routes.trial import RouteTrial
 
 _COLUMNS = ("route", "host", "format")
 
 
-def lines_of(trials: Sequence[Trial]) -> Iterator[str]:
+def lines_of(trials: Sequence[RouteTrial]) -> Iterator[str]:
     """Yield the lines of a report: the verdict, a table, and what to change."""
     serving = sum(trial.serves for trial in trials)
     yield f"{serving} of {len(trials)} {'route' if len(trials) == 1 else 'routes'} would serve"
@@ -38,7 +38,7 @@ def lines_of(trials: Sequence[Trial]) -> Iterator[str]:
             yield write_row("  change" if grave else "  do", trial.advice)
 
 
-def _list_cells(trial: Trial) -> tuple[str, ...]:
+def _list_cells(trial: RouteTrial) -> tuple[str, ...]:
     """Return the cells that name a route: its name, its server and its format."""
     return one_line(trial.candidate.route.name), one_line(trial.candidate.server), trial.format or "unknown"
 
@@ -55,14 +55,14 @@ def _write_cells(seconds: str, cells: Sequence[str], widths: Sequence[int], answ
     return f"{seconds:>10}  {'  '.join(padded)}  {answer}"
 
 
-def _describe_answer(trial: Trial) -> str:
+def _describe_answer(trial: RouteTrial) -> str:
     """Return the status of a response; if there was none, say so."""
     if trial.status is None:
         return "not at all" if trial.candidate.missing is None else "not asked"
     return one_line(f"{trial.status} {trial.reason}".rstrip())
 
 
-def as_json(trials: Sequence[Trial], mask: SecretMask) -> str:
+def as_json(trials: Sequence[RouteTrial], mask: SecretMask) -> str:
     """Return the trials as a JSON object on one line, with secrets hidden."""
     report: dict[str, Any] = {"serving": sum(trial.serves for trial in trials)}
     report["routes"] = [

@@ -10,16 +10,16 @@ from tokenstream.errors import StreamError
 from tokenstream.limits import Deadlines
 
 if TYPE_CHECKING:
-    from tokenstream.cli._routes.candidates import Candidate
+    from tokenstream.cli._routes.candidates import RouteCandidate
 
 _NO_KEY = "no request was sent, as the environment has no key"
 _EMPTY = "the answer came to its end without content"
 
 
-class Trial(NamedTuple):
+class RouteTrial(NamedTuple):
     """The result of sending a route's question: the time of the first content, or the failure."""
 
-    candidate: Candidate
+    candidate: RouteCandidate
     seconds: float | None
     """Seconds from the request to the first content; None if none came."""
     status: int | None
@@ -41,7 +41,7 @@ class Trial(NamedTuple):
         return self.kind is None
 
 
-def try_route(candidate: Candidate, timeout: float) -> Trial:
+def try_route(candidate: RouteCandidate, timeout: float) -> RouteTrial:
     """Send a route's question; return the result of the trial, which ends at the first content.
 
     Args:
@@ -49,7 +49,7 @@ def try_route(candidate: Candidate, timeout: float) -> Trial:
     """
     if candidate.missing is not None:
         # Without its key, the request would only be refused, so it is not sent.
-        return Trial(
+        return RouteTrial(
             candidate,
             seconds=None,
             status=None,
@@ -80,4 +80,4 @@ def try_route(candidate: Candidate, timeout: float) -> Trial:
         # Only a note: the route would serve, but does not stream.
         what, advice = "the answer came as one JSON document: nobody streamed it", ASK_FOR_A_STREAM
     status, reason = (None, "") if head is None else (head.status, head.reason)
-    return Trial(candidate, seconds, status, reason, format, kind, what, advice)
+    return RouteTrial(candidate, seconds, status, reason, format, kind, what, advice)

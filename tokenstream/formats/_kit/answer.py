@@ -70,7 +70,7 @@ StageFactory: TypeAlias = "Callable[[Limits], EventStage]"
 """Creates the stage that a format's events pass through; called with the limits, once for each format."""
 
 
-class Answer:
+class AnswerEvents:
     """Collects the events of a payload, and makes the events about the answer as a whole.
 
     Args:
@@ -187,7 +187,7 @@ class Answer:
     def _keep_beginnings(self, events: Sequence[Event]) -> None:
         """Keep the beginnings of texts that only the end of the answer has told."""
 
-    def adopt_pauses(self, other: Answer) -> None:
+    def adopt_pauses(self, other: AnswerEvents) -> None:
         """Take over what another object, which has read nothing, knows of the pauses of the message."""
         self.first_part, self.text_before, self.withholds = (
             other.first_part,

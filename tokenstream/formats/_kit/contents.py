@@ -17,7 +17,7 @@ from tokenstream.events import (
     TextDelta,
     ToolResult,
 )
-from tokenstream.formats._kit.answer import Answer
+from tokenstream.formats._kit.answer import AnswerEvents
 from tokenstream.formats._kit.open import OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
@@ -52,7 +52,7 @@ _WITHDRAWN_OTHER = OpaquePart.model_construct(type="dropped")
 """The content of a withdrawn part that is neither text nor reasoning."""
 
 
-class ContentParts(Answer):
+class ContentParts(AnswerEvents):
     """Turns the content of an answer, except for tool calls, into events of numbered parts.
 
     A format whose wire marks the beginning and the end of parts calls `open`, `add` and

@@ -15,7 +15,7 @@ _OUTPUT = {"answer": "output_tokens", "thoughts": "reasoning_tokens"}
 """The two counts whose sum is the output, by the names under which saved states have them."""
 
 
-class _Place(NamedTuple):
+class _CountPlace(NamedTuple):
     """The place of a count in a report."""
 
     holder: str
@@ -27,13 +27,13 @@ class _Place(NamedTuple):
 
 
 @cache
-def _parse(text: str) -> _Place:
+def _parse(text: str) -> _CountPlace:
     """Return the place that a text of `Counts` describes."""
     if text.endswith("]"):
         name, _, modality = text[:-1].partition("[")
-        return _Place(name, (), modality)
+        return _CountPlace(name, (), modality)
     holder, _, names = text.rpartition(".")
-    return _Place(holder, tuple(names.split("|")), None)
+    return _CountPlace(holder, tuple(names.split("|")), None)
 
 
 class Counts:

@@ -26,7 +26,7 @@ _WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
 """Fields with an object that describes the whole answer."""
 
 
-class Entry(NamedTuple):
+class LoggedEvent(NamedTuple):
     """An event in the event log: its number or id, and a digest by which a repetition is recognised."""
 
     key: int | str | None
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 class Description(NamedTuple):
     """An event that has arrived, with all that is needed to compare it with the event log."""
 
-    entry: Entry
+    entry: LoggedEvent
     is_numbered: bool = False
     """True if `key` is from the payload, not the SSE id, which may be that of the event before."""
     answer: str | None = None

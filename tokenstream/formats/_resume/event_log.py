@@ -11,8 +11,8 @@ from tokenstream.formats._kit.errors import is_aside, provider_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.formats._resume.described import (
     Description,
-    Entry,
     Ids,
+    LoggedEvent,
     answer_of,
     decode_payload,
     digest_bytes,
@@ -90,7 +90,7 @@ class EventLog:
         self._format: Format | None = None
         """The format, which knows the positions in the payloads; None while no frame has revealed it."""
         # The log.
-        self._entries: list[Entry] = []
+        self._entries: list[LoggedEvent] = []
         self._index: dict[int | str, int] = {}
         """Maps each number or id to the index in `_entries` of the first event that has it."""
         self._first_key: int | str | None = None
@@ -138,7 +138,7 @@ class EventLog:
                 "answers": [answer] if answer else [],
             }
         for key, digest in saved["seen"]:
-            log._append(Description(Entry(_checked_key(key), bytes.fromhex(digest)), is_numbered=True))
+            log._append(Description(LoggedEvent(_checked_key(key), bytes.fromhex(digest)), is_numbered=True))
         # What is remembered may begin later than the answer did.
         log._was_trimmed = True
         log._first_key = _checked_key(saved.get("first"))
@@ -255,7 +255,7 @@ class EventLog:
 
     # -- comparing ---------------------------------------------------------
 
-    def _find_start(self, entry: Entry) -> int | None:
+    def _find_start(self, entry: LoggedEvent) -> int | None:
         """Return the index in the log of an event with which a replay may begin.
 
         The result is the log's length if the event is new, and None if the event was forgotten, being older
@@ -316,7 +316,7 @@ class EventLog:
         self._next = index + 1
         return True
 
-    def _find_before(self, entry: Entry, expected: int) -> int:
+    def _find_before(self, entry: LoggedEvent, expected: int) -> int:
         """Return the index of an event that is sent instead of the expected one, but is before it in the log.
 
         A server may go back, as when it sends what it has stored and then what is live; it must not skip an
@@ -426,11 +426,11 @@ class EventLog:
         if not is_dict(data):
             raw = payload if isinstance(payload, bytes) else repr(payload).encode()
             is_heartbeat = name in PING_NAMES or not raw.strip()
-            return Description(Entry(key, digest_bytes(raw)), is_kept=not is_heartbeat)
+            return Description(LoggedEvent(key, digest_bytes(raw)), is_kept=not is_heartbeat)
         position = None if self._format is None else self._format.position_of(data)
         if isinstance(position, str):
             position = key_of(position)
-        entry = Entry(key if position is None else position, digest_of(data, name))
+        entry = LoggedEvent(key if position is None else position, digest_of(data, name))
         return Description(
             entry,
             is_numbered=position is not None,
@@ -448,7 +448,7 @@ class EventLog:
         return provider_error(payload, name) is not None and not is_tolerated
 
 
-def _is_same(entry: Entry, known: Entry) -> bool:
+def _is_same(entry: LoggedEvent, known: LoggedEvent) -> bool:
     """Return True if an event equals an event of the log, apart from a number or id that it may lack."""
     if known.digest == _UNKNOWN:
         return entry.key == known.key
@@ -466,7 +466,7 @@ def _checked_key(key: object) -> int | str | None:
     return key
 
 
-def _replay_error(entry: Entry, expected: Entry) -> PositionLost:
+def _replay_error(entry: LoggedEvent, expected: LoggedEvent) -> PositionLost:
     """Return the error for an event that differs from the one that was read in its place."""
     at = "an event" if entry.key is None else f"event {entry.key!r}"
     if entry.key == expected.key:

@@ -39,7 +39,7 @@ def make_pointer_segment(key: str | int) -> str:
     return f"/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
-class Changes:
+class PatchOperations:
     """Compute the operations that turn one snapshot into a later one.
 
     Args:

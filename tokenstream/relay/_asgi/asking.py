@@ -35,7 +35,7 @@ class SourceRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedPosition:
     """The parts of a request that say which answer it asks for, and from which position on."""
 
     method: str
@@ -55,16 +55,16 @@ class Asked:
         return bool(self.position) or self.id is not None
 
 
-def read_asked(scope: Mapping[str, Any]) -> Asked:
+def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
     """Return what a request says about the answer that it asks for.
 
     Example:
         >>> scope = {"method": "POST", "path": "/chat", "headers": [(b"last-event-id", b"4")]}
         >>> read_asked(scope)
-        Asked(method='POST', path='/chat', position='4', id=None, key=None)
+        AskedPosition(method='POST', path='/chat', position='4', id=None, key=None)
     """
     id = read_header(scope, b"x-answer-id")
-    return Asked(
+    return AskedPosition(
         method=scope["method"],
         path=_whole_path(scope),
         position=read_header(scope, b"last-event-id"),

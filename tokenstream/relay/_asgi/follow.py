@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokenstream.errors import StreamError
-    from tokenstream.relay._asgi.asking import Asked
+    from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
@@ -93,7 +93,7 @@ class FollowOutlet(Outlet):
         if self._has_begun:
             self._follower.close()
 
-    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
         """Prepare a refusal if the request names another answer than this outlet follows.
 
         Returns:

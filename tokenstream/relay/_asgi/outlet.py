@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.errors import StreamError
-    from tokenstream.relay._asgi.asking import Asked
+    from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.refusals import Refusal
 
 
@@ -39,7 +39,7 @@ class Outlet(ABC):
     ) -> None:
         """Close the source of the chunks."""
 
-    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
         """Prepare for one request; called before all other methods.
 
         Args:

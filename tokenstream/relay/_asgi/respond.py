@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.asking import Asked, Source
+    from tokenstream.relay._asgi.asking import AskedPosition, Source
     from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._encoders import ProtocolName
@@ -78,7 +78,7 @@ class AnswerOutlet(Outlet):
         self._events = EventsIn(source)
         self._batches = BatchReader(self._events, merges=not self._writer.sends_payloads)
 
-    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
         """Prepare a refusal if the request wants to continue an answer, since nothing of it was kept.
 
         A GET is not refused, because an application may make the same events for it each time.

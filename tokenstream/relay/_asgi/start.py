@@ -32,7 +32,7 @@ from tokenstream.relay.journal._journal import is_valid_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.relay._asgi.asking import Asked, Source
+    from tokenstream.relay._asgi.asking import AskedPosition, Source
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
@@ -89,7 +89,7 @@ class StartOutlet(FollowOutlet):
         self.continues = False
         """True if the request continues an answer, so that none is started."""
 
-    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
         """Choose the answer that the request asks for.
 
         Returns:
@@ -109,7 +109,7 @@ class StartOutlet(FollowOutlet):
             headers["location"] = quote(address, safe=_PATH_SAFE).replace("{id}", quoted)
         return headers
 
-    async def _choose_answer(self, asked: Asked) -> Refusal | None:
+    async def _choose_answer(self, asked: AskedPosition) -> Refusal | None:
         """Choose the answer's id, by the first rule that applies.
 
         1. The id in the request's header. If the application has passed another id, the request is refused.

@@ -65,7 +65,7 @@ class Starts:
         # The matches that may still come about.
         self._nodes: dict[Node, int] = {}
         """Maps each node to the places from which the text so far leads to it, as bits."""
-        self._counts: dict[Node, _Count] = {}
+        self._counts: dict[Node, _CharacterCount] = {}
         """Maps each counting node to the counts of the characters that it has read."""
         self._follows_one = False
         """True once `keep_only` has chosen a match: from then on, no other match begins."""
@@ -148,7 +148,7 @@ class Starts:
             if node.most:
                 # A counting node, for a repeat such as `a{2,5}`: `_step_counts` moves its places.
                 if node not in counts:
-                    counts[node] = _Count(node)
+                    counts[node] = _CharacterCount(node)
                 counts[node].entering |= places
             elif node is last:
                 # Only a test of this character, such as `\b`, was missing: the match ends before it.
@@ -272,7 +272,7 @@ class Starts:
         return passed
 
 
-class _Count:
+class _CharacterCount:
     """Counts, for each place at which a match may begin, the characters that a counting node has read.
 
     Such a node stands for a repeated character, as in `a{2,5}`. A set of places is an int, as in `Starts`.

@@ -2,7 +2,7 @@
 
 The steps of a run are in generators that wait for nothing themselves, so that one implementation serves
 `Stream` and `AsyncStream`. A generator yields a function: the stream calls it, awaits the result if that is
-an awaitable, and sends the result back. Or it yields a `Pause`, for which the stream sleeps.
+an awaitable, and sends the result back. Or it yields a `Sleep`, for which the stream sleeps.
 
 A step that is stopped from outside, by Ctrl-C or a cancellation, raises `Interrupted` in the generator, which
 then tells the store how far the call has come. A call that has not run is new again; one that may have run
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.same_calls import SameCalls
     from tokenstream.stages._tools.store import AnyCallStore
 
-    Step: TypeAlias = "Callable[[], Any] | Pause"
+    Step: TypeAlias = "Callable[[], Any] | Sleep"
     """A request to the stream: to call this function and send back its result, or to wait."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
@@ -43,7 +43,7 @@ _SHORT_ID = 16
 """Characters below which an answer's id is too short to be unique in a store that processes share."""
 
 
-class Pause(NamedTuple):
+class Sleep(NamedTuple):
     """Yielded by the generators of `CallRun` to let the stream sleep before it continues them."""
 
     seconds: float
@@ -147,7 +147,7 @@ class CallRun:
             if state.status != "running":
                 return state
             # Ends at the latest when the other reader's lease is over: the store then answers "unknown".
-            yield Pause(pause)
+            yield Sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def make_error(self, state: CallState | None) -> CallUncertain | None:

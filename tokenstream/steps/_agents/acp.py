@@ -9,7 +9,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.message import Usage
-from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.reader import REMEMBERED
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
@@ -49,7 +49,7 @@ _QUOTA_COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens
 """Our names of counts by those of Gemini CLI, which sends them under `_meta`."""
 
 
-class ACP(Conversations["_Session"]):
+class ACP(Conversations["_ACPSession"]):
     """Reads an agent that speaks ACP, version 1: each prompt is a turn, each tool call a step.
 
     The name of the agent, if it introduces itself, is in `Steps.agent`.
@@ -63,9 +63,9 @@ class ACP(Conversations["_Session"]):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._prompts: dict[str, _Session] = {}
+        self._prompts: dict[str, _ACPSession] = {}
         """The sessions of prompts without an answer, by the ids of the requests."""
-        self._replays: dict[str, _Session] = {}
+        self._replays: dict[str, _ACPSession] = {}
         """The sessions whose earlier turns are being sent again, by the ids of the requests."""
 
     @classmethod
@@ -100,11 +100,11 @@ class ACP(Conversations["_Session"]):
 
     # -- within ------------------------------------------------------------
 
-    def _session_of(self, params: dict[str, Json]) -> _Session:
+    def _session_of(self, params: dict[str, Json]) -> _ACPSession:
         """Return the session that a message belongs to."""
         id = text_of(params, "sessionId") or ""
         if id not in self._conversations:
-            self._conversations[id] = _Session(self._run, id, self)
+            self._conversations[id] = _ACPSession(self._run, id, self)
             self._run.session = self._run.session or id or None
         return self._conversations[id]
 
@@ -126,7 +126,7 @@ class ACP(Conversations["_Session"]):
             session.read_result(result, error if is_dict(error) else None)
 
 
-class _Session(Conversation):
+class _ACPSession(ConversationReader):
     """Reads the messages about one session."""
 
     name: ClassVar[str] = ACP.name

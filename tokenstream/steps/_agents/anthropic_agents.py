@@ -46,7 +46,7 @@ _FAILURES = {
 }
 
 
-class AnthropicAgents(AgentReader):
+class AnthropicAgentsRun(AgentReader):
     """Reads Managed Agents: a turn lasts until the session is idle, and waits for nobody.
 
     | event | is read as |

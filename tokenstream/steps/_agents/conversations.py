@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-ConversationT = TypeVar("ConversationT", bound="Conversation")
+ConversationT = TypeVar("ConversationT", bound="ConversationReader")
 
 
 class Conversations(AgentReader, Generic[ConversationT]):
@@ -50,7 +50,7 @@ class Conversations(AgentReader, Generic[ConversationT]):
         for conversation in self._conversations.values():
             conversation.stop(error)
 
-    def begin_turn(self, conversation: Conversation) -> Turn:
+    def begin_turn(self, conversation: ConversationReader) -> Turn:
         """Return a new turn of a conversation; a subagent's is a sub-step, and not among the run's turns."""
         id, starter = conversation.id, self._starters.get(conversation.id)
         if starter is not None and starter.ended is None:
@@ -70,7 +70,7 @@ class Conversations(AgentReader, Generic[ConversationT]):
             self._starters.setdefault(id, step)
 
 
-class Conversation(TextAgentReader):
+class ConversationReader(TextAgentReader):
     """Base class for the reader of one of several conversations.
 
     Args:

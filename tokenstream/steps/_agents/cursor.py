@@ -18,7 +18,7 @@ _FAILURES = ("error", "failure", "rejected", "timeout", "permissionDenied", "fil
 """Names that a result has in place of `success`."""
 
 
-class Cursor(TextAgentReader):
+class CursorCLI(TextAgentReader):
     """Reads Cursor: reasoning in pieces, text whole or in pieces, and tools.
 
     A line of the type `assistant` is a piece of text if it has a `timestamp_ms` and no `model_call_id`.

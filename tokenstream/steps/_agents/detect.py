@@ -13,17 +13,17 @@ from tokenstream.steps._agents.a2a import A2ATasks
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.agentcore import AgentCore, is_exception
-from tokenstream.steps._agents.anthropic_agents import AnthropicAgents
+from tokenstream.steps._agents.anthropic_agents import AnthropicAgentsRun
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.codex_server import CodexServer
-from tokenstream.steps._agents.cursor import Cursor
+from tokenstream.steps._agents.cursor import CursorCLI
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.goose import Goose
 from tokenstream.steps._agents.mcp import MCP
-from tokenstream.steps._agents.mistral_conversations import MistralConversations
+from tokenstream.steps._agents.mistral_conversations import MistralConversationsRun
 from tokenstream.steps._agents.objects import line_of
-from tokenstream.steps._agents.openai_agents import OpenAIAgents
+from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun
 from tokenstream.steps._agents.opencode import OpenCode
 from tokenstream.steps._agents.opencode_server import OpenCodeServer
 from tokenstream.steps._agents.pi import Pi
@@ -44,16 +44,16 @@ _ALL = (
     CodexServer,
     ACP,
     OpenCodeServer,
-    Cursor,
+    CursorCLI,
     Pi,
     Goose,
     ADK,
     AgentCore,
     A2ATasks,
     MCP,
-    OpenAIAgents,
-    AnthropicAgents,
-    MistralConversations,
+    OpenAIAgentsRun,
+    AnthropicAgentsRun,
+    MistralConversationsRun,
 )
 """The readers in the order in which they are asked."""
 _READERS: dict[str, type[AgentReader]] = {

@@ -21,7 +21,7 @@ _OF_TOOL = frozenset({"tool.execution.started", "tool.execution.delta", "tool.ex
 _END: dict[str, Json] = {"type": "conversation.response.done"}
 
 
-class MistralConversations(AgentReader):
+class MistralConversationsRun(AgentReader):
     """Reads Mistral's conversations: a response is a turn, and an agent that it is handed to is a sub-step.
 
     | event | is read as |

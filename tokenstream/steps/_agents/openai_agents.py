@@ -35,7 +35,7 @@ _NO_STEP = frozenset({"create_subagent_call"})
 _REQUEST_IDS = ("request_id", "call_id", "environment_id")
 
 
-class OpenAIAgents(AgentReader):
+class OpenAIAgentsRun(AgentReader):
     """Reads OpenAI's agent sessions: the main agent's turns are the turns, and subagents are sub-steps.
 
     | event | is read as |

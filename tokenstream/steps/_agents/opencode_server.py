@@ -6,7 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.opencode import OpenCodeAnswers, failure_in
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
@@ -22,7 +22,7 @@ _ABORTED = "MessageAbortedError"
 """The error of a turn that was cancelled."""
 
 
-class OpenCodeServer(Conversations["_Session"]):
+class OpenCodeServer(Conversations["_OpenCodeSession"]):
     """Reads the events of an opencode server, which has the sessions of all its clients.
 
     If `Steps.session` is set before, only that session and its subagents are read; otherwise all are.
@@ -61,11 +61,11 @@ class OpenCodeServer(Conversations["_Session"]):
         self._run.session = self._run.session or id
         session = self._conversations.get(id)
         if session is None:
-            session = self._conversations[id] = _Session(self._run, id, self)
+            session = self._conversations[id] = _OpenCodeSession(self._run, id, self)
         session.read_event(kind, properties)
 
 
-class _Session(OpenCodeAnswers, Conversation):
+class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
     """Reads the events of one session."""
 
     name: ClassVar[str] = OpenCodeServer.name

@@ -29,7 +29,7 @@ EventT = TypeVar("EventT")
 _END: Any = object()
 
 
-class _Attached(Generic[EventT]):
+class _AttachedBase(Generic[EventT]):
     """Base of both kinds of loop over the events of a hosted session.
 
     Args:
@@ -79,7 +79,7 @@ class _Attached(Generic[EventT]):
 
 
 @show_members
-class Attached(_Attached[EventT]):
+class Attached(_AttachedBase[EventT]):
     """The events of a hosted session, each once, in `for`; made by `attach`."""
 
     def __iter__(self) -> Self:
@@ -133,7 +133,7 @@ class Attached(_Attached[EventT]):
 
 
 @show_members
-class AsyncAttached(_Attached[EventT]):
+class AsyncAttached(_AttachedBase[EventT]):
     """The events of a hosted session, each once, in `async for`; made by `aattach`."""
 
     def __aiter__(self) -> Self:

@@ -10,7 +10,7 @@ from tokenstream.errors import ConcurrentRead, StreamInterrupted
 from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._patience import AGENT_DEADLINES, Patience
-from tokenstream.steps._peer.exchange import Exchange
+from tokenstream.steps._peer.exchange import PeerExchange
 from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class BasePeer:
         limits: Limits = DEFAULT_LIMITS,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> None:
-        self.exchange = Exchange(limits=limits, has_headers=headers)
+        self.exchange = PeerExchange(limits=limits, has_headers=headers)
         """The conversation without its I/O."""
         self.deadlines = deadlines
         """The longest waits for the peer."""

@@ -35,7 +35,7 @@ class Note(NamedTuple):
     is_answer: bool
 
 
-class Exchange:
+class PeerExchange:
     """Finds out what each message is, matches answers with requests, and makes the bytes to send.
 
     Requests and answers are numbered with the messages, in the order in which they were sent and have come.

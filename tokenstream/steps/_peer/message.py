@@ -9,11 +9,11 @@ from tokenstream.framing._json_rpc import JSONRPCMessage
 
 if TYPE_CHECKING:
     from tokenstream.steps._peer.asynchronous import AsyncPeer
-    from tokenstream.steps._peer.exchange import Exchange
+    from tokenstream.steps._peer.exchange import PeerExchange
     from tokenstream.steps._peer.sync import Peer
 
 
-class _Message(JSONRPCMessage):
+class _AnyMessage(JSONRPCMessage):
     """A message of a peer.
 
     Args:
@@ -23,7 +23,7 @@ class _Message(JSONRPCMessage):
 
     __slots__ = ("_exchange",)
 
-    def __init__(self, message: JSONRPCMessage, exchange: Exchange) -> None:
+    def __init__(self, message: JSONRPCMessage, exchange: PeerExchange) -> None:
         super().__init__(message.raw, message.size)
         self._exchange = exchange
 
@@ -34,7 +34,7 @@ class _Message(JSONRPCMessage):
 
 
 @show_members
-class PeerMessage(_Message):
+class PeerMessage(_AnyMessage):
     """A request or a notification of a `Peer`.
 
     `method` and `params` say what it is about; `raw` is the whole message. An answer that belongs to no
@@ -74,7 +74,7 @@ class PeerMessage(_Message):
 
 
 @show_members
-class AsyncPeerMessage(_Message):
+class AsyncPeerMessage(_AnyMessage):
     """A request or a notification of an `AsyncPeer`.
 
     `method` and `params` say what it is about; `raw` is the whole message. An answer that belongs to no

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
 
 
-class MessageReader(RunBuilder):
+class PeerRun(RunBuilder):
     """Builds a run from the messages of a peer, from the requests to it, and from their answers.
 
     Args:

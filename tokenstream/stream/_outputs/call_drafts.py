@@ -54,7 +54,7 @@ class CallDraftCursor:
         self._tools = tools
         self._begun_calls = BegunCalls(answer)
         self._ended_calls = CheckedCursor(answer.accumulator, answer.choice, tools)
-        self._open_calls: dict[int, _OpenCall] = {}
+        self._open_calls: dict[int, _DraftedCall] = {}
         """Calls that have begun but not ended, by part index."""
         self._delivered: set[int] = set()
         """Numbers of the calls that were delivered whole; if the answer restarts, they get no drafts."""
@@ -151,7 +151,7 @@ class CallDraftCursor:
     def _read_arrived(self) -> None:
         """Read all that has arrived since the last call of this method, and queue the drafts."""
         for call in self._begun_calls.find_new():
-            self._open_calls[call.part_index] = _OpenCall(
+            self._open_calls[call.part_index] = _DraftedCall(
                 call, self._tools, was_delivered=call.number in self._delivered
             )
         # One ended call at a time, so that it is delivered before the error of the next call.
@@ -166,7 +166,7 @@ class CallDraftCursor:
                 self._read_piece(open_call, open_call.text.ready())
         self._chars_read = char_count
 
-    def _read_piece(self, open_call: _OpenCall, piece: str | None) -> None:
+    def _read_piece(self, open_call: _DraftedCall, piece: str | None) -> None:
         """Read a piece of a call's arguments; queue a draft if the call is new, or the piece changes it.
 
         Args:
@@ -193,13 +193,13 @@ class CallDraftCursor:
         self._delivered.add(open_call.call.number)
         self._queue.append(open_call.make_draft(ended))
 
-    def _note_failure(self, open_call: _OpenCall) -> None:
+    def _note_failure(self, open_call: _DraftedCall) -> None:
         """Store the error of a call, if the application's own validator has raised that error."""
         error = open_call.document.stage.error
         if error is not None and not isinstance(error, TokenStreamError):
             self._failure = error
 
-    def _make_cut_error(self, open_call: _OpenCall) -> Exception:
+    def _make_cut_error(self, open_call: _DraftedCall) -> Exception:
         """Return the error for a call that was cut off."""
         message, best = self._answer.message, open_call.stage.partial()
         error = incomplete_error(
@@ -209,7 +209,7 @@ class CallDraftCursor:
         return add_context(error, message, text="", best=None)
 
 
-class _OpenCall:
+class _DraftedCall:
     """A tool call that the model is writing.
 
     Args:

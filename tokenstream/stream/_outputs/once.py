@@ -9,7 +9,7 @@ from inspect import GEN_CLOSED, getgeneratorstate, isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._tools.once import CallRun, Interrupted, Pause
+from tokenstream.stages._tools.once import CallRun, Interrupted, Sleep
 from tokenstream.stages._tools.same_calls import SameCalls
 from tokenstream.stream._log import warn
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ToolCallView, View
@@ -282,7 +282,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
 
 def _take(step: Step) -> object:
     """Take a step, and return its result; None for a pause."""
-    if isinstance(step, Pause):
+    if isinstance(step, Sleep):
         time.sleep(step.seconds)
         return None
     return _refuse_awaitable(step())
@@ -299,7 +299,7 @@ async def _take_async(step: Step, interruption: BaseException | None) -> object:
     """
     from anyio import fail_after, sleep
 
-    if isinstance(step, Pause):
+    if isinstance(step, Sleep):
         await sleep(step.seconds)
         return None
     result: Any = step()

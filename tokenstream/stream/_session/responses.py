@@ -1,6 +1,6 @@
 """Answers on one connection, one after the other, each as a separate stream.
 
-The *parent stream* reads the connection. A `Session` sorts its messages into *lanes*, one for
+The *parent stream* reads the connection. A `AnswersSession` sorts its messages into *lanes*, one for
 each answer, from which the streams of the answers read.
 """
 
@@ -16,7 +16,7 @@ from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
 from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._session.session import Session
+from tokenstream.stream._session.session import AnswersSession
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._uncopyable import UncopyableObject
 
@@ -67,7 +67,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         self._stream = stream
         self._make_stream = make_stream
         self._driver = driver
-        self._session = Session(driver)
+        self._session = AnswersSession(driver)
         self._current: StreamT | None = None
         """The stream that was returned last; None once it was read to its end."""
         self._read_last: SyncDriver | None = None
@@ -281,7 +281,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         self._stream = stream
         self._make_stream = make_stream
         self._driver = driver
-        self._session = Session(driver)
+        self._session = AnswersSession(driver)
         self._current: AsyncStreamT | None = None
         """The stream that was returned last; None once it was read to its end."""
         self._read_last: AsyncDriver | None = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.sorter import AnswerLane
 
 
-class Session:
+class AnswersSession:
     """State of a connection whose answers are read one by one.
 
     Args:

@@ -18,7 +18,7 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from tokenstream._answer_log import AnswerLog, WordLog
+    from tokenstream._answer_log import AnswerLog, PartWords
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.accumulator import Accumulator
 
@@ -134,7 +134,7 @@ class WordPosition(Position[ItemT]):
         """For each part, the number of characters that were read before its last run."""
         # The run that was read last, to which most deltas add.
         self._part = 0
-        self._words: WordLog | None = None
+        self._words: PartWords | None = None
         """The words of its part; None if it is not of these kinds."""
         self._to = 0
         """Number of their characters that were read."""

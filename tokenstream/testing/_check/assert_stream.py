@@ -109,7 +109,7 @@ def assert_stream(
         'HELLO'
     """
     __tracebackhide__ = True
-    trial: _Trial[Any] = _Trial(as_recording(recording), allow, chunkings, cuts)
+    trial: _Trials[Any] = _Trials(as_recording(recording), allow, chunkings, cuts)
     if not _is_async(handler):
         return _call_sync(trial, handler, options)
     if find_host() is not None:
@@ -160,12 +160,12 @@ async def aassert_stream(
         5
     """
     __tracebackhide__ = True
-    trial = _Trial[ResultT](as_recording(recording), allow, chunkings, cuts)
+    trial = _Trials[ResultT](as_recording(recording), allow, chunkings, cuts)
     return await _call_async(trial, handler, options)
 
 
 def _call_sync(
-    trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: StreamOptions
+    trial: _Trials[ResultT], handler: Callable[[Stream], ResultT], options: StreamOptions
 ) -> ResultT:
     """Call a sync handler with each replay; return its result for the unchanged recording."""
     __tracebackhide__ = True
@@ -182,7 +182,7 @@ def _call_sync(
 
 
 async def _call_async(
-    trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: StreamOptions
+    trial: _Trials[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: StreamOptions
 ) -> ResultT:
     """Call an async handler with each replay; return its result for the unchanged recording."""
     __tracebackhide__ = True
@@ -198,7 +198,7 @@ async def _call_async(
     return trial.result()
 
 
-class _HandlerRun:
+class _HandlerCall:
     """One call of the handler: its stream, and its result or error.
 
     Args:
@@ -270,7 +270,7 @@ class _HandlerRun:
         self.value = value
         self.value_copy = copy.copy(value) if isinstance(value, _MUTABLE_TYPES) else value
 
-    def compare_with(self, first: _HandlerRun) -> None:
+    def compare_with(self, first: _HandlerCall) -> None:
         """Raise unless this call has the outcome of the first one: an equal value, or the same error type."""
         if type(first.error) is not type(self.error):
             raise self.make_failure(
@@ -311,7 +311,7 @@ class _HandlerRun:
         )
 
 
-class _Trial(Generic[ResultT]):
+class _Trials(Generic[ResultT]):
     """Plans the calls of one handler, each with another replay of a recording, and checks their results.
 
     Args:
@@ -331,10 +331,10 @@ class _Trial(Generic[ResultT]):
         self._allow = allow
         self._chunkings = usual_chunkings(recording) if chunkings is None else _as_tuple(chunkings)
         self._cuts = choose_cut_places(recording, cuts) if cuts else []
-        self._first: _HandlerRun | None = None
+        self._first: _HandlerCall | None = None
         """The first call, with the unchanged recording; None before that."""
 
-    def runs(self) -> Iterator[_HandlerRun]:
+    def runs(self) -> Iterator[_HandlerCall]:
         """Yield a run for each call of the handler; the caller makes the call, then asks for the next run.
 
         Before the next run is yielded, the result of the last one is checked.
@@ -364,14 +364,14 @@ class _Trial(Generic[ResultT]):
         value: ResultT = self._first.value
         return value
 
-    def _new_run(self, replay_arguments: str, **arguments: Unpack[PlaybackOptions]) -> _HandlerRun:
+    def _new_run(self, replay_arguments: str, **arguments: Unpack[PlaybackOptions]) -> _HandlerCall:
         """Return a new run, for a call of the handler that the caller is about to make.
 
         Args:
             replay_arguments: The arguments of the replay as code, for error messages.
             **arguments: The same arguments as values.
         """
-        return _HandlerRun(self._allow, replay_arguments, Playback(self._recording, **arguments))
+        return _HandlerCall(self._allow, replay_arguments, Playback(self._recording, **arguments))
 
 
 def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
@@ -408,5 +408,5 @@ def _write_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _describe_outcome(run: _HandlerRun) -> str:
+def _describe_outcome(run: _HandlerCall) -> str:
     return "returned a value" if run.error is None else f"raised {_write_error(run.error)}"

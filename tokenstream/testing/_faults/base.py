@@ -28,7 +28,7 @@ These are the defaults of keyword-only arguments, and all defaults that are None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Step:
+class _AppliedFault:
     """One fault of a combination, with its arguments."""
 
     kind: str
@@ -57,7 +57,7 @@ class Fault:
         crlf() | cut(at=17)
     """
 
-    _steps: tuple[_Step, ...] = ()
+    _steps: tuple[_AppliedFault, ...] = ()
     """The defects, in the order in which they are applied."""
 
     def __call__(self, recording: Recording) -> Recording:
@@ -113,7 +113,7 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
         except TypeError as error:
             raise TypeError(f"{kind}{details} is not called like that: {error}") from None
         bound.apply_defaults()
-        return Fault((_Step(kind, tuple(bound.arguments.items())),))
+        return Fault((_AppliedFault(kind, tuple(bound.arguments.items())),))
 
     # The signature that `help` prints leaves out the recording, which is passed later.
     vars(make)["__signature__"] = details.replace(return_annotation="Fault")

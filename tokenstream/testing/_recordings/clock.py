@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Clock(Protocol):
+class ReplayClock(Protocol):
     """A clock by which a replay waits."""
 
     def __call__(self) -> float:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.clock import VirtualClock
-from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
+from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO, Self
 
-    from tokenstream.testing._recordings.clock import Clock
+    from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
 
 OutputT = TypeVar("OutputT")
@@ -134,7 +134,7 @@ class _Output:
 class _RawOutput(io.RawIOBase):
     """The output of a replayed process, for a `BufferedReader`, which returns it in any pieces."""
 
-    def __init__(self, recording: Recording, clock: Clock) -> None:
+    def __init__(self, recording: Recording, clock: ReplayClock) -> None:
         self._chunks = chunks = Chunks(recording, clock)
         self._rest = memoryview(b"")
         """Bytes of the last chunk that did not fit into the buffer of the reader."""
@@ -182,7 +182,7 @@ class _NoLoop:
 class ReplayedReader(asyncio.StreamReader):
     """The output of a replayed process in an event loop, which may also be that of trio."""
 
-    def __init__(self, chunks: AsyncChunks) -> None:
+    def __init__(self, chunks: AsyncReplay) -> None:
         super().__init__(loop=cast("asyncio.AbstractEventLoop", _NoLoop()))
         self._chunks = chunks
 
@@ -194,7 +194,7 @@ class ReplayedReader(asyncio.StreamReader):
             self.feed_eof()
 
 
-def play_process(recording: Recording, clock: Clock) -> ReplayedProcess:
+def play_process(recording: Recording, clock: ReplayClock) -> ReplayedProcess:
     """Return a process that prints a recording.
 
     Args:
@@ -205,10 +205,10 @@ def play_process(recording: Recording, clock: Clock) -> ReplayedProcess:
     return ReplayedProcess(_RawOutput(recording, clock), recording.exit_code or 0)
 
 
-def play_async_process(recording: Recording, clock: Clock) -> AsyncReplayedProcess:
+def play_async_process(recording: Recording, clock: ReplayClock) -> AsyncReplayedProcess:
     """Return a process that prints a recording, for an event loop."""
     _refuse_messages(recording)
-    return AsyncReplayedProcess(ReplayedReader(AsyncChunks(recording, clock)), recording.exit_code or 0)
+    return AsyncReplayedProcess(ReplayedReader(AsyncReplay(recording, clock)), recording.exit_code or 0)
 
 
 def _refuse_messages(recording: Recording) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tokenstream.testing._recordings.chunking import Chunking
-    from tokenstream.testing._recordings.clock import Clock
+    from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.options import StreamOptions
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing.faults import Fault
@@ -87,10 +87,10 @@ class Playback:
 
     def astream(self, **options: Unpack[StreamOptions]) -> AsyncStream:
         """Return an `AsyncStream` of the replay."""
-        # Not `_played`: `AsyncChunks` would wait for the recorded times that it has if the replay is plain.
+        # Not `_played`: `AsyncReplay` would wait for the recorded times that it has if the replay is plain.
         recording, head = self.recording, self._head
         options.setdefault("format", recording.format)
-        chunks = AsyncChunks(recording, self.clock)
+        chunks = AsyncReplay(recording, self.clock)
         source = AsyncSource(
             chunks,
             self._aclose,
@@ -131,7 +131,7 @@ class _Schedule:
     end_exception: type[Exception] = StopIteration
     """Class of the exception that ends the iteration."""
 
-    def __init__(self, recording: Recording, clock: Clock) -> None:
+    def __init__(self, recording: Recording, clock: ReplayClock) -> None:
         self._arrivals = recording.arrivals
         self._breaks = recording.breaks
         if recording.messages and recording.breaks == "half":
@@ -197,7 +197,7 @@ class _Schedule:
 class Chunks(_Schedule):
     """The chunks of a recording for a sync stream, each at its time."""
 
-    def __init__(self, recording: Recording, clock: Clock) -> None:
+    def __init__(self, recording: Recording, clock: ReplayClock) -> None:
         super().__init__(recording, clock)
         self._shutdown_event = threading.Event()
         """Set by `shutdown`, which another thread calls to end a wait."""
@@ -220,17 +220,17 @@ class Chunks(_Schedule):
         return self._take_chunk()
 
 
-class AsyncChunks(_Schedule):
+class AsyncReplay(_Schedule):
     """The chunks of a recording for an async stream, each at its time."""
 
     end_exception = StopAsyncIteration
 
-    def __init__(self, recording: Recording, clock: Clock) -> None:
+    def __init__(self, recording: Recording, clock: ReplayClock) -> None:
         super().__init__(recording, clock)
         # True if only the read limit can end a wait. On a real clock, a cancellation can end it, too.
         self.bounded = isinstance(clock, VirtualClock)
 
-    def __aiter__(self) -> AsyncChunks:
+    def __aiter__(self) -> AsyncReplay:
         return self
 
     async def __anext__(self) -> bytes:

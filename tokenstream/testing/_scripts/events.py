@@ -153,7 +153,7 @@ def cut_fragments(text: str) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class _ChoiceState:
+class _ScriptedChoice:
     """The state of a choice while its events are made."""
 
     parts: int = 0
@@ -172,7 +172,7 @@ class _EventMaker:
     """
 
     def __init__(self, script_ids: frozenset[str]) -> None:
-        self._states: dict[int, _ChoiceState] = {}
+        self._states: dict[int, _ScriptedChoice] = {}
         self._call_count = 0
         self._script_ids = script_ids
 
@@ -204,9 +204,9 @@ class _EventMaker:
                 # The only other kind is `SendPing`.
                 yield Ping()
 
-    def _state_of(self, choice: int) -> _ChoiceState:
+    def _state_of(self, choice: int) -> _ScriptedChoice:
         """Return the state of a choice, which begins with the choice's first step."""
-        return self._states.setdefault(choice, _ChoiceState())
+        return self._states.setdefault(choice, _ScriptedChoice())
 
     def _begin_part(self, choice: int, kind: str) -> Generator[Event, None, int]:
         """Close the open part of a choice and begin another; return the new part's index."""

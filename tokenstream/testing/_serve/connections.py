@@ -71,7 +71,7 @@ class Listener(socketserver.TCPServer):
         self._open_connections: dict[socket.socket, threading.Thread] = {}
         """The open connections, each with its thread."""
         self._lock = threading.Lock()
-        super().__init__(address, _Connection)
+        super().__init__(address, _ServedConnection)
 
     def process_request(self, request: Any, client_address: object) -> None:  # noqa: ANN401 - the base's own
         """Start a thread for a connection."""
@@ -93,7 +93,7 @@ class Listener(socketserver.TCPServer):
             # Clients may reset a connection or distrust a certificate at any time; this is no error here.
             with contextlib.suppress(ConnectionError, SSLError):
                 # The constructor answers all requests of the connection.
-                _Connection(connection, client_address, self)
+                _ServedConnection(connection, client_address, self)
         finally:
             with self._lock:
                 del self._open_connections[connection]
@@ -132,7 +132,7 @@ class Listener(socketserver.TCPServer):
             thread.join()
 
 
-class _Connection(BaseHTTPRequestHandler):
+class _ServedConnection(BaseHTTPRequestHandler):
     """Answers the requests of one connection, one after the other."""
 
     protocol_version = "HTTP/1.1"
@@ -274,11 +274,11 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _hold_conversation(self, request: Request, reply: Reply, exchange: Exchange) -> None:
         """Answer a request that opens a WebSocket."""
-        from tokenstream.testing._serve.websocket import Conversation
+        from tokenstream.testing._serve.websocket import WebSocketExchange
 
         # No HTTP request can follow on the connection.
         self.close_connection = True
-        cut = Conversation(self.connection, exchange).hold(request, reply)
+        cut = WebSocketExchange(self.connection, exchange).hold(request, reply)
         if cut is not None:
             self._cut_body(cut, exchange)
 

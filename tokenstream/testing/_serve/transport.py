@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream._basics.members import show_members
 from tokenstream.testing._recordings.clock import as_clock
-from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
+from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
 from tokenstream.testing._serve.playable import Player, headers_of
 from tokenstream.testing._serve.replies import Exchange, Request
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.chunking import Chunking
-    from tokenstream.testing._recordings.clock import Clock
+    from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing._serve.playable import Playable
@@ -69,7 +69,7 @@ class Transport(_TransportBase):
 
     def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
         self._player = player
-        self.clock: Clock = as_clock(clock)
+        self.clock: ReplayClock = as_clock(clock)
         """The clock of the replay; pass it to a `Stream`, so that deadlines use the same clock."""
         self.exchanges: list[Exchange] = []
         """The requests received, in order, with the progress of their answers."""
@@ -134,12 +134,12 @@ class _PlayedBody:
     def __init__(
         self,
         recording: Recording,
-        clock: Clock,
+        clock: ReplayClock,
         exchange: Exchange,
         client_request: FromHTTPX,
     ) -> None:
         self._chunks = Chunks(recording, clock)
-        self._async_chunks = AsyncChunks(recording, clock)
+        self._async_chunks = AsyncReplay(recording, clock)
         self._exchange = exchange
         """The record of the request and its answer, which tests inspect."""
         self._client_request = client_request
@@ -182,7 +182,7 @@ class _PlayedBody:
         self.close()
 
     @contextmanager
-    def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
+    def _read(self, chunks: Chunks | AsyncReplay) -> Generator[None]:
         """Return a context manager in which one chunk is read as a network connection would be.
 
         It applies the read timeout of the request, and raises a break of the connection as the error that the

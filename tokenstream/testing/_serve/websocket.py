@@ -37,7 +37,7 @@ _NORMAL_CLOSURE = 1000
 _DATA_OPCODES = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
 
 
-class Conversation:
+class WebSocketExchange:
     """Sends an answer over a WebSocket, and records the client's messages.
 
     Args:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 
-class _Count(NamedTuple):
+class _NamedCount(NamedTuple):
     """A token count, with the model's name for the count."""
 
     name: str
@@ -43,7 +43,7 @@ class _CountedParts(Parts):
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._counts: dict[str, _Count] = {}
+        self._counts: dict[str, _NamedCount] = {}
         """The last counts, under "input" and "output"."""
         self.unread_delta: Event | None = None
         """The last delta read without decoding, whose counts have not been read yet."""
@@ -63,7 +63,7 @@ class _CountedParts(Parts):
         for kind, path in paths:
             count = int_of({"count": value_at(payload, path)}, "count")
             if count is not None:
-                self._counts[kind] = _Count(path[-1], count)
+                self._counts[kind] = _NamedCount(path[-1], count)
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part and report the token counts."""

@@ -25,7 +25,7 @@ _CUT_OFF = frozenset({"incomplete", "failed"})
 _CALL_FIELDS = ("id", "type", "status", "turn_id", "call_id", "name", "arguments")
 
 
-class _Text:
+class _ItemText:
     """One text of an item, which is a part of the message."""
 
     __slots__ = ("is_whole", "length", "part")
@@ -46,7 +46,7 @@ class _Item:
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         """The item as the server has described it last, without its texts."""
-        self.texts: dict[int, _Text] = {}
+        self.texts: dict[int, _ItemText] = {}
         """The texts of a message, or of the summary of reasoning, by their indexes."""
         self.call: OpenCall | None = None
         """The call of one of the application's functions."""
@@ -145,7 +145,7 @@ class TurnItems:
 
     # -- texts -------------------------------------------------------------
 
-    def open_text(self, item: _Item, index: int, *, is_summary: bool) -> _Text:
+    def open_text(self, item: _Item, index: int, *, is_summary: bool) -> _ItemText:
         """Return a text of an item; open its part if nothing of it has arrived.
 
         Args:
@@ -160,10 +160,10 @@ class TurnItems:
             start = (
                 ReasoningPart(provider_data=data) if is_summary else TextPart(provider_data=data, phase=phase)
             )
-            text = item.texts[index] = _Text(self._parts.open(0, start))
+            text = item.texts[index] = _ItemText(self._parts.open(0, start))
         return text
 
-    def add_text(self, text: _Text, delta: str) -> None:
+    def add_text(self, text: _ItemText, delta: str) -> None:
         """Add a piece to a text, unless the whole text has arrived before."""
         if text.is_whole:
             self._parts.note("content_twice")

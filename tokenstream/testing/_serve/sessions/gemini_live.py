@@ -10,7 +10,7 @@ from tokenstream.formats._wire.gemini_live.words import SNAKE
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
-    from tokenstream.testing._serve.sessions.session import Payload, Turn
+    from tokenstream.testing._serve.sessions.session import Payload, PlayedAnswer
 
 _INVALID = 1007
 """Code with which the connection is closed after a message that is wrong."""
@@ -125,30 +125,30 @@ class GeminiLiveSession(ServedSession):
         """Return True for the message that begins a session."""
         return "setupComplete" in message
 
-    def note(self, turn: Turn, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: Payload) -> None:
         """Keep the ids of calls."""
         calls = dicts_of(dict_of(message, "toolCall").get("functionCalls"))
         self._open_calls += [str(call.get("id")) for call in calls]
 
-    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if the model ends its turn with a message, or then waits for the results of calls."""
         if dicts_of(dict_of(message, "toolCall").get("functionCalls")):
             # Several calls may come in several messages.
             return not (turn.messages and b'"toolCall"' in turn.messages[0][1])
         return self.ends_answer(turn, message)
 
-    def ends_answer(self, turn: Turn, message: Payload) -> bool:
+    def ends_answer(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if the model ends its turn with a message."""
         return bool(dict_of(message, "serverContent").get("turnComplete"))
 
-    def keeps_rest(self, turn: Turn) -> bool:
+    def keeps_rest(self, turn: PlayedAnswer) -> bool:
         """Return False if, after a call, the rest of a script is only the end of its turn.
 
         The next answer is then what the model says with the results.
         """
         return any(_has_content(data) for _, data in turn.messages)
 
-    def finish_turn(self, turn: Turn) -> None:
+    def finish_turn(self, turn: PlayedAnswer) -> None:
         """Send a new handle, unless the model waits for results."""
         if not self._open_calls:
             self._tell_handle()

@@ -11,7 +11,7 @@ from tokenstream.testing._serve.sessions.session import ServedSession
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.testing._serve.sessions.session import Payload, Turn
+    from tokenstream.testing._serve.sessions.session import Payload, PlayedAnswer
 
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 """Bytes of a millisecond of audio, for each format; PCM has 24,000 samples a second, of two bytes each."""
@@ -185,17 +185,17 @@ class RealtimeSession(ServedSession):
         """Return True for the message that begins a session."""
         return text_of(message, "type") in {"session.created", "conversation.created"}
 
-    def keeps_rest(self, turn: Turn) -> bool:
+    def keeps_rest(self, turn: PlayedAnswer) -> bool:
         """Return True if another response follows, and not only messages of the session."""
         return any(b'"response.created"' in data for _, data in turn.messages)
 
-    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if a response ends with a message."""
         kind = text_of(message, "type")
         # An error before its response has begun is the whole answer.
         return kind == "response.done" or (kind == "error" and not turn.response)
 
-    def note(self, turn: Turn, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: Payload) -> None:
         """Keep the response, its items and the length of its audio."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response

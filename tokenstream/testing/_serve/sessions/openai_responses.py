@@ -10,7 +10,7 @@ from tokenstream.testing._faults.sessions import CONNECTION_LIMITS
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
-    from tokenstream.testing._serve.sessions.session import Payload, Turn
+    from tokenstream.testing._serve.sessions.session import Payload, PlayedAnswer
 
 _LIMIT_CODE, _LIMIT_MESSAGE = CONNECTION_LIMITS["openai-responses"]
 _ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"}
@@ -136,7 +136,7 @@ class ResponsesSession(ServedSession):
         """Return False: this protocol has no greeting."""
         return False
 
-    def edit(self, turn: Turn, message: Payload) -> bool:
+    def edit(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Add the request's lane and the id of the response that it continues; nest an error."""
         changed = False
         if isinstance(turn.asked.get("stream_id"), str):
@@ -157,15 +157,15 @@ class ResponsesSession(ServedSession):
             changed = True
         return changed
 
-    def keeps_rest(self, turn: Turn) -> bool:
+    def keeps_rest(self, turn: PlayedAnswer) -> bool:
         """Return True if another response follows, and not only messages of the session."""
         return any(b'"response.created"' in data for _, data in turn.messages)
 
-    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if a response ends with a message."""
         return text_of(message, "type") in _ENDS
 
-    def note(self, turn: Turn, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: Payload) -> None:
         """Keep the response and its items."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response

@@ -33,7 +33,7 @@ Payload: TypeAlias = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Turn:
+class PlayedAnswer:
     """An answer that is being played."""
 
     asked: Payload
@@ -78,7 +78,7 @@ class ServedSession:
         self._handshake = handshake
         self._choose_answer = choose_answer
         self.store = store
-        self.turns: dict[str, Turn] = {}
+        self.turns: dict[str, PlayedAnswer] = {}
         """The answers that are being played, by lane."""
         self.now = 0.0
         """Time of the current call."""
@@ -135,7 +135,7 @@ class ServedSession:
         return math.inf if turn is None else turn.messages[0][0]
 
     @property
-    def turn(self) -> Turn | None:
+    def turn(self) -> PlayedAnswer | None:
         """The answer that is being played in the usual lane, which has no name; None between two turns."""
         return self.turns.get("")
 
@@ -165,26 +165,26 @@ class ServedSession:
         """Return True for a message that begins a session, and that an answer does not repeat."""
         raise NotImplementedError
 
-    def note(self, turn: Turn, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: Payload) -> None:
         """Keep what a message of an answer says."""
         raise NotImplementedError
 
-    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if the turn ends with a message."""
         raise NotImplementedError
 
-    def ends_answer(self, turn: Turn, message: Payload) -> bool:
+    def ends_answer(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if nothing of the answer follows a message, even if the client sends what it wants."""
         return self.ends_turn(turn, message)
 
-    def edit(self, turn: Turn, message: Payload) -> bool:
+    def edit(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Change a message of an answer as the request wants it; return True if it was changed."""
         return False
 
-    def finish_turn(self, turn: Turn) -> None:
+    def finish_turn(self, turn: PlayedAnswer) -> None:
         """Act on the end of an answer."""
 
-    def keeps_rest(self, turn: Turn) -> bool:
+    def keeps_rest(self, turn: PlayedAnswer) -> bool:
         """Return True if the messages after the end of a turn are the next turn."""
         raise NotImplementedError
 
@@ -203,14 +203,14 @@ class ServedSession:
         """Return True if an answer can be given to a request; otherwise refuse the request."""
         return True
 
-    def find_turn(self, response_id: object, lane: str = "") -> Turn | None:
+    def find_turn(self, response_id: object, lane: str = "") -> PlayedAnswer | None:
         """Return the answer with an id; without an id, the answer of a lane; None if there is none."""
         if response_id is None:
             return self.turns.get(lane)
         turns = (turn for turn in self.turns.values() if turn.response.get("id") == response_id)
         return next(turns, None)
 
-    def cancel(self, turn: Turn, *ending: Payload) -> None:
+    def cancel(self, turn: PlayedAnswer, *ending: Payload) -> None:
         """End an answer early, with the late messages that its recording asks for.
 
         Args:
@@ -246,7 +246,7 @@ class ServedSession:
         return self.deadline <= self.now
 
     @property
-    def _next_turn(self) -> Turn | None:
+    def _next_turn(self) -> PlayedAnswer | None:
         """The answer whose next message is due first; None if none has messages left."""
         turns = [turn for turn in self.turns.values() if turn.messages]
         return min(turns, key=lambda turn: turn.messages[0][0], default=None)
@@ -279,7 +279,7 @@ class ServedSession:
             self.refuse_answer(recording.status, _error_of(recording), asked)
             return
         messages = deque((self.now + at, data) for at, data in _messages_of(recording))
-        self.turns[lane] = turn = Turn(asked, lane, recording, messages, ids)
+        self.turns[lane] = turn = PlayedAnswer(asked, lane, recording, messages, ids)
         if not messages:
             self._conclude(turn)
 
@@ -302,7 +302,7 @@ class ServedSession:
             self._conclude(turn)
         return data
 
-    def _prepare(self, turn: Turn, data: bytes, message: Payload | None) -> bytes:
+    def _prepare(self, turn: PlayedAnswer, data: bytes, message: Payload | None) -> bytes:
         """Return a message as it is sent, empty to send nothing.
 
         Args:
@@ -317,14 +317,14 @@ class ServedSession:
         self.note(turn, message)
         return to_json_bytes(message) if any(changed) else data
 
-    def _keep_rest(self, turn: Turn) -> None:
+    def _keep_rest(self, turn: PlayedAnswer) -> None:
         """Keep the messages after the end of a turn for the client's next request."""
         if turn.messages and (turn.recording.breaks is not None or self.keeps_rest(turn)):
             begin = turn.messages[0][0]
             rest = tuple(Arrival(at - begin, data) for at, data in turn.messages)
             self._remaining = turn.recording.replaced(arrivals=rest, messages=True), turn.ids
 
-    def _conclude(self, turn: Turn) -> None:
+    def _conclude(self, turn: PlayedAnswer) -> None:
         """End the connection as the recording says, or else the turn."""
         breaks = turn.recording.breaks
         if breaks is None:
@@ -334,7 +334,7 @@ class ServedSession:
             kind = "close" if breaks == "half" else breaks
             self.ending = Break(kind, turn.recording.close_frame)
 
-    def _end_turn(self, turn: Turn) -> None:
+    def _end_turn(self, turn: PlayedAnswer) -> None:
         """Forget an answer, and begin the next one for which the client has asked in its lane."""
         del self.turns[turn.lane]
         self.finish_turn(turn)

@@ -1,0 +1,39 @@
+"""Print what makes the package hard to carry.
+
+python -m tests.house
+
+Names that mean several things, foreign writes and methods that only assign for each room, lines by kind, and
+the Python calls of the walks that a reader of the code takes first.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tests.house.counts import lines_by_kind, modules, shared_names, writes
+from tests.house.walks import WALKS, walk
+from tests.project import PACKAGE
+
+_MOST_ROOMS = 15
+
+
+def main() -> None:
+    """Print the counts."""
+    package = modules(PACKAGE)
+    kinds = lines_by_kind(package)
+    rows = [f"{len(package)} modules, {sum(kinds.values()):,} lines"]
+    rows += [f"    {kind:12} {count:7,}" for kind, count in kinds.most_common()]
+    names = shared_names(package)
+    rows.append(f"{len(names)} names of several classes")
+    rows += [f"    {name:24} {', '.join(places)}" for name, places in names.items()]
+    rows.append("foreign writes for each 1,000 functions, and methods that only assign")
+    by_room = sorted(writes(package).items(), key=lambda item: -item[1].per_thousand)
+    shown = [item for item in by_room if item[0] == "all" or item[1].functions >= 30]
+    rows += [f"    {room:24} {each.per_thousand:5} {each.setters:5}" for room, each in shown[:_MOST_ROOMS]]
+    rows += [f"    {room:24} {each.per_thousand:5} {each.setters:5}" for room, each in shown if room == "all"]
+    rows.append("calls of Python, functions of the package, modules of the package")
+    rows += [f"    {name:40} {walk(do)}" for name, do in WALKS.items()]
+    sys.stdout.write("\n".join([*rows, ""]))
+
+
+main()

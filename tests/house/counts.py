@@ -1,0 +1,176 @@
+"""Count what makes a package hard to carry: its lines by kind, names with two meanings, foreign writes."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DISPLAYS = (ast.Dict, ast.List, ast.Set, ast.Tuple)
+_LEAST_ROWS = 3
+"""A display over fewer lines is a value rather than a table."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of a package.
+
+    Attributes:
+        name: Its path within the package.
+        room: The first two folders of the path, or the module itself where it stands in none.
+    """
+
+    name: str
+    room: str
+    lines: list[str]
+    tree: ast.Module
+
+
+def modules(package: Path) -> list[Module]:
+    """Return the modules of a package."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        *folders, _ = name.split("/")
+        text = path.read_text(encoding="utf-8")
+        found.append(Module(name, "/".join(folders[:2]) or "(top)", text.splitlines(), ast.parse(text)))
+    return found
+
+
+def lines_by_kind(of: list[Module]) -> Counter[str]:
+    """Return the number of lines of code, docstrings, tables, comments, and empty ones."""
+    counts = Counter[str]()
+    for module in of:
+        docstrings = set(_lines_of(_docstrings(module.tree)))
+        tables = set(_lines_of(_tables(module.tree))) - docstrings
+        for number, line in enumerate(module.lines, 1):
+            if number in docstrings:
+                counts["docstrings"] += 1
+            elif not line.strip():
+                counts["empty"] += 1
+            elif line.lstrip().startswith("#"):
+                counts["comments"] += 1
+            else:
+                counts["tables" if number in tables else "code"] += 1
+    return counts
+
+
+def _lines_of(nodes: Iterator[ast.stmt]) -> Iterator[int]:
+    for node in nodes:
+        yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield strings that stand alone: docstrings of modules, classes and functions, and of attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED):
+            for statement in node.body:
+                if isinstance(statement, ast.Expr) and isinstance(_constant(statement.value), str):
+                    yield statement
+
+
+def _constant(node: ast.expr) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _tables(tree: ast.Module) -> Iterator[ast.stmt]:
+    for statement in tree.body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
+            rows = (statement.end_lineno or 0) - statement.lineno - 1
+            if rows >= _LEAST_ROWS and any(isinstance(node, _DISPLAYS) for node in ast.walk(statement.value)):
+                yield statement
+
+
+def shared_names(of: list[Module]) -> dict[str, list[str]]:
+    """Return the names of classes that mean several things, each with the modules that define one.
+
+    Names are equal also if one begins with an underscore.
+    """
+    places = defaultdict[str, list[str]](list)
+    for module in of:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.strip("_")].append(module.name)
+    return {name: where for name, where in sorted(places.items()) if len(where) > 1}
+
+
+@dataclass
+class Writes:
+    """Who writes into what, in one room.
+
+    Attributes:
+        functions: Number of functions.
+        foreign: Number of assignments to attributes of objects that the function has not made.
+        setters: Number of methods that do nothing but assign what they are given to an attribute.
+    """
+
+    functions: int = 0
+    foreign: int = 0
+    setters: int = 0
+
+    @property
+    def per_thousand(self) -> int:
+        """Foreign writes, for each 1,000 functions."""
+        return round(1000 * self.foreign / max(self.functions, 1))
+
+
+def writes(of: list[Module]) -> dict[str, Writes]:
+    """Return the writes of each room, and those of the whole package under the name `all`."""
+    found = defaultdict[str, Writes](Writes)
+    for module in of:
+        for function in ast.walk(module.tree):
+            if isinstance(function, _FUNCTIONS):
+                foreign, is_setter = sum(1 for _ in _foreign_writes(function)), _only_assigns(function)
+                for room in (found[module.room], found["all"]):
+                    room.functions += 1
+                    room.foreign += foreign
+                    room.setters += is_setter
+    return dict(found)
+
+
+def _foreign_writes(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.Attribute]:
+    own = {"self", "cls", *_made_in(function)}
+    for node in ast.walk(function):
+        for target in _targets(node):
+            if isinstance(target, ast.Attribute):
+                base = target.value
+                if not (isinstance(base, ast.Name) and base.id in own):
+                    yield target
+
+
+def _made_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    """Yield the names of what calls have made: to build an object is no foreign write."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            for target in node.targets:
+                yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+def _targets(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            yield from target.elts if isinstance(target, ast.Tuple) else [target]
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+        yield node.target
+
+
+def _only_assigns(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a method only assigns its arguments to attributes of its object."""
+    body = [each for each in function.body if not (isinstance(each, ast.Expr))]
+    given = {argument.arg for argument in function.args.args[1:]}
+    return (
+        bool(given)
+        and len(body) == 1
+        and function.name != "__init__"
+        and isinstance(body[0], ast.Assign)
+        and isinstance(body[0].targets[0], ast.Attribute)
+        and isinstance(body[0].value, ast.Name)
+        and body[0].value.id in given
+    )

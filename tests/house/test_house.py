@@ -1,0 +1,111 @@
+"""The package stays as easy to carry as it is: its lines, names, writes and calls have bounds."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import pytest
+
+from tests.house.counts import Module, lines_by_kind, modules, shared_names, writes
+from tests.house.walks import WALKS, walk
+from tests.project import PACKAGE
+
+_BUDGET = {"code": 88_000, "docstrings": 40_100, "tables": 4_100}
+"""Lines of each kind. Whoever raises one names the feature that needs them in the commit."""
+_FOREIGN_WRITES = {"all": 75, "_pipeline": 330}
+"""Assignments to attributes of objects that a function has not made, for each 1,000 functions."""
+_CALLS = {"a text delta": 4, "a piece of stream.text": 8}
+"""Python calls of what happens for each piece of an answer."""
+_SAMPLE = '''"""A module."""
+
+TABLE = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+}
+"""Numbers."""
+
+
+class _Answer:
+    def keep(self, text):
+        # Later.
+        self.text = text
+
+    def write(self, machine):
+        made = Answer()
+        made.text = ""
+        machine.error = None
+        machine.log.wanted += 1
+
+
+class Answer:
+    text = "a"
+'''
+
+
+@pytest.fixture(scope="module")
+def package() -> list[Module]:
+    return modules(PACKAGE)
+
+
+def test_lines_are_counted_by_kind() -> None:
+    """A docstring is no code, and neither is a table."""
+    counts = lines_by_kind([_sample()])
+
+    assert Counter(code=10, docstrings=2, tables=5, comments=1, empty=6) == counts
+
+
+def test_a_name_without_its_underscore_is_the_same_name() -> None:
+    """Readers see the class, not the underscore."""
+    assert {"Answer": ["a.py", "a.py"]} == shared_names([_sample()])
+
+
+def test_only_writes_to_objects_of_others_are_foreign() -> None:
+    """An object that the function has made is its own, as is `self`."""
+    found = writes([_sample()])["all"]
+
+    assert (2, 2, 1) == (found.functions, found.foreign, found.setters)
+
+
+@pytest.mark.slow
+def test_each_name_means_one_thing(package: list[Module]) -> None:
+    """No class has the name of another one, with or without an underscore."""
+    assert {} == shared_names(package)
+
+
+@pytest.mark.slow
+def test_the_package_has_a_budget_of_lines(package: list[Module]) -> None:
+    """It grows with a feature, and with nothing else."""
+    counts = lines_by_kind(package)
+
+    assert {kind: counts[kind] for kind, most in _BUDGET.items() if counts[kind] > most} == {}
+
+
+@pytest.mark.slow
+def test_few_write_into_objects_of_others(package: list[Module]) -> None:
+    """A fact that one class keeps is written by that class."""
+    found = writes(package)
+
+    assert {room: found[room].per_thousand for room, most in _FOREIGN_WRITES.items()} == {
+        room: min(found[room].per_thousand, most) for room, most in _FOREIGN_WRITES.items()
+    }
+
+
+@pytest.mark.parametrize("name", _CALLS)
+def test_a_piece_of_an_answer_takes_few_calls(name: str) -> None:
+    """What an application does most is bounded to the call."""
+    assert walk(WALKS[name]).calls <= _CALLS[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WALKS)
+def test_a_walk_stays_within_the_package(name: str) -> None:
+    """Each walk calls something of the package, and comes to its end."""
+    counter = walk(WALKS[name])
+
+    assert 0 < len(counter.functions) <= counter.calls
+
+
+def _sample() -> Module:
+    return Module("a.py", "(top)", _SAMPLE.splitlines(), ast.parse(_SAMPLE))

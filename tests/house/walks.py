@@ -1,0 +1,159 @@
+"""Count the Python calls of what a user does most, so that a longer way is seen before it is slow."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import httpx
+from pydantic import BaseModel
+
+from tests.project import PACKAGE
+from tokenstream import Retry, Stream, connect, relay, testing
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from types import FrameType
+
+_URL = "https://api.openai.com/v1/chat/completions"
+_OVERLOADED = {"error": {"message": "overloaded", "type": "server_error"}}
+_LONG, _SHORT = ["word "] * 400, ["word "] * 3
+"""The texts of an answer whose steady state is counted, and of one that is counted whole."""
+
+
+class _Order(BaseModel):
+    article: str
+    amount: int
+
+
+class Counter:
+    """Count calls, with the functions and the modules of the package that are in them."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.functions = set[tuple[str, str]]()
+
+    def run(self, do: Callable[[], object]) -> None:
+        """Do something, and count meanwhile."""
+        before = sys.getprofile()
+        sys.setprofile(self._note)
+        try:
+            do()
+        finally:
+            sys.setprofile(before)
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            code = frame.f_code
+            self.calls += 1
+            if code.co_filename.startswith(str(PACKAGE)):
+                self.functions.add((code.co_filename, code.co_qualname))
+
+    def __str__(self) -> str:
+        """Show the three numbers."""
+        modules = {file for file, _ in self.functions}
+        return f"{self.calls:6} / {len(self.functions):4} / {len(modules):4}"
+
+
+Walk: TypeAlias = "Callable[[], AbstractContextManager[Callable[[], object]]]"
+"""Prepares a walk; the context has the walk itself."""
+
+
+def walk(prepared: Walk) -> Counter:
+    """Count a walk, after one that fills all caches."""
+    with prepared() as do:
+        do()
+    counter = Counter()
+    with prepared() as do:
+        counter.run(do)
+    return counter
+
+
+def _chunks(pieces: Sequence[str]) -> list[bytes]:
+    return testing.script().text(*pieces).finish("stop").chunks("openai-chat")
+
+
+@contextmanager
+def _delta() -> Generator[Callable[[], object]]:
+    with Stream(_chunks(_LONG)) as stream:
+        yield partial(next, _later(stream))
+
+
+@contextmanager
+def _piece() -> Generator[Callable[[], object]]:
+    with Stream(_chunks(_LONG)) as stream:
+        yield partial(next, _later(stream.text))
+
+
+@contextmanager
+def _draft() -> Generator[Callable[[], object]]:
+    with Stream(_chunks(['{"article": "', *_LONG, '", "amount": 1}'])) as stream:
+        yield partial(next, _later(stream.partials(_Order)))
+
+
+def _later(items: Iterable[Any]) -> Iterator[Any]:
+    """Return an iterator in the middle of an answer, where each piece takes the same way."""
+    begun = iter(items)
+    for _ in range(len(_LONG) // 2):
+        next(begun)
+    return begun
+
+
+@contextmanager
+def _short() -> Generator[Callable[[], object]]:
+    chunks = _chunks(_SHORT)
+    yield lambda: Stream(chunks).final()
+
+
+@contextmanager
+def _connected(failures: int, **options: Any) -> Generator[Callable[[], object]]:
+    body = b"".join(_chunks(_SHORT))
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            return httpx.Response(503, headers={"retry-after": "0"}, json=_OVERLOADED)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+
+        def ask() -> None:
+            with connect(_URL, json={"model": "m", "messages": []}, client=client, **options) as stream:
+                stream.final()
+
+        yield ask
+
+
+@contextmanager
+def _relayed() -> Generator[Callable[[], object]]:
+    async def send(_: object) -> None:
+        pass
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def respond() -> None:
+        answer = testing.script().text(*_SHORT).finish("stop").astream("openai-chat")
+        await relay.respond(answer)(scope, receive, send)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    yield lambda: asyncio.run(respond())
+
+
+WALKS: dict[str, Walk] = {
+    "a text delta": _delta,
+    "a piece of stream.text": _piece,
+    "a draft of partials(Order)": _draft,
+    "Stream of a short answer": _short,
+    "connect": partial(_connected, 0),
+    "connect(retry=), which succeeds at once": partial(_connected, 0, retry=Retry()),
+    "connect(retry=), after a 503": partial(_connected, 1, retry=Retry()),
+    "relay.respond": _relayed,
+}
+"""Each walk by its name."""
