@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
@@ -26,7 +25,6 @@ class _CountPlace(NamedTuple):
     """The modality of the list's element; None if there is no list."""
 
 
-@cache
 def _parse(text: str) -> _CountPlace:
     """Return the place that a text of `Counts` describes."""
     if text.endswith("]"):
@@ -56,11 +54,12 @@ class Counts:
         {'written': 3, 'details': {'thought': 4}}
     """
 
-    __slots__ = ("_apart", "_element", "_places")
+    __slots__ = ("_apart", "_element", "_places", "_texts")
 
     def __init__(self, *, element: str = "", apart: bool = False, **places: str) -> None:
         self._element, self._apart = element, apart
-        self._places = places
+        self._texts = places
+        self._places = {field: _parse(text) for field, text in places.items()}
 
     @property
     def fields(self) -> frozenset[str]:
@@ -69,7 +68,7 @@ class Counts:
 
     def without(self, *fields: str) -> Self:
         """Return the counts of the API, except some that are read but not written."""
-        places = {field: place for field, place in self._places.items() if field not in fields}
+        places = {field: text for field, text in self._texts.items() if field not in fields}
         return type(self)(element=self._element, apart=self._apart, **places)
 
     def read(self, report: dict[str, Any], remembered: dict[str, int] | None = None) -> Usage:
@@ -85,9 +84,9 @@ class Counts:
             _add_up_output(counts, {} if remembered is None else remembered)
         return Usage(**counts, provider_data=report)
 
-    def _find(self, report: dict[str, Any], place: str) -> int | None:
+    def _find(self, report: dict[str, Any], place: _CountPlace) -> int | None:
         """Return the count at a place; None if there is none."""
-        holder, names, modality = _parse(place)
+        holder, names, modality = place
         if modality is None:
             return int_of(dict_of(report, holder) if holder else report, *names)
         elements = [each for each in dicts_of(report.get(holder)) if text_of(each, "modality") == modality]
@@ -101,10 +100,9 @@ class Counts:
         if self._apart and "output_tokens" in counts:
             counts["output_tokens"] = max(0, counts["output_tokens"] - counts.get("reasoning_tokens", 0))
         report: dict[str, Any] = {}
-        for field, place in self._places.items():
+        for field, (holder, names, modality) in self._places.items():
             if field not in counts:
                 continue
-            holder, names, modality = _parse(place)
             if modality is None:
                 target = report.setdefault(holder, {}) if holder else report
                 target[names[0]] = counts[field]
