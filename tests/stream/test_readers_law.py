@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -143,9 +144,15 @@ class _Reader:
         return self._normal(self.given)
 
 
-def _whole(name: str, chunks: list[bytes]) -> dict[str, Any]:
-    """Return what each reader is given who reads alone, from the start."""
-    found = {}
+@cache
+def _whole(name: str, *, is_other: bool = False) -> dict[str, Any]:
+    """Return what each reader is given who reads an answer alone, from the start.
+
+    Args:
+        name: The name of the answer.
+        is_other: True for the answer that comes to say something else.
+    """
+    chunks, found = (_OTHERS if is_other else _ANSWERS)[name], {}
     for reader_name in _readers_of(name):
         reader = _Reader(reader_name, name, Stream(chunks, format="anthropic"))
         while reader.read():
@@ -201,7 +208,7 @@ def test_every_reader_is_given_what_a_whole_read_gives(name: str, data: st.DataO
     with Stream(_ANSWERS[name], format="anthropic") as stream:
         readers = _play(data, name, stream)
 
-    _check_whole(readers, _whole(name, _ANSWERS[name]))
+    _check_whole(readers, _whole(name))
 
 
 @pytest.mark.parametrize("name", _ANSWERS)
@@ -213,7 +220,7 @@ def test_an_answer_that_comes_again_is_given_once_to_every_reader(name: str, dat
     with _again(answer[:cut], answer) as stream:
         readers = _play(data, name, stream)
 
-    _check_whole(readers, _whole(name, answer))
+    _check_whole(readers, _whole(name))
 
 
 @pytest.mark.parametrize("name", _ANSWERS)
@@ -225,7 +232,7 @@ def test_no_reader_is_given_a_mixture_of_two_answers(name: str, data: st.DataObj
     with _again(first[:cut], second) as stream:
         readers = _play(data, name, stream)
 
-    wholes = _whole(name, first), _whole(name, second)
+    wholes = _whole(name), _whole(name, is_other=True)
     for reader_name, found in readers.items():
         if reader_name in ("events", "drafts"):
             # Both begin anew: `Restarted` says so, and a draft replaces the one before.
