@@ -79,7 +79,8 @@ def test_the_package_has_a_budget_of_lines(package: list[Module]) -> None:
     """It grows with a feature, and with nothing else."""
     counts = lines_by_kind(package)
 
-    assert {kind: counts[kind] for kind, most in _BUDGET.items() if counts[kind] > most} == {}
+    beyond = [kind for kind, most in _BUDGET.items() if counts[kind] > most]
+    assert beyond == [], counts
 
 
 @pytest.mark.slow
@@ -87,9 +88,8 @@ def test_few_write_into_objects_of_others(package: list[Module]) -> None:
     """A fact that one class keeps is written by that class."""
     found = writes(package)
 
-    assert {room: found[room].per_thousand for room, most in _FOREIGN_WRITES.items()} == {
-        room: min(found[room].per_thousand, most) for room, most in _FOREIGN_WRITES.items()
-    }
+    beyond = [room for room, most in _FOREIGN_WRITES.items() if found[room].per_thousand > most]
+    assert beyond == []
 
 
 @pytest.mark.parametrize("name", _CALLS)
