@@ -132,6 +132,18 @@ def test_a_continuation_that_does_not_join_is_replaced_by_a_whole_answer() -> No
     assert seen.message.text.strip() == OTHER
 
 
+@pytest.mark.parametrize("reader", ["tool_calls", "when_complete"])
+@pytest.mark.parametrize("format", ["gemini", "ollama"])
+def test_a_call_of_a_refused_continuation_is_not_run(format: str, reader: str) -> None:
+    """The payload at which it is refused brings a whole call, of which a reader gets none of the events."""
+    cut = cut_before(b"noon", "tc", format)
+    seen = read(Harbour(format, "tc", cut, other=OTHER, obeys=False), AUTO, READERS[reader])
+
+    assert seen.modes == ("start", "continue", "restart")
+    assert [call.arguments for call in seen.items] == [{"boat": 1, "knots": 7}]
+    assert [part.kind for part in seen.message.parts] == ["text", "tool_call"]
+
+
 def test_a_mode_that_only_resumes_begins_no_other_answer() -> None:
     """Who asks for the rest of an answer wants to pay for it once."""
     whole = chunks_of("t")

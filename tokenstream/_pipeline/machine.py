@@ -705,6 +705,10 @@ class Machine:
             # A new answer does not begin with what the old one has left.
             hold.take_events_left(self.events_left)
         self.events_left, self.current_events = [], NO_EVENTS
+        # The last chunk may contain further events, if an event of it has ended the attempt: they belong to
+        # nothing that follows. Nothing is left to read here, so `leave` adds to what is read next.
+        self.read = read_events(self).__next__
+        self.read()
 
     # -- the end -------------------------------------------------------------
 
