@@ -16,6 +16,8 @@ from tests.support.packages import needed
 from tokenstream import Message, Retry, aconnect, connect, resilient, testing
 from tokenstream._basics.joint import anchor_of
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.events import ToolCallDone, ToolCallStart
+from tokenstream.message import ToolCall
 from tokenstream.recovery import Attempt
 
 URL = "https://api.openai.com/v1/responses"
@@ -132,6 +134,25 @@ def test_what_does_not_join_the_answer_is_left_out(world: str, attempts: int) ->
         stream.message.ending,
     )
     assert "confidence" in str(stream.pauses[-1].why)
+
+
+@pytest.mark.parametrize("reader", ["tool_calls", "events"])
+def test_a_call_behind_what_does_not_join_is_left_out(reader: str) -> None:
+    """One payload brings the words at which the rest is refused, and a call that nobody is to run."""
+    parts = [{"text": "Sorry, I cannot go on. "}, {"functionCall": {"name": "look", "args": {"at": "sea"}}}]
+    rest = {"candidates": [{"content": {"parts": parts, "role": "model"}, "finishReason": "STOP"}]}
+    bodies = iter([script(HALVES[0]).finish("length").chunks("gemini"), [_sse(rest)]])
+    with resilient(lambda _: next(bodies), GO_ON, format="gemini") as stream:
+        items: list[Any] = list(stream.tool_calls if reader == "tool_calls" else stream)
+
+    assert "confidence" in str(stream.pauses[-1].why)
+    assert [] == [item for item in items if isinstance(item, ToolCall | ToolCallStart | ToolCallDone)]
+    assert ["text"] == [part.kind for part in stream.message.parts]
+    assert (HALVES[0], "length") == (stream.message.text, stream.message.finish_reason)
+
+
+def _sse(payload: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % json.dumps(payload).encode()
 
 
 def test_a_request_that_fails_leaves_the_answer_as_it_was() -> None:

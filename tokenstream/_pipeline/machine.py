@@ -704,10 +704,16 @@ class Machine:
         if kept_format is not None:
             # A new answer does not begin with what the old one has left.
             hold.take_events_left(self.events_left)
+        self.drop_unread()
+
+    def drop_unread(self) -> None:
+        """Drop the events that the input has brought and that were not returned; `settle` must follow.
+
+        If an event of the last chunk has ended the attempt, those behind it belong to nothing that follows.
+        """
         self.events_left, self.current_events = [], NO_EVENTS
-        # The last chunk may contain further events, if an event of it has ended the attempt: they belong to
-        # nothing that follows. Nothing is left to read here, so `leave` adds to what is read next.
         self.read = read_events(self).__next__
+        # Nothing is left to read here, so `leave` adds to what is read next.
         self.read()
 
     # -- the end -------------------------------------------------------------

@@ -199,12 +199,12 @@ class Resumption:
         if not machine.input_ended:
             machine.end_input(now)
         self.joining.end()
+        machine.drop_unread()
         machine.settle()
         message = machine.accumulator.message
         ended: list[Event] = [
             PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
         ]
-        machine.events_left = []
         machine.leave([*ended, finish])
 
     def note_release(self, *, continued: bool) -> None:

@@ -70,7 +70,7 @@ class ModeChoice(NamedTuple):
 
 
 ONLY_WHOLE = (
-    "a part of it was delivered already, and the function that opens a source may only be able to request "
+    "a part of it has arrived already, and the function that opens a source may only be able to request "
     'all of it; Retry(mode="restart") begins again, and Retry(mode="continue") asks for the rest'
 )
 """The reason not to continue an answer, in mode "auto", if the caller's function makes the requests."""

@@ -232,12 +232,13 @@ class Planner:
         position_replaced = isinstance(error, PositionLost) and asks_anew
         # The next request goes to another server, or differs from the one that failed: an error that is not
         # retried by default may not occur again.
-        is_other_request = is_other or end.request_refused or position_replaced or end.fetches
+        fetches = end.fetches and mode == "resume"
+        is_other_request = is_other or end.request_refused or position_replaced or fetches
         # A request without the refused prefix is made whatever `on` says.
         if not end.prefix_refused and not self._wants(end, otherwise=error.retryable or is_other_request):
             return None
         # Another server, or another request, can be tried at once.
-        at_once = is_other or end.prefix_refused or end.fetches
+        at_once = is_other or end.prefix_refused or fetches
         wait = 0.0 if at_once else self._wait_before(error, mode)
         if wait is None:
             return None
@@ -259,7 +260,7 @@ class Planner:
             why=why_not,
             prefix_refused=end.prefix_refused,
             server_asks=server_asks,
-            fetches=end.fetches,
+            fetches=fetches,
         )
 
     def _note_why_not(self, why_not: str | None, end: _AttemptEnd) -> None:

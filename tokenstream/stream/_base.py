@@ -41,14 +41,17 @@ class StreamBase(ErasedGeneric[DriverT]):
     def message(self) -> Message:
         """The answer so far: an immutable snapshot, which is built on each access."""
         driver = self._driver
+        message = driver.message
+        # Last, because another thread may add to the answer while the message is built.
         driver.note_look()
-        return driver.message
+        return message
 
     @property
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
+        messages = self._messages
         self._driver.note_look()
-        return self._messages
+        return messages
 
     @property
     def _messages(self) -> list[Message]:
@@ -105,8 +108,9 @@ class StreamBase(ErasedGeneric[DriverT]):
 
     def checkpoint(self) -> Checkpoint:
         """Return the answer so far, with the position at which a server can resume that answer."""
+        checkpoint = self._driver.machine.progress.checkpoint()
         self._driver.note_look()
-        return self._driver.machine.progress.checkpoint()
+        return checkpoint
 
 
 if TYPE_CHECKING:

@@ -27,10 +27,11 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
     @property
     def message(self) -> Message:
         """The choice so far, as an immutable snapshot."""
-        self._driver.note_look()
         accumulator = self._driver.accumulator
         # 0 stands for the first choice, which may have another index.
-        return accumulator.message_of(self._index or accumulator.main)
+        message = accumulator.message_of(self._index or accumulator.main)
+        self._driver.note_look()
+        return message
 
     @property
     def _cursors(self) -> Cursors:

@@ -46,11 +46,6 @@ class Position(Generic[ItemT]):
         self._repeated: dict[type, int] = {}
         """Number of the characters or calls of `_has` that the restarted answer has repeated, by kind."""
 
-    @property
-    def delivered(self) -> int:
-        """Number of characters or calls that the reader has of the answer."""
-        return sum(map(len, self._list_delivered().values()))
-
     def ready(self) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items.
 
