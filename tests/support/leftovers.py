@@ -8,8 +8,9 @@ Nothing is searched for: what is made is noted as it is made, and a test that ha
 microseconds. Only where something is open does the garbage collector look for what nobody can close any more:
 it warns, and the warning fails the test as any other, unless the test expects it.
 
-A test that leaves something on purpose is marked `leaves_behind`, with the reason. Slow tests may leave
-something, unless TOKENSTREAM_LEFTOVERS is set, as `python -m tests.shake` does.
+A test that leaves something on purpose is marked `leaves_behind`, with the reason. Slow tests, and those of
+browsers, programs and frameworks, which keep connections and threads for later, may leave something, unless
+TOKENSTREAM_LEFTOVERS is set, as `python -m tests.shake` does.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ __all__ = [
 
 _SECONDS = 10.0
 """Seconds for what is about to end by itself, as a thread that has been told to."""
+_MAY_LEAVE = ("slow", "agents", "browser", "cookbook", "site")
+"""Marks of tests that may leave something."""
 _CACHED = ("Trio thread ",)
 """The beginnings of the names of threads that a library keeps for later, and ends by itself."""
 
@@ -134,12 +137,18 @@ def pytest_runtest_makereport(
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test that has left something behind."""
     result = yield
-    is_looked_for = "TOKENSTREAM_LEFTOVERS" in os.environ or item.get_closest_marker("slow") is None
+    is_looked_for = "TOKENSTREAM_LEFTOVERS" in os.environ or not _may_leave(item)
     if is_looked_for and not _failed and item.get_closest_marker("leaves_behind") is None:
         left = left_behind(_SECONDS)
         if left:
             pytest.fail("\n".join(["The test leaves behind:", *left]), pytrace=False)
     return result
+
+
+def _may_leave(item: pytest.Item) -> bool:
+    """Return True for a test that may leave something, unless all are asked."""
+    is_marked = any(item.get_closest_marker(name) for name in _MAY_LEAVE)
+    return is_marked or item.path.is_relative_to(ROOT / "tests" / "frameworks")
 
 
 def left_behind(seconds: float) -> list[str]:
