@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from tests.recovery.attempts import in_each_world
 from tests.support.packages import needed
+from tests.support.wire import sse
 from tokenstream import Message, Retry, aconnect, connect, resilient, testing
 from tokenstream._basics.joint import anchor_of
 from tokenstream.errors import MisuseError, StreamError
@@ -141,7 +142,7 @@ def test_a_call_behind_what_does_not_join_is_left_out(reader: str) -> None:
     """One payload brings the words at which the rest is refused, and a call that nobody is to run."""
     parts = [{"text": "Sorry, I cannot go on. "}, {"functionCall": {"name": "look", "args": {"at": "sea"}}}]
     rest = {"candidates": [{"content": {"parts": parts, "role": "model"}, "finishReason": "STOP"}]}
-    bodies = iter([script(HALVES[0]).finish("length").chunks("gemini"), [_sse(rest)]])
+    bodies = iter([script(HALVES[0]).finish("length").chunks("gemini"), [sse(rest)]])
     with resilient(lambda _: next(bodies), GO_ON, format="gemini") as stream:
         items: list[Any] = list(stream.tool_calls if reader == "tool_calls" else stream)
 
@@ -149,10 +150,6 @@ def test_a_call_behind_what_does_not_join_is_left_out(reader: str) -> None:
     assert [] == [item for item in items if isinstance(item, ToolCall | ToolCallStart | ToolCallDone)]
     assert ["text"] == [part.kind for part in stream.message.parts]
     assert (HALVES[0], "length") == (stream.message.text, stream.message.finish_reason)
-
-
-def _sse(payload: dict[str, Any]) -> bytes:
-    return b"data: %b\n\n" % json.dumps(payload).encode()
 
 
 def test_a_request_that_fails_leaves_the_answer_as_it_was() -> None:
