@@ -1,4 +1,4 @@
-"""The log of an answer: what each choice tells its readers, in the order of arrival."""
+"""The log of an answer: the words and the tool calls of each choice, in the order of arrival."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PartWords(TextLog):
 
 
 class AnswerLog:
-    """What a choice tells its readers, in the order of arrival: its words, and the tool calls that ended.
+    """The words of a choice and its tool calls that ended, in the order of arrival, for its readers.
 
     The words are kept by part. A *run* is a section of them that arrived without words of another part in
     between; it is one number here, because parts may take turns with every delta. Each reader has a
@@ -56,7 +56,7 @@ class AnswerLog:
         self.words: dict[int, PartWords] = {}
         """The words of each part, by its index."""
         self.calls: list[ToolCall] = []
-        """The calls that have ended; one that is not complete has arguments that are no valid JSON."""
+        """The calls that have ended; the arguments of one that is not complete are not valid JSON."""
         self._runs = array("q")
         """For each run, the index of its part, and the position in that part's words at which it ends."""
         self.turns = 0
@@ -118,7 +118,7 @@ class AnswerLog:
         return count, found
 
     def part_of(self, index: int) -> int:
-        """Return the part of a run; -1 if there are no words."""
+        """Return the part of a run; -1 before any words have arrived."""
         return self._runs[index] >> _BITS if self._runs else -1
 
     def join(self, *kinds: type[Delta]) -> str:

@@ -134,7 +134,7 @@ class GrowingPart:
         self.pieces: Arguments | None = None
         """The text that belongs to this part alone: arguments, or a transcript."""
         self.log: PartWords | None = None
-        """What deltas have brought of a text, reasoning or a refusal."""
+        """The words of a text, reasoning or a refusal that came in deltas; None before the first delta."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
 
@@ -256,7 +256,7 @@ class ChoiceState:
         self.index = index
         self.parts: list[GrowingPart] = []
         self.log = AnswerLog()
-        """What the choice tells its readers, in order."""
+        """The words and the tool calls of the choice, for its readers."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
         self.finish_message: str | None = None

@@ -15,7 +15,7 @@ from tests.ci.lanes import Failed, Lane
 from tests.ci.machine import install_debian
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.ci.lanes import Shell, Work
 
@@ -196,14 +196,15 @@ class Checks:
                 program.chmod(0o755)
             clone = _copied(self._snapshot, home / "clone")
             bash = ["bash", "-euo", "pipefail", "-c"]
-            try:
-                _run_in(shell, home, clone, [*bash, commands[0]], **variables)
-            except Failed:
-                if "pytest" not in text:
-                    raise
-                shell.note_second_try()
-                again = commands[0].replace(text, f"{text.rstrip()} {shlex.join(_FAILED_BEFORE)}\n")
-                _run_in(shell, home, clone, [*bash, again], **variables)
+
+            def run(options: Sequence[str]) -> None:
+                command = commands[0].replace(text, f"{text.rstrip()} {shlex.join(options)}\n")
+                _run_in(shell, home, clone, [*bash, command], **variables)
+
+            if "pytest" in text:
+                _try_twice(shell, run)
+            else:
+                run(())
 
         return work
 
@@ -232,15 +233,17 @@ class Checks:
 
     def _in_main(self, command: str, **variables: str) -> Work:
         """Return a command in the environment that most lanes share."""
-        words = shlex.split(command)
-        variables["TOKENSTREAM_NODE"] = str(self._node)
-        return lambda shell: _run_in(shell, self._venv, self._main, words, **variables)
+        return self._with_main(_run_in, command, variables)
 
     def _tests_in_main(self, command: str, **variables: str) -> Work:
         """Return tests in the environment that most lanes share."""
+        return self._with_main(run_tests, command, variables)
+
+    def _with_main(self, run: Callable[..., None], command: str, variables: dict[str, str]) -> Work:
+        """Return the work of a function that runs a command in the environment that most lanes share."""
         words = shlex.split(command)
         variables["TOKENSTREAM_NODE"] = str(self._node)
-        return lambda shell: run_tests(shell, self._venv, self._main, words, **variables)
+        return lambda shell: run(shell, self._venv, self._main, words, **variables)
 
     def _of_wheel(self, extras: Sequence[str], *tests: str, python: str = "", **variables: str) -> Work:
         """Return tests of the installed wheel, in an environment of its own.
@@ -311,12 +314,17 @@ def run_tests(shell: Shell, venv: Path, folder: Path, command: Sequence[str], **
     not repeated.
     """
     # Other lanes run tests in the same folder.
-    cached = ["-o", f"cache_dir={tempfile.mkdtemp(dir=folder.parent)}"]
+    cached = [*command, "-o", f"cache_dir={tempfile.mkdtemp(dir=folder.parent)}"]
+    _try_twice(shell, lambda options: _run_in(shell, venv, folder, [*cached, *options], **variables))
+
+
+def _try_twice(shell: Shell, run: Callable[[Sequence[str]], None]) -> None:
+    """Call a function that runs tests with more options of pytest; call it again for those that failed."""
     try:
-        _run_in(shell, venv, folder, [*command, *cached], **variables)
+        run(())
     except Failed:
         shell.note_second_try()
-        _run_in(shell, venv, folder, [*command, *cached, *_FAILED_BEFORE], **variables)
+        run(_FAILED_BEFORE)
 
 
 def _only(folder: Path, pattern: str) -> Path:

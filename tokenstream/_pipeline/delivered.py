@@ -21,7 +21,7 @@ Extent: TypeAlias = Literal["nothing", "reasoning", "content"]
 
 | extent      | delivered so far                               | another answer may replace it |
 |-------------|------------------------------------------------|-------------------------------|
-| "nothing"   | nothing that can be seen                       | yes                           |
+| "nothing"   | nothing visible                                | yes                           |
 | "reasoning" | nothing but reasoning, and unfinished calls    | yes, after a `Restarted`      |
 | "content"   | more than that                                 | only if the caller wants it   |
 """
@@ -46,8 +46,8 @@ class Delivered:
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
         self.readings: dict[Reading, bool] = {}
-        """The readings of which a reader has been given something. Readers write into it, at each item that
-        they return, so this is no more than a dict."""
+        """The readings of which a reader has been given something. It is a plain dict, because readers write
+        into it with each item that they return."""
 
     @property
     def extent(self) -> Extent:

@@ -42,7 +42,7 @@ class Position(Generic[ItemT]):
         self._at = 0
         """Index in the log of the first run, or call, that may be new."""
         self._has: dict[type, Content] = {}
-        """What the reader has of an answer that was restarted, by kind; empty once all of it was repeated."""
+        """Content that the reader has of a restarted answer, by kind; empty once all of it was repeated."""
         self._repeated: dict[type, int] = {}
         """Number of the characters or calls of `_has` that the restarted answer has repeated, by kind."""
 
