@@ -1,36 +1,45 @@
-"""Content blocks with an index, each of which a payload closes; shared by several formats."""
+"""Parts that have a key on the wire, under which pieces add to them; shared by several formats."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 
-class _ClosableBlock(Protocol):
-    """The one thing that `BlockParts` needs to know of a format's block: the part that it became."""
+class _HasPart(Protocol):
+    """The one thing that `KeyedParts` needs to know of a format's block: the part that it became."""
 
     @property
     def part(self) -> OpenPart | None:
         """The part that the block became; None until its kind is known."""
 
 
-BlockT = TypeVar("BlockT", bound=_ClosableBlock)
+KeyT = TypeVar("KeyT", bound="Hashable")
+BlockT = TypeVar("BlockT", bound=_HasPart)
 
 
-class BlockParts(Parts, ABC, Generic[BlockT]):
-    """Parts that arrive as content blocks: each piece names its block by an index.
+class Block:
+    """A block of which a format has to know no more than its part."""
 
-    The provider chooses the index of a block, and may use it again. The index of a part is
+    __slots__ = ("part",)
+
+    def __init__(self, part: OpenPart) -> None:
+        self.part = part
+
+
+class KeyedParts(Parts, Generic[KeyT, BlockT]):
+    """Parts that arrive as content blocks: each piece names its block by a key, such as an index.
+
+    The server chooses the key of a block, and may use it again. The index of a part is
     a number of our own, which counts up without gaps in order of arrival.
 
     Args:
@@ -46,32 +55,31 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         super().__init__(limits, note)
         self.newest = -1
         """Index of the block that was opened last."""
-        self._open: dict[int, BlockT] = {}
-        """The open blocks, by the server's index."""
-        self._closed: dict[int, str] = {}
-        """The closed blocks, by the server's index: the id of the call that a block was, or else ""."""
+        self._open: dict[KeyT, BlockT] = {}
+        """The open blocks, by key."""
+        self._closed: dict[KeyT, str] = {}
+        """The closed blocks, by key: the id of the call that a block was, or else ""."""
         self._waiting: list[OpenCall] = []
         """Calls whose block was closed, but which the token limit may have cut off."""
 
-    @abstractmethod
     def _report_unsent(self, block: BlockT) -> None:
         """Report those data of a block that no event has reported yet; called before the block is closed."""
 
-    def _free_index(self, index: int) -> None:
-        """Prepare for a new block: hand out the calls that waited for it, and close a block at its index.
+    def _note_taken(self, key: KeyT, *, is_open: bool) -> None:
+        """Count a new block under the key of an earlier one as a departure from the documentation."""
+        self.note("part_unclosed" if is_open else "part_index_reused")
 
-        Args:
-            index: The index of the new block.
-        """
+    def _free(self, key: KeyT) -> None:
+        """Prepare for a new block: hand out the calls that waited for it, and close a block with its key."""
         # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
-        open_block = self._open.pop(index, None)
+        open_block = self._open.pop(key, None)
         if open_block is not None and not (open_block.part is not None and open_block.part.waits):
-            self.note("part_unclosed")
+            self._note_taken(key, is_open=True)
             self._close_replaced(open_block)
-        elif open_block is not None or index in self._closed:
-            self.note("part_index_reused")
-        self._closed.pop(index, None)
+        elif open_block is not None or key in self._closed:
+            self._note_taken(key, is_open=False)
+        self._closed.pop(key, None)
 
     def _hand_out_waiting(self) -> None:
         """Hand out to the application the calls that `stop` kept back, because they may have been cut off.
@@ -83,13 +91,13 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
                 self.end_at_mark(call)
             self._waiting.clear()
 
-    def stop(self, index: int) -> None:
+    def stop(self, key: KeyT) -> None:
         """Close a block; if it is a tool call with whole arguments, hand the call out to the application.
 
         Arguments that are not an object may have been cut off, although they look whole. Their call
         waits until the next payload arrives; see `_hand_out_waiting`.
         """
-        block = self._open.pop(index, None)
+        block = self._open.pop(key, None)
         if block is None:
             self.note("part_end_unmatched")
             return
@@ -108,13 +116,13 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             self._close_part(part, whole=True)
         if part.waits:
             # The arguments may still come.
-            self._open[index] = block
+            self._open[key] = block
         else:
-            self._note_closed(index, part)
+            self._note_closed(key, part)
 
-    def _note_closed(self, index: int, part: OpenPart) -> None:
-        """Note that a block is closed, so that later deltas with its index are recognised."""
-        self._closed[index] = part.sent_id if isinstance(part, OpenCall) else ""
+    def _note_closed(self, key: KeyT, part: OpenPart) -> None:
+        """Note that a block is closed, so that later deltas with its key are recognised."""
+        self._closed[key] = part.sent_id if isinstance(part, OpenCall) else ""
 
     def cut(self) -> None:
         """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""
@@ -124,6 +132,13 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
                 self._report_unsent(block)
                 self._close_part(block.part, whole=False)
         self._open.clear()
+
+    def _note_unclosed(self) -> None:
+        """Count each open block as a departure: the documentation says that the server closes it."""
+        for block in self._open.values():
+            if block.part is not None and not block.part.waits:
+                self.note("part_unclosed")
+                self._report_unsent(block)
 
     def restart(self) -> None:
         """Close the open blocks and count from 0 again: the server repeated the start of the answer."""
@@ -136,19 +151,16 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         """Record the finish reason and close every open part."""
         # Quirk (Anthropic, 2025-02): no block stop where the token limit cut a call;
         # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
-        for block in self._open.values():
-            if block.part is not None and not block.part.waits:
-                self.note("part_unclosed")
-                self._report_unsent(block)
+        self._note_unclosed()
         super().finish(choice, reason, raw_reason)
         was_open, self._open = self._open, {}
-        for index, block in was_open.items():
+        for key, block in was_open.items():
             if block.part is None:
                 continue
             if block.part.waits:
-                self._open[index] = block
+                self._open[key] = block
             else:
-                self._note_closed(index, block.part)
+                self._note_closed(key, block.part)
         # The finish reason has decided about these calls, too: they were still open parts.
         self._waiting.clear()
 
@@ -167,7 +179,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             self.close(part)
 
     def _close_replaced(self, block: BlockT) -> None:
-        """Close a block that is still open although a new block has the same index."""
+        """Close a block that is still open although a new block has the same key."""
         part = block.part
         if part is not None:
             self._report_unsent(block)

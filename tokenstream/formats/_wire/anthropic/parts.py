@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.formats._kit.blocks import BlockParts
+from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._wire.anthropic.block import AnthropicBlock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 
-class AnthropicBlocks(BlockParts[AnthropicBlock]):
+class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     """Turns content blocks into parts of a message; the events of several blocks may alternate.
 
     Args:
@@ -48,7 +48,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         Args:
             content: The block as its start event describes it.
         """
-        self._free_index(index)
+        self._free(index)
         block_type = text_of(content, "type") or ""
         self.newest = index
         block = self._BLOCK_OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.blocks import BlockParts
+from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._kit.values import failure_text
@@ -30,7 +30,7 @@ _CLIENT_TYPES = frozenset({None, "tool_use"})
 """Types of a `toolUse` block whose tool the application runs."""
 
 
-class ConverseBlocks(BlockParts[ConverseBlock]):
+class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     """Turns content blocks into parts of a message.
 
     Blocks of text and reasoning have no start event. The indexes of the blocks may have gaps.
@@ -49,7 +49,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         Args:
             start: The block as its start event describes it.
         """
-        self._free_index(index)
+        self._free(index)
         block = self._open_block(index)
         for name, value in start.items():
             if value is not None:

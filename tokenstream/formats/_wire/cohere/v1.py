@@ -136,7 +136,7 @@ class V1(V2):
         documents = payload.get("documents") or self.parts.fields.get("documents")
         for citation in dicts_of(payload.get("citations")):
             self._has_citations = True
-            self.content.cite(citation, documents)
+            self.content.cite_source(citation, documents)
 
     def _read_end(self, response: dict[str, Any], reason: str | None, failure_message: str | None) -> None:
         """Read the whole answer at the end of the stream: add what no earlier event has contained.

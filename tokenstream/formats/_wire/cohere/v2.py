@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.cohere.parts import CohereContent
+from tokenstream.formats._wire.cohere.parts import CohereParts
 from tokenstream.formats._wire.cohere.words import FINISH_REASONS, failure_of, usage_of
 from tokenstream.framing import ServerSentEvent
 
@@ -44,7 +44,7 @@ class V2(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.content = CohereContent(self.parts)
+        self.parts = self.content = CohereParts(self.limits, self.note)
         self.is_nameless = False
         """True if the current frame has no event name."""
 
@@ -87,7 +87,7 @@ class V2(Format):
 
         Its open tool calls may not be whole, so they are not handed out.
         """
-        self.content.drop_open_calls()
+        self.content.cut()
         self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
@@ -180,7 +180,7 @@ class V2(Format):
         """Add a citation, which this event contains as a whole."""
         message = _message_of(payload)
         for citation in dicts_of(message.get("citations")):
-            self.content.cite(citation)
+            self.content.cite_source(citation)
         self._report_unknown_fields_in_message(payload, message, "citations")
 
     def _read_citation_end(self, payload: dict[str, Any]) -> None:
@@ -214,7 +214,7 @@ class V2(Format):
         for index, block in enumerate(blocks):
             self.content.add_whole_block(index, block)
         for citation in dicts_of(message.get("citations")):
-            self.content.cite(citation)
+            self.content.cite_source(citation)
         for index, call in enumerate(dicts_of(message.get("tool_calls"))):
             self.content.add_whole_call(index, call)
 
@@ -228,7 +228,7 @@ class V2(Format):
         """
         if report:
             self.parts.usage(usage_of(report))
-        self.content.note_unclosed_parts()
+        self.content.forget_open()
         if reason is not None:
             # The reason is that of all choices; an answer without content is choice 0.
             for choice in sorted(self.parts.choices) or [0]:
