@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from tokenstream.otel._requested import Attributes
     from tokenstream.otel._tools import Around
     from tokenstream.recovery import AttemptReport
-    from tokenstream.stream._protocols import DriverView
     from tokenstream.stream._tap.onlooker import Onlooker
 
 ObservedT = TypeVar("ObservedT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any] | Steps")
@@ -187,7 +186,7 @@ class OperationObserver:
     def __init__(
         self,
         receivers: Receivers,
-        reader: DriverView | Onlooker,
+        reader: Driver | Onlooker,
         *,
         url: str | None,
         asked_model: str | None,

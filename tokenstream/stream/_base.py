@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departure
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.metrics import Metrics
+    from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._attempts import AttemptReport
+    from tokenstream.stream._driver import Driver
     from tokenstream.stream._pauses import Leg
-    from tokenstream.stream._protocols import AsyncDriverView, DriverView, SyncDriverView
+    from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._tap.onlooker import Onlooker
 
-DriverT = TypeVar("DriverT", bound="DriverView")
+DriverT = TypeVar("DriverT", bound="Driver")
 
 
 @explain_missing_names
@@ -114,19 +116,19 @@ class StreamBase(ErasedGeneric[DriverT]):
 
 
 if TYPE_CHECKING:
-    SyncStreamBase: TypeAlias = StreamBase[SyncDriverView]
-    AsyncStreamBase: TypeAlias = StreamBase[AsyncDriverView]
+    SyncStreamBase: TypeAlias = StreamBase[SyncDriver]
+    AsyncStreamBase: TypeAlias = StreamBase[AsyncDriver]
 else:
     SyncStreamBase = AsyncStreamBase = StreamBase
 
 
-def find_driver(stream: object) -> DriverView | Onlooker:
+def find_driver(stream: object) -> Driver | Onlooker:
     """Return the driver of a stream, or the onlooker that builds the message of a tap; for internal use.
 
     Args:
         stream: A stream, sync or async, or a tap.
     """
     argument: Any = stream
-    driver: DriverView | Onlooker
+    driver: Driver | Onlooker
     driver = argument._driver if isinstance(stream, StreamBase) else argument._onlooker  # noqa: SLF001 - ours
     return driver

@@ -21,9 +21,12 @@ from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTi
 from tokenstream.stream._reading.machine_deadlines import GapDeadline, GuardDeadline
 from tokenstream.stream._reading.rest import RestLimits
 from tokenstream.stream._reading.silence import Silence
-from tokenstream.stream._views.aspects import SingleConsumer
+from tokenstream.stream._uncopyable import UncopyableObject
+from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.delivered import Reading
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message
     from tokenstream.stages._stage import TimedStage
     from tokenstream.stages._tools.once import CallRun
+    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._opening import Recovers
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
@@ -40,11 +44,13 @@ _DEADLINES = Deadlines()
 ENDED = Phase.ENDED
 
 
-class Driver(SingleConsumer):
+class Driver(UncopyableObject):
     """Drives one stream through the phases of `Phase`, and decides how the stream ends.
 
     A pump reads items from the source: its chunks, its end, and errors. This class processes the items;
     `SyncDriver` and `AsyncDriver` add the loop that waits for them.
+
+    In a broadcast, `ReaderDriver`, the driver of one of several readers, has other versions of some members.
     """
 
     block: ClassVar[str]
@@ -162,6 +168,25 @@ class Driver(SingleConsumer):
     def message(self) -> Message:
         """The answer so far."""
         return self.apply_stop(self.machine.accumulator.message)
+
+    # -- members that differ in a broadcast's reader ------------------------------
+
+    def cursors(self, choice: int) -> Cursors:
+        """Return the cursors for the aspects of a choice."""
+        return Cursors(self, choice)
+
+    @property
+    def source_driver(self) -> Self:
+        """The driver that reads the source; the readers of a broadcast share one driver."""
+        return self
+
+    def set_options(self, policy: Policy | None, size: int | None) -> None:
+        """Ignore the options of a broadcast, which this driver does not need."""
+
+    @property
+    def event_driver(self) -> Self:
+        """The driver whose `step` returns events: this driver, but another one for a broadcast's reader."""
+        return self
 
     def apply_stop(self, message: Message) -> Message:
         """Return a message with the ending that `stop` has requested; unchanged if no end was requested."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
+    from tokenstream.stream._driver import Driver
     from tokenstream.stream._pauses import Leg
-    from tokenstream.stream._protocols import DriverView
 
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""
@@ -82,7 +82,7 @@ def is_failure(head: ResponseHead) -> bool:
     return is_page or head.refuses
 
 
-def has_begun(driver: DriverView, first: First) -> bool:
+def has_begun(driver: Driver, first: First) -> bool:
     """Return True once the answer of a stream has begun, or can no longer begin.
 
     Args:

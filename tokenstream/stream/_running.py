@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers.run import HandlerRun
     from tokenstream.stages._handlers.work import Work
-    from tokenstream.stream._protocols import AsyncRunDriver, SyncRunDriver
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
 
-def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
+def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, one after the other.
 
     Args:
@@ -52,7 +53,7 @@ def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     return run.finish(driver.message)
 
 
-async def run_async(driver: AsyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
+async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers; tools run concurrently.
 
     The arguments are those of `run`.
@@ -82,7 +83,7 @@ class _Tasks:
 
     group: TaskGroup
 
-    def __init__(self, driver: AsyncRunDriver, run: HandlerRun, limit: int) -> None:
+    def __init__(self, driver: AsyncDriver, run: HandlerRun, limit: int) -> None:
         from anyio import CapacityLimiter, get_cancelled_exc_class
 
         self._driver = driver
@@ -250,7 +251,7 @@ class _Tasks:
 
 
 def _begin_run(
-    driver: SyncRunDriver | AsyncRunDriver, cursors: Cursors, router: Router, kind: type[Once]
+    driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router, kind: type[Once]
 ) -> HandlerRun:
     """Return the object that decides, event by event, which of the router's handlers to call.
 
@@ -279,7 +280,7 @@ def _begin_run(
     return run
 
 
-def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None:
+def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
     """Call the handlers; store the failures of tools as results, but close the stream for any other error."""
     for work in works:
         _note_delivery(driver, work)
@@ -297,7 +298,7 @@ def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None
             _call_all(driver, run, following)
 
 
-def _note_delivery(driver: SyncRunDriver | AsyncRunDriver, work: Work) -> None:
+def _note_delivery(driver: SyncDriver | AsyncDriver, work: Work) -> None:
     """Note that a handler gets something of the answer: a tool its call, any other handler what arrives."""
     readings = driver.machine.delivered.readings
     readings["content" if work.is_tool else "everything"] = True

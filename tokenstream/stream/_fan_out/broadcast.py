@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._fan_out.queue import ReaderPlace
-    from tokenstream.stream._protocols import SyncDriverView
     from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")
@@ -294,7 +293,16 @@ class _LockedSharedCursor(SharedCursor[ItemT]):
             return super().end()
 
 
-class _SyncReaderDriver(ReaderDriver):
+if TYPE_CHECKING:
+
+    class _Reads(ReaderDriver, SyncDriver):  # type: ignore[misc, override] # some members are the hub's
+        """For type checkers, a reader's driver has all members of the stream's driver."""
+
+else:
+    _Reads = ReaderDriver
+
+
+class _SyncReaderDriver(_Reads):
     """The driver of one reader of a broadcast, which any thread may use."""
 
     __slots__ = ()
@@ -473,9 +481,7 @@ class BroadcastReader(SyncStreamBase, Choice):
         return reader_driver
 
 
-def broadcast(
-    driver: SyncDriver, policy: Policy | None, size: int | None
-) -> tuple[Broadcast, SyncDriverView]:
+def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, SyncDriver]:
     """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._fan_out.queue import ReaderPlace
-    from tokenstream.stream._protocols import AsyncDriverView
     from tokenstream.stream._reading.async_pump import AsyncPump
     from tokenstream.stream._reading.items import ArrivalBell
 
@@ -244,13 +243,21 @@ class AsyncHub(Hub[AsyncDriver]):
         self.notify_listeners()
 
 
-class _AsyncReaderDriver(ReaderDriver):
+if TYPE_CHECKING:
+
+    class _Reads(ReaderDriver, AsyncDriver):  # type: ignore[misc, override] # some members are the hub's
+        """For type checkers, a reader's driver has all members of the stream's driver."""
+
+else:
+    _Reads = ReaderDriver
+
+
+class _AsyncReaderDriver(_Reads):
     """The driver of one reader of a broadcast, which any task may use."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
-        closed: bool
         hub: AsyncHub
         pump: AsyncPump
 
@@ -273,7 +280,7 @@ class _AsyncReaderDriver(ReaderDriver):
     def poll_fast(self) -> None:
         """Return None, because a reader has no fast path: `poll` also wakes the other readers."""
 
-    def __anext__(self) -> Coroutine[Any, Any, Event]:
+    def __anext__(self) -> Coroutine[Any, Any, Event]:  # type: ignore[override] # without `until`
         event: Coroutine[Any, Any, Event] = self.next_event()
         return event
 
@@ -406,7 +413,7 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 
 def broadcast(
     driver: AsyncDriver, policy: Policy | None, size: int | None
-) -> tuple[AsyncBroadcast, AsyncDriverView]:
+) -> tuple[AsyncBroadcast, AsyncDriver]:
     """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:

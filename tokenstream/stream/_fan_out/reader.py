@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.errors import StreamClosed
 from tokenstream.stream._fan_out.cursors import SharedCursor, SharedCursors
@@ -16,21 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from tokenstream._connection.head import ResponseHead
-    from tokenstream._pipeline.delivered import Reading
     from tokenstream._pipeline.machine import Machine
-    from tokenstream.accumulator import Accumulator
-    from tokenstream.errors import StreamError
     from tokenstream.message import Message
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stages._tools.once import CallRun
+    from tokenstream.stream._driver import Driver
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._fan_out.queue import ReaderPlace
-    from tokenstream.stream._opening import First, Recovers
-    from tokenstream.stream._outputs.once import Once
-    from tokenstream.stream._phase import EndVerdict, Phase
-    from tokenstream.stream._protocols import Clock
+    from tokenstream.stream._opening import First
     from tokenstream.stream._reading.items import ArrivalBell
 
     FromHub: TypeAlias = Any
@@ -58,31 +51,7 @@ class ReaderDriver(UncopyableObject):
         self.place = place
         self.is_stream = is_stream
 
-    if TYPE_CHECKING:
-        # The attributes of the stream's driver that a stream or a view uses.
-        accumulator: Accumulator
-        calls_in_hand: list[tuple[Once, CallRun]]
-        clock: Clock
-        diverted: bool
-        error: StreamError | StreamClosed | None
-        head: ResponseHead | None
-        is_unopened: bool
-        machine: Machine
-        message: Message
-        phase: Phase
-        readings: dict[Reading, bool]
-        recovery: Recovers | None
-        results: dict[Any, Any]
-        verdict: EndVerdict
-
-        @property
-        def waits_in_time(self) -> bool: ...
-        def apply_stop(self, message: Message) -> Message: ...
-        def conclude_unopened(self) -> StreamError | StreamClosed | None: ...
-        def fall_back(self, error: StreamError) -> None: ...
-        def note_look(self) -> None: ...
-        def stop(self, reason: str | None = None) -> None: ...
-    else:
+    if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
             return getattr(self.hub.driver, name)
@@ -99,7 +68,8 @@ class ReaderDriver(UncopyableObject):
 
     def cursors(self, choice: int) -> SharedCursors:
         """Return the object that makes this reader's cursors for a choice."""
-        return SharedCursors(Cursors(self, choice), self._share)
+        # This object has all members of the stream's driver.
+        return SharedCursors(Cursors(cast("Driver", self), choice), self._share)
 
     def _share(self, cursor: Cursor[Any]) -> SharedCursor[Any]:
         """Return a cursor that takes its content from the hub, at this reader's place."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
-    from tokenstream.stream._protocols import AsyncDriverView, CallCursor, SyncDriverView
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._protocols import CallCursor
+    from tokenstream.stream._sync_driver import SyncDriver
 
 
 _MEMBERS = ("begin", "look", "finish", "forget", "lease")
@@ -196,7 +198,7 @@ class OnceView(ToolCallView[CallT]):
 
     __slots__ = ("_once", "_run", "_taken")
 
-    def __init__(self, driver: SyncDriverView, cursor: CallCursor[CallT], instead: str, once: Once) -> None:
+    def __init__(self, driver: SyncDriver, cursor: CallCursor[CallT], instead: str, once: Once) -> None:
         super().__init__(driver, cursor, instead)
         self._once = once
         self._taken: Any = None
@@ -239,9 +241,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
 
     __slots__ = ("_once", "_run", "_taken")
 
-    def __init__(
-        self, driver: AsyncDriverView, cursor: CallCursor[CallT], instead: str, once: AsyncOnce
-    ) -> None:
+    def __init__(self, driver: AsyncDriver, cursor: CallCursor[CallT], instead: str, once: AsyncOnce) -> None:
         super().__init__(driver, cursor, instead)
         self._once = once
         self._taken: Any = None

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.stream._uncopyable import UncopyableObject
 from tokenstream.stream._views.position import CallPosition, DeltaPosition, TextPosition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
     from tokenstream._answer_log import Delta
-    from tokenstream.accumulator import Accumulator
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._pattern import At
@@ -25,9 +22,9 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stages import CallDraft
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._fan_out.policy import Policy
+    from tokenstream.stream._driver import Driver
     from tokenstream.stream._outputs.documents import OutputChoice
-    from tokenstream.stream._protocols import CallCursor, CursorDriver, WholeCursor
+    from tokenstream.stream._protocols import CallCursor, WholeCursor
 
 
 class Cursors:
@@ -35,7 +32,7 @@ class Cursors:
 
     __slots__ = ("_choice", "_driver")
 
-    def __init__(self, driver: CursorDriver, choice: int) -> None:
+    def __init__(self, driver: Driver, choice: int) -> None:
         self._driver = driver
         self._choice = choice
 
@@ -184,36 +181,3 @@ class Cursors:
             raise MisuseError(f"tool= takes the name of a tool, as the model calls it, not {tool!r}")
         # The last argument ends the stream, as `fail_fast` wants it at invalid output.
         return OutputChoice(self._driver.accumulator, self._choice, tool, self._driver.stop)
-
-
-class SingleConsumer(UncopyableObject):
-    """Base class of drivers that serve one consumer: they read the source themselves, and return its events.
-
-    In a broadcast, `ReaderDriver`, the driver of one of several readers, has other versions of these members.
-    """
-
-    __slots__ = ()
-
-    if TYPE_CHECKING:
-        results: dict[Any, Any]
-
-        @property
-        def accumulator(self) -> Accumulator: ...
-        def stop(self, reason: str | None = None) -> None: ...
-
-    def cursors(self, choice: int) -> Cursors:
-        """Return the cursors for the aspects of a choice."""
-        return Cursors(self, choice)
-
-    @property
-    def source_driver(self) -> Self:
-        """The driver that reads the source; the readers of a broadcast share one driver."""
-        return self
-
-    def set_options(self, policy: Policy | None, size: int | None) -> None:
-        """Ignore the options of a broadcast, which this driver does not need."""
-
-    @property
-    def event_driver(self) -> Self:
-        """The driver whose `step` returns events: this driver, but another one for a broadcast's reader."""
-        return self

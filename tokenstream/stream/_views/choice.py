@@ -9,10 +9,12 @@ from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
-    from tokenstream.stream._protocols import AsyncDriverView, DriverView, SyncDriverView
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._driver import Driver
+    from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
-DriverT = TypeVar("DriverT", bound="DriverView")
+DriverT = TypeVar("DriverT", bound="Driver")
 
 
 class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
@@ -50,7 +52,7 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
 
 
 if TYPE_CHECKING:
-    SyncChoiceBase: TypeAlias = ChoiceBase[SyncDriverView]
-    AsyncChoiceBase: TypeAlias = ChoiceBase[AsyncDriverView]
+    SyncChoiceBase: TypeAlias = ChoiceBase[SyncDriver]
+    AsyncChoiceBase: TypeAlias = ChoiceBase[AsyncDriver]
 else:
     SyncChoiceBase = AsyncChoiceBase = ChoiceBase

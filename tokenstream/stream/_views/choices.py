@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tokenstream._answer_log import Delta
     from tokenstream.message import Message
-    from tokenstream.stream._protocols import AsyncDriverView, SyncDriverView
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
 
 
 @show_members
@@ -26,7 +27,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
     __slots__ = ()
 
-    def __init__(self, driver: SyncDriverView, index: int) -> None:
+    def __init__(self, driver: SyncDriver, index: int) -> None:
         self._driver = driver
         self._index = index
 
@@ -98,7 +99,7 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
 
     __slots__ = ()
 
-    def __init__(self, driver: AsyncDriverView, index: int) -> None:
+    def __init__(self, driver: AsyncDriver, index: int) -> None:
         self._driver = driver
         self._index = index
 

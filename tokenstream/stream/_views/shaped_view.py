@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from tokenstream.events import Event
-    from tokenstream.stream._protocols import AsyncDriverView, SyncDriverView
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.shaped_cursor import ShapedCursor
 
 ItemT = TypeVar("ItemT")
@@ -53,7 +54,7 @@ class PlannedView(_ExplainsOrder, RepairedView, View[ItemT]):
 
     _plan: ShapingPlan
 
-    def __init__(self, driver: SyncDriverView, plan: ShapingPlan, instead: str) -> None:
+    def __init__(self, driver: SyncDriver, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock), instead, plan.reading)
         self._plan = plan
 
@@ -141,7 +142,7 @@ class AsyncPlannedView(_ExplainsOrder, RepairedView, AsyncView[ItemT]):
 
     _plan: ShapingPlan
 
-    def __init__(self, driver: AsyncDriverView, plan: ShapingPlan, instead: str) -> None:
+    def __init__(self, driver: AsyncDriver, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock), instead, plan.reading)
         self._plan = plan
 

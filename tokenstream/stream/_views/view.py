@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.delivered import Reading
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._protocols import AsyncDriverView, CallCursor, SyncDriverView
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._protocols import CallCursor
+    from tokenstream.stream._sync_driver import SyncDriver
 
 ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
@@ -126,7 +128,7 @@ class View(_ViewBase, Generic[ItemT]):
     __slots__ = ("_cursor", "_driver", "_reading", "_readings")
 
     def __init__(
-        self, driver: SyncDriverView, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
+        self, driver: SyncDriver, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
     ) -> None:
         self._driver = driver
         self._cursor = cursor
@@ -210,7 +212,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
     _loop = "async for"
 
     def __init__(
-        self, driver: AsyncDriverView, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
+        self, driver: AsyncDriver, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
     ) -> None:
         self._driver = driver
         self._cursor = cursor
@@ -290,7 +292,7 @@ class ToolCallView(View[CallT]):
 
     if TYPE_CHECKING:
 
-        def __init__(self, driver: SyncDriverView, cursor: CallCursor[CallT], instead: str) -> None: ...
+        def __init__(self, driver: SyncDriver, cursor: CallCursor[CallT], instead: str) -> None: ...
 
     def when_complete(self) -> View[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
@@ -308,7 +310,7 @@ class AsyncToolCallView(AsyncView[CallT]):
 
     if TYPE_CHECKING:
 
-        def __init__(self, driver: AsyncDriverView, cursor: CallCursor[CallT], instead: str) -> None: ...
+        def __init__(self, driver: AsyncDriver, cursor: CallCursor[CallT], instead: str) -> None: ...
 
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
