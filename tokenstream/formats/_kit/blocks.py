@@ -101,6 +101,15 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         if block is None:
             self.note("part_end_unmatched")
             return
+        self._end_block(block)
+        if block.part is not None and block.part.waits:
+            # The arguments may still come.
+            self._open[key] = block
+        else:
+            self._note_closed(key, block.part)
+
+    def _end_block(self, block: BlockT) -> None:
+        """Close the part of a block at the mark of its end; a call may have to wait for the next payload."""
         part = block.part
         if part is None:
             # The block's kind never became known, so there is nothing to close.
@@ -114,15 +123,12 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self._waiting.append(part)
         else:
             self._close_part(part, whole=True)
-        if part.waits:
-            # The arguments may still come.
-            self._open[key] = block
-        else:
-            self._note_closed(key, part)
 
-    def _note_closed(self, key: KeyT, part: OpenPart) -> None:
+    def _note_closed(self, key: KeyT, part: OpenPart | None) -> None:
         """Note that a block is closed, so that later deltas with its key are recognised."""
-        self._closed[key] = part.sent_id if isinstance(part, OpenCall) else ""
+        # The limit keeps the collection small if a server closes blocks without end.
+        if len(self._closed) < self.limits.parts:
+            self._closed[key] = part.sent_id if isinstance(part, OpenCall) else ""
 
     def cut(self) -> None:
         """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""

@@ -253,7 +253,7 @@ class GeminiInteractions(Format):
 
     def _stop_step(self, payload: dict[str, Any]) -> None:
         """Close a step, and report usage."""
-        self._steps.stop_step(self._step_index(payload, self._steps.newest))
+        self._steps.stop(self._step_index(payload, self._steps.newest))
         self._read_usage(payload.get("usage"))
         step_usage = dict_of(payload, "step_usage")
         if step_usage:

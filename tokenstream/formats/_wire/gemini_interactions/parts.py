@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes, spellings_of
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
@@ -34,28 +34,19 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 
-class InteractionSteps(Parts):
+class InteractionSteps(KeyedParts[int, InteractionStep]):
     """Turns the steps of an interaction into parts of the message; each delta has the index of its step.
 
     Args:
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_closed", "_open", "keeps_calls", "newest", "told")
-
-    # All JSON in a call's arguments is one call's, even if there are several documents.
-    splits_calls = False
+    __slots__ = ("keeps_calls", "told")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._open: dict[int, InteractionStep] = {}
-        """The open steps, by index."""
-        self._closed: dict[int, str] = {}
-        """The closed steps, by index: the id of the call that a step was, or else ""."""
         self.keeps_calls = False
         """True while only the whole interaction closes calls, because one of them may lack arguments."""
-        self.newest = -1
-        """Index of the step started last."""
         self.told: list[ToldStep] = []
         """The steps so far, in the order of their starts."""
 
@@ -72,15 +63,7 @@ class InteractionSteps(Parts):
         Args:
             data: The step as its start event describes it.
         """
-        open_step = self._open.get(index)
-        if open_step is not None and not open_step.waits:
-            self.note("part_unclosed")
-            self.stop_step(index)
-        if open_step is not None and open_step.waits:
-            del self._open[index]
-        if open_step is not None or index in self._closed:
-            self.note("part_index_reused")
-            self._closed.pop(index, None)
+        self._free(index)
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
@@ -119,26 +102,20 @@ class InteractionSteps(Parts):
             # A delta between those of another open part is a departure.
             self.record_written_part(step.part)
 
-    def stop_step(self, index: int) -> None:
+    def stop(self, key: int) -> None:
         """Close a step; a tool call is handed out if it is whole."""
-        step = self._open.get(index)
-        if step is None:
-            self.note("part_end_unmatched")
-        if step is None or (self.keeps_calls and step.type == CALL):
-            return
-        del self._open[index]
-        self._close_step(step, whole=True)
-        if step.waits:
-            # The arguments may still come.
-            self._open[index] = step
-        # The limit keeps the collection small if a server closes steps without end.
-        elif len(self._closed) < self.limits.parts:
-            self._closed[index] = step.part.sent_id if isinstance(step.part, OpenCall) else ""
+        step = self._open.get(key)
+        if step is None or not self._keeps(step):
+            super().stop(key)
+
+    def _keeps(self, step: InteractionStep) -> bool:
+        """Return True for a call that only the whole interaction closes."""
+        return self.keeps_calls and step.type == CALL
 
     def add_whole_step(self, index: int, data: dict[str, Any]) -> None:
         """Add a step that arrived in one piece."""
         self.start_step(index, data)
-        self.stop_step(index)
+        self.stop(index)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing, and close them.
@@ -178,7 +155,7 @@ class InteractionSteps(Parts):
         if not step.has_fragments and "arguments" in further:
             # Those in the start of the step may be a placeholder.
             step.data["arguments"] = further["arguments"]
-        self.stop_step(told.index)
+        self.stop(told.index)
 
     def _repeat_output(
         self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]], *, is_last: bool
@@ -444,6 +421,16 @@ class InteractionSteps(Parts):
         return True
 
     # -- closing ---------------------------------------------------------------
+
+    def _end_block(self, block: InteractionStep) -> None:
+        """Close the part of a step at the mark of its end."""
+        self._close_step(block, whole=True)
+
+    def _close_replaced(self, block: InteractionStep) -> None:
+        """Close a step that is still open although a new step has the same index."""
+        self.note("part_index_reused")
+        if not self._keeps(block):
+            self._end_block(block)
 
     def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
         """Close a step's part.
