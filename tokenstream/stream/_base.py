@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departure
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.metrics import Metrics
-    from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._attempts import AttemptReport
-    from tokenstream.stream._driver import Driver
     from tokenstream.stream._pauses import Leg
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver
     from tokenstream.stream._tap.onlooker import Onlooker
 
 DriverT = TypeVar("DriverT", bound="Driver")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
-    from tokenstream.stream._driver import Driver
     from tokenstream.stream._pauses import Leg
+    from tokenstream.stream._protocols import Driver
 
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""

@@ -1,4 +1,7 @@
-"""Protocols of cursors and clocks, as streams, choices, readers and views see them; for type checkers."""
+"""Types of drivers, cursors and clocks, as streams, choices, readers and views see them.
+
+Only type checkers import this module, which therefore may name the drivers.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from tokenstream.stages._cursor import Cursor
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
+    from tokenstream.stream._async_driver import AsyncDriver as AsyncDriver  # noqa: PLC0414 - for others
+    from tokenstream.stream._driver import Driver as Driver  # noqa: PLC0414 - for others
+    from tokenstream.stream._sync_driver import SyncDriver as SyncDriver  # noqa: PLC0414 - for others
 
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 

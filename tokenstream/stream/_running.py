@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers.run import HandlerRun
     from tokenstream.stages._handlers.work import Work
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream.message import Message
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._driver import Driver
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._opening import First
+    from tokenstream.stream._protocols import Driver
     from tokenstream.stream._reading.items import ArrivalBell
 
     FromHub: TypeAlias = Any

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._protocols import CallCursor
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, CallCursor, SyncDriver
 
 
 _MEMBERS = ("begin", "look", "finish", "forget", "lease")

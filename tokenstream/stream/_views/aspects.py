@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stages import CallDraft
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._driver import Driver
     from tokenstream.stream._outputs.documents import OutputChoice
-    from tokenstream.stream._protocols import CallCursor, WholeCursor
+    from tokenstream.stream._protocols import CallCursor, Driver, WholeCursor
 
 
 class Cursors:

@@ -9,9 +9,7 @@ from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._driver import Driver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
 DriverT = TypeVar("DriverT", bound="Driver")

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream._answer_log import Delta
     from tokenstream.message import Message
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, SyncDriver
 
 
 @show_members

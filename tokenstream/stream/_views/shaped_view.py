@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from tokenstream.events import Event
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, SyncDriver
     from tokenstream.stream._views.shaped_cursor import ShapedCursor
 
 ItemT = TypeVar("ItemT")

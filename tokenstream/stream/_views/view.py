@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.delivered import Reading
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._protocols import CallCursor
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, CallCursor, SyncDriver
 
 ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
