@@ -39,7 +39,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run the tests in several processes; leave the loop to pytest where there is to be one."""
     config = session.config
     count = min(config.option.processes, len(session.items) // _TOGETHER)
-    alone = config.getoption("numprocesses", None) is not None or config.getoption("usepdb")
+    # A process of xdist has no number of processes, and its loop is that of its own.
+    alone = (
+        config.getoption("numprocesses", None) is not None
+        or hasattr(config, "workerinput")
+        or config.getoption("usepdb")
+    )
     if count < 2 or alone or config.option.collectonly or session.testsfailed or not hasattr(os, "fork"):
         return None
     capture: Any = config.pluginmanager.getplugin("capturemanager")

@@ -93,3 +93,11 @@ def test_one_process_is_asked_for_by_the_option_of_xdist(tmp_path: Path) -> None
 
     assert "2 failed, 97 passed, 1 skipped" in done.stdout
     assert len({path.name.rpartition("-")[2] for path in tmp_path.glob("ran-*")}) == 1
+
+
+def test_the_processes_of_xdist_run_their_own_tests(tmp_path: Path) -> None:
+    """As `-n 2` asks for."""
+    done = _run(tmp_path, "--processes", "3", "-n", "2")
+
+    assert "2 failed, 97 passed, 1 skipped" in done.stdout
+    assert len({path.name.rpartition("-")[2] for path in tmp_path.glob("ran-*")}) == 2
