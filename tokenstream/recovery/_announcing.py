@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._pauses import Pauses
-    from tokenstream.recovery._planning import Planner
     from tokenstream.recovery._rules import ContinuationRules
 
 
@@ -26,7 +25,6 @@ class Announcing:
         resumption: Lets further connections go on with the answer.
         itinerary: The openers, in order.
         rules: The rules for continuing the answer.
-        planner: Knows if a later attempt may resume the answer.
         pauses: Goes through the pauses of the answer.
         aligns: The caller's option, `Retry.align`.
     """
@@ -38,14 +36,13 @@ class Announcing:
         itinerary: Itinerary,
         *,
         rules: ContinuationRules,
-        planner: Planner,
         pauses: Pauses,
         aligns: bool,
     ) -> None:
         self._itinerary = itinerary
         self._machine, self._joining = resumption.machine, resumption.joining
         self._current = current
-        self._rules, self._planner, self._pauses = rules, planner, pauses
+        self._rules, self._pauses = rules, pauses
         self.restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
         self._always_aligns = aligns
@@ -85,7 +82,7 @@ class Announcing:
         machine.accumulator.route = self._itinerary.name(current.opener_index)
         if not failed:
             self._itinerary.note_content(current.opener_index, current.find_latency(machine.now))
-        if machine.arrivals.log is not None and not self._planner.can_resume(current.hold.held):
+        if machine.arrivals.log is not None and not self._current.can_resume(current.hold.held):
             machine.arrivals.log = None
         restart_cause, self.restart_cause = self.restart_cause, None
         if current.goes_on:

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream.message import Usage
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import ProviderError, StatusError
+from tokenstream.events import MessageStart, Unknown
+from tokenstream.message import Message, Usage
 from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
-    from tokenstream.events import MessageStart
+    from tokenstream.events import Event
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.message import Message
     from tokenstream.recovery._itinerary import Itinerary
+    from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode
     from tokenstream.stream._continuation import Continuation
+
+_GONE = frozenset({404, 410})
+"""Statuses of a server that does not have the answer (any more)."""
 
 
 class CurrentAttempt:
     """State of the attempt that is running, and reports on the finished ones.
 
     Args:
+        retry: The caller's options.
         resumption: Lets further connections go on with the answer.
         hold: Holds back the first events of the first attempt.
         itinerary: The openers, which open the sources of attempts, and their description for reports.
@@ -32,10 +42,15 @@ class CurrentAttempt:
     """
 
     def __init__(
-        self, resumption: Resumption, hold: Hold, itinerary: Itinerary, spending: Spending | None
+        self,
+        retry: Retry,
+        resumption: Resumption,
+        hold: Hold,
+        itinerary: Itinerary,
+        spending: Spending | None,
     ) -> None:
-        self._machine, self._joining = resumption.machine, resumption.joining
-        self._itinerary, self._spending = itinerary, spending
+        self.retry, self.resumption, self.machine = retry, resumption, resumption.machine
+        self.itinerary, self._spending = itinerary, spending
         self.hold = hold
         """Holds back the first events of this attempt."""
         self.mode: AttemptMode = "start"
@@ -123,12 +138,12 @@ class CurrentAttempt:
         """
         self.opener_index = index
         if now is not None:
-            self._itinerary.note_attempt(index, now)
+            self.itinerary.note_attempt(index, now)
         if not self.has_content:
             # Otherwise, the message has the name of the route whose text it has.
-            self._machine.accumulator.route = self._itinerary.name(index)
+            self.machine.accumulator.route = self.itinerary.name(index)
         if self._spending is not None:
-            self._spending.begin(self._itinerary.prices[index], goes_on=self.mode == "resume")
+            self._spending.begin(self.itinerary.prices[index], goes_on=self.mode == "resume")
 
     def find_cost(self) -> float | None:
         """Compute the cost of this attempt, which has ended, from its token counts; None if it is unknown.
@@ -138,7 +153,7 @@ class CurrentAttempt:
         Raises:
             Exception: The caller's `price` function has raised it; this happens only once.
         """
-        cost = self._itinerary.prices[self.opener_index].of(self._usage)
+        cost = self.itinerary.prices[self.opener_index].of(self._usage)
         self._priced_usage = self._usage
         return cost
 
@@ -154,7 +169,7 @@ class CurrentAttempt:
             self._spending.end(cost)
         self.reports.append(self.make_report(error, now))
         if error is not None or self.was_released:
-            self._itinerary.note_end(self.opener_index, error, now)
+            self.itinerary.note_end(self.opener_index, error, now)
 
     def note_hedge(
         self, loser: AttemptReport, wait: float, first_began_at: float, *, second_won: bool
@@ -186,7 +201,7 @@ class CurrentAttempt:
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
         if usage or always:
-            self._machine.accumulator.spend(usage)
+            self.machine.accumulator.spend(usage)
 
     def find_latency(self, now: float) -> float:
         """Return the seconds from this attempt's request to its first content, which has just been read.
@@ -202,7 +217,7 @@ class CurrentAttempt:
     def begun_at(self) -> float:
         """The clock reading at which this attempt began."""
         # The first attempt began with the request, whose time only the meter knows.
-        return self._begun_at or self._machine.meter.started_at
+        return self._begun_at or self.machine.meter.started_at
 
     @property
     def has_spent_all(self) -> bool:
@@ -217,7 +232,7 @@ class CurrentAttempt:
             now: A clock reading, in seconds; None while the attempt is running.
         """
         # Only a continuation has a seam, and only its report has a confidence.
-        seam = self._joining.seam
+        seam = self.resumption.joining.seam
         usage, head = self._usage, self._head
         # The report has a cost only once `find_cost` has computed it, for `_priced_usage`.
         return AttemptReport(
@@ -225,28 +240,28 @@ class CurrentAttempt:
             mode=self.mode,
             error=error,
             wait=self._wait,
-            began=max(0.0, self.begun_at - self._machine.meter.started_at),
+            began=max(0.0, self.begun_at - self.machine.meter.started_at),
             seconds=None if now is None else max(0.0, now - self.begun_at),
             usage=usage,
             id=None if head is None else head.id,
             model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
-            **self._itinerary.describe(self.opener_index, self._priced_usage, self._machine.format),
+            **self.itinerary.describe(self.opener_index, self._priced_usage, self.machine.format),
         )
 
     @property
     def _head(self) -> Message | MessageStart | Seam | Parts | None:
         """An object with the id and the model of the answer to this attempt; None if there is none."""
-        if self._joining.seam is not None:
-            return self._joining.seam
+        if self.resumption.joining.seam is not None:
+            return self.resumption.joining.seam
         if not self.was_released or self.hold.was_dropped:
             return self.hold.start
         if self._was_discarded:
             return self._discarded_start
-        parts = self._machine.answer_format.parts
+        parts = self.machine.answer_format.parts
         # After a pause, the message keeps the head of what was before it.
-        return self._machine.accumulator.message if parts.text_before is None else parts
+        return self.machine.accumulator.message if parts.text_before is None else parts
 
     @property
     def _usage(self) -> Usage:
@@ -256,4 +271,100 @@ class CurrentAttempt:
             return self.hold.usage
         if self._was_discarded:
             return self._discarded_usage
-        return self._machine.accumulator.own_usage
+        return self.machine.accumulator.own_usage
+
+    @property
+    def opener(self) -> SourceOpener:
+        """The opener that opened this attempt's source."""
+        return self.itinerary.openers[self.opener_index]
+
+    # -- the answer ----------------------------------------------------------
+
+    @property
+    def may_resume(self) -> bool:
+        """True if a later attempt may resume the answer, as far as is known before it begins."""
+        return self.retry.mode in ("auto", "resume") and self.itinerary.openers[0].takes_attempt
+
+    def can_resume(self, held: Iterable[Event]) -> bool:
+        """Return True if a later attempt may resume the answer, now that it has begun.
+
+        Args:
+            held: The events of the answer so far, which are not delivered yet.
+        """
+        if self.retry.mode == "resume" or self.opener.replays:
+            return True
+        machine = self.machine
+        # The head of the answer is held, or was delivered by an earlier attempt.
+        heads = (machine.accumulator.message, _head_of(held))
+        return any(machine.answer_format.is_kept(head) for head in heads)
+
+    @property
+    def message(self) -> Message:
+        """The answer so far; while all its events are still held back, only its head.
+
+        After a pause, it has the id of what goes on, which is another one than that of the message.
+        """
+        machine = self.machine
+        if self.has_content or self.was_released:
+            message, parts = machine.accumulator.message, machine.answer_format.parts
+            return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
+        # The accumulator has no event yet, and a stop drops those that are held back.
+        reader = machine.answer_format
+        fields = {name: value for name, value in reader.parts.fields.items() if isinstance(name, str)}
+        return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
+
+    def find_running(self, error: StreamError | None) -> str | None:
+        """Return the id of the answer if the server may still be writing it, at the caller's cost.
+
+        The result is None if the answer has ended, or if its server does not go on writing.
+
+        Args:
+            error: The error that ended the current attempt; None if it was stopped.
+        """
+        message, cause = self.message, None if error is None else error.__cause__
+        has_ended = isinstance(error, ProviderError) or self.machine.answer_format.ended
+        is_gone = isinstance(cause, StatusError) and cause.status in _GONE
+        opener = self.opener
+        may_run = self._was_begun_here and self.is_kept and not has_ended and not is_gone
+        return message.id if may_run and opener.can_fetch(message) else None
+
+    @property
+    def _was_begun_here(self) -> bool:
+        """True if the answer is that of one request, which has not been continued."""
+        return not self.resumption.continued and self.continuation is None
+
+    @property
+    def is_kept(self) -> bool:
+        """True if the answer has a position, and its server is known to keep the answer for a replay."""
+        reader = self.machine.answer_format
+        return (reader.position is not None or reader.unfinished) and reader.is_kept(self.message)
+
+    @property
+    def position(self) -> int | str | None:
+        """The position from which the server can replay the answer; None if the server cannot do that."""
+        opener, machine = self.opener, self.machine
+        if self.retry.mode in ("restart", "continue") or not opener.takes_attempt:
+            return None
+        if not self._was_begun_here:
+            # The positions of a continuation do not belong to the original answer.
+            return None
+        resume_requested = self.retry.mode == "resume"
+        reader = machine.answer_format
+        if reader.ended and not reader.assumed:
+            # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
+            # without a finish reason, the end is only assumed.)
+            return None
+        # In mode "auto", an answer is resumed only if its server is known to keep or to replay it.
+        if reader.position is not None and (resume_requested or self.is_kept):
+            return reader.position
+        return machine.progress.last_event_id if resume_requested or opener.replays else None
+
+
+def _head_of(events: Iterable[Event]) -> Message:
+    """Return a message with only the id, the model and the provider's data that events have."""
+    accumulator = Accumulator()
+    for event in events:
+        # An accumulator writes into some events of parts, which are not its own here.
+        if isinstance(event, MessageStart | Unknown):
+            accumulator.take(event)
+    return accumulator.message

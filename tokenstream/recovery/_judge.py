@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
-    from tokenstream.recovery._planning import Planner
     from tokenstream.recovery._retry import Retry
 
 _ANSWER_GONE = frozenset({400, 404, 409, 410, 412, 416, 422})
@@ -28,17 +27,13 @@ class Judge:
     Args:
         retry: The caller's options.
         resumption: Lets further connections go on with the answer.
-        planner: Knows if the server can replay the answer.
     """
 
-    def __init__(
-        self, retry: Retry, resumption: Resumption, current: CurrentAttempt, planner: Planner
-    ) -> None:
+    def __init__(self, retry: Retry, resumption: Resumption, current: CurrentAttempt) -> None:
         self._retry = retry
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = resumption.machine
         self._current = current
-        self._planner = planner
         self._accepted: Hold | None = None
         """The hold of the answer that was found acceptable; None before that."""
 
@@ -65,7 +60,7 @@ class Judge:
             # Either the connection brought another answer than the resumed one, and nothing of it was read,
             # or the whole answer is still needed. So the open parts stay open for the next attempt.
             return self._as_position_lost(machine.error)
-        if machine.error is None and self._planner.position is not None:
+        if machine.error is None and self._current.position is not None:
             # The server can replay the answer: the format stays open, because the next attempt may resume it.
             error = self._resumption.cut_short(cause)
             if error is not None:

@@ -7,20 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.backoff import clamp_reconnect, wait_before
-from tokenstream.accumulator import Accumulator
-from tokenstream.errors import PositionLost, ProviderError, StatusError, StreamError, StreamStalled
-from tokenstream.events import MessageStart, Unknown
-from tokenstream.message import Message
+from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamStalled
 from tokenstream.recovery._decision import ONLY_WHOLE, Ended, ModeChoice, OpenerFacts, choose, needs_candidate
 from tokenstream.recovery._never import NOT_JOINED, is_bad_request, is_filtered, refuses_prefill
 from tokenstream.recovery._notes import add_note_once
 from tokenstream.stream._attempts import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tokenstream._pipeline.resumption import Resumption
-    from tokenstream.events import Event
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
@@ -29,8 +23,8 @@ if TYPE_CHECKING:
 
 _MAX_BACKOFF = 60.0
 """Longest back-off, in seconds."""
-_GONE = frozenset({404, 410})
-"""Statuses of a server that does not have the answer (any more)."""
+_MAX_POLL_WAIT = 30.0
+"""Longest wait between two polls, in seconds."""
 _MAX_SERVER_WAIT = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
@@ -117,6 +111,10 @@ class Planner:
         """Time of the last pause, or of the last poll of an answer that is written in the background, from
         which the seconds of `Retry.timeout` count; 0 before that, so that they count from the first request.
         """
+        self._frames = 0
+        """Number of payloads when the last poll was planned, to see if it has brought the answer."""
+        self._polls = 0
+        """Number of polls since the last one that failed."""
         # Seconds after the first request in which new attempts may begin, each with the option that sets it.
         bounds = ((retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
         self._bounds = sorted((bound, name) for bound, name in bounds if bound is not None)
@@ -128,6 +126,10 @@ class Planner:
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
+        return self._plan_poll(error, now) or self._plan_attempt(error, now)
+
+    def _plan_attempt(self, error: StreamError, now: float) -> AttemptPlan | None:
+        """Return the plan for an attempt that is no poll; None if no further attempt is to be made."""
         current, facts = self._current, self._find_facts(error)
         if not (facts.may_go_on or facts.may_begin_again):
             if facts.has_spent_all:
@@ -201,7 +203,7 @@ class Planner:
         Before anything was delivered, a restart would leave no trace. But if the server is still writing the
         answer, both answers would have to be paid for.
         """
-        needed = self._current.has_content or self._retry.mode == "resume" or self._is_kept
+        needed = self._current.has_content or self._retry.mode == "resume" or self._current.is_kept
         return needed and self._may_resume(error)
 
     def _find_candidates(self, end: _AttemptEnd, *, has_left: bool) -> list[int]:
@@ -285,6 +287,63 @@ class Planner:
         if otherwise not in end.wanted:
             end.wanted[otherwise] = self._retry.wants(end.error, otherwise=otherwise)
         return end.wanted[otherwise]
+
+    def _plan_poll(self, error: StreamError, now: float) -> AttemptPlan | None:
+        """Return the plan for the next poll; None if the answer is not polled.
+
+        Args:
+            error: The error that ended the current attempt; for a poll, that the answer is not complete.
+            now: A clock reading, in seconds.
+        """
+        reader, index = self._machine.answer_format, self._current.opener_index
+        # A connection may have brought the same payload as the one before, which is then dropped.
+        has_answered = (reader.frames > self._frames or reader.dropped > 0) and not self._machine.refused
+        if (
+            not self._wants_poll(error, has_answered=has_answered)
+            or self._current.find_running(error) is None
+        ):
+            return None
+        self._polls = self._polls + 1 if has_answered else 0
+        if not has_answered and not (error.retryable and self._itinerary.has_left(index)):
+            return None
+        if has_answered:
+            self.begun_at = now
+        self._frames = reader.frames
+        if reader.position is None:
+            # Each poll brings the whole answer, and not events that could be repeated.
+            self._machine.arrivals.log = None
+        # The answer is over, so the first request need not wait.
+        is_over = has_answered and not reader.unfinished
+        wait = 0.0 if is_over else self._wait_before_poll(error)
+        # A poll that has failed counts as an attempt, and one that brings an unfinished answer does not.
+        return None if wait is None else AttemptPlan("resume", index, wait, fetches=True, polls=has_answered)
+
+    def _wants_poll(self, error: StreamError, *, has_answered: bool) -> bool:
+        """Return True if the whole of the answer is needed, and if asking for it may bring it.
+
+        Args:
+            error: The error that ended the current attempt.
+            has_answered: True if that attempt has brought a payload.
+        """
+        reader = self._machine.answer_format
+        if isinstance(error, StreamStalled) and error.limit == "total":
+            return False
+        if reader.unfinished:
+            return self._retry.pauses > 0
+        # A server that was asked for the whole answer, and has sent something else, does not have it.
+        return reader.gap == "unsettled" and not (self._current.settles and has_answered)
+
+    def _wait_before_poll(self, error: StreamError) -> float | None:
+        """Return the seconds to wait before the next poll; None if the server requests too long a wait."""
+        initial = self._retry.wait
+        return wait_before(
+            1 + max(1, self._polls),
+            error=error,
+            initial=0.0 if callable(initial) else initial,
+            maximum=_MAX_POLL_WAIT,
+            random=random.random(),  # noqa: S311 - not a secret
+            maximum_asked=_MAX_SERVER_WAIT,
+        )
 
     def why_late(self, begin: float) -> str | None:
         """Return the reason why an attempt would begin too late; None if it may begin then.
@@ -377,93 +436,14 @@ class Planner:
         """Return True if the answer has a position, and another attempt may be able to go on from there."""
         # A provider's error ends the answer for good, and a lost position stays lost.
         is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
-        return self.position is not None and not is_lost
+        return self._current.position is not None and not is_lost
 
     def _may_fetch(self, error: StreamError) -> bool:
         """Return True if the server cannot resume the answer, but may have it finished under its id."""
         if not isinstance(error, PositionLost) or self._was_fetched or self._current.mode != "resume":
             return False
         opener = self._openers[self._current.opener_index]
-        return self.position is not None and opener.can_fetch(self.message)
-
-    @property
-    def may_resume(self) -> bool:
-        """True if a later attempt may resume the answer, as far as is known before it begins."""
-        return self._retry.mode in ("auto", "resume") and self._openers[0].takes_attempt
-
-    def can_resume(self, held: Iterable[Event]) -> bool:
-        """Return True if a later attempt may resume the answer, now that it has begun.
-
-        Args:
-            held: The events of the answer so far, which are not delivered yet.
-        """
-        if self._retry.mode == "resume" or self._openers[self._current.opener_index].replays:
-            return True
-        machine = self._machine
-        # The head of the answer is held, or was delivered by an earlier attempt.
-        heads = (machine.accumulator.message, _head_of(held))
-        return any(machine.answer_format.is_kept(head) for head in heads)
-
-    @property
-    def message(self) -> Message:
-        """The answer so far; while all its events are still held back, only its head.
-
-        After a pause, it has the id of what goes on, which is another one than that of the message.
-        """
-        current, machine = self._current, self._machine
-        if current.has_content or current.hold.released:
-            message, parts = machine.accumulator.message, machine.answer_format.parts
-            return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
-        # The accumulator has no event yet, and a stop drops those that are held back.
-        reader = machine.answer_format
-        fields = {name: value for name, value in reader.parts.fields.items() if isinstance(name, str)}
-        return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
-
-    def find_running(self, error: StreamError | None) -> str | None:
-        """Return the id of the answer if the server may still be writing it, at the caller's cost.
-
-        The result is None if the answer has ended, or if its server does not go on writing.
-
-        Args:
-            error: The error that ended the current attempt; None if it was stopped.
-        """
-        message, cause = self.message, None if error is None else error.__cause__
-        has_ended = isinstance(error, ProviderError) or self._machine.answer_format.ended
-        is_gone = isinstance(cause, StatusError) and cause.status in _GONE
-        opener = self._openers[self._current.opener_index]
-        may_run = self._was_begun_here and self._is_kept and not has_ended and not is_gone
-        return message.id if may_run and opener.can_fetch(message) else None
-
-    @property
-    def _was_begun_here(self) -> bool:
-        """True if the answer is that of one request, which has not been continued."""
-        return not self._resumption.continued and self._current.continuation is None
-
-    @property
-    def _is_kept(self) -> bool:
-        """True if the answer has a position, and its server is known to keep the answer for a replay."""
-        reader = self._machine.answer_format
-        return (reader.position is not None or reader.unfinished) and reader.is_kept(self.message)
-
-    @property
-    def position(self) -> int | str | None:
-        """The position from which the server can replay the answer; None if the server cannot do that."""
-        opener, machine = self._openers[self._current.opener_index], self._machine
-        if self._retry.mode in ("restart", "continue") or not opener.takes_attempt:
-            return None
-        if not self._was_begun_here:
-            # The positions of a continuation do not belong to the original answer.
-            return None
-        resume_requested = self._retry.mode == "resume"
-        reader = machine.answer_format
-        if reader.ended and not reader.assumed:
-            # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
-            # without a finish reason, the end is only assumed.)
-            return None
-        # In mode "auto", an answer is resumed only if its server is known to keep or to replay it.
-        if reader.position is not None and (resume_requested or self._is_kept):
-            return reader.position
-        return machine.progress.last_event_id if resume_requested or opener.replays else None
+        return self._current.position is not None and opener.can_fetch(self._current.message)
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
         """Return the seconds to wait before an attempt; None if the server requests too long a wait.
@@ -486,13 +466,3 @@ class Planner:
             random=random.random(),  # noqa: S311 - not a secret
             maximum_asked=_MAX_SERVER_WAIT,
         )
-
-
-def _head_of(events: Iterable[Event]) -> Message:
-    """Return a message with only the id, the model and the provider's data that events have."""
-    accumulator = Accumulator()
-    for event in events:
-        # An accumulator writes into some events of parts, which are not its own here.
-        if isinstance(event, MessageStart | Unknown):
-            accumulator.take(event)
-    return accumulator.message

@@ -23,7 +23,6 @@ from tokenstream.recovery._notes import add_note_once, make_continuation_note, n
 from tokenstream.recovery._outcome import make_content_test
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import AttemptPlan, Planner
-from tokenstream.recovery._polling import Polling
 from tokenstream.recovery._race import Race
 from tokenstream.recovery._retry import Retry, check_returned_wait
 from tokenstream.recovery._rules import ContinuationRules, ending_with
@@ -78,7 +77,7 @@ class Recovery:
         # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most)
         """The costs of all attempts; None if they are not limited."""
-        self._current = CurrentAttempt(resumption, hold, itinerary, self.spending)
+        self._current = CurrentAttempt(retry, resumption, hold, itinerary, self.spending)
         self._rules = ContinuationRules(retry, resumption)
         self._planner = Planner(
             retry,
@@ -89,18 +88,16 @@ class Recovery:
             total=deadlines.total,
         )
         self._pauses = Pauses(retry, resumption, self._current, self._rules)
-        self._polling = Polling(retry, machine, self._current, itinerary=itinerary, planner=self._planner)
-        self._judge = Judge(retry, resumption, self._current, self._planner)
+        self._judge = Judge(retry, resumption, self._current)
         self._announcing = Announcing(
             resumption,
             self._current,
             itinerary,
             rules=self._rules,
-            planner=self._planner,
             pauses=self._pauses,
             aligns=retry.align,
         )
-        if self._planner.may_resume and machine.arrivals.reorder is None:
+        if self._current.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
 
         # State of the recovery so far.
@@ -234,7 +231,7 @@ class Recovery:
 
     def make_cancelling(self) -> Deferred | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
-        answer_id = self._planner.find_running(None) if self._retry.pauses else None
+        answer_id = self._current.find_running(None) if self._retry.pauses else None
         return None if answer_id is None else self._openers[self._current.opener_index].cancel(answer_id)
 
     def find_cost(self) -> None:
@@ -296,7 +293,7 @@ class Recovery:
         current = self._current
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
-        while (plan := self._polling.plan(error, now) or self._planner.plan(error, now)) is not None:
+        while (plan := self._planner.plan(error, now)) is not None:
             self._resumption.store_attempt_partial(error, ending_with(error))
             opener = self._openers[plan.opener_index]
             attempt = self._make_attempt(plan, error)
@@ -414,18 +411,18 @@ class Recovery:
                 return None
         resumes = plan.mode == "resume" and not plan.fetches
         # A number (`sequence`) or the id of an event, depending on the server.
-        position = self._planner.position if resumes else None
+        position = self._current.position if resumes else None
         last_event_id = None if plan.fetches else machine.progress.last_event_id
         self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
         attempt = Attempt(
             number=current.next_number,
             mode=plan.mode,
             # Before any content, only the events that are held back have the answer's id.
-            message=self._planner.message if resumes or plan.fetches else error.partial,
+            message=self._current.message if resumes or plan.fetches else error.partial,
             last_event_id=position if isinstance(position, str) else last_event_id,
             sequence=position if isinstance(position, int) else None,
             answer_id=self._answer_id,
-            abandoned=None if plan.mode == "resume" else self._planner.find_running(error),
+            abandoned=None if plan.mode == "resume" else self._current.find_running(error),
             error=error,
             is_repetition=not (current.was_released or isinstance(error, AnswerRejected)),
             wait=plan.wait,
