@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from tokenstream.recovery._decision import Ended, ModeChoice, OpenerFacts, choose, needs_candidate
+from tokenstream.errors import PositionLost, StatusError, StreamError, StreamInterrupted
+from tokenstream.recovery._decision import (
+    AttemptPlan,
+    Broken,
+    Ended,
+    ModeChoice,
+    NoPlan,
+    OpenerFacts,
+    TimeBound,
+    choose,
+    needs_candidate,
+    plan,
+)
 
 MODES: list[Any] = ["auto", "continue", "restart", "resume"]
 EXTENTS: list[Any] = ["nothing", "reasoning", "content"]
@@ -82,3 +94,97 @@ def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
         facts = ended(mode, has_content=has_content)
         different = {choose(facts, OpenerFacts(obstacle=obstacle)).mode for obstacle in (None, OBSTACLE)}
         assert needs_candidate(facts) or len(different) == 1
+
+
+CUT = StreamInterrupted("cut")
+BAD_REQUEST = StatusError("no", status=400)
+
+
+def broken(error: StreamError = CUT, mode: Any = "auto", **facts: Any) -> Broken:
+    given: dict[str, Any] = {"answer": ended(mode), "now": 100.0, "backoff": 2.0, **facts}
+    return Broken(error=error, **given)
+
+
+@pytest.mark.parametrize(
+    ("facts", "candidate", "expected"),
+    [
+        ({}, {}, AttemptPlan("continue", 0, 2.0)),
+        ({}, {"index": 1, "is_other": True}, AttemptPlan("continue", 1, 0.0, may_wait=False)),
+        (
+            {"prefix_refused": True, "wants": lambda _: False},
+            {},
+            AttemptPlan("continue", 0, 0.0, may_wait=False, prefix_refused=True),
+        ),
+        ({"fetches": True}, {}, AttemptPlan("continue", 0, 2.0)),
+        ({"backoff": None}, {}, NoPlan()),
+        ({"wants": lambda _: False}, {"is_other": True}, NoPlan()),
+    ],
+    ids=["same", "other", "without a prefix", "not fetched", "too long a wait", "not wanted"],
+)
+def test_each_row_of_the_table_of_requests(
+    facts: dict[str, Any], candidate: dict[str, Any], expected: AttemptPlan | NoPlan
+) -> None:
+    assert expected == plan(broken(**facts), OpenerFacts(**candidate))
+
+
+@pytest.mark.parametrize(
+    ("error", "facts", "candidate", "is_made"),
+    [
+        (BAD_REQUEST, {}, {}, False),
+        (BAD_REQUEST, {}, {"is_other": True}, True),
+        (BAD_REQUEST, {"request_refused": True}, {}, True),
+        (PositionLost("gone"), {}, {}, True),
+        (PositionLost("gone"), {"answer": ended(has_content=False)}, {}, False),
+    ],
+    ids=["again", "elsewhere", "refused continuation", "lost position", "lost position of nothing"],
+)
+def test_an_error_that_would_occur_again_is_not_retried(
+    error: StreamError, facts: dict[str, Any], candidate: dict[str, Any], is_made: bool
+) -> None:
+    """Another server, or another request, may do better."""
+    assert is_made == isinstance(plan(broken(error, **facts), OpenerFacts(**candidate)), AttemptPlan)
+
+
+def test_a_finished_answer_is_fetched_at_once() -> None:
+    """The model is not asked, and the request is another one than the one that failed."""
+    fetched = plan(broken(BAD_REQUEST, fetches=True), OpenerFacts(), ModeChoice("resume"))
+
+    assert fetched == AttemptPlan("resume", 0, 0.0, may_wait=False, fetches=True)
+
+
+def test_a_server_that_names_a_reconnection_time_is_resumed_then() -> None:
+    """The time does not count for another request than one that resumes."""
+    facts = broken(reconnect_after=1500)
+
+    assert plan(facts, OpenerFacts(), ModeChoice("resume")) == AttemptPlan("resume", 0, 1.5, server_asks=True)
+    assert plan(facts, OpenerFacts()) == AttemptPlan("continue", 0, 2.0)
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_no_attempt_begins_later_than_a_bound_allows(is_other: bool) -> None:
+    """The bounds count from their own beginnings; the wait before the attempt counts, too."""
+    bounds = TimeBound(9.0, "Retry.timeout", 92.0), TimeBound(50.0, "Deadlines.total", 0.0)
+    planned = [plan(broken(bounds=(bound,), backoff=2.0), OpenerFacts(is_other=is_other)) for bound in bounds]
+
+    late = "no further attempt was made: it would begin later than {} allows ({} s)"
+    first = AttemptPlan("continue", 0, 0.0, may_wait=False) if is_other else None
+    notes = [late.format("Retry.timeout", 9), late.format("Deadlines.total", 50)]
+    assert planned == [first or NoPlan(notes[0]), NoPlan(notes[1])]
+
+
+def test_a_function_for_the_wait_is_asked_before_the_bounds_are() -> None:
+    """Only with its result is it known when the attempt begins."""
+    facts = broken(bounds=(TimeBound(1.0, "Retry.timeout", 0.0),), sets_wait=True)
+
+    assert plan(facts, OpenerFacts()) == AttemptPlan("continue", 0, 2.0)
+    assert isinstance(plan(facts, OpenerFacts(is_other=True)), NoPlan)
+
+
+@pytest.mark.parametrize("error", [CUT, BAD_REQUEST])
+def test_why_an_answer_is_not_continued_is_told_of_errors_that_are_retried(error: StreamError) -> None:
+    """Otherwise, the error itself is the reason."""
+    obstacle = OpenerFacts(obstacle=OBSTACLE)
+    told = NoPlan(f"the answer was not continued: {OBSTACLE}", OBSTACLE)
+
+    assert plan(broken(error), obstacle) == (told if error is CUT else NoPlan())
+    assert plan(broken(error, request_refused=True), obstacle) == told

@@ -31,7 +31,7 @@ _GONE = frozenset({404, 410})
 
 
 class CurrentAttempt:
-    """State of the attempt that is running, and reports on the finished ones.
+    """The record of an answer: the attempt that is running, reports on those before, and what is known.
 
     Args:
         retry: The caller's options.
@@ -70,6 +70,8 @@ class CurrentAttempt:
         """True if this attempt has resumed the answer, and fetches all of it to see if events are missing."""
         self.goes_on = False
         """True if this attempt brings the rest of a paused answer."""
+        self.is_racing = False
+        """True while the first two attempts race, and none of them is read yet."""
         self.has_content = False
         """True once content of this or an earlier attempt is in the message: a restart is then announced."""
         self.ended = False
@@ -78,6 +80,10 @@ class CurrentAttempt:
         """Reports on the finished attempts."""
         self.content_at: float | None = None
         """The clock reading at which content came in a race, before the stream reads it; None without one."""
+        self.counted_before = 0
+        """Number of the answer's tokens, as counted by servers on earlier connections."""
+        self.accepted: Hold | None = None
+        """The hold of the answer that was found acceptable; None before that."""
         self._wait = 0.0
         """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
@@ -203,6 +209,12 @@ class CurrentAttempt:
         if usage or always:
             self.machine.accumulator.spend(usage)
 
+    def spend_held(self) -> None:
+        """Add the tokens of an abandoned answer to the usage, if its events are held back."""
+        # The message includes the usage of released events already. Without any event, no tokens are known.
+        if not self.was_released and self.hold.held:
+            self.machine.accumulator.spend(self.hold.usage)
+
     def find_latency(self, now: float) -> float:
         """Return the seconds from this attempt's request to its first content, which has just been read.
 
@@ -277,6 +289,11 @@ class CurrentAttempt:
     def opener(self) -> SourceOpener:
         """The opener that opened this attempt's source."""
         return self.itinerary.openers[self.opener_index]
+
+    @property
+    def counted_now(self) -> int:
+        """Number of output tokens that the server counted on this connection; 0 if it sent no count."""
+        return self.machine.accumulator.own_usage.output_tokens or 0
 
     # -- the answer ----------------------------------------------------------
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream._basics.backoff import clamp_reconnect
+from tokenstream.errors import PositionLost
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from tokenstream._pipeline.delivered import Extent
+    from tokenstream.errors import StreamError
     from tokenstream.recovery._retry import Mode
     from tokenstream.stream._attempts import AttemptMode
 
@@ -46,10 +52,59 @@ class Ended:
         return self.delivered != "content" and self.mode != "resume"
 
 
+class TimeBound(NamedTuple):
+    """A bound on the time at which an attempt may begin."""
+
+    seconds: float
+    option: str
+    """The caller's option that sets the bound."""
+    since: float
+    """The clock reading from which the seconds count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """The facts about how an attempt has failed, and about when the next one may be made."""
+
+    answer: Ended
+    error: StreamError
+    now: float
+    """The clock reading at which the attempt has failed, in seconds."""
+    wants: Callable[[bool], bool] = bool
+    """Returns True if the caller wants the error to be retried, given whether it is retried by default."""
+    prefix_refused: bool = False
+    """True if a prefix was refused, and a request without a prefix is possible."""
+    request_refused: bool = False
+    """True if the server has refused the request to continue the answer."""
+    fetches: bool = False
+    """True if the finished answer is fetched by its id."""
+    backoff: float | None = 0.0
+    """Seconds to wait before another request to this server; None if it requests too long a wait."""
+    reconnect_after: int | None = None
+    """The reconnection time that the server has sent, in milliseconds; None if it sent none."""
+    sets_wait: bool = False
+    """True if a function of the caller's sets the wait, once the attempt is planned."""
+    bounds: tuple[TimeBound, ...] = ()
+    """The bounds on the time of another attempt, the shortest first."""
+
+    @property
+    def is_refused(self) -> bool:
+        """True if the server has refused the request to continue the answer, or the prefix in it."""
+        return self.request_refused or self.prefix_refused
+
+    @property
+    def is_free(self) -> bool:
+        """True if the next attempt does not count towards `Retry.attempts`."""
+        return self.prefix_refused or self.fetches
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenerFacts:
     """The facts about an opener that may make the next attempt."""
 
+    index: int = 0
+    is_other: bool = False
+    """True if it is not the opener of the attempt that has failed."""
     is_paused: bool = False
     """True if the answer was paused, and the request for its rest has brought nothing yet."""
     follows_modes: bool = True
@@ -65,6 +120,38 @@ class ModeChoice(NamedTuple):
 
     mode: AttemptMode | None
     """The mode; None if this opener must not make the attempt."""
+    why_not: str | None = None
+    """The reason why the answer is not continued; None if there is none to report."""
+
+
+class AttemptPlan(NamedTuple):
+    """A plan for the next attempt: its mode, its opener, and the wait before it."""
+
+    mode: AttemptMode
+    opener_index: int
+    wait: float
+    """Seconds to wait before the attempt, unless the caller's function decides."""
+    may_wait: bool = True
+    """False if the attempt is made at once, so that the caller's `wait` function is not called."""
+    why: str | None = None
+    """Reason for restarting the answer although a continuation was wanted; otherwise None."""
+    prefix_refused: bool = False
+    """True if the server refused the previous attempt because of its prefix; this one then does not count."""
+    server_asks: bool = False
+    """True if the wait is one that the server asks for."""
+    fetches: bool = False
+    """True if the finished answer is fetched by its id; this attempt does not count, as it asks no model."""
+    polls: bool = False
+    """True if it is fetched because it had not finished when it was last asked for."""
+    brings_whole: bool = False
+    """True if it brings the whole answer, and not events that could be repeated."""
+
+
+class NoPlan(NamedTuple):
+    """The result of planning if an opener must not make the next attempt."""
+
+    note: str | None = None
+    """The note for the error that the stream raises if no other opener makes one; None for no note."""
     why_not: str | None = None
     """The reason why the answer is not continued; None if there is none to report."""
 
@@ -112,3 +199,84 @@ def choose(ended: Ended, candidate: OpenerFacts) -> ModeChoice:
     if candidate.obstacle is not None:
         return ModeChoice("restart" if ended.mode == "continue" else None, candidate.obstacle)
     return ModeChoice(None if candidate.only_restarts else "continue")
+
+
+def plan(broken: Broken, candidate: OpenerFacts, choice: ModeChoice | None = None) -> AttemptPlan | NoPlan:
+    """Plan the next attempt, with one opener.
+
+    | the next request              | is made if                                   | after a wait of         |
+    |-------------------------------|----------------------------------------------|-------------------------|
+    | leaves out a refused prefix   | always                                       | 0                       |
+    | goes to another opener        | the caller wants the error, or says nothing  | 0                       |
+    | fetches the finished answer   | the caller wants the error, or says nothing  | 0                       |
+    | differs from the refused one  | the caller wants the error, or says nothing  | the back-off            |
+    | resumes the answer            | the error is retried                         | what the server has sent|
+    | (any other)                   | the error is retried                         | the back-off            |
+
+    In each row, no attempt is made if it would begin later than a bound allows.
+
+    Args:
+        broken: The facts about the attempt that has failed.
+        candidate: The facts about the opener. With `choice`, only `index` and `is_other` count.
+        choice: The mode of the attempt; None to choose it.
+    """
+    error, answer = broken.error, broken.answer
+    mode, why_not = choice or choose(answer, candidate)
+    if mode is None:
+        is_told = why_not is not None and (broken.is_refused or broken.wants(error.retryable))
+        return NoPlan(f"the answer was not continued: {why_not}", why_not) if is_told else NoPlan()
+    # An attempt with another mode asks the model, although the answer could have been fetched.
+    fetches = broken.fetches and mode == "resume"
+    is_other_request = candidate.is_other or broken.is_refused or fetches
+    if not (broken.prefix_refused or broken.wants(is_other_request or _is_retried(broken, mode))):
+        return NoPlan()
+    # Another server, or another request, can be tried at once.
+    at_once = candidate.is_other or broken.prefix_refused or fetches
+    wait = 0.0 if at_once else _find_wait(broken, mode)
+    if wait is None:
+        return NoPlan()
+    # What a function for the wait returns is only known with the planned attempt.
+    late = None if broken.sets_wait and not at_once else why_late(broken.bounds, broken.now + wait)
+    if late is not None:
+        return NoPlan(late)
+    return AttemptPlan(
+        mode,
+        candidate.index,
+        wait,
+        not at_once,
+        why=why_not,
+        prefix_refused=broken.prefix_refused,
+        server_asks=error.retry_after is not None
+        or (mode == "resume" and broken.reconnect_after is not None),
+        fetches=fetches,
+    )
+
+
+def why_late(bounds: Iterable[TimeBound], begin: float) -> str | None:
+    """Return the reason why an attempt would begin too late; None if it may begin then.
+
+    Args:
+        begin: The clock reading at which the attempt would begin.
+    """
+    passed = next((bound for bound in bounds if begin - bound.since > bound.seconds), None)
+    if passed is None:
+        return None
+    allowed = f"{passed.option} allows ({passed.seconds:g} s)"
+    return f"no further attempt was made: it would begin later than {allowed}"
+
+
+def _is_retried(broken: Broken, mode: AttemptMode) -> bool:
+    """Return True if the error is retried by default, with a request like the one that failed.
+
+    Without its position, the answer is asked for anew, which is another request.
+    """
+    asks_anew = mode == "continue" or (mode == "restart" and broken.answer.has_content)
+    return broken.error.retryable or (isinstance(broken.error, PositionLost) and asks_anew)
+
+
+def _find_wait(broken: Broken, mode: AttemptMode) -> float | None:
+    """Return the seconds to wait before another request to this server; None if it wants too long a wait."""
+    if mode == "resume" and broken.reconnect_after is not None and broken.error.retry_after is None:
+        # The server has sent a reconnection time (`retry:`) in its event stream.
+        return clamp_reconnect(broken.reconnect_after)
+    return broken.backoff

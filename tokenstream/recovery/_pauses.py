@@ -11,19 +11,17 @@ from tokenstream._pipeline.resumption import GoOn
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import Finish, Resumed
 from tokenstream.message import Usage
+from tokenstream.recovery._rules import make_continuation, why_not
 from tokenstream.stream._attempts import Attempt
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._pauses import Leg, PausedAnswer
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
-    from tokenstream._pipeline.resumption import Resumption
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
-    from tokenstream.recovery._retry import Retry
-    from tokenstream.recovery._rules import ContinuationRules
 
 
 _FINAL = frozenset({"model_context_window_exceeded", "budget_exceeded"})
@@ -34,19 +32,15 @@ class Pauses:
     """Goes through the pauses of an answer, each of which ends a *leg*: the stretch that one request brings.
 
     Args:
-        retry: The caller's options; the highest number of pauses to go through is 0 if a pause is an end.
-        resumption: Lets further connections go on with the answer.
-        rules: The rules for continuing an answer that has reached its output limit.
+        current: The record of the answer and its attempts.
     """
 
-    def __init__(
-        self, retry: Retry, resumption: Resumption, current: CurrentAttempt, rules: ContinuationRules
-    ) -> None:
+    def __init__(self, current: CurrentAttempt) -> None:
+        retry = current.retry
         self._most = most = retry.pauses
         self._reasons = frozenset[str](("pause", *retry.pauses_at))
         """The finish reasons that are pauses."""
-        self._rules = rules
-        self._machine, self._joining = resumption.machine, resumption.joining
+        self._machine, self._joining = current.machine, current.resumption.joining
         self._current = current
         self._pausing = Pausing(self._machine, self._withholds) if most else None
         self.paused: PausedAnswer | None = None
@@ -153,7 +147,7 @@ class Pauses:
         route = self._machine.accumulator.route
         if finish.reason == "pause":
             return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
-        asked = replace(self._rules.make_continuation(opener), at_limit=True)
+        asked = replace(make_continuation(self._current, opener), at_limit=True)
         return Attempt(number=number, mode="continue", message=message, route=route, asked=asked)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
@@ -168,7 +162,7 @@ class Pauses:
             return opener.why_paused(paused)
         # A message that lacks what is held back cannot be continued.
         is_shown = self._current.was_released or self._current.has_content
-        return self._rules.why_not(None, opener) if is_shown else "it has no text"
+        return why_not(self._current, None, opener) if is_shown else "it has no text"
 
     def _make_message(self) -> Message:
         """Return the answer so far, with the events that are held back."""

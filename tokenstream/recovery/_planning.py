@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
-from tokenstream._basics.backoff import clamp_reconnect, wait_before
-from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamStalled
-from tokenstream.recovery._decision import ONLY_WHOLE, Ended, ModeChoice, OpenerFacts, choose, needs_candidate
+from tokenstream._basics.backoff import wait_before
+from tokenstream.errors import AnswerRejected, PositionLost, ProviderError, StreamError, StreamStalled
+from tokenstream.recovery._decision import (
+    ONLY_WHOLE,
+    AttemptPlan,
+    Broken,
+    Ended,
+    ModeChoice,
+    NoPlan,
+    OpenerFacts,
+    TimeBound,
+    needs_candidate,
+    plan,
+    why_late,
+)
 from tokenstream.recovery._never import NOT_JOINED, is_bad_request, is_filtered, refuses_prefill
 from tokenstream.recovery._notes import add_note_once
-from tokenstream.stream._attempts import Attempt
+from tokenstream.recovery._retry import check_returned_wait
+from tokenstream.recovery._rules import count_tokens_left, find_limit, make_continuation, why_not
+from tokenstream.stream._attempts import Attempt, AttemptDecision
 
 if TYPE_CHECKING:
-    from tokenstream._pipeline.resumption import Resumption
     from tokenstream.recovery._current import CurrentAttempt
-    from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.recovery._retry import Retry
-    from tokenstream.recovery._rules import ContinuationRules
-    from tokenstream.stream._attempts import AttemptMode
+    from tokenstream.stream._pauses import PausedAnswer
 
 _MAX_BACKOFF = 60.0
 """Longest back-off, in seconds."""
@@ -29,82 +40,18 @@ _MAX_SERVER_WAIT = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
 
-class AttemptPlan(NamedTuple):
-    """A plan for the next attempt: its mode, its opener, and the wait before it."""
-
-    mode: AttemptMode
-    opener_index: int
-    wait: float
-    """Seconds to wait before the attempt, unless the caller's function decides."""
-    may_wait: bool = True
-    """False if the attempt is made at once, so that the caller's `wait` function is not called."""
-    why: str | None = None
-    """Reason for restarting the answer although a continuation was wanted; otherwise None."""
-    prefix_refused: bool = False
-    """True if the server refused the previous attempt because of its prefix; this one then does not count."""
-    server_asks: bool = False
-    """True if the wait is one that the server asks for."""
-    fetches: bool = False
-    """True if the finished answer is fetched by its id; this attempt does not count, as it asks no model."""
-    polls: bool = False
-    """True if it is fetched because it had not finished when it was last asked for."""
-
-
-@dataclass(slots=True)
-class _AttemptEnd:
-    """The end of an attempt: all that the plan for the next attempt depends on."""
-
-    error: StreamError
-    now: float
-    facts: Ended
-    prefix_refused: bool
-    """True if a prefix was refused, and a request without a prefix is possible."""
-    fetches: bool
-    """True if the finished answer is fetched by its id."""
-    request_refused: bool
-    """True if the server has refused the request to continue the answer."""
-    notes: list[str] = field(default_factory=list[str])
-    """The reasons for which attempts were not made."""
-    wanted: dict[bool, bool] = field(default_factory=dict[bool, bool])
-    """The decisions of `Retry.on` on the error, by the default decision that was passed to it."""
-    why_not: str | None = None
-    """The first reason not to continue the answer; None if there is none to report."""
-
-    def __post_init__(self) -> None:
-        self.request_refused = self.request_refused or self.prefix_refused
-
-    @property
-    def is_free(self) -> bool:
-        """True if the next attempt does not count towards `Retry.attempts`."""
-        return self.prefix_refused or self.fetches
-
-
 class Planner:
     """Decides if another attempt is made, and of which kind.
 
     Args:
-        retry: The caller's options.
-        itinerary: The openers, in order.
-        resumption: Lets further connections go on with the answer.
-        rules: The rules for continuing the answer.
+        current: The record of the answer and its attempts.
         total: The stream's total deadline, in seconds; None for no deadline.
     """
 
-    def __init__(
-        self,
-        retry: Retry,
-        itinerary: Itinerary,
-        resumption: Resumption,
-        current: CurrentAttempt,
-        rules: ContinuationRules,
-        *,
-        total: float | None,
-    ) -> None:
-        self._retry = retry
-        self._itinerary, self._openers = itinerary, itinerary.openers
-        self._machine, self._resumption = resumption.machine, resumption
-        self._current = current
-        self._rules = rules
+    def __init__(self, current: CurrentAttempt, *, total: float | None) -> None:
+        self._current, self._retry, self._itinerary = current, current.retry, current.itinerary
+        self._openers = current.itinerary.openers
+        self._machine, self._resumption = current.machine, current.resumption
         self._was_fetched = False
         """True once the finished answer was fetched by its id, because the server could not resume it."""
         self.begun_at = 0.0
@@ -115,8 +62,10 @@ class Planner:
         """Number of payloads when the last poll was planned, to see if it has brought the answer."""
         self._polls = 0
         """Number of polls since the last one that failed."""
+        self._answer_id: str | None = None
+        """The answer's id in a relay's journal, which a request to resume names; None if it has none."""
         # Seconds after the first request in which new attempts may begin, each with the option that sets it.
-        bounds = ((retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
+        bounds = ((self._retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
         self._bounds = sorted((bound, name) for bound, name in bounds if bound is not None)
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
@@ -137,24 +86,40 @@ class Planner:
                     error, f"no further attempt was made: Retry.most is used up ({self._retry.most})"
                 )
             return None
-        end = _AttemptEnd(
-            error,
-            now,
-            facts,
-            prefix_refused=self._drop_refused_prefix(error),
-            fetches=self._may_fetch(error),
-            request_refused=self._is_refused_continuation(error),
-        )
+        broken = self._find_break(error, facts, now)
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
-        has_left = self._itinerary.has_left(current.opener_index, is_free=end.is_free)
-        plan = self._plan_to_go_on(end, has_left=has_left) if facts.may_go_on else None
+        has_left = self._itinerary.has_left(current.opener_index, is_free=broken.is_free)
+        failed = list[NoPlan]()
+        plan = self._plan_to_go_on(broken, failed, has_left=has_left) if facts.may_go_on else None
         if plan is None and facts.may_begin_again:
-            candidates = self._find_candidates(end, has_left=has_left)
-            plan = self._plan_first(candidates, end, ModeChoice("restart", end.why_not))
+            why_not = next((no_plan.why_not for no_plan in failed if no_plan.why_not is not None), None)
+            candidates = self._find_candidates(now, has_left=has_left)
+            plan = self._plan_first(candidates, broken, failed, ModeChoice("restart", why_not))
         if plan is None:
-            for note in end.notes:
-                add_note_once(error, note)
+            for note, _ in failed:
+                if note is not None:
+                    add_note_once(error, note)
         return plan
+
+    def _find_break(self, error: StreamError, facts: Ended, now: float) -> Broken:
+        """Return the facts about the error of the current attempt, and about the time of the next one."""
+        wanted = cache(partial(self._wants, error))
+        return Broken(
+            answer=facts,
+            error=error,
+            now=now,
+            wants=wanted,
+            prefix_refused=self._drop_refused_prefix(error),
+            request_refused=self._is_refused_continuation(error),
+            fetches=self._may_fetch(error),
+            # The number of the next attempt, for this server.
+            backoff=self._find_backoff(
+                error, self._itinerary.used(self._current.opener_index) + 1, longest=_MAX_BACKOFF
+            ),
+            reconnect_after=self._resumption.reconnect_after,
+            sets_wait=callable(self._retry.wait),
+            bounds=self.find_bounds(),
+        )
 
     def _find_facts(self, error: StreamError) -> Ended:
         """Return the facts about the answer on which all decisions depend."""
@@ -169,33 +134,45 @@ class Planner:
             has_spent_all=current.has_spent_all,
         )
 
-    def _plan_to_go_on(self, end: _AttemptEnd, *, has_left: bool) -> AttemptPlan | None:
+    def _plan_to_go_on(self, broken: Broken, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
         """Return the plan for an attempt that goes on with the answer, or begins one that has no content yet.
 
         Args:
+            failed: Gets the result of each opener that must not make the attempt.
             has_left: True if another attempt may be made with the current opener.
         """
-        if not (has_left and (end.fetches or self._resumes(end.error))):
-            return self._plan_first(self._find_candidates(end, has_left=has_left), end)
-        plan = self._plan_at(self._current.opener_index, end, ModeChoice("resume"))
+        if not (has_left and (broken.fetches or self._resumes(broken.error))):
+            candidates = self._find_candidates(broken.now, has_left=has_left)
+            return self._plan_first(candidates, broken, failed)
+        plan = self._plan_first([self._current.opener_index], broken, failed, ModeChoice("resume"))
         if plan is not None:
-            self._was_fetched = self._was_fetched or end.fetches
+            self._was_fetched = self._was_fetched or broken.fetches
         elif self._itinerary.has_routes:
             # Another route cannot resume the answer, but may continue or restart it.
-            plan = self._plan_first(self._find_candidates(end, has_left=False), end)
+            candidates = self._find_candidates(broken.now, has_left=False)
+            plan = self._plan_first(candidates, broken, failed)
         return plan
 
     def _plan_first(
-        self, candidates: list[int], end: _AttemptEnd, choice: ModeChoice | None = None
+        self, candidates: list[int], broken: Broken, failed: list[NoPlan], choice: ModeChoice | None = None
     ) -> AttemptPlan | None:
         """Return the plan for an attempt with the first opener that can make one; None if none can.
 
         Args:
             candidates: The indexes of the openers.
+            failed: Gets the result of each opener that must not make the attempt.
             choice: The mode of the attempt; None to choose it.
         """
-        plans = (self._plan_at(index, end, choice) for index in candidates)
-        return next((plan for plan in plans if plan is not None), None)
+        for index in candidates:
+            if choice is None:
+                facts = self._find_candidate(index, broken)
+            else:
+                facts = OpenerFacts(index=index, is_other=index != self._current.opener_index)
+            planned = plan(broken, facts, choice)
+            if isinstance(planned, AttemptPlan):
+                return planned
+            failed.append(planned)
+        return None
 
     def _resumes(self, error: StreamError) -> bool:
         """Return True if the next attempt, at the same server, should resume the answer.
@@ -206,87 +183,32 @@ class Planner:
         needed = self._current.has_content or self._retry.mode == "resume" or self._current.is_kept
         return needed and self._may_resume(error)
 
-    def _find_candidates(self, end: _AttemptEnd, *, has_left: bool) -> list[int]:
+    def _find_candidates(self, now: float, *, has_left: bool) -> list[int]:
         """Return the indexes of the openers that may make the next attempt, in order.
 
         Args:
+            now: A clock reading, in seconds.
             has_left: True if another attempt may be made with the current opener.
         """
         current, itinerary = self._current.opener_index, self._itinerary
         same = [current] if has_left else []
-        following = itinerary.find_following(current, end.now)
+        following = itinerary.find_following(current, now)
         # Without routes, each failure moves on.
         return [*same, *following] if itinerary.has_routes else [*following, *same]
 
-    def _plan_at(self, index: int, end: _AttemptEnd, choice: ModeChoice | None = None) -> AttemptPlan | None:
-        """Return the plan for an attempt with one of the openers; None if it must not be made.
-
-        Args:
-            index: The index of the opener.
-            choice: The mode of the attempt; None to choose it.
-        """
-        error, is_other = end.error, index != self._current.opener_index
-        mode, why_not = choice or choose(end.facts, self._find_candidate(index, end))
-        if mode is None:
-            self._note_why_not(why_not, end)
-            return None
-        asks_anew = mode == "continue" or (mode == "restart" and end.facts.has_content)
-        position_replaced = isinstance(error, PositionLost) and asks_anew
-        # The next request goes to another server, or differs from the one that failed: an error that is not
-        # retried by default may not occur again.
-        fetches = end.fetches and mode == "resume"
-        is_other_request = is_other or end.request_refused or position_replaced or fetches
-        # A request without the refused prefix is made whatever `on` says.
-        if not end.prefix_refused and not self._wants(end, otherwise=error.retryable or is_other_request):
-            return None
-        # Another server, or another request, can be tried at once.
-        at_once = is_other or end.prefix_refused or fetches
-        wait = 0.0 if at_once else self._wait_before(error, mode)
-        if wait is None:
-            return None
-        # A function for the wait is called later, with the planned attempt; `Recovery._decide` then checks if
-        # the attempt would begin too late.
-        wait_is_set_later = callable(self._retry.wait) and not at_once
-        late = None if wait_is_set_later else self.why_late(end.now + wait)
-        if late is not None:
-            end.notes.append(late)
-            return None
-        server_asks = error.retry_after is not None or (
-            mode == "resume" and self._resumption.reconnect_after is not None
-        )
-        return AttemptPlan(
-            mode,
-            index,
-            wait,
-            not at_once,
-            why=why_not,
-            prefix_refused=end.prefix_refused,
-            server_asks=server_asks,
-            fetches=fetches,
-        )
-
-    def _note_why_not(self, why_not: str | None, end: _AttemptEnd) -> None:
-        """Note the reason why the answer is not continued, if its error would have been retried."""
-        if why_not is not None and (end.request_refused or self._wants(end, otherwise=end.error.retryable)):
-            end.why_not = end.why_not or why_not
-            end.notes.append(f"the answer was not continued: {why_not}")
-
-    def _wants(self, end: _AttemptEnd, *, otherwise: bool) -> bool:
+    def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
         """Return True if the caller wants the error of an attempt to be retried, as `Retry.on` decides.
 
         Args:
             otherwise: True if the error is retried by default.
         """
-        if self._itinerary.has_routes and is_filtered(end.error):
+        if self._itinerary.has_routes and is_filtered(error):
             # Another provider may answer what one has filtered, but it is only asked if the caller says so.
             is_named = not callable(self._retry.on) and "content_filter" in self._retry.outcomes
             if is_named:
                 return True
             otherwise = False
-        # A function in `Retry.on` is called only once for each default.
-        if otherwise not in end.wanted:
-            end.wanted[otherwise] = self._retry.wants(end.error, otherwise=otherwise)
-        return end.wanted[otherwise]
+        return self._retry.wants(error, otherwise=otherwise)
 
     def _plan_poll(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next poll; None if the answer is not polled.
@@ -309,14 +231,14 @@ class Planner:
         if has_answered:
             self.begun_at = now
         self._frames = reader.frames
-        if reader.position is None:
-            # Each poll brings the whole answer, and not events that could be repeated.
-            self._machine.arrivals.log = None
         # The answer is over, so the first request need not wait.
         is_over = has_answered and not reader.unfinished
-        wait = 0.0 if is_over else self._wait_before_poll(error)
+        wait = 0.0 if is_over else self._find_backoff(error, 1 + max(1, self._polls), longest=_MAX_POLL_WAIT)
         # A poll that has failed counts as an attempt, and one that brings an unfinished answer does not.
-        return None if wait is None else AttemptPlan("resume", index, wait, fetches=True, polls=has_answered)
+        if wait is None:
+            return None
+        brings_whole = reader.position is None
+        return AttemptPlan("resume", index, wait, fetches=True, polls=has_answered, brings_whole=brings_whole)
 
     def _wants_poll(self, error: StreamError, *, has_answered: bool) -> bool:
         """Return True if the whole of the answer is needed, and if asking for it may bring it.
@@ -333,33 +255,29 @@ class Planner:
         # A server that was asked for the whole answer, and has sent something else, does not have it.
         return reader.gap == "unsettled" and not (self._current.settles and has_answered)
 
-    def _wait_before_poll(self, error: StreamError) -> float | None:
-        """Return the seconds to wait before the next poll; None if the server requests too long a wait."""
+    def _find_backoff(self, error: StreamError, number: int, *, longest: float) -> float | None:
+        """Return the seconds to wait before another request to this server; None if it wants too long a wait.
+
+        Args:
+            number: The number of the request, which sets the length of the back-off.
+            longest: The longest back-off, in seconds.
+        """
         initial = self._retry.wait
         return wait_before(
-            1 + max(1, self._polls),
+            number,
             error=error,
+            # The caller's function replaces the back-off later, but not the server's wait.
             initial=0.0 if callable(initial) else initial,
-            maximum=_MAX_POLL_WAIT,
+            maximum=longest,
             random=random.random(),  # noqa: S311 - not a secret
             maximum_asked=_MAX_SERVER_WAIT,
         )
 
-    def why_late(self, begin: float) -> str | None:
-        """Return the reason why an attempt would begin too late; None if it may begin then.
-
-        Args:
-            begin: The clock reading at which the attempt would begin.
-        """
-        first_request = self._machine.meter.started_at
-        since = {"Retry.timeout": max(first_request, self.begun_at)}
-        passed = next(
-            (bound for bound in self._bounds if begin - since.get(bound[1], first_request) > bound[0]), None
-        )
-        if passed is None:
-            return None
-        bound, option = passed
-        return f"no further attempt was made: it would begin later than {option} allows ({bound:g} s)"
+    def find_bounds(self) -> tuple[TimeBound, ...]:
+        """Return the bounds on the time of another attempt, the shortest first."""
+        begun = self._machine.meter.started_at
+        since = {"Retry.timeout": max(begun, self.begun_at)}
+        return tuple(TimeBound(bound, name, since.get(name, begun)) for bound, name in self._bounds)
 
     def _is_refused_continuation(self, error: StreamError) -> bool:
         """Return True if the server has refused the request to continue the answer."""
@@ -373,7 +291,7 @@ class Planner:
             True if a prefix was refused, and the next request can do without one.
         """
         current = self._current
-        opener, continuation = self._openers[current.opener_index], current.continuation
+        opener, continuation = current.opener, current.continuation
         if continuation is None or continuation.prefix is None or current.was_released:
             # No prefix was sent, or the server has accepted it.
             return False
@@ -383,7 +301,7 @@ class Planner:
         opener.stop_prefixes(known=is_known_refusal)
         return opener.prefix(self._machine.accumulator.message) is None
 
-    def _find_candidate(self, index: int, end: _AttemptEnd) -> OpenerFacts:
+    def _find_candidate(self, index: int, broken: Broken) -> OpenerFacts:
         """Return the facts about an opener that may make the next attempt.
 
         Args:
@@ -393,25 +311,26 @@ class Planner:
         opener, is_other = self._openers[index], index != current.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
         is_paused = current.goes_on and not current.was_released and not is_other
-        if is_paused or not needs_candidate(end.facts):
-            return OpenerFacts(is_paused=is_paused)
+        if is_paused or not needs_candidate(broken.answer):
+            return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
         if self._retry.mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
-            return OpenerFacts(follows_modes=False, obstacle=None if is_other else ONLY_WHOLE)
+            obstacle = None if is_other else ONLY_WHOLE
+            return OpenerFacts(index=index, is_other=is_other, follows_modes=False, obstacle=obstacle)
         # A fallback whose function takes no attempt can only restart the answer. It may do so only if the
         # current opener cannot continue the answer, so the obstacle is that of the current opener.
         only_restarts = is_other and not opener.takes_attempt
-        obstacle = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
-        if not is_other and not end.prefix_refused:
-            obstacle = self._find_refusal(end) or obstacle
-        return OpenerFacts(only_restarts=only_restarts, obstacle=obstacle)
+        obstacle = self._find_obstacle(current.opener_index if only_restarts else index, broken.error)
+        if not is_other and not broken.prefix_refused:
+            obstacle = self._find_refusal(broken) or obstacle
+        return OpenerFacts(index=index, is_other=is_other, only_restarts=only_restarts, obstacle=obstacle)
 
-    def _find_refusal(self, end: _AttemptEnd) -> str | None:
+    def _find_refusal(self, broken: Broken) -> str | None:
         """Return the reason why the last attempt has shown that the answer can't be continued; or None."""
-        if end.request_refused:
+        if broken.is_refused:
             return "the server refuses the request to continue it"
         # If a reader has a part of the answer, the model may find the seam at the next attempt.
-        is_refused = self._resumption.joining.refusal is not None and end.facts.delivered != "content"
+        is_refused = self._resumption.joining.refusal is not None and broken.answer.delivered != "content"
         return NOT_JOINED if is_refused else None
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
@@ -430,7 +349,7 @@ class Planner:
             route=self._itinerary.name(index),
         )
         opener.look_ahead(attempt, is_other=index != self._current.opener_index)
-        return self._rules.why_not(error, opener)
+        return why_not(self._current, error, opener)
 
     def _may_resume(self, error: StreamError) -> bool:
         """Return True if the answer has a position, and another attempt may be able to go on from there."""
@@ -442,27 +361,74 @@ class Planner:
         """Return True if the server cannot resume the answer, but may have it finished under its id."""
         if not isinstance(error, PositionLost) or self._was_fetched or self._current.mode != "resume":
             return False
-        opener = self._openers[self._current.opener_index]
+        opener = self._current.opener
         return self._current.position is not None and opener.can_fetch(self._current.message)
 
-    def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
-        """Return the seconds to wait before an attempt; None if the server requests too long a wait.
+    def make_attempt(
+        self, plan: AttemptPlan, error: StreamError, paused: PausedAnswer | None
+    ) -> Attempt | None:
+        """Return the planned attempt, as the caller's functions get it; None if no tokens are left for it.
 
         Args:
-            error: The error that ended the attempt before.
+            error: The error that ended the current attempt.
+            paused: The answer at its last pause; None if it was not paused.
         """
-        server_wait = self._resumption.reconnect_after if mode == "resume" else None
-        if server_wait is not None and error.retry_after is None:
-            # The server has sent a reconnection time (`retry:`) in its event stream.
-            return clamp_reconnect(server_wait)
-        initial = self._retry.wait
-        return wait_before(
-            # The number of the next attempt, for this server.
-            self._itinerary.used(self._current.opener_index) + 1,
+        machine, wait, current = self._machine, self._retry.wait, self._current
+        opener = self._openers[plan.opener_index]
+        continuation = make_continuation(current, opener) if plan.mode == "continue" else None
+        # A new answer may use the whole output limit, a continuation only the rest of it.
+        left = find_limit(current, opener)
+        if continuation is not None and left is not None:
+            left = count_tokens_left(current, opener)
+            if left is not None and left < 1:
+                return None
+        resumes = plan.mode == "resume" and not plan.fetches
+        # A number (`sequence`) or the id of an event, depending on the server.
+        position = self._current.position if resumes else None
+        last_event_id = None if plan.fetches else machine.progress.last_event_id
+        self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
+        attempt = Attempt(
+            number=current.next_number,
+            mode=plan.mode,
+            # Before any content, only the events that are held back have the answer's id.
+            message=self._current.message if resumes or plan.fetches else error.partial,
+            last_event_id=position if isinstance(position, str) else last_event_id,
+            sequence=position if isinstance(position, int) else None,
+            answer_id=self._answer_id,
+            abandoned=None if plan.mode == "resume" else self._current.find_running(error),
             error=error,
-            # The caller's function replaces the back-off later, but not the server's wait.
-            initial=0.0 if callable(initial) else initial,
-            maximum=_MAX_BACKOFF,
-            random=random.random(),  # noqa: S311 - not a secret
-            maximum_asked=_MAX_SERVER_WAIT,
+            is_repetition=not (current.was_released or isinstance(error, AnswerRejected)),
+            wait=plan.wait,
+            limit_left=left,
+            why=plan.why,
+            route=self._itinerary.name(plan.opener_index),
+            asked=continuation,
+            paused=paused if plan.mode == "pause" else None,
         )
+        if callable(wait) and plan.may_wait:
+            attempt = replace(attempt, wait=check_returned_wait(wait(attempt)))
+        return attempt
+
+    def _find_answer_id(self) -> str | None:
+        """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
+        return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
+
+    def ask_about(self, attempt: Attempt, now: float, notes: list[str]) -> AttemptDecision | None:
+        """Return the decision on a planned attempt, mostly by `Retry.on_retry`; None to make the attempt.
+
+        Args:
+            attempt: The attempt, as the caller's functions get it.
+            now: A clock reading, in seconds.
+            notes: Gets the reason if the attempt must not be made because it would begin too late.
+        """
+        late = why_late(self.find_bounds(), now + attempt.wait)
+        if late is not None:
+            # The caller's function wants so long a wait; the next route is asked without one.
+            notes.append(late)
+            return attempt.skip()
+        on_retry = self._retry.on_retry
+        decision = None if on_retry is None else on_retry(attempt)
+        if on_retry is not None and attempt.mode != "restart":
+            # It was given the answer so far; before a restart, the mode tells it that this is given up.
+            self._machine.delivered.note_look()
+        return decision if isinstance(decision, AttemptDecision) else None

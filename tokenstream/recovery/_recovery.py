@@ -15,34 +15,38 @@ from tokenstream.errors import (
     PositionLost,
     StreamError,
 )
+from tokenstream.events import Restarted, Resumed
 from tokenstream.formats._resume.event_log import EventLog
-from tokenstream.recovery._announcing import Announcing
 from tokenstream.recovery._current import CurrentAttempt
-from tokenstream.recovery._judge import Judge
+from tokenstream.recovery._decision import AttemptPlan
+from tokenstream.recovery._judge import find_error, is_awaited, make_message
+from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
 from tokenstream.recovery._notes import add_note_once, make_continuation_note, note_refused_seams
 from tokenstream.recovery._outcome import make_content_test
 from tokenstream.recovery._pauses import Pauses
-from tokenstream.recovery._planning import AttemptPlan, Planner
-from tokenstream.recovery._race import Race
-from tokenstream.recovery._retry import Retry, check_returned_wait
-from tokenstream.recovery._rules import ContinuationRules, ending_with
+from tokenstream.recovery._planning import Planner
+from tokenstream.recovery._race import run_race
+from tokenstream.recovery._rules import ending_with, make_seam
 from tokenstream.recovery._spending import Spending
-from tokenstream.stream._attempts import Attempt, AttemptDecision, AttemptReport
-from tokenstream.stream._log import inform, log
+from tokenstream.stream._attempts import Attempt, AttemptReport
+from tokenstream.stream._log import inform, log, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._pipeline.resumption import Renewal, Resumption
+    from tokenstream._pipeline.seam import Seam
     from tokenstream._sources import Deferred
     from tokenstream.events import Event
     from tokenstream.limits import Deadlines
     from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.stream._attempts import AttemptMode
+    from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
 
 _LONG_WAIT = 10.0
 """Seconds from which a wait is logged at INFO: a program that waits so long seems to hang."""
+_NOTABLE = 0.9
+"""The confidence at the seam below which a continuation is logged as a warning."""
 
 
 class Recovery:
@@ -78,25 +82,8 @@ class Recovery:
         self.spending = None if retry.most is None else Spending(retry.most)
         """The costs of all attempts; None if they are not limited."""
         self._current = CurrentAttempt(retry, resumption, hold, itinerary, self.spending)
-        self._rules = ContinuationRules(retry, resumption)
-        self._planner = Planner(
-            retry,
-            itinerary,
-            resumption,
-            self._current,
-            self._rules,
-            total=deadlines.total,
-        )
-        self._pauses = Pauses(retry, resumption, self._current, self._rules)
-        self._judge = Judge(retry, resumption, self._current)
-        self._announcing = Announcing(
-            resumption,
-            self._current,
-            itinerary,
-            rules=self._rules,
-            pauses=self._pauses,
-            aligns=retry.align,
-        )
+        self._planner = Planner(self._current, total=deadlines.total)
+        self._pauses = Pauses(self._current)
         if self._current.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
 
@@ -105,12 +92,12 @@ class Recovery:
         """The last error after delivered content; the stream ends with it if no continuation joins."""
         self._has_given_up = False
         """True once an attempt has failed and no further one was made; the rest of its source may be read."""
-        self._answer_id: str | None = None
-        """The answer's id in a relay's journal, which a request to resume names; None if it has none."""
         self._make_stage = machine.make_stage
         """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
-        self._race: Race | None = None
-        """The race of the first two attempts; None without hedging."""
+        self._restart_cause: StreamError | None = None
+        """The error of the delivered answer that a restart is about to replace; None if there is none."""
+        self._aligns = retry.align
+        """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -127,9 +114,9 @@ class Recovery:
     @property
     def deadlines(self) -> Deadlines:
         """The bounds on silence for the current attempt: those of its route, or of the stream."""
-        own = self._openers[self._current.opener_index].deadlines or self._deadlines
+        own = self._current.opener.deadlines or self._deadlines
         # In a race, each attempt is silent in its own time, which the stream does not see.
-        first_event = own.first_event if self._race is None or self._race.is_decided else None
+        first_event = own.first_event if not self._current.is_racing else None
         # The total is over all attempts.
         return replace(own, first_event=first_event, total=self._deadlines.total)
 
@@ -151,8 +138,9 @@ class Recovery:
         if self._retry.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
-        race = self._race = Race(self._retry, self._itinerary, self._current, self._machine, self._deadlines)
-        return replace(source, open=partial(race.run, source.open, attempt, clock), enters=True)
+        self._current.is_racing = True
+        run = partial(run_race, self._current, self._deadlines, source.open, attempt, clock)
+        return replace(source, open=run, enters=True)
 
     # -- the end of an attempt ---------------------------------------------
 
@@ -165,7 +153,7 @@ class Recovery:
         """
         # If a restarted answer differs from what was delivered, another attempt does not help.
         is_final = self._joining.differs or self._has_given_up
-        error = None if is_final else self._judge.find_error(cause, now)
+        error = None if is_final else find_error(self._current, cause, now)
         if error is None:
             return None if is_final else self._go_on_after_pause(now)
         # A refusal means that this attempt was a continuation, which does not join the answer.
@@ -175,7 +163,7 @@ class Recovery:
         sent_prefix = current.continuation is not None and current.continuation.prefix is not None
         if refusal is not None and sent_prefix:
             # The server does not continue prefixes, so the next request asks with a user's turn.
-            self._openers[current.opener_index].stop_prefixes(known=False)
+            current.opener.stop_prefixes(known=False)
         had_partial = has_partial(error)
         source = self._make_planned_source(error, now)
         if source is not None or current.ended:
@@ -209,7 +197,11 @@ class Recovery:
             self._end_undelivered(error, now)
             return
         if refusal is not None:
-            self._end_as_interrupted(now)
+            # The last continuation does not join the answer, so the error that broke it off stays.
+            self.record_end(None, now)
+            if self._last_break is not None:
+                note_refused_seams(self._last_break, current.reports)
+                self._machine.error = self._last_break
             return
         note_refused_seams(error, current.reports)
         if self._resumption.read_left_frame():
@@ -218,8 +210,8 @@ class Recovery:
             return
         # End the parts that were kept open for a continuation.
         self._machine.finish(cause, now)
-        if self._judge.is_awaited:
-            error.partial = self._judge.make_message().model_copy(update={"ending": ending_with(error)})
+        if is_awaited(current):
+            error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
             return
         if current.continuation is not None and not (current.was_released or current.is_at_limit):
@@ -232,7 +224,7 @@ class Recovery:
     def make_cancelling(self) -> Deferred | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
         answer_id = self._current.find_running(None) if self._retry.pauses else None
-        return None if answer_id is None else self._openers[self._current.opener_index].cancel(answer_id)
+        return None if answer_id is None else self._current.opener.cancel(answer_id)
 
     def find_cost(self) -> None:
         """Compute the cost of the last attempt, which has ended, for its report.
@@ -265,20 +257,12 @@ class Recovery:
         self._current.hold.drop()
         self._machine.error = error
 
-    def _end_as_interrupted(self, now: float) -> None:
-        """End the stream with the error that broke off the answer: the last continuation does not join it."""
-        self.record_end(None, now)
-        if self._last_break is not None:
-            note_refused_seams(self._last_break, self._current.reports)
-            self._machine.error = self._last_break
-
     # -- the next attempt --------------------------------------------------
 
     def _go_on_after_pause(self, now: float) -> Deferred | None:
         """Return the source of the rest of a paused answer; None if it is not paused, or does not go on."""
         current = self._current
-        opener = self._openers[current.opener_index]
-        attempt = self._pauses.find_pause(opener, current.next_number)
+        attempt = self._pauses.find_pause(current.opener, current.next_number)
         if attempt is None:
             return None
         return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
@@ -294,14 +278,15 @@ class Recovery:
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
         while (plan := self._planner.plan(error, now)) is not None:
+            if plan.brings_whole:
+                self._machine.arrivals.log = None
             self._resumption.store_attempt_partial(error, ending_with(error))
-            opener = self._openers[plan.opener_index]
-            attempt = self._make_attempt(plan, error)
+            attempt = self._planner.make_attempt(plan, error, self._pauses.paused)
             if attempt is None:
                 self._end_at_limit(error, now)
                 return None
             # A poll asks no model, and so is nothing to decide about.
-            decision = None if plan.polls else self._decide(attempt, now, notes)
+            decision = None if plan.polls else self._planner.ask_about(attempt, now, notes)
             if current.ended:
                 # `on_retry` has stopped the stream.
                 return None
@@ -311,7 +296,7 @@ class Recovery:
                 add_note_once(error, "no further attempt was made: on_retry has stopped the attempts")
                 return None
             if decision.verb == "send":
-                if not opener.makes_request:
+                if not self._openers[plan.opener_index].makes_request:
                     raise MisuseError(
                         "attempt.with_payload() is for a request of connect or of a Route: your own function "
                         "makes the request of this attempt"
@@ -321,26 +306,6 @@ class Recovery:
         for note in notes:
             add_note_once(error, note)
         return None
-
-    def _decide(self, attempt: Attempt, now: float, notes: list[str]) -> AttemptDecision | None:
-        """Return the decision on a planned attempt, mostly by `Retry.on_retry`; None to make the attempt.
-
-        Args:
-            attempt: The attempt, as the caller's functions get it.
-            now: A clock reading, in seconds.
-            notes: Gets the reason if the attempt must not be made because it would begin too late.
-        """
-        late = self._planner.why_late(now + attempt.wait)
-        if late is not None:
-            # The caller's function wants so long a wait; the next route is asked without one.
-            notes.append(late)
-            return attempt.skip()
-        on_retry = self._retry.on_retry
-        decision = None if on_retry is None else on_retry(attempt)
-        if on_retry is not None and attempt.mode != "restart":
-            # It was given the answer so far; before a restart, the mode tells it that this is given up.
-            self._machine.delivered.note_look()
-        return decision if isinstance(decision, AttemptDecision) else None
 
     def _follow_plan(
         self, plan: AttemptPlan, attempt: Attempt, error: StreamError | None, now: float
@@ -364,14 +329,16 @@ class Recovery:
             asked = "as the server asks" if plan.server_asks else "to give the server time"
             inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
         opener = self._openers[plan.opener_index]
-        opener.succeed(self._openers[current.opener_index])
+        opener.succeed(current.opener)
         current.settles = plan.polls and self._machine.answer_format.gap == "unsettled"
         if current.settles or (plan.polls and current.polls):
             # All polls are one attempt, and what they settle belongs to the attempt that has resumed.
             self._renew_machine(plan, attempt, now)
             return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
         current.end(error, now)
-        self._count_abandoned_tokens(plan.mode)
+        if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.holds_back):
+            # Neither does the next attempt go on with this answer, nor do its events stay held back.
+            current.spend_held()
         if plan.opener_index != current.opener_index:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
@@ -383,68 +350,22 @@ class Recovery:
             self._planner.begun_at = now
         if error is None or plan.mode in ("restart", "pause"):
             # Each request has the whole output limit.
-            self._rules.begin_again()
+            current.counted_before = 0
         if plan.mode == "restart":
             self._pauses.begin_again()
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
-                self._announcing.restart_cause = self._announcing.restart_cause or error
-        self._announcing.choose_alignment(plan.why, restarts=plan.mode == "restart")
+                self._restart_cause = self._restart_cause or error
+        self._choose_alignment(plan.why, restarts=plan.mode == "restart")
         self._renew_machine(plan, attempt, now)
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
-
-    def _make_attempt(self, plan: AttemptPlan, error: StreamError) -> Attempt | None:
-        """Return the planned attempt, as the caller's functions get it; None if no tokens are left for it.
-
-        Args:
-            error: The error that ended the current attempt.
-        """
-        machine, wait, current = self._machine, self._retry.wait, self._current
-        opener = self._openers[plan.opener_index]
-        continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
-        # A new answer may use the whole output limit, a continuation only the rest of it.
-        tokens_left = self._rules.limit(opener)
-        if continuation is not None and tokens_left is not None:
-            tokens_left = self._rules.tokens_left(opener)
-            if tokens_left is not None and tokens_left < 1:
-                return None
-        resumes = plan.mode == "resume" and not plan.fetches
-        # A number (`sequence`) or the id of an event, depending on the server.
-        position = self._current.position if resumes else None
-        last_event_id = None if plan.fetches else machine.progress.last_event_id
-        self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
-        attempt = Attempt(
-            number=current.next_number,
-            mode=plan.mode,
-            # Before any content, only the events that are held back have the answer's id.
-            message=self._current.message if resumes or plan.fetches else error.partial,
-            last_event_id=position if isinstance(position, str) else last_event_id,
-            sequence=position if isinstance(position, int) else None,
-            answer_id=self._answer_id,
-            abandoned=None if plan.mode == "resume" else self._current.find_running(error),
-            error=error,
-            is_repetition=not (current.was_released or isinstance(error, AnswerRejected)),
-            wait=plan.wait,
-            limit_left=tokens_left,
-            why=plan.why,
-            route=self._itinerary.name(plan.opener_index),
-            asked=continuation,
-            paused=self._pauses.paused if plan.mode == "pause" else None,
-        )
-        if callable(wait) and plan.may_wait:
-            attempt = replace(attempt, wait=check_returned_wait(wait(attempt)))
-        return attempt
-
-    def _find_answer_id(self) -> str | None:
-        """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
-        return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
 
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
         resuming_format = machine.answer_format if plan.mode == "resume" else None
-        seam = None if continuation is None else self._rules.make_seam(continuation)
+        seam = None if continuation is None else make_seam(self._current, continuation)
         # `until` returns True for the event at which the hold ends.
         if seam is not None:
             until: Callable[[Event], bool] = seam.look_for_overlap
@@ -465,7 +386,7 @@ class Recovery:
         elif seam is not None:
             renewal = Continue(seam)
         else:
-            renewal = Restart(is_aligned=self._announcing.aligns and self._current.has_content)
+            renewal = Restart(is_aligned=self._aligns and self._current.has_content)
         self._resumption.renew(hold, now, renewal)
         can_fetch = self._openers[plan.opener_index].can_fetch(attempt.message)
         if resuming_format is not None and can_fetch and not machine.arrivals.sees_gaps:
@@ -473,7 +394,7 @@ class Recovery:
 
     def _make_hold(self, until: Callable[[Event], bool]) -> Hold:
         """Return a hold that ends with an event for which `until` returns True."""
-        return Hold(until, lambda failed: self._announcing.announce(failed=failed))
+        return Hold(until, lambda failed: self._announce(failed=failed))
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
@@ -481,17 +402,99 @@ class Recovery:
         self._current.ended = True
         self._resumption.end_at_limit(now, self._pauses.end_at_limit(str(error)))
 
-    def _count_abandoned_tokens(self, mode: AttemptMode) -> None:
-        """Add the tokens of the attempt that has ended to the usage, if its answer is abandoned.
+    # -- the first events of an attempt ------------------------------------
+
+    def _choose_alignment(self, why: str | None, *, restarts: bool) -> None:
+        """Set `aligns` for the next attempt.
 
         Args:
-            mode: The mode of the next attempt. One that resumes goes on with the same answer, which is then
-                not abandoned.
+            why: The reason for which it restarts the answer in place of a continuation; None without one.
+            restarts: True if it restarts the answer.
         """
-        hold = self._current.hold
-        if mode == "pause" and self._pauses.holds_back:
-            # The events that are held back stay held back, with the tokens that they report.
-            return
-        # The message includes the usage of released events already. Without any event, no tokens are known.
-        if mode != "resume" and not hold.released and hold.held:
-            self._machine.accumulator.spend(hold.usage)
+        delivered = self._machine.delivered
+        extent = delivered.extent
+        # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
+        is_near = extent == "content" and why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
+        self._aligns = extent != "nothing" and (self._retry.align or is_near)
+        if self._aligns and restarts:
+            # No event takes back what the loop has, although the message forgets it.
+            delivered.note_look()
+
+    def _announce(self, *, failed: bool) -> list[Event] | None:
+        """Return the events to deliver before the first events of an attempt; None to discard the attempt.
+
+        Args:
+            failed: True if the attempt failed before it brought content.
+        """
+        machine, current = self._machine, self._current
+        if failed and current.has_content:
+            # The answer is still the content that was delivered before.
+            current.note_discarded()
+            return None
+        # From now on, the events of this attempt are delivered.
+        is_first_content = not current.has_content
+        current.has_content = True
+        machine.accumulator.route = self._itinerary.name(current.opener_index)
+        if not failed:
+            self._itinerary.note_content(current.opener_index, current.find_latency(machine.now))
+        if machine.arrivals.log is not None and not self._current.can_resume(current.hold.held):
+            machine.arrivals.log = None
+        restart_cause, self._restart_cause = self._restart_cause, None
+        if current.goes_on:
+            # The event that announces what follows a pause is one of those held back.
+            self._pauses.complete_announcement()
+            return []
+        # Without content, earlier attempts leave no trace.
+        return [] if is_first_content else self._announce_change(restart_cause)
+
+    def _announce_change(self, restart_cause: StreamError | None) -> list[Event] | None:
+        """Return the events that say how an attempt goes on with content that was delivered before.
+
+        Args:
+            restart_cause: The error of the delivered answer that is restarted; None if none is.
+        """
+        machine = self._machine
+        if self._current.settles:
+            # The attempt has announced itself before.
+            return []
+        if self._current.mode == "resume":
+            return [Resumed(dropped=machine.answer_format.dropped)]
+        if self._joining.seam is not None:
+            return self._announce_continuation(self._joining.seam)
+        if restart_cause is None:
+            # No content that the loop has is replaced.
+            return []
+        restarted = Restarted(machine.accumulator.message, restart_cause)
+        # The reader knows the abandoned message from earlier events, so a relay need not send it.
+        restarted.told_before = True
+        if not self._aligns:
+            return [restarted]
+        # The aligner skips the content that the loop already has.
+        self._joining.align(restarted)
+        return []
+
+    def _announce_continuation(self, seam: Seam) -> list[Event] | None:
+        """Return the event to deliver before a continuation; None to discard it, because it does not join.
+
+        Args:
+            seam: The seam between the answer and the continuation.
+        """
+        machine, current, least = self._machine, self._current, self._retry.least
+        confidence = (announced := seam.make_announcement()).confidence
+        if confidence < least:
+            words = f"the confidence at the seam is {confidence}, and least={least}"
+            refused = f"the continuation does not join the answer: {words}"
+            self._joining.refusal = AnswerRejected(refused, outcome="seam")
+            current.note_discarded(always=True)
+            return None
+        if confidence < _NOTABLE:
+            warn("an answer was continued with confidence %s: words may be missing or doubled", confidence)
+        if current.is_at_limit:
+            # The answer had ended, and each request has the whole output limit.
+            announced.mode = "pause"
+        # From now on, the server counts the tokens of the continuation.
+        current.counted_before = 0 if current.is_at_limit else current.counted_before + current.counted_now
+        if machine.format != machine.accumulator.format:
+            # Another API's answer is continued, whose format the message keeps.
+            announced.format = machine.format
+        return [announced]
