@@ -404,9 +404,10 @@ class Accumulator:
         if self.held > self.limits.text:
             self.overflow()
 
-    def overflow(self) -> None:
-        """Set `error`, because more characters arrived than the limit allows."""
-        self.error = LimitExceeded(limit="text", value=self.limits.text)
+    def overflow(self) -> LimitExceeded:
+        """Set `error`, because more characters arrived than the limit allows, and return it."""
+        self.error = error = LimitExceeded(limit="text", value=self.limits.text)
+        return error
 
     def _refuse_mixed_kinds(self) -> None:
         """Raise MisuseError if the last event was a delta of another kind than its part, and forget it."""

@@ -74,8 +74,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
             log.length += size
             accumulator.held += size
             if accumulator.held > max_text:
-                accumulator.overflow()
-                machine.fail()
+                machine.fail(accumulator.overflow())
             if accumulator.built is not None:
                 # The message that was built last lacks this text.
                 accumulator.built = None
@@ -90,7 +89,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
             if meter.waiting and event.__class__ is TextDelta:
                 meter.mark_text(now)
             if accumulator.error is not None:
-                machine.fail()
+                machine.fail(accumulator.error)
         taken: Event = event
         return taken
 

@@ -209,8 +209,9 @@ class Guarding:
 
     def fail(self, error: StreamError) -> None:
         """End the answer with an error, and close the source; held-back events are never returned."""
-        self._end()
-        self._machine.error = error
+        self.forget_finish()
+        self._machine.end_for_guard(None)
+        self._machine.fail(error)
         self._stops.release_source()
 
     def forget_finish(self) -> None:
@@ -244,17 +245,7 @@ class Guarding:
         machine, reason = self._machine, self.guards.stop
         if reason is None or machine.guarding is None:
             return
-        self._end()
-        # The guard decides the ending, even if the terminal event has arrived.
-        machine.error, machine.answered = None, False
-        machine.stopped_event = Stopped(reason)
-        machine.settle()
+        self.forget_finish()
+        machine.end_for_guard(Stopped(reason))
         # The stream ends, and closes its source.
         self._stops.stop(reason)
-
-    def _end(self) -> None:
-        """End the answer: remove the guards, and drop all input and events that are left."""
-        machine = self._machine
-        machine.guarding = None
-        self.forget_finish()
-        machine.drop_all()

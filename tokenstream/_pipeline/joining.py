@@ -177,7 +177,7 @@ class Joining:
             aligner.fail()
         if machine.error is None and aligner.error is not None:
             # The answers differ, so the message is the first one again.
-            machine.error, machine.continues = aligner.error, False
+            machine.fail(aligner.error)
             machine.accumulator.take_back()
 
     def _pull_joined(self) -> Event | None:
@@ -239,7 +239,7 @@ class Joining:
                 machine.settle()
             machine.add(relocated)
             if machine.accumulator.error is not None:
-                machine.fail()
+                machine.fail(machine.accumulator.error)
         return relocated
 
     # -- what is held back -------------------------------------------------
@@ -259,9 +259,7 @@ class Joining:
         hold.release(failed=result.last is None and machine.error is not None)
         # The release has called `on_release`, which may have refused the continuation.
         if self.refusal is not None:
-            machine.error, machine.continues = self.refusal, False
-            # False even if the input has ended: after its end, no other attempt would replace this one.
-            machine.input_ended = False
+            machine.refuse(self.refusal)
             hold.ready.clear()
             return _Held()
         # The message gets the format's name together with its first event; a continuation leaves it.

@@ -851,11 +851,30 @@ class Machine:
         """Add to the message an event that was held back or changed, at the moment it is returned."""
         (self.accumulator if self.guarding is None else self.guarding).take(event)
 
-    def fail(self) -> None:
-        """Set `error` to the accumulator's error, which is raised after the event that caused it."""
-        self.error = self.accumulator.error
+    def fail(self, error: StreamError) -> None:
+        """Fail with an error, which is raised after the events that were returned before it."""
+        self.error = error
         self.continues = False
         self.shortcut = None
+
+    def refuse(self, error: StreamError) -> None:
+        """Fail with an error of this attempt, which another attempt may replace."""
+        self.fail(error)
+        # Also if the input has ended: after its end, no other attempt would replace this one.
+        self.input_ended = False
+
+    def end_for_guard(self, stopped: Stopped | None) -> None:
+        """End the answer because a guard wants that: drop the guards, and all input and events that are left.
+
+        Args:
+            stopped: The event that ends the answer; None if the guard has failed.
+        """
+        self.guarding = None
+        self.drop_all()
+        if stopped is not None:
+            # The guard decides the ending, even if the terminal event has arrived.
+            self.error, self.answered = None, False
+            self.give_again(stopped)
 
     def end_input(self, now: float) -> None:
         """Accept no more input from now on."""

@@ -227,11 +227,12 @@ class Resumption:
         expected = machine.accumulator.message.id if is_resumed else None
         if expected is None or not isinstance(event, MessageStart) or event.id in (None, expected):
             return False
-        machine.error = PositionLost(
-            "the server began another answer instead of resuming this one; fetch the finished answer by its "
-            "id, or ask anew"
+        machine.fail(
+            PositionLost(
+                "the server began another answer instead of resuming this one; fetch the finished answer by "
+                "its id, or ask anew"
+            )
         )
-        machine.continues = False
         return True
 
     # -- the end of a connection -------------------------------------------
