@@ -422,7 +422,7 @@ class FoundImage(Value):
 
 def _find_source(fields: dict[str, Any]) -> Literal["reported", "none"]:
     """Return the source of a usage from its other fields: "none" if it has neither counts nor a report."""
-    is_empty = not fields.get("provider_data") and all(fields.get(name) is None for name in COUNTS)
+    is_empty = not fields.get("provider_data") and set(map(fields.get, COUNTS)) == {None}
     return "none" if is_empty else "reported"
 
 

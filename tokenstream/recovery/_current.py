@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
+_NO_USAGE = Usage()
 
 
 class CurrentAttempt:
@@ -88,11 +89,11 @@ class CurrentAttempt:
         """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
         """The clock reading at which this attempt began; 0 for the first attempt."""
-        self._priced_usage = Usage()
+        self._priced_usage = _NO_USAGE
         """The token counts for which the cost was computed, so that no report computes it again."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
-        self._discarded_usage = Usage()
+        self._discarded_usage = _NO_USAGE
         """The token counts of this attempt if it was discarded; otherwise empty."""
         self._discarded_start: MessageStart | None = None
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
@@ -117,22 +118,26 @@ class CurrentAttempt:
         """True if this attempt has brought content, so that its events are no longer held back."""
         return self.hold.released
 
-    def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool) -> None:
+    def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, polls: bool) -> None:
         """Replace the current attempt with the next one.
 
         Args:
             now: A clock reading, in seconds.
             is_uncounted: True if this attempt does not count towards `Retry.attempts`.
+            polls: True if this attempt polls for an answer that the server writes in the background.
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
-        self.goes_on, self.polls = attempt.mode == "pause", False
+        self.goes_on, self.polls = attempt.mode == "pause", polls
+        if attempt.mode in ("restart", "pause") or self.is_at_limit:
+            # Each request has the whole output limit.
+            self.counted_before = 0
         if is_uncounted:
             self.uncounted += 1
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._was_discarded, self._discarded_usage, self._discarded_start = False, Usage(), None
-        self._priced_usage, self.content_at = Usage(), None
+        self._was_discarded, self._discarded_usage, self._discarded_start = False, _NO_USAGE, None
+        self._priced_usage, self.content_at = _NO_USAGE, None
 
     def begin_route(self, index: int, now: float | None) -> None:
         """Note which opener opens the source of this attempt; the message gets the name of its route.
@@ -163,12 +168,13 @@ class CurrentAttempt:
         self._priced_usage = self._usage
         return cost
 
-    def end(self, error: StreamError | None, now: float) -> None:
+    def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
         """Add a report on this attempt, which has ended, and let its route remember how it ended.
 
         Args:
             error: The error that ended the attempt; None if it succeeded.
             now: A clock reading, in seconds.
+            is_last: True if the stream has ended with this attempt.
         """
         cost = self.find_cost()
         if self._spending is not None:
@@ -176,6 +182,7 @@ class CurrentAttempt:
         self.reports.append(self.make_report(error, now))
         if error is not None or self.was_released:
             self.itinerary.note_end(self.opener_index, error, now)
+        self.ended = is_last
 
     def note_hedge(
         self, loser: AttemptReport, wait: float, first_began_at: float, *, second_won: bool
@@ -215,12 +222,24 @@ class CurrentAttempt:
         if not self.was_released and self.hold.held:
             self.machine.accumulator.spend(self.hold.usage)
 
-    def find_latency(self, now: float) -> float:
-        """Return the seconds from this attempt's request to its first content, which has just been read.
+    def begin_content(self, now: float | None) -> None:
+        """Note that the events of this attempt are delivered from now on; the message gets its route.
 
         Args:
-            now: A clock reading, in seconds.
+            now: The clock reading at which the attempt's first content was read; None if it has failed.
         """
+        self.has_content = True
+        self.machine.accumulator.route = self.itinerary.name(self.opener_index)
+        if now is not None:
+            self.itinerary.note_content(self.opener_index, self._find_latency(now))
+
+    def count_continuation(self) -> None:
+        """Note that the server counts the tokens of a continuation from now on."""
+        # Behind the output limit, each request has the whole limit.
+        self.counted_before = 0 if self.is_at_limit else self.counted_before + self.counted_now
+
+    def _find_latency(self, now: float) -> float:
+        """Return the seconds from this attempt's request to its first content, read at this time."""
         # What came in a race is read once the loser was closed, which may take long.
         arrived_at = now if self.content_at is None else self.content_at
         return max(0.0, arrived_at - self.begun_at)

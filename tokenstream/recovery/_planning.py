@@ -277,7 +277,7 @@ class Planner:
         """Return the bounds on the time of another attempt, the shortest first."""
         begun = self._machine.meter.started_at
         since = {"Retry.timeout": max(begun, self.begun_at)}
-        return tuple(TimeBound(bound, name, since.get(name, begun)) for bound, name in self._bounds)
+        return tuple([TimeBound(bound, name, since.get(name, begun)) for bound, name in self._bounds])
 
     def _is_refused_continuation(self, error: StreamError) -> bool:
         """Return True if the server has refused the request to continue the answer."""

@@ -201,7 +201,7 @@ class Recovery:
             self.record_end(None, now)
             if self._last_break is not None:
                 note_refused_seams(self._last_break, current.reports)
-                self._machine.error = self._last_break
+                self._machine.fail(self._last_break)
             return
         note_refused_seams(error, current.reports)
         if self._resumption.read_left_frame():
@@ -219,7 +219,7 @@ class Recovery:
             add_note_once(error, make_continuation_note(current.reports))
         if isinstance(error, PositionLost):
             # It replaces the error of the refused request.
-            self._machine.error = error
+            self._machine.fail(error)
 
     def make_cancelling(self) -> Deferred | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
@@ -246,8 +246,7 @@ class Recovery:
         if not current.ended:
             failed = error if isinstance(error, StreamError) else None
             # After a doubtful seam, the stream ends with the error that broke off the answer.
-            current.end(self._joining.refusal or failed, now)
-            current.ended = True
+            current.end(self._joining.refusal or failed, now, is_last=True)
 
     def _end_undelivered(self, error: StreamError, now: float) -> None:
         """End the stream with an error, and drop the held-back answer, which was not accepted."""
@@ -255,7 +254,7 @@ class Recovery:
         # Its tokens have to be paid for, too.
         self._current.note_discarded()
         self._current.hold.drop()
-        self._machine.error = error
+        self._machine.fail(error)
 
     # -- the next attempt --------------------------------------------------
 
@@ -343,14 +342,10 @@ class Recovery:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
         is_uncounted = plan.prefix_refused or plan.fetches or error is None
-        current.begin(attempt, now, is_uncounted=is_uncounted)
-        current.polls = plan.polls
+        current.begin(attempt, now, is_uncounted=is_uncounted, polls=plan.polls)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
         if error is None:
             self._planner.begun_at = now
-        if error is None or plan.mode in ("restart", "pause"):
-            # Each request has the whole output limit.
-            current.counted_before = 0
         if plan.mode == "restart":
             self._pauses.begin_again()
             if current.has_content:
@@ -398,8 +393,7 @@ class Recovery:
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
-        self._current.end(error, now)
-        self._current.ended = True
+        self._current.end(error, now, is_last=True)
         self._resumption.end_at_limit(now, self._pauses.end_at_limit(str(error)))
 
     # -- the first events of an attempt ------------------------------------
@@ -433,10 +427,7 @@ class Recovery:
             return None
         # From now on, the events of this attempt are delivered.
         is_first_content = not current.has_content
-        current.has_content = True
-        machine.accumulator.route = self._itinerary.name(current.opener_index)
-        if not failed:
-            self._itinerary.note_content(current.opener_index, current.find_latency(machine.now))
+        current.begin_content(None if failed else machine.now)
         if machine.arrivals.log is not None and not self._current.can_resume(current.hold.held):
             machine.arrivals.log = None
         restart_cause, self._restart_cause = self._restart_cause, None
@@ -490,10 +481,9 @@ class Recovery:
         if confidence < _NOTABLE:
             warn("an answer was continued with confidence %s: words may be missing or doubled", confidence)
         if current.is_at_limit:
-            # The answer had ended, and each request has the whole output limit.
+            # The answer had ended before.
             announced.mode = "pause"
-        # From now on, the server counts the tokens of the continuation.
-        current.counted_before = 0 if current.is_at_limit else current.counted_before + current.counted_now
+        current.count_continuation()
         if machine.format != machine.accumulator.format:
             # Another API's answer is continued, whose format the message keeps.
             announced.format = machine.format
