@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.ci.lanes import Failed, Lane
 from tests.ci.machine import install_debian
+from tests.shake.changed import concerned_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,6 +94,7 @@ class Checks:
                 processes=2,
             ),
             Lane("npm packages", self._install_npm, ["environment"]),
+            Lane("shaken tests", self._shake, ["environment"]),
             Lane("wheel", self._build, ["environment"]),
             Lane(
                 "slow tests",
@@ -224,6 +226,13 @@ class Checks:
         agents = self._work / "agents"
         self._npm(shell, agents, "$(python -m tests.agents.programs)")
         self._tests_in_main("pytest -n 0 tests/agents -m agents", TOKENSTREAM_AGENTS=str(agents))(shell)
+
+    def _shake(self, shell: Shell) -> None:
+        """Run what waits and has changed in other orders, while other lanes keep the cores busy."""
+        # The copy has no history.
+        if paths := concerned_since():
+            command = f"python -m tests.shake --rounds 2 --minutes 0.75 --busy 0 {shlex.join(paths)}"
+            self._in_main(f"{command} -- --processes 2")(shell)
 
     def _recordings(self, shell: Shell) -> None:
         """Run the tests that a newcomer runs without what lies beside the checkout."""

@@ -1,10 +1,11 @@
 """Run the tests that wait on a busy machine, in another order each time, and list those that fail.
 
-python -m tests.shake [PATH …] [--changed BASE] [--rounds 10] [--minutes M] [--seed S] [--busy N] [-- …]
+python -m tests.shake [PATH …] [--changed [BASE]] [--rounds 10] [--minutes M] [--seed S] [--busy N] [-- …]
 
 A test that waits for an event is green in each round; one whose passing leans on an idle machine, on what ran
 before it, or on a clock, is not. A process spins for each core meanwhile, or N in all. Without paths, all
-folders run whose tests wait; with --changed, only what a change since that revision concerns.
+folders run whose tests wait; with --changed, only what a change since that revision concerns. With --minutes,
+the tests of each round have their share of them, and those are left out for which the order leaves none.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ from contextlib import ExitStack, contextmanager
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from tests.project import ROOT
-from tests.shake.changed import WAITING, changed_since, concerned
-from tests.shake.order import SEED
+from tests.shake.changed import ROOT, WAITING, concerned_since
+from tests.shake.order import SECONDS, SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 _CORES = os.cpu_count() or 1
 _PYTEST = ["-m", "pytest", "-p", "tests.shake.order", "-q", "-p", "no:cacheprovider"]
@@ -41,18 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     paths = options.paths or [*WAITING]
     if options.changed is not None:
-        paths = concerned(changed_since(options.changed))
+        paths = concerned_since(options.changed)
         if not paths:
             _say("Nothing that waits has changed.")
             return 0
-    begun, failed = time.monotonic(), Counter[str]()
+    failed = Counter[str]()
     # The processes that spin end also if this one is asked to.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _busy(options.busy):
         for number in range(options.rounds):
-            if number and time.monotonic() - begun > options.minutes * 60:
-                break
-            failed.update(_run(number + 1, options.seed + number, paths, options.pytest))
+            seconds = options.minutes * 60 / options.rounds
+            variables = {SEED: str(options.seed + number), SECONDS: str(seconds)}
+            failed.update(_run(number + 1, variables, [*options.pytest, *paths]))
     for test, count in failed.most_common():
         _say(f"{count} × {test}")
     return 1 if failed else 0
@@ -63,9 +63,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m tests.shake", description="Run the tests that wait on a busy machine."
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="what to run (default: all that waits)")
-    parser.add_argument("--changed", metavar="BASE", help="only what a change since this revision concerns")
+    parser.add_argument(
+        "--changed",
+        metavar="BASE",
+        nargs="?",
+        const="",
+        help="only what a change since this revision concerns (by default: since it left its upstream)",
+    )
     parser.add_argument("--rounds", type=int, default=10, help="number of rounds (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no round after this time")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="time for the tests of all rounds"
+    )
     parser.add_argument(
         "--seed",
         type=int,
@@ -82,20 +90,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _run(number: int, seed: int, paths: Sequence[str], extra: Sequence[str]) -> set[str]:
+def _run(number: int, variables: Mapping[str, str], words: Sequence[str]) -> set[str]:
     """Run the tests once; print the outcome, and return the names of those that failed."""
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, *_PYTEST, *extra, *paths],
+        [sys.executable, *_PYTEST, *words],
         cwd=ROOT,
-        env={**os.environ, SEED: str(seed), "TOKENSTREAM_LEFTOVERS": "1"},
+        env={**os.environ, **variables, "TOKENSTREAM_LEFTOVERS": "1"},
         stdout=subprocess.PIPE,
         text=True,
         check=False,
     )
     failed = {*_FAILED.findall(done.stdout)}
     verdict = done.stdout.strip().rpartition("\n")[2].strip("= ")
-    _say(f"round {number}, --seed {seed}, {time.monotonic() - begun:.0f} s: {verdict}")
+    _say(f"round {number}, --seed {variables[SEED]}, {time.monotonic() - begun:.0f} s: {verdict}")
     if done.returncode not in (0, _NO_TESTS):
         _say(done.stdout)
         # A run that broke off names no test.

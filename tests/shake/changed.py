@@ -1,4 +1,7 @@
-"""Finds the tests that wait, and those among them that a change concerns."""
+"""Finds the tests that wait, and those among them that a change concerns.
+
+It needs no package, because `.ci/run` asks before any is installed.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.project import ROOT
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["WAITING", "changed_since", "concerned", "modules_that_wait"]
+__all__ = ["WAITING", "begun_at", "changed_since", "concerned", "concerned_since", "modules_that_wait"]
 
+ROOT = Path(__file__).parents[2]
 WAITING = (
     "tests/session",
     "tests/stream",
@@ -26,14 +28,45 @@ WAITING = (
     "tests/call_store",
     "tests/steps",
     "tests/testing",
+    "tests/router",
+    "tests/otel",
+    "tests/terminal",
+    "tests/support",
+    "tests/ci",
 )
 """The folders whose tests wait for clocks, threads, sockets or processes."""
 _ROOMS = {"tokenstream/_sources": "tests/sources", "tokenstream/_request": "tests/stream/connect"}
 """Folders of tests that are not named as their room is."""
-
-
 _IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import (\([^)]*\)|.*)|import (tests\.[\w.]+))", re.MULTILINE)
 """An import of a module of the tests: parsing all of them would take seconds."""
+
+
+def concerned_since(base: str = "") -> list[str]:
+    """Return the tests that wait and that the changes since a revision concern.
+
+    Args:
+        base: The revision; without one, that with which the present work began. All that waits is concerned
+            if the history does not tell it.
+    """
+    base = base or begun_at()
+    return concerned(changed_since(base)) if base else [*WAITING]
+
+
+def begun_at() -> str:
+    """Return the revision with which the present work began; nothing if the history does not tell.
+
+    That is the one from which it has left its upstream, or the last one that is a day older than the newest.
+    """
+    try:
+        head, seconds = _git("log", "-1", "--format=%H %ct").split()
+        day_before = _git("rev-list", "-1", f"--before={int(seconds) - 86_400}", head).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    try:
+        left = _git("merge-base", head, "@{upstream}").strip()
+    except subprocess.CalledProcessError:
+        left = head
+    return day_before if left == head else left
 
 
 def changed_since(base: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,10 +13,20 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["SEED", "pytest_collection_modifyitems", "shuffled"]
+__all__ = [
+    "SECONDS",
+    "SEED",
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_protocol",
+    "shuffled",
+]
 
 SEED = "TOKENSTREAM_SHAKE"
 """The environment variable with the seed of the order."""
+SECONDS = "TOKENSTREAM_SHAKE_SECONDS"
+"""The environment variable with the seconds after which no test begins."""
+_UNTIL = pytest.StashKey[float]()
 T = TypeVar("T")
 
 
@@ -23,6 +34,17 @@ T = TypeVar("T")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Shuffle the tests, in each process of `-n` alike."""
     items[:] = shuffled(items, os.environ[SEED], lambda item: item.path)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note the end of the time that the tests have."""
+    session.config.stash[_UNTIL] = time.monotonic() + float(os.environ[SECONDS])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Leave out the tests for which no time is left: in another order, others come first."""
+    return True if time.monotonic() > item.config.stash[_UNTIL] else None
 
 
 def shuffled(items: Sequence[T], seed: str, group_of: Callable[[T], object]) -> list[T]:
