@@ -280,6 +280,7 @@ def test_the_architecture_names_each_module_within_its_larger_rooms() -> None:
         "relay/journal",
         "relay",
         "formats",
+        "recovery",
         "_sources",
         "stream",
         "testing",
