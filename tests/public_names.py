@@ -301,6 +301,7 @@ PUBLIC: dict[str, list[str]] = {
         "BroadcastReader",
         "Labelled",
         "Merge",
+        "Origin",
         "PartialsView",
         "Stream",
         "Tap",

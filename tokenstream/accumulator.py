@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from tokenstream._basics.loose import AnyEvent
+    from tokenstream._origin import Origin
     from tokenstream.message import Ending
 
 __all__ = ["Accumulator"]
@@ -101,6 +102,7 @@ class Accumulator:
         "calls",
         "ending",
         "error",
+        "find_origin",
         "format",
         "given_up",
         "held",
@@ -123,6 +125,8 @@ class Accumulator:
         """The verdict on how the answer ended; before the end, it is streaming."""
         self.format: str | None = None
         """The name of the answer's format; None if it is unknown."""
+        self.find_origin: Callable[[], Origin] | None = None
+        """Returns the origin of the answer, for errors of its outputs; None without a stream."""
         self.route: str | None = None
         """The name of the route that wrote the end of the answer; None without routes."""
         self.tool_calls_delivered: list[str] = []
@@ -255,6 +259,11 @@ class Accumulator:
         if (main := self._choices.get(self.main)) is not None:
             self.ending = main.ending  # the first choice decides
         self.built = None  # done last: another thread may build the message with the old ending
+
+    @property
+    def origin(self) -> Origin | None:
+        """The origin of the answer; None without a stream."""
+        return None if self.find_origin is None else self.find_origin()
 
     @property
     def message(self) -> Message:

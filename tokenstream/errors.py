@@ -40,6 +40,7 @@ from tokenstream._kinds import ERROR_KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokenstream._origin import Origin
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json import Partial
     from tokenstream.turns import Kind, ToolResults
@@ -108,6 +109,14 @@ class TokenStreamError(Exception):
     tool_results: ToolResults | None = None
     """Results of the tools that a router had run before the error; None if there was no router."""
 
+    @property
+    def message(self) -> str:
+        """The description of the error without the line about the answer's origin.
+
+        It names no host and no path, so it may leave the program.
+        """
+        return super().__str__()
+
     def __reduce__(
         self,
     ) -> tuple[
@@ -150,7 +159,14 @@ class NotExpressible(MisuseError):
 class _AnswerError(TokenStreamError):
     """Base class of the errors that have a partial answer."""
 
+    origin: Origin | None = None
+    """The origin of the answer: its host, request id, attempt and more; None if there was no stream."""
     _partial: Message | None = None
+
+    def __str__(self) -> str:
+        # Without a server or an id, the line would tell nobody anything.
+        is_told = self.origin is not None and self.origin.is_known
+        return f"{self.message}\n{self.origin}" if is_told else self.message
 
     @property
     def partial(self) -> Message:

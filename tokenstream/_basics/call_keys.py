@@ -74,14 +74,14 @@ class AnswerCalls:
         """
         if self._fixed is not None:
             return self._fixed
-        journal_identity = self._find_journal_identity()
+        journal_identity = self.find_journal_identity()
         if journal_identity is not None:
             return journal_identity
         if self.given is not None:
             return self.given
         return AnswerIdentity("message", self._first_id) if self._first_id else None
 
-    def _find_journal_identity(self) -> AnswerIdentity | None:
+    def find_journal_identity(self) -> AnswerIdentity | None:
         """Return the answer's id in the journal of a relay as its identity; None if it is in no journal."""
         if self.given is not None and self.given.kind == "journal":
             return self.given

@@ -5,10 +5,9 @@ The marks are attributes of the error, so that they survive pickle with it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
-if TYPE_CHECKING:
-    from tokenstream.errors import TokenStreamError
+from tokenstream.errors import TokenStreamError
 
 Cause: TypeAlias = Literal["agent", "redirect", "unknown_format"]
 """The cause of a `NotAStream`, if the command line has advice for it."""
@@ -24,15 +23,31 @@ def add_code_hint(error: ErrorT, hint: str) -> ErrorT:
 
     The hint is for users of the Python API: the command line leaves it out, with `message_without_hint`.
     """
-    error.args = (f"{error}{hint}", *error.args[1:])
+    error.args = (f"{error.message}{hint}", *error.args[1:])
     vars(error)["_code_hint"] = hint
     return error
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of any exception, without the line that tells the origin of an answer.
+
+    That line is for logs and tracebacks only: it names the host and the path of a request. What a model, a
+    browser or another process reads is made with this function.
+    """
+    return error.message if isinstance(error, TokenStreamError) else str(error)
 
 
 def message_without_hint(error: Exception) -> str:
     """Return an error's message without the advice that applies only to code."""
     hint: str = vars(error).get("_code_hint", "")
-    return str(error).replace(hint, "")
+    return message_of(error).replace(hint, "")
+
+
+def mark_reported(error: TokenStreamError) -> bool:
+    """Note on an error that it was logged; return False if that was noted before."""
+    was_reported = vars(error).get("_reported", False)
+    vars(error)["_reported"] = True
+    return not was_reported
 
 
 def mark_cause(error: ErrorT, cause: Cause) -> ErrorT:

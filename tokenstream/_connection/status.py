@@ -203,7 +203,7 @@ def _words_of(text: str, reported: ProviderError | None) -> str:
         reported: The provider's error in the body; None if the body contains none.
     """
     if reported is not None:
-        return f"; {reported}"
+        return f"; {reported.message}"
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
         title = title_of(text)
         return f"; its body is a web page titled {title!r}" if title else "; its body is a web page"

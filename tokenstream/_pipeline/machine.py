@@ -45,6 +45,7 @@ from tokenstream._connection.connection import Connection
 from tokenstream._connection.error_body import ErrorBody
 from tokenstream._pipeline import checkpoints
 from tokenstream._pipeline.arrivals import Arrivals
+from tokenstream._pipeline.asked import AskedFacts
 from tokenstream._pipeline.delivered import Delivered
 from tokenstream._pipeline.factories import make_content_decoder
 from tokenstream._pipeline.glance import make_glance
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._origin import Origin
     from tokenstream._pipeline.guarding import Stops
     from tokenstream._pipeline.observes import Observes
     from tokenstream._pipeline.pausing import Pausing
@@ -134,6 +136,7 @@ class Machine:
         # The parts.
         "accumulator",
         "arrivals",
+        "asked",
         "connection",
         "delivered",
         "departures",
@@ -208,6 +211,9 @@ class Machine:
         """Deviations of the server from its documentation, with the rule applied to each."""
         self.arrivals = Arrivals(self.meter)
         """Puts frames in order, and drops repeated ones."""
+        self.accumulator.find_origin = lambda: self.origin
+        self.asked = AskedFacts()
+        """Knows the request, for the answer's origin."""
         self.progress = Progress(self)
         """Makes checkpoints of the answer so far."""
         self.joining: Joining | None = None
@@ -548,6 +554,11 @@ class Machine:
             name: The name of the rule that was applied.
         """
         self.departures.note(name, event=self.connection.frames_seen)
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of the answer, up to the last input."""
+        return self.asked.make_origin(self)
 
     @property
     def metrics(self) -> Metrics:

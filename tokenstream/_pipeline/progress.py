@@ -102,6 +102,8 @@ class Progress:
         machine = self._machine
         if error.request_id is None and machine.head is not None:
             error.request_id = machine.head.request_id
+        if error.origin is None:
+            error.origin = machine.asked.make_origin(machine, error=error)
         if checkpoints.has_partial(error):
             # It was stored earlier, for example when an attempt failed with this error.
             return

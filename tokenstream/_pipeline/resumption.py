@@ -298,9 +298,10 @@ class Resumption:
         Args:
             ending: The ending to store, as if the answer had ended with this error.
         """
-        if has_partial(error):
-            return
+        had_partial = has_partial(error)
         self.machine.progress.store_on(error)
+        if had_partial:
+            return
         changes = {"ending": ending, "usage": self.machine.accumulator.counted}
         error.partial = error.partial.model_copy(update=changes)
         messages = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]

@@ -70,7 +70,7 @@ class JSONLines:
 
 
 def write_error(error: StreamError) -> dict[str, Any]:
-    return {"class": type(error).__name__, "message": str(error), **attributes_of(error)}
+    return {"class": type(error).__name__, "message": error.message, **attributes_of(error)}
 
 
 def _write_head(head: ResponseHead) -> dict[str, Any]:

@@ -355,7 +355,7 @@ class Format(Resuming, ABC):
             if isinstance(error, ProtocolError) and error.event is None:
                 error.event = self.frames
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
-                error.args = (f"frame {self.frames}: {error}{advice}",)
+                error.args = (f"frame {self.frames}: {error.message}{advice}",)
             self.error = error
         if self.error is not None:
             self.classify_error(self.error)

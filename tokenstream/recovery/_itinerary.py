@@ -69,6 +69,11 @@ class Itinerary:
         self._skipped: set[int] = set()
         """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
 
+    @property
+    def most_attempts(self) -> int:
+        """The maximum number of attempts that count."""
+        return sum(opener.attempts for opener in self.openers) if self.has_routes else self._budget
+
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt which counts towards the attempts of its opener is made now.
 

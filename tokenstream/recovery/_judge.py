@@ -63,7 +63,7 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
         answer_gone = current.machine.head is not None and current.machine.head.status == _NO_CONTENT
     if not answer_gone:
         return error
-    lost = PositionLost(f"the server cannot resume from the position it was sent ({error})")
+    lost = PositionLost(f"the server cannot resume from the position it was sent ({error.message})")
     lost.__cause__ = error
     return lost
 

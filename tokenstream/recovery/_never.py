@@ -103,7 +103,7 @@ def refuses_prefill(error: StreamError) -> bool:
     """Return True if an error says that the server refuses a prefix."""
     if not is_bad_request(error) and not isinstance(error, ProviderError):
         return False
-    message = f"{error} {getattr(error, 'body', '')}".lower()
+    message = f"{error.message} {getattr(error, 'body', '')}".lower()
     return any(phrase in message for phrase in _REFUSALS)
 
 

@@ -31,13 +31,18 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
     if not refused:
         return
     tried = "1 continuation was" if len(refused) == 1 else f"{len(refused)} continuations were"
-    why = "; ".join(f"{_name_of(report)}: {report.error}" for report in refused)
+    why = "; ".join(f"{_name_of(report)}: {_words_of(report.error)}" for report in refused)
     lowest = min(report.confidence or 0.0 for report in refused)
     add_note_once(
         error,
         f"the answer was not continued: {tried} tried and refused ({why}); Retry(least={lowest:g}) takes "
         "such continuations, in which words may be missing or doubled",
     )
+
+
+def _words_of(error: StreamError | None) -> str:
+    """Return the description of an error; a note needs no line about its origin."""
+    return "" if error is None else error.message
 
 
 def _name_of(report: AttemptReport) -> str:
@@ -53,4 +58,5 @@ def _is_refused_at_seam(error: StreamError | None) -> bool:
 def make_continuation_note(reports: list[AttemptReport]) -> str:
     """Return a note for the error of a failed continuation: it names the error that broke off the answer."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
-    return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"
+    why = _words_of(broken)
+    return f"the request to continue the answer failed; before it, the answer had broken off ({why})"

@@ -134,10 +134,10 @@ class Pauses:
         why = self._why_not(paused, opener)
         self._legs.append(self._make_leg(finish.raw_reason, len(message.parts) - self._first_part, why))
         if why is not None:
-            inform("the answer stays paused: %s", why)
+            inform("the answer stays paused: %s", why, of=self._machine)
             self._pausing.report()
             return None
-        log("the answer was paused, and goes on")
+        log("the answer was paused, and goes on", of=self._machine)
         self.paused = paused
         self._gone_through += 1
         # The report on the attempt that has ended now follows.

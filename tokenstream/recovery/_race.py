@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamError
+from tokenstream.recovery._log_lines import log_hedge
 from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ async def run_race(
         other.succeed(opener)
     hedge = replace(attempt, number=2, mode="hedge", route=current.itinerary.name(rival))
     first = _make_contender(current, deadlines, opener, open_first, clock)
-    second = _make_contender(current, deadlines, other, other.deferred(hedge).open, clock)
+    open_second = partial(log_hedge, current.machine, other.name, after, other.deferred(hedge).open)
+    second = _make_contender(current, deadlines, other, open_second, clock)
     winner = await race(first, second, after)
     current.is_racing = False
     current.content_at = winner.ended_at if winner.has_content else None

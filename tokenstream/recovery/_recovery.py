@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tokenstream._pipeline.asked import AttemptFacts
 from tokenstream._pipeline.checkpoints import has_partial
 from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.resumption import Continue, Restart, Resume
@@ -20,6 +21,7 @@ from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._judge import find_error, is_awaited, make_message
+from tokenstream.recovery._log_lines import log_next
 from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
 from tokenstream.recovery._notes import add_note_once, make_continuation_note, note_refused_seams
 from tokenstream.recovery._outcome import make_content_test
@@ -29,7 +31,7 @@ from tokenstream.recovery._race import run_race
 from tokenstream.recovery._rules import ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
-from tokenstream.stream._log import inform, log, warn
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
 
-_LONG_WAIT = 10.0
-"""Seconds from which a wait is logged at INFO: a program that waits so long seems to hang."""
 _NOTABLE = 0.9
 """The confidence at the seam below which a continuation is logged as a warning."""
 
@@ -82,6 +82,7 @@ class Recovery:
         self.spending = None if retry.most is None else Spending(retry.most)
         """The costs of all attempts; None if they are not limited."""
         self._current = CurrentAttempt(retry, resumption, hold, itinerary, self.spending)
+        machine.asked.find_attempt = self.find_attempt
         self._planner = Planner(self._current, total=deadlines.total)
         self._pauses = Pauses(self._current)
         if self._current.may_resume and machine.arrivals.reorder is None:
@@ -98,6 +99,12 @@ class Recovery:
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
         self._aligns = retry.align
         """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
+
+    def find_attempt(self) -> AttemptFacts:
+        """Return the facts about the current attempt, for the origin of its answer."""
+        current, itinerary = self._current, self._itinerary
+        most = itinerary.most_attempts + current.uncounted
+        return AttemptFacts(current.number, most, itinerary.name(current.opener_index))
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -317,17 +324,9 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         current = self._current
-        log(
-            "attempt %d ended (%s): %s in %.2f s",
-            current.number,
-            type(error).__name__,
-            attempt.mode,
-            attempt.wait,
-        )
-        if attempt.wait > _LONG_WAIT:
-            asked = "as the server asks" if plan.server_asks else "to give the server time"
-            inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
         opener = self._openers[plan.opener_index]
+        is_other = plan.opener_index != current.opener_index
+        log_next(self._machine, plan, attempt, error, other=opener.name if is_other else None)
         opener.succeed(current.opener)
         current.settles = plan.polls and self._machine.answer_format.gap == "unsettled"
         if current.settles or (plan.polls and current.polls):
@@ -394,7 +393,7 @@ class Recovery:
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
         self._current.end(error, now, is_last=True)
-        self._resumption.end_at_limit(now, self._pauses.end_at_limit(str(error)))
+        self._resumption.end_at_limit(now, self._pauses.end_at_limit(error.message))
 
     # -- the first events of an attempt ------------------------------------
 
@@ -479,7 +478,11 @@ class Recovery:
             current.note_discarded(always=True)
             return None
         if confidence < _NOTABLE:
-            warn("an answer was continued with confidence %s: words may be missing or doubled", confidence)
+            warn(
+                "an answer was continued with confidence %s: words may be missing or doubled",
+                confidence,
+                of=machine,
+            )
         if current.is_at_limit:
             # The answer had ended before.
             announced.mode = "pause"

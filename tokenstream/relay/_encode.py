@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from anyio import CancelScope
 
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.relay._attribution import name_answer
 from tokenstream.relay._sending import Sending
 from tokenstream.steps._events import RunEvents
 
@@ -36,6 +37,7 @@ class _EncodedPieces(Generic[PieceT]):
     def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
         self._source = source
         self._sending = sending
+        name_answer(source, sending.answer_id)
         self._joins = joins
         self._events: Any = None
         """The iterator over the source; None before the first event."""
@@ -60,6 +62,7 @@ class _EncodedPieces(Generic[PieceT]):
         """
         self._ended = True
         if not self._sending.protocol.has_errors:
+            self._sending.report_broken(error)
             raise error
         self._add_pieces(self._sending.encode_error(error, self._ending))
 

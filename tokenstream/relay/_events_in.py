@@ -51,7 +51,8 @@ class EventsIn:
             raise MisuseError(
                 f"a relay sends an AsyncStream, or another async iterable of events, not {source!r:.80}"
             )
-        self._source: Any = source
+        self.source: Any = source
+        """The source of the events."""
         driver = find_driver(source) if isinstance(source, StreamBase) else None
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
@@ -73,9 +74,9 @@ class EventsIn:
         if self._is_stream:
             # The loop begins now: a stream that is stopped while it opens has no events, which is no error.
             with suppress(StreamConsumed, StreamClosed):  # `next` raises them
-                self._events = aiter(self._source)
-        if hasattr(self._source, "__aenter__"):
-            await self._source.__aenter__()
+                self._events = aiter(self.source)
+        if hasattr(self.source, "__aenter__"):
+            await self.source.__aenter__()
         return self
 
     async def __aexit__(
@@ -84,14 +85,14 @@ class EventsIn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if hasattr(self._source, "__aexit__"):
-            await self._source.__aexit__(kind, error, traceback)
-        elif hasattr(self._source, "aclose"):
-            await self._source.aclose()
+        if hasattr(self.source, "__aexit__"):
+            await self.source.__aexit__(kind, error, traceback)
+        elif hasattr(self.source, "aclose"):
+            await self.source.aclose()
 
     async def close(self) -> None:
         """Close a source that was not entered, even while the current task is being cancelled."""
-        await close_stream(self._source)
+        await close_stream(self.source)
 
     async def next(self) -> Event:
         """Wait for the next event.
@@ -104,7 +105,7 @@ class EventsIn:
             # `take_arrived` has met the end already.
             raise self._error
         if self._events is None:
-            self._events = aiter(self._source)
+            self._events = aiter(self.source)
         event: Event = await self._events.__anext__()
         return event
 
@@ -128,7 +129,7 @@ class EventsIn:
     @property
     def ending(self) -> Ending | None:
         """The ending of the stream; None if the source is not a stream."""
-        return self._source.message.ending if self._is_stream else None
+        return self.source.message.ending if self._is_stream else None
 
     def stop(self, reason: str) -> bool:
         """Stop the source, if it is a stream.
@@ -136,8 +137,8 @@ class EventsIn:
         Returns:
             True if the events now end by themselves; False if the source is not a stream, or has ended.
         """
-        if self._error is None and isinstance(self._source, AsyncStream):
-            self._source.stop(reason)
+        if self._error is None and isinstance(self.source, AsyncStream):
+            self.source.stop(reason)
             return True
         return False
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 from tokenstream._event_base import AnswerEvent, PartEvent
-from tokenstream.errors import MisuseError, StreamError, StreamTruncated
+from tokenstream.errors import MisuseError
 from tokenstream.events import Ping, Unknown
 from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._attribution import KnownById, find_broken, report_broken
 from tokenstream.relay._encoders.records import implied_ending
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._encoders import Encoder
@@ -145,9 +147,9 @@ class Sending:
         """
         held_back = self._flush_shape()
         ending = self._told.choose(ending)
-        if ending in ("truncated", "failed"):
-            error_class = StreamTruncated if ending == "truncated" else StreamError
-            return [*held_back, *self.encode_error(error_class("the answer broke off"), ending)]
+        broken = find_broken(ending)
+        if broken is not None:
+            return [*held_back, *self.encode_error(broken, ending)]
         encoder: Encoder = self._encoder
         if self._is_own_protocol:
             self._report_losses()
@@ -172,14 +174,29 @@ class Sending:
             NotExpressible: The protocol has no event for errors.
             Exception: A function in `shape` has raised it; see `encode_event`.
         """
+        self.report_broken(error)
         held_back = self._flush_shape()
         self._report_losses()
         if self._is_own_protocol:
             return [*held_back, *self._encoder.conclude(ending, error)]
         self._encoder.ending = ending or implied_ending(error)
         # The provider's message may be private; without it, the encoder sends a general one.
-        message = str(error) if self._raw else None
+        message = error.message if self._raw else None
         return [*held_back, *self._add_id(self._encoder.failure(error.kind, message))]
+
+    @property
+    def answer_id(self) -> str | None:
+        """The answer's id as readers get it; None if they get none of this relay's."""
+        return self._known_id or self._id
+
+    def report_broken(self, error: StreamError, *, status: int | None = None) -> None:
+        """Log that the answer has broken off, unless it is followed in a journal, whose producer does that.
+
+        Args:
+            status: The HTTP status that the reader gets; None once the answer has begun.
+        """
+        if self._known_id is None:
+            report_broken(error, self._id, status=status)
 
     # -- within ------------------------------------------------------------------
 
@@ -225,7 +242,7 @@ class Sending:
         if not lost:
             return
         if self._known_id is None:
-            report_losses(self._encoder.name, lost)
+            report_losses(self._encoder.name, lost, self._id)
         else:
             _report_losses_of(self._known_id, self._encoder.name, lost)
 
@@ -239,24 +256,31 @@ class Sending:
         return [chunk for each in events for chunk in self._encode_shaped(each)]
 
 
-def report_losses(format: str, lost: str) -> None:
+def report_losses(format: str, lost: str, id: str | None) -> None:
     """Log a warning that readers of a format do not get everything in an answer as it was.
 
     Args:
         format: The format's name.
         lost: A list of what was left out, as text.
+        id: The answer's id, if its readers get one.
     """
-    warn("the format %s cannot express everything in an answer; left out or changed: %s", format, lost)
+    about = None if id is None else KnownById(id)
+    warn(
+        "the format %s cannot express everything in an answer; left out or changed: %s",
+        format,
+        lost,
+        of=about,
+    )
 
 
 @lru_cache(maxsize=1024)
-def _report_losses_of(id: str, format: str, lost: str) -> None:  # noqa: ARG001 - a key of the cache
+def _report_losses_of(id: str, format: str, lost: str) -> None:
     """Call `report_losses`, but only once for each answer, which many readers may follow.
 
     Args:
         id: The answer's id.
     """
-    report_losses(format, lost)
+    report_losses(format, lost, id)
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced

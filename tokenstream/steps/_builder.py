@@ -107,7 +107,7 @@ class RunBuilder(ABC):
             is_unknown = not ended.still_runs and (self._agent.has_lines or self.plain_lines > 0)
             error = self._agent.make_unknown_error() if is_unknown else None
         if ended.still_runs and error is not None:
-            error.args = (f"{error}; its process still runs",)
+            error.args = (f"{error.message}; its process still runs",)
         elif ended.still_runs:
             error = StreamStalled(
                 f"the process of {name} still runs {PATIENCE:g} s after the end of its output; what had "

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
+from tokenstream._basics.error_marks import message_of
 from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, ToolResult
@@ -581,7 +582,7 @@ def _is_call(given: object) -> bool:
 
 def _describe_error(error: BaseException) -> str:
     """Return an error's message, mostly after the name of its class, to store as a step's `error`."""
-    name, message_text = type(error).__name__, str(error)
+    name, message_text = type(error).__name__, message_of(error)
     if isinstance(error, ToolFailed | LeftOpen) and message_text:
         # The messages of these classes are written for users, who need no name of a class.
         return message_text

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.lazy import make_lazy_loader
+from tokenstream._origin import Origin
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
@@ -35,6 +36,7 @@ __all__ = [
     "BroadcastReader",
     "Labelled",
     "Merge",
+    "Origin",
     "PartialsView",
     "Stream",
     "Tap",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._origin import Origin
     from tokenstream.departures import Departure
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.metrics import Metrics
@@ -90,6 +91,12 @@ class StreamBase(ErasedGeneric[DriverT]):
     def response(self) -> ResponseHead | None:
         """The head of the HTTP response; None before its arrival, or if the source has no head."""
         return self._driver.head
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of the answer: its host, request id, attempt and more, as far as they are known."""
+        driver = self._driver
+        return driver.machine.asked.make_origin(driver.machine, driver.clock())
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._origin import Origin
     from tokenstream._pipeline.delivered import Reading
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.accumulator import Accumulator
@@ -150,6 +151,11 @@ class Driver(UncopyableObject):
         )
 
     @property
+    def origin(self) -> Origin:
+        """The origin of the answer, up to now."""
+        return self.machine.asked.make_origin(self.machine, self.clock())
+
+    @property
     def accumulator(self) -> Accumulator:
         """The stage that holds the message."""
         return self.machine.accumulator
@@ -219,6 +225,7 @@ class Driver(UncopyableObject):
     def begin_request(self, deferred: Deferred) -> None:
         """Import what a request needs, then start timing it; the clock of a resumed answer goes on."""
         prepare(deferred, self.machine.wanted)
+        self.machine.asked.take_request(deferred.asked)
         if deferred.begins:  # False if it resumes a broken answer, whose clock goes on
             self.machine.meter.begin(self.clock(), wrapped=False)
 
@@ -230,11 +237,11 @@ class Driver(UncopyableObject):
         if self.recovery is not None:
             # The deadlines of the route from which this attempt gets its answer.
             self.silence.deadlines = self.recovery.deadlines
-        log("stream opened, status %s", None if head is None else head.status)
         if head is not None and head.received_at is None:
             source.head = replace(head, received_at=time.time())
         self.head = source.head or self.head
         prepare_machine(self.machine, source)
+        log("stream opened, status %s", None if head is None else head.status, of=self)
 
     def prepare_read(self) -> bool:
         """Get ready to read another item, maybe of a new source; return False if only the end is left."""
@@ -491,10 +498,11 @@ class Driver(UncopyableObject):
                 return True
             self._begin_draining()
             self._end_with(self._decide_ending(ending))
-            log("stream ended, %s", machine.accumulator.ending)
+            log("stream ended, %s", machine.accumulator.ending, of=self)
             if "not_streamed" in machine.departures:
                 inform(
-                    'the answer came whole and not as a stream: "stream": true may be missing in the request'
+                    'the answer came whole and not as a stream: "stream": true may be missing in the request',
+                    of=self,
                 )
         return False
 
@@ -525,7 +533,7 @@ class Driver(UncopyableObject):
             decided_ending = self._decide_ending(ending)
             self.machine.cut(self.clock())
             self._end_with(decided_ending)
-            log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
+            log("stream ended, %s: %s", self.machine.accumulator.ending, reason, of=self)
 
     def _end_with(self, ending: Ending | None) -> None:
         """End the stream; None lets the machine decide the ending."""
@@ -598,7 +606,7 @@ class Driver(UncopyableObject):
                 main_error.add_note(str(error))
             elif not failed:
                 raise error
-        log("closing the source failed: %s", type(error).__name__)
+        log("closing the source failed: %s", type(error).__name__, of=self)
 
     def raise_pull_error(self, error: ValueError) -> NoReturn:
         """Raise `ConcurrentRead` for an error that a second reader caused; raise other errors unchanged."""

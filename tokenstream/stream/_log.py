@@ -1,33 +1,83 @@
-"""Functions that log messages, without importing `logging` if nobody else has."""
+"""Functions that log messages, without importing `logging` if nobody else has.
+
+A message about an answer ends with the answer's origin, so that no two answers have the same line; handlers
+that write JSON find the origin's fields in the attribute `origin` of the record.
+"""
 
 from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from logging import Logger
 
+    from tokenstream._origin import Origin
+    from tokenstream.errors import StreamError
 
-def log(message: str, *details: object) -> None:
-    """Log a debugging message; it must never contain the answer or the request."""
+_DEBUG, _INFO, _WARNING = 10, 20, 30
+"""The levels of `logging`, which is not imported for them."""
+
+
+class HasOrigin(Protocol):
+    """An object that belongs to an answer, such as a driver or an error."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """The origin of the answer, which is made only if something is logged; None if there is none."""
+
+
+def log(message: str, *details: object, of: HasOrigin | None = None) -> None:
+    """Log a debugging message; it must never contain the answer or the request.
+
+    Args:
+        of: The answer that the message is about; None for no answer.
+    """
     # Importing `logging` takes as long as importing a dozen of our own modules. A program that
     # shows debugging messages has already imported it.
     if "logging" in sys.modules:
-        _find_logger().debug(message, *details)
+        _write(_DEBUG, message, details, of)
 
 
-def inform(message: str, *details: object) -> None:
-    """Log a hint for the application's developer; it must never contain the answer or the request."""
+def inform(message: str, *details: object, of: HasOrigin | None = None) -> None:
+    """Log a hint for the application's developer; it must never contain the answer or the request.
+
+    Args:
+        of: The answer that the message is about; None for no answer.
+    """
     # Without an import of `logging`, nobody has asked to see this message.
     if "logging" in sys.modules:
-        _find_logger().info(message, *details)
+        _write(_INFO, message, details, of)
 
 
-def warn(message: str, *details: object) -> None:
-    """Log a warning about a problem that raises no error; never with text of the answer or request."""
-    _find_logger().warning(message, *details)
+def warn(message: str, *details: object, of: HasOrigin | None = None) -> None:
+    """Log a warning about a problem that raises no error; never with text of the answer or request.
+
+    Args:
+        of: The answer that the message is about; None for no answer.
+    """
+    _write(_WARNING, message, details, of)
+
+
+def _write(level: int, message: str, details: tuple[object, ...], of: HasOrigin | None) -> None:
+    """Log a message, and the origin of the answer that it is about, if the level is enabled."""
+    logger = _find_logger()
+    if not logger.isEnabledFor(level):
+        return
+    origin = None if of is None else of.origin
+    extra: dict[str, Any] | None = None
+    if origin is not None:
+        message, details, extra = f"{message} · %s", (*details, origin.line), {"origin": origin.fields}
+    # The record has the place in this library that logs the message, not this function and its caller.
+    logger.log(level, message, *details, extra=extra, stacklevel=3)
+
+
+def describe_cause(error: StreamError) -> str:
+    """Return the cause of an error in a few words, such as "overloaded (StatusError 503)"; no payload."""
+    status = getattr(error, "status", None)
+    name = type(error).__name__ + ("" if status is None else f" {status}")
+    return f"{error.kind} ({name})"
 
 
 @cache

@@ -136,8 +136,9 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
     if source.head is not None:
         machine.take_head(source.head, source.coding)
     if source.asked is not None:
-        _, asked = source.asked
-        machine.take_request(asked)
+        machine.asked.take_request(source.asked)
+        _, payload = source.asked
+        machine.take_request(payload)
     machine.reads_behind_error = source.reads_behind_error
     if source.messages:
         # The source is a WebSocket, of which each message is one payload.

@@ -118,7 +118,7 @@ class Undetected(Format):
             advice = (
                 "" if isinstance(error, LimitExceeded) else '; if the data are bare text, pass format="text"'
             )
-            error.args = (f"frame {error.event}: {error}{advice}",)
+            error.args = (f"frame {error.event}: {error.message}{advice}",)
             self.error = error
             return []
         if result == PING:

@@ -308,11 +308,11 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         error = self._state.error
         if isinstance(error, InvalidJSON):
             return InvalidJSON(
-                str(error), text=self._get_text(), offset=error.offset, errors=self.errors, best=self
+                error.message, text=self._get_text(), offset=error.offset, errors=self.errors, best=self
             )
         if error is not None:
             # A limit was exceeded.
-            refusal = OutputInvalid(str(error), text=self._get_text(), errors=self.errors, best=self)
+            refusal = OutputInvalid(error.message, text=self._get_text(), errors=self.errors, best=self)
             refusal.__cause__ = error
             return refusal
         text = self._get_text()

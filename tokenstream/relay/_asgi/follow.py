@@ -12,6 +12,7 @@ from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
+from tokenstream.relay._attribution import KnownById
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalClosed,
@@ -120,7 +121,7 @@ class FollowOutlet(Outlet):
             self._transcript = feed.get_product(self._transcript_key, self._make_transcript)
         except JournalError as error:
             # If the head was sent already, the reader is told to reconnect; it then gets the error's status.
-            return refuse_journal_error(error, self._retry)
+            return refuse_journal_error(error, self._retry, self.id)
         self._follower, self._has_begun = follower, True
         if follower.has_all:
             # A browser's EventSource does not reconnect after this status.
@@ -217,16 +218,18 @@ def parse_position(value: str | int | None) -> int:
     return int(value)
 
 
-def refuse_journal_error(error: JournalError, as_event: bytes = b"") -> Refusal:
+def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | None = None) -> Refusal:
     """Return the response that reports an error of a journal to a reader.
 
     Args:
         error: The error; its class determines the HTTP status.
+        id: The id of the answer, for the log; None if the request names none.
         as_event: The bytes to send in place of this response if the head of a response was sent already.
     """
     is_temporary = isinstance(error, JournalUnavailable)
     if is_temporary:
-        warn("a reader gets status 503: %s", describe_failure(error))
+        about = None if id is None else KnownById(id)
+        warn("a reader gets status 503: %s", describe_failure(error), of=about)
     # Not the error's own message: a storage may have written its host or an exception's text into it.
     kind, message = next(_REFUSALS[each] for each in type(error).__mro__ if each in _REFUSALS)
     body = error_body(kind, message, retryable=is_temporary)

@@ -7,12 +7,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.error_marks import mark_reported
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
+from tokenstream.relay._attribution import KnownById, report_broken
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenstream.errors import NotExpressible
 
@@ -76,16 +78,19 @@ def status_of(error: StreamError) -> int:
     return status or ERROR_KINDS[error.kind].refusal_status
 
 
-def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
-    """Return the response for an answer that failed before its first event.
+def refuse_failed(
+    error: StreamError, encode: Callable[[StreamError], bytes | None] | None = None, id: str | None = None
+) -> Refusal:
+    """Return the response for an answer that failed before its first event, and log that.
 
     Args:
-        as_event: The error as an event of the protocol, to be sent if the head was sent already; None if the
-            protocol has no event for errors.
+        encode: Returns the error as an event of the protocol, to be sent if the head was sent already, or
+            None if the protocol has no event for errors; None if the head was not sent.
+        id: The answer's id, if its readers get one.
     """
     status = status_of(error)
-    cause = type(error).__name__ + (f" {error.status}" if isinstance(error, StatusError) else "")
-    warn("an answer failed before its first event (%s); its reader gets status %d", cause, status)
+    report_broken(error, id, status=status)
+    as_event = None if encode is None else encode(error)
     # Not the error's own message: it may quote the provider's, which may be private.
     message = ERROR_KINDS[error.kind].refusal
     if status == _GATEWAY_TIMEOUT:
@@ -98,10 +103,16 @@ def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
     return Refusal(status, body, {"retry-after": str(seconds)}, as_event, error)
 
 
-def hide_not_expressible(error: NotExpressible) -> StreamError:
-    """Return the error for the reader of an answer that its protocol cannot express; log the reason."""
-    warn("an answer could not be sent: %s", error)
-    return StreamError("the answer cannot be sent in this protocol", kind="server", retryable=False)
+def hide_not_expressible(error: NotExpressible, id: str | None = None) -> StreamError:
+    """Return the error for the reader of an answer that its protocol cannot express; log the reason.
+
+    Args:
+        id: The answer's id, if its readers get one.
+    """
+    warn("an answer could not be sent: %s", error, of=None if id is None else KnownById(id))
+    hidden = StreamError("the answer cannot be sent in this protocol", kind="server", retryable=False)
+    mark_reported(hidden)
+    return hidden
 
 
 def refuse_not_expressible(error: StreamError, as_event: bytes | None) -> Refusal:

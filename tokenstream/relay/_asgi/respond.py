@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import make_source, refuse_not_kept
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.outlet import Outlet
 from tokenstream.relay._asgi.refusals import refuse_failed
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.writing import BodyWriter
+from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
 from tokenstream.relay._batches import BatchReader
 from tokenstream.relay._events_in import EventsIn
 
@@ -76,6 +77,7 @@ class AnswerOutlet(Outlet):
             MisuseError: The source is not asynchronous.
         """
         self._events = EventsIn(source)
+        name_answer(source, self._writer.answer_id)
         self._batches = BatchReader(self._events, merges=not self._writer.sends_payloads)
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
@@ -140,8 +142,7 @@ class AnswerOutlet(Outlet):
             self._first_chunk, self._ended = self._encode_end(), True
         except StreamError as error:
             self._ended = True
-            chunks = self._writer.fail(error)
-            return refuse_failed(error, None if chunks is None else b"".join(chunks))
+            return refuse_failed(error, self.encode_error, self._writer.answer_id)
         return None
 
     async def open_head(self) -> Refusal | None:
@@ -197,7 +198,7 @@ class AnswerOutlet(Outlet):
 
         Either part is missing if the protocol does not have it.
         """
-        chunks = self._writer.fail(StreamInterrupted("the relay's server was shut down"))
+        chunks = self._writer.fail(make_interruption(self._events.source, SHUT_DOWN))
         return b"".join(chunks or ()) + self._writer.retry
 
 

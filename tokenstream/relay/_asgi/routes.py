@@ -164,7 +164,7 @@ class Routes:
             response = _JSONResponse(refusal.status, refusal.body, refusal.headers)
         except StreamError as error:
             # The head was not sent yet, so the error needs no event.
-            response = _to_response(refuse_failed(error, as_event=None))
+            response = _to_response(refuse_failed(error))
         except JournalError as error:
             response = _to_response(refuse_journal_error(error))
         await response(scope, receive, send)

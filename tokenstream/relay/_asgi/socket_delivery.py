@@ -6,13 +6,16 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import NotExpressible, ProtocolError, StreamError, StreamInterrupted
+from tokenstream.errors import NotExpressible, ProtocolError, StreamError
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
 from tokenstream.relay._asgi.refusals import hide_not_expressible
 from tokenstream.relay._asgi.sockets import Disconnected
+from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
 from tokenstream.relay._batches import BatchReader
+from tokenstream.stream._log import inform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +40,13 @@ class MessageRefused(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+    def make_error(self) -> ProtocolError:
+        """Return the error with which the client's answer ends; it is not logged as one that broke off."""
+        error = ProtocolError(self.reason)
+        mark_reported(error)
+        inform("an answer ends because of its reader: %s", self.reason)
+        return error
 
 
 def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
@@ -83,6 +93,8 @@ class SocketDelivery(Delivery):
         self._make_writer = make_writer
         self._writer = make_writer()
         self._keep_alive = keep_alive
+        self._source: object = None
+        """The source of the answer that was sent last; None before the first one."""
         self._owes_end = False
         """True while an answer is sent whose end the client has not been told yet."""
         self._refused: MessageRefused | None = None
@@ -116,7 +128,8 @@ class SocketDelivery(Delivery):
 
     async def _send_answer(self, events: EventsIn) -> None:
         """Send an answer and its end; if the answer fails, send the error."""
-        self._owes_end = True
+        self._owes_end, self._source = True, events.source
+        name_answer(self._source, self._writer.answer_id)
         try:
             async with events:
                 await self._send_all(events)
@@ -191,10 +204,10 @@ class SocketDelivery(Delivery):
         with move_on_after(STOP_SECONDS):
             try:
                 if self._refused is not None:
-                    await self._fail(ProtocolError(self._refused.reason))
+                    await self._fail(self._refused.make_error())
                     await self._socket.close(self._refused.code, self._refused.reason)
                 elif self._shutting_down:
-                    await self._fail(StreamInterrupted("the relay's server was shut down"))
+                    await self._fail(make_interruption(self._source, SHUT_DOWN))
                     await self._socket.close(_RESTART, "the server is being restarted")
                 elif self._owes_end:
                     # The stopped answer was cancelled, because it did not end by itself.

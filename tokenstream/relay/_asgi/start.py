@@ -101,7 +101,7 @@ class StartOutlet(FollowOutlet):
             parse_position(asked.position)
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
-            self._refusal = refuse_journal_error(error, self._retry)
+            self._refusal = refuse_journal_error(error, self._retry, self.id)
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted}
         if asked.method == "POST":
@@ -187,10 +187,10 @@ class StartOutlet(FollowOutlet):
             return refused.refusal
         except StreamError as error:
             # Without an event for errors in the protocol, there are no bytes for the error.
-            return refuse_failed(error, self.encode_error(error) or None)
+            return refuse_failed(error, lambda failed: self.encode_error(failed) or None, self.id)
         except JournalError as error:
             await close_stream(self._source)
-            return refuse_journal_error(error, self._retry)
+            return refuse_journal_error(error, self._retry, self.id)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
         """Start the answer; if another request has started it meanwhile, check that the requests are equal.

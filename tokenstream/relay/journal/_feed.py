@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
+from tokenstream.errors import StreamInterrupted
+from tokenstream.relay._attribution import report_broken
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import AnswerExpired, JournalError, JournalUnavailable
 from tokenstream.relay.journal._records import record_interruption
@@ -223,8 +225,9 @@ class Feed:
 
     async def _bury(self) -> None:
         """End the answer in the storage on behalf of its dead producer, for followers in all processes."""
-        last = record_interruption("the server that produced the answer stopped responding")
-        await retry(partial(self._storage.bury, self.id, [last]), self._lease)
+        message = "the server that produced the answer stopped responding"
+        await retry(partial(self._storage.bury, self.id, [record_interruption(message)]), self._lease)
+        report_broken(StreamInterrupted(message), self.id)
 
     def _add_page(self, page: Page) -> None:
         """Add a page of records, and drop the records that the storage has trimmed."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
+from tokenstream.relay._attribution import KnownById, find_broken, make_interruption, report_broken
 from tokenstream.relay._encoders.records import is_recorded, record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import report_losses
@@ -150,7 +151,7 @@ class Producer:
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             # The journal's tasks were cancelled: the readers still learn that the answer is over.
-            self._queue_end([record_interruption("the server ended in the middle of the answer")])
+            self._break_off("the server ended in the middle of the answer")
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
                 await self._flush()
             raise
@@ -180,6 +181,7 @@ class Producer:
         """
         # A stop that was requested before stays the answer's ending.
         if self._last_records is None:
+            report_broken(make_interruption(self._stream, message), self.id)
             self._last_records = [record_interruption(message)]
         self._reading.cancel()
 
@@ -192,19 +194,32 @@ class Producer:
             # `stop` and `interrupt` cancel this scope.
             with self._reading:
                 await self._consume()
-                last = [record_ending(self._told.choose(ending_of(self._stream)))]
+                ending = self._told.choose(ending_of(self._stream))
+                broken = find_broken(ending)
+                if broken is not None:
+                    report_broken(broken, self.id)
+                last = [record_ending(ending)]
         except StreamError as error:
+            report_broken(error, self.id)
             if not self.opened.is_set():
                 # The code that started the answer waits for `opened`, and raises this error.
                 self.failure = error
             last = [record_failure(error, raw=self._raw)]
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
-            warn("an answer of a journal could not be produced: %r", error)
+            warn("an answer of a journal could not be produced: %r", error, of=KnownById(self.id))
             last = [record_failure(error)]
-        # Without a last record, `stop` or `interrupt` has cancelled the reading, after choosing the last
-        # records itself: `_queue_end` prefers those.
-        self._queue_end(last or [record_interruption("the answer was cancelled")])
+        if last is None:
+            # If `stop` or `interrupt` has cancelled the reading, it has chosen the last records itself.
+            self._break_off("the answer was cancelled")
+        else:
+            self._queue_end(last)
         self.opened.set()
+
+    def _break_off(self, message: str) -> None:
+        """Queue a record that reports an interruption, unless the answer has other last records."""
+        if self._last_records is None:
+            report_broken(make_interruption(self._stream, message), self.id)
+        self._queue_end([record_interruption(message)])
 
     async def _consume(self) -> None:
         """Enter the stream if it is a context manager, queue its events, and close it."""
@@ -260,7 +275,7 @@ class Producer:
             # If `shape` fails here, its error replaces the last records.
             self._queue_rest_of_text()
             if self._lost_events:
-                report_losses("tokenstream", ", ".join(sorted(self._lost_events)))
+                report_losses("tokenstream", ", ".join(sorted(self._lost_events)), self.id)
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
             self._end_queued = True
@@ -277,7 +292,7 @@ class Producer:
             # Raises the error that `shape` has met, if any.
             shaping.check()
         except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
-            warn("the end of an answer of a journal could not be produced: %r", error)
+            warn("the end of an answer of a journal could not be produced: %r", error, of=KnownById(self.id))
             self._last_records = [record_failure(error)]
 
     # -- writing -------------------------------------------------------------
@@ -352,7 +367,8 @@ class Producer:
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""
-        warn("an answer of a journal is given up in its middle: %s", describe_failure(error))
+        failure = describe_failure(error)
+        warn("an answer of a journal is given up in its middle: %s", failure, of=KnownById(self.id))
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
         self._has_room.notify()

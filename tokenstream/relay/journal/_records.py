@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.relay._attribution import find_broken
 from tokenstream.relay._encoders.records import end_record, error_record
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ def record_ending(ending: Ending) -> bytes:
         >>> record_ending("stopped")
         b'{"type":"end","ending":"stopped"}'
     """
-    if ending in ("truncated", "failed"):
-        error_class = StreamTruncated if ending == "truncated" else StreamError
-        return error_record(error_class("the answer broke off"), ending=ending)
-    return end_record(ending)
+    broken = find_broken(ending)
+    return end_record(ending) if broken is None else error_record(broken, ending=ending)
 
 
 def record_failure(error: BaseException, *, raw: bool = False) -> bytes:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from pydantic_core import PydanticSerializationError, to_json
 
 from tokenstream._basics.call_keys import place_of
+from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore
@@ -360,5 +361,7 @@ def _make_failed_state(error: BaseException | str) -> CallState:
     Args:
         error: The tool's exception; or the message, if the application has written one.
     """
-    words = str(error) if isinstance(error, str | ToolFailed) else f"{type(error).__name__}: {error}"
+    words = (
+        str(error) if isinstance(error, str | ToolFailed) else f"{type(error).__name__}: {message_of(error)}"
+    )
     return CallState("failed", words[:_MAX_WORDS])

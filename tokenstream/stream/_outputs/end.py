@@ -9,6 +9,7 @@ from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
+    from tokenstream.stream._outputs.documents import OutputChoice
 
 OutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
 """Errors for an answer that does not match the request."""
@@ -103,13 +104,13 @@ def failed_stream_error(
     )
 
 
-def add_context(error: ErrorT, message: Message, text: str, best: Partial[Any] | None) -> ErrorT:
-    """Add the message, the text and the last snapshot, which a stage does not know, to its error.
+def add_context(error: ErrorT, answer: OutputChoice, text: str, best: Partial[Any] | None) -> ErrorT:
+    """Add the message, its origin, the text and the last snapshot, which a stage does not know, to its error.
 
     Exceptions of the program's own validators stay unchanged.
 
     Args:
-        message: The answer so far.
+        answer: The choice with the output, and the answer so far.
         text: The text of the output, if the error has none; "" if none is known.
         best: The last snapshot, if the error has none; None if none is known.
 
@@ -117,7 +118,7 @@ def add_context(error: ErrorT, message: Message, text: str, best: Partial[Any] |
         The same error.
     """
     if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
-        error.partial = message
+        error.partial, error.origin = answer.message, answer.accumulator.origin
     if isinstance(error, OutputInvalid | OutputIncomplete):
         error.text = error.text or text
         error.best = best if error.best is None else error.best

@@ -125,7 +125,7 @@ class ResultCursor(Generic[T]):
         drafts = self._make_stage().feed(text)
         best = drafts[-1] if drafts else None
         error = failed_stream_error(text, errors=() if best is None else best.errors, best=best)
-        error.partial = self._answer.message
+        error.partial, error.origin = self._answer.message, cause.origin
         error.__cause__ = cause
         return error
 

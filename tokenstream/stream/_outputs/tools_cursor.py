@@ -73,6 +73,7 @@ class CheckedCursor(CallPosition):
             self.accumulator.note_delivered(checked.id)
         if checked.error is not None:
             checked.error.partial = self.accumulator.message_of(choice)
+            checked.error.origin = self.accumulator.origin
             if self._answers:
                 self.accumulator.refuse_call(checked, choice)
         return [checked]

@@ -9,6 +9,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stream._reading.host import find_host
 from tokenstream.testing._pytest.diff import differences
@@ -405,7 +406,7 @@ def _write_error(error: BaseException) -> str:
     pytest adds further lines to a failed assertion. They are left out here, since they are printed anyway
     as part of the error's cause.
     """
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"{type(error).__name__}: {message_of(error)}".splitlines()[0]
 
 
 def _describe_outcome(run: _HandlerCall) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
+from tokenstream._basics.error_marks import message_of
 from tokenstream.events import (
     MediaDelta,
     PartDelta,
@@ -203,7 +204,7 @@ def _compare_readings(first: FormatReading, second: FormatReading) -> list[str]:
 
 def _describe_failure(reading: FormatReading) -> str:
     error = reading.crash or reading.error
-    return "no error" if error is None else f"{type(error).__name__}: {error}"
+    return "no error" if error is None else f"{type(error).__name__}: {message_of(error)}"
 
 
 def _join_lines(description: str, lines: list[str]) -> str:

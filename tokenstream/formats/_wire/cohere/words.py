@@ -124,4 +124,4 @@ def failure_of(reason: str, failure_message: str | None) -> ProviderError | None
     if error is None or error.kind != "unknown":
         return error
     # Cohere's word says only that the server failed.
-    return ProviderError(str(error), type=error.type, kind="server")
+    return ProviderError(error.message, type=error.type, kind="server")

@@ -1,0 +1,291 @@
+"""The origin of an answer: which server was asked, in which attempt, and under which ids."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tests.support.tables import in_one_test
+from tokenstream import Retry, Route, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream._basics.url import place_of
+from tokenstream.errors import (
+    ConnectError,
+    OutputIncomplete,
+    OutputInvalid,
+    StatusError,
+    StreamError,
+    StreamTruncated,
+)
+from tokenstream.stream import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECRET = "sk-0123456789abcdef0123456789"
+URL = f"https://user:{SECRET}@api.example:8443/v1/chat/completions?key={SECRET}"
+ASKED = {"model": "m-1", "messages": [{"role": "user", "content": "a private question"}]}
+WHOLE = testing.script().text("Hello", " there").finish("stop").chunks("openai-chat")
+CLAUDE = testing.script().text("Hello", " there").finish("stop").chunks("anthropic")
+
+
+def answered(request: httpx.Request) -> httpx.Response:
+    """Return a whole answer, or one that is cut off, by the host."""
+    numbered = {"content-type": "text/event-stream", "x-request-id": f"req_{request.url.host}"}
+    chunks = CLAUDE if request.url.path.endswith("messages") else WHOLE
+    if request.url.host == "down.example":
+        return httpx.Response(
+            503, headers=numbered, json={"error": {"message": "busy", "type": "server_error"}}
+        )
+    return httpx.Response(
+        200, headers=numbered, content=b"".join(chunks[:2] if "api" in request.url.host else chunks)
+    )
+
+
+def refused(request: httpx.Request) -> httpx.Response:
+    message = "refused"
+    raise httpx.ConnectError(message, request=request)
+
+
+def failed(
+    world: str,
+    url: str,
+    handler: Callable[[httpx.Request], httpx.Response],
+    make_retry: Callable[[Any], Retry | None] = lambda _: None,
+) -> Any:
+    """Return the stream of an answer that fails, and its error."""
+    options: dict[str, Any] = {"json": ASKED, "headers": {"authorization": f"Bearer {SECRET}"}}
+    if world == "sync":
+        with httpx.Client(transport=httpx.MockTransport(handler)) as client:
+            stream = connect(url, client=client, retry=make_retry(client), **options)
+            with pytest.raises(StreamError) as caught, stream:
+                stream.final()
+            return stream, caught.value
+
+    async def main() -> Any:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
+            stream = aconnect(url, client=client, retry=make_retry(client), **options)
+            with pytest.raises(StreamError) as caught:
+                async with stream:
+                    await stream.final()
+            return stream, caught.value
+
+    return anyio.run(main, backend=world)
+
+
+@in_each_world
+def test_an_error_tells_who_was_asked_and_how_far_the_answer_got(world: str) -> None:
+    """Whoever reads a traceback can quote the provider's id to its support."""
+    stream, error = failed(world, URL, answered)
+    origin = error.origin
+
+    assert (origin.host, origin.port, origin.path) == ("api.example", 8443, "/v1/chat/completions")
+    assert (origin.format, origin.model, origin.route) == ("openai-chat", stream.message.model, None)
+    assert (origin.request_id, error.request_id) == ("req_api.example",) * 2
+    assert (origin.attempt, origin.attempts) == (1, 1)
+    assert (origin.bytes, origin.events) == (error.bytes_seen, error.events_seen)
+    assert stream.origin == origin
+
+
+@in_each_world
+def test_the_last_line_of_an_error_is_its_origin(world: str) -> None:
+    """The rest is the message, which says nothing of the server."""
+    _, error = failed(world, URL, answered)
+    first, line = str(error).split("\n")
+
+    assert first == error.message
+    assert line == (
+        f"api.example:8443/v1/chat/completions · openai-chat · req_api.example · {error.origin.seconds:.1f} s"
+    )
+    assert "api.example" not in error.message
+
+
+@in_each_world
+@pytest.mark.parametrize(
+    ("handler", "kind", "request_id"),
+    [(refused, ConnectError, None), (answered, StatusError, "req_down.example")],
+)
+def test_an_answer_that_never_began_has_an_origin_too(
+    world: str, handler: Any, kind: type[StreamError], request_id: str | None
+) -> None:
+    """The request tells the server, the path tells the format, and the payload the model."""
+    _, error = failed(world, "https://down.example/v1/messages", handler)
+
+    assert isinstance(error, kind)
+    assert (error.origin.host, error.origin.format) == ("down.example", "anthropic")
+    assert (error.origin.model, error.origin.request_id) == ("m-1", request_id)
+    assert str(error).endswith(" s")
+
+
+@in_each_world
+def test_each_attempt_has_an_origin_of_its_own(world: str) -> None:
+    """The last error tells of the last attempt, the reports of those before."""
+
+    def make_retry(client: Any) -> Retry:
+        second = Route(
+            "https://api2.example/v1/messages", json=ASKED, name="second", attempts=1, client=client
+        )
+        return Retry(attempts=2, wait=0, routes=[second])
+
+    url = "https://down.example/v1/chat/completions"
+    stream, error = failed(world, url, answered, make_retry=make_retry)
+    told = [
+        (each.error.origin.host, each.error.origin.attempt, each.error.origin.route)
+        for each in stream.attempts
+    ]
+
+    assert told == [
+        ("down.example", 1, "down.example"),
+        ("down.example", 2, "down.example"),
+        ("api2.example", 3, "second"),
+    ]
+    assert {each.error.origin.attempts for each in stream.attempts} == {3}
+    assert len({each.error.origin.answer_id for each in stream.attempts}) == 1
+    assert "\napi2.example/v1/messages · anthropic · second · req_api2.example · attempt 3 of 3 · " in str(
+        error
+    )
+
+
+@in_each_world
+def test_nothing_secret_is_in_an_origin(world: str) -> None:
+    """No password, no query, no header, and nothing of the question or the answer."""
+    stream, error = failed(world, URL, answered)
+
+    for told in (str(error), repr(error), repr(error.origin), repr(stream.origin.fields), stream.origin.line):
+        for secret in (SECRET, "user", "key", "Bearer", "private", "Hello"):
+            assert secret not in told
+
+
+@in_one_test(
+    ("url", "expected"),
+    [
+        ("https://api.example/v1/chat/completions", ("api.example", None, "/v1/chat/completions")),
+        ("https://api.example:443/v1?q=1#f", ("api.example", None, "/v1")),
+        ("http://127.0.0.1:8000/", ("127.0.0.1", 8000, "")),
+        ("wss://api.example/v1/realtime?model=m", ("api.example", None, "/v1/realtime")),
+        (f"https://api.example/{SECRET}/chat", ("api.example", None, "/sk-01234…/chat")),
+        ("https://api.example/v1;key=1/chat", ("api.example", None, "/v1/chat")),
+        ("https://me:a/b@api.example/v1", (None, None, "")),
+        ("https://me:1/b@api.example/v1", (None, None, "")),
+        (
+            "https://v.example/v1/models/opus@2025:streamRawPredict",
+            ("v.example", None, "/v1/models/opus@202…"),
+        ),
+        ("https://api.example:99999/v1", (None, None, "")),
+        ("nonsense", (None, None, "")),
+        ("", (None, None, "")),
+    ],
+)
+def test_an_address_is_told_without_what_may_be_secret(url: str, expected: tuple[Any, ...]) -> None:
+    """Segments of 20 and more characters may be keys, whatever the API."""
+    assert expected == place_of(url)
+
+
+@in_one_test("length", [1, 20, 60, 200, 5000])
+def test_the_line_has_at_most_160_characters(length: int) -> None:
+    """Also if a server sends ids of any length; the numbers are still there."""
+    origin = Origin(
+        host="h" * length,
+        path="/p" * length,
+        format="f" * length,
+        route="r" * length,
+        request_id="i" * length,
+        attempt=length,
+        attempts=length,
+        seconds=12345.67,
+    )
+
+    assert len(str(origin)) <= 160
+    assert str(origin).endswith(f"attempt {length} of {length} · 12345.7 s" if length > 1 else " · 12345.7 s")
+
+
+def test_a_server_writes_no_line_of_its_own_into_the_log() -> None:
+    """Ids and names come from outside: line ends and escapes are told as such, and have a bound."""
+
+    def hostile(_: httpx.Request) -> httpx.Response:
+        error = {"message": "no", "type": "x"}
+        return httpx.Response(
+            400, json={"error": error, "request_id": "a\nWARNING forged\x1b[31m" + "b" * 999}
+        )
+
+    _, error = failed("sync", "https://api.example/v1/messages", hostile)
+
+    assert len(str(error).splitlines()) == 2
+    assert "\x1b" not in str(error)
+    assert len(error.origin.request_id) < 300
+
+
+def test_an_answer_without_a_server_has_no_line() -> None:
+    """What was read from a file or a list has no origin that would help anybody."""
+    with pytest.raises(StreamTruncated) as caught:
+        Stream(WHOLE[:2]).final()
+
+    assert str(caught.value) == caught.value.message
+    assert (caught.value.origin.host, caught.value.origin.format) == (None, "openai-chat")
+    assert caught.value.origin.bytes == sum(map(len, WHOLE[:2]))
+
+
+def test_two_answers_have_two_ids() -> None:
+    """Ours, which are there before any provider has sent one."""
+    with Stream(WHOLE) as first, Stream(WHOLE) as second:
+        first.final(), second.final()
+
+    assert first.origin.answer_id == first.origin.answer_id != second.origin.answer_id
+
+
+def test_the_client_of_the_application_tells_the_server_as_well() -> None:
+    """A function that opens the source may use any client."""
+
+    def ask() -> Any:
+        with httpx.Client(transport=httpx.MockTransport(refused)) as client:
+            return client.send(client.build_request("POST", "https://api.example/v1/messages"), stream=True)
+
+    with pytest.raises(ConnectError) as caught:
+        resilient(ask, Retry(attempts=1)).final()
+
+    assert (caught.value.origin.host, caught.value.origin.path) == ("api.example", "/v1/messages")
+
+
+def test_a_tap_knows_the_origin_of_its_error() -> None:
+    """The answer is read by other code, and was asked for by other code."""
+    tapped = tap(WHOLE[:2])
+    for _ in tapped:
+        pass
+
+    assert isinstance(tapped.error, StreamTruncated)
+    assert tapped.error.origin is not None
+    assert (tapped.error.origin.format, tapped.error.origin.events) == (
+        "openai-chat",
+        tapped.error.events_seen,
+    )
+
+
+@pytest.mark.parametrize("cut", [None, -3])
+def test_the_error_of_an_output_has_the_origin_of_its_answer(cut: int | None) -> None:
+    """Whether the answer was cut off, or the model has written something else."""
+    chunks = testing.script().text('{"name":', " 1}").finish("stop").chunks("openai-chat")
+    headers = {"content-type": "text/event-stream", "x-request-id": "req_9"}
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers=headers, content=b"".join(chunks[:cut]))
+    )
+    with httpx.Client(transport=transport) as client:
+        stream = connect("https://api.example/v1/chat/completions", json=ASKED, client=client)
+        with pytest.raises((OutputInvalid, OutputIncomplete)) as caught:
+            stream.result(dict[str, str])
+
+    assert (caught.value.origin.host, caught.value.origin.request_id) == ("api.example", "req_9")
+    assert "req_9" in str(caught.value)
+    assert "req_9" not in caught.value.message
+
+
+@in_each_world
+def test_an_error_keeps_its_origin_in_another_process(world: str) -> None:
+    """Errors pickle, with all that they tell."""
+    _, error = failed(world, URL, answered)
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert (copy.origin, str(copy), copy.message) == (error.origin, str(error), error.message)

@@ -1,0 +1,131 @@
+"""The facts about the request of an answer that its input does not have, and the origin made from them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.url import place_of
+from tokenstream._basics.visible import one_line
+from tokenstream._origin import Origin
+from tokenstream.formats._detect.places import format_of_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream.errors import StreamError
+
+_MAX_CHARACTERS = 200
+"""The maximum number of characters of an id or a name that a server has sent."""
+_ID_BYTES = 5
+"""The number of bytes of a random id, which tells the lines of two streams in a log apart."""
+
+
+class AttemptFacts(NamedTuple):
+    """The facts about an attempt that belong to the origin of its answer."""
+
+    number: int
+    """The number of the attempt, from 1."""
+    most: int
+    """The number of attempts that may be made."""
+    route: str | None
+    """The name of the route that is asked; None without routes."""
+
+
+_ONLY = AttemptFacts(1, 1, None)
+
+
+class AskedFacts:
+    """What is known about the request of an answer, besides what the answer itself says.
+
+    The address of a response takes precedence over that of the request, which may have been redirected.
+    """
+
+    __slots__ = ("_model", "_random_id", "_told_id", "_url", "find_attempt")
+
+    def __init__(self) -> None:
+        self.find_attempt: Callable[[], AttemptFacts] | None = None
+        """Returns the facts about the current attempt; None if there is only one."""
+        self._told_id: str | None = None
+        """The id of the answer that readers of a relay get; None if there is none."""
+        self._random_id: str | None = None
+        """An id of the answer for the log; None before it is needed."""
+        self._url = ""
+        """The address of the request; "" if it is not known."""
+        self._model: str | None = None
+        """The requested model; None if it is not known."""
+
+    def take_request(self, asked: tuple[str, object] | None) -> None:
+        """Note the request that is sent next.
+
+        Args:
+            asked: Its address and its JSON; None if they are not known.
+        """
+        self._url, payload = ("", None) if asked is None else asked
+        self._model = model_in(payload, self._url)
+
+    def name_answer(self, id: str) -> None:
+        """Note the id under which the readers of a relay know the answer."""
+        # A stream with several readers keeps the first one's.
+        self._told_id = self._told_id or id
+
+    def make_origin(
+        self, machine: Machine, now: float | None = None, error: StreamError | None = None
+    ) -> Origin:
+        """Return the origin of a machine's answer.
+
+        Args:
+            now: The clock reading up to which the seconds count, unless the input has ended before; None for
+                the time of the last input.
+            error: The error with which the answer has failed, which may know more; None if there is none.
+        """
+        meter, head = machine.meter, machine.head
+        url = (None if head is None else head.url) or self._url or _find_url(error)
+        until = next(time for time in (meter.ended_at, now, machine.now) if time is not None)
+        request_id = (None if error is None else error.request_id) or (
+            None if head is None else head.request_id
+        )
+        number, most, route = _ONLY if self.find_attempt is None else self.find_attempt()
+        host, port, path = place_of(url)
+        return Origin(
+            host=host,
+            port=port,
+            path=path,
+            format=machine.format or format_of_request(url, machine.wanted),
+            model=_clean(machine.answer_format.parts.model or self._model),
+            route=route,
+            request_id=_clean(request_id),
+            answer_id=self._find_answer_id(machine),
+            attempt=number,
+            attempts=most,
+            seconds=max(0.0, until - meter.started_at),
+            bytes=meter.bytes,
+            events=machine.events_seen,
+        )
+
+    def _find_answer_id(self, machine: Machine) -> str:
+        """Return our id of an answer: that of this relay, of the relay that sends it, or a random one."""
+        if self._told_id is not None:
+            return self._told_id
+        # The id of a journal, here or at the relay that sends the answer.
+        identity = machine.accumulator.calls.find_journal_identity()
+        if identity is not None:
+            return _clean(identity.id) or ""
+        self._random_id = self._random_id or os.urandom(_ID_BYTES).hex()
+        return self._random_id
+
+
+def _find_url(error: StreamError | None) -> str:
+    """Return the address of the request whose exception has caused an error; "" if it is not known."""
+    try:
+        return str(cast("Any", error).__cause__.request.url)
+    except (AttributeError, RuntimeError):
+        # There is no cause, or it has no request; httpx then raises a RuntimeError.
+        return ""
+
+
+def _clean(text: Any) -> str | None:  # noqa: ANN401 - a server's word
+    """Return a text from outside on one line, and cut to a maximum length; None for anything else."""
+    return one_line(text[:_MAX_CHARACTERS]) if isinstance(text, str) and text else None

@@ -1,0 +1,80 @@
+"""Attribution of answers that a relay sends: their ids, and the one place where a broken answer is logged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream._basics.error_marks import mark_reported
+from tokenstream._origin import Origin
+from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.stream._base import StreamBase, find_driver
+from tokenstream.stream._log import describe_cause, warn
+
+if TYPE_CHECKING:
+    from tokenstream.message import Ending
+
+SHUT_DOWN = "the relay's server was shut down"
+"""The message of the error of an answer that a server's shutdown ends."""
+
+
+class KnownById(NamedTuple):
+    """An answer of which only the id is known, for the log."""
+
+    id: str
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of the answer, which has nothing but the id."""
+        return Origin(answer_id=self.id)
+
+
+def name_answer(source: object, id: str | None) -> None:
+    """Give a stream the id that its readers get, so that its lines in the log have that id, too.
+
+    Args:
+        source: The stream; any other source of events has no lines in the log.
+        id: The id; None if the readers get none.
+    """
+    if id is not None and isinstance(source, StreamBase):
+        find_driver(source).machine.asked.name_answer(id)
+
+
+def find_broken(ending: Ending | None) -> StreamError | None:
+    """Return the error to report for an answer that ended without one; None unless it has broken off.
+
+    Args:
+        ending: The ending of the answer; None if it is not known.
+    """
+    if ending == "truncated":
+        return StreamTruncated("the answer broke off")
+    return StreamError("the answer broke off") if ending == "failed" else None
+
+
+def make_interruption(source: object, message: str) -> StreamInterrupted:
+    """Return the error of an answer that this server ends before its source does."""
+    error = StreamInterrupted(message)
+    error.origin = getattr(source, "origin", None)
+    return error
+
+
+def report_broken(error: StreamError, id: str | None, *, status: int | None = None) -> None:
+    """Log that an answer has broken off, once for each error, with the origin of the answer.
+
+    Whatever turns a verdict into an error event calls this first: the encoders for one reader, the producers
+    of journals, and the refusals. Readers that follow the answer of a journal log nothing.
+
+    Args:
+        id: The answer's id, if its readers get one.
+        status: The HTTP status that the reader gets; None once the answer has begun.
+    """
+    if not mark_reported(error):
+        return
+    if error.origin is None:
+        error.origin = Origin(answer_id=id)
+    if status is None:
+        warn("an answer broke off: %s", describe_cause(error), of=error)
+    else:
+        cause = describe_cause(error)
+        warn(
+            "an answer failed before its first event: %s; its reader gets status %d", cause, status, of=error
+        )
