@@ -70,6 +70,14 @@ class OpenWebSocket:
         """True if the connection is asynchronous."""
         return iscoroutinefunction(getattr(self.connection, "recv", None))
 
+    @property
+    def asked(self) -> tuple[str, None] | None:
+        """The address of the connection, which stands for the request of each answer; None if unknown."""
+        request = getattr(self.connection, "request", None)
+        host, path = getattr(request, "headers", {}).get("Host"), getattr(request, "path", None)
+        is_known = isinstance(host, str) and isinstance(path, str)
+        return (f"wss://{host}{path}", None) if is_known else None
+
 
 def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguished by its methods
     """Return the WebSocket connection that an object is or wraps; None for any other object.
@@ -132,6 +140,7 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
         socket=lambda: getattr(connection, "socket", None),
         messages=True,
         limit_read=messages.limit_read if isinstance(messages, _TimedSocketMessages) else None,
+        asked=socket.asked,
     )
 
 
@@ -155,6 +164,7 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
         socket=find,
         survives=True,
         messages=True,
+        asked=socket.asked,
     )
 
 

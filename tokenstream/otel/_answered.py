@@ -10,6 +10,7 @@ from tokenstream.errors import StatusError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream._origin import Origin
     from tokenstream.errors import StreamError
     from tokenstream.message import Message, Usage
     from tokenstream.otel._requested import Attributes
@@ -38,6 +39,23 @@ def answer_attributes(messages: Sequence[Message]) -> Attributes:
     if reasons:
         attributes["gen_ai.response.finish_reasons"] = reasons
     return attributes
+
+
+def origin_attributes(origin: Origin | None) -> Attributes:
+    """Return the attributes by which an answer is found in the provider's log and in our own one.
+
+    Args:
+        origin: The origin of the answer; None if it is not known.
+    """
+    if origin is None:
+        return {}
+    ids = {"tokenstream.request.id": origin.request_id, "tokenstream.answer.id": origin.answer_id}
+    return {
+        **{name: id for name, id in ids.items() if id is not None},
+        **({"tokenstream.request.path": origin.path} if origin.path else {}),
+        "tokenstream.bytes": origin.bytes,
+        "tokenstream.events": origin.events,
+    }
 
 
 def token_attributes(usage: Usage | None, format: str | None) -> Attributes:

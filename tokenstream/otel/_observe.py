@@ -16,6 +16,7 @@ from tokenstream.otel._answered import (
     answer_attributes,
     error_type_of,
     first_chunk_attribute,
+    origin_attributes,
     token_attributes,
 )
 from tokenstream.otel._attempts import find_last, has_spans, list_failures, report_attempt
@@ -340,6 +341,7 @@ class OperationObserver:
                 **(_STREAMED_ATTRIBUTE if was_streamed else {}),
                 **first_chunk_attribute(first_chunk_seconds),
                 **answer_attributes(messages),
+                **origin_attributes(None if machine is None else machine.origin),
                 **token_attributes(None if answer is None else answer.usage, format),
                 **({} if attempts is None else {"tokenstream.attempts": len(attempts)}),
                 **({} if answer is None or answer.route is None else {ROUTE: answer.route}),

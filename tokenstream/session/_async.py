@@ -200,6 +200,7 @@ class AsyncSession(SessionBase):
                     # A read that is cancelled loses no message, but it would cancel a tool.
                     survives=asked.router is None,
                     lent=True,
+                    asked=self._line.asked,
                 )
         return find_async_source(self._send_post(asked, attempt))
 

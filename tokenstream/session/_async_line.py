@@ -13,7 +13,7 @@ from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, describe, not_a_socket_error
+from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error
 from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wait
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._log import log
@@ -147,7 +147,7 @@ class AsyncLine(Line):
         if self._is_closed:
             await self.disconnect()
         self.check_open()
-        return describe(socket)
+        return self.describe(socket)
 
     async def _enter(self, manager: Any) -> object:  # noqa: ANN401 - a context manager
         """Enter a context manager, and return what it returns; `_leave` leaves it."""

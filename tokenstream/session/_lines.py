@@ -28,6 +28,14 @@ class Line:
         """True once the session was closed, and opens no other connection."""
         self.opening_failure: Exception | None = None
         """The exception with which the last opening failed."""
+        self.asked: tuple[str, None] | None = None
+        """The address of the connection that was opened last; None before the first one, or if unknown."""
+
+    def describe(self, socket: OpenWebSocket) -> Opened:
+        """Return what a conversation has to know about a connection, and keep its address."""
+        self.asked = socket.asked
+        path = getattr(getattr(socket.connection, "request", None), "path", None)
+        return Opened(path if isinstance(path, str) else None, socket.is_set_up)
 
     def check_open(self) -> None:
         """Refuse to go on after the session was closed.
@@ -46,9 +54,3 @@ def not_a_socket_error(opened: object, *, is_async: bool) -> MisuseError:
         f"open returned {type(opened).__name__}, and {name} needs a WebSocket connection, such as that of "
         f"websockets.{library}.client.connect(url)"
     )
-
-
-def describe(socket: OpenWebSocket) -> Opened:
-    """Return what a conversation has to know about a connection."""
-    path = getattr(getattr(socket.connection, "request", None), "path", None)
-    return Opened(path if isinstance(path, str) else None, socket.is_set_up)

@@ -194,6 +194,7 @@ class Session(SessionBase):
                     messages=True,
                     limit_read=messages.limit_read,
                     lent=True,
+                    asked=self._line.asked,
                 )
         return find_sync_source(self._send_post(asked, attempt))
 

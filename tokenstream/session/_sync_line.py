@@ -12,7 +12,7 @@ from tokenstream._sources.failures import FunctionFailed
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, describe, not_a_socket_error
+from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error
 from tokenstream.session._steps import Close, Open, Opened, Receive, RunTools, Send, Wait
 from tokenstream.stream import Stream
 from tokenstream.stream._log import log
@@ -127,7 +127,7 @@ class SyncLine(Line):
         if self._is_closed:
             self.disconnect()
         self.check_open()
-        return describe(socket)
+        return self.describe(socket)
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""

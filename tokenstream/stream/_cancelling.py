@@ -9,36 +9,41 @@ from tokenstream.stream._log import inform
 
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
+    from tokenstream.stream._log import HasOrigin
 
 
-def send_now(cancelling: Deferred | None) -> None:
-    """Open and close a source, if there is one, to send its request; a failure is only logged."""
+def send_now(cancelling: Deferred | None, of: HasOrigin | None = None) -> None:
+    """Open and close a source, if there is one, to send its request; a failure is only logged.
+
+    Args:
+        of: The answer that is cancelled, for the log; None if it is not known.
+    """
     if cancelling is not None:
         try:
             source = cancelling.open()
-            _check(source)
+            _check(source, of)
             source.close()
         except StreamError as error:
-            _report(type(error).__name__)
+            _report(type(error).__name__, of)
 
 
-async def send(cancelling: Deferred | None) -> None:
+async def send(cancelling: Deferred | None, of: HasOrigin | None = None) -> None:
     """Open and close an asynchronous source, if there is one, as `send_now` does."""
     if cancelling is not None:
         try:
             source = await cancelling.open()
-            _check(source)
+            _check(source, of)
             await source.close()
         except StreamError as error:
-            _report(type(error).__name__)
+            _report(type(error).__name__, of)
 
 
-def _check(source: SyncSource | AsyncSource) -> None:
+def _check(source: SyncSource | AsyncSource, of: HasOrigin | None) -> None:
     """Log that an answer was not cancelled, if the server has refused to."""
     if source.head is not None and source.head.refuses:
-        _report(f"status {source.head.status}")
+        _report(f"status {source.head.status}", of)
 
 
-def _report(why: str) -> None:
+def _report(why: str, of: HasOrigin | None) -> None:
     """Log that an answer was not cancelled."""
-    inform("the answer may still run at the provider, which was asked to cancel it: %s", why)
+    inform("the answer may still run at the provider, which was asked to cancel it: %s", why, of=of)

@@ -373,7 +373,7 @@ class SyncDriver(Driver):
                 raise
             self.note_unclosed(error)
         finally:
-            send_now(self.take_cancelling())
+            send_now(self.take_cancelling(), self)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Warn about a stream that was dropped unclosed, and close its source.

@@ -31,6 +31,7 @@ def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: Se
     span = backend.span
     attributes = dict(span.attributes or {})
     first = attributes.pop("gen_ai.response.time_to_first_chunk")
+    origin = stream.origin
 
     assert ("chat m", SpanKind.CLIENT, StatusCode.UNSET) == (span.name, span.kind, span.status.status_code)
     assert {
@@ -52,7 +53,12 @@ def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: Se
         "gen_ai.usage.reasoning.output_tokens": 5,
         "server.address": "127.0.0.1",
         "server.port": int(server.url.rpartition(":")[2]),
+        "tokenstream.answer.id": origin.answer_id,
+        "tokenstream.bytes": origin.bytes,
         "tokenstream.ending": "complete",
+        "tokenstream.events": origin.events,
+        "tokenstream.request.id": origin.request_id,
+        "tokenstream.request.path": "/v1/chat/completions",
     } == attributes
     assert stream.metrics.ttft == first
     assert "secret" not in span.to_json()

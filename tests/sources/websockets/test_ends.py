@@ -122,4 +122,4 @@ def test_a_farewell_without_a_reason_is_told_by_its_code() -> None:
         Stream(connection).final()
 
     closed = "the server closed the connection with code 1012; what had arrived is in .partial"
-    assert str(caught.value) == closed
+    assert caught.value.message == closed

@@ -95,7 +95,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
             messages, options = later
-            source = SyncSource(iter(messages), _do_nothing, messages=True, lent=True)
+            source = SyncSource(iter(messages), _do_nothing, messages=True, lent=True, asked=session.asked)
             self._read_last = SyncDriver(source, options)
             self._current = self._make_stream(self._read_last)
             return self._current
@@ -115,6 +115,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             limit_read=limit_read,
             read_ahead=partial(self._read_ahead, lane_messages),
             lent=True,
+            asked=session.asked,
         )
         driver = SyncDriver(source, session.make_options(lane))
         session.drivers.add(driver)
@@ -309,7 +310,14 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
             items, options = later
-            source = AsyncSource(_Arrived(items), _do_nothing_async, messages=True, survives=True, lent=True)
+            source = AsyncSource(
+                _Arrived(items),
+                _do_nothing_async,
+                messages=True,
+                survives=True,
+                lent=True,
+                asked=session.asked,
+            )
             self._read_last = AsyncDriver(source, options)
             self._current = self._make_stream(self._read_last)
             return self._current
@@ -321,7 +329,9 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         # The stream of one answer leaves the connection open for the other answers, hence `lent`. A read
         # that is cancelled loses nothing, hence `survives`.
         messages = _AsyncLaneMessages(self.next_message, lane)
-        source = AsyncSource(messages, _make_drop(lane), messages=True, survives=True, lent=True)
+        source = AsyncSource(
+            messages, _make_drop(lane), messages=True, survives=True, lent=True, asked=session.asked
+        )
         driver = AsyncDriver(source, session.make_options(lane))
         session.drivers.add(driver)
         self._current = response = self._make_stream(driver)

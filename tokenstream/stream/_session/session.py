@@ -35,6 +35,8 @@ class AnswersSession:
         self._driver = driver
         self.sorter: Sorter | None = None
         """Sorts messages by answer; None until the source is open."""
+        self.asked: tuple[str, object] | None = None
+        """The address of the connection, for the origins of its answers; None if it is not known."""
         self.unsorted: list[Any] = []
         """Items read before it is known whether the connection has several answers."""
         self.new_lanes: deque[AnswerLane] = deque()
@@ -61,6 +63,7 @@ class AnswersSession:
         """Prepare to sort the messages of the source, which was just opened."""
         driver = self._driver
         machine, head = driver.machine, driver.head
+        self.asked = source.asked if head is None else (head.url, None)
         self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
         if head is not None and (head.refuses or source.coding):
             # The parent stream itself reads a body that reports an error or has a content coding.
@@ -91,7 +94,7 @@ class AnswersSession:
             # Log the error now: otherwise it would only be reported with the next answer, which may
             # never begin because of the error.
             code = sorter.server_error.code or sorter.server_error.type or "without a code"
-            warn("the server reported an error between two answers: %s", code)
+            warn("the server reported an error between two answers: %s", code, of=self._driver)
         self._take_over_answers()
         if sorter.error is not None:
             self.end(sorter.error)

@@ -1,0 +1,186 @@
+"""What a relay logs: each answer that breaks is one warning with its origin, whoever reads it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from starlette.websockets import WebSocket
+
+from tests.support.asgi import Client
+from tokenstream import AsyncStream, aconnect, relay, testing
+from tokenstream.errors import StreamError
+from tokenstream.framing import SSEParser
+from tokenstream.relay import ProtocolName
+from tokenstream.relay.journal import MemoryJournal
+from tokenstream.testing import faults
+
+pytestmark = pytest.mark.anyio
+
+ANSWER = testing.script().text("The ", "sky ", "is ", "private.").finish("stop")
+FAULTS = {
+    "status": (faults.status(503), "overloaded (StatusError 503)"),
+    "cut": (faults.cut(event=3), "network (StreamTruncated)"),
+    "reset": (faults.reset(event=3), "network (StreamInterrupted)"),
+    "error": (faults.error_event(event=3), "overloaded (ProviderError)"),
+    "stall": (faults.stall(event=3), "network (StreamStalled)"),
+}
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def by_respond(stream: AsyncStream) -> None:
+    await Client().call(relay.respond(stream, protocol="ui-message"))
+
+
+async def by_journal(stream: AsyncStream) -> None:
+    async with MemoryJournal() as journal:
+        await Client().call(relay.respond(stream, journal=journal, protocol="ui-message", id="answer-1"))
+        # Readers that come later get the error, too, and log nothing.
+        for protocol in ("tokenstream", "anthropic"):
+            await Client(method="GET").call(relay.follow(journal, "answer-1", protocol=protocol))
+
+
+async def by_websocket(stream: AsyncStream) -> None:
+    ended = anyio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await ended.wait()
+        return {"type": "websocket.disconnect"}
+
+    async def send(_: Any) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    socket = WebSocket({"type": "websocket", "path": "/", "headers": []}, receive, send)
+    socket.client_state = socket.application_state = type(socket.client_state).CONNECTED
+    await relay.websocket(socket, stream)
+    ended.set()
+
+
+async def by_encode(stream: AsyncStream) -> None:
+    async for _ in relay.encode(stream):
+        pass
+
+
+async def by_payloads(stream: AsyncStream) -> None:
+    async for _ in relay.payloads(stream, "openai-chat"):
+        pass
+
+
+WAYS = [by_respond, by_journal, by_websocket, by_encode, by_payloads]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_each_answer_that_breaks_is_one_warning(
+    way: Callable[[AsyncStream], Any], fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever has broken it, and whether it had begun."""
+    broken, cause = FAULTS[fault]
+    await way(ANSWER.recording("anthropic").astream(fault=broken))
+    (record,) = warnings_in(caplog)
+
+    assert (record.name, record.levelname) == ("tokenstream", "WARNING")
+    assert f": {cause}" in record.getMessage()
+    assert " · anthropic · " in record.getMessage()
+    assert record.origin["format"] == "anthropic"  # type: ignore[attr-defined]
+    assert "private" not in caplog.text
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_sync_answer_that_breaks_is_one_warning(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Frameworks that are not asynchronous send what `encode` gives them."""
+    broken, cause = FAULTS[fault]
+    for _ in relay.encode(ANSWER.recording("openai-chat").stream(fault=broken), "ui-message"):
+        pass
+    (record,) = warnings_in(caplog)
+
+    assert f": {cause} · openai-chat · " in record.getMessage()
+
+
+async def test_an_error_that_no_event_reports_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    """Not every protocol has one; the exception is raised then."""
+    protocol: ProtocolName = "gemini-live"
+    with pytest.raises(StreamError):
+        async for _ in relay.encode(
+            ANSWER.recording("anthropic").astream(fault=faults.cut(event=3)), protocol
+        ):
+            pass
+
+    assert len(warnings_in(caplog)) == 1
+
+
+async def test_whole_answers_and_readers_that_leave_are_no_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    """A browser tab that is closed is nobody's fault."""
+    caplog.set_level(logging.INFO, "tokenstream")
+    for way in WAYS:
+        await way(ANSWER.recording("anthropic").astream())
+
+    async def endless() -> Any:
+        while True:
+            await anyio.lowlevel.checkpoint()
+            yield "Hello"
+
+    client = Client()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, relay.respond(AsyncStream(endless(), format="pieces")))
+        await client.until(lambda: client.body != b"")
+        client.leave()
+
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+async def test_the_log_has_the_id_that_readers_get(caplog: pytest.LogCaptureFixture) -> None:
+    """From what a user reports, the line is found, and in it the provider's id of the request."""
+
+    def answered(_: httpx.Request) -> httpx.Response:
+        headers = {"content-type": "text/event-stream", "request-id": "req_7"}
+        return httpx.Response(200, headers=headers, content=b"".join(ANSWER.chunks("anthropic")[:4]))
+
+    caplog.set_level(logging.DEBUG, "tokenstream")
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answered)) as http:
+        client, kept = Client(), Client()
+        url = "https://api.example/v1/messages"
+        await client.call(relay.respond(aconnect(url, json={}, client=http), protocol="openai-chat"))
+        async with MemoryJournal() as journal:
+            await kept.call(relay.respond(aconnect(url, json={}, client=http), journal=journal))
+    (told,) = {chunk["id"] for chunk in chat_chunks(client.body)}
+    first, second = warnings_in(caplog)
+
+    assert first.getMessage().endswith(f" · answer {told}")
+    assert second.getMessage().endswith(f" · answer {kept.headers['x-answer-id']}")
+    for record in (first, second):
+        assert "api.example/v1/messages · anthropic · req_7 · " in record.getMessage()
+    # All lines of an answer have the same id.
+    assert {record.origin["answer_id"] for record in caplog.records} == {  # type: ignore[attr-defined]
+        told,
+        kept.headers["x-answer-id"],
+    }
+
+
+def chat_chunks(body: bytes) -> list[dict[str, Any]]:
+    """Return the payloads of openai-chat that have an id."""
+    payloads = [json.loads(event.data) for event in SSEParser().feed(body) if event.data != "[DONE]"]
+    return [payload for payload in payloads if "id" in payload]
+
+
+async def test_what_ends_with_its_server_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """The answers of a journal that is left are over, and somebody was reading them."""
+
+    async def silent() -> Any:
+        yield "Hello"
+        await anyio.sleep_forever()
+
+    async with MemoryJournal(drain=0) as journal:
+        id = await journal.start(AsyncStream(silent(), format="pieces"), open_within=5)
+    (record,) = warnings_in(caplog)
+
+    assert record.getMessage().startswith("an answer broke off: network (StreamInterrupted) · pieces · ")
+    assert record.getMessage().endswith(f" · answer {id}")
