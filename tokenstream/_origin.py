@@ -72,7 +72,8 @@ class Origin:
             tail.append(_shorten(self.request_id, _MAX_ID))
         if self.attempts > 1 or self.attempt > 1:
             tail.append(f"attempt {self.attempt} of {max(self.attempt, self.attempts)}")
-        tail.append(f"{self.seconds:.1f} s")
+        if tail or self.host is not None:
+            tail.append(f"{self.seconds:.1f} s")
         if self.host is None:
             return _SEPARATOR.join(tail)
         room = _MAX_LINE - sum(map(len, tail)) - len(_SEPARATOR) * len(tail)
@@ -83,7 +84,8 @@ class Origin:
     @property
     def line(self) -> str:
         """The line of `str(origin)` and our id of the answer, for logs: no two answers have the same."""
-        return str(self) if self.answer_id is None else f"{self}{_SEPARATOR}answer {self.answer_id}"
+        own = None if self.answer_id is None else f"answer {self.answer_id}"
+        return _SEPARATOR.join(filter(None, (str(self), own)))
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.logged import words_of
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Route, aconnect, aresilient, testing
 
@@ -23,11 +24,8 @@ CLAUDE = testing.script().text("Hello wonderful world").finish("stop").chunks("a
 
 def said(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[str]:
     """Return what was logged at a level, without the origins."""
-    return [
-        record.getMessage().partition(" · ")[0]
-        for record in caplog.records
-        if record.name == "tokenstream" and record.levelno == level
-    ]
+    records = [record for record in caplog.records if record.name == "tokenstream"]
+    return words_of(record for record in records if record.levelno == level)
 
 
 @in_each_world
@@ -52,9 +50,9 @@ def test_each_retry_is_a_line_with_its_cause_and_its_wait(
 )
 def test_a_line_tells_what_is_asked_for(mode: Any, expected: str) -> None:
     """A retry begins again; a continuation or a resume go on."""
-    logger, lines = logging.getLogger("tokenstream"), list[str]()
+    logger, lines = logging.getLogger("tokenstream"), list[logging.LogRecord]()
     handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lines.append  # type: ignore[method-assign]
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -67,7 +65,7 @@ def test_a_line_tells_what_is_asked_for(mode: Any, expected: str) -> None:
         logger.removeHandler(handler)
         logger.setLevel(level)
 
-    assert lines[0].partition(" · ")[0] == expected
+    assert words_of(lines)[0] == expected
 
 
 @in_each_world

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
+from tests.support.logged import words_of
 from tokenstream import Checkpoint, Stream, relay, testing
 from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.events import (
@@ -385,7 +386,7 @@ def test_a_journal_leaves_out_an_event_of_an_unknown_class(caplog: pytest.LogCap
         found = anyio.run(main)
 
     assert [ToolResult("c", {"n": [1]})] == found
-    assert [_words("tokenstream", "Newer")] == [record.message for record in caplog.records]
+    assert [_words("tokenstream", "Newer")] == words_of(caplog.records)
 
 
 def _words(protocol: str, name: str) -> str:
@@ -397,4 +398,4 @@ def _told_losses(events: list[Event], protocol: ProtocolName, caplog: pytest.Log
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             assert b"".join(relay.encode(events, protocol))
-    return [record.message for record in caplog.records if "left out or changed" in record.message]
+    return [words for words in words_of(caplog.records) if "left out or changed" in words]

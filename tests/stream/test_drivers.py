@@ -12,6 +12,7 @@ import pytest
 from tests.stream.bodies import ANSWER, TOKENS, USAGE, AsyncSource, Source, chunk
 from tests.stream.drivers import read_async, read_sync
 from tests.support import wire
+from tests.support.logged import words_of
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
@@ -258,7 +259,7 @@ def test_the_log_tells_of_opening_and_ending_and_holds_no_payload(caplog: pytest
     with caplog.at_level(logging.DEBUG, logger="tokenstream"):
         Stream(ANSWER).final()
 
-    assert [record.message.partition(" · ")[0] for record in caplog.records] == [
+    assert words_of(caplog.records) == [
         "stream opened, status None",
         "stream ended, complete",
     ]

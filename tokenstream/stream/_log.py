@@ -68,7 +68,9 @@ def _write(level: int, message: str, details: tuple[object, ...], of: HasOrigin 
     origin = None if of is None else of.origin
     extra: dict[str, Any] | None = None
     if origin is not None:
-        message, details, extra = f"{message} · %s", (*details, origin.line), {"origin": origin.fields}
+        extra = {"origin": origin.fields}
+        if line := origin.line:
+            message, details = f"{message} · %s", (*details, line)
     # The record has the place in this library that logs the message, not this function and its caller.
     logger.log(level, message, *details, extra=extra, stacklevel=3)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests import lost_reasons
 from tests.support.encoders import READ_BACK, read_as
+from tests.support.logged import words_of
 from tests.support.packages import needed
 from tokenstream import Stream, relay
 from tokenstream.events import (
@@ -127,7 +128,7 @@ def test_a_filtered_answer_never_reads_as_a_success(
 
     if found.finish_reason != reason:
         assert [f": finish_reason ({reason})"] == [
-            record.message[-len(f": finish_reason ({reason})") :] for record in caplog.records
+            words[-len(f": finish_reason ({reason})") :] for words in words_of(caplog.records)
         ]
     if protocol != "text":
         assert found.finish_reason not in {*SUCCESS, None}

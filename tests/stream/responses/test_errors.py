@@ -12,6 +12,7 @@ import pytest
 
 from tests.sources.sockets import answer, event
 from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items, opened, saying
+from tests.support.logged import words_of
 from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import AsyncStream, Limits, Stream
 from tokenstream.errors import LimitExceeded, ProviderError, StreamInterrupted, StreamTruncated
@@ -82,8 +83,7 @@ async def test_an_error_that_no_answer_follows_is_raised_at_the_end(caplog: pyte
                 _ = [response async for response in stream.responses]
         assert (stream.message.ending, stream.closed) == ("failed", True)
 
-    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    told = [words.partition(" · ")[0] for words in warned]
+    told = words_of(record for record in caplog.records if record.levelname == "WARNING")
     assert told == ["the server reported an error between two answers: invalid_value"] * 2
 
 
