@@ -119,7 +119,7 @@ def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
         "tokenstream._pipeline.machine",
     }
     plain |= graph.find_descendants("tokenstream.stream")
-    names = "glance guarding joining machine observes pausing progress reading resumption"
+    names = "asked glance guarding joining machine observes pausing progress reading resumption"
     parts = {f"tokenstream._pipeline.{name}" for name in names.split()}
 
     assert {} == {

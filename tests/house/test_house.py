@@ -11,7 +11,14 @@ from tests.house.counts import Module, lines_by_kind, modules, shared_names, wri
 from tests.house.walks import WALKS, walk
 from tests.project import PACKAGE
 
-_BUDGET = {"code": 88_000, "docstrings": 40_100, "tables": 4_100}
+_FEATURES = {
+    "the origin of an answer": {"code": 250, "docstrings": 140},
+    "logs of the relay": {"code": 90, "docstrings": 60},
+}
+"""Features that have raised the budget, with the lines of each kind that they need."""
+_BUDGET = Counter({"code": 88_000, "docstrings": 40_100, "tables": 4_100}) + sum(
+    map(Counter, _FEATURES.values()), start=Counter[str]()
+)
 """Lines of each kind. Whoever raises one names the feature that needs them in the commit."""
 _FOREIGN_WRITES = {"all": 75, "_pipeline": 330}
 """Assignments to attributes of objects that a function has not made, for each 1,000 functions."""

@@ -17,7 +17,7 @@ _VERSIONED_MODEL = re.compile(r"/models?/[^/@]+@[^/@]*")
 """Matches a model with a version in a path, such as that of Vertex AI: the only usual `@` in a path."""
 
 
-class Place(NamedTuple):
+class PublicAddress(NamedTuple):
     """The address of a request, without the parts that may be secret."""
 
     host: str | None
@@ -61,18 +61,18 @@ def server_of(url: str) -> tuple[str | None, int | None]:
     return (parts.hostname, port) if parts.hostname else (None, None)
 
 
-def place_of(url: str) -> Place:
+def place_of(url: str) -> PublicAddress:
     """Return the address of a request without user, password, query and whatever else may be a secret.
 
     Example:
         >>> place_of("https://me:secret@example.com:8443/v1/0123456789abcdef0123/chat?key=secret")
-        Place(host='example.com', port=8443, path='/v1/01234567…/chat')
+        PublicAddress(host='example.com', port=8443, path='/v1/01234567…/chat')
     """
     parts = split_url(url)
     host, port = server_of(url)
     # Behind an unescaped password with a slash, what looks like the path has the host.
     if host is None or "@" in _VERSIONED_MODEL.sub("", parts.path):
-        return Place(None, None, "")
+        return PublicAddress(None, None, "")
     segments = [segment.partition(";")[0] for segment in parts.path.rstrip("/").split("/")]
     path = "/".join(each if len(each) < _SHORTEST_SECRET else f"{each[:_SHOWN]}…" for each in segments)
-    return Place(one_line(host), None if port == _PORTS.get(parts.scheme) else port, one_line(path))
+    return PublicAddress(one_line(host), None if port == _PORTS.get(parts.scheme) else port, one_line(path))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SHUT_DOWN = "the relay's server was shut down"
 """The message of the error of an answer that a server's shutdown ends."""
 
+_BROKEN: dict[Ending, type[StreamError]] = {"truncated": StreamTruncated, "failed": StreamError}
+"""The class of error for each ending of an answer that has broken off."""
+
 
 class KnownById(NamedTuple):
     """An answer of which only the id is known, for the log."""
@@ -45,9 +48,8 @@ def find_broken(ending: Ending | None) -> StreamError | None:
     Args:
         ending: The ending of the answer; None if it is not known.
     """
-    if ending == "truncated":
-        return StreamTruncated("the answer broke off")
-    return StreamError("the answer broke off") if ending == "failed" else None
+    error_class = None if ending is None else _BROKEN.get(ending)
+    return None if error_class is None else error_class("the answer broke off")
 
 
 def make_interruption(source: object, message: str) -> StreamInterrupted:

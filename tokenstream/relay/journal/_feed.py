@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from tokenstream.errors import StreamInterrupted
-from tokenstream.relay._attribution import report_broken
+from tokenstream.relay._attribution import KnownById, report_broken
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import AnswerExpired, JournalError, JournalUnavailable
 from tokenstream.relay.journal._records import record_interruption
@@ -21,6 +21,7 @@ from tokenstream.relay.journal._retrying import retry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tokenstream._origin import Origin
     from tokenstream.relay.journal._storage import Page, State, Storage
 
 _PAGE_SIZE = 2_000
@@ -165,6 +166,11 @@ class Feed:
             self.error = error
             self.changes.notify()
             self._must_read.notify()
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of the answer, for the log."""
+        return KnownById(self.id).origin
 
     async def run(self) -> None:
         """Read the answer until it ends or nobody follows it any more."""

@@ -9,7 +9,6 @@ from weakref import WeakValueDictionary
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.relay._attribution import KnownById
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._errors import (
@@ -411,7 +410,7 @@ class Journal:
         try:
             await producer.run()
         except Exception as error:  # noqa: BLE001 - a storage's exception must not end all other answers
-            warn("an answer of a journal could not be written: %r", error, of=KnownById(producer.id))
+            warn("an answer of a journal could not be written: %r", error, of=producer)
         finally:
             del self._producers[producer.id]
             producer.finished.set()
@@ -428,7 +427,7 @@ class Journal:
         try:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - must not end all other answers
-            warn("an answer of a journal could not be read: %r", error, of=KnownById(feed.id))
+            warn("an answer of a journal could not be read: %r", error, of=feed)
             feed.fail(JournalUnavailable("the journal's storage has failed"))
         if not feed.is_complete and self._feeds.get(feed.id) is feed:
             # This feed no longer reads, so the next follower needs a new one.

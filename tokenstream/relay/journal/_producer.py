@@ -36,6 +36,7 @@ from tokenstream.stream._log import warn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
 
+    from tokenstream._origin import Origin
     from tokenstream.events import Event
     from tokenstream.relay._shape import Shaping
     from tokenstream.relay.journal._storage import Storage
@@ -138,6 +139,11 @@ class Producer:
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
+    @property
+    def origin(self) -> Origin:
+        """The origin of the answer, for the log."""
+        return KnownById(self.id).origin
+
     async def run(self) -> None:
         """Read the answer until it ends, and write every record."""
         import anyio
@@ -206,7 +212,7 @@ class Producer:
                 self.failure = error
             last = [record_failure(error, raw=self._raw)]
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
-            warn("an answer of a journal could not be produced: %r", error, of=KnownById(self.id))
+            warn("an answer of a journal could not be produced: %r", error, of=self)
             last = [record_failure(error)]
         if last is None:
             # If `stop` or `interrupt` has cancelled the reading, it has chosen the last records itself.
@@ -292,7 +298,7 @@ class Producer:
             # Raises the error that `shape` has met, if any.
             shaping.check()
         except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
-            warn("the end of an answer of a journal could not be produced: %r", error, of=KnownById(self.id))
+            warn("the end of an answer of a journal could not be produced: %r", error, of=self)
             self._last_records = [record_failure(error)]
 
     # -- writing -------------------------------------------------------------
@@ -368,7 +374,7 @@ class Producer:
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""
         failure = describe_failure(error)
-        warn("an answer of a journal is given up in its middle: %s", failure, of=KnownById(self.id))
+        warn("an answer of a journal is given up in its middle: %s", failure, of=self)
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
         self._has_room.notify()

@@ -206,7 +206,7 @@ class CallDraftCursor:
             message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
         )
         # The error already has its text and its last snapshot.
-        return add_context(error, self._answer, text="", best=None)
+        return add_context(error, message, self._answer.origin, text="", best=None)
 
 
 class _DraftedCall:

@@ -207,7 +207,7 @@ class OutputCursor(Generic[ItemT]):
             return None
         item: Any = self._queue.popleft()
         if isinstance(item, OutputInvalid):
-            raise add_context(item, self._answer, text="", best=None)
+            raise add_context(item, self._answer.message, self._answer.origin, text="", best=None)
         # From a cursor, None would mean that no item has arrived.
         return cast("ItemT", NULL) if item is None else item
 
@@ -251,7 +251,9 @@ class OutputCursor(Generic[ItemT]):
 
     def _set_failure(self, document: OutputDocument[ItemT], error: Exception) -> None:
         """Record the error to raise: at the end, or at once if the program's own code has raised it."""
-        self._failure = add_context(error, self._answer, document.text.text, document.last_snapshot)
+        self._failure = add_context(
+            error, self._answer.message, self._answer.origin, document.text.text, document.last_snapshot
+        )
         self._raise_at_once = not isinstance(error, TokenStreamError)
 
     def _read_end(self) -> None:
@@ -263,10 +265,12 @@ class OutputCursor(Generic[ItemT]):
         message, tool = self._answer.message, self._answer.tool
         if self._failure is not None:
             # The message has ended after the error was recorded, so the error gets the new message.
-            self._failure = add_context(self._failure, self._answer, text="", best=None)
+            self._failure = add_context(self._failure, message, self._answer.origin, text="", best=None)
         elif not documents or (tool is None and documents[0].text.empty):
             # No JSON has arrived. Of a tool's call, empty arguments count as an empty object.
-            self._failure = add_context(missing_json_error(message, tool), self._answer, text="", best=None)
+            self._failure = add_context(
+                missing_json_error(message, tool), message, self._answer.origin, text="", best=None
+            )
         # The first error ends the output.
         for document in documents:
             if self._failure is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._growing import GrowingPart
+    from tokenstream._origin import Origin
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial, Repair
@@ -86,6 +87,11 @@ class OutputChoice:
     def index(self) -> int:
         """The choice's index; for 0, the index of the first choice that exists."""
         return self.choice or self.accumulator.main
+
+    @property
+    def origin(self) -> Origin | None:
+        """The origin of the answer; None if it is not known."""
+        return self.accumulator.origin
 
     @property
     def message(self) -> Message:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 
 if TYPE_CHECKING:
+    from tokenstream._origin import Origin
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
-    from tokenstream.stream._outputs.documents import OutputChoice
 
 OutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
 """Errors for an answer that does not match the request."""
@@ -104,13 +104,16 @@ def failed_stream_error(
     )
 
 
-def add_context(error: ErrorT, answer: OutputChoice, text: str, best: Partial[Any] | None) -> ErrorT:
+def add_context(
+    error: ErrorT, message: Message, origin: Origin | None, text: str, best: Partial[Any] | None
+) -> ErrorT:
     """Add the message, its origin, the text and the last snapshot, which a stage does not know, to its error.
 
     Exceptions of the program's own validators stay unchanged.
 
     Args:
-        answer: The choice with the output, and the answer so far.
+        message: The answer so far.
+        origin: The origin of the answer; None if it is not known.
         text: The text of the output, if the error has none; "" if none is known.
         best: The last snapshot, if the error has none; None if none is known.
 
@@ -118,7 +121,7 @@ def add_context(error: ErrorT, answer: OutputChoice, text: str, best: Partial[An
         The same error.
     """
     if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
-        error.partial, error.origin = answer.message, answer.accumulator.origin
+        error.partial, error.origin = message, origin
     if isinstance(error, OutputInvalid | OutputIncomplete):
         error.text = error.text or text
         error.best = best if error.best is None else error.best
