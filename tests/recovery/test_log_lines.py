@@ -52,7 +52,7 @@ def test_a_line_tells_what_is_asked_for(mode: Any, expected: str) -> None:
     """A retry begins again; a continuation or a resume go on."""
     logger, lines = logging.getLogger("tokenstream"), list[logging.LogRecord]()
     handler = logging.Handler(logging.INFO)
-    handler.emit = lines.append  # type: ignore[method-assign]
+    handler.emit = lines.append  # type: ignore[method-assign,assignment]
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
