@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.agents import agents
 from tests.benchmarks.arguments import arguments
+from tests.benchmarks.beside_json import beside_json
 from tests.benchmarks.bodies import BODIES
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
@@ -94,6 +95,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "escapes": escapes,
     "typed_objects": lambda plan: [*typed_objects(plan), *written_drafts(plan)],
     "whole_json": whole_json,
+    "beside_json": beside_json,
     "replay": replay,
     "shaping": shaping,
     "fan_out": fan_out,

@@ -62,8 +62,8 @@ _LAST: list[tuple[str, Any, str]] = [
 _REFUSED = [
     ("last", '{"a": 1} {"b": 5 kg}', 9),
     ("last", "no", 2),
-    ("last", '{"a": 1} [2] x', 13),
-    ("last", '{"a": 1}[2] x', 12),
+    ("last", "[1] [2] x", 8),
+    ("last", "[1][2] x", 7),
     ("first", "no", 2),
     ("first", '{"a": 5 kg} {"b": 1}', 8),
 ]
@@ -163,6 +163,65 @@ def test_a_typed_document_is_chosen(choice: Any, text: str, title: str) -> None:
         assert pickle.loads(pickle.dumps(drafts[-1])) == drafts[-1]
         assert all(draft.value.get("title", "") in title for draft in drafts)
     assert title == output_of(_Note, text, lenient=True, document=choice).title
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"title": "A"}\n{"name": 1}',
+        '{"title": "A"} or [1, 2] {"title": 5}',
+        '{"title": "A"}\n[]\n{"title": "A"}',
+        '[12:30] {"title": "A"}\n["b"]',
+        '{"title": "A"} [1]',
+    ],
+)
+def test_without_a_choice_the_first_document_is_kept_if_no_other_fits(text: str) -> None:
+    """The drafts show it as it arrives; what does not fit is recorded as another document."""
+    for size in SIZES:
+        stage = Partials(_Note, lenient=True)
+        drafts = [draft for piece in pieces_of(text, size) for draft in stage.feed(piece)]
+        drafts += stage.end()
+
+        assert stage.error is None
+        assert "A" == drafts[-1].final().title
+        assert "other_document" in {repair.name for repair in stage.repairs}
+        assert all(draft.value.get("title", "A") in {"", "A"} for draft in drafts)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name": 1}\n{"title": "A"}', '[1] {"title": "A"}', '{"x": {"y": 1}} [2]\n{"title": "A"}, {}']
+)
+def test_without_a_choice_a_result_is_the_only_document_that_fits(text: str) -> None:
+    """Drafts have shown the first by then, so they are refused."""
+    stage = Partials(_Note, lenient=True)
+    stage.feed(text)
+    stage.end()
+
+    assert "A" == output_of(_Note, text, lenient=True).title
+    assert isinstance(stage.error, InvalidJSON)
+
+
+@pytest.mark.parametrize("choice", [None, "matching"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"title": "A"}\n{"title": "B"}',
+        '{"title": "A"}\n{"size": 4, "ti',
+        '{"title": "A"}\n```json\n{"size',
+        '{"name": 1}\n{"title": "A"}\n[1',
+    ],
+)
+def test_a_second_document_that_fits_or_might_have_fitted_is_refused(text: str, choice: Any) -> None:
+    """One that the end of the text has cut could be a better answer."""
+    for size in SIZES:
+        stage = Partials(_Note, lenient=True, document=choice)
+        for piece in pieces_of(text, size):
+            stage.feed(piece)
+        stage.end()
+
+        assert isinstance(stage.error, InvalidJSON)
+    with pytest.raises(InvalidJSON):
+        output_of(_Note, text, lenient=True, document=choice)
 
 
 def test_two_documents_that_fit_are_refused_unless_they_are_equal() -> None:

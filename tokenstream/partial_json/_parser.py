@@ -57,24 +57,38 @@ def _make_reader(
     lenient: object,
     choice: DocumentChoice | None,
     accepts: Callable[[Any], bool] | None = None,
+    *,
+    may_be_array: bool = True,
 ) -> StrictReader | LenientReader | ChoosingReader:
     """Return the reader that the options call for: strict, lenient, or one that chooses a document.
 
     Args:
         document: Receives the values.
         choice: The document to read if there are several, or None.
-        accepts: Returns True if a document fits the type; for "matching".
+        accepts: Returns True if a document fits the type; for "matching", and for None.
+        may_be_array: False if no array fits the type.
     """
     closed = check_lenient(lenient) == "closed"
     # The lenient readers are imported only when needed.
     if choice in {"last", "matching"}:
         from tokenstream.partial_json._lenient.choosing import ChoosingReader
 
-        return ChoosingReader(document, accepts if choice == "matching" else None, must_be_closed=closed)
+        return ChoosingReader(
+            document,
+            accepts if choice == "matching" else None,
+            must_be_closed=closed,
+            may_be_array=may_be_array,
+        )
     if lenient:
         from tokenstream.partial_json._lenient import LenientReader
 
-        return LenientReader(document, must_be_closed=closed, takes_first=choice == "first")
+        return LenientReader(
+            document,
+            must_be_closed=closed,
+            takes_first=choice == "first",
+            accepts=accepts,
+            may_be_array=may_be_array,
+        )
     return StrictReader(document)
 
 
@@ -281,7 +295,8 @@ class OutputParser(PartialJSONParser):
     Args:
         choice: The document to read if a lenient text contains several: "first", "last", or "matching" for
             one that fits the type. None refuses a second document that differs.
-        accepts: Returns True if a document fits the type, for "matching"; None without a type.
+        accepts: Returns True if a document fits the type, for "matching" and None; None without a type.
+        may_be_array: False if no array fits the type.
         allow: Kinds of values that are visible before they are complete.
         lenient: True to read near-JSON; with "closed", a text whose end is missing is refused.
         max_depth: The maximum nesting of objects and arrays.
@@ -300,12 +315,13 @@ class OutputParser(PartialJSONParser):
         allow: int | None = None,
         lenient: Lenient,
         max_depth: int,
+        may_be_array: bool = True,
     ) -> None:
         check_choice(choice, lenient=lenient, typed=accepts is not None)
         super().__init__(allow=allow, max_depth=max_depth)
         # The base class has made a strict reader.
         if lenient is not False:
-            self._reader = _make_reader(self._document, lenient, choice, accepts)
+            self._reader = _make_reader(self._document, lenient, choice, accepts, may_be_array=may_be_array)
 
     @property
     def start(self) -> int:

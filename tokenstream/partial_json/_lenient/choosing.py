@@ -31,6 +31,7 @@ class ChoosingReader:
         document: Receives the chosen document.
         accepts: Returns True for a document that fits; None chooses the last document.
         must_be_closed: True to refuse a document whose end is missing.
+        may_be_array: False if no array fits the type.
     """
 
     state = None
@@ -52,13 +53,20 @@ class ChoosingReader:
     )
 
     def __init__(
-        self, document: Document, accepts: Callable[[Any], bool] | None, *, must_be_closed: bool
+        self,
+        document: Document,
+        accepts: Callable[[Any], bool] | None,
+        *,
+        must_be_closed: bool,
+        may_be_array: bool,
     ) -> None:
         self._document = document
         self._accepts = accepts
         scratch = Document(max_depth=document.max_depth, decimals=document.decimals)
         # Reads all documents, the first one into `scratch`, and passes each to `_consider`.
-        self._scanner = LenientReader(scratch, must_be_closed=must_be_closed, choose=self._consider)
+        self._scanner = LenientReader(
+            scratch, must_be_closed=must_be_closed, choose=self._consider, may_be_array=may_be_array
+        )
         self._reader: LenientReader | None = None
         """The reader of the chosen document; None before the end of the text."""
         self._pieces: deque[tuple[int, str]] = deque()
@@ -139,13 +147,13 @@ class ChoosingReader:
     def _consider(self, reader: LenientReader) -> None:
         """Choose the document that a reader has finished, unless an earlier one fits the type.
 
-        If both fit the type but differ, the text is refused.
+        The text is refused if both fit the type but differ, and if this one is cut: its whole might fit, too.
         """
         document = reader.document
         self._starts.append(reader.root_at)
         accepts = self._accepts
         fits = accepts is not None and accepts(document.value)
-        if fits and self._chosen_fits:
+        if self._chosen_fits and (fits or reader.is_end_supplied):
             # Two documents that fit must be equal; the first stays chosen.
             if not are_equal(document.value, self._value):
                 reader.refuse_two_readings(reader.root_at - reader.base)

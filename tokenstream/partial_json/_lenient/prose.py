@@ -7,11 +7,18 @@ from enum import Enum, auto
 from typing import Any
 
 from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE, read_atom
-from tokenstream.partial_json._lenient.peek import SPACES_TWICE, Lookahead, LookaheadExceeded, MoreTextNeeded
+from tokenstream.partial_json._lenient.peek import (
+    OPENING_QUOTES,
+    SPACES_TWICE,
+    Lookahead,
+    LookaheadExceeded,
+    MoreTextNeeded,
+)
 from tokenstream.partial_json._strict.grammar import under
 
-_MARK: Any = re.compile(r"[{\[<`~]").search
+_STOP: Any = re.compile(r"[{\[<`~]").search
 """Finds the characters at which the search stops."""
+_QUOTES = re.escape("".join(OPENING_QUOTES))
 _RUN: Any = re.compile("`{1,64}|~{1,64}").match
 """Matches backticks or tildes, which may be a fence."""
 _MOST_FENCE = 64
@@ -22,11 +29,16 @@ _REASONING: Any = re.compile(
     r"<(/?)(think|thinking|thought|reasoning|reflection|analysis|scratchpad)>", re.IGNORECASE
 ).match
 _CUT_TAG: Any = re.compile(r"</?[A-Za-z]{0,10}").fullmatch
-_LABEL: Any = re.compile(r"""[^\[\]{}"'\r\n]*""").match
-_MAX_LABEL = 200
-"""Maximum characters of the text of a link."""
-_TEMPLATE_MARK: Any = re.compile(r"/?[A-Z][A-Z0-9_]*").fullmatch
-"""Matches the name in a mark that templates and models put around JSON: [TOOL_CALLS], [JSON], [/CONTENT]."""
+_MARK_TEXT: Any = re.compile(rf"""(?:[^\[\]{{}}{_QUOTES}\r\n]|(?<=\w)['’](?=\w))*+""").match
+"""Matches the text of a mark; of all quotes, it may contain only apostrophes within words."""
+_MOST_MARK = 200
+"""Maximum characters of the text of a mark."""
+_APOSTROPHES = ("'", "’")
+_BLANKS: Any = re.compile(r"[ \t]*").match
+_BETWEEN_SCALARS: Any = re.compile(r"[\s,()]+").split
+_ELLIPSES = frozenset({"...", "…", ""})
+_AFTER_ARRAY = frozenset("\r\n,;.!)]}{[`~</#")
+"""Characters that may follow an array on its line; after any other, the brackets belong to a sentence."""
 _INTRODUCES = "\n\r:=(>|"
 """Characters after which numbers in brackets are an array; after any other, [2] is a reference."""
 _MOST_BRACKETS = 4
@@ -35,6 +47,12 @@ _LINE_ENDS = ("", "\n", "\r", "`", "~", "<")
 
 _STEPS: dict[str, Any] = {}
 """Maps each character at which the search stops to the method that reads on from there."""
+
+
+def _is_scalar(word: str) -> bool:
+    """Return True if a word is a number or a literal."""
+    atom = read_atom(word)
+    return atom is not None and atom.kind != "string"
 
 
 class SearchResult(Enum):
@@ -63,6 +81,9 @@ class Prose:
     bracket that begins a document; in an array, a string. Numbers in brackets are an array
     only if there is a comma, and only at the start of a line or after a character such as a
     colon, because prose contains references and lists, too.
+
+    Args:
+        may_be_array: False if no array fits the type.
     """
 
     __slots__ = (
@@ -70,17 +91,19 @@ class Prose:
         "_end_tag",
         "_follows_word",
         "_introduces_json",
+        "_may_be_array",
         "_prose_start",
         "_text_ended",
         "fence",
         "found_at",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_be_array: bool = True) -> None:
         self.fence = ""
         """The character of the open code fence; "" if none is open."""
         self.found_at = 0
         """Offset of the code fence or the reasoning that was found last."""
+        self._may_be_array = may_be_array
         self._base = 0
         self._text_ended = False
         self._prose_start: int | None = None
@@ -115,10 +138,10 @@ class Prose:
         while True:
             if self._end_tag:
                 return self._skip_reasoning(text, position)
-            mark = _MARK(text, position)
-            stop: int = len(text) if mark is None else mark.start()
+            found = _STOP(text, position)
+            stop: int = len(text) if found is None else found.start()
             self._record_prose(text, position, stop)
-            if mark is None:
+            if found is None:
                 return stop, SearchResult.NOTHING
             # Each character at which the search stops has a method that reads on from there.
             position, finding = _STEPS[text[stop]](self, text, stop)
@@ -147,21 +170,22 @@ class Prose:
 
     # -- brackets --------------------------------------------------------------
 
-    def begins_document(
-        self, text: str, position: int, *, text_ended: bool, adjacent: bool = False
-    ) -> bool | None:
+    def begins_document(self, text: str, position: int, *, text_ended: bool, after: str = "") -> bool | None:
         """Return True if a bracket begins a document; None if more text is needed.
 
         Args:
             text: The unread text.
             position: Position of the bracket.
             text_ended: True if no text follows `text`.
-            adjacent: True if nothing but white space is between the bracket and the document before it.
+            after: "array" or "object" for the document before the bracket, if only white space is between
+                them; otherwise "".
         """
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
-            if adjacent:
-                return not self._is_marker(peek, position)
+            if text[position] == "[" and self._is_mark(peek, text, position, after=after):
+                return False
+            if after:
+                return True
             return (
                 self._is_object(peek, position) if text[position] == "{" else self._is_array(peek, position)
             )
@@ -169,7 +193,7 @@ class Prose:
             return None
         except LookaheadExceeded:
             # A bracket directly after a document begins another one, unless it is a mark, such as `[DONE]`.
-            return adjacent
+            return bool(after)
 
     @under("{[", _STEPS)
     def _read_bracket(self, text: str, position: int) -> tuple[int, SearchResult | None]:
@@ -201,56 +225,71 @@ class Prose:
             return peek.get_char(start + 1) in {"/", "*"}
         return peek.is_key(start)
 
-    def _is_marker(self, peek: Lookahead, position: int) -> bool:
-        """Return True if a bracket contains a word that is not a JSON value, as in [DONE]."""
-        start = peek.skip_spaces(position + 1)
-        if peek.get_char(position) == "{":
-            # Marks are written in square brackets.
-            return False
-        # An end mark begins with a slash, as in [/DONE].
-        after_slash = start + (peek.get_char(start) == "/")
-        word = peek.get_text(start, peek.skip_word(after_slash)).lstrip("/")
-        atom = read_atom(word) if word else None
-        # A word that is neither a number nor a literal is read as a string without quotes.
-        return atom is not None and atom.kind == "string"
+    def is_mark(self, text: str, position: int, *, text_ended: bool, at_once: bool) -> bool | None:
+        """Return True if the bracket at the start of a text begins a mark; None if later text decides.
 
-    def is_label(self, text: str, position: int, *, text_ended: bool) -> bool | None:
-        """Return True if the bracket at a position begins a link or a mark such as `[TOOL_CALLS]`.
-
-        The result is None if later text decides.
+        Args:
+            text: The unread text.
+            position: Position of the bracket.
+            text_ended: True if no text follows `text`.
+            at_once: True if an array is visible as soon as it may have begun.
         """
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
-            return self._is_label(peek, text, position)
+            begins_array = at_once and self._begins_array(peek, position)
+            return not begins_array and self._is_mark(peek, text, position)
         except MoreTextNeeded:
             return None
         except LookaheadExceeded:
             return False
 
-    def _is_label(self, peek: Lookahead, text: str, position: int) -> bool:
-        """Return True for `[text](` and for `[TOOL_CALLS] {`; False for an array such as `[true, 1]`.
+    def _begins_array(self, peek: Lookahead, position: int) -> bool:
+        """Return True if a bracket is followed by what may be the first element of an array."""
+        start = peek.skip_spaces(position + 1)
+        char = peek.get_char(start)
+        if char.isdigit() or char in "-+.]":
+            return True
+        end = peek.skip_word(start)
+        is_literal = peek.get_text(start, end) in LITERALS_IN_ANY_CASE
+        return is_literal and peek.get_char(peek.skip_spaces(end)) in {",", "]"}
+
+    def _is_mark(self, peek: Lookahead, text: str, position: int, *, after: str = "") -> bool:
+        """Return True if a bracket begins a mark: a text in brackets that is not an array.
+
+        Such are links, footnotes, times, and the marks of templates, as [TOOL_CALLS]. Where the document
+        may be an array, several words or numbers in brackets are no mark, as they may have been meant as one.
 
         Args:
             peek: The text from the bracket on.
             text: The unread text.
             position: The position of the bracket.
+            after: The document directly before the bracket, as in `begins_document`.
         """
-        start = peek.skip_spaces(position + 1)
-        if not peek.get_char(start).isalpha():
+        mark = self._find_mark(peek, text, position + 1)
+        if mark is None:
             return False
-        end = peek.skip_word(start)
-        is_literal = peek.get_text(start, end) in LITERALS_IN_ANY_CASE
-        if is_literal and peek.get_char(peek.skip_spaces(end)) in {",", "]"}:
-            # An array such as [true, 1].
-            return False
-        end = _LABEL(text, start, start + _MAX_LABEL).end()
-        if end == start + _MAX_LABEL or peek.get_char(end) != "]":
-            return False
-        if peek.get_char(end + 1) == "(":
-            # A link.
+        end = position + len(mark) + 2
+        may_be_array = self._may_be_array and after != "object"
+        if peek.get_char(end) in {"(", ":"}:
+            # A link, or the definition of one.
             return True
-        is_mark = _TEMPLATE_MARK(peek.get_text(start, end)) is not None
-        return is_mark and peek.get_char(peek.skip_spaces(end + 1)) in {"[", "{"}
+        if may_be_array and "," in mark:
+            return False
+        if not all(word in _ELLIPSES or _is_scalar(word) for word in _BETWEEN_SCALARS(mark)):
+            return True
+        following = peek.get_char(peek.skip_spaces(end, _BLANKS))
+        return not may_be_array and bool(following) and following not in _AFTER_ARRAY
+
+    @staticmethod
+    def _find_mark(peek: Lookahead, text: str, start: int) -> str | None:
+        """Return the text in brackets at a position; None if it is more than the text of a mark."""
+        end: int = _MARK_TEXT(text, start, start + _MOST_MARK).end()
+        closer = peek.get_char(end)
+        if closer in _APOSTROPHES:
+            # Within a word, it belongs to the mark: the next character must have arrived.
+            peek.get_char(end + 1)
+        mark = text[start:end]
+        return mark if closer == "]" and len(mark) < _MOST_MARK and "/*" not in mark else None
 
     def _is_array(self, peek: Lookahead, position: int) -> bool:
         """Return True if a bracket begins an array, and not a link, a reference or a list in the prose.
@@ -282,8 +321,7 @@ class Prose:
     def _is_scalar_before_comma(self, peek: Lookahead, position: int) -> bool:
         """Return True if there is a number or a literal, and then a comma, at a position."""
         end = peek.skip_word(position + (peek.get_char(position) == "-"))
-        atom = read_atom(peek.get_text(position, end))
-        is_scalar = atom is not None and atom.kind != "string"
+        is_scalar = _is_scalar(peek.get_text(position, end))
         return is_scalar and peek.get_char(peek.skip_spaces(end)) == ","
 
     def _ends_line(self, peek: Lookahead, position: int) -> bool:

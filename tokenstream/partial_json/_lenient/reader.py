@@ -6,7 +6,7 @@ steps are in the modules beside this one; a table of `tables` maps the next char
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._events import StringDelta
 from tokenstream.partial_json._lenient.peek import PLAIN
@@ -44,6 +44,9 @@ class LenientReader:
             to refuse a text with a second document, unless it equals the first.
         is_second: True for a reader of a second document, made by the reader of the first one:
             it stops at the end of its document.
+        accepts: Returns True if a document fits the type: another document that does not fit is then left
+            out. None without a type.
+        may_be_array: False if no array fits the type; brackets are then more often a mark in prose.
     """
 
     start = 0
@@ -55,6 +58,7 @@ class LenientReader:
     """Always None: only a strict reader has states in which `PartialJSONParser.feed` takes a shortcut."""
 
     __slots__ = (
+        "accepts",
         "atom_begun",
         "base",
         "choose",
@@ -64,15 +68,18 @@ class LenientReader:
         "document",
         "empty_end",
         "expects",
+        "fits",
         "gap",
         "has_comment_after",
         "held_back",
         "in_prose",
         "inside_step",
         "is_done",
+        "is_end_supplied",
         "is_second",
         "key_at",
         "key_pieces",
+        "may_be_array",
         "may_skip_brace",
         "must_be_closed",
         "needs_more",
@@ -104,6 +111,8 @@ class LenientReader:
         takes_first: bool = False,
         choose: Callable[[LenientReader], None] | None = None,
         is_second: bool = False,
+        accepts: Callable[[Any], bool] | None = None,
+        may_be_array: bool = True,
     ) -> None:
         # The options.
         self.document = document
@@ -115,12 +124,18 @@ class LenientReader:
         """Called with this reader before the next document replaces the finished one; None to refuse that."""
         self.is_second = is_second
         """True if another reader made this one for a second document, at whose end this reader stops."""
+        self.accepts: Callable[[Any], bool] | None = accepts
+        """Returns True if a document fits the type; None without a type."""
+        self.fits: bool | None = None
+        """True if the finished document fits the type; None before that is needed."""
+        self.may_be_array = may_be_array
+        """False if no array fits the type."""
 
         # The text.
         self.base = 0
         """Number of characters before the text that is being read."""
         self.repair_log = RepairLog()
-        self.prose = Prose()
+        self.prose = Prose(may_be_array=may_be_array)
         self.held_back = ""
         """Text held back until later text decides what it means."""
         self.needs_more = False
@@ -193,6 +208,8 @@ class LenientReader:
         """True if a comment follows the document."""
         self.second_reader: LenientReader | None = None
         """The reader of another document, while that document is being read."""
+        self.is_end_supplied = False
+        """True if the end of the text has cut the document, after another one."""
         self.second_at = 0
         """Offset of the other document, which follows the first one."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.untrusted import is_list
 from tokenstream.partial_json._document import Document
 from tokenstream.partial_json._lenient.atoms import are_equal
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
@@ -27,6 +28,7 @@ from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._repairs import RepairName
 
 _SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})
 """The repairs of a document whose end was cut off."""
@@ -122,11 +124,13 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 
     A bracket of a link, or of a mark such as [TOOL_CALLS], begins prose; the result is then `position`.
     """
-    is_label = reader.prose.is_label(text, position, text_ended=reader.text_ended)
-    if is_label is None:
+    # An array that is shown as it arrives begins at once.
+    at_once = reader.may_be_array and reader.choose is None
+    is_mark = reader.prose.is_mark(text, position, text_ended=reader.text_ended, at_once=at_once)
+    if is_mark is None:
         # More text is needed to decide.
         return reader.hold_back(position)
-    return (turn_to_prose if is_label else begin_document)(reader, text, position, out)
+    return (turn_to_prose if is_mark else begin_document)(reader, text, position, out)
 
 
 @under("{", START)
@@ -149,7 +153,8 @@ def read_bracket_after_document(reader: LenientReader, text: str, position: int,
 
     The text is refused if the bracket is prose, and the finished document may then be prose, too.
     """
-    begins = reader.prose.begins_document(text, position, text_ended=reader.text_ended, adjacent=True)
+    follows = "array" if is_list(reader.document.root) else "object"
+    begins = reader.prose.begins_document(text, position, text_ended=reader.text_ended, after=follows)
     if begins is None:
         return reader.hold_back(position)
     if begins:
@@ -215,17 +220,36 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     if is_choosing:
         replace_document(reader, second)
     elif are_equal(reader.document.root, document.value):
-        _leave_out_equal_document(reader, second)
+        _leave_out_document(reader, second, "repeated_document")
+    elif _fits_alone(reader, second):
+        _leave_out_document(reader, second, "other_document")
     else:
         return reader.refuse_two_readings(reader.second_at - reader.base)
     return position
 
 
-def _leave_out_equal_document(reader: LenientReader, second: LenientReader) -> None:
-    """Record another document that equals the first one, without using it; the text after it is read next."""
+def _fits_alone(reader: LenientReader, second: LenientReader) -> bool:
+    """Return True if the document fits the type, and another one after it does not.
+
+    A document whose end is missing may have been going to fit.
+    """
+    if reader.accepts is None or _has_supplied_end(second):
+        return False
+    if reader.fits is None:
+        reader.fits = reader.accepts(reader.document.value)
+    return reader.fits and not reader.accepts(second.document.value)
+
+
+def _has_supplied_end(reader: LenientReader) -> bool:
+    """Return True if the end of the text has cut a document, whose end is then a repair."""
+    return any(repair.name in _SUPPLIES_END for repair in reader.repairs)
+
+
+def _leave_out_document(reader: LenientReader, second: LenientReader, repair: RepairName) -> None:
+    """Record another document without using it, as a repair; the text after it is read next."""
     reader.may_skip_brace = second.may_skip_brace
     reader.second_reader = None
-    reader.repair_log.note("repeated_document", reader.second_at)
+    reader.repair_log.note(repair, reader.second_at)
     for name, offset in second.repairs:
         # The other repairs of a document that is not used are of no interest.
         if name in _SUPPLIES_END:
@@ -244,6 +268,7 @@ def replace_document(reader: LenientReader, second: LenientReader) -> None:
         second: The reader that has read the other document.
     """
     reader.document = second.document
+    reader.is_end_supplied = _has_supplied_end(second)
     reader.root_at = reader.second_at
     reader.root_fence = reader.prose.fence
     # Not a placeholder, as `{}` may be: no other object takes its place.

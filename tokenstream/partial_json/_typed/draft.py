@@ -42,6 +42,12 @@ class _WholeDocument(NamedTuple):
     """The value to show."""
 
 
+def _has_elements(slot: Slot) -> bool:
+    """Return True if a value of the type may be an array, or a dict with any keys."""
+    slots = slot.find_slots_within(0, attribute=False)
+    return slots is None or bool(slots)
+
+
 class Draft(Generic[T]):
     """A typed object that is filled in as its text arrives.
 
@@ -95,7 +101,12 @@ class Draft(Generic[T]):
         self._log = TextLog()
         # `schema.words` are the words of the type, which error messages may contain.
         self._document = DocumentText(
-            self._log, lenient=lenient, choice=document, words=lambda: schema.words, write=self._slot.write
+            self._log,
+            lenient=lenient,
+            choice=document,
+            may_be_array=not lenient or _has_elements(self._slot),
+            words=lambda: schema.words,
+            write=self._slot.write,
         )
         self._filler = DefaultsFiller(self._slot) if defaults else None
         self._show_unit: ShowUnit = check_show(show)
@@ -117,7 +128,13 @@ class Draft(Generic[T]):
     def _parser(self) -> OutputParser:
         """Parser of the document; of several documents, it may choose one that fits the type."""
         document = self._document
-        return OutputParser(document.choice, self.schema.fits, lenient=document.lenient, max_depth=MOST_DEPTH)
+        return OutputParser(
+            document.choice,
+            self.schema.fits,
+            lenient=document.lenient,
+            max_depth=MOST_DEPTH,
+            may_be_array=document.may_be_array,
+        )
 
     @functools.cached_property
     def _tree(self) -> ValueTree:

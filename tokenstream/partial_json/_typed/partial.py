@@ -457,7 +457,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         """Pickle the text and the values so far, without the parser's state, which all snapshots share."""
         state = self._state
         document = state.document
-        options = document.lenient, document.choice, document.words(), self.repairs
+        options = document.lenient, document.choice, document.may_be_array, document.words(), self.repairs
         pickled_state = (self._get_text(), options, state.complete, self.errors, state.error, state.outcome)
         return _rebuild, (self._type_names, self._members, resolve(self._whole), pickled_state)
 
@@ -469,12 +469,19 @@ def _rebuild(
     pickled_state: tuple[Any, ...],
 ) -> Partial[Any]:
     """Return a snapshot that was pickled, from the values that `Partial.__reduce__` returned."""
-    text, (lenient, choice, words, repairs), complete, errors, error, outcome = pickled_state
+    text, (lenient, choice, may_be_array, words, repairs), complete, errors, error, outcome = pickled_state
     log = TextLog()
     log.append(text)
     # All errors in one link: their locations are complete already.
     faults = FaultLink(before=None, location=(), errors=errors) if errors else None
-    document = DocumentText(log, lenient=lenient, choice=choice, words=lambda: words, repairs=lambda: repairs)
+    document = DocumentText(
+        log,
+        lenient=lenient,
+        choice=choice,
+        may_be_array=may_be_array,
+        words=lambda: words,
+        repairs=lambda: repairs,
+    )
     # The text begins with the object, and there are no older errors to leave out.
     state = SnapshotState(
         document,

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._parser import PartialJSONParser
+from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._shapes.write import write_plain_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class DocumentText:
     """The text and the options of a document, shared by all its snapshots."""
 
-    __slots__ = ("choice", "lenient", "log", "repairs", "start", "words", "write")
+    __slots__ = ("choice", "lenient", "log", "may_be_array", "repairs", "start", "words", "write")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class DocumentText:
         words: Callable[[], frozenset[str]],
         repairs: Callable[[], tuple[Repair, ...]] = tuple,
         choice: DocumentChoice | None = None,
+        may_be_array: bool = True,
         write: Callable[[Any, ByAlias], str] = write_plain_json,
     ) -> None:
         self.log = log
@@ -44,6 +45,8 @@ class DocumentText:
         self.lenient: Lenient = lenient
         self.choice: DocumentChoice | None = choice
         """The document to read if there are several."""
+        self.may_be_array = may_be_array
+        """False if no array fits the type."""
         self.start = 0
         """Start of the document if it was chosen among several; otherwise 0."""
         self.words = words
@@ -63,7 +66,9 @@ class DocumentText:
             return MISSING
         # The text begins with the chosen document. It was read before, so no further limit is needed.
         first: Any = self.choice and "first"
-        parser = PartialJSONParser(lenient=self.lenient, document=first, max_depth=len(text) + 1)
+        parser = OutputParser(
+            first, lenient=self.lenient, max_depth=len(text) + 1, may_be_array=self.may_be_array
+        )
         parser.feed(text)
         if complete:
             parser.end()

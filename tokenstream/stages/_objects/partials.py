@@ -210,6 +210,27 @@ def validate_output(
         except OutputInvalid:
             # The stage below reports the place of the fault, and keeps the rest of the document.
             pass
+    try:
+        return _read_output(type, text, lenient=lenient, document=document)
+    except InvalidJSON as error:
+        if not lenient or document is not None:
+            raise
+        refusal = error
+    # The type may decide between several documents.
+    try:
+        return _read_output(type, text, lenient=lenient, document="matching")
+    except (OutputInvalid, OutputIncomplete, LimitExceeded):
+        raise refusal from None
+
+
+def _read_output(
+    type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
+    text: str,
+    *,
+    lenient: Lenient,
+    document: DocumentChoice | None,
+) -> T:
+    """Return the value of a whole output, read as a stream reads it; `validate_output` lists the errors."""
     stage = Partials(type, lenient=lenient, document=document)
     drafts = [*stage.feed(text), *stage.end()]
     stage.check()
