@@ -20,14 +20,17 @@ class Container:
     Args:
         marker: The character that identifies the list; ">" for a quote.
         indent: Number of columns before the content of a list item.
+        label: What is written before a list item: a bullet, or its number with the mark after it.
         is_empty: True for a list item that began with an empty line.
     """
 
-    __slots__ = ("indent", "is_empty", "marker", "quote")
+    __slots__ = ("indent", "is_empty", "label", "marker", "quote")
 
-    def __init__(self, marker: str, indent: int, *, is_empty: bool = False) -> None:
+    def __init__(self, marker: str, indent: int, *, label: str = "", is_empty: bool = False) -> None:
         self.quote = marker == ">"
         self.marker = marker
+        self.label = label
+        """What is written before a list item: a bullet, or its number with the mark after it."""
         self.indent = indent
         """Number of columns before the content of a list item."""
         self.is_empty = is_empty

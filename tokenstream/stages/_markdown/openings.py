@@ -234,6 +234,7 @@ class _OpeningLine:
         # At the end of the line, the slice is "", which counts as a blank.
         if text[marker_end : marker_end + 1] not in BLANKS:
             return self.make_opening(LineKind.TEXT)
+        label = text[self.content_at : marker_end]
         content_start = skip_blanks(text, marker_end)
         is_empty = content_start == len(text)
         if is_empty and not self.complete:
@@ -244,13 +245,14 @@ class _OpeningLine:
             return self.make_opening(LineKind.TEXT)
         if is_empty:
             # The content may follow on the next lines, at least one column after the marker.
-            self.enter(Container(marker, marker_end - self.container_at + 1, is_empty=True), content_start)
+            indent = marker_end - self.container_at + 1
+            self.enter(Container(marker, indent, label=label, is_empty=True), content_start)
             self.content_at = content_start
             return self.make_opening(LineKind.NOTHING)
         blanks = content_start - marker_end
         # After more blanks, the content is indented code, which begins after the first blank.
         container_at = content_start if blanks <= CODE_INDENT else marker_end + 1
-        self.enter(Container(marker, container_at - self.container_at), container_at)
+        self.enter(Container(marker, container_at - self.container_at, label=label), container_at)
         self.content_at = content_start
         return None
 

@@ -29,7 +29,7 @@ _NAMES = """
     legend li link main menu menuitem nav noframes ol optgroup option p param search section summary table
     tbody td tfoot th thead title tr track ul
 """
-_BLOCK_NAMES = frozenset(_NAMES.split())
+BLOCK_NAMES = frozenset(_NAMES.split())
 HTML_ENDS = {
     1: re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE | re.ASCII),
     2: re.compile(r"-->"),
@@ -107,7 +107,7 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
     if _HTML_RAW.match(text, position):
         # A script and the like, which may contain blank lines.
         return 1
-    if name[1].lower() in _BLOCK_NAMES and _HTML_BLOCK_END.match(text, name.end()):
+    if name[1].lower() in BLOCK_NAMES and _HTML_BLOCK_END.match(text, name.end()):
         return 6
     if not complete and text[name.end() :] == "/":
         # The slash may be that of "/>".

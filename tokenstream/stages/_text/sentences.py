@@ -46,8 +46,9 @@ class Sentences(TextStage):
             at least this many characters, so that speech starts early. None: only at a sentence.
         longest: A sentence with more characters is cut: at a clause, else between words, else between
             letters. None: 10,000, which no sentence reaches.
-        spoken: Leave out Markdown: marks, fenced code, the addresses of links and images, HTML. The text of
-            links, images and inline code stays, and table cells are separated by commas.
+        spoken: Read Markdown as a CommonMark renderer shows it, but leave out code blocks, addresses in
+            angle brackets, and HTML. The text of links, images and inline code stays, and table cells
+            are separated by commas. A line with a bar waits for the next one, which may make it a table.
 
     Example:
         >>> sentences = Sentences()
