@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.members import show_members
 from tokenstream.stages._markdown.definitions import find_labels
-from tokenstream.stages._markdown.preview import Completion, build_preview
+from tokenstream.stages._markdown.preview import Completion, build_preview, count_common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -244,7 +244,7 @@ def _read_stable(block: MarkdownBlock, _state: State, previous: State | None) ->
     # The state whose text was computed last, and that text; empty before.
     last_text = previous[0].last_text
     is_stored = bool(last_text) and last_text[0] is previous
-    return _count_common_prefix(last_text[1] if is_stored else _build_preview_of(previous), block.text)
+    return count_common_prefix(last_text[1] if is_stored else _build_preview_of(previous), block.text)
 
 
 def _read_definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
@@ -291,21 +291,6 @@ _READERS: dict[str, Callable[[MarkdownBlock, State, State | None], Any]] = {
     "definitions": _read_definitions,
     "unresolved": _read_unresolved,
 }
-
-
-def _count_common_prefix(text: str, other_text: str) -> int:
-    """Return the number of leading characters that two texts share, by bisection."""
-    low, high = 0, min(len(text), len(other_text))
-    if text[:high] == other_text[:high]:
-        return high
-    # The first `low` characters are the same, and the first `high` characters are not.
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if text[low:middle] == other_text[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _restore_block(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from operator import add
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tokenstream.stages._markdown.inline import InlineCompleter
 from tokenstream.stages._markdown.openings import LineKind
@@ -31,20 +31,94 @@ MOST_TAG = 300
 """The most characters of an unfinished tag in an HTML block that are held back."""
 
 
-class _ParagraphLines(NamedTuple):
-    """The whole lines of a paragraph, without an unfinished last line."""
+class _JoinedLines:
+    """The first lines of a block as one text; more of the same lines are added to it."""
 
-    before: str
-    """The text of the block before the paragraph."""
-    content: str
-    """The content of the lines, each line with a newline."""
-    prefixes: list[str]
-    """The part of each line before its content, such as quote marks."""
-    has_no_prefixes: bool
-    """True if all of `prefixes` are empty."""
+    __slots__ = ("_count", "_lines", "_text")
+
+    def __init__(self) -> None:
+        self._lines: list[str] | None = None
+        self._count = 0
+        self._text = ""
+
+    def join(self, lines: list[str], count: int) -> str:
+        """Return the text of the first `count` of the lines; the list of a block only grows."""
+        if lines is not self._lines or count < self._count:
+            self._lines, self._count, self._text = lines, 0, ""
+        if count > self._count:
+            self._text += "".join(lines[self._count : count])
+            self._count = count
+        return self._text
 
 
-_NO_LINES = _ParagraphLines("", "", [], has_no_prefixes=True)
+class _ParagraphLines:
+    """The whole lines of a paragraph, without its link definitions and without an unfinished last line.
+
+    Args:
+        lines: The lines of the block.
+        begin: The index of the paragraph's first line.
+    """
+
+    __slots__ = ("_ends", "_lines", "begin", "content", "full", "prefixes")
+
+    def __init__(self, lines: list[str], begin: int) -> None:
+        self._lines = lines
+        self.begin = begin
+        self.content = ""
+        """The content of the lines, each line with a newline."""
+        self.full = ""
+        """The same, with the part of each line before its content, such as quote marks."""
+        self.prefixes: list[str] = []
+        """The part of each line before its content."""
+        self._ends: list[int] = [0]
+        """The ends of the lines in `full`, after 0."""
+
+    def is_of(self, shape: BlockShape) -> bool:
+        """Return True if these are the first lines of the paragraph that is open in a block."""
+        begin = shape.leaf_first_line + shape.text_from
+        count = max(shape.size - begin, 0)
+        return shape.lines is self._lines and begin == self.begin and count >= len(self.prefixes)
+
+    def extend(self, shape: BlockShape) -> None:
+        """Add the lines that have arrived since the last call."""
+        known = len(self.prefixes)
+        lines = self._lines[self.begin + known : shape.size]
+        if not lines:
+            return
+        first = shape.text_from + known
+        contents: list[str] = []
+        parts: list[str] = []
+        length = len(self.full)
+        for line, offset in zip(lines, shape.offsets[first : first + len(lines)], strict=True):
+            prefix, content = line[:offset], line[offset:].rstrip("\r\n") + "\n"
+            self.prefixes.append(prefix)
+            contents.append(content)
+            parts += prefix, content
+            length += len(prefix) + len(content)
+            self._ends.append(length)
+        self.content += "".join(contents)
+        self.full += "".join(parts)
+
+    @property
+    def has_no_prefixes(self) -> bool:
+        """True if all of `prefixes` are empty."""
+        return len(self.full) == len(self.content)
+
+    def restore_prefixes(self, shown: str, last_prefix: str) -> str:
+        """Return the text to show with the marks before each line, which it had in the block.
+
+        Args:
+            shown: The content to show: the first lines of the content, some of them perhaps changed.
+            last_prefix: The part of the unfinished last line before its content.
+        """
+        # Most lines are shown as they are: they are taken as a whole, with their marks.
+        same = (
+            len(self.content) if shown.startswith(self.content) else count_common_prefix(self.content, shown)
+        )
+        line_start = shown.rfind("\n", 0, same) + 1
+        count = len(self.prefixes) - self.content.count("\n", line_start)
+        prefixes = [*self.prefixes[count:], last_prefix]
+        return self.full[: self._ends[count]] + "\n".join(map(add, prefixes, shown[line_start:].split("\n")))
 
 
 class Completion:
@@ -55,17 +129,15 @@ class Completion:
     """
 
     __slots__ = (
-        "_block_lines",
+        "_before",
         "_completer",
-        "_joined_lines",
         "_line",
-        "_line_count",
         "_line_pieces",
+        "_lines",
         "_math",
         "_options",
         "_paragraph",
         "_piece_count",
-        "_shape",
     )
 
     def __init__(self, math: Math | None = None) -> None:
@@ -79,26 +151,20 @@ class Completion:
         self._piece_count = 0
         self._line = ""
         """The first `_piece_count` of the line's pieces, joined."""
-        self._shape: BlockShape | None = None
-        """The state of the block whose paragraph was read last."""
-        self._paragraph = _NO_LINES
-        """The whole lines of the paragraph that was read last, which is in `_shape`."""
-        self._block_lines: list[str] | None = None
-        """The lines of the block that was joined last."""
-        self._line_count = 0
-        self._joined_lines = ""
-        """The first `_line_count` of the block's whole lines, joined."""
+        self._paragraph = _ParagraphLines([], 0)
+        """The whole lines of the paragraph that was read last."""
+        self._lines = _JoinedLines()
+        """The whole lines of the block."""
+        self._before = _JoinedLines()
+        """Those before the paragraph."""
 
     def join_lines(self, lines: list[str], count: int) -> str:
         """Return the text of the first `count` whole lines of a block."""
-        # The list only grows, so the text that was joined last is the start of the result.
-        if lines is self._block_lines and count >= self._line_count:
-            if count > self._line_count:
-                self._joined_lines += "".join(lines[self._line_count : count])
-        else:
-            self._joined_lines = "".join(lines[:count])
-        self._block_lines, self._line_count = lines, count
-        return self._joined_lines
+        return self._lines.join(lines, count)
+
+    def join_before(self, lines: list[str], count: int) -> str:
+        """Return the text of the lines before a paragraph, the first `count` of a block."""
+        return self._before.join(lines, count)
 
     def join_line(self, pieces: list[str], count: int) -> str:
         """Return the line that consists of the first `count` of its pieces."""
@@ -116,20 +182,10 @@ class Completion:
         Args:
             shape: The state of the block whose open leaf is the paragraph.
         """
-        if shape is not self._shape:
+        if not self._paragraph.is_of(shape):
             # The definitions at the paragraph's beginning are not part of its text.
-            begin = shape.leaf_first_line + shape.text_from
-            lines = shape.lines[begin : shape.size]
-            offsets = shape.offsets[shape.text_from : shape.text_from + len(lines)]
-            prefixes = [line[:offset] for line, offset in zip(lines, offsets, strict=True)]
-            contents = [
-                line[offset:].rstrip("\r\n") + "\n" for line, offset in zip(lines, offsets, strict=True)
-            ]
-            before = "".join(shape.lines[: min(begin, shape.size)])
-            self._paragraph = _ParagraphLines(
-                before, "".join(contents), prefixes, has_no_prefixes=not any(prefixes)
-            )
-            self._shape = shape
+            self._paragraph = _ParagraphLines(shape.lines, shape.leaf_first_line + shape.text_from)
+        self._paragraph.extend(shape)
         return self._paragraph
 
     def complete(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
@@ -170,6 +226,21 @@ def build_preview(shape: BlockShape, tail: str) -> str:
     return before + tail
 
 
+def count_common_prefix(text: str, other_text: str) -> int:
+    """Return the number of leading characters that two texts share, by bisection."""
+    low, high = 0, min(len(text), len(other_text))
+    if text[:high] == other_text[:high]:
+        return high
+    # The first `low` characters are the same, and the first `high` characters are not.
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if text[low:middle] == other_text[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 def _container_prefix(containers: Sequence[Container]) -> str:
     """Return the start of a line within these containers: quote marks and indentation."""
     return "".join("> " if container.quote else " " * container.indent for container in containers)
@@ -190,7 +261,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
         tail: The block's unfinished last line.
     """
     paragraph = shape.completion.read_paragraph(shape)
-    before, prefixes = paragraph.before, paragraph.prefixes
+    before = shape.completion.join_before(shape.lines, min(paragraph.begin, shape.size))
     # If the paragraph is all of the block, only definitions are before its text, and they render to nothing.
     without_paragraph = "" if shape.leaf_first_line == 0 else before
     if shape.may_define:
@@ -198,7 +269,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
         return without_paragraph
     # The start of the content in the last line, after quote marks or indentation; it follows the offsets of
     # the definitions and of the whole lines.
-    tail_offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
+    tail_offset = shape.offsets[shape.text_from + len(paragraph.prefixes)] if tail else 0
     content = _find_content_to_show(shape, paragraph, tail, tail_offset)
     if content is None:
         return without_paragraph
@@ -210,7 +281,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     if paragraph.has_no_prefixes and not tail_offset:
         return before + shown
     # Each line gets its quote marks or its indentation again.
-    return before + "\n".join(map(add, [*prefixes, tail[:tail_offset]], shown.split("\n")))
+    return before + paragraph.restore_prefixes(shown, tail[:tail_offset])
 
 
 def _find_content_to_show(
