@@ -122,6 +122,11 @@ def paths(stream: Stream) -> None:
         assert_type(menu.get(lambda r: r.note), str | None)
         assert_type(menu.get(lambda r: r.dessert.title if r.dessert else None), str | None)
         assert_type(menu.get(lambda r: r.first.steps), list[Step] | None)
+        # An element has the attributes of its type, growing or not; by names, nothing is known of it.
+        assert_type([step.text for step in menu.get(lambda r: r.first.steps) or ()], list[str])
+        assert_type(menu.get("first", "steps", 0, "text"), Any)
+        assert_type(menu.first.steps[0].text, Any)
+        (menu.get(lambda r: r.first.steps) or [])[0].get("text")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         assert_type(menu.get(lambda r: r), Menu | None)
         assert_type(menu.is_complete(lambda r: r.first.steps[0].text), bool)
         menu.get(lambda r: r.first.titel)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownLambdaType]

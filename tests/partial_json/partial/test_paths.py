@@ -15,7 +15,7 @@ from tests.partial_json.typed_models.keys import Extra
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
-from tokenstream.partial_json import MISSING
+from tokenstream.partial_json import MISSING, Partial
 from tokenstream.stages import Partials
 
 
@@ -72,6 +72,18 @@ def test_a_field_is_an_attribute_and_an_item() -> None:
 
     assert ("x", "x", MISSING, MISSING) == (draft.name, draft["name"], draft.steps, draft["steps"])
     assert (["name"], True, False) == (list(draft), "name" in draft, "steps" in draft)
+
+
+def test_an_element_of_a_growing_list_is_read_alike_before_and_after_its_end() -> None:
+    """As attributes, and with the whole path in one call; only the type of the element changes."""
+    draft = partial_of(Recipe, '{"name": "x", "steps": [' + f"{STEP}, {STEP[:-1]}, ")
+    closed, growing = draft.steps
+
+    assert (Step, Partial) == (type(closed), type(growing))
+    for at, element in enumerate((closed, growing)):
+        assert ("t", 3) == (element.title, element.minutes)
+        assert ("t", 3) == (draft.get("steps", at, "title"), draft.get("steps", at, "minutes"))
+        assert ("t", 3) == (draft.get(lambda r, n=at: r.steps[n].title), draft.steps[at].minutes)
 
 
 def test_a_name_that_the_type_does_not_have_is_the_callers_mistake() -> None:

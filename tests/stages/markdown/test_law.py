@@ -26,6 +26,7 @@ from tests.support.markdown import (
     new_renderer,
     run,
     uses_before_definition,
+    with_definitions,
 )
 from tests.support.markdown_documents import (
     BODIES,
@@ -132,6 +133,17 @@ def test_a_hundred_thousand_made_up_documents_hold_the_law(seed: int) -> None:
 
     assert [] == agreed
     assert len(found) <= 2, found
+
+
+def test_cmark_reads_a_definition_above_the_head_of_a_table_as_text() -> None:
+    """Exemption E2: the same document holds the law for markdown-it-py."""
+    needs_cmark()
+    document = "[a]: /u\n| b |\n|---|\n| [a] |\n"
+    parts = [with_definitions(block) for block in closed(run([document]))]
+
+    assert broken(document) is None
+    assert "[a]: /u" in cmark(document)
+    assert "[a]: /u" not in cmark_of_parts(parts)
 
 
 def _without_definitions(text: str) -> bool:
