@@ -27,14 +27,16 @@ _LAST_RAW = 5
 _CODE = frozenset({LineKind.FENCE, LineKind.CODE})
 _SPOKEN = frozenset({LineKind.TEXT, LineKind.HEADING, LineKind.HTML})
 
-_TEXT, _HEADING, _LABEL, _HELD, _SILENT = range(5)
+_TEXT, _PLAIN, _HEADING, _LABEL, _ROW, _HELD, _SILENT = range(7)
 """What to do with the line that is arriving.
 
 | mode | meaning |
 |---|---|
-| `_TEXT` | its text is spoken as it arrives |
+| `_TEXT` | its text is spoken as it arrives, up to a bar |
+| `_PLAIN` | so is text that has a bar and is too long for the head of a table |
 | `_HEADING` | so is the text of a heading, but for the marks at its end |
 | `_LABEL` | more of the line decides if a definition begins |
+| `_ROW` | the next line decides if the rest of it, from a bar on, is spoken as cells |
 | `_HELD` | the end of the line decides what is spoken: of a table's row, a definition, or raw HTML |
 | `_SILENT` | nothing of it is spoken |
 """
@@ -214,8 +216,11 @@ class MarkdownSpeech:
         """Speak a piece of a line, as far as it is certain."""
         if self._mode == _LABEL:
             self._decide_label(out, complete=False)
-        elif self._mode in {_TEXT, _HEADING}:
+        elif self._mode in {_TEXT, _PLAIN, _HEADING}:
             self._speak_text(piece, out)
+        if self._mode == _ROW and self._has_text and self._line_size - self._held_from > _MAX_WAIT:
+            self._mode = _PLAIN
+            self._speak_text("".join(self._line)[self._held_from :], out)
 
     def _speak_text(self, piece: str, out: list[str]) -> None:
         """Speak a piece of a text, but for blanks at its end; hold it back from a bar on."""
@@ -223,7 +228,7 @@ class MarkdownSpeech:
         if self._mode == _TEXT and self._leaf is not None and self._leaf.kind == LineKind.TEXT:
             bar = piece.find("|")
         if bar >= 0:
-            self._mode = _HELD
+            self._mode = _ROW
             self._held_from = self._line_size - len(piece) + bar
             piece = piece[:bar]
         text = self._blanks + piece
@@ -256,28 +261,32 @@ class MarkdownSpeech:
 
     def _speak_line_end(self, line: str, ending: str, out: list[str]) -> None:
         """Speak what was held back of a line, and its ending, unless the line is code."""
-        leaf, held = self._leaf, line[self._held_from :]
+        leaf = self._leaf
         if self._mode == _LABEL:
             self._decide_label(out, complete=True)
         if self._mode == _HELD and leaf is not None:
-            if leaf.kind == LineKind.TABLE:
-                out.append(_speak_cells(line.lstrip(" \t>")))
-            elif leaf.kind == LineKind.HTML:
-                self._speak_after_raw(leaf, line, out)
-            elif not held.startswith("|"):
-                self._hold_definition(leaf, held, out)
-            elif line[: self._held_from].strip(" \t>"):
-                self._row = held, ending
-                return
-            else:
-                # A row with a bar before it, which needs no proof.
-                out.append(_speak_cells(held))
-        elif self._mode == _TEXT:
+            self._speak_held(leaf, line, out)
+        elif self._mode == _ROW and self._has_text:
+            self._row = line[self._held_from :], ending
+            return
+        elif self._mode == _ROW:
+            # A row with a bar before it, which needs no proof.
+            out.append(_speak_cells(line[self._held_from :]))
+        elif self._mode in {_TEXT, _PLAIN}:
             out.append(self._inline.feed(self._blanks))
-        if self._definitions is not None and self._mode == _TEXT:
-            self._definitions.append("")
+            if self._definitions is not None:
+                self._definitions.append("")
         if not self._is_code:
             out.append(self._inline.feed(ending))
+
+    def _speak_held(self, leaf: Leaf, line: str, out: list[str]) -> None:
+        """Speak what is text of a line that was held back: a row, a line of raw HTML, or a definition."""
+        if leaf.kind == LineKind.TABLE:
+            out.append(_speak_cells(line.lstrip(" \t>")))
+        elif leaf.kind == LineKind.HTML:
+            self._speak_after_raw(leaf, line, out)
+        else:
+            self._hold_definition(leaf, line[self._held_from :], out)
 
     def _speak_row(self, out: list[str], *, is_table: bool) -> None:
         """Speak the end of the last line, from its first bar on, as cells or as text."""
