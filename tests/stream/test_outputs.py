@@ -241,9 +241,12 @@ def test_one_of_several_documents_is_read_where_that_is_asked_for() -> None:
 
     assert RECIPE == stream.result(Recipe, **options)
     assert RECIPE == stream.result(Recipe, lenient=True, document="matching")
+    assert RECIPE == stream.result(Recipe, lenient=True)
     assert {"dish": "other"} == stream.result(dict[str, Any], lenient=True, document="first")
     with pytest.raises(InvalidJSON):
-        stream.result(Recipe, lenient=True)
+        stream.result(dict[str, Any], lenient=True)
+    with pytest.raises(InvalidJSON):
+        list(Stream(chat(text)).partials(Recipe, lenient=True))
     with pytest.raises(MisuseError):
         stream.result(Recipe, document="last")
     assert RECIPE == list(Stream(chat(text)).partials(Recipe, **options))[-1].final()
