@@ -105,6 +105,10 @@ class MarkdownSpeech:
         if text.endswith("\r"):
             text, self._holds_cr = text[:-1], True
         out: list[str] = []
+        if "\n" not in text and "\r" not in text:
+            # Most pieces lie within a line.
+            self._take_piece(text, out)
+            return "".join(out)
         start = 0
         for match in _LINE_END.finditer(text):
             self._take_piece(text[start : match.start()], out)
