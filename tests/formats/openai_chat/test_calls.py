@@ -9,8 +9,9 @@ import pytest
 from tests.formats.openai_chat.payloads import FINISH, ROLE, answer, call, chunk, item_of, read
 from tests.formats.openai_chat.support import END, FIRST
 from tests.formats.told import DONE
+from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded, StreamTruncated
-from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart
 
@@ -43,6 +44,18 @@ def test_a_call_is_handed_out_when_the_next_one_starts() -> None:
 
     assert [("f", '{"a":1}')] == got.called
     assert isinstance(got.error, StreamTruncated)
+
+
+def test_a_text_ends_with_the_first_fragment_of_a_call() -> None:
+    """Its name may still go on, and its arguments may take long; no text waits for them."""
+    decoder = Decoder("openai-chat")
+    for payload in (ROLE, chunk({"content": "Let me see."})):
+        decoder.feed(payload)
+    ended = decoder.feed(call("", index=0, id="c1", name="get_weather"))
+    begun = decoder.feed(call('{"a":1}', index=0))
+
+    assert [PartDone] == [type(event) for event in ended]
+    assert [ToolCallStart, ToolCallDelta] == [type(event) for event in begun]
 
 
 def test_a_call_that_is_cut_is_never_handed_out() -> None:

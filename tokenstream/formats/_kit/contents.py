@@ -342,6 +342,10 @@ class ContentParts(AnswerEvents):
         # The end of a part replaces the content that its deltas have built.
         self._out.append(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
 
+    def end_current(self, choice: int) -> None:
+        """Close the text or the like to which pieces without an index or id are added, if there is one."""
+        self._close_current(self.choice(choice))
+
     def _close_current(self, choice: OpenChoice) -> None:
         """Close the part to which pieces without an index or id are added, if such a part is open."""
         if choice.current_part is not None:

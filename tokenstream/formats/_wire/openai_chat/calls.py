@@ -330,10 +330,10 @@ class ChatCalls:
         if self._call_count >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         self._call_count += 1
-        call = ChatCall(fragment)
-        self._unnamed_calls.append(call)
+        self._parts.end_current(self._choice)  # although the name of the call may still arrive
         self._end_last_call()
-        self._last_call = call
+        call = self._last_call = ChatCall(fragment)
+        self._unnamed_calls.append(call)
         return call
 
     def _end_last_call(self) -> None:
