@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,17 @@ from tests.support.wire import sse
 from tokenstream._basics.text_log import TextLog
 from tokenstream._pipeline.machine import Machine
 from tokenstream.accumulator import Accumulator
-from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    PartDone,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallStart,
+)
+from tokenstream.message import Citation
+from tokenstream.stages._cursor import ITEM_END
 from tokenstream.stream._views.position import DeltaPosition, TextPosition
 
 
@@ -100,3 +111,50 @@ def test_parts_that_take_turns_cost_a_number_for_each_turn() -> None:
     tracemalloc.stop()
 
     assert held < 32 * count
+
+
+def _told(events: list[Event], *, late: bool) -> list[Any]:
+    """Return what a text's reader is told that is told of ends, `|` for an end."""
+    accumulator = Accumulator()
+    position = TextPosition(accumulator, 0, TextDelta)
+    position.tell_ends()
+    told = list[Any]()
+    for event in events:
+        accumulator.take(event)
+        item = None if late else position.after(event)
+        while item is not None:
+            told.append(item)
+            item = position.ready()
+    while (item := position.ready()) is not None:
+        told.append(item)
+    return ["|" if item is ITEM_END else item for item in told]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([TextDelta("a"), PartDone(), TextDelta("b", part=1)], "a|b"),
+        ([TextDelta("a"), ToolCallStart("c", "f", part=1), TextDelta("b")], "a|b"),
+        ([TextDelta("a"), Finish("stop"), TextDelta("b")], "a|b"),
+        ([TextDelta("a"), PartDone(), Finish("stop")], "a|"),
+        ([TextDelta("a"), TextDelta("b", part=1), TextDelta("c")], "a|bc"),
+        ([TextDelta("a"), CitationAdded(Citation(), part=1), TextDelta("b")], "ab"),
+        (
+            [TextDelta("a"), ReasoningDelta("x", part=1), TextDelta("b"), PartDone(part=1), TextDelta("c")],
+            "a|bc",
+        ),
+    ],
+)
+def test_a_reader_is_told_where_items_end(events: list[Event], expected: str, late: bool) -> None:
+    """At the end of a text, and where another part begins; whenever the reader looks."""
+    assert "".join(_told(events, late=late)).replace("||", "|") == expected
+
+
+def test_a_reader_that_is_not_told_of_ends_gets_text_alone() -> None:
+    """In one piece, if it begins late."""
+    accumulator = Accumulator()
+    for event in (TextDelta("a"), PartDone(), TextDelta("b", part=1), Finish("stop")):
+        accumulator.take(event)
+
+    assert TextPosition(accumulator, 0, TextDelta).ready() == "ab"

@@ -22,6 +22,10 @@ DELTAS: dict[str, type[Delta]] = {
     "refusal": RefusalDelta,
 }
 """The deltas that bring the words of a part, by the kind of the part."""
+ENDED = -1
+"""Takes the place of the index of a part where items of the text end, whatever their kind."""
+_ENDED_KINDS: dict[int, type[Delta]] = dict(enumerate(DELTAS.values(), ENDED - len(DELTAS)))
+"""The kinds of words whose items end where another negative number takes the place of the index."""
 _BITS = 40
 """Number of bits for the end of a run."""
 _OPEN = (1 << _BITS) - 1
@@ -46,8 +50,9 @@ class AnswerLog:
     """The words of a choice and its tool calls that ended, in the order of arrival, for its readers.
 
     The words are kept by part. A *run* is a section of them that arrived without words of another part in
-    between; it is one number here, because parts may take turns with every delta. Each reader has a
-    `Position`. A restarted answer has another log.
+    between; it is one number here, because parts may take turns with every delta. Such a number may also
+    mark that items end here: a reader that gives whole words or sentences waits for no more of them. Each
+    reader has a `Position`. A restarted answer has another log.
     """
 
     __slots__ = ("_runs", "calls", "is_void", "turns", "words")
@@ -58,9 +63,12 @@ class AnswerLog:
         self.calls: list[ToolCall] = []
         """The calls that have ended; the arguments of one that is not complete are not valid JSON."""
         self._runs = array("q")
-        """For each run, the index of its part, and the position in that part's words at which it ends."""
+        """For each run, the index of its part, and the position in that part's words at which it ends.
+
+        A negative index marks an end of items between two runs.
+        """
         self.turns = 0
-        """Number of times that another run has begun, or that readers have to look at `is_void`."""
+        """Number of times that a run has begun, that items have ended, or that readers look at `is_void`."""
         self.is_void = False
         """True if the answer was restarted, so that readers have to turn to another log."""
 
@@ -68,13 +76,33 @@ class AnswerLog:
         """Let what is appended to `words` from here on belong to a run of that part."""
         runs = self._runs
         if runs:
-            last = runs[-1] >> _BITS
-            if last == part:
+            if runs[-1] >> _BITS == part:
                 return
-            runs[-1] = last << _BITS | self.words[last].length
+            self._end_run()
         self.words[part] = words
         runs.append(part << _BITS | _OPEN)
         self.turns += 1
+
+    def end_items(self, kind: type[Delta] | None = None) -> None:
+        """End the items of the words so far: what comes later, even in the same part, is another item.
+
+        Args:
+            kind: The class of the deltas whose words end; None for the words of all kinds.
+        """
+        if not self._runs:
+            return
+        mark = next((mark for mark, each in _ENDED_KINDS.items() if each is kind), ENDED)
+        if self._runs[-1] >> _BITS in (mark, ENDED):
+            return
+        self._end_run()
+        self._runs.append(mark << _BITS)
+        self.turns += 1
+
+    def _end_run(self) -> None:
+        """Store where the last run ends, if it is one."""
+        last = self._runs[-1] >> _BITS
+        if last >= 0:
+            self._runs[-1] = last << _BITS | self.words[last].length
 
     def read(
         self,
@@ -87,6 +115,8 @@ class AnswerLog:
     ) -> tuple[int, list[tuple[int, str]]]:
         """Return the number of runs, and the words that a reader lacks: for each run its part and the text.
 
+        Where items of these kinds end, `ENDED` takes the place of the part, with an empty text.
+
         Args:
             begin: The index of the first run that may have something new.
             read: For each part, the number of characters that the reader has; changed in place.
@@ -98,6 +128,10 @@ class AnswerLog:
         rests: dict[int, tuple[int, str]] = {}
         for index in range(begin, count):
             part = self._runs[index] >> _BITS
+            if part < 0:
+                if part == ENDED or _ENDED_KINDS[part] in kinds:
+                    found.append((ENDED, ""))
+                continue
             words = self.words[part]
             if words.kind not in kinds:
                 continue
@@ -118,8 +152,8 @@ class AnswerLog:
         return count, found
 
     def part_of(self, index: int) -> int:
-        """Return the part of a run; -1 before any words have arrived."""
-        return self._runs[index] >> _BITS if self._runs else -1
+        """Return the part of a run; a negative number at an end of items, and before any words."""
+        return self._runs[index] >> _BITS if self._runs else ENDED
 
     def join(self, *kinds: type[Delta]) -> str:
         """Return all words of some kinds."""

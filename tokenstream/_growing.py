@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import PartialJSONParser
 
 _OWN_ENDS = frozenset({"stop", "tool_calls"})
+_BESIDE = frozenset({"citation", "opaque"})
+"""Kinds of parts that come in the middle of a text that goes on."""
 
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
@@ -235,7 +237,11 @@ def snapshot(value: object) -> object:
 
 
 class ChoiceState:
-    """The state of one choice in progress: its parts, text, tool calls and finish reason."""
+    """The state of one choice in progress: its parts, text, tool calls and finish reason.
+
+    Args:
+        texts_go_on: True if a text that ends may go on in the next part.
+    """
 
     __slots__ = (
         "ending",
@@ -250,9 +256,10 @@ class ChoiceState:
         "refused",
         "reopened",
         "results",
+        "texts_go_on",
     )
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, *, texts_go_on: bool = False) -> None:
         self.index = index
         self.parts: list[GrowingPart] = []
         self.log = AnswerLog()
@@ -268,6 +275,7 @@ class ChoiceState:
         """Number of times that a finished part was changed."""
         self.results: list[ToolResult] = []
         """The results of tools, in the order in which they came."""
+        self.texts_go_on = texts_go_on
         self.refused: dict[str, ToolResult] = {}
         """The errors of the calls that cannot be run, by the call's id; they are among `results`, too."""
 
@@ -298,6 +306,9 @@ class ChoiceState:
             # All steps of a run share one numbering of parts, so this step's indexes may have gaps.
             parts.extend(GrowingPart(start(), is_gap=True) for _ in range(index - len(parts)))
             parts.append(GrowingPart(start()))
+            kind = parts[index].start.kind
+            if kind not in _BESIDE and not (self.texts_go_on and kind in DELTAS):
+                self.log.end_items()
         part = parts[index]
         if part.is_gap:
             part.is_gap, part.start = False, start()
@@ -318,6 +329,12 @@ class ChoiceState:
             log = part.log = PartWords(kind)
         self.log.begin_run(index, log)
         return log
+
+    def end_words(self, index: int) -> None:
+        """End the item of text, reasoning or a refusal to which the words of a part belong, if it has any."""
+        log = self.parts[index].log if index < len(self.parts) else None
+        if log is not None and not self.texts_go_on:
+            self.log.end_items(log.kind)
 
     @property
     def size(self) -> int:
@@ -415,6 +432,8 @@ class ChoiceState:
             length = len(content.data) + len(content.transcript)
         # Snapshots share a complete part as it is, unless a later event changes it.
         part.final = content if content.complete else None
+        if content.complete:
+            self.end_words(len(self.parts) - 1)
         return length
 
 

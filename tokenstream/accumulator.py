@@ -112,6 +112,7 @@ class Accumulator:
         "route",
         "stop",
         "target",
+        "texts_go_on",
         "tool_calls_delivered",
     )
 
@@ -129,6 +130,8 @@ class Accumulator:
         """Returns the origin of the answer, for errors of its outputs; None without a stream."""
         self.route: str | None = None
         """The name of the route that wrote the end of the answer; None without routes."""
+        self.texts_go_on = False
+        """True if a text that ends may go on in the next part, because a limit may have interrupted it."""
         self.tool_calls_delivered: list[str] = []
         """Ids of the tool calls that were delivered to the reader."""
         # The head of the answer, and its token counts.
@@ -399,7 +402,7 @@ class Accumulator:
 
     def _choice(self, index: int) -> ChoiceState:
         if (choice := self._choices.get(index)) is None:
-            choice = self._choices[index] = ChoiceState(index)
+            choice = self._choices[index] = ChoiceState(index, texts_go_on=self.texts_go_on)
             choice.ending = self.ending  # that of the whole answer so far
         return choice
 
@@ -504,6 +507,7 @@ class Accumulator:
 
     def _take_done(self, event: PartDone) -> bool:
         """Finish a part, with the event's content or that of the deltas; return False: it adds no content."""
+        self._choice(event.choice).end_words(event.part)
         if event.content is None:
             part = self._get_or_begin_part(event, TextPart)
             event.content = part.build(complete=True)
@@ -554,6 +558,7 @@ class Accumulator:
         choice = self._choice(event.choice)
         choice.finish_reason, choice.raw_finish_reason = event.reason, event.raw_reason
         choice.finish_message = event.message
+        choice.log.end_items()
         return False  # not content
 
     def _take_restart(self, event: AnyEvent) -> bool:

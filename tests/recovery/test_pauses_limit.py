@@ -207,3 +207,15 @@ def test_your_own_function_gets_the_request(format: str) -> None:
 def test_the_option_is_checked(options: Any) -> None:
     with pytest.raises(MisuseError, match="pauses_at="):
         Retry(**options)
+
+
+def test_a_word_that_the_limit_cuts_is_one_item() -> None:
+    """The end of the text before a pause is none; of what ends the answer, no item waits."""
+    server = Server()
+    with connect(
+        URL, client=httpx.Client(transport=httpx.MockTransport(server)), json=ASKED, retry=GO_ON
+    ) as stream:
+        sentences = list(stream.text.sentences())
+
+    assert len(server.asked) == 2
+    assert sentences == [TEXT[:31], TEXT[31:]]

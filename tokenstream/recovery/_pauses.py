@@ -42,6 +42,7 @@ class Pauses:
         """The finish reasons that are pauses."""
         self._machine, self._joining = current.machine, current.resumption.joining
         self._current = current
+        self._machine.accumulator.texts_go_on = bool(retry.pauses_at)
         self._pausing = Pausing(self._machine, self._withholds) if most else None
         self.paused: PausedAnswer | None = None
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""

@@ -145,6 +145,29 @@ class Chain(Generic[InT_contra, OutT]):
             out += self._pass_on(index, self.stages[index].end(now=now), now)
         return out
 
+    def end_item(self, *, now: float = 0.0, final: bool = False, paced: bool = False) -> list[OutT]:
+        """Return the last stage's output for what is held back of an item that ends; others may follow.
+
+        An example is the last word of a text before a tool call: it is whole, although more text may come. A
+        match may go on in the next item: as long as a stage holds text back for one, no stage after it ends.
+
+        Args:
+            now: A clock reading, in seconds; each stage gets it.
+            final: True if no other item is expected.
+            paced: True if the caller calls `tick` on time: a stage that spreads text over a time then keeps
+                its pace, and the stages after it end with the next call of this method after that.
+        """
+        out: list[OutT] = []
+        for index, stage in enumerate(self.stages):
+            holds_match = getattr(stage, "holds_match", None)
+            if holds_match or (paced and getattr(stage, "holds_pace", False)):
+                if not (holds_match and final):
+                    break
+            elif holds_match is not None and not final:
+                continue
+            out += self._pass_on(index, stage.end(now=now), now)
+        return out
+
     def tick(self, now: float) -> list[OutT]:
         """Return the last stage's output for the items that are due; none are due before `deadline`.
 

@@ -12,6 +12,9 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 NULL: Any = object()
 """Returned in place of an item that is None, because a cursor returns None if it has no item."""
 
+ITEM_END: Any = object()
+"""Returned in place of text where an item ends: what comes later belongs to another word or sentence."""
+
 
 class Cursor(Protocol[ItemT_co]):
     """A reader's position in one aspect of the answer, such as its text or its tool calls.

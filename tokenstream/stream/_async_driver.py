@@ -72,12 +72,13 @@ class AsyncDriver(Driver):
     @overload
     async def next_event(self) -> Event: ...
     @overload
-    async def next_event(self, until: float) -> Event | None: ...
-    async def next_event(self, until: float | None = None) -> Event | None:
+    async def next_event(self, until: float | None, *, pauses: bool) -> Event | None: ...
+    async def next_event(self, until: float | None = None, *, pauses: bool = False) -> Event | None:
         """Return the next event; raise the stream's error or StopAsyncIteration at the end.
 
         Args:
             until: Time at which to return None if no event has arrived; None to wait for the next event.
+            pauses: True to return None also once only the rest of the connection is left to be read.
         """
         pump, machine = self.pump, self.machine
         if pump.busy:
@@ -110,6 +111,8 @@ class AsyncDriver(Driver):
                     )
                     event = event or machine.pull()
             while event is None and (until is None or self.clock() < until):
+                if pauses and self.comes_to_rest():
+                    break
                 event = await self._advance(until) or machine.pull()
         except MisuseError:
             await self._close_misused()
@@ -124,9 +127,14 @@ class AsyncDriver(Driver):
         """Return the next event for a view; after the end, raise the stream's error each time."""
         return self._step_after_end() if self.phase is ENDED else self.__anext__()
 
-    def step_until(self, until: float) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event for a view, or None if none has arrived by the time `until`."""
-        return self._step_after_end() if self.phase is ENDED else self.next_event(until)
+    def step_until(self, until: float | None, *, pauses: bool = False) -> Coroutine[Any, Any, Event | None]:
+        """Return the next event for a view, or None if none has arrived by the time `until`.
+
+        Args:
+            until: The time; None for no limit.
+            pauses: True to return None also once only the rest of the connection is left to be read.
+        """
+        return self._step_after_end() if self.phase is ENDED else self.next_event(until, pauses=pauses)
 
     async def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""

@@ -276,6 +276,14 @@ class Driver(UncopyableObject):
             return self.limits_after_end().allow(machine, self.clock())
         return (is_on_time and machine.continues) or self._apply_deadlines_between_reads()
 
+    def comes_to_rest(self) -> bool:
+        """Return True if the terminal event has arrived, so that the next read is one of the rest."""
+        machine = self.machine
+        if not machine.answered or machine.waits or machine.is_between_slices or self.diverted:
+            return False
+        # Recovery may go on with another source, of which more of the answer is read.
+        return self.prepare_read() and machine.answered
+
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived behind the provider's error is read before the error is raised."""
         machine = self.machine

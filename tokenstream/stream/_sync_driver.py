@@ -58,8 +58,8 @@ class SyncDriver(Driver):
             self.check_events_left()
         return self
 
-    def __next__(self) -> Event:
-        """Return the next event; raise the stream's error or StopIteration at the end."""
+    def __next__(self, *, pauses: bool = False) -> Event:  # noqa: C901 - what runs for every token is in one place
+        """Return the next event, or None at a pause, as `step_until`; raise the error or the loop's end."""
         pump = self.pump
         if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
             raise self._busy_error()
@@ -78,6 +78,8 @@ class SyncDriver(Driver):
                     or chunks is None
                     or pump.pending
                 ):
+                    if pauses and self.comes_to_rest():
+                        break
                     event = self._advance() or machine.pull()
                     continue
                 # Most chunks take this path. It does the same as `_read`, without the cost of its calls.
@@ -112,16 +114,14 @@ class SyncDriver(Driver):
             pump.lock.release()
             if self.verdict.end_request is not None:
                 self.end(quiet=True)
-        return event
+        return event  # type: ignore[return-value] # None only at a pause
 
     def read_all(self) -> None:
         """Read the stream to its end."""
         try:
             if self.phase is ENDED:
-                # This raises the stream's error or StopIteration.
-                self.step()
-            # The fastest way to read all items and drop them.
-            deque(self, maxlen=0)
+                self.step()  # raises the stream's error or StopIteration
+            deque(self, maxlen=0)  # the fastest way to read all items and drop them
         except StopIteration:
             # The stream was already over.
             pass
@@ -129,8 +129,7 @@ class SyncDriver(Driver):
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is ENDED:
-            # Views deliver no `Stopped` event of a guard, so the event is dropped.
-            self.machine.stopped_event = None
+            self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
                 self.end(quiet=True)
@@ -139,16 +138,18 @@ class SyncDriver(Driver):
             raise StopIteration
         return self.__next__()
 
-    def step_until(self, until: float) -> Event | None:
-        """Return the next event for a view with a time limit, or None if the time has passed.
+    def step_until(self, until: float | None, *, pauses: bool = False) -> Event | None:
+        """Return the next event for a view that limits its wait, or None at the end of that wait.
 
         Args:
-            until: Time at which to stop waiting, if the source's reads can be limited.
+            until: Time at which to stop waiting, if the source's reads can be limited; None for no limit.
+            pauses: True to stop waiting also once only the rest of the connection is left to be read.
         """
         if self.phase is ENDED:
-            # This raises the stream's error or StopIteration.
-            return self.step()
-        return self._step(partial(self._advance, until), until)
+            return self.step()  # raises the stream's error or StopIteration
+        if until is None:
+            return self.__next__(pauses=pauses)
+        return self._step(partial(self._advance, until), until, pauses=pauses)
 
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
@@ -295,12 +296,15 @@ class SyncDriver(Driver):
         """End the reading thread; return True if a thread was reading, whose items can still be taken."""
         return self.pump.finish()
 
-    def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
+    def _step(
+        self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
+    ) -> Event | None:
         """Return the next event; None if the chunks read have produced no event.
 
         Args:
             advance: Reads a chunk, and returns its event if the machine's fast path produced one.
             until: Time at which to stop reading; None to read a single chunk.
+            pauses: True to stop also before the rest of the connection.
         """
         if not self.pump.begin_read():
             raise self._busy_error()
@@ -308,6 +312,8 @@ class SyncDriver(Driver):
             # An event may be left from an earlier chunk.
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
+                if pauses and self.comes_to_rest():
+                    return None
                 event = advance() or self.machine.pull()
                 if until is None:
                     break
@@ -376,11 +382,7 @@ class SyncDriver(Driver):
             send_now(self.take_cancelling(), self)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        """Warn about a stream that was dropped unclosed, and close its source.
-
-        Args:
-            is_finalizing: Returns True while the interpreter exits; then nothing is done.
-        """
+        """Warn about a stream that was dropped unclosed, and close its source."""
         if is_finalizing():  # modules are gone, closing may crash (CPython 3.13), and the exit closes it
             return
         pump = getattr(self, "pump", None)

@@ -9,6 +9,7 @@ import pytest
 from tests.formats.openai_chat.payloads import FINISH, ROLE, answer, call, chunk, item_of, read
 from tests.formats.openai_chat.support import END, FIRST
 from tests.formats.told import DONE
+from tests.support.wire import sse
 from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -50,9 +51,9 @@ def test_a_text_ends_with_the_first_fragment_of_a_call() -> None:
     """Its name may still go on, and its arguments may take long; no text waits for them."""
     decoder = Decoder("openai-chat")
     for payload in (ROLE, chunk({"content": "Let me see."})):
-        decoder.feed(payload)
-    ended = decoder.feed(call("", index=0, id="c1", name="get_weather"))
-    begun = decoder.feed(call('{"a":1}', index=0))
+        decoder.feed(sse(payload))
+    ended = decoder.feed(sse(call("", index=0, id="c1", name="get_weather")))
+    begun = decoder.feed(sse(call('{"a":1}', index=0)))
 
     assert [PartDone] == [type(event) for event in ended]
     assert [ToolCallStart, ToolCallDelta] == [type(event) for event in begun]

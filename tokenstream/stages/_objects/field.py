@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import OutputInvalid
+from tokenstream.stages._cursor import ITEM_END
 from tokenstream.stages._objects.search import Search
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import ValueStart
+    from tokenstream.partial_json._events import ValueDone, ValueStart
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
 
@@ -73,3 +74,14 @@ class Field(Search[str | OutputInvalid]):
             out.append(error)
         else:
             super()._on_invalid(error, out)
+
+
+class MarkedField(Field):
+    """The pieces of one string in a document, with `ITEM_END` after the string, or after each of several."""
+
+    __slots__ = ()
+
+    def _on_end(self, event: ValueDone, position: int, out: list[str | OutputInvalid]) -> None:
+        """Mark the end of a string at the path; `position` is 0 for a value at the path itself."""
+        if position == 0 and self._inside:
+            out.append(ITEM_END)

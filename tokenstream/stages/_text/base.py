@@ -23,10 +23,24 @@ class SoundStage:
 class TextStage(SoundStage):
     """Base class of the stages that turn text into text.
 
-    Subclasses define `feed`, and also `end` if they hold text back.
+    Subclasses define `feed`, and also `end` if they hold text back. More text may follow `end`, as when a
+    tool call interrupts the text: it begins another word, sentence or the like.
     """
 
     __slots__ = ()
+
+    @property
+    def holds_match(self) -> bool | None:
+        """True while text is held back for a match, which may go on in the next part of the text.
+
+        It is None for a stage that looks for no matches.
+        """
+        return None
+
+    @property
+    def holds_pace(self) -> bool:
+        """True while the stage holds text back to spread it over a time."""
+        return False
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the pieces that are due.

@@ -71,6 +71,11 @@ class Searching(TextStage):
 
     # -- the stage ---------------------------------------------------------------
 
+    @property
+    def holds_match(self) -> bool:
+        """True while text is held back, because it may belong to a match."""
+        return not self._rests and len(self._text) > self._pending_at
+
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the text that no later text can change.
 

@@ -74,6 +74,11 @@ class Smooth(TextStage):
         """The clock reading at which text is due; None while no text waits."""
         return self._next_return if self._held else None
 
+    @property
+    def holds_pace(self) -> bool:
+        """True while text waits."""
+        return bool(self._held)
+
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Hold a piece, and return the text that is due.
 

@@ -112,6 +112,11 @@ class TagScanner:
         if not self.inside:
             self._note_outside(text)
 
+    @property
+    def holds_text(self) -> bool:
+        """True while text is held back, because it may become a tag."""
+        return bool(self._held)
+
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return the decided pieces, each with True if it is inside of a tag."""
         if not text:
@@ -280,6 +285,11 @@ class SplitTags(TextStage):
         self._scanner = TagScanner(check_tags(names or ("think",)), starts_inside=starts_inside)
         self._inside = TextLog()
         """The text inside of tags so far."""
+
+    @property
+    def holds_match(self) -> bool:
+        """True while text is held back, because it may become a tag."""
+        return self._scanner.holds_text
 
     @property
     def inside(self) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.policy import Policy
-    from tokenstream.stream._fan_out.queue import ReaderPlace
+    from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
     from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")
@@ -114,7 +114,7 @@ class SyncHub(Hub[SyncDriver]):
         super().__init__(driver)
 
     def wait_for(
-        self, place: ReaderPlace, find_item: Callable[[], LookedForT | None], until: float | None
+        self, place: ReaderPlace, find_item: Finder[LookedForT], until: float | None, *, pauses: bool = False
     ) -> LookedForT | None:
         """Read, or wait for another reader, until `find_item` returns an item; return None if time is up.
 
@@ -122,6 +122,7 @@ class SyncHub(Hub[SyncDriver]):
             place: The place in the stream of the reader that waits.
             find_item: Returns the item for which the reader waits, or None.
             until: Time at which to stop waiting; None for no limit.
+            pauses: True to stop waiting also once only the rest of the connection is left to be read.
         """
         with self.lock:
             if place.in_use:
@@ -132,14 +133,14 @@ class SyncHub(Hub[SyncDriver]):
                     if self.has_ended:
                         # This raises the stream's error, or the exception that ends the reader's loop.
                         self.driver.step()
-                    if until is not None and self.driver.clock() >= until:
+                    if self.has_waited(until, pauses=pauses):
                         return None
                     self._read_or_wait(place, until)
             finally:
                 self.end_reading(place)
         return item
 
-    def look_now(self, find_item: Callable[[], LookedForT | None]) -> LookedForT | None:
+    def look_now(self, find_item: Finder[LookedForT]) -> LookedForT | None:
         """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
         with self.lock:
             caller = self.identify_caller()
@@ -241,11 +242,12 @@ class SyncHub(Hub[SyncDriver]):
         else:
             if self.reads_ahead and not self.driver.waits_in_time:
                 self.run_alone(self.driver.read_ahead)
-            if until is None or self.driver.phase is Phase.ENDED:
+            pauses = self.driver.phase is Phase.READING  # once, so that views look at what has arrived
+            if self.driver.phase is Phase.ENDED:
                 # After the end, `step_until` would drop the `Stopped` event of a guard.
                 self._read(caller, self.driver.__next__)
             else:
-                self._read(caller, partial(self.driver.step_until, until))
+                self._read(caller, partial(self.driver.step_until, until, pauses=pauses))
 
     def _wait(
         self, condition: threading.Condition, until: float | None, max_seconds: float = threading.TIMEOUT_MAX
@@ -319,7 +321,7 @@ class _SyncReaderDriver(_Reads):
             self.check_events_left()
         return self
 
-    def __next__(self) -> Event:
+    def __next__(self, *, pauses: bool = False) -> Event:
         event: Event = self.next_event()
         return event
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.policy import Policy
-    from tokenstream.stream._fan_out.queue import ReaderPlace
+    from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
     from tokenstream.stream._reading.async_pump import AsyncPump
     from tokenstream.stream._reading.items import ArrivalBell
 
@@ -75,7 +75,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return current() or threading.current_thread()
 
     async def wait_for(
-        self, place: ReaderPlace, find_item: Callable[[], LookedForT | None], until: float | None
+        self, place: ReaderPlace, find_item: Finder[LookedForT], until: float | None, *, pauses: bool = False
     ) -> LookedForT | None:
         """Read, or wait for another reader, until `find_item` returns an item, or the time `until` is over.
 
@@ -89,14 +89,14 @@ class AsyncHub(Hub[AsyncDriver]):
                 if self.has_ended:
                     # This raises the stream's error, or the exception that ends the reader's loop.
                     await self.driver.step()
-                if until is not None and self.driver.clock() >= until:
+                if self.has_waited(until, pauses=pauses):
                     return None
                 await self._read_or_wait(place, until)
         finally:
             self.end_reading(place)
         return item
 
-    async def look_now(self, find_item: Callable[[], LookedForT | None]) -> LookedForT | None:
+    async def look_now(self, find_item: Finder[LookedForT]) -> LookedForT | None:
         """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
         caller = self.identify_caller()
         if (item := find_item()) is None and self._may_read(caller):
@@ -203,11 +203,12 @@ class AsyncHub(Hub[AsyncDriver]):
                 await self._wait_for_room(until)
             else:
                 await self._wait(until)
-        elif until is None or self.driver.phase is Phase.ENDED:
+        elif self.driver.phase is Phase.ENDED:
             # After the end, `step_until` would drop the `Stopped` event of a guard.
             await self._read(caller, self.driver.__anext__)
         else:
-            await self._read(caller, partial(self.driver.step_until, until))
+            pauses = self.driver.phase is Phase.READING  # once, so that views look at what has arrived
+            await self._read(caller, partial(self.driver.step_until, until, pauses=pauses))
 
     async def _wait(self, until: float | None) -> None:
         """Wait until `wake` is called, or until a time."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream.stream._fan_out.queue import NEWS
-from tokenstream.stream._views.position import TextPosition
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from tokenstream.stages._cursor import Cursor
@@ -34,14 +34,14 @@ class SharedCursor(Generic[ItemT]):
         hub: The hub, which reads the stream for all readers.
     """
 
-    __slots__ = ("_cursor", "_hub", "_is_text", "_place", "_seen_count")
+    __slots__ = ("_cursor", "_hub", "_place", "_seen_count", "_waiting")
 
     def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: ReaderPlace) -> None:
         self._cursor = cursor
         self._hub = hub
         self._place = place
-        self._is_text = isinstance(cursor, TextPosition)
-        """True for a text cursor, whose `ready` always returns all text that has arrived."""
+        self._waiting: deque[Any] | None = getattr(cursor, "waiting", None)
+        """What a text cursor returns next, which is mostly nothing; None for any other cursor."""
         self._seen_count = -2
         """Number of events that had arrived when the cursor last looked.
 
@@ -61,7 +61,9 @@ class SharedCursor(Generic[ItemT]):
         new_count = number - self._seen_count
         self._place.seen_count = self._seen_count = number
         # If only one event is new, its piece need not be looked up in the text.
-        return self._cursor.after(last_event) if new_count == 1 and self._is_text else self._cursor.ready()
+        if new_count == 1 and self._waiting is not None and not self._waiting:
+            return self._cursor.after(last_event)
+        return self._cursor.ready()
 
     def after(self, event: object) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items.

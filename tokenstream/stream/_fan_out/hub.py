@@ -83,6 +83,16 @@ class Hub(EventQueue[DriverT]):
         """Return True if a thread or task may read the next event now, for all readers."""
         return self.leader is None and not self.has_ended and not self.check_slow(caller)
 
+    def has_waited(self, until: float | None, *, pauses: bool) -> bool:
+        """Return True if a reader waits no longer: its time is over, or only the connection's rest is left.
+
+        Args:
+            until: The time; None for no limit.
+            pauses: True for a reader that does not wait for the rest of the connection.
+        """
+        is_late = until is not None and self.driver.clock() >= until
+        return is_late or (pauses and self.driver.phase is Phase.DRAINING)
+
     def lead(self, caller: object) -> _Leadership:
         """Return a context in which a thread or task reads the stream for all readers."""
         return _Leadership(self, caller)

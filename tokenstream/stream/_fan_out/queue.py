@@ -19,9 +19,15 @@ from tokenstream.stream._fan_out.policy import Policy
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from tokenstream.events import Event
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
+
+    FoundT = TypeVar("FoundT")
+    Finder: TypeAlias = Callable[[], FoundT | None]
 
 _SIZE = 1024
 """Default number of events held for readers that are behind."""

@@ -100,9 +100,14 @@ class ReaderDriver(UncopyableObject):
         """
         return self.step_until(None)
 
-    def step_until(self, until: float | None) -> FromHub:
-        """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None."""
-        return self.hub.wait_for(self.place, self._make_news_finder(), until)
+    def step_until(self, until: float | None, *, pauses: bool = False) -> FromHub:
+        """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None.
+
+        Args:
+            until: The time; None for no limit.
+            pauses: True to return None also once only the rest of the connection is left to be read.
+        """
+        return self.hub.wait_for(self.place, self._make_news_finder(), until, pauses=pauses)
 
     def step_now(self) -> FromHub:
         """Return `NEWS` if something has arrived that no view of the reader has read yet, else None."""

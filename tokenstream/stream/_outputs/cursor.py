@@ -6,7 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream.errors import OutputInvalid, TokenStreamError
-from tokenstream.stages._cursor import NULL
+from tokenstream.events import Finish, PartDone, ToolCallDone
+from tokenstream.stages._cursor import ITEM_END, NULL
 from tokenstream.stream._outputs.delivered import DeliveredItems
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.end import add_context, missing_json_error
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 _SPACE = " \t\r\n"
+_ENDS = frozenset({PartDone, ToolCallDone, Finish})
+"""Events with which the last draft has come, as far as is known."""
 _CLOSING = frozenset('}]"')
 """Last characters of complete JSON that cannot continue; a number at the end could."""
 
@@ -48,6 +51,7 @@ class OutputCursor(Generic[ItemT]):
         "_queue",
         "_raise_at_once",
         "_restarts",
+        "_tells_ends",
         "_was_end_read",
     )
 
@@ -74,6 +78,13 @@ class OutputCursor(Generic[ItemT]):
         """True if `_failure` is an error of the program's own code, which is raised at once."""
         self._was_end_read = False
         """True once the end of the stream was processed."""
+        self._tells_ends = False
+        """True to return `ITEM_END` after each string, and after what may be the last draft."""
+
+    def tell_ends(self) -> deque[ItemT]:
+        """From now on, also return `ITEM_END` after a string or draft; the result is what waits."""
+        self._tells_ends = True
+        return self._queue
 
     def ready(self) -> ItemT | None:
         """Return the next item that has arrived; None if no further item has arrived."""
@@ -113,6 +124,8 @@ class OutputCursor(Generic[ItemT]):
             elif piece is not None or document.text.rewritten:
                 # `rewritten`: the arguments of the complete call differ from their pieces.
                 self._read_piece(document, piece)
+        if self._tells_ends and self._is_drafts and event.__class__ in _ENDS:
+            self._queue.append(ITEM_END)
         # With `_raise_at_once`, this raises an error of the program's own code.
         return self._next_new_item() if self._queue or self._raise_at_once else None
 
@@ -201,6 +214,8 @@ class OutputCursor(Generic[ItemT]):
         Raises:
             Exception: The item is an error, or the queue is empty and the program's own code failed.
         """
+        while self._queue and self._queue[0] is ITEM_END and not self._tells_ends:
+            self._queue.popleft()
         if not self._queue:
             if self._raise_at_once and self._failure is not None:
                 raise self._failure

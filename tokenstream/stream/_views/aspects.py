@@ -148,11 +148,11 @@ class Cursors:
         document: Literal["first", "last"] | None = None,
     ) -> Cursor[Any]:
         """Return a cursor in the pieces of a string field as the model writes it."""
-        from tokenstream.stages._objects.field import Field
+        from tokenstream.stages._objects.field import MarkedField
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        def make_stage() -> Field:
-            return Field(at, fail_fast=fail_fast, lenient=lenient, document=document)
+        def make_stage() -> MarkedField:
+            return MarkedField(at, fail_fast=fail_fast, lenient=lenient, document=document)
 
         return OutputCursor(self._make_answer(tool), make_stage, "pieces")
 

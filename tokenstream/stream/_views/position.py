@@ -8,12 +8,14 @@ twice; at the first difference, the position raises the error that broke off the
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from tokenstream._answer_log import DELTAS, NO_LOG, Delta
+from tokenstream._answer_log import DELTAS, ENDED, NO_LOG, Delta
 from tokenstream._pipeline.align import is_same_call, make_difference_error
 from tokenstream.events import ToolCallDone
 from tokenstream.message import ToolCall
+from tokenstream.stages._cursor import ITEM_END
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -117,7 +119,7 @@ class WordPosition(Position[ItemT]):
         kinds: The classes of the deltas that bring the words.
     """
 
-    __slots__ = ("_kinds", "_part", "_read", "_to", "_turns", "_words")
+    __slots__ = ("_kinds", "_part", "_read", "_tells_ends", "_to", "_turns", "_words")
 
     _gives_text: ClassVar[bool] = True
     """True if the items are text; False if they are deltas."""
@@ -135,11 +137,13 @@ class WordPosition(Position[ItemT]):
         """Number of their characters that were read."""
         self._turns = -1
         """The log's number of turns when that run was read; -1 while a restarted answer is compared."""
+        self._tells_ends = False
+        """True if the reader is told where items end."""
 
     def after(self, event: AnyEvent) -> ItemT | None:
         """Return the words that an event adds; None if the event adds no words of these kinds."""
         if event.__class__ not in self._kinds or event.choice != self.choice:
-            return None
+            return self.ready() if self._tells_ends else None
         words, text = self._words, event.text
         # If only this event is new, its words need not be read from the log.
         if words is not None and self._log.turns == self._turns:
@@ -173,11 +177,21 @@ class WordPosition(Position[ItemT]):
         self._words = words if words is not None and words.kind in self._kinds else None
         self._to = self._read.get(self._part, 0)
         if self._has:
-            found = [(part, self._skip(log.words[part].kind, text)) for part, text in found]
+            found = self._skip_runs(log, found)
         if not self._has:
             # Nothing is compared any more, so that further words can be taken from their events.
             self._turns = turns
-        return [each for each in found if each[1]]
+        return [each for each in found if each[1] or each[0] == ENDED]
+
+    def _skip_runs(self, log: AnswerLog, found: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Return what the reader lacks of runs; of what it has, no item ends once more."""
+        new = list[tuple[int, str]]()
+        for part, text in found:
+            if part != ENDED:
+                new.append((part, self._skip(log.words[part].kind, text)))
+            elif not self._has:
+                new.append((part, text))
+        return new
 
     def _note_read(self) -> None:
         """Count what was read of the last run."""
@@ -203,7 +217,17 @@ class WordPosition(Position[ItemT]):
 class TextPosition(WordPosition[str]):
     """A reader's position in the text, the reasoning or the refusal of a choice."""
 
-    __slots__ = ()
+    __slots__ = ("waiting",)
+
+    def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
+        super().__init__(accumulator, choice, *kinds)
+        self.waiting: deque[Any] = deque()
+        """What `ready` returns next; it stays empty unless the reader is told of the ends of items."""
+
+    def tell_ends(self) -> deque[Any]:
+        """From now on, return `ITEM_END`, too, where items of the text end; the result is `waiting`."""
+        self._tells_ends = True
+        return self.waiting
 
     def ready(self) -> str | None:
         """Return the text that has arrived since the last call, in one piece; None if none has arrived.
@@ -211,14 +235,22 @@ class TextPosition(WordPosition[str]):
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.
         """
-        words = self._words
+        if self.waiting:
+            item: str = self.waiting.popleft()
+            return item
+        words, log = self._words, self._log
         # Most calls find that nothing has been added to the last run.
-        if words is not None and words.length == self._to and self._log.turns == self._turns:
+        if log.turns == self._turns and not log.is_void and (words is None or words.length == self._to):
             return None
         return self._next()
 
     def _next(self, event: AnyEvent = None) -> str | None:
-        return "".join([text for _, text in self._read_new(event)]) or None
+        found = self._read_new(event)
+        if not self._tells_ends:
+            return "".join([text for _, text in found]) or None
+        for is_end, runs in groupby(found, key=lambda each: each[0] == ENDED):
+            self.waiting.append(ITEM_END if is_end else "".join([text for _, text in runs]))
+        return self.waiting.popleft() if self.waiting else None
 
 
 class DeltaPosition(WordPosition[Delta]):
@@ -250,7 +282,9 @@ class DeltaPosition(WordPosition[Delta]):
         if not self._waiting:
             choice = self.choice or self.accumulator.main
             runs, words = self._read_new(event), self._log.words
-            self._waiting.extend(words[part].kind(text, choice=choice, part=part) for part, text in runs)
+            self._waiting.extend(
+                words[part].kind(text, choice=choice, part=part) for part, text in runs if text
+            )
         return self._waiting.popleft() if self._waiting else None
 
 

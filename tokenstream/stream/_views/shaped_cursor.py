@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream.stages import Chain
+from tokenstream.stages._cursor import ITEM_END
 from tokenstream.stream._reading.items import NOTABLE_SECONDS
 from tokenstream.stream._views.view import repairs_of
 
@@ -35,6 +37,7 @@ class ShapedCursor(Generic[ItemT]):
         stage_makers: Functions that create the stages, in order; called again for the text after an error,
             such as the next of several strings.
         clock: Returns the time in seconds.
+        paced: True if `tick` is called on time, even at the end of the text.
     """
 
     __slots__ = (
@@ -44,10 +47,14 @@ class ShapedCursor(Generic[ItemT]):
         "_failure",
         "_gathered",
         "_have_stages_ended",
+        "_is_paced",
+        "_owes_end",
         "_queue",
         "_stage_makers",
         "_text",
+        "_waiting",
         "has_text_ended",
+        "is_settled",
         "is_timed",
     )
 
@@ -56,10 +63,18 @@ class ShapedCursor(Generic[ItemT]):
         text: Cursor[Any],
         stage_makers: tuple[Callable[[], Stage[Any, Any]], ...],
         clock: Callable[[], float],
+        *,
+        paced: bool = False,
     ) -> None:
         self._text = text
         self._stage_makers = stage_makers
         self._clock = clock
+        self._is_paced = paced
+        tell_ends: Callable[[], deque[Any]] = getattr(text, "tell_ends", deque)
+        self._waiting = tell_ends()
+        """What the cursor in the text returns next; a cursor that tells of no ends has nothing waiting."""
+        self._owes_end = False
+        """True if an item has ended, but a stage that paces its text still holds some of it."""
         self._queue: deque[ItemT] = deque()
         """Items to deliver next."""
         self._gathered: list[Any] = []
@@ -72,6 +87,8 @@ class ShapedCursor(Generic[ItemT]):
         """True once the stages have ended."""
         self.has_text_ended = False
         """True once a stage has ended the text, even if the answer goes on."""
+        self.is_settled = False
+        """True if nothing is held back any more, because the answer is over; False again after more text."""
 
     if TYPE_CHECKING:
         _chain: Chain[Any, Any]
@@ -112,7 +129,9 @@ class ShapedCursor(Generic[ItemT]):
         """
         if self._queue or self._failure is not None:
             return self._pop_item()
-        return None if self._have_stages_ended else self._read_next(self._text.ready)
+        if self._have_stages_ended:
+            return None
+        return self.tick() if self.has_text_ended else self._read_next(self._text.ready)
 
     def after(self, event: object) -> ItemT | None:
         """Return the item that an event adds.
@@ -127,20 +146,38 @@ class ShapedCursor(Generic[ItemT]):
         due = self._chain.deadline
         if due is not None and due <= now:
             self._queue.extend(self._chain.tick(now))
+            if self._owes_end:
+                self._end_item()
         return self._pop_item()
+
+    def settle(self) -> ItemT | None:
+        """Return an item that was held back, now that only the rest of the connection is left to be read."""
+        item = self._read_next(self._text.ready)
+        if item is None and not (self.is_settled or self._have_stages_ended):
+            self.is_settled = True
+            self._end_item(final=True)
+            item = self._pop_item()
+        return item
 
     def end(self) -> ItemT | None:
         """Return the next item that is left at the end of the stream, or None.
 
+        If the result is None, but there is a `deadline`, `tick` returns further items at that time.
+
         Raises:
             TokenStreamError: The text is invalid, or broke off.
         """
-        if not self._have_stages_ended:
-            item = self._read_next(self._text.end)
-            if item is not None:
-                return item
+        if self._have_stages_ended:
+            return self._pop_item()
+        item = self.tick() if self.has_text_ended else self._read_next(self._text.end)
+        if item is None and not self.is_settled:
+            self.is_settled = True
+            self._end_item(final=True)
+            item = self._pop_item()
+        if item is None and self.deadline is None:
             self._end_stages()
-        return self._pop_item()
+            item = self._pop_item()
+        return item
 
     def break_off(self) -> ItemT | None:
         """Return an item that was still held back when the stream failed, or None."""
@@ -160,6 +197,8 @@ class ShapedCursor(Generic[ItemT]):
         """Gather the piece that an event adds, to be joined with others; return True if more may follow."""
         piece = self._read_piece(self._text.after, event)
         if piece is not None:
+            self._gathered.append(piece)
+        while self._waiting and (piece := self._read_piece(self._text.ready)) is not None:
             self._gathered.append(piece)
         return self._failure is None and len(self._gathered) < _MAX_GATHERED
 
@@ -187,6 +226,10 @@ class ShapedCursor(Generic[ItemT]):
         elif self.is_timed and not self._have_stages_ended and self._chain.deadline is not None:
             # Nothing has arrived, but a stage may hold an item that is due.
             return self.tick()
+        while self._waiting and not (self._queue or self._failure or self._have_stages_ended):
+            piece = self._read_piece(self._text.ready)
+            if piece is not None:
+                self._feed(piece)
         return self._pop_item()
 
     def _read_piece(self, read: Callable[..., Any], *event: AnyEvent) -> AnyEvent:
@@ -211,16 +254,48 @@ class ShapedCursor(Generic[ItemT]):
         """Feed the gathered pieces to the stages as one piece."""
         if self._gathered:
             gathered, self._gathered = self._gathered, []
-            # The last draft contains the drafts before it.
-            self._feed("".join(gathered) if isinstance(gathered[0], str) else gathered[-1])
+            for is_end, pieces in groupby(gathered, key=lambda piece: piece is ITEM_END):
+                items = [*pieces]
+                # The last draft contains the drafts before it.
+                self._feed("".join(items) if isinstance(items[0], str) and not is_end else items[-1])
 
     def _feed(self, piece: object) -> None:
-        """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages."""
+        """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages.
+
+        Args:
+            piece: A piece of the text, or `ITEM_END`.
+        """
+        if piece is ITEM_END:
+            self._end_item()
+            return
+        if self._owes_end:
+            # The end of the item before comes first.
+            self._end_item(paced=False)
+        self.is_settled = False
         chain = self._chain
         self._queue.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
-        if chain.stop is not None:
+        self._check_stop()
+
+    def _check_stop(self) -> None:
+        """If a stage has stopped the text, end the stages, except for one that paces the text."""
+        if self._chain.stop is not None and not self.has_text_ended:
             self.has_text_ended = True
-            self._end_stages()
+            if not self._is_paced:
+                self._end_stages()
+
+    def _end_item(self, *, final: bool = False, paced: bool = True) -> None:
+        """Queue what the stages hold back of an item that ends, except for what is paced.
+
+        Args:
+            final: True at the end of the answer.
+            paced: False to queue also what is paced.
+        """
+        is_paced = paced and self._is_paced
+        self._queue.extend(self._chain.end_item(now=self._clock(), final=final, paced=is_paced))
+        # A pace is kept only in front of further stages that must learn of the end.
+        is_held = is_paced and self._chain.deadline is not None
+        self._owes_end = is_held and not hasattr(self._chain.stages[-1], "tick")
+        self._check_stop()
 
     def _end_stages(self) -> None:
         """End the stages, unless they have ended."""

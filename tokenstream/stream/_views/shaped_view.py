@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
+from time import sleep
 from typing import TYPE_CHECKING, Any, Never
 
 from typing_extensions import TypeVar
 
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.text_plan import ShapingPlan, refuse_closed
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
 
@@ -54,7 +58,7 @@ class PlannedView(_ExplainsOrder, RepairedView, View[ItemT]):
     _plan: ShapingPlan
 
     def __init__(self, driver: SyncDriver, plan: ShapingPlan, instead: str) -> None:
-        super().__init__(driver, plan.cursor(driver.clock), instead, plan.reading)
+        super().__init__(driver, plan.cursor(driver.clock, paced=plan.timer), instead, plan.reading)
         self._plan = plan
 
     def close(self) -> None:
@@ -82,10 +86,8 @@ class ShapedView(PlannedView[ItemT]):
                 self._catch_up(cursor)
             item: ItemT | None = cursor.ready()
             while item is None and not cursor.has_text_ended:
-                due = cursor.deadline
                 try:
-                    # Without an event, the time has come at which a stage acts.
-                    event = driver.step() if due is None else self._step_until(due)
+                    event = self._step(cursor)
                 except StopIteration:
                     break
                 except StreamError:
@@ -94,10 +96,10 @@ class ShapedView(PlannedView[ItemT]):
                     if item is None:
                         raise
                 else:
-                    item = cursor.tick() if event is None else cursor.after(event)
+                    item = _find_due(cursor, driver.phase) if event is None else cursor.after(event)
             if item is None:
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
-                item = cursor.end()
+                item = self._end(cursor)
         except StreamError as error:
             # If the stream goes on, the error means that a restarted answer differs from the delivered
             # items: the stream then ends with the earlier answer.
@@ -115,16 +117,32 @@ class ShapedView(PlannedView[ItemT]):
             while (event := self._driver.step_now()) is not None and cursor.gather(event):
                 pass
 
-    def _step_until(self, due: float) -> Event | None:
-        """Return the next event; None if no event arrives before a given time.
+    def _end(self, cursor: ShapedCursor[ItemT]) -> ItemT | None:
+        """Return the next item at the end of the text, at the pace of a stage that paces it; or None."""
+        slept_at = None
+        while (item := cursor.end()) is None and (due := cursor.deadline) is not None:
+            now = self._driver.clock()
+            if now == slept_at or self._driver.verdict.end_request is not None:
+                # The clock stands still, or the stream was stopped.
+                return cursor.break_off()
+            slept_at = now
+            sleep(max(due - now, 0.0))
+        return item
+
+    def _step(self, cursor: ShapedCursor[ItemT]) -> Event | None:
+        """Return the next event; None once an item is due, or only the rest of the connection is left.
 
         If the source's reads cannot be limited, the wait has no limit, unless a stage was added with
         `timer=True`: then a thread reads the source from now on.
         """
-        driver = self._driver
-        if self._plan.timer and not driver.waits_in_time:
-            driver.read_ahead()
-        return driver.step_until(due) if driver.waits_in_time else driver.step()
+        driver, due = self._driver, cursor.deadline
+        if due is not None:
+            if self._plan.timer and not driver.waits_in_time:
+                driver.read_ahead()
+            due = due if driver.waits_in_time else None
+        elif cursor.is_settled:
+            return driver.step()
+        return driver.step_until(due, pauses=not cursor.is_settled)
 
 
 class AsyncPlannedView(_ExplainsOrder, RepairedView, AsyncView[ItemT]):
@@ -142,7 +160,7 @@ class AsyncPlannedView(_ExplainsOrder, RepairedView, AsyncView[ItemT]):
     _plan: ShapingPlan
 
     def __init__(self, driver: AsyncDriver, plan: ShapingPlan, instead: str) -> None:
-        super().__init__(driver, plan.cursor(driver.clock), instead, plan.reading)
+        super().__init__(driver, plan.cursor(driver.clock, paced=True), instead, plan.reading)
         self._plan = plan
 
     async def aclose(self) -> None:
@@ -170,10 +188,8 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 await self._catch_up(cursor)
             item: ItemT | None = cursor.ready()
             while item is None and not cursor.has_text_ended:
-                due = cursor.deadline
                 try:
-                    # Without an event, the time has come at which a stage acts.
-                    event = await (driver.step() if due is None else self._step_until(due))
+                    event = await self._step(cursor)
                 except StopAsyncIteration:
                     break
                 except StreamError:
@@ -182,10 +198,10 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                     if item is None:
                         raise
                 else:
-                    item = cursor.tick() if event is None else cursor.after(event)
+                    item = _find_due(cursor, driver.phase) if event is None else cursor.after(event)
             if item is None:
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
-                item = cursor.end()
+                item = await self._end(cursor)
         except StreamError as error:
             # If the stream goes on, the error means that a restarted answer differs from the delivered
             # items: the stream then ends with the earlier answer.
@@ -203,14 +219,38 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
             while (event := await self._driver.step_now()) is not None and cursor.gather(event):
                 pass
 
-    def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event; None if no event arrives before a given time.
+    async def _end(self, cursor: ShapedCursor[ItemT]) -> ItemT | None:
+        """Return the next item at the end of the text, at the pace of a stage that paces it; or None."""
+        slept_at = None
+        while (item := cursor.end()) is None and (due := cursor.deadline) is not None:
+            now, host = self._driver.clock(), find_host()
+            if host is None or now == slept_at or self._driver.verdict.end_request is not None:
+                # There is no event loop, the clock stands still, or the stream was stopped.
+                return cursor.break_off()
+            slept_at = now
+            # The library is `asyncio` or `trio`.
+            await sys.modules[host.name].sleep(max(due - now, 0.0))
+        return item
+
+    def _step(self, cursor: ShapedCursor[ItemT]) -> Coroutine[Any, Any, Event | None]:
+        """Return the next event; None once an item is due, or only the rest of the connection is left.
 
         Raises:
             MisuseError: Reads cannot have a time limit: on trio, outside of `async with`.
         """
-        if not self._driver.waits_in_time:
+        driver, due = self._driver, cursor.deadline
+        if due is not None and not driver.waits_in_time:
             raise MisuseError(
                 "this view acts on time, and on trio that takes a stream inside `async with`: read it there"
             )
-        return self._driver.step_until(due)
+        return driver.step_until(due, pauses=not cursor.is_settled)
+
+
+def _find_due(cursor: ShapedCursor[ItemT], phase: Phase) -> ItemT | None:
+    """Return an item that a view has although no event has arrived: its time has come, or the answer is over.
+
+    Args:
+        phase: The phase of the stream.
+    """
+    item = cursor.tick()
+    return cursor.settle() if item is None and phase is Phase.DRAINING else item

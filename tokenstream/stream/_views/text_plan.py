@@ -141,11 +141,16 @@ class ShapingPlan(NamedTuple):
         # `_ORDER` has the rank of each method, which shows what its stage does.
         return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 
-    def cursor(self, clock: Callable[[], float]) -> Cursor[Any]:
-        """Return a cursor at the start of the text, with stages of its own."""
+    def cursor(self, clock: Callable[[], float], *, paced: bool) -> Cursor[Any]:
+        """Return a cursor at the start of the text, with stages of its own.
+
+        Args:
+            clock: Returns the time in seconds.
+            paced: True if the cursor is read on time, even at the end of the text.
+        """
         if not self.steps:
             return self.text()
-        return ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock)
+        return ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock, paced=paced)
 
 
 def refuse_closed() -> NoReturn:

@@ -132,7 +132,9 @@ class _TextShaping:
         """Return a view that delivers text at an even pace, which follows the pace of the arriving text.
 
         Words, lines and sentences of an earlier method stay whole, and graphemes always do. As with
-        `throttle`, text is delivered on time in an `async for` loop, and in a `for` loop with `timer`.
+        `throttle`, text is delivered on time in an `async for` loop, and in a `for` loop with `timer`; at
+        the end of the text, these spread the rest over `max_delay`. A `for` loop without `timer` gets the
+        first letter of a burst, and the rest with the next piece or at the end, because nothing wakes it.
 
         Args:
             max_delay: Longest time to hold back text, in seconds.
@@ -144,8 +146,10 @@ class _TextShaping:
 
         Example:
             >>> from tokenstream import Stream
-            >>> "".join(Stream(["The sky", " is blue."], format="pieces").text.smooth(max_delay=0.2))
-            'The sky is blue.'
+            >>> burst = "The sky is blue because air scatters short waves more than long ones."
+            >>> pieces = list(Stream([burst], format="pieces").text.smooth(max_delay=0.4, timer=True))
+            >>> len(pieces) > 2, "".join(pieces) == burst
+            (True, True)
         """
         return self._with_stage(
             "smooth", _stage_maker("Smooth", max_delay, whole=self._plan.has_whole_pieces), timer=timer
