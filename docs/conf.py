@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent / "_programs")]
 
 import tokenstream
 
@@ -23,7 +23,7 @@ extensions = [
     "site_reference",
     "site_search",
 ]
-exclude_patterns = ["quickstarts/*"]
+exclude_patterns = ["guides/quickstarts/*"]
 default_role = "py:obj"
 html_theme = "furo"
 html_static_path = ["_static"]

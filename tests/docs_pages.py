@@ -21,31 +21,38 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "coding_agent")
 
 NEEDS = {
-    "docs/coming-from/providers.md#anthropic": ("anthropic",),
-    "docs/coming-from/providers.md#google-genai": ("google.genai",),
-    "docs/coming-from/frameworks.md#instructor": ("instructor", "openai"),
-    "docs/coming-from/frameworks.md#langchain": ("langchain_core", "langchain_openai"),
-    "docs/coming-from/frameworks.md#litellm": ("litellm", "openai"),
-    "docs/coming-from/providers.md#openai": ("openai",),
-    "docs/coming-from/http.md#requests": ("requests",),
-    "docs/coming-from/http.md#sseclient": ("requests", "sseclient"),
-    "docs/recovery.md": ("openai",),
-    "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
-    "docs/browser.md": ("fastapi",),
-    "docs/journals.md": ("fastapi", "redis"),
-    "docs/money.md": ("redis",),
-    "docs/opentelemetry.md": ("opentelemetry",),
-    "docs/quickstarts.md": ("boto3",),
-    "docs/relay.md": ("fastapi", "flask"),
-    "docs/relay/details.md": ("django", "fastapi", "sse_starlette", "starlette", "websockets"),
-    "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
-    "docs/sources.md": ("openai",),
-    "docs/sources/everything.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
-    "docs/tap.md": ("anthropic", "openai"),
-    "docs/testing/details.md": ("anthropic", "google.genai", "openai", "pytest", "websockets"),
-    "docs/sessions.md": ("websockets",),
-    "docs/ui/details.md": ("rich",),
-    "docs/websockets.md": ("websockets",),
+    "docs/guides/coming-from/providers.md#anthropic": ("anthropic",),
+    "docs/guides/coming-from/providers.md#google-genai": ("google.genai",),
+    "docs/guides/coming-from/frameworks.md#instructor": ("instructor", "openai"),
+    "docs/guides/coming-from/frameworks.md#langchain": ("langchain_core", "langchain_openai"),
+    "docs/guides/coming-from/frameworks.md#litellm": ("litellm", "openai"),
+    "docs/guides/coming-from/providers.md#openai": ("openai",),
+    "docs/guides/coming-from/http.md#requests": ("requests",),
+    "docs/guides/coming-from/http.md#sseclient": ("requests", "sseclient"),
+    "docs/guides/recovery.md": ("openai",),
+    "docs/guides/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
+    "docs/guides/browser.md": ("fastapi",),
+    "docs/guides/journals.md": ("fastapi", "redis"),
+    "docs/guides/money.md": ("redis",),
+    "docs/guides/opentelemetry.md": ("opentelemetry",),
+    "docs/guides/quickstarts.md": ("boto3",),
+    "docs/guides/relay.md": ("fastapi", "flask"),
+    "docs/guides/relay/details.md": ("django", "fastapi", "sse_starlette", "starlette", "websockets"),
+    "docs/guides/sdk-streams.md": (
+        "boto3",
+        "cohere",
+        "google.genai",
+        "huggingface_hub",
+        "mistralai",
+        "ollama",
+    ),
+    "docs/guides/sources.md": ("openai",),
+    "docs/guides/sources/everything.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
+    "docs/guides/tap.md": ("anthropic", "openai"),
+    "docs/guides/testing/details.md": ("anthropic", "google.genai", "openai", "pytest", "websockets"),
+    "docs/guides/sessions.md": ("websockets",),
+    "docs/guides/ui/details.md": ("rich",),
+    "docs/guides/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
 APART = {
@@ -60,19 +67,19 @@ APART = {
     "docs/formats/ollama.md",
     "docs/formats/openai-completions.md",
     "docs/formats/openai-responses.md",
-    "docs/coming-from/frameworks.md",
-    "docs/coming-from/http.md",
-    "docs/coming-from/providers.md",
+    "docs/guides/coming-from/frameworks.md",
+    "docs/guides/coming-from/http.md",
+    "docs/guides/coming-from/providers.md",
 }
 """Pages of which each section is a program: its blocks run without those of the other sections."""
 PROGRAMS = {
-    "docs/money.md",
-    "docs/quickstarts.md",
+    "docs/guides/money.md",
+    "docs/guides/quickstarts.md",
     *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),
 }
 """Pages whose blocks are programs of their own, which ask real providers; other tests run them."""
 WARNS = {
-    "docs/coming-from/frameworks.md#litellm": (
+    "docs/guides/coming-from/frameworks.md#litellm": (
         "ignore::UserWarning:pydantic",
         "ignore::DeprecationWarning",
         # It leaves the event loops of its logging open.

@@ -1,4 +1,4 @@
-"""The table in docs/doctor.md of proxies and platforms: `python -m tests.doctor_page`."""
+"""The table in docs/guides/doctor.md of proxies and platforms: `python -m tests.doctor_page`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGE", "SECTION"]
 
-PAGE = ROOT / "docs" / "doctor.md"
+PAGE = ROOT / "docs" / "guides" / "doctor.md"
 _ABSENT = "–"
 
 

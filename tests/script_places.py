@@ -1,4 +1,4 @@
-"""The table in docs/relay/losses.md of what each format has a place for: `python -m tests.script_places`.
+"""The table of places in docs/guides/relay/losses.md: `python -m tests.script_places`.
 
 It is what the encoders say of themselves; of errors, what a reader takes them for.
 """
@@ -81,7 +81,7 @@ def _made() -> list[str]:
     return [table(columns, map(_row, testing.all_formats))]
 
 
-SECTION = Section(ROOT / "docs" / "relay" / "losses.md", "tests.script_places", _made)
+SECTION = Section(ROOT / "docs" / "guides" / "relay" / "losses.md", "tests.script_places", _made)
 
 if __name__ == "__main__":
     SECTION.write()

@@ -131,11 +131,11 @@ def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
 
 @pytest.mark.slow
 def test_the_picture_of_the_house_is_the_one_that_its_imports_make() -> None:
-    """`python docs/architecture_picture.py` draws it anew."""
-    script = runpy.run_path(str(ROOT / "docs" / "architecture_picture.py"))
+    """`python docs/_programs/architecture_picture.py` draws it anew."""
+    script = runpy.run_path(str(ROOT / "docs" / "_programs" / "architecture_picture.py"))
     drawn: str = script["picture"]()
 
-    assert drawn == (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    assert drawn == (ROOT / "docs" / "pictures" / "architecture.svg").read_text(encoding="utf-8")
     assert drawn.count("<rect") == len(script["rooms"]())
 
 

@@ -18,14 +18,14 @@ _SCRIPTS = ("concept_pictures.py", "path_pictures.py")
 _DRAWN: dict[str, Callable[[], str]] = {
     name: draw
     for script in _SCRIPTS
-    for name, draw in runpy.run_path(str(_DOCS / script))["PICTURES"].items()
+    for name, draw in runpy.run_path(str(_DOCS / "_programs" / script))["PICTURES"].items()
 }
 
 
 @in_one_test("name", sorted(_DRAWN))
 def test_a_picture_is_what_its_script_draws(name: str) -> None:
-    """`python docs/concept_pictures.py` and `python docs/path_pictures.py` draw them anew."""
-    assert (_DOCS / name).read_text("utf-8") == _DRAWN[name]()
+    """concept_pictures.py and path_pictures.py in docs/_programs draw them anew."""
+    assert (_DOCS / "pictures" / name).read_text("utf-8") == _DRAWN[name]()
 
 
 def test_each_of_these_pictures_is_on_a_page() -> None:
@@ -36,4 +36,4 @@ def test_each_of_these_pictures_is_on_a_page() -> None:
         for target in re.findall(r"!\[[^\]]+\]\(([^):]+\.svg)\)", page.read_text("utf-8"))
     }
 
-    assert [] == [name for name in _DRAWN if (_DOCS / name).resolve() not in shown]
+    assert [] == [name for name in _DRAWN if (_DOCS / "pictures" / name).resolve() not in shown]

@@ -9,7 +9,7 @@ from tests.project import PACKAGE, ROOT, parsed_with, source_of
 from tests.support.tables import in_one_test
 from tokenstream.departures import RULES
 
-_PAGE = (ROOT / "docs" / "departures.md").read_text(encoding="utf-8")
+_PAGE = (ROOT / "docs" / "reference" / "departures.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
 # The repairs of partial JSON are noted, too, and have a list of their own.
 _PATHS = [

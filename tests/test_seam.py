@@ -214,10 +214,10 @@ def test_an_event_of_the_format_is_not_changed() -> None:
 
 
 def test_the_picture_of_a_seam_is_what_a_stream_gives() -> None:
-    """`python docs/seam_picture.py` draws it anew."""
-    drawn = runpy.run_path(str(ROOT / "docs" / "seam_picture.py"))["draw"]()
+    """`python docs/_programs/seam_picture.py` draws it anew."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "_programs" / "seam_picture.py"))["draw"]()
 
-    assert drawn == (ROOT / "docs" / "seam.svg").read_text(encoding="utf-8")
+    assert drawn == (ROOT / "docs" / "pictures" / "seam.svg").read_text(encoding="utf-8")
 
 
 def test_thoughts_that_led_to_a_search_stay_with_it() -> None:

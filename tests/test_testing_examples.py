@@ -49,7 +49,7 @@ def test_the_tests_that_the_page_shows_pass() -> None:
 @in_one_test("file", _FILES, ids=lambda file: file.name)
 def test_a_page_shows_the_file_as_it_is(file: Path) -> None:
     """Nobody reads another test than the one that was run."""
-    pages = [ROOT / "docs" / name for name in ("testing.md", "testing/details.md")]
+    pages = [ROOT / "docs" / "guides" / name for name in ("testing.md", "testing/details.md")]
     shown = f"# {file.relative_to(ROOT).as_posix()}\n{file.read_text(encoding='utf-8')}"
 
     assert shown in [block.code for page in pages for block in blocks(page.read_text(encoding="utf-8"), "py")]

@@ -1,4 +1,4 @@
-"""The picture of docs/testing.md shows what is kept of a cut answer."""
+"""The picture of docs/guides/testing.md shows what is kept of a cut answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DOCS = ROOT / "docs"
 
 @pytest.mark.slow
 def test_the_picture_is_what_its_script_draws() -> None:
-    """`python docs/testing_picture.py` draws it anew."""
-    script: dict[str, Any] = runpy.run_path(str(_DOCS / "testing_picture.py"))
+    """`python docs/_programs/testing_picture.py` draws it anew."""
+    script: dict[str, Any] = runpy.run_path(str(_DOCS / "_programs" / "testing_picture.py"))
 
-    assert (_DOCS / "testing.svg").read_text("utf-8") == script["draw"]()
+    assert (_DOCS / "pictures" / "testing.svg").read_text("utf-8") == script["draw"]()

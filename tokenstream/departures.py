@@ -1,7 +1,7 @@
 """Deviations of servers from their documentation, and the rules applied to them.
 
 Each rule that tolerates a deviation (called a departure) has a name in `RULES`, a closed list
-that docs/departures.md explains; a stream counts each rule that it had to apply.
+that docs/reference/departures.md explains; a stream counts each rule that it had to apply.
 """
 
 from __future__ import annotations

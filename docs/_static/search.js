@@ -1,4 +1,4 @@
-/* Ranks the sections of the site for a question; docs/site_search.py says what for, and writes SECTIONS.
+/* Ranks the sections of the site for a question; docs/_programs/site_search.py says what for, and writes SECTIONS.
    Sphinx's searchtools.js, which is loaded before, shows the results. */
 "use strict";
 
@@ -145,8 +145,8 @@
       const shown = anchor ? `${title} > ${heading}` : title;
       return result(name, shown, anchor, value, SearchResultKind.text);
     });
-    const guides = pages.filter(([name]) => !name.startsWith("reference/"));
-    const reference = pages.filter(([name]) => name.startsWith("reference/"));
+    const guides = pages.filter(([name]) => !name.startsWith("reference/api/"));
+    const reference = pages.filter(([name]) => name.startsWith("reference/api/"));
     const names = [...objectTerms].flatMap((term) => Search.performObjectSearch(term, objectTerms));
     names.sort((one, other) => other[4] - one[4]);
     const all = [

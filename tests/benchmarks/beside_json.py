@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["OURS", "beside_json", "read_by_us", "verdict"]
 
 _NODE_FOLDER = Path("../conformance-node")
-"""The folder of npm's packages, as docs/conformance.md installs them."""
+"""The folder of npm's packages, as docs/about/conformance.md installs them."""
 OURS = {"tokenstream": None, 'tokenstream, document="matching"': "matching"}
 """Our two ways to read a text that may hold several documents: the names, and the choices of a document."""
 _MOST_REFUSED = 6

@@ -1,4 +1,4 @@
-"""The code of docs/browser.md, block by block."""
+"""The code of docs/guides/browser.md, block by block."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.project import ROOT
 
 __all__ = ["block_with"]
 
-_BLOCKS = [block.code for block in blocks((ROOT / "docs" / "browser.md").read_text("utf-8"), "js")]
+_BLOCKS = [block.code for block in blocks((ROOT / "docs" / "guides" / "browser.md").read_text("utf-8"), "js")]
 
 
 def block_with(text: str) -> str:

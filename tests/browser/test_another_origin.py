@@ -1,4 +1,4 @@
-"""A page of another origin than the relay's asks, with the CORS settings of docs/relay.md."""
+"""A page of another origin than the relay's asks, with the CORS settings of docs/guides/relay.md."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def _page(_: dict[str, Any], start_response: StartResponse) -> list[bytes]:
 
 
 def _backend(origin: str, exposed: str) -> Any:
-    """Return the application of docs/relay.md for pages of an origin, with a journal."""
+    """Return the application of docs/guides/relay.md for pages of an origin, with a journal."""
     [code] = [
         block.code
-        for block in blocks((ROOT / "docs" / "relay.md").read_text("utf-8"), "python")
+        for block in blocks((ROOT / "docs" / "guides" / "relay.md").read_text("utf-8"), "python")
         if _EXPOSED in block.code
     ]
     names = {"FastAPI": needed("fastapi").FastAPI}

@@ -73,7 +73,7 @@ def _answer_slowly(_: object) -> AsyncStream:
 
 
 def _share_with_other_origins(app: Any) -> CORSMiddleware:
-    """Allow what docs/browser.md names, besides the content type of the question, and nothing else."""
+    """Allow what docs/guides/browser.md names, besides the content type of the question, and nothing else."""
     return CORSMiddleware(
         app,
         allow_origins=["*"],
@@ -85,7 +85,7 @@ def _share_with_other_origins(app: Any) -> CORSMiddleware:
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Bundle pages of React with the hooks of docs/browser.md, as an application does."""
+    """Bundle pages of React with the hooks of docs/guides/browser.md, as an application does."""
     folder, node = node_with("esbuild", "react-dom", "@ai-sdk/react")
     project = tmp_path_factory.mktemp("project")
     (project / "node_modules").mkdir()
@@ -276,7 +276,7 @@ def test_a_page_shows_an_agents_question_and_what_its_tool_returns(page: Page, u
 
 
 def test_a_page_of_another_origin_continues_an_answer_and_stops_it(page: Page, url: str) -> None:
-    """With the headers that docs/browser.md names for CORS, over a connection that is cut twice."""
+    """With the headers that docs/guides/browser.md names for CORS, over a connection that is cut twice."""
     start = """async url => {
       const { follow } = await import("/tokenstream/tokenstream.js");
       const headers = { Accept: "text/event-stream", "Content-Type": "application/json" };

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FILES = relay.assets.directory
 _SHARED = ("answer.js", "connection.js", "message.js", "patch.js", "sse.js")
 """Modules that `follow` needs, and that a page with an adapter has already."""
-_PAGE = (ROOT / "docs" / "browser.md").read_text("utf-8")
+_PAGE = (ROOT / "docs" / "guides" / "browser.md").read_text("utf-8")
 _MOST = {"tokenstream": 6000, "store": 2000, "use-chat": 2000, "ag-ui": 2000, "websocket": 2000}
 """The most bytes of each module, minified and compressed."""
 
@@ -68,7 +68,7 @@ def test_its_types_hold(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_npm_installs_the_folder(tmp_path: Path) -> None:
-    """As docs/browser.md says, and without a network: the package needs nothing else."""
+    """As docs/guides/browser.md says, and without a network: the package needs nothing else."""
     _, node = node_with()
     environment = {**os.environ, "npm_config_cache": str(tmp_path / "cache"), "npm_config_offline": "true"}
     command = [*npm_with(node), "install", "--no-audit", "--no-fund", str(_FILES)]

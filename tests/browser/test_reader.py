@@ -132,7 +132,7 @@ console.log(JSON.stringify(told));
 
 @pytest.mark.slow
 def test_the_lines_for_svelte_and_vue_show_an_answer(tmp_path: Path) -> None:
-    """Those of docs/browser.md, with the stores of both frameworks."""
+    """Those of docs/guides/browser.md, with the stores of both frameworks."""
     folder, node = node_with("svelte", "vue")
     (tmp_path / "node_modules").symlink_to(folder / "node_modules")
     program = tmp_path / "program.mjs"

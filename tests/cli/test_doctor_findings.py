@@ -337,10 +337,10 @@ def test_what_is_said_of_a_hop_says_where_it_is_written(hop: Any) -> None:
 
 
 def test_the_picture_shows_what_the_command_prints() -> None:
-    """`python docs/doctor_picture.py` draws it anew, of arrivals that were measured once."""
-    script = runpy.run_path(str(ROOT / "docs" / "doctor_picture.py"))
+    """`python docs/_programs/doctor_picture.py` draws it anew, of arrivals that were measured once."""
+    script = runpy.run_path(str(ROOT / "docs" / "_programs" / "doctor_picture.py"))
 
-    assert script["draw"]() == (ROOT / "docs" / "doctor.svg").read_text("utf-8")
+    assert script["draw"]() == (ROOT / "docs" / "pictures" / "doctor.svg").read_text("utf-8")
     assert script["LINES"][0] == "https://api.example.com/v1/chat/completions: does not stream"
 
 

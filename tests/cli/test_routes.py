@@ -261,7 +261,7 @@ def test_a_provider_without_its_key_is_not_asked(
 
 def test_keys_go_to_the_hosts_of_the_quickstarts_and_to_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the header, and with the version, that these programs send."""
-    page = (ROOT / "docs" / "quickstarts.md").read_text()
+    page = (ROOT / "docs" / "guides" / "quickstarts.md").read_text()
     programs = re.findall(r'url = "https://([^/"]+)[^"]*"\nheaders = (\{.*\})\n', page)
     for host, headers in programs:
         variable = re.findall(r"os\.environ\[['\"](\w+)['\"]\]", headers)[0]

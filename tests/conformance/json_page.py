@@ -1,4 +1,4 @@
-"""The section of docs/conformance.md about JSON."""
+"""The section of docs/about/conformance.md about JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/conformance.md, written from the results that are kept and from nothing else."""
+"""docs/about/conformance.md, written from the results that are kept and from nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FILE", "render"]
 _MOST_LISTED = 60
 """More cases than that are no list that anybody reads."""
 
-FILE = ROOT / "docs" / "conformance.md"
+FILE = ROOT / "docs" / "about" / "conformance.md"
 
 _HEAD = """\
 # Conformance

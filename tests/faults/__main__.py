@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: run every row of the fault matrix, and print or write docs/failures.md."""
+"""`python -m tests.faults`: run every row of the fault matrix, print or write docs/reference/failures.md."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def _result(row: Row, world: World) -> Result:
 def main() -> int:
     """Measure, and tell; 1 where a row is not what it owes."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write docs/failures.md instead of printing it")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/reference/failures.md instead of printing it"
+    )
     asked = parser.parse_args()
     results = _results()
     wrong = [

@@ -1,4 +1,4 @@
-"""The program of docs/money.md sends no money twice, and none gets lost without being listed."""
+"""The program of docs/guides/money.md sends no money twice, and none gets lost without being listed."""
 
 from __future__ import annotations
 

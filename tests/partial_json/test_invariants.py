@@ -1,4 +1,4 @@
-"""The contract of docs/partial-json.md, invariant by invariant."""
+"""The contract of docs/guides/partial-json.md, invariant by invariant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of repairs in docs/partial-json.md."""
+"""The list of repairs in docs/guides/partial-json.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tokenstream.partial_json import Repair
 from tokenstream.partial_json._repairs import REPAIRS
 from tokenstream.stages import ValidatedCalls
 
-_PAGE = (ROOT / "docs" / "partial-json.md").read_text("utf-8")
+_PAGE = (ROOT / "docs" / "guides" / "partial-json.md").read_text("utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| .+ \| (`{1,4}) ?(.+?) ?\2 \| `(.+)` \|$", re.MULTILINE)
 _ROWS = [(name, example, value) for name, _, example, value in _ROW.findall(_PAGE.partition("## Lenient")[2])]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BLOCKS = [
     block.code
     for name in ("relay.md", "relay/details.md")
-    for block in blocks((ROOT / "docs" / name).read_text(encoding="utf-8"), "python")
+    for block in blocks((ROOT / "docs" / "guides" / name).read_text(encoding="utf-8"), "python")
 ]
 
 
@@ -49,7 +49,7 @@ def _shown(name: str, url: str) -> Any:
     body = [line for line in code.splitlines() if line and "import" not in line]
     assert len(body) <= 10
     namespace: dict[str, Any] = {"url": url, "headers": {}, "__name__": __name__}
-    exec(compile(code, "docs/relay", "exec"), namespace)
+    exec(compile(code, "docs/guides/relay", "exec"), namespace)
     return namespace["backend" if name == "flask_chat" else name]
 
 

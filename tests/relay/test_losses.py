@@ -502,7 +502,7 @@ def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: P
 
 def test_every_name_is_explained() -> None:
     """On the page that the table sends its readers to."""
-    text = (ROOT / "docs" / "turns.md").read_text("utf-8")
+    text = (ROOT / "docs" / "guides" / "turns.md").read_text("utf-8")
 
     assert [] == [name for name in get_args(Kind) if f"`{name}`" not in text]
 

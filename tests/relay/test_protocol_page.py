@@ -1,4 +1,4 @@
-"""The reader that docs/protocol.md shows is short, and reads what a relay sends over a cut."""
+"""The reader that docs/reference/protocol.md shows is short, and reads what a relay sends over a cut."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ globalThis.fetch = async (url, { headers }) => {
 
 
 def _js() -> list[str]:
-    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
     return [block.code for block in blocks(page, "js")]
 
 

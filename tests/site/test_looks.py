@@ -20,10 +20,10 @@ pytestmark = [pytest.mark.site]
 
 _PAGES = [
     "index.html",
-    "reference/tokenstream.stream.Stream.html",
-    "ui.html",
-    "conformance.html",
-    "errors.html",
+    "reference/api/tokenstream.stream.Stream.html",
+    "guides/ui.html",
+    "about/conformance.html",
+    "guides/errors.html",
 ]
 _BROKEN = (
     "[...document.images].filter(image => !image.complete || !image.naturalWidth).map(image => image.src)"
@@ -105,39 +105,50 @@ def _is_async(code: str) -> bool:
 _Answers: TypeAlias = dict[str, str]
 """The pages that answer a question, each with a part of the answer."""
 
-_CLOSING: _Answers = {"closing": "stop()", "getting-started": "Stop early"}
+_CLOSING: _Answers = {"guides/closing": "stop()", "guides/getting-started": "Stop early"}
 _IN_AN_APP: _Answers = {
-    "relay": "relay.respond(",
+    "guides/relay": "relay.respond(",
     "cookbook/web-frameworks": "relay.respond(",
     "cookbook/web-pages": "relay.respond(",
 }
-_FALLBACKS: _Answers = {"recovery": "fallback", "routes": "Retry(routes="}
-_RELOADS: _Answers = {"browser": "Last-Event-ID", "journals": "MemoryJournal", "relay": "MemoryJournal"}
-_CALLS: _Answers = {"tool-calls": "stream.tool_calls", "departures": "tool call"}
+_FALLBACKS: _Answers = {"guides/recovery": "fallback", "guides/routes": "Retry(routes="}
+_RELOADS: _Answers = {
+    "guides/browser": "Last-Event-ID",
+    "guides/journals": "MemoryJournal",
+    "guides/relay": "MemoryJournal",
+}
+_CALLS: _Answers = {"guides/tool-calls": "stream.tool_calls", "reference/departures": "tool call"}
 _USAGE: _Answers = {
-    "message": ".usage",
-    "getting-started": "to report usage",
-    "coming-from/frameworks": ".usage",
+    "guides/message": ".usage",
+    "guides/getting-started": "to report usage",
+    "guides/coming-from/frameworks": ".usage",
 }
 
 _QUESTIONS: dict[str, tuple[str, _Answers]] = {
-    "fastapi/fastapi#1342": ("stop client disconnects", {"relay": "closes the connection to the provider"}),
-    "mostlygeek/llama-swap#236": ("streaming buffered nginx", {"doctor": "proxy_buffering off;"}),
-    "dstackai/dstack#4269": ("one lump", {"doctor": "which setting to change"}),
-    "BerriAI/litellm#316": ("mock streaming response", {"testing": "testing.script()"}),
-    "gpustack/gpustack#4874": ("include_usage", {"getting-started": "to report usage"}),
-    "567-labs/instructor#665": ("structured output", {"structured-output": "stream.partials("}),
-    "konveyor/kai#622": ("incomplete chunked read", {"errors-index": "Keep .partial, ask again"}),
-    "openclaw/openclaw#68655": ("markdown flickers", {"ui": "markdown_blocks()"}),
+    "fastapi/fastapi#1342": (
+        "stop client disconnects",
+        {"guides/relay": "closes the connection to the provider"},
+    ),
+    "mostlygeek/llama-swap#236": ("streaming buffered nginx", {"guides/doctor": "proxy_buffering off;"}),
+    "dstackai/dstack#4269": ("one lump", {"guides/doctor": "which setting to change"}),
+    "BerriAI/litellm#316": ("mock streaming response", {"guides/testing": "testing.script()"}),
+    "gpustack/gpustack#4874": ("include_usage", {"guides/getting-started": "to report usage"}),
+    "567-labs/instructor#665": ("structured output", {"guides/structured-output": "stream.partials("}),
+    "konveyor/kai#622": ("incomplete chunked read", {"reference/errors-index": "Keep .partial, ask again"}),
+    "openclaw/openclaw#68655": ("markdown flickers", {"guides/ui": "markdown_blocks()"}),
     "vercel/chatbot#1466": ("resume after reload", _RELOADS),
     "LibreChat-AI/agents#40": (
         "think tags",
-        {"ui": 'split_tags("think")', "ui/details": "reasoning_tags", "message": "reasoning_tags"},
+        {
+            "guides/ui": 'split_tags("think")',
+            "guides/ui/details": "reasoning_tags",
+            "guides/message": "reasoning_tags",
+        },
     ),
     "openai/openai-python#3201": ("arguments fragments", _CALLS),
     "openai/openai-python#2356": (
         "peer closed connection without sending complete message body (incomplete chunked read)",
-        {"errors-index": "Keep .partial, ask again"},
+        {"reference/errors-index": "Keep .partial, ask again"},
     ),
     "openai/openai-python#969": (
         "Interrupt streaming for chat completions using the API like ChatGPT",
@@ -145,23 +156,23 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     ),
     "openai/openai-python#2599": (
         "timeout not respected openai client",
-        {"closing": "Timeouts", "limits": "idle_bytes"},
+        {"guides/closing": "Timeouts", "guides/limits": "idle_bytes"},
     ),
     "openai/openai-python#3438": ("merge duplicate streaming tool call deltas", _CALLS),
     "anthropics/anthropic-sdk-python#688": (
         "How to handle Anthropic 'Overloaded' error when streaming in langchain",
-        {"recovery": "overloaded", "coming-from/frameworks": "Retry("},
+        {"guides/recovery": "overloaded", "guides/coming-from/frameworks": "Retry("},
     ),
     "BerriAI/litellm#4904": ("Include `prompt_tokens` when streaming", _USAGE),
     "BerriAI/litellm#11915": ("LiteLLM in streaming mode does not return usage details", _USAGE),
     "BerriAI/litellm#26102": (
         "Streaming responses are buffered when using LiteLLM proxy with SGLang",
-        {"doctor": "which setting to change"},
+        {"guides/doctor": "which setting to change"},
     ),
     "BerriAI/litellm#1226": ("Retry/fallbacks doesn't work for streaming calls", _FALLBACKS),
     "BerriAI/litellm#32236": (
         "stamp gen_ai.response.time_to_first_chunk on streaming LLM spans",
-        {"opentelemetry": "time_to_first_chunk"},
+        {"guides/opentelemetry": "time_to_first_chunk"},
     ),
     "langchain-ai/langchain#15191": ("lcel `with_fallbacks` streaming", _FALLBACKS),
     "langchain-ai/langchain#4743": (
@@ -170,7 +181,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     ),
     "langchain-ai/langchain#4629": (
         "Mock LLM by record and replay responses",
-        {"testing": "testing.record("},
+        {"guides/testing": "testing.record("},
     ),
     "langchain-ai/langchain#4715": ("Streaming Responses As Ouput Using FastAPI Support", _IN_AN_APP),
     "vercel/ai#161": ("Example using Streaming Response for FastAPI.", _IN_AN_APP),
@@ -178,11 +189,15 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "vercel/ai#470": ("continue streaming on browser refresh/exit page", _RELOADS),
     "streamlit/streamlit#8200": (
         "When using st.write_stream to display long text, the interface may flicker.",
-        {"cookbook/interfaces": "st.write_stream", "ui": "throttle(", "ui/details": "markdown_blocks()"},
+        {
+            "cookbook/interfaces": "st.write_stream",
+            "guides/ui": "throttle(",
+            "guides/ui/details": "markdown_blocks()",
+        },
     ),
     "streamlit/streamlit#11854": (
         "Turn submit button in `st.chat_input` into stop button",
-        {"cookbook/interfaces": "stop", "journals": "stop"},
+        {"cookbook/interfaces": "stop", "guides/journals": "stop"},
     ),
 }
 """What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
@@ -232,7 +247,7 @@ def test_guides_come_before_names(served: str, page: Page, words: str) -> None:
     """The first five pages explain; a name of the API comes after them."""
     names = _names(_found(served, page, words))[:5]
 
-    assert [] == [name for name in names if name.startswith("reference/")]
+    assert [] == [name for name in names if name.startswith("reference/api/")]
 
 
 def test_a_name_is_found_as_well(served: str, page: Page) -> None:
@@ -250,13 +265,13 @@ def test_a_message_is_found_with_its_numbers_filled_in(served: str, page: Page) 
     page.goto(f"{served}/{first}")
     row = page.locator("tr", has=page.locator(":target"))
 
-    assert first.startswith("errors-index.html#")
+    assert first.startswith("reference/errors-index.html#")
     assert "A line, an event, the answer or something in it is larger" in row.inner_text()
 
 
 def test_each_message_of_the_index_of_errors_is_found(served: str, page: Page) -> None:
     """With something in place of each "…", it is among the first three, with an anchor of its own."""
-    page.goto(f"{served}/errors-index.html")
+    page.goto(f"{served}/reference/errors-index.html")
     messages: dict[str, str] = page.evaluate(
         "Object.fromEntries([...document.querySelectorAll('td:first-child code[id]')].map("
         "message => [`#${message.id}`, message.textContent]))"

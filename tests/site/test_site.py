@@ -41,15 +41,15 @@ def _entries(site: Path) -> set[str]:
 
 def test_the_reference_keeps_summaries_backslashes_and_links(site: Path) -> None:
     """A colon in a summary makes no type of what is before it, and a page is linked by its title."""
-    text = (site / "reference" / "tokenstream.stages.MarkdownBlocks.txt").read_text(encoding="utf-8")
-    block = (site / "reference" / "tokenstream.stages.MarkdownBlock.txt").read_text(encoding="utf-8")
-    html = (site / "reference" / "tokenstream.stages.MarkdownBlocks.html").read_text(encoding="utf-8")
+    text = (site / "reference" / "api" / "tokenstream.stages.MarkdownBlocks.txt").read_text(encoding="utf-8")
+    block = (site / "reference" / "api" / "tokenstream.stages.MarkdownBlock.txt").read_text(encoding="utf-8")
+    html = (site / "reference" / "api" / "tokenstream.stages.MarkdownBlocks.html").read_text(encoding="utf-8")
 
     assert "Always None: any text is Markdown." in text
     assert "The number of the block: 0, 1, 2" in block
     assert "Type:" not in text + block
     assert r"\[" in text
-    assert '../ui/details.html"' in html
+    assert '../../guides/ui/details.html"' in html
 
 
 def test_each_public_name_has_an_entry_in_the_reference(site: Path) -> None:
@@ -73,7 +73,7 @@ def test_each_public_name_has_an_entry_in_the_reference(site: Path) -> None:
 
 def test_the_reference_says_what_a_reader_does(site: Path) -> None:
     """No page is called by a module's name, and reading a stream comes first."""
-    page = (site / "reference" / "index.html").read_text(encoding="utf-8")
+    page = (site / "reference" / "api" / "index.html").read_text(encoding="utf-8")
     titles = re.findall(r'<li><p><a [^>]*href="([\w.]+)\.html"[^>]*>(?:<[^>]+>)*([^<]+)<', page)
     current = {module for module in PUBLIC if module.count(".")}
 
@@ -84,7 +84,7 @@ def test_the_reference_says_what_a_reader_does(site: Path) -> None:
 
 def test_a_stream_has_all_its_members_in_the_order_of_need(site: Path) -> None:
     """Those of the first program come before what one reader in a hundred looks for."""
-    page = (site / "reference" / "tokenstream.stream.Stream.html").read_text(encoding="utf-8")
+    page = (site / "reference" / "api" / "tokenstream.stream.Stream.html").read_text(encoding="utf-8")
     described = re.findall(r'id="tokenstream\.Stream\.(\w+)"', page)
 
     assert described[:5] == ["text", "message", "messages", "final", "result"]
@@ -93,7 +93,9 @@ def test_a_stream_has_all_its_members_in_the_order_of_need(site: Path) -> None:
 
 def test_no_page_of_the_reference_is_too_large_to_read(site: Path) -> None:
     """Large classes have pages of their own."""
-    large = {path.name for path in (site / "reference").glob("*.html") if path.stat().st_size > 300_000}
+    large = {
+        path.name for path in (site / "reference" / "api").glob("*.html") if path.stat().st_size > 300_000
+    }
 
     assert set() == large
 
@@ -110,7 +112,7 @@ def test_each_page_has_a_text_for_machines(site: Path) -> None:
     pages = {path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.html")}
     pages -= {"genindex", "py-modindex", "search"}
     texts = {path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.md")}
-    texts |= {path.relative_to(site).with_suffix("").as_posix() for path in site.glob("reference/*.txt")}
+    texts |= {path.relative_to(site).with_suffix("").as_posix() for path in site.glob("reference/api/*.txt")}
     whole = (site / "llms-full.txt").read_text(encoding="utf-8")
     listed = links((site / "llms.txt").read_text(encoding="utf-8"))
     dead = [link for link in listed if "://" not in link and not (site / link.partition("#")[0]).exists()]
@@ -119,9 +121,9 @@ def test_each_page_has_a_text_for_machines(site: Path) -> None:
 
     assert pages == texts
     assert [] == dead
-    assert {"index", "reference/index"} == texts - linked
+    assert {"index", "reference/api/index"} == texts - linked
     assert "class tokenstream.Stream(" in whole
-    assert (DOCS / "glossary.md").read_text(encoding="utf-8") in whole
+    assert (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8") in whole
 
 
 class _Pictures(HTMLParser):
@@ -175,9 +177,7 @@ def _build_pages(folder: Path, **pages: str) -> subprocess.CompletedProcess[str]
     """Build a site of other pages, as strictly as ours, without the reference, which takes a minute."""
     needed("sphinx")
     source = folder / "docs"
-    source.mkdir()
-    for name in ("site_hooks.py", "site_reference.py", "site_search.py"):
-        shutil.copy(DOCS / name, source / name)
+    shutil.copytree(DOCS / "_programs", source / "_programs")
     settings = (DOCS / "conf.py").read_text("utf-8")
     (source / "conf.py").write_text(settings.replace('    "site_reference",\n', ""), "utf-8")
     shutil.copytree(DOCS / "_static", source / "_static")
@@ -204,10 +204,11 @@ def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
 def test_a_link_to_a_folder_leads_to_the_repository(site: Path) -> None:
     """The site has no page for a folder, within docs/ as elsewhere."""
     (page,) = re.findall(
-        r'href="([^"]*)"[^>]*>docs/quickstarts<', (site / "quickstarts.html").read_text("utf-8")
+        r'href="([^"]*)"[^>]*>docs/guides/quickstarts<',
+        (site / "guides" / "quickstarts.html").read_text("utf-8"),
     )
 
-    assert page.endswith("/tree/main/docs/quickstarts")
+    assert page.endswith("/tree/main/docs/guides/quickstarts")
 
 
 def test_a_page_that_nothing_leads_to_fails_the_build(tmp_path: Path) -> None:
@@ -220,8 +221,10 @@ def test_a_page_that_nothing_leads_to_fails_the_build(tmp_path: Path) -> None:
 def test_the_words_for_a_page_go_with_it() -> None:
     """A page that is renamed takes along what the search knows of it."""
     needed("sphinx")
-    search = runpy.run_path(str(DOCS / "site_search.py"))
-    folders = {path.name for path in DOCS.iterdir() if path.is_dir()} | {"reference"}
+    search = runpy.run_path(str(DOCS / "_programs" / "site_search.py"))
+    folders = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*") if path.is_dir()} | {
+        "reference/api"
+    }
     pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
 
     assert set() == {*search["_ALSO"], search["ERRORS"]} - pages

@@ -108,7 +108,7 @@ def test_what_is_spoken_of_made_up_lines_does_not_depend_on_the_pieces(
 
 
 def test_hardly_any_made_up_document_is_spoken_otherwise_than_shown() -> None:
-    """The exceptions are lines on which the parsers do not agree: exemption E2 of docs/ui/details.md."""
+    """The exceptions are lines on which the parsers do not agree: E2 in docs/guides/ui/details.md."""
     chance = random.Random(3)
     documents = [text for text in (made_up(chance) for _ in range(3_000)) if not _UNDEFINED.search(text)]
 

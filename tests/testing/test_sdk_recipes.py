@@ -1,4 +1,4 @@
-"""Two lines put a provider's own SDK in front of what is played; docs/testing/details.md shows them.
+"""Two lines put a provider's own SDK in front of what is played; docs/guides/testing/details.md shows them.
 
 Each function that begins with `ask` stands for the code under test: all that it knows
 is the SDK's client.

@@ -132,7 +132,7 @@ def _takes_media(part: MediaPart, api: str) -> bool:
 
 
 def _fault(part: Part, api: str) -> str | None:
-    """Say what stands in the way of another provider's part, by the rules of docs/turns.md."""
+    """Say what stands in the way of another provider's part, by the rules of docs/guides/turns.md."""
     if isinstance(part, ToolCall):
         return _fault_of_call(part, api)
     if isinstance(part, TextPart):

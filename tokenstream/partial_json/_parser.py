@@ -99,7 +99,7 @@ class PartialJSONParser:
     Each character is read once, however the text is cut. `feed` returns events that
     report what a piece has changed; `value` is the current value, and `snapshot()` a copy
     that never changes. A text that is not JSON sets `error`; the part of the value that
-    was read before remains available. docs/partial-json.md describes the contract.
+    was read before remains available. docs/guides/partial-json.md describes the contract.
 
     Args:
         allow: Kinds of values that are visible before they are complete, as flags of `Allow`;

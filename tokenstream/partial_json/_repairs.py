@@ -77,7 +77,7 @@ class Repair(NamedTuple):
     """A part of the text that is not JSON, but was read as if it were.
 
     Args:
-        name: The kind of repair; docs/partial-json.md lists the kinds.
+        name: The kind of repair; docs/guides/partial-json.md lists the kinds.
         offset: Position in the text, in characters from 0.
 
     Example:

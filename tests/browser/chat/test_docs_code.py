@@ -1,4 +1,4 @@
-"""The code of docs/browser.md in headless Chromium."""
+"""The code of docs/guides/browser.md in headless Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of docs/conformance/recovery.md, written from the results that are kept."""
+"""The tables of docs/about/conformance/recovery.md, written from the results that are kept."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def paragraphs(kept: dict[str, Any]) -> list[str]:
 
 
 SECTION = Section(
-    ROOT / "docs" / "conformance" / "recovery.md",
+    ROOT / "docs" / "about" / "conformance" / "recovery.md",
     "tests.conformance --recovery",
     lambda: paragraphs(results.load()),
 )

@@ -132,7 +132,7 @@ def _slowly(seconds: dict[str, float]) -> Any:
 
 
 def test_the_picture_of_routes_is_what_a_stream_gives() -> None:
-    """`python docs/routes_picture.py` draws it anew."""
-    drawn = runpy.run_path(str(ROOT / "docs" / "routes_picture.py"))["draw"]()
+    """`python docs/_programs/routes_picture.py` draws it anew."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "_programs" / "routes_picture.py"))["draw"]()
 
-    assert drawn == (ROOT / "docs" / "routes.svg").read_text(encoding="utf-8")
+    assert drawn == (ROOT / "docs" / "pictures" / "routes.svg").read_text(encoding="utf-8")

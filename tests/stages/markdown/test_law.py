@@ -1,7 +1,7 @@
 """Blocks rendered one by one are the whole rendered at once, at every way of cutting it into pieces.
 
 The judges know nothing of how a cut is found: markdown-it-py, and cmark-gfm. The
-exemptions are numbered in docs/ui/details.md.
+exemptions are numbered in docs/guides/ui/details.md.
 """
 
 from __future__ import annotations

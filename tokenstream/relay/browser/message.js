@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * @typedef {object} Part A part of a message, with the keys of docs/protocol.md.
+ * @typedef {object} Part A part of a message, with the keys of docs/reference/protocol.md.
  * @property {string} kind "text", "reasoning", "refusal", "tool_call", "citation", "media", …
  * @property {boolean} complete True once the part no longer changes.
  * @property {string} [text] Text, reasoning, refusal: the text so far.

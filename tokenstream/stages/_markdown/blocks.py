@@ -70,7 +70,7 @@ class MarkdownBlocks:
     Each block is returned as soon as it has visible text, again when more of it has
     arrived, and for the last time when it is closed. Rendering the blocks one by one gives
     the same result as rendering the whole text, however the text is cut into pieces.
-    docs/ui/details.md has the rules.
+    docs/guides/ui/details.md has the rules.
 
     Args:
         math: The syntax of displayed mathematics that the renderer knows: "dollar" for `$$`, "brackets"

@@ -1,4 +1,4 @@
-"""The text format of recordings, which can be read and edited; docs/recording-format.md specifies it."""
+"""The text format of recordings, which can be read and edited; docs/reference/recording-format.md specifies it."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class Recording:
         return load(Path(path))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the recording to a file, in the format of docs/recording-format.md.
+        """Write the recording to a file, in the format of docs/reference/recording-format.md.
 
         Args:
             path: The file, with the extension `.rec`; with that of a body, such as `.sse`, only

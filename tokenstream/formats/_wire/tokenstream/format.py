@@ -84,7 +84,7 @@ _LONGEST_ID = 18
 
 
 class TokenStream(Format):
-    """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/protocol.md.
+    """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/reference/protocol.md.
 
     Events are read unchanged, including part indexes. An answer has ended only once its last
     record has arrived. A *position* is the number of an event in the answer: the id of an

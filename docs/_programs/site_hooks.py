@@ -1,0 +1,165 @@
+"""The parts of the site that are made and not written: navigation, reference, links, and text for machines.
+
+Sphinx calls `setup` through conf.py. The pages stay plain Markdown, which a forge shows as well:
+
+* The navigation is made from the links of the pages. The lists of index.md become its groups, each under
+  its section's title; a page `x.md` owns the pages of the folder `x/`, in the order in which it links
+  to them.
+* The reference is made from the docstrings; site_reference.py does it.
+* A link to a file outside this folder, or to a folder, leads to the repository.
+* Machines get the pages as text: those written here as Markdown, the reference as plain text, all in
+  llms-full.txt, and llms.txt as the list of them (https://llmstxt.org).
+"""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from site_reference import REFERENCE
+from sphinx.builders.text import TextBuilder
+
+import tokenstream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from docutils import nodes
+    from sphinx.application import Sphinx
+
+_PROJECT = tomllib.loads((Path(tokenstream.__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+REPOSITORY = _PROJECT["project"]["urls"]["Source"]
+
+_SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
+_LIST_ITEM = re.compile(r"^- .+", re.MULTILINE)
+_LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?:#[^)\s]*)?\)")
+_OUTSIDE = re.compile(r"\]\((?P<target>(?:\.\./)+[^)\s]*|[\w/-]+)\)")
+"""A link that may lead to what is no page: up and out of this folder, or to a name without an extension."""
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the hooks; Sphinx calls this once."""
+    app.connect("source-read", complete_page)
+    app.connect("html-page-context", complete_context)
+    app.connect("build-finished", write_text)
+    return {"parallel_read_safe": True}
+
+
+# ---- navigation and links
+
+
+def complete_page(app: Sphinx, name: str, source: list[str]) -> None:
+    """Lead a page's links to what is no page to the repository, and add its part of the navigation."""
+    folder = Path(app.srcdir)
+    source[0] = _with_outer_links(source[0], name, folder)
+    if name == "index":
+        for section in _SECTION.finditer(source[0] + "\n"):
+            lists = "\n".join(_LIST_ITEM.findall(section["body"]))
+            pages = list(dict.fromkeys(_linked_pages(lists, "")))
+            if section["title"] == "Reference":
+                pages.append(f"{REFERENCE}/index")
+            source[0] += _navigation(pages, caption=section["title"])
+    elif (folder / name).is_dir():
+        there = {f"{name}/{path.stem}" for path in (folder / name).glob("*.md")}
+        linked = [page for page in _linked_pages(source[0], name) if page in there]
+        source[0] += _navigation([*dict.fromkeys(linked), *sorted(there - set(linked))])
+
+
+def _linked_pages(text: str, name: str) -> Iterable[str]:
+    """Return the names of the pages that the page `name` links to, in order."""
+    for link in _LINK.finditer(text):
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), link["target"]))
+        if not path.startswith("../"):
+            yield path.removesuffix(".md")
+
+
+def _navigation(pages: list[str], caption: str = "") -> str:
+    """Return the directive that adds pages to the navigation; nothing for no pages."""
+    head = f":caption: {caption}\n" if caption else ""
+    rows = "\n".join(f"/{page}" for page in pages)
+    return f"\n\n```{{toctree}}\n:hidden:\n{head}\n{rows}\n```\n" if pages else ""
+
+
+def _with_outer_links(text: str, name: str, folder: Path) -> str:
+    """Return the text of the page `name`, whose links to what is no page now lead to the repository."""
+    return _OUTSIDE.sub(functools.partial(_lead_to_repository, name=name, folder=folder), text)
+
+
+def _lead_to_repository(link: re.Match[str], name: str, folder: Path) -> str:
+    """Return a link of the page `name` as an address in the repository, if it leads out of docs/ or to a folder."""
+    target, _, anchor = link["target"].partition("#")
+    path = (folder / posixpath.dirname(name) / target).resolve()
+    if path.is_relative_to(folder) and not path.is_dir():
+        return link[0]
+    kind = "tree" if path.is_dir() else "blob"
+    address = f"{REPOSITORY}/{kind}/main/{path.relative_to(folder.parent).as_posix()}"
+    return f"]({address}{'#' if anchor else ''}{anchor})"
+
+
+# ---- text for machines
+
+
+def _text_name(app: Sphinx, name: str) -> str:
+    """Return the file name of a page's text: Markdown as it was written, or plain text for the reference."""
+    return f"{name}.md" if app.env.doc2path(name, base=False).suffix == ".md" else f"{name}.txt"
+
+
+def complete_context(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], tree: nodes.document | None
+) -> None:
+    """Name a page's text in the page's head, and make the captions of its navigation valid headings."""
+    toctree = context["toctree"]
+    # A heading of ARIA wants its level, which Sphinx leaves out.
+    context["toctree"] = lambda **options: toctree(**options).replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
+    if tree is not None:
+        kind = "markdown" if _text_name(app, name).endswith(".md") else "plain"
+        address = posixpath.relpath(_text_name(app, name), posixpath.dirname(name) or ".")
+        context["metatags"] += f'<link rel="alternate" type="text/{kind}" href="{address}">'
+
+
+def write_text(app: Sphinx, error: Exception | None) -> None:
+    """Write the text of each page, llms.txt and llms-full.txt beside the HTML."""
+    if error is not None or app.builder.format != "html":
+        return
+    folder, target = Path(app.srcdir), Path(app.outdir)
+    for picture in [*folder.rglob("*.svg"), *folder.rglob("*.png")]:
+        copy = target / picture.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(picture.read_bytes())
+    builder = TextBuilder(app, app.env)
+    builder.init()
+    texts = {name: _write_page_text(app, builder, name) for name in sorted(app.env.found_docs)}
+    home = texts.pop("index")
+    at_home = set(_linked_pages(home, ""))
+    written = [name for name in texts if not name.startswith(f"{REFERENCE}/")]
+    lists = {
+        "More pages": [name for name in written if name not in at_home],
+        "API reference": [name for name in texts if name not in {*written, f"{REFERENCE}/index"}],
+    }
+    sections = [home, *(f"## {title}\n\n{_list_texts(app, names)}" for title, names in lists.items())]
+    (target / "llms.txt").write_text("\n".join(sections), encoding="utf-8")
+    (target / "llms-full.txt").write_text("\n\n".join([home, *texts.values()]), encoding="utf-8")
+
+
+def _write_page_text(app: Sphinx, builder: TextBuilder, name: str) -> str:
+    """Write the text of the page `name`, and return it."""
+    path = Path(app.outdir) / _text_name(app, name)
+    if path.suffix != ".md":
+        builder.write_doc(name, app.env.get_and_resolve_doctree(name, builder))
+        return path.read_text(encoding="utf-8")
+    folder = Path(app.srcdir)
+    text = _with_outer_links((folder / f"{name}.md").read_text(encoding="utf-8"), name, folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return text
+
+
+def _list_texts(app: Sphinx, names: list[str]) -> str:
+    """Return a list of links to the texts of pages."""
+    return "".join(f"- [{app.env.titles[name].astext()}]({_text_name(app, name)})\n" for name in names)

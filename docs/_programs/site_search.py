@@ -1,0 +1,174 @@
+"""The search of the site: sections ranked by the words that they share with a question, guides before names.
+
+Sphinx's own search lists only pages that have all words, and those with an API name first. Here
+
+* each section of a page is found by its words, however few of them it shares with the question;
+* each message in the index of errors is found when it is pasted with its numbers and names filled in, and
+  has an anchor of its own;
+* the reference comes after the pages that explain.
+
+This module writes what is known of the sections to search_sections.js; _static/search.js ranks them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sphinx.application import Sphinx
+
+ERRORS = "reference/errors-index"
+"""The page whose tables quote messages, in their first column."""
+
+_SECTIONS = "search_sections.js"
+_BACKGROUND_WEIGHT = 0.6
+_WEIGHTS = {
+    "reference/api": 0.5,
+    "index": 0.6,
+    "reference/glossary": 0.7,
+    "formats": 0.7,
+    "reference/failures": 0.7,
+    ERRORS: 0.9,
+    "guides/coming-from": 0.8,
+    "about/conformance": _BACKGROUND_WEIGHT,
+    "cookbook": 0.8,
+    "guides/quickstarts": 0.8,
+    "guides/sources": 0.8,
+}
+"""What a page's score is multiplied by, for a page or all pages of a folder; guides have 1."""
+_WORD = re.compile(r"\w+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+"""A part of a name such as `StreamTruncated` or `proxy_buffering`."""
+_HOLE = "…"
+_ALSO = {
+    "guides/closing": "abort cancel interrupt streaming charged billed stop button",
+    "reference/departures": "duplicate malformed broken server",
+    "guides/doctor": "buffering buffered burst chunks all at once not streaming",
+    "guides/journals": "reload refresh reconnect resume stop button",
+    "guides/limits": "timeout timeouts timed out hangs client respected",
+    "guides/metrics": "guard budget stop early ttft tokens per second",
+    "guides/message": "usage tokens prompt_tokens completion_tokens cost",
+    "guides/recovery": "retry fallback fallbacks with_fallbacks streaming calls reconnect overloaded 429 529",
+    "guides/relay": "backend frontend FastAPI Flask Django StreamingResponse",
+    "guides/structured-output": "pydantic parse parser schema output_parser response_format",
+    "guides/tool-calls": "function calling functions arguments fragments merge deltas",
+    "guides/ui": "flicker flickers throttle smooth typewriter rerender",
+}
+"""Words for the subject of a page that its users have and its title does not."""
+
+_BACKGROUND = re.compile(r"^## For contributors\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
+_PAGE = re.compile(r"\((?P<name>[\w/-]+)\.md\)")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the hooks; Sphinx calls this once."""
+    app.connect("doctree-read", mark_messages)
+    app.connect("html-page-context", add_scripts)
+    app.connect("build-finished", write_sections)
+    return {"parallel_read_safe": True}
+
+
+def mark_messages(app: Sphinx, tree: nodes.document) -> None:
+    """Give each message of the index of errors an anchor made of its words."""
+    if app.env.current_document.docname != ERRORS:
+        return
+    taken: Counter[str] = Counter()
+    for message in _messages(tree):
+        words = "-".join(_WORD.findall(message.astext().lower()))[:80].strip("-")
+        taken[words] += 1
+        message["ids"] = [words if taken[words] == 1 else f"{words}-{taken[words]}"]
+
+
+def _messages(tree: nodes.document) -> Iterator[nodes.literal]:
+    """Return the quoted messages: the code in the first cell of each row."""
+    for row in tree.findall(nodes.row):
+        if not isinstance(row.parent, nodes.thead):
+            yield from row[0].findall(nodes.literal)
+
+
+def add_scripts(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], tree: nodes.document | None
+) -> None:
+    """Put the ranking, and the words that it ranks by, on the page of the search."""
+    if name == "search":
+        app.add_js_file(None, src=_SECTIONS, loading_method="defer")
+        app.add_js_file("search.js", loading_method="defer")
+
+
+def write_sections(app: Sphinx, error: Exception | None) -> None:
+    """Write each section's page, anchor, title and words, and each message of the index of errors."""
+    if error is not None or app.builder.format != "html":
+        return
+    weights = _weights(Path(app.srcdir))
+    pages: list[list[Any]] = []
+    sections: list[list[Any]] = []
+    messages: list[list[Any]] = []
+    vocabulary: dict[str, int] = {}
+    for name in sorted(app.env.found_docs):
+        tree = app.env.get_doctree(name)
+        folder, _, _ = name.rpartition("/")
+        pages.append([name, app.env.titles[name].astext(), weights.get(name, _WEIGHTS.get(folder, 1.0))])
+        for section in tree.findall(nodes.section):
+            anchor = "" if section.parent is tree else f"#{section['ids'][0]}"
+            also = [] if anchor or name not in _ALSO else [_ALSO[name]]
+            counts = _count_words(section, vocabulary)
+            sections.append([len(pages) - 1, anchor, section[0].astext(), counts, *also])
+        if name == ERRORS:
+            messages = [_describe(message) for message in _messages(tree)]
+    written = {
+        "pages": pages,
+        "words": list(vocabulary),
+        "sections": sections,
+        "messages": messages,
+        "errors": ERRORS,
+    }
+    text = json.dumps(written, ensure_ascii=False, separators=(",", ":"))
+    (Path(app.outdir) / _SECTIONS).write_text(f"const SECTIONS = {text};\n", encoding="utf-8")
+
+
+def _count_words(section: nodes.section, vocabulary: dict[str, int]) -> list[int]:
+    """Return the number of each word of a section and how often it stands there, one after the other.
+
+    A word that is not in the vocabulary gets the next number in it.
+    """
+    numbers: list[int] = []
+    for word, count in Counter(_words(_own_text(section))).items():
+        numbers += [vocabulary.setdefault(word, len(vocabulary)), count]
+    return numbers
+
+
+def _describe(message: nodes.literal) -> list[Any]:
+    """Return the pieces of a message between its holes, its anchor, and the class that it is an error of."""
+    node: nodes.Node = message
+    while not isinstance(node, nodes.section):
+        node = node.parent
+    return [message.astext().split(_HOLE), f"#{message['ids'][0]}", node[0].astext()]
+
+
+def _weights(folder: Path) -> dict[str, float]:
+    """Return what pages that are no guides weigh: those for contributors, in the last list of index.md."""
+    background = _BACKGROUND.search((folder / "index.md").read_text(encoding="utf-8") + "\n")
+    return {} if background is None else dict.fromkeys(_PAGE.findall(background["body"]), _BACKGROUND_WEIGHT)
+
+
+def _own_text(section: nodes.section) -> str:
+    """Return the text of a section without its title and the sections in it."""
+    parts = [child for child in section[1:] if not isinstance(child, nodes.section)]
+    return "\n".join(part.astext() for part in parts)
+
+
+def _words(text: str) -> Iterator[str]:
+    """Return the words of a text, in small letters; those of a name also one by one."""
+    for word in _WORD.findall(text):
+        yield word.lower()
+        parts = _PART.findall(word)
+        if len(parts) > 1:
+            yield from (part.lower() for part in parts)
