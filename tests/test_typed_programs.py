@@ -25,7 +25,7 @@ def test_a_type_checker_finds_no_fault_in_the_programs(checker: str, tmp_path: P
     The checker sees the library's types: it finds a word that usage does not have.
     """
     pytest.importorskip(checker, reason=f'needs {checker}, which `pip install ".[lint]"` installs')
-    programs = programs_of(PAGES)
+    programs = programs_of(PAGES, checker)
     checked = check(checker, {**programs, "misspelt.py": _MISSPELT}, tmp_path)
     faults = [line for line in checked.stdout.splitlines() if "error: " in line]
 

@@ -74,9 +74,9 @@ def _alone_in_turns(chunks: list[bytes], kind: str) -> None:
         pass
 
 
-def _fastest(run: Callable[[], object]) -> float:
+def _fastest(run: Callable[[], object], rounds: int) -> float:
     best = float("inf")
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         gc.collect()
         begun = process_time()
         run()
@@ -86,18 +86,19 @@ def _fastest(run: Callable[[], object]) -> float:
 
 def _rows(plan: Plan) -> list[list[str]]:
     rows = []
+    rounds = min(plan.rounds, _ROUNDS)
     for kind in ("text", "events"):
         body = BODIES["openai-chat"](plan.events).cut("one event")
-        alone = _fastest(partial(_run, _alone, body.chunks, kind))
-        sync = _fastest(partial(_alone_in_turns, body.chunks, kind))
+        alone = _fastest(partial(_run, _alone, body.chunks, kind), rounds)
+        sync = _fastest(partial(_alone_in_turns, body.chunks, kind), rounds)
         rows.append(
             [f"{kind}, not shared", f"{alone / plan.events * 1e6:.1f}", "", f"{sync / plan.events * 1e6:.1f}"]
         )
         for readers in _READERS:
             count = min(plan.events, max(_ENOUGH // readers, 20))
             chunks = BODIES["openai-chat"](count).cut("one event").chunks
-            taken = _fastest(partial(_run, _tasks, chunks, readers, kind)) / count * 1e6
-            turns = _fastest(partial(_in_turns, chunks, readers, kind)) / count * 1e6
+            taken = _fastest(partial(_run, _tasks, chunks, readers, kind), rounds) / count * 1e6
+            turns = _fastest(partial(_in_turns, chunks, readers, kind), rounds) / count * 1e6
             rows.append(
                 [f"{kind}, {readers:,} readers", f"{taken:.1f}", f"{taken / readers:.1f}", f"{turns:.1f}"]
             )

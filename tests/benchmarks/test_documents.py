@@ -10,6 +10,7 @@ import pytest
 
 from tests.benchmarks import partial_json as partial_json_section
 from tests.benchmarks import typed_objects as typed_objects_section
+from tests.benchmarks import typed_streams as typed_streams_section
 from tests.benchmarks.documents import FRAGMENT, fragments, nested, plan, steps_text, string
 from tests.benchmarks.partial_json import (
     BARS,
@@ -162,15 +163,17 @@ def test_every_peer_shows_the_object_that_grows(other: Other) -> None:
 
 
 @pytest.mark.slow
-def test_the_snapshots_have_a_row_for_everyone() -> None:
-    """Ours and the peers', after three numbers of finished objects."""
+def test_the_snapshots_have_a_row_for_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours and the peers', after three numbers of finished objects; then our streams, by sizes."""
+    monkeypatch.setattr(typed_streams_section, "_SIZES", (200, 1_000, 10_000))
+    monkeypatch.setattr(typed_streams_section, "_CHARACTERS", 10_000)
     tables = typed_objects(_TINY)
     snapshots, ratios, streams = tables
 
     assert [*SNAPSHOTS, *(other.name for other in others())] == [row[0] for row in snapshots.rows]
     assert ["20 finished", "100 finished", "150 finished"] == snapshots.head[1:]
     assert len(SNAPSHOTS) * len(others()) == len(ratios.rows)
-    assert ["0.2 KB", "10 KB", "100 KB"] == streams.head[1:]
+    assert ["0.2 KB", "1 KB", "10 KB"] == streams.head[1:]
     for table in tables:
         assert {len(table.head)} == {len(row) for row in table.rows}
         assert all(row[0] in str(table) for row in table.rows)

@@ -40,8 +40,8 @@ def main(names: list[str]) -> int:
         checks = Checks(work, pythons)
         lanes = chosen(checks.lanes(), names)
         checks.copy()
-        # Of three installations, tests and browsers, one waits most of the time.
-        outcomes = run_lanes(lanes, cores + 1, work)
+        # Of four installations, tests and browsers, two wait most of the time.
+        outcomes = run_lanes(lanes, cores + 2, work)
     failed = [outcome.lane.name for outcome in outcomes if outcome.error]
     end = f"FAILED: {', '.join(failed)}" if failed else "everything passed"
     sys.stdout.write(f"\n{table(outcomes, cores)}\n{end}\n")

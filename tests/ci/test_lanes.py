@@ -212,10 +212,11 @@ def test_a_test_that_failed_beside_other_lanes_is_tried_again_alone(tmp_path: Pa
     folder = tmp_path / "tests"
     folder.mkdir()
     (folder / "test_it.py").write_text(_FAILING_ONCE, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-c", os.devnull, "--rootdir", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-n", "0", "-q", "-c", os.devnull]
 
     def test(shell: Shell) -> None:
-        run_tests(shell, tmp_path, folder, [*command, str(folder)])
+        words = [*command, "--rootdir", str(folder), str(folder)]
+        run_tests(shell, tmp_path, folder, words, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
     [once] = run_lanes([Lane("once", test)], 1, tmp_path)
     said = (tmp_path / "0.txt").read_text(encoding="utf-8")
