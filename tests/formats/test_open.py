@@ -75,15 +75,6 @@ def test_a_value_is_mended_all_through(value: Any, whole: Any) -> None:
     assert whole == mend_surrogates(value)
 
 
-def test_a_call_has_arguments_once_some_have_come() -> None:
-    """Text that is empty is none."""
-    call = OpenCall(0, 1, id="c", name="f", type="function", provider_data=None)
-    before = call.has_arguments
-    call.arguments.append("{")
-
-    assert (False, True) == (before, call.has_arguments)
-
-
 def test_a_choice_knows_its_open_calls_in_order() -> None:
     choice = OpenChoice(3)
     first, second = (
