@@ -272,7 +272,7 @@ def test_a_break_at_every_byte_leaves_one_answer_or_its_beginning_and_an_error(
     """The same after each byte in a thorough run; on an event loop, and where nothing restarts, at fewer."""
     every = (1 if mode == "restart" else 7) if world == "sync" else 23
     # An odd step, with which the ways and the views still take turns.
-    run(world, torture, answer, mode, every=every * in_steps(21))
+    run(world, torture, answer, mode, every=every * (in_steps(21, len(answer.body)) | 1))
 
 
 @in_each_world

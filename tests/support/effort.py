@@ -13,6 +13,7 @@ from hypothesis import settings
 
 __all__ = ["THOROUGH", "examples", "in_steps", "trials"]
 
+_MOST_PLACES = 150
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
@@ -21,9 +22,15 @@ def trials(thorough: int, *, one_in: int = 20) -> int:
     return thorough if THOROUGH else -(-thorough // one_in)
 
 
-def in_steps(step: int) -> int:
-    """Return the step between places that are tried, such as cuts, or 1 in a thorough run."""
-    return 1 if THOROUGH else step
+def in_steps(step: int, length: int = 0) -> int:
+    """Return the step between places that are tried, such as cuts, or 1 in a thorough run.
+
+    Args:
+        step: The step in other runs.
+        length: Number of places: where they are many, each costs much, because what comes before is read
+            again, and much of it is alike. A longer step leaves 150 of them.
+    """
+    return 1 if THOROUGH else max(step, -(-length // _MOST_PLACES))
 
 
 def examples(in_full: int, **options: Any) -> settings:

@@ -28,6 +28,7 @@ _CHARACTERS = [
     chr(code) for code in (*range(0x20, 0x7F), 0x09, 0x0A, 0x0D, 0, 0x80, 0xE9, 0x2028, 0xD800, 0x1F642)
 ]
 _SEEDS = 3
+_MANY_REPEATS = 30
 _IMPORT = re.compile(r"^\s*import re$", re.MULTILINE)
 
 
@@ -114,8 +115,11 @@ def hostile(pattern: re.Pattern[Any], size: int) -> list[str]:
     text = pattern.pattern if isinstance(pattern.pattern, str) else str(pattern.pattern, "latin-1")
     tree = _parse(text, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags)
     found: list[str] = []
-    for target in range(_repeats(tree)):
-        for seed in range(_SEEDS):
+    repeats = _repeats(tree)
+    # Where they are many, several are the same expression within others, as those of a JSON string.
+    seeds = 1 if repeats > _MANY_REPEATS else _SEEDS
+    for target in range(repeats):
+        for seed in range(seeds):
             writer = _Writer(random.Random(seed), target, size)
             whole = writer.write(tree)
             found += [whole, whole + "\0", whole + "\\"]
