@@ -204,7 +204,8 @@ def recording_of(name: str) -> Path:
     """Return the recording for the quickstart `name`; fail if it is gone."""
     found = sorted(RECORDINGS.glob(f"{name}.*"))
     if len(found) != 1:
-        pytest.fail(f"{name} needs one recording, docs/guides/quickstarts/{name}.*, and has {len(found)}")
+        place = f"docs/guides/quickstarts/{name}.*"
+        pytest.fail(f"the quickstart {name} needs one recording, {place}, and has {len(found)}")
     return found[0]
 
 
