@@ -1,4 +1,4 @@
-"""The text format of recordings, which can be read and edited; docs/reference/recording-format.md specifies it."""
+"""The text format of recordings, which can be read and edited; see docs/reference/recording-format.md."""
 
 from __future__ import annotations
 
