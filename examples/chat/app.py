@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import httpx
-from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Response
+from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -91,7 +91,13 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
 
 
-app = FastAPI(lifespan=lifespan)
+def refuse_other_sites(request: Request) -> None:
+    """Refuse the requests of other sites' pages."""
+    if relay.is_cross_site(request):
+        raise HTTPException(403, "a page of another site")
+
+
+app = FastAPI(lifespan=lifespan, dependencies=[Depends(refuse_other_sites)])
 
 
 def owner_of(response: Response, owner: Annotated[str | None, Cookie()] = None) -> str:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from pydantic import BaseModel
 
@@ -58,7 +58,13 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
 
 
-app = FastAPI(lifespan=lifespan)
+def refuse_other_sites(request: Request) -> None:
+    """Refuse the requests of all pages but our own."""
+    if relay.is_cross_site(request, origins=[PAGE]):
+        raise HTTPException(403, "a page of another site")
+
+
+app = FastAPI(lifespan=lifespan, dependencies=[Depends(refuse_other_sites)])
 # For a browser, another port is another origin.
 app.add_middleware(
     CORSMiddleware,

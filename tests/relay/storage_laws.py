@@ -12,7 +12,7 @@ import pytest
 
 from tests.relay.journals import until
 from tests.support.timing import PATIENCE
-from tokenstream.relay.journal import Fenced, Page, State, Storage
+from tokenstream.relay.journal import Bounds, Fenced, Page, State, Storage, TooManyAnswers
 
 __all__ = ["Opened", "StorageLaws"]
 
@@ -263,6 +263,103 @@ class StorageLaws:
             # The one that has not ended is there as before.
             assert [b"b"] == await _all(other, id="b")
             assert await _create(other)
+
+    async def test_one_owner_has_so_many_running_answers(self, opened: Opened) -> None:
+        """In all processes together; an answer that is there is no new one, and others have their limits."""
+        async with opened(per_owner=Bounds(running=2)) as (one, other):
+            assert await _create(one, "a", owner="ann")
+            assert await _create(other, "b", owner="ann")
+            for storage in (one, other):
+                with pytest.raises(TooManyAnswers, match="2"):
+                    await _create(storage, "c", owner="ann")
+            assert await _create(one, "a", owner="ann")
+            assert not await other.create("a", owner="ann", token="2", lease=_LONG)
+            assert await _create(one, "d", owner="bob")
+            for number in range(5):
+                assert await _create(other, f"none {number}")
+            assert not await one.create("a", owner="bob", token="2", lease=_LONG)
+            assert await _create(one, "e", owner="bob")
+
+            await _append(one, 1, b"1", id="a", over=True)
+            assert await _create(other, "c", owner="ann")
+            with pytest.raises(TooManyAnswers):
+                await _create(one, "f", owner="ann")
+            await other.beat("b", "token of b", lease=0.0)
+            assert await _create(one, "f", owner="ann")
+
+    async def test_one_owner_keeps_so_many_answers(self, opened: Opened) -> None:
+        """Beyond that, its own that ended first are forgotten, and nobody else's."""
+        async with opened(per_owner=Bounds(kept=3)) as (one, other):
+            for owner, id in (("bob", "b"), (None, "n"), ("ann", "runs")):
+                await _create(one, id, owner=owner)
+                await _append(one, 1, b"1", id=id, over=id != "runs")
+            for number in range(6):
+                storage = (one, other)[number % 2]
+                await _create(storage, str(number), owner="ann")
+                await _append(storage, 1, b"1", id=str(number), over=True)
+            for number in range(6):
+                await _create(one, f"none {number}")
+                await _append(one, 1, b"1", id=f"none {number}", over=True)
+
+            ids = ["b", "n", "runs", *map(str, range(6))]
+            there = [id for id in ids if await other.read(id, 0, 0) is not None]
+            assert ["b", "n", "runs", "4", "5"] == there
+            assert 6 == len([number for number in range(6) if await one.read(f"none {number}", 0, 0)])
+
+    async def test_one_owner_keeps_so_many_bytes(self, opened: Opened) -> None:
+        """Beyond that, the records of its own answers that ended first are gone, and nobody else's."""
+        async with opened(per_owner=Bounds(bytes=1_000)) as (one, other):
+            for owner, id in (("bob", "b"), (None, "n")):
+                await _create(one, id, owner=owner)
+                await _append(one, 1, b"x" * 900, id=id, over=True)
+            for number in range(4):
+                await _create(other, str(number), owner="ann")
+                await _append(other, 1, b"x" * 400, id=str(number), over=True)
+            await _create(one, "last", owner="ann")
+
+            pages = [await one.read(id, 0, 9) for id in ("b", "n", "0", "1", "2", "3")]
+            assert [900, 900, 0, 0, 400, 400] == [
+                0 if page is None else sum(map(len, page.records)) for page in pages
+            ]
+
+    async def test_a_key_stands_for_one_answer(self, opened: Opened) -> None:
+        """In all processes, for each owner; another answer replaces only the one that it names."""
+        async with opened() as (one, other):
+            assert "1" == await one.claim_key("k", "1", owner="ann")
+            assert "1" == await other.claim_key("k", "2", owner="ann")
+            assert ["3", "4"] == [
+                await other.claim_key("k", id, owner=who) for id, who in (("3", "bob"), ("4", None))
+            ]
+            assert "1" == await one.claim_key("k", "5", owner="ann", instead_of="2")
+            assert "5" == await one.claim_key("k", "5", owner="ann", instead_of="1")
+            assert "5" == await other.claim_key("k", "6", owner="ann", instead_of="1")
+            assert ["3", "4"] == [await one.claim_key("k", "7", owner=who) for who in ("bob", None)]
+            assert "8" == await one.claim_key("l", "8", owner="ann", instead_of="5")
+
+    async def test_many_at_once_claim_a_key(self, opened: Opened) -> None:
+        """One of them has it, and all are told so."""
+        held: set[str] = set()
+
+        async def claim(storage: Storage, id: str) -> None:
+            held.add(await storage.claim_key("k", id, owner=None))
+
+        async with opened() as storages, anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(claim, storages[number % 2], str(number))
+
+        assert 1 == len(held)
+
+    async def test_the_keys_of_one_owner_have_a_bound(self, opened: Opened) -> None:
+        """However many keys one owner sends, the others' stand."""
+        async with opened(per_owner=Bounds(kept=5)) as (one, other):
+            assert ["b", "n"] == [
+                await one.claim_key("k", id, owner=who) for id, who in (("b", "bob"), ("n", None))
+            ]
+            for number in range(60):
+                await other.claim_key(str(number), str(number), owner="ann")
+
+            assert ["b", "n"] == [await one.claim_key("k", "x", owner=who) for who in ("bob", None)]
+            assert "59" == await one.claim_key("59", "x", owner="ann")
 
     async def test_answers_do_not_know_each_other(self, opened: Opened) -> None:
         """Ids of all kinds, also such that contain each other, name answers of their own."""

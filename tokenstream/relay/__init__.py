@@ -9,6 +9,7 @@ from tokenstream._basics.lazy import make_lazy_loader
 if TYPE_CHECKING:
     from tokenstream.relay._asgi.assets import assets
     from tokenstream.relay._asgi.follow import follow, stop
+    from tokenstream.relay._asgi.origins import is_cross_site
     from tokenstream.relay._asgi.respond import respond
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._asgi.routes import routes
@@ -20,17 +21,20 @@ if TYPE_CHECKING:
     from tokenstream.relay._protocols import headers
     from tokenstream.relay.journal import (
         AnswerExpired,
+        Bounds,
         Journal,
         JournalError,
         JournalUnavailable,
         MemoryJournal,
         RedisJournal,
+        TooManyAnswers,
         UnknownAnswer,
         UnknownPosition,
     )
 
 __all__ = [
     "AnswerExpired",
+    "Bounds",
     "Journal",
     "JournalError",
     "JournalUnavailable",
@@ -38,12 +42,14 @@ __all__ = [
     "ProtocolName",
     "RedisJournal",
     "Response",
+    "TooManyAnswers",
     "UnknownAnswer",
     "UnknownPosition",
     "assets",
     "encode",
     "follow",
     "headers",
+    "is_cross_site",
     "losses",
     "payloads",
     "respond",
@@ -57,6 +63,7 @@ __getattr__, __dir__ = make_lazy_loader(
     globals(),
     {
         "AnswerExpired": "journal",
+        "Bounds": "journal",
         "Journal": "journal",
         "JournalError": "journal",
         "JournalUnavailable": "journal",
@@ -64,6 +71,7 @@ __getattr__, __dir__ = make_lazy_loader(
         "ProtocolName": "_encoders",
         "RedisJournal": "journal",
         "Response": "_asgi.response_type",
+        "TooManyAnswers": "journal",
         "assets": "_asgi.assets",
         "encode": "_encode",
         "headers": "_protocols",
@@ -72,6 +80,7 @@ __getattr__, __dir__ = make_lazy_loader(
         "UnknownAnswer": "journal",
         "UnknownPosition": "journal",
         "follow": "_asgi.follow",
+        "is_cross_site": "_asgi.origins",
         "respond": "_asgi.respond",
         "routes": "_asgi.routes",
         "shut_down": "_asgi.shutdown",

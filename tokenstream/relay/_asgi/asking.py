@@ -105,21 +105,6 @@ def quote_id(id: object) -> str:
     return quote(id, safe="", errors="replace") if isinstance(id, str) else ""
 
 
-def id_of_key(key: str, owner: str | None, number: int) -> str:
-    """Return the id of the answer to requests with an `Idempotency-Key`, which is the same in every process.
-
-    Args:
-        owner: The answer's owner; None if it has none.
-        number: 1; one more for each answer to this key that has failed before its first content.
-
-    Example:
-        >>> id_of_key("7", "ann", 1) == id_of_key("7", "ann", 1) != id_of_key("7", "bob", 1)
-        True
-    """
-    scoped = json.dumps([owner, key, number])
-    return f"key-{sha256(scoped.encode()).hexdigest()}"
-
-
 def fingerprint(key: str | None, body: object) -> str | None:
     """Return the hashes of a request's key and body, with which later requests are compared.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from tokenstream.relay._asgi.shutdown import watch_shutdown
+from tokenstream.errors import MisuseError
+from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
 from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
@@ -14,6 +16,16 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 1.0
 """The seconds that a stopped answer has to end by itself before it is cancelled."""
+
+
+def check_send_timeout(seconds: float | None) -> None:
+    """Check the time that a send may wait for its reader.
+
+    Raises:
+        MisuseError: The time is not positive.
+    """
+    if seconds is not None and not seconds > 0:
+        raise MisuseError(f"send_timeout= must be more than 0 seconds, or None, not {seconds!r}")
 
 
 class Delivery(ABC):
@@ -29,6 +41,8 @@ class Delivery(ABC):
 
     Args:
         grace: Seconds that the answer is still read after its reader has disconnected.
+        send_timeout: Seconds that one send may wait for the reader, before it counts as disconnected; None
+            for no limit.
         receive: The callable that receives from the reader, to detect the server's shutdown.
         send: The callable that sends to the reader, to detect the server's shutdown.
     """
@@ -37,8 +51,9 @@ class Delivery(ABC):
     """The scope of the task that reads and sends the answer."""
     _tasks: TaskGroup
 
-    def __init__(self, grace: float, receive: object, send: object) -> None:
+    def __init__(self, grace: float, send_timeout: float | None, receive: object, send: object) -> None:
         self._grace = grace
+        self._send_timeout = send_timeout
         self._callables = receive, send
         self._busy = False
         """True while a part of the answer is being sent."""
@@ -48,6 +63,10 @@ class Delivery(ABC):
         """True once the server is shutting down."""
         self._sent_at = 0.0
         """The clock reading of the last send."""
+        self._send_began: float | None = None
+        """The clock reading at which the send that is not over began; None if there is none."""
+        self._is_aborted = False
+        """True once the connection of a reader that does not read was aborted."""
 
     async def run(self) -> None:
         """Send until the answer ends, its reader disconnects, or the server shuts down.
@@ -61,7 +80,7 @@ class Delivery(ABC):
         # Left by `leave_group`, which raises a single error without an exception group around it.
         self._tasks = await create_task_group().__aenter__()
         try:
-            with watch_shutdown(self._on_shutdown, *self._callables):
+            with watch_shutdown(self._on_shutdown, *self._callables, at_poll=self._let_stuck_go):
                 self._tasks.start_soon(self._listen)
                 self._tasks.start_soon(self._stay_alive)
                 with self._sending:
@@ -110,6 +129,25 @@ class Delivery(ABC):
         if not self._disconnected:
             self._disconnected = True
             self._tasks.start_soon(self._stop_after_grace)
+
+    def _let_stuck_go(self) -> None:
+        """Abort the connection of a reader that has not read for too long, and count it as disconnected.
+
+        Called several times a second. Otherwise the reader would hold the provider's connection for ever.
+        """
+        began, limit = self._send_began, self._send_timeout
+        overdue = -1.0 if began is None or limit is None else time.monotonic() - began - limit
+        if overdue < 0:
+            return
+        if not self._is_aborted:
+            self._is_aborted = True
+            if abort_connection(*self._callables):
+                # The send ends, and the server reports the disconnect.
+                return
+        elif overdue < STOP_SECONDS:
+            return
+        self._disconnected = True
+        self._sending.cancel()
 
     async def _stop_after_grace(self) -> None:
         """Wait for the grace period, then stop the answer, because its reader has gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.asking import quote_id
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.outlet import Outlet
@@ -13,15 +14,18 @@ from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._attribution import KnownById
+from tokenstream.relay.journal._checks import check_owner
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalClosed,
     JournalError,
     JournalUnavailable,
+    TooManyAnswers,
     UnknownAnswer,
     UnknownPosition,
     describe_failure,
 )
+from tokenstream.relay.journal._journal import Journal
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.relay.journal import Journal
     from tokenstream.relay.journal._journal import StopResult
     from tokenstream.turns import Drop
 
@@ -49,6 +52,9 @@ class FollowOutlet(Outlet):
         last_event_id: The position that the reader has sent; None for the beginning.
         owner: The answer's owner; None if it has none.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
+
+    Raises:
+        MisuseError: The protocol is unknown, the journal is something else, or the owner is no text.
     """
 
     def __init__(
@@ -61,6 +67,8 @@ class FollowOutlet(Outlet):
         owner: str | None,
         drop: Drop = "all",
     ) -> None:
+        check_journal(journal)
+        check_owner(owner)
         self._error_writer = body = BodyWriter(protocol, drop=drop)
         """Encodes errors that are not part of the answer's transcript, such as those of the storage."""
         self.id = id
@@ -196,6 +204,17 @@ class FollowOutlet(Outlet):
         return self._retry
 
 
+def check_journal(journal: object) -> None:
+    """Check that a value is a journal.
+
+    Raises:
+        MisuseError: The value is something else.
+    """
+    if not isinstance(journal, Journal):
+        hint = "relay.MemoryJournal(), or relay.RedisJournal(Redis.from_url(…))"
+        raise MisuseError(f"journal= is a journal, such as {hint}, and not {type(journal).__name__}")
+
+
 def parse_position(value: str | int | None) -> int:
     """Parse the position that a reader has sent.
 
@@ -229,7 +248,7 @@ def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | N
     is_temporary = isinstance(error, JournalUnavailable)
     if is_temporary:
         about = None if id is None else KnownById(id)
-        warn("a reader gets status 503: %s", describe_failure(error), of=about)
+        warn("a reader gets status %d: %s", error.status, describe_failure(error), of=about)
     # Not the error's own message: a storage may have written its host or an exception's text into it.
     kind, message = next(_REFUSALS[each] for each in type(error).__mro__ if each in _REFUSALS)
     body = error_body(kind, message, retryable=is_temporary)
@@ -240,6 +259,7 @@ _REFUSALS: dict[type, tuple[str, str]] = {
     UnknownPosition: ("unknown_position", "The answer has no such position."),
     UnknownAnswer: ("unknown_answer", "No answer has this id."),
     AnswerExpired: ("answer_expired", "The next records of this answer are no longer held."),
+    TooManyAnswers: ("too_many_answers", "Too many answers of this user are running."),
     JournalUnavailable: ("journal_unavailable", "The journal cannot be used now."),
     JournalError: ("journal", "The journal has failed."),
 }
@@ -256,6 +276,7 @@ def follow(
     keep_alive: float | None = 10.0,
     headers: Mapping[str, str] | None = None,
     drop: Drop = "all",
+    send_timeout: float | None = 30.0,
 ) -> Response:
     """Return the response that sends a journal's answer, from a position to its end.
 
@@ -278,9 +299,12 @@ def follow(
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         headers: Headers that extend or replace the headers of the protocol; None for no others.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
+        send_timeout: Seconds that one send may wait for a reader that does not read, before its connection is
+            closed; None for no limit.
 
     Raises:
-        MisuseError: The protocol is unknown.
+        MisuseError: The protocol is unknown; `journal` is no journal; `owner` is no text; or `send_timeout`
+            is not positive.
 
     Example:
         >>> from tokenstream.relay.journal import MemoryJournal
@@ -290,7 +314,8 @@ def follow(
     """
     outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner, drop=drop)
     # No `open_within`: the head is sent as soon as the answer is found.
-    return make_response(outlet, timing=ResponseTiming(None, keep_alive), headers=headers)
+    timing = ResponseTiming(None, keep_alive, send_timeout=send_timeout)
+    return make_response(outlet, timing=timing, headers=headers)
 
 
 async def stop(
@@ -309,5 +334,7 @@ async def stop(
 
     Raises:
         JournalUnavailable: The storage is unreachable.
+        MisuseError: `journal` is no journal, or `owner` is no text.
     """
+    check_journal(journal)
     return await journal.stop(id, owner=owner, reason=reason)

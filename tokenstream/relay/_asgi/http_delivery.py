@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import NotExpressible
-from tokenstream.relay._asgi.delivery import Delivery
+from tokenstream.relay._asgi.delivery import Delivery, check_send_timeout
 from tokenstream.relay._asgi.refusals import (
     Refusal,
     error_body,
@@ -50,6 +50,11 @@ class ResponseTiming:
     """Seconds of silence after which a heartbeat is sent; None for no heartbeats."""
     grace: float = 0.0
     """Seconds that an answer goes on after its reader has disconnected."""
+    send_timeout: float | None = 30.0
+    """Seconds that one send may wait for the reader, before it counts as disconnected; None for no limit."""
+
+    def __post_init__(self) -> None:
+        check_send_timeout(self.send_timeout)
 
 
 class HTTPDelivery(Delivery):
@@ -62,7 +67,7 @@ class HTTPDelivery(Delivery):
     def __init__(
         self, outlet: Outlet, head: Head, timing: ResponseTiming, receive: Receive, send: Send
     ) -> None:
-        super().__init__(timing.grace, receive, send)
+        super().__init__(timing.grace, timing.send_timeout, receive, send)
         self._outlet = outlet
         self._head = head
         self._timing = timing
@@ -119,6 +124,7 @@ class HTTPDelivery(Delivery):
             more: False for the last chunk of the response.
         """
         self._end_begun = not more
+        self._send_began = time.monotonic()
         try:
             if not self._head_begun:
                 self._head_begun = True
@@ -130,7 +136,7 @@ class HTTPDelivery(Delivery):
         except OSError:
             # From ASGI 2.4 on, servers report a client that has disconnected with this exception.
             self._note_disconnect()
-        self._sent_at = time.monotonic()
+        self._send_began, self._sent_at = None, time.monotonic()
 
     async def _send_refusal(self, refusal: Refusal) -> None:
         """Send the response that replaces an answer that never began."""

@@ -220,6 +220,7 @@ def respond(
     owner: str | None = None,
     body: object = None,
     location: str | None = None,
+    send_timeout: float | None = 30.0,
 ) -> Response:
     """Return the response that sends an answer while it arrives.
 
@@ -254,17 +255,20 @@ def respond(
             that was sent before gets the same answer; None to ignore such keys.
         location: The address at which `follow` sends the answer, in which `{id}` stands for the id; None for
             the request's own address, a slash and the id.
+        send_timeout: Seconds that one send may wait for a reader that does not read, before the reader counts
+            as disconnected; None for no limit.
 
     Raises:
-        MisuseError: The protocol is unknown; `stream` is not asynchronous; `body` is no JSON value; or `id`,
-            `owner`, `body` or `location` is passed without a journal.
+        MisuseError: The protocol is unknown; `stream` is not asynchronous; `body` is no JSON value; `journal`
+            is no journal; `owner` is no text; `send_timeout` is not positive; or `id`, `owner`, `body` or
+            `location` is passed without a journal.
 
     Example:
         >>> from tokenstream import AsyncStream
         >>> async def endpoint(request: object) -> Response:
         ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
     """
-    timing = ResponseTiming(open_within, keep_alive, grace)
+    timing = ResponseTiming(open_within, keep_alive, grace, send_timeout)
     if journal is not None:
         from tokenstream.relay._asgi.start import StartOutlet
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
-from tokenstream.relay._asgi.follow import follow, refuse_journal_error
+from tokenstream.relay._asgi.follow import check_journal, follow, refuse_journal_error
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
+from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
 from tokenstream.relay._asgi.response import Response
+from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, MutableMapping
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, MutableMapping
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
@@ -43,6 +45,8 @@ def routes(
     keep_alive: float | None = 10.0,
     max_body: int = 1024 * 1024,
     drop: Drop = "all",
+    origins: Iterable[str] = (),
+    send_timeout: float | None = 30.0,
 ) -> Routes:
     """Return an ASGI application that starts, sends and stops the answers of a journal; mount it.
 
@@ -63,7 +67,8 @@ def routes(
     =========================  ===============================================================
     400                        the body is not JSON, `answer` raised `ValueError`, or the
                                answer has no such position
-    403                        `owner` raised `PermissionError`
+    403                        `owner` raised `PermissionError`, or a page of another site has
+                               sent the request, and `origins` does not name it
     404                        the path or the answer does not exist, or the answer belongs
                                to another owner
     405                        the path has no such method
@@ -71,7 +76,9 @@ def routes(
                                for with another body or key
     410                        the answer has expired, or its next records were trimmed
     413                        the body is larger than `max_body`
+    415                        the body has another content type than JSON
     422                        the `Idempotency-Key` was sent with another body before
+    429                        the owner has too many running answers
     429, 502, 503, 504         the provider failed before the first event
     503                        the journal cannot be used now
     =========================  ===============================================================
@@ -88,15 +95,21 @@ def routes(
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         max_body: The maximum size of a request's body in bytes.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
+        origins: The origins of other sites whose pages may send requests, such as
+            `["https://page.example"]`; "*" for all. See `is_cross_site`.
+        send_timeout: Seconds that one send may wait for a reader that does not read, before its connection is
+            closed; None for no limit.
 
     Raises:
-        MisuseError: The protocol is unknown.
+        MisuseError: The protocol is unknown; `journal` is no journal; one of `origins` is no origin; or
+            `send_timeout` is not positive. From a request: `owner` has returned something else than a text.
 
     Example:
         >>> from tokenstream import AsyncStream
         >>> from tokenstream.relay.journal import MemoryJournal
         >>> app = routes(MemoryJournal(), lambda body: AsyncStream([body["text"]], format="pieces"))
     """
+    check_journal(journal)
     # Made only to refuse an unknown protocol now, and not at the first request.
     BodyWriter(protocol, drop=drop)
     return Routes(
@@ -104,10 +117,10 @@ def routes(
         answer,
         owner=owner,
         protocol=protocol,
-        open_within=open_within,
-        keep_alive=keep_alive,
+        timing=ResponseTiming(open_within, keep_alive, send_timeout=send_timeout),
         max_body=max_body,
         drop=drop,
+        origins=check_origins(origins),
     )
 
 
@@ -136,19 +149,19 @@ class Routes:
         *,
         owner: OwnerFunction | None,
         protocol: ProtocolName,
-        open_within: float | None,
-        keep_alive: float | None,
+        timing: ResponseTiming,
         max_body: int,
         drop: Drop,
+        origins: frozenset[str],
     ) -> None:
         self._journal = journal
         self._answer = answer
         self._owner = owner
         self._protocol: ProtocolName = protocol
-        self._open_within = open_within
-        self._keep_alive = keep_alive
+        self._timing = timing
         self._max_body = max_body
         self._drop: Drop = drop
+        self._origins = origins
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response.
@@ -175,6 +188,8 @@ class Routes:
         Raises:
             _RequestRefused: There is no such path or method, or the request is not allowed or malformed.
         """
+        if sent_cross_site(partial(read_all, scope), self._origins):
+            raise _RequestRefused(403, "cross_site", CROSS_SITE)
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         segments, method = path.split("/") if path else [], scope["method"]
         match segments:
@@ -196,6 +211,7 @@ class Routes:
     ) -> Response | _JSONResponse:
         """Start an answer in the journal; return a response with its id, or one that sends the answer."""
         owner = await self._find_owner(scope)
+        _check_content_type(read_header(scope, b"content-type"))
         request = await self._read_body(receive)
         # Made in any case: it chooses the id, and knows the protocol's content type.
         outlet = StartOutlet(
@@ -212,9 +228,9 @@ class Routes:
         accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, b"accept")
         if accepts_answer or asked.continues:
             # The client wants the answer in this response, not only its id.
-            return Response(outlet, timing=ResponseTiming(self._open_within, self._keep_alive))
+            return Response(outlet, timing=self._timing)
         headers = await outlet.prepare(asked)
-        refusal = await outlet.begin(self._open_within)
+        refusal = await outlet.begin(self._timing.open_within)
         if refusal is not None:
             return _to_response(refusal)
         return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
@@ -229,8 +245,9 @@ class Routes:
             last_event_id,
             protocol=self._protocol,
             owner=owner,
-            keep_alive=self._keep_alive,
+            keep_alive=self._timing.keep_alive,
             drop=self._drop,
+            send_timeout=self._timing.send_timeout,
         )
 
     async def _stop_answer(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
@@ -321,6 +338,17 @@ def _check_method(method: str, *methods: str) -> None:
     """Refuse a request whose HTTP method is not one of `methods`."""
     if method not in methods:
         raise _RequestRefused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
+
+
+def _check_content_type(header: str) -> None:
+    """Refuse a body that says that it is not JSON, as does a form of a page of another site.
+
+    Args:
+        header: The header `Content-Type`; "" if it is absent, as a program may leave it out.
+    """
+    kind = header.partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise _RequestRefused(415, "unsupported_type", "the body must be application/json")
 
 
 def _read_after_parameter(scope: MutableMapping[str, Any]) -> str:

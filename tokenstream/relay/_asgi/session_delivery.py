@@ -53,12 +53,13 @@ class SessionDelivery(SocketDelivery):
         *,
         keep_alive: float | None,
         grace: float,
+        send_timeout: float | None,
     ) -> None:
         from anyio import Event, create_memory_object_stream
 
         if not isinstance(cast("object", session), AsyncSession):
             raise MisuseError(f"session= is an AsyncSession, and not {type(session).__name__}")
-        super().__init__(socket, make_writer, keep_alive=keep_alive, grace=grace)
+        super().__init__(socket, make_writer, keep_alive=keep_alive, grace=grace, send_timeout=send_timeout)
         self._session = session
         self._router = router
         self._answer: AsyncAnswer | None = None

@@ -54,14 +54,16 @@ def shut_down() -> None:
         watch.host.call(watch.end_all)
 
 
-def abort_connection(receive: object, send: object) -> None:
+def abort_connection(receive: object, send: object) -> bool:
     """Abort the connection of a reader that does not read, since the server would wait for this reader.
-
-    If the connection is not found, as with servers other than uvicorn and hypercorn, nothing happens.
 
     Args:
         receive: The ASGI callable `receive`, wrapped or not.
         send: The ASGI callable `send`, wrapped or not.
+
+    Returns:
+        False if nothing happens, because the connection is not found, as with servers other than uvicorn and
+        hypercorn.
     """
     for server_object in _find_bound_objects(receive, send):
         attributes = getattr(server_object, "__dict__", {})
@@ -72,17 +74,21 @@ def abort_connection(receive: object, send: object) -> None:
         abort = getattr(transport, "abort", None) or getattr(socket, "close", None)
         if abort is not None:
             abort()
-            return
+            return True
+    return False
 
 
 @contextmanager
-def watch_shutdown(end: Callable[[], None], receive: object, send: object) -> Generator[None, None, None]:
+def watch_shutdown(
+    end: Callable[[], None], receive: object, send: object, *, at_poll: Callable[[], None]
+) -> Generator[None, None, None]:
     """Return a context manager that calls a function if the server shuts down while its block runs.
 
     Args:
         end: Ends the response; it is called in the event loop's thread.
         receive: The ASGI callable `receive`, wrapped or not.
         send: The ASGI callable `send`, wrapped or not.
+        at_poll: Called five times a second, in the event loop's thread, too.
     """
     host = find_host()
     if host is None:
@@ -91,7 +97,7 @@ def watch_shutdown(end: Callable[[], None], receive: object, send: object) -> Ge
         watch = _watches.get(host.loop)
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
-    entry = (end, tuple(_find_shutdown_checks(receive, send)))
+    entry = (end, at_poll, tuple(_find_shutdown_checks(receive, send)))
     watch.add(entry)
     try:
         yield
@@ -99,8 +105,10 @@ def watch_shutdown(end: Callable[[], None], receive: object, send: object) -> Ge
         watch.remove(entry)
 
 
-_Entry: TypeAlias = "tuple[Callable[[], None], tuple[Callable[[], bool], ...]]"
-"""The function that ends a response, and functions that return True once the response's server shuts down."""
+_Entry: TypeAlias = "tuple[Callable[[], None], Callable[[], None], tuple[Callable[[], bool], ...]]"
+"""The function that ends a response, the function that is called at each poll, and functions that return True
+once the response's server shuts down.
+"""
 
 
 class _Watch:
@@ -117,7 +125,7 @@ class _Watch:
         """Watch the server of a response for a shutdown; with the first response, the polling begins.
 
         Args:
-            entry: The function that ends the response, and functions that detect the server's shutdown.
+            entry: The functions of the response; see `_Entry`.
         """
         self._entries[id(entry)] = entry
         if self._cancel_polling is None:
@@ -139,13 +147,14 @@ class _Watch:
 
     def end_all(self) -> None:
         """End all responses that are open in this loop."""
-        for end, _ in list(self._entries.values()):
+        for end, _, _ in list(self._entries.values()):
             end()
 
     def poll(self) -> None:
         """Ask each server once if it is shutting down; end the responses of those that are."""
         all_end = _is_server_exiting()
-        for end, checks in list(self._entries.values()):
+        for end, at_poll, checks in list(self._entries.values()):
+            at_poll()
             if all_end or any(check() for check in checks):
                 end()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import mark_reported
@@ -78,6 +79,7 @@ class SocketDelivery(Delivery):
         make_writer: Makes the encoder of one answer.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         grace: Seconds that an answer is still read after the client has disconnected.
+        send_timeout: Seconds that the sending of a message may wait for the client; None for no limit.
     """
 
     def __init__(
@@ -87,8 +89,9 @@ class SocketDelivery(Delivery):
         *,
         keep_alive: float | None,
         grace: float,
+        send_timeout: float | None,
     ) -> None:
-        super().__init__(grace, *socket.wrapped)
+        super().__init__(grace, send_timeout, *socket.wrapped)
         self._socket = socket
         self._make_writer = make_writer
         self._writer = make_writer()
@@ -112,6 +115,13 @@ class SocketDelivery(Delivery):
         self._sent_at = time.monotonic()
         await self.run()
         return not (self._disconnected or self._refused or self._shutting_down)
+
+    async def turn_away(self, reason: str) -> bool:
+        """Close the connection, or refuse it if it was not accepted; return False: it is not open."""
+        await self._give_up()
+        with suppress(Disconnected):
+            await self._socket.close(_UNKNOWN, reason)
+        return False
 
     # -- for each kind of delivery ---------------------------------------------
 
@@ -163,10 +173,12 @@ class SocketDelivery(Delivery):
         for message in self._writer.to_messages(chunks):
             if self._disconnected:
                 break
+            self._send_began = time.monotonic()
             try:
                 await self._socket.send(message)
             except Disconnected:
                 self._note_disconnect()
+        self._send_began = None
         self._busy = False
         self._sent_at = time.monotonic()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _DISCONNECT_ERRORS = (
     ("starlette.websockets", "WebSocketDisconnect"),
@@ -37,6 +37,14 @@ class ServerSocket(ABC):
         They lead to the server that runs the connection, so that its shutdown can be detected.
         """
         return self._framework_socket.receive, self._framework_socket.send
+
+    @abstractmethod
+    def read_header(self, name: str) -> str:
+        """Return a header of the request that opened the connection; "" if it is absent.
+
+        Args:
+            name: The header's name in lower case.
+        """
 
     async def open(self) -> None:
         """Accept the connection, unless the application has accepted it already.
@@ -95,6 +103,10 @@ class ServerSocket(ABC):
 class _ASGISocket(ServerSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
+    def read_header(self, name: str) -> str:
+        """Return a header of the request; see `ServerSocket.read_header`."""
+        return read_all(self._framework_socket.scope, name)
+
     async def _open(self) -> None:
         state = getattr(self._framework_socket, "application_state", None)
         if state is None:
@@ -123,6 +135,11 @@ class _WebsocketsSocket(ServerSocket):
         """The connection's own methods that receive and send; see `ServerSocket.wrapped`."""
         return self._framework_socket.recv, self._framework_socket.send
 
+    def read_header(self, name: str) -> str:
+        """Return a header of the request; see `ServerSocket.read_header`."""
+        request = getattr(self._framework_socket, "request", None)
+        return "" if request is None else ", ".join(request.headers.get_all(name))
+
     async def _open(self) -> None:
         """Do nothing: the server of `websockets` has accepted the connection already."""
 
@@ -146,6 +163,20 @@ def wrap_socket(websocket: object) -> ServerSocket:
         return _WebsocketsSocket(websocket)
     raise MisuseError(
         f"this is not a WebSocket of Starlette, FastAPI, Litestar or websockets: {type(websocket).__name__}"
+    )
+
+
+def read_all(scope: Mapping[str, Any], name: str) -> str:
+    """Return a header of an ASGI request; "" if it is absent.
+
+    Several headers with this name are joined, so that together they equal no single one.
+
+    Args:
+        name: The header's name in lower case.
+    """
+    key = name.encode()
+    return b", ".join([value for each, value in scope.get("headers", ()) if each.lower() == key]).decode(
+        "latin-1"
     )
 
 

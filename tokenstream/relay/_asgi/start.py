@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -12,7 +11,6 @@ from tokenstream.errors import StreamError
 from tokenstream.relay._asgi.asking import (
     SourceRefused,
     fingerprint,
-    id_of_key,
     is_same_request,
     make_source,
     quote_id,
@@ -23,11 +21,11 @@ from tokenstream.relay._asgi.asking import (
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_journal_error
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
 from tokenstream.relay._events_in import close_stream
+from tokenstream.relay.journal._checks import is_valid_id
 from tokenstream.relay.journal._errors import (
     JournalError,
     UnknownAnswer,
 )
-from tokenstream.relay.journal._journal import is_valid_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +81,7 @@ class StartOutlet(FollowOutlet):
         self._fingerprint = fingerprint(None, body)
         """The hashes of the request's key and body; None if neither is known."""
         self._has_key = False
-        """True if the answer's id follows from the request's Idempotency-Key."""
+        """True if the request's Idempotency-Key was sent before, so that its answer is the key's."""
         self.exists = False
         """True if the answer was started before, by another request."""
         self.continues = False
@@ -114,7 +112,7 @@ class StartOutlet(FollowOutlet):
 
         1. The id in the request's header. If the application has passed another id, the request is refused.
         2. The id that the application has passed.
-        3. An id that is derived from the request's Idempotency-Key.
+        3. The id that the journal keeps for the request's Idempotency-Key, if the key was sent before.
         4. The random id that `__init__` has made for a new answer. A request with a position is refused,
            because it does not say to which existing answer the position belongs.
 
@@ -132,25 +130,11 @@ class StartOutlet(FollowOutlet):
             # `self.id` is the application's id already.
             pass
         elif key is not None:
-            self._has_key = True
-            self.id = await self._find_id_of_key(key)
+            claimed = await self.journal.claim_key(key, self.id, owner=self.owner)
+            self._has_key, self.id = claimed != self.id, claimed
         elif asked.position:
             return refuse_without_id()
         return None
-
-    async def _find_id_of_key(self, key: str) -> str:
-        """Return the id of the answer for an Idempotency-Key.
-
-        If the answer with the key's first id has failed before its first content, the key's next id is taken,
-        so that a repeated request asks the model again.
-        """
-        number, id = 1, id_of_key(key, self.owner, 1)
-        # An id of which no answer is known is free: take it.
-        with suppress(UnknownAnswer):
-            while await self.journal.failed_early(id, self.owner):
-                number += 1
-                id = id_of_key(key, self.owner, number)
-        return id
 
     async def open(self) -> Refusal | None:
         """Start the answer and wait for its first event, unless it exists; begin to follow the answer.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, overload
 
 from tokenstream.errors import MisuseError
+from tokenstream.relay._asgi.delivery import check_send_timeout
+from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.session_delivery import SessionDelivery
 from tokenstream.relay._asgi.socket_delivery import MessageRefused, SocketDelivery, parse_message
 from tokenstream.relay._asgi.sockets import Disconnected, wrap_socket
@@ -12,7 +14,7 @@ from tokenstream.relay._asgi.writing import MessageWriter
 from tokenstream.relay._events_in import EventsIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable
+    from collections.abc import AsyncIterable, Callable, Iterable
 
     from tokenstream.events import Event
     from tokenstream.relay._asgi.sockets import ServerSocket
@@ -40,10 +42,11 @@ class _AnswerDelivery(SocketDelivery):
         *,
         keep_alive: float | None,
         grace: float,
+        send_timeout: float | None,
     ) -> None:
         from anyio import CancelScope
 
-        super().__init__(socket, make_writer, keep_alive=keep_alive, grace=grace)
+        super().__init__(socket, make_writer, keep_alive=keep_alive, grace=grace, send_timeout=send_timeout)
         self._events = events
         self._listening = CancelScope()
 
@@ -100,6 +103,8 @@ async def websocket(
     raw: bool = False,
     shape: Shape | None = None,
     drop: Drop = "all",
+    origins: Iterable[str] = (),
+    send_timeout: float | None = 30.0,
 ) -> bool: ...
 
 
@@ -116,6 +121,8 @@ async def websocket(
     raw: bool = False,
     shape: Shape | None = None,
     drop: Drop = "all",
+    origins: Iterable[str] = (),
+    send_timeout: float | None = 30.0,
 ) -> bool: ...
 
 
@@ -132,6 +139,8 @@ async def websocket(
     raw: bool = False,
     shape: Shape | None = None,
     drop: Drop = "all",
+    origins: Iterable[str] = (),
+    send_timeout: float | None = 30.0,
 ) -> bool:
     """Send an answer, or all answers of a session, over a WebSocket, one message per event.
 
@@ -162,13 +171,19 @@ async def websocket(
         shape: Transforms the text of each text part: a function that takes a text view and returns a
             transformed view, such as `lambda text: text.redact(pattern)`.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
+        origins: The origins of other sites whose pages may open the connection, such as
+            `["https://page.example"]`; "*" for all. See `is_cross_site`.
+        send_timeout: Seconds that the sending of a message may wait for a client that does not read, before
+            the client counts as disconnected; None for no limit.
 
     Returns:
-        True if the connection is still open.
+        True if the connection is still open; False also for a connection of another site's page, which is
+        refused, or closed with code 1008 if the application has accepted it.
 
     Raises:
         MisuseError: The protocol is unknown, or its messages have no ids; `ws` is not a supported
-            WebSocket; `stream` or `session` is not asynchronous; or both are given, or neither.
+            WebSocket; `stream` or `session` is not asynchronous; both are given, or neither; one of
+            `origins` is no origin; or `send_timeout` is not positive.
         ConcurrentRead: Somebody else reads an answer of the session.
         StreamClosed: The session was closed.
         StreamError: An answer failed, and the protocol has no message for errors (gemini-live).
@@ -186,10 +201,17 @@ async def websocket(
         """Return the encoder of one answer."""
         return MessageWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
 
-    socket = wrap_socket(ws)
+    check_send_timeout(send_timeout)
+    allowed, socket = check_origins(origins), wrap_socket(ws)
     if session is not None and stream is None:
         delivery: SocketDelivery = SessionDelivery(
-            socket, session, router, make_writer, keep_alive=keep_alive, grace=grace
+            socket,
+            session,
+            router,
+            make_writer,
+            keep_alive=keep_alive,
+            grace=grace,
+            send_timeout=send_timeout,
         )
     elif session is not None or stream is None:
         raise MisuseError("relay.websocket() sends an answer, or the answers of session=: pass one of them")
@@ -198,5 +220,14 @@ async def websocket(
             "router= runs the tools of a session: of one answer, run them with stream.run(router)"
         )
     else:
-        delivery = _AnswerDelivery(socket, EventsIn(stream), make_writer, keep_alive=keep_alive, grace=grace)
+        delivery = _AnswerDelivery(
+            socket,
+            EventsIn(stream),
+            make_writer,
+            keep_alive=keep_alive,
+            grace=grace,
+            send_timeout=send_timeout,
+        )
+    if sent_cross_site(socket.read_header, allowed):
+        return await delivery.turn_away(CROSS_SITE)
     return await delivery.converse()

@@ -222,6 +222,8 @@ export class Connection {
     try {
       const headers = await this.#headers();
       headers.set("Accept", "text/event-stream");
+      // Without it, fetch calls a string plain text, as a form of any other site may.
+      if (typeof this.#init.body === "string" && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
       if (this.position > 0) headers.set("Last-Event-ID", String(this.position));
       if (this.id !== null && (this.#exposed || !this.#gets)) headers.set("X-Answer-Id", encodeURIComponent(this.id));
       response = await this.#fetch(this.#url, { cache: "no-store", ...this.#init, headers, signal });

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tokenstream.relay.journal._bounds import Bounds
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalError,
     JournalUnavailable,
+    TooManyAnswers,
     UnknownAnswer,
     UnknownPosition,
 )
@@ -17,6 +19,7 @@ from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 __all__ = [
     "AnswerExpired",
+    "Bounds",
     "Entry",
     "Fenced",
     "Journal",
@@ -27,6 +30,7 @@ __all__ = [
     "RedisJournal",
     "State",
     "Storage",
+    "TooManyAnswers",
     "UnknownAnswer",
     "UnknownPosition",
 ]

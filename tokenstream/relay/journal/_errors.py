@@ -38,6 +38,12 @@ class JournalUnavailable(JournalError):
     status = 503
 
 
+class TooManyAnswers(JournalUnavailable):
+    """The owner has as many running answers as one owner may have; another can begin when one ends."""
+
+    status = 429
+
+
 class JournalClosed(JournalUnavailable):
     """The journal was closed because the server shuts down; another server may have the answer."""
 

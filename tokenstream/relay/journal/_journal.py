@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
@@ -11,6 +12,7 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
+from tokenstream.relay.journal._checks import check_arguments, check_owner, is_valid_id
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalClosed,
@@ -23,7 +25,6 @@ from tokenstream.relay.journal._follower import AnswerFollower
 from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
 from tokenstream.relay.journal._records import has_failed_early
 from tokenstream.relay.journal._retrying import retry
-from tokenstream.stream import Stream
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import warn
 
@@ -45,8 +46,6 @@ StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 
 _MAX_EARLY = 64
 """Most records that an answer may have to count as one that failed before its first content."""
-_MAX_ID = 256
-"""The maximum number of characters in an id."""
 _SHUT_DOWN = "the server that produced the answer was shut down before its end"
 _CLOSED = "the journal was closed: the server is being shut down"
 
@@ -178,7 +177,7 @@ class Journal:
             StreamError: The answer failed before its first event and within `open_within` seconds.
             JournalUnavailable: The storage is unreachable or full, or the journal was exited.
             MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer
-                than 256 characters; or `shape` returns no text, or is combined with `raw`.
+                than 256 characters; `owner` is no text; `shape` returns no text, or is combined with `raw`.
         """
         id = secrets.token_urlsafe(24) if id is None else id
         await self.begin(stream, id, owner=owner, open_within=open_within, raw=raw, shape=shape)
@@ -209,7 +208,8 @@ class Journal:
         """
         tasks = self._require_tasks()
         try:
-            _check_arguments(stream, id, raw=raw, shape=shape)
+            check_arguments(stream, id, raw=raw, shape=shape)
+            check_owner(owner)
             if self._is_closing:
                 raise JournalClosed(_CLOSED)
             shaping = None if shape is None else Shaping(shape)
@@ -260,11 +260,13 @@ class Journal:
             owner: The answer's owner; None if it has none.
 
         Raises:
+            MisuseError: `owner` is no text.
             UnknownAnswer: In the loop: the answer does not exist, or belongs to another owner.
             AnswerExpired: In the loop: the next records are no longer held.
             UnknownPosition: In the loop: `after` is beyond the last record.
             JournalUnavailable: In the loop: the storage is unreachable, or the journal was exited.
         """
+        check_owner(owner)
         return AnswerFollower(self, id, after, owner)
 
     async def stop(
@@ -285,7 +287,9 @@ class Journal:
 
         Raises:
             JournalUnavailable: The storage is unreachable.
+            MisuseError: `owner` is no text.
         """
+        check_owner(owner)
         try:
             await self.read_state(id, owner)
         except UnknownAnswer:
@@ -348,22 +352,26 @@ class Journal:
             raise UnknownAnswer("no answer has this id")
         return page.state
 
-    async def failed_early(self, id: str, owner: str | None) -> bool:
-        """Return True if an answer has failed before its first content, so that a new request loses nothing.
+    async def claim_key(self, key: str, id: str, *, owner: str | None = None) -> str:
+        """Return the id of the answer that a request's key stands for.
+
+        If the answer has failed before its first content, a new request loses nothing, so the key stands for
+        the new id from now on.
 
         Args:
-            id: The answer's id.
-            owner: The answer's owner; None if it has none.
+            key: The key, which a client has chosen.
+            id: A new random id, for a key that stands for no answer.
+            owner: The owner on whose behalf the request acts; each has keys of its own.
 
         Raises:
-            UnknownAnswer: No answer has this id, or the answer belongs to another owner.
             JournalUnavailable: The storage is unreachable.
         """
-        state = await self.read_state(id, owner)
-        if not state.over or not 0 < state.end <= _MAX_EARLY or state.begin > 1:
-            return False
-        page = await retry(partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
-        return page is not None and has_failed_early(page.records)
+        hashed = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        claim = partial(self._storage.claim_key, hashed, id, owner=owner)
+        held = await retry(claim, self.lease / 4)
+        if held != id and await self._has_failed_early(held, owner):
+            held = await retry(partial(claim, instead_of=held), self.lease / 4)
+        return held
 
     # -- within ------------------------------------------------------------
 
@@ -378,6 +386,19 @@ class Journal:
                 "a journal must be used inside its `async with` block, in the application's lifespan"
             )
         return self._tasks
+
+    async def _has_failed_early(self, id: str, owner: str | None) -> bool:
+        """Return True if an answer has failed before its first content; False if there is none.
+
+        Raises:
+            JournalUnavailable: The storage is unreachable.
+        """
+        page = await retry(partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
+        if page is None or page.state.owner != owner:
+            return False
+        state = page.state
+        is_whole = state.over and state.begin == 1 and 0 < state.end <= _MAX_EARLY
+        return is_whole and has_failed_early(page.records)
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
         """Create an answer in the storage, even if the client disconnects meanwhile.
@@ -456,34 +477,6 @@ class Journal:
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
             await self._storage.aclose()
-
-
-def is_valid_id(id: object) -> bool:
-    """Return True if a value, which may come from a client, can be the id of an answer.
-
-    Example:
-        >>> is_valid_id("chat-7"), is_valid_id(""), is_valid_id("x" * 300)
-        (True, False, False)
-    """
-    if not isinstance(id, str) or not 0 < len(id) <= _MAX_ID:
-        return False
-    # Storages and headers need the id in UTF-8, which has no place for an unpaired surrogate.
-    return not any("\ud800" <= character <= "\udfff" for character in id)
-
-
-def _check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:
-    """Raise MisuseError if a journal cannot start an answer with these arguments of `start`."""
-    if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
-        raise MisuseError(
-            f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
-        )
-    if not is_valid_id(id):
-        raise MisuseError(f"an id is a text of 1 to {_MAX_ID} characters, without half a surrogate pair")
-    if raw and shape is not None:
-        raise MisuseError(
-            "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "
-            "leave one of them out"
-        )
 
 
 async def _wait_for_first_event(producer: Producer, seconds: float) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.members import show_members
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError
-from tokenstream.relay.journal._changes import Changes
-from tokenstream.relay.journal._errors import JournalUnavailable
-from tokenstream.relay.journal._feed import MIN_TRIMMED
+from tokenstream.relay.journal._bounds import BOUNDS, Bounds
+from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+from tokenstream.relay.journal._stored import OwnerShare, StoredAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,97 +21,6 @@ if TYPE_CHECKING:
 
 _MAX_LAST_BYTES = 4_096
 """The size of an answer's last records up to which even a full storage takes them: readers wait for them."""
-
-
-class _StoredAnswer:
-    """One answer, with as many of its newest records as `max_bytes` allows."""
-
-    __slots__ = (
-        "_records",
-        "_trimmed",
-        "alive_until",
-        "asked",
-        "begin",
-        "changes",
-        "expires",
-        "owner",
-        "reason",
-        "size",
-        "stops",
-        "token",
-    )
-
-    def __init__(self, owner: str | None, token: str, alive_until: float, asked: str | None) -> None:
-        self.owner = owner
-        self.asked = asked
-        """The fingerprint of the request that started the answer; None if it had none."""
-        self.token: str | None = token
-        """The token that identifies the producer; None once the producer may no longer write."""
-        self.alive_until = alive_until
-        """The clock reading until which the producer counts as alive."""
-        self.expires: float | None = None
-        """The clock reading at which the answer expires; None until the answer has ended."""
-        self.reason: str | None = None
-        """The reason in the first request to stop the answer; None if nobody has requested a stop."""
-        self.begin = 1
-        """The position of the first record that is still held."""
-        self._records: list[bytes] = []
-        self._trimmed = 0
-        """The number of trimmed records that are still at the start of the list."""
-        self.size = 0
-        """The size of the records in bytes, without those that were trimmed."""
-        self.changes = Changes()
-        """Wakes the tasks that wait for a change of the answer."""
-        self.stops = Changes()
-        """Wakes the tasks that wait until a stop is requested or the answer has ended."""
-
-    @property
-    def end(self) -> int:
-        """The position of the last record; one less than `begin` if there is none."""
-        return self.begin + len(self._records) - self._trimmed - 1
-
-    @property
-    def ended(self) -> bool:
-        """True once the answer has ended, which shows in its time of expiry: it gets one only at its end."""
-        return self.expires is not None
-
-    def extend(self, records: Sequence[bytes], max_bytes: int) -> None:
-        """Add records, and trim the oldest records while all of them together are too large.
-
-        Args:
-            max_bytes: The maximum size of all records together; the last record is always kept.
-        """
-        self._records += records
-        self.size += sum(map(len, records))
-        while self.size > max_bytes and len(self._records) - self._trimmed > 1:
-            self.size -= len(self._records[self._trimmed])
-            self._trimmed += 1
-            self.begin += 1
-        if self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
-            # More records were trimmed than are moved here, so the cost per record stays constant.
-            del self._records[: self._trimmed]
-            self._trimmed = 0
-
-    def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
-        """Return at most `limit` records after a position; none if the next record was trimmed."""
-        if position + 1 < self.begin:
-            return ()
-        index = self._trimmed + position + 1 - self.begin
-        return tuple(self._records[index : index + limit])
-
-    def drop(self) -> None:
-        """Delete all records."""
-        self.begin = self.end + 1
-        self._records, self._trimmed, self.size = [], 0, 0
-
-    def notify(self) -> None:
-        """Wake the tasks that wait for a change of the answer.
-
-        If a stop was requested or the answer has ended, also wake the tasks that wait for a stop.
-        """
-        self.changes.notify()
-        if self.ended or self.reason is not None:
-            self.stops.notify()
 
 
 class MemoryStorage(Storage):
@@ -123,6 +32,8 @@ class MemoryStorage(Storage):
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
         max_total_bytes: Maximum size of all records in bytes. Beyond it, the records of the answers that
             ended first are deleted; if none has ended, no more records can be written.
+        per_owner: Limits for the answers of each owner; None for none. If the storage is full, an owner with
+            more than an equal share makes room by its own answers first.
         expire: Seconds for which the records of an answer are kept after its end. For the same
             time after that, the storage remembers that the answer existed.
         clock: Returns the current time, in seconds.
@@ -136,6 +47,7 @@ class MemoryStorage(Storage):
         max_answers: int = 10_000,
         max_bytes: int = 16 * 1024 * 1024,
         max_total_bytes: int = 256 * 1024 * 1024,
+        per_owner: Bounds | None = BOUNDS,
         expire: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -144,17 +56,21 @@ class MemoryStorage(Storage):
                 "max_answers, max_bytes and max_total_bytes must be at least 1, and expire not negative"
             )
         self._max_answers = max_answers
+        self._max_keys = 2 * max_answers
         self._max_bytes = min(max_bytes, max_total_bytes)
         self._max_total_bytes = max_total_bytes
         self._total_bytes = 0
         """The size of all records in bytes."""
+        self._per_owner = per_owner
+        self._shares: dict[str | None, OwnerShare] = {}
+        """The answers by owner."""
         self._expire = expire
         self._clock = clock
         self._calls = MemoryCallStore(clock=clock)
-        self._answers: dict[str, _StoredAnswer] = {}
-        self._ended: dict[str, _StoredAnswer] = {}
+        self._answers: dict[str, StoredAnswer] = {}
+        self._ended: dict[str, StoredAnswer] = {}
         """Answers that have ended and whose records are still held, in order of expiry."""
-        self._expired: dict[str, _StoredAnswer] = {}
+        self._expired: dict[str, StoredAnswer] = {}
         """Answers whose records were deleted, in the order in which the answers will be forgotten."""
 
     async def create(
@@ -165,11 +81,15 @@ class MemoryStorage(Storage):
         if answer is not None:
             # True if an earlier call of the same producer has begun the answer.
             return answer.token == token
+        share = self._shares.get(owner) or OwnerShare()
+        self._admit(owner, share)
         if len(self._answers) >= self._max_answers:
-            self._make_room()
+            self._make_room(share)
         # A storage without room for a single byte cannot hold the answer.
-        self._make_bytes(1)
-        self._answers[id] = _StoredAnswer(owner, token, self._clock() + lease, asked)
+        self._make_bytes(1, owner, share)
+        self._shares[owner] = share
+        answer = StoredAnswer(owner, share, token, self._clock() + lease, asked)
+        self._answers[id] = share.answers[id] = answer
         return True
 
     async def append(
@@ -193,8 +113,8 @@ class MemoryStorage(Storage):
         # Even a full storage takes a small end, since readers wait for it.
         if new and not (over and added <= _MAX_LAST_BYTES):
             # Beyond `max_bytes`, an answer loses as much as it gains, but keeps its last record.
-            size = max(min(answer.size + added, self._max_bytes), len(new[-1]))
-            self._make_bytes(size - answer.size)
+            size = max(min(answer.size + added, self._limit_of(answer.owner)), len(new[-1]))
+            self._make_bytes(size - answer.size, answer.owner, answer.share)
         answer.alive_until = self._clock() + lease
         self._extend(answer, new)
         if over and not answer.ended:
@@ -267,7 +187,7 @@ class MemoryStorage(Storage):
 
     # -- within ------------------------------------------------------------
 
-    def _answer_of_producer(self, id: str, token: str) -> _StoredAnswer:
+    def _answer_of_producer(self, id: str, token: str) -> StoredAnswer:
         """Return the answer with this id, if the producer with this token produces it.
 
         Raises:
@@ -278,7 +198,7 @@ class MemoryStorage(Storage):
             raise Fenced
         return answer
 
-    def _find(self, id: str) -> _StoredAnswer | None:
+    def _find(self, id: str) -> StoredAnswer | None:
         """Clean up all answers, then return the answer with this id; None if there is none.
 
         Clean-up deletes the records of each answer that has expired, and `expire` seconds later forgets
@@ -289,60 +209,110 @@ class MemoryStorage(Storage):
             for id_, answer in _find_expired(self._ended, now):
                 self._delete_records(id_, answer)
             for id_, _ in _find_expired(self._expired, now - self._expire):
-                del self._expired[id_], self._answers[id_]
+                self._forget(id_)
         return self._answers.get(id)
 
-    def _extend(self, answer: _StoredAnswer, records: Sequence[bytes]) -> None:
+    def _forget_keys(self) -> None:
+        """Forget the keys of all answers that are not there: those are at least half of the keys."""
+        for name in [name for name, id in self._keys.items() if id not in self._answers]:
+            del self._keys[name]
+
+    def _extend(self, answer: StoredAnswer, records: Sequence[bytes]) -> None:
         """Add records to an answer."""
         size = answer.size
-        answer.extend(records, self._max_bytes)
+        answer.extend(records, self._limit_of(answer.owner))
         self._total_bytes += answer.size - size
+        answer.share.size += answer.size - size
 
-    def _drop_records(self, answer: _StoredAnswer) -> None:
+    def _limit_of(self, owner: str | None) -> int:
+        """Return the maximum size of the records of one answer of an owner, in bytes."""
+        bounds = self._per_owner
+        return self._max_bytes if bounds is None or owner is None else min(self._max_bytes, bounds.bytes)
+
+    def _drop_records(self, answer: StoredAnswer) -> None:
         """Delete the records of an answer, and wake its readers, which then learn of it."""
         self._total_bytes -= answer.size
+        answer.share.size -= answer.size
         answer.drop()
         answer.notify()
 
-    def _finish(self, id: str, answer: _StoredAnswer) -> None:
+    def _finish(self, id: str, answer: StoredAnswer) -> None:
         """Mark an answer as ended; its records are deleted `expire` seconds later."""
         answer.expires = self._clock() + self._expire
-        self._ended[id] = answer
+        self._ended[id] = answer.share.ended[id] = answer
 
-    def _delete_records(self, id: str, answer: _StoredAnswer) -> None:
+    def _delete_records(self, id: str, answer: StoredAnswer) -> None:
         """Delete the records of an answer, but remember that the answer existed."""
         self._ended.pop(id, None)
+        answer.share.ended.pop(id, None)
         self._expired[id] = answer
         self._drop_records(answer)
 
-    def _make_room(self) -> None:
+    def _forget(self, id: str) -> None:
+        """Delete the records of an answer, and forget that it existed."""
+        answer = self._answers.pop(id)
+        # Tasks that wait for the answer read it again, and find that it is gone.
+        self._delete_records(id, answer)
+        del self._expired[id]
+        del answer.share.answers[id]
+        if not answer.share.answers:
+            del self._shares[answer.owner]
+
+    def _admit(self, owner: str | None, share: OwnerShare) -> None:
+        """Make room for a new answer among those of its owner.
+
+        Raises:
+            TooManyAnswers: The owner has too many answers that are still being produced.
+        """
+        bounds = self._per_owner
+        if owner is None or bounds is None:
+            return
+        if share.count_running(self._clock()) >= bounds.running:
+            raise TooManyAnswers(f"{bounds.running:,} answers of this owner are running")
+        while len(share.answers) >= bounds.kept:
+            oldest = share.find_oldest()
+            if oldest is None:
+                raise TooManyAnswers(f"none of the {bounds.kept:,} answers of this owner has ended")
+            self._forget(oldest)
+
+    def _make_room(self, share: OwnerShare) -> None:
         """Make room for a new answer: forget the answer that ended first, or whose producer is long dead.
+
+        Args:
+            share: The answers of the new answer's owner, who makes room first if these are many.
 
         Raises:
             JournalUnavailable: All answers are still being produced.
         """
         if not self._ended and not self._expired:
             self._finish_dead()
-        for answers in (self._expired, self._ended):
-            if answers:
-                id = next(iter(answers))
-                # Tasks that wait for the answer read it again, and find that it is gone.
-                self._drop_records(answers.pop(id))
-                del self._answers[id]
-                return
-        raise JournalUnavailable(
-            f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended"
-        )
+        has_many = len(share.answers) * len(self._shares) > len(self._answers)
+        oldest = share.find_oldest() if has_many else None
+        oldest = oldest or next(iter(self._expired), None) or next(iter(self._ended), None)
+        if oldest is None:
+            raise JournalUnavailable(
+                f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended"
+            )
+        self._forget(oldest)
 
-    def _make_bytes(self, size: int) -> None:
+    def _make_bytes(self, size: int, owner: str | None, share: OwnerShare) -> None:
         """Delete the records of the answers that ended first, until some more bytes have room.
 
         Args:
             size: The number of bytes that are to be added.
+            owner: The owner of the answer that they are added to.
+            share: The owner's answers.
 
         Raises:
             JournalUnavailable: There is no room, and all answers with records are still being produced.
         """
+        bounds = self._per_owner
+        while owner is not None and bounds is not None and share.size + size > bounds.bytes:
+            if not share.ended:
+                raise JournalUnavailable(
+                    f"an owner has {bounds.bytes:,} bytes of answers that have not ended"
+                )
+            self._delete_first(share.ended)
         while self._total_bytes + size > self._max_total_bytes:
             if not self._ended:
                 self._finish_dead()
@@ -351,8 +321,13 @@ class MemoryStorage(Storage):
                     f"the journal holds max_total_bytes={self._max_total_bytes:,} bytes of answers that have "
                     "not ended"
                 )
-            id = next(iter(self._ended))
-            self._delete_records(id, self._ended[id])
+            has_many = share.size * len(self._shares) > self._total_bytes
+            self._delete_first(share.ended if has_many and share.ended else self._ended)
+
+    def _delete_first(self, ended: dict[str, StoredAnswer]) -> None:
+        """Delete the records of the first of some answers."""
+        id = next(iter(ended))
+        self._delete_records(id, ended[id])
 
     def _finish_dead(self) -> None:
         """Mark answers as ended whose producers have been dead for `expire` seconds.
@@ -366,13 +341,13 @@ class MemoryStorage(Storage):
                 self._finish(id, answer)
 
 
-def _find_expired(answers: dict[str, _StoredAnswer], now: float) -> list[tuple[str, _StoredAnswer]]:
+def _find_expired(answers: dict[str, StoredAnswer], now: float) -> list[tuple[str, StoredAnswer]]:
     """Return the answers that have expired.
 
     Args:
         answers: Answers by their ids, in order of expiry.
     """
-    expired: list[tuple[str, _StoredAnswer]] = []
+    expired: list[tuple[str, StoredAnswer]] = []
     for id, answer in answers.items():
         if answer.expires is None or answer.expires > now:
             break
@@ -392,6 +367,8 @@ class MemoryJournal(Journal):
         max_total_bytes: Maximum size of all answers' records in bytes. Beyond it, the answers that
             ended first expire. If none has ended, no new answer can begin, and an answer that
             cannot be continued within a lease ends with an error.
+        per_owner: Limits for the answers of each owner; None for none. If the journal is full, an owner with
+            more than an equal share makes room by its own answers first.
         expire: Seconds for which an answer is kept after its end.
         lease: Seconds within which readers learn that a producer is dead.
         drain: Seconds that producers may run on when the journal is exited.
@@ -410,11 +387,16 @@ class MemoryJournal(Journal):
         max_answers: int = 10_000,
         max_bytes: int = 16 * 1024 * 1024,
         max_total_bytes: int = 256 * 1024 * 1024,
+        per_owner: Bounds | None = BOUNDS,
         expire: float = 3600.0,
         lease: float = 15.0,
         drain: float = 30.0,
     ) -> None:
         storage = MemoryStorage(
-            max_answers=max_answers, max_bytes=max_bytes, max_total_bytes=max_total_bytes, expire=expire
+            max_answers=max_answers,
+            max_bytes=max_bytes,
+            max_total_bytes=max_total_bytes,
+            per_owner=per_owner,
+            expire=expire,
         )
         super().__init__(storage, lease=lease, drain=drain)

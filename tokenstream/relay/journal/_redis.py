@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import cache, lru_cache
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,21 @@ from urllib.parse import quote
 from tokenstream._basics.members import show_members
 from tokenstream.call_store import AsyncRedisCallStore
 from tokenstream.errors import MisuseError
-from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._bounds import BOUNDS, Bounds
+from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
 from tokenstream.relay.journal._journal import Journal
-from tokenstream.relay.journal._redis_scripts import APPEND, ASK_STOP, BEAT, BURY, CREATE, READ
+from tokenstream.relay.journal._redis_scripts import (
+    APPEND,
+    ASK_STOP,
+    BEAT,
+    BURY,
+    CLAIM,
+    CREATE,
+    FORGET,
+    READ,
+    SETTLE,
+    TAKE,
+)
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 if TYPE_CHECKING:
@@ -39,6 +52,7 @@ class RedisStorage(Storage):
         client: An asyncio client of redis-py; the storage does not close it.
         prefix: Prefix of the keys.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
+        per_owner: Limits for the answers of each owner; None for none.
         expire: Seconds for which an answer is kept after its end.
 
     Raises:
@@ -52,6 +66,7 @@ class RedisStorage(Storage):
         *,
         prefix: str = "tokenstream:",
         max_bytes: int = 16 * 1024 * 1024,
+        per_owner: Bounds | None = BOUNDS,
         expire: float = 3600.0,
     ) -> None:
         if max_bytes < 1 or expire < 0:
@@ -76,6 +91,7 @@ class RedisStorage(Storage):
         self._prefix = prefix
         self._calls = AsyncRedisCallStore(client, prefix=f"{prefix}calls:")
         self._max_bytes = max_bytes
+        self._per_owner = per_owner
         self._expire = expire
         self._client = redis_client
         self._subscriptions = Subscriptions(redis_client)
@@ -89,7 +105,14 @@ class RedisStorage(Storage):
         # Redis has no None: the 0 says that the answer has no owner.
         owned = [0, ""] if owner is None else [1, owner]
         options = [_to_ms(lease), self._keep_ms(lease), *owned, asked or ""]
-        return bool(await self._run_script(CREATE, id, token, *options))
+        if owner is None or self._per_owner is None:
+            return bool(await self._run_script(CREATE, id, token, *options))
+        await self._take(id, owner, self._per_owner)
+        is_created = bool(await self._run_script(CREATE, id, token, *options))
+        if not is_created:
+            # It may be an answer that has ended, or another owner's.
+            await self._settle(id, owner)
+        return is_created
 
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
@@ -102,6 +125,8 @@ class RedisStorage(Storage):
         options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
         if not await self._run_script(APPEND, id, self._key(id, "news"), token, first, *options, *records):
             raise Fenced
+        if over:
+            await self._settle_ended(id)
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
         """Renew the producer's lease; return the reason of a stop that was requested, or None.
@@ -117,7 +142,10 @@ class RedisStorage(Storage):
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
         """End an answer whose producer is dead, with its last records; return False if nothing was done."""
         options = [self._key(id, "news"), _to_ms(self._expire), self._max_bytes]
-        return bool(await self._run_script(BURY, id, *options, *records))
+        is_buried = bool(await self._run_script(BURY, id, *options, *records))
+        if is_buried:
+            await self._settle_ended(id)
+        return is_buried
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
         """Ask the producer of an answer to stop it; return "asked", "ended" or "unknown"; see `Storage`."""
@@ -129,8 +157,8 @@ class RedisStorage(Storage):
         reply = await self._run_script(READ, id, after, limit)
         if reply is None:
             return None
-        # The value before the last is the reason of a requested stop.
-        begin, end, over, alive, records, owner, _, asked = reply
+        # Left out are the reason of a requested stop, and the size.
+        begin, end, over, alive, records, owner, _, asked, _ = reply
         state = State(_text(owner), begin, end, bool(over), bool(alive), _text(asked))
         # `after + 1` is the position of the first record.
         return Page(state, after + 1, tuple(records))
@@ -165,11 +193,22 @@ class RedisStorage(Storage):
             if reply is None:
                 # The answer has disappeared.
                 return True
-            _, _, over, _, _, _, stop_reason, _ = reply
+            _, _, over, _, _, _, stop_reason, *_ = reply
             return bool(over) or stop_reason is not None
 
         # Every message in this channel reports a request to stop, so the argument `is_new` is always true.
         await self._subscriptions.wait(self._key(id, "stop"), lambda _: True, has_changed)
+
+    async def claim_key(self, key: str, id: str, *, owner: str | None, instead_of: str | None = None) -> str:
+        """Return the id that a key stands for, in all processes; see `Storage.claim_key`."""
+        if owner is None or self._per_owner is None:
+            # Without an owner, each key is alone under keys of its own in Redis, which expire.
+            places, most = self._share_keys(None, f"key:{key}"), 1
+        else:
+            places, most = self._share_keys(owner, "keys"), self._per_owner.kept
+        options = [key, id, instead_of or "", self._keep_ms(_KEEP_SECONDS), most]
+        held: bytes = await self._run(CLAIM, places, *options)
+        return held.decode()
 
     @property
     def calls(self) -> AsyncRedisCallStore:
@@ -180,6 +219,61 @@ class RedisStorage(Storage):
         await self._subscriptions.aclose()
 
     # -- within ------------------------------------------------------------
+
+    async def _take(self, id: str, owner: str, bounds: Bounds) -> None:
+        """Count a new answer among those of its owner, and forget answers that are too many.
+
+        Raises:
+            TooManyAnswers: Too many answers of the owner are running.
+        """
+        limits = [bounds.running, bounds.kept, bounds.bytes]
+        options = [*limits, _to_ms(self._expire), self._keep_ms(_KEEP_SECONDS)]
+        for is_second in (False, True):
+            taken, *ids = await self._run(TAKE, self._share_keys(owner), id, *options)
+            if taken:
+                await self._forget(owner, ids)
+                return
+            if not is_second:
+                # Some of them may have ended with their processes.
+                for running in ids:
+                    await self._settle(running.decode(), owner)
+        raise TooManyAnswers(f"{bounds.running:,} answers of this owner are running")
+
+    async def _settle_ended(self, id: str) -> None:
+        """Count an answer that has ended as such; without Redis, this happens at its owner's next answer."""
+        if self._per_owner is not None:
+            with suppress(JournalUnavailable):
+                await self._settle(id, None)
+
+    async def _settle(self, id: str, owner: str | None) -> None:
+        """Note for an answer's owner if the answer runs no more, or was never the owner's.
+
+        Args:
+            owner: The owner among whose answers it is counted; None for the owner that it has.
+        """
+        bounds, reply = self._per_owner, await self._run_script(READ, id, 0, 0)
+        size, found = "", None
+        if reply is not None:
+            _, _, over, alive, _, found_bytes, _, _, held = reply
+            found, size = _text(found_bytes), held.decode()
+            if alive and not over and owner == found:
+                return
+        owner = owner or found
+        if owner is None or bounds is None:
+            return
+        limits = [bounds.kept, bounds.bytes, self._keep_ms(_KEEP_SECONDS)]
+        counted = size if found == owner else ""
+        await self._forget(owner, await self._run(SETTLE, self._share_keys(owner), id, counted, *limits))
+
+    async def _forget(self, owner: str, ids: list[bytes]) -> None:
+        """Delete answers of an owner that have ended."""
+        for id in map(bytes.decode, ids):
+            await self._run_script(FORGET, id, self._key(id, "news"), owner)
+
+    def _share_keys(self, owner: str | None, what: str = "answers") -> list[str]:
+        """Return the two keys under which what belongs to one owner is stored."""
+        tag = "all" if owner is None else f"owner:{owner}"
+        return [self._key(f"{tag}:{what}", each) for each in ("values", "order")]
 
     def _key(self, id: str, what: str) -> str:
         """Return the key under which a kind of data (`what`) of an answer is stored."""
@@ -197,6 +291,14 @@ class RedisStorage(Storage):
             JournalUnavailable: Redis is unreachable, or has refused the script.
         """
         keys = [self._key(id, what) for what in ("state", "records", "alive")]
+        return await self._run(script, keys, *arguments)
+
+    async def _run(self, script: str, keys: list[str], *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
+        """Run a Lua script on some keys, and return its reply.
+
+        Raises:
+            JournalUnavailable: Redis is unreachable, or has refused the script.
+        """
         keys_and_arguments = (len(keys), *keys, *arguments)
         run = self._client.execute_command
         try:
@@ -227,6 +329,8 @@ class RedisJournal(Journal):
         prefix: Prefix of the keys in Redis.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
             and a reader that still needs them gets an `AnswerExpired`.
+        per_owner: Limits for the answers of each owner; None for none. The size counts for answers that
+            have ended.
         expire: Seconds for which an answer is kept after its end.
         lease: Seconds within which readers learn that a producer is dead.
         drain: Seconds that producers may run on when the journal is exited.
@@ -246,11 +350,12 @@ class RedisJournal(Journal):
         *,
         prefix: str = "tokenstream:",
         max_bytes: int = 16 * 1024 * 1024,
+        per_owner: Bounds | None = BOUNDS,
         expire: float = 3600.0,
         lease: float = 15.0,
         drain: float = 30.0,
     ) -> None:
-        storage = RedisStorage(client, prefix=prefix, max_bytes=max_bytes, expire=expire)
+        storage = RedisStorage(client, prefix=prefix, max_bytes=max_bytes, per_owner=per_owner, expire=expire)
         super().__init__(storage, lease=lease, drain=drain)
 
     async def __aenter__(self) -> Self:

@@ -64,6 +64,93 @@ end
 """
 """The function `write`, which adds records and trims the oldest ones; returns the last position."""
 
+_SHARE = """
+local answers, sizes = KEYS[1], KEYS[2]
+-- The score of an answer that runs; that of others is the time of their end.
+local running = 9e15
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function leave(id)
+  redis.call('ZREM', answers, id)
+  redis.call('HDEL', sizes, id)
+end
+local function trim(kept, most)
+  local gone, size = {}, 0
+  for _, each in ipairs(redis.call('HVALS', sizes)) do size = size + tonumber(each) end
+  while true do
+    local first = redis.call('ZRANGE', answers, 0, 0, 'WITHSCORES')
+    if not first[1] or tonumber(first[2]) >= running then break end
+    if redis.call('ZCARD', answers) <= kept and size <= most then break end
+    size = size - tonumber(redis.call('HGET', sizes, first[1]) or 0)
+    leave(first[1])
+    gone[#gone + 1] = first[1]
+  end
+  return gone
+end
+"""
+"""The beginning of the scripts on what one owner has: a sorted set of answers by the time of their end, and a
+hash of the sizes of those that have ended.
+"""
+
+TAKE = (
+    _SHARE
+    + """
+local id, limit, kept, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local expire, keep = tonumber(ARGV[5]), ARGV[6]
+local score = redis.call('ZSCORE', answers, id)
+if score and tonumber(score) >= running then return {1} end
+local others = redis.call('ZRANGEBYSCORE', answers, running, '+inf')
+if #others >= limit then return {0, unpack(others)} end
+redis.call('ZADD', answers, string.format('%.0f', running), id)
+for _, each in ipairs(redis.call('ZRANGEBYSCORE', answers, '-inf', now - expire)) do leave(each) end
+redis.call('PEXPIRE', answers, keep)
+redis.call('PEXPIRE', sizes, keep)
+return {1, unpack(trim(kept, most))}
+"""
+)
+"""Counts a new answer among those of its owner.
+
+Returns {1, ids of answers to forget}, or {0, ids of the running answers} if these are too many.
+"""
+
+SETTLE = (
+    _SHARE
+    + """
+local id, size, kept, most, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+-- First what needs no memory, so that a full Redis takes the rest, too.
+leave(id)
+if size == '' then return {} end
+redis.call('ZADD', answers, now, id)
+redis.call('HSET', sizes, id, size)
+redis.call('PEXPIRE', answers, keep)
+redis.call('PEXPIRE', sizes, keep)
+return trim(kept, most)
+"""
+)
+"""Counts an answer as ended, or not at all if its size is empty; returns the ids of answers to forget."""
+
+CLAIM = """
+local keys, order, name, id, unwanted = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+local keep, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local held = redis.call('HGET', keys, name)
+if not held or held == unwanted then
+  redis.call('HSET', keys, name, id)
+  held = id
+  local now = redis.call('TIME')
+  redis.call('ZADD', order, now[1] * 1000000 + now[2], name)
+  local over = redis.call('ZCARD', order) - most
+  if over > 0 then
+    for at, each in ipairs(redis.call('ZPOPMIN', order, over)) do
+      if at % 2 == 1 then redis.call('HDEL', keys, each) end
+    end
+  end
+end
+redis.call('PEXPIRE', keys, keep)
+redis.call('PEXPIRE', order, keep)
+return held
+"""
+"""Returns the id that a key stands for, for a new key the given id; the oldest are forgotten."""
+
 CREATE = (
     _KEYS
     + """
@@ -166,11 +253,24 @@ return 'asked'
 )
 """Requests a stop of an answer; the reason of the first request counts."""
 
+FORGET = (
+    _KEYS
+    + """
+local channel, owner = ARGV[1], ARGV[2]
+local state = redis.call('HMGET', meta, 'owner', 'over')
+if state[1] ~= owner or state[2] ~= '1' then return 0 end
+redis.call('DEL', meta, records, alive)
+redis.call('PUBLISH', channel, 'over')
+return 1
+"""
+)
+"""Deletes an answer that has ended, if it belongs to an owner."""
+
 READ = (
     _KEYS
     + """
 local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason', 'asked')
+local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason', 'asked', 'held')
 if not state[1] then return false end
 local begin = tonumber(state[1]) + 1
 local oldest = redis.call('XRANGE', records, '-', '+', 'COUNT', 1)[1]
@@ -183,7 +283,9 @@ if limit > 0 and after + 1 >= begin then
   end
 end
 local is_alive = redis.call('EXISTS', alive)
-return {begin, tonumber(state[1]), tonumber(state[2]), is_alive, page, state[3], state[4], state[5]}
+return {begin, tonumber(state[1]), tonumber(state[2]), is_alive, page, state[3], state[4], state[5], state[6]}
 """
 )
-"""Returns an answer's state, its records after a position, its owner, the reason to stop, and the request."""
+"""Returns an answer's state, its records after a position, its owner, the reason to stop, the request, and
+the size of its records.
+"""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.members import show_members
@@ -198,6 +199,38 @@ class Storage(ABC):
         Args:
             id: The answer's id.
         """
+
+    async def claim_key(self, key: str, id: str, *, owner: str | None, instead_of: str | None = None) -> str:
+        """Return the id of the answer that a request's key stands for, atomically.
+
+        Processes that share the storage must share the keys as well. So override this method if yours is
+        shared; by default, the keys are in the memory of this process.
+
+        Args:
+            key: The key, as a hash.
+            id: The id that the key stands for from now on, if it stood for none before, or for `instead_of`.
+            owner: The owner of the answer; each has keys of its own.
+            instead_of: The id of an answer that is no longer wanted; None if there is none.
+        """
+        held = self._keys.get((owner, key))
+        if held is not None and held != instead_of:
+            return held
+        if len(self._keys) >= self._max_keys:
+            self._forget_keys()
+        self._keys[owner, key] = id
+        return id
+
+    _max_keys = 20_000
+    """The number of keys above which some are forgotten."""
+
+    @cached_property
+    def _keys(self) -> dict[tuple[str | None, str], str]:
+        """The ids of answers, by owner and key."""
+        return {}
+
+    def _forget_keys(self) -> None:
+        """Forget the key that was claimed first."""
+        del self._keys[next(iter(self._keys))]
 
     @property
     def calls(self) -> AnyCallStore:

@@ -1,0 +1,253 @@
+"""What one owner does to a journal, nobody else notices: answers that run, are kept, or asked for twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from redis.asyncio import Redis
+
+from tests.relay.follow.support import answer_to, failing
+from tests.relay.journals import Answer, until
+from tests.support.asgi import Client
+from tests.support.redis_servers import RedisServer
+from tokenstream import AsyncStream, relay
+from tokenstream.errors import MisuseError, StreamError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis for the tests of this module."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _journal(kind: str, server: RedisServer, **options: Any) -> AsyncGenerator[relay.Journal]:
+    if kind == "memory":
+        async with relay.MemoryJournal(drain=0, **options) as journal:
+            yield journal
+    else:
+        async with Redis(unix_socket_path=server.path) as client:
+            await client.flushall()
+            async with relay.RedisJournal(client, drain=0, **options) as shared:
+                yield shared
+
+
+_KINDS = [
+    pytest.param(kind, backend, id=f"{kind}-{backend}")
+    for kind, backend in (("memory", "asyncio"), ("memory", "trio"), ("redis", "asyncio"))
+]
+each_journal = pytest.mark.parametrize(("kind", "anyio_backend"), _KINDS)
+
+
+async def _post(journal: relay.Journal, source: Any, owner: str | None, **headers: str) -> Client:
+    client = Client()
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    client.scope["headers"] = [*client.scope["headers"], *named]
+    await client.call(relay.respond(source, journal=journal, owner=owner, body=b"?"))
+    return client
+
+
+def _tiny() -> AsyncStream:
+    return AsyncStream(["x"], format="pieces")
+
+
+@each_journal
+async def test_an_owner_with_many_running_answers_gets_429(kind: str, server: RedisServer) -> None:
+    """The next answer is refused before the model is asked; all others may ask, and later the owner."""
+    async with _journal(kind, server, per_owner=relay.Bounds(running=3)) as journal:
+        answers = [Answer("Hello") for _ in range(3)]
+        for answer in answers:
+            await journal.start(answer.stream, owner="ann")
+        asked: list[str] = []
+
+        async def pieces() -> AsyncIterator[str]:
+            asked.append("ann")
+            yield "x"
+
+        def ask() -> AsyncStream:
+            return AsyncStream(pieces(), format="pieces")
+
+        refused = await _post(journal, ask, "ann")
+        theirs = [(await _post(journal, _tiny(), owner)).status for owner in ("bob", None)]
+        with pytest.raises(relay.JournalUnavailable):
+            await journal.start(_tiny(), owner="ann")
+        with pytest.raises(relay.TooManyAnswers):
+            await journal.start(_tiny(), owner="ann")
+        answers[0].end()
+        await answers[0].gone.wait()
+        later: list[int] = []
+
+        async def is_admitted() -> bool:
+            later.append((await _post(journal, ask, "ann")).status)
+            return later[-1] != 429
+
+        await until(is_admitted)
+
+    assert (429, "too_many_answers", True) == (
+        refused.status,
+        refused.json["error"]["type"],
+        refused.json["error"]["retryable"],
+    )
+    assert "1" == refused.headers["retry-after"]
+    assert ([200, 200], 200, ["ann"]) == (theirs, later[-1], asked)
+
+
+@each_journal
+async def test_nobody_s_answer_is_forgotten_because_of_another_owner(kind: str, server: RedisServer) -> None:
+    """Whoever asks as often as they like evicts only their own answers."""
+    async with _journal(kind, server, per_owner=relay.Bounds(kept=5)) as journal:
+        victims = [(await _post(journal, _tiny(), owner)).headers["x-answer-id"] for owner in ("bob", None)]
+        first = (await _post(journal, _tiny(), "ann")).headers["x-answer-id"]
+        for _ in range(30):
+            last = (await _post(journal, _tiny(), "ann")).headers["x-answer-id"]
+        told = [
+            await answer_to(journal, id, owner=owner)
+            for id, owner in zip([*victims, first, last], ["bob", None, "ann", "ann"], strict=True)
+        ]
+
+    assert [200, 200, 404, 200] == [client.status for client in told]
+
+
+async def test_in_a_full_journal_the_owner_with_most_makes_room() -> None:
+    """Also where the journal's own bounds are smaller than an owner's."""
+    async with relay.MemoryJournal(drain=0, max_answers=20, max_total_bytes=20_000) as journal:
+        victims = [(await _post(journal, _tiny(), owner)).headers["x-answer-id"] for owner in ("bob", None)]
+        for number in range(60):
+            text = "x" * (3_000 if number % 2 else 1)
+            assert 200 == (await _post(journal, AsyncStream([text], format="pieces"), "ann")).status
+        told = [
+            (await answer_to(journal, id, owner=owner)).status
+            for id, owner in zip(victims, ("bob", None), strict=True)
+        ]
+
+    assert [200, 200] == told
+
+
+@pytest.mark.parametrize("limits", [{"running": 0}, {"kept": 0}, {"bytes": 0}])
+def test_limits_that_hold_nothing_are_refused(limits: dict[str, int]) -> None:
+    """A limit below 1 is misuse."""
+    with pytest.raises(MisuseError):
+        relay.Bounds(**limits)
+
+
+# -- keys ---------------------------------------------------------------------------------
+
+
+@each_journal
+async def test_a_key_is_no_id(kind: str, server: RedisServer) -> None:
+    """The id is random: two journals have different ones for one key, and none can be computed."""
+    ids = set[str]()
+    for _ in range(3):
+        async with _journal(kind, server) as journal:
+            first = await _post(journal, _tiny(), None, idempotency_key="message-1")
+            again = await _post(journal, _tiny(), None, idempotency_key="message-1")
+            assert first.headers["x-answer-id"] == again.headers["x-answer-id"]
+            ids.add(first.headers["x-answer-id"])
+
+    assert 3 == len(ids)
+
+
+async def _commands(client: Redis) -> int:
+    stats: dict[str, Any] = await client.info("commandstats")
+    return sum(each["calls"] for name, each in stats.items() if not name.startswith("cmdstat_info"))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_hundredth_retry_costs_what_the_second_does(server: RedisServer) -> None:
+    """However often an answer fails early under one key, the journal looks at the last one only."""
+    asked = 0
+
+    def ask() -> AsyncIterator[Any]:
+        nonlocal asked
+        asked += 1
+        return failing(StreamError("too long", kind="invalid_request", retryable=False))
+
+    costs: list[int] = []
+    async with Redis(unix_socket_path=server.path) as beside, _journal("redis", server) as journal:
+        for _ in range(100):
+            before = await _commands(beside)
+            assert 502 == (await _post(journal, ask, "ann", idempotency_key="k")).status
+            costs.append(await _commands(beside) - before)
+
+    assert 100 == asked
+    # Heartbeats come in between.
+    assert max(costs[2:]) <= costs[1] + 25
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_key_is_one_answer_in_all_processes(server: RedisServer) -> None:
+    """Requests that are sent twice at the same time, to two processes, ask the model once."""
+    read: list[int] = []
+    clients: list[Client] = []
+
+    async def pieces() -> AsyncIterator[str]:
+        read.append(1)
+        yield "x"
+
+    async def post(journal: relay.Journal) -> None:
+        stream = AsyncStream(pieces(), format="pieces")
+        clients.append(await _post(journal, stream, "ann", idempotency_key="k"))
+
+    async with (
+        _journal("redis", server) as one,
+        Redis(unix_socket_path=server.path) as client,
+        relay.RedisJournal(client, drain=0) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(10):
+            tasks.start_soon(post, (one, other)[number % 2])
+
+    assert [1] == read
+    assert 1 == len({client.headers["x-answer-id"] for client in clients})
+    assert {200} == {client.status for client in clients}
+
+
+# -- owners -------------------------------------------------------------------------------
+
+
+@each_journal
+@pytest.mark.parametrize("owner", [7, True, b"ann", ("ann",), Path("ann"), "\ud800"])
+async def test_an_owner_that_is_no_text_is_refused_where_it_is_given(
+    kind: str, server: RedisServer, owner: Any
+) -> None:
+    """Read back from a storage, it would be equal to nothing, and the user could never read the answer."""
+    async with _journal(kind, server) as journal:
+        stream = _tiny()
+        with pytest.raises(MisuseError, match="owner="):
+            relay.respond(stream, journal=journal, owner=owner)
+        with pytest.raises(MisuseError, match="owner="):
+            relay.follow(journal, "1", owner=owner)
+        with pytest.raises(MisuseError, match="owner="):
+            journal.follow("1", owner=owner)
+        for refused in (relay.stop(journal, "1", owner=owner), journal.stop("1", owner=owner)):
+            with pytest.raises(MisuseError, match="owner="):
+                await refused
+        with pytest.raises(MisuseError, match="owner="):
+            await journal.start(stream, owner=owner)
+        app = relay.routes(journal, lambda _: _tiny(), owner=lambda _: owner)
+        with pytest.raises(MisuseError, match="owner="):
+            await Client().call(app)
+
+
+@pytest.mark.parametrize("journal", ["redis://localhost", relay.MemoryJournal, object()])
+async def test_what_is_no_journal_is_refused_where_it_is_given(journal: Any) -> None:
+    """An address, say, is not opened: the client is the application's."""
+    stream = _tiny()
+    for call in (
+        lambda: relay.respond(stream, journal=journal),
+        lambda: relay.follow(journal, "1"),
+        lambda: relay.routes(journal),
+    ):
+        with pytest.raises(MisuseError, match="journal="):
+            call()
+    with pytest.raises(MisuseError, match="journal="):
+        await relay.stop(journal, "1")
+    await stream.aclose()

@@ -1,0 +1,221 @@
+"""Readers that ask and never read are let go in time, and with them the provider's connection."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import websockets.asyncio.server
+from fastapi import FastAPI, WebSocket
+
+from tests.relay.follow.support import memory_journal
+from tests.support.asgi import Client
+from tests.support.served import by_uvicorn
+from tests.support.timing import PATIENCE, wait_for
+from tokenstream import AsyncStream, relay
+from tokenstream.errors import MisuseError
+
+_SOON = 0.3
+"""The time that a send may take here, in seconds."""
+
+
+class _Flood:
+    """Gives text without an end, and counts the readers that have left."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def pieces(self) -> AsyncIterator[str]:
+        try:
+            while True:
+                await anyio.lowlevel.checkpoint()
+                yield "flood " * 2_000
+        finally:
+            self.closed += 1
+
+    def stream(self) -> AsyncStream:
+        return AsyncStream(self.pieces(), format="pieces")
+
+
+# -- without a server -------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_a_reader_that_never_reads_is_let_go() -> None:
+    """The response ends although the send never does, and the source is closed."""
+    flood = _Flood()
+    client = Client(slow=anyio.sleep_forever)
+
+    await client.call(relay.respond(flood.stream(), send_timeout=_SOON))
+
+    assert (1, 200, False) == (flood.closed, client.status, client.ended)
+
+
+@pytest.mark.anyio
+async def test_an_answer_in_a_journal_goes_on_without_the_reader_that_was_let_go() -> None:
+    """Only its response ends: that is a disconnect like any other, and no stop."""
+    async with memory_journal() as journal:
+        stuck, other = Client(slow=anyio.sleep_forever), Client(method="GET")
+        pieces = ["a", "b", "c"]
+        answer = relay.respond(
+            AsyncStream(pieces, format="pieces"), journal=journal, id="1", send_timeout=_SOON
+        )
+        await stuck.call(answer)
+        await other.call(relay.follow(journal, "1", send_timeout=_SOON))
+
+    assert not stuck.ended
+    assert other.ended
+    assert b"complete" in other.body
+
+
+@pytest.mark.anyio
+async def test_a_slow_reader_that_reads_is_kept() -> None:
+    """The time counts for each send, and not for the answer."""
+    sends = 0
+
+    async def read_slowly() -> None:
+        nonlocal sends
+        sends += 1
+        await anyio.sleep(_SOON / 3)
+
+    async def pieces() -> AsyncIterator[str]:
+        for number in range(8):
+            # No piece before the one before it was read, so that no two are sent together.
+            while sends < number:  # noqa: ASYNC110 - the reader has no event
+                await anyio.sleep(0.001)
+            yield f"{number} "
+
+    client = Client(slow=read_slowly)
+    await client.call(relay.respond(AsyncStream(pieces(), format="pieces"), send_timeout=_SOON))
+
+    assert sends > 6
+    assert client.ended
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+async def test_a_time_that_is_no_time_is_refused_where_it_is_given(seconds: float) -> None:
+    """In all four functions that take one."""
+    journal = relay.MemoryJournal()
+    stream = AsyncStream(["x"], format="pieces")
+    with pytest.raises(MisuseError, match="send_timeout"):
+        relay.respond(stream, send_timeout=seconds)
+    with pytest.raises(MisuseError, match="send_timeout"):
+        relay.follow(journal, "1", send_timeout=seconds)
+    with pytest.raises(MisuseError, match="send_timeout"):
+        relay.routes(journal, send_timeout=seconds)
+    with pytest.raises(MisuseError, match="send_timeout"):
+        await relay.websocket(object(), stream, send_timeout=seconds)
+    await stream.aclose()
+
+
+# -- with real servers and sockets ----------------------------------------------------------
+
+_floods: list[_Flood] = []
+
+
+def _flood() -> AsyncStream:
+    _floods.append(_Flood())
+    return _floods[-1].stream()
+
+
+_journal = relay.MemoryJournal(drain=0, max_bytes=200_000)
+
+
+@asynccontextmanager
+async def _lifespan(_: Any) -> AsyncGenerator[None]:
+    async with _journal:
+        yield
+
+
+_app = FastAPI(lifespan=_lifespan)
+_ends: list[str] = []
+
+
+@_app.post("/plain")
+async def plain() -> relay.Response:
+    return relay.respond(_flood(), send_timeout=_SOON)
+
+
+@_app.post("/kept")
+async def kept() -> relay.Response:
+    response = relay.respond(_flood(), journal=_journal, id="kept", send_timeout=_SOON)
+    response.background = _note_end
+    return response
+
+
+async def _note_end() -> None:
+    _ends.append("kept")
+
+
+@_app.websocket("/socket")
+async def in_fastapi(ws: WebSocket) -> None:
+    assert not await relay.websocket(ws, _flood(), send_timeout=_SOON)
+    _ends.append("socket")
+
+
+@contextmanager
+def _never_reading(url: str, request: str) -> Iterator[socket.socket]:
+    """Send a request, and read nothing of the response."""
+    host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        reader.connect((host, int(port)))
+        reader.sendall(request.replace("\n", "\r\n").encode())
+        yield reader
+
+
+_POST = "POST /{} HTTP/1.1\nHost: here\nContent-Length: 0\n\n"
+_UPGRADE = (
+    "GET /socket HTTP/1.1\nHost: here\nUpgrade: websocket\nConnection: Upgrade\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n\n"
+)
+
+
+def test_a_socket_that_is_never_read_holds_no_provider() -> None:
+    """The provider's connection is closed, and the reader's; with a journal the response has ended."""
+    _floods.clear()
+    _ends.clear()
+    with by_uvicorn(_app, lifespan="on") as url:
+        with _never_reading(url, _POST.format("plain")):
+            wait_for(lambda: bool(_floods) and _floods[0].closed == 1)
+        with _never_reading(url, _POST.format("kept")):
+            wait_for(lambda: "kept" in _ends)
+            assert 0 == _floods[1].closed
+        with _never_reading(url, _UPGRADE):
+            wait_for(lambda: "socket" in _ends)
+            assert 1 == _floods[2].closed
+
+
+def test_a_socket_of_websockets_that_is_never_read_is_let_go() -> None:
+    """The server of the package `websockets` has another way to wait for its reader."""
+    flood, ended, stop, ports = _Flood(), threading.Event(), threading.Event(), list[int]()
+    started = threading.Event()
+
+    async def handle(ws: Any) -> None:
+        assert not await relay.websocket(ws, flood.stream(), send_timeout=_SOON)
+        ended.set()
+
+    async def serve() -> None:
+        async with websockets.asyncio.server.serve(handle, "127.0.0.1", 0) as server:
+            ports.append(server.sockets[0].getsockname()[1])
+            started.set()
+            await anyio.to_thread.run_sync(stop.wait)
+
+    thread = threading.Thread(target=anyio.run, args=(serve,))
+    thread.start()
+    try:
+        assert started.wait(PATIENCE)
+        with _never_reading(f"http://127.0.0.1:{ports[0]}/", _UPGRADE):
+            assert ended.wait(PATIENCE)
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+
+    assert 1 == flood.closed

@@ -1,0 +1,132 @@
+"""Answers in the memory of a process, and all answers of one owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.relay.journal._changes import Changes
+from tokenstream.relay.journal._feed import MIN_TRIMMED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class OwnerShare:
+    """The answers of one owner."""
+
+    __slots__ = ("answers", "ended", "size")
+
+    def __init__(self) -> None:
+        self.answers: dict[str, StoredAnswer] = {}
+        """All answers that are known, in the order in which they began."""
+        self.ended: dict[str, StoredAnswer] = {}
+        """Answers that have ended and whose records are still held, in order of expiry."""
+        self.size = 0
+        """The size of all records in bytes."""
+
+    def count_running(self, now: float) -> int:
+        """Return the number of answers whose producers are alive."""
+        return sum(not answer.ended and answer.alive_until > now for answer in self.answers.values())
+
+    def find_oldest(self) -> str | None:
+        """Return the id of the answer to forget first: one without records, or the one that ended first."""
+        for id, answer in self.answers.items():
+            if answer.ended and id not in self.ended:
+                return id
+        return next(iter(self.ended), None)
+
+
+class StoredAnswer:
+    """One answer, with as many of its newest records as `max_bytes` allows."""
+
+    __slots__ = (
+        "_records",
+        "_trimmed",
+        "alive_until",
+        "asked",
+        "begin",
+        "changes",
+        "expires",
+        "owner",
+        "reason",
+        "share",
+        "size",
+        "stops",
+        "token",
+    )
+
+    def __init__(
+        self, owner: str | None, share: OwnerShare, token: str, alive_until: float, asked: str | None
+    ) -> None:
+        self.owner = owner
+        self.share = share
+        """All answers of this owner."""
+        self.asked = asked
+        """The fingerprint of the request that started the answer; None if it had none."""
+        self.token: str | None = token
+        """The token that identifies the producer; None once the producer may no longer write."""
+        self.alive_until = alive_until
+        """The clock reading until which the producer counts as alive."""
+        self.expires: float | None = None
+        """The clock reading at which the answer expires; None until the answer has ended."""
+        self.reason: str | None = None
+        """The reason in the first request to stop the answer; None if nobody has requested a stop."""
+        self.begin = 1
+        """The position of the first record that is still held."""
+        self._records: list[bytes] = []
+        self._trimmed = 0
+        """The number of trimmed records that are still at the start of the list."""
+        self.size = 0
+        """The size of the records in bytes, without those that were trimmed."""
+        self.changes = Changes()
+        """Wakes the tasks that wait for a change of the answer."""
+        self.stops = Changes()
+        """Wakes the tasks that wait until a stop is requested or the answer has ended."""
+
+    @property
+    def end(self) -> int:
+        """The position of the last record; one less than `begin` if there is none."""
+        return self.begin + len(self._records) - self._trimmed - 1
+
+    @property
+    def ended(self) -> bool:
+        """True once the answer has ended, which shows in its time of expiry: it gets one only at its end."""
+        return self.expires is not None
+
+    def extend(self, records: Sequence[bytes], max_bytes: int) -> None:
+        """Add records, and trim the oldest records while all of them together are too large.
+
+        Args:
+            max_bytes: The maximum size of all records together; the last record is always kept.
+        """
+        self._records += records
+        self.size += sum(map(len, records))
+        while self.size > max_bytes and len(self._records) - self._trimmed > 1:
+            self.size -= len(self._records[self._trimmed])
+            self._trimmed += 1
+            self.begin += 1
+        if self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
+            # More records were trimmed than are moved here, so the cost per record stays constant.
+            del self._records[: self._trimmed]
+            self._trimmed = 0
+
+    def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
+        """Return at most `limit` records after a position; none if the next record was trimmed."""
+        if position + 1 < self.begin:
+            return ()
+        index = self._trimmed + position + 1 - self.begin
+        return tuple(self._records[index : index + limit])
+
+    def drop(self) -> None:
+        """Delete all records."""
+        self.begin = self.end + 1
+        self._records, self._trimmed, self.size = [], 0, 0
+
+    def notify(self) -> None:
+        """Wake the tasks that wait for a change of the answer.
+
+        If a stop was requested or the answer has ended, also wake the tasks that wait for a stop.
+        """
+        self.changes.notify()
+        if self.ended or self.reason is not None:
+            self.stops.notify()
