@@ -87,7 +87,8 @@ model: httpx.AsyncClient
 async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
     """Hold the resources that outlive a request: the journal and the HTTP client."""
     global model
-    async with journal, httpx.AsyncClient(timeout=60) if URL else replayed_client() as model:
+    # The client is left last: until then, the journal finishes its answers.
+    async with httpx.AsyncClient(timeout=60) if URL else replayed_client() as model, journal:
         yield
 
 

@@ -137,6 +137,12 @@ def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
     """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable_error(error)
+    if "ClosedResourceError" in chain_class_names(error):
+        # The name of the exception of anyio and of trio for a socket that was closed on this side.
+        return StreamInterrupted(
+            "the client was closed while an answer was read; close it after what reads: with a journal, "
+            "`async with client, journal`; what had arrived is in .partial"
+        )
     broke_on_the_way = is_transport(error)
     return StreamInterrupted(
         f"the {'connection' if broke_on_the_way else 'source'} broke ({describe(error)}); "
