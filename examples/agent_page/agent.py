@@ -14,29 +14,33 @@ from tokenstream.turns import ToolResults
 BASE = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
 MAX_TURNS = 8
-notes = {"milk": "Buy milk.", "taxes": "Send them by May."}
-
-
-def read_notes() -> dict[str, str]:
-    """Return all notes of the user, by their titles."""
-    return dict(notes)
-
-
-def delete_note(title: str) -> str:
-    """Delete the note with this title."""
-    if title not in notes:
-        raise ToolFailed(f"There is no note with the title {title!r}.")
-    del notes[title]
-    return f"deleted {title}"
-
-
-TOOLS = Tools(read_notes, delete_note)
 NEEDS_APPROVAL = {"delete_note"}
+notes = {"milk": "Buy milk.", "taxes": "Send them by May."}
+"""The notes with which each user begins."""
 
 
-async def follow(run: Steps, messages: list[dict[str, Any]]) -> AsyncGenerator[Event]:
-    """Let the agent work, and yield all that happens; whoever stops reading, stops the agent."""
-    working = asyncio.create_task(work(run, messages))
+def tools_for(own: dict[str, str]) -> Tools:
+    """Return the tools of one user, which know the notes of nobody else."""
+
+    def read_notes() -> dict[str, str]:
+        """Return all notes of the user, by their titles."""
+        return dict(own)
+
+    def delete_note(title: str) -> str:
+        """Delete the note with this title."""
+        if title not in own:
+            raise ToolFailed(f"There is no note with the title {title!r}.")
+        del own[title]
+        return f"deleted {title}"
+
+    return Tools(read_notes, delete_note)
+
+
+async def follow(
+    run: Steps, messages: list[dict[str, Any]], own: dict[str, str] | None = None
+) -> AsyncGenerator[Event]:
+    """Let the agent work on a user's notes, and yield all that happens; whoever stops reading, stops it."""
+    working = asyncio.create_task(work(run, messages, tools_for(dict(notes) if own is None else own)))
     try:
         async for event in run.events():
             yield event
@@ -45,15 +49,15 @@ async def follow(run: Steps, messages: list[dict[str, Any]]) -> AsyncGenerator[E
         working.cancel()
 
 
-async def work(run: Steps, messages: list[dict[str, Any]]) -> None:
+async def work(run: Steps, messages: list[dict[str, Any]], tools: Tools) -> None:
     """Ask the model and run the tools that it calls, until it calls none; add all turns to the messages."""
-    request = {"model": "gpt-5.5", "stream": True, "messages": messages, "tools": TOOLS.to_openai_chat()}
+    request = {"model": "gpt-5.5", "stream": True, "messages": messages, "tools": tools.to_openai_chat()}
     with run:
         for _ in range(MAX_TURNS):
             stream = aconnect(f"{BASE}/chat/completions", json=request, headers=HEADERS)
             with run.step("model") as step:
                 async with step.follow(stream):
-                    calls = [call async for call in stream.validated_calls(TOOLS)]
+                    calls = [call async for call in stream.validated_calls(tools)]
             values, errors = dict[str, object](), list[str]()
             # All at once: the user may be asked about several calls.
             async with asyncio.TaskGroup() as group:

@@ -48,6 +48,8 @@ class Chat:
         self.turns: list[Turn] = []
         self.messages: list[dict[str, Any]] = []
         """What the model gets."""
+        self.notes = dict(agent.notes)
+        """The user's own notes, on which the tools work."""
         self.runs: dict[str, Steps] = {}
         """The run that goes on, by the id of its answer."""
 
@@ -56,7 +58,7 @@ class Chat:
         self.turns.append(turn)
         self.messages.append({"role": "user", "content": turn.question})
         try:
-            async with aclosing(agent.follow(self.runs[turn.id], self.messages)) as events:
+            async with aclosing(agent.follow(self.runs[turn.id], self.messages, self.notes)) as events:
                 async for event in events:
                     yield event
         finally:

@@ -73,3 +73,16 @@ def test_a_page_asks_and_interrupts(page: Page, url: str, provider: testing.Serv
     sent = [message for message in exchange.received_json if message["type"] == "response.create"]
     assert "7 °C in Oslo" in json.dumps(sent[1], ensure_ascii=False)
     assert [len(message["input"]) for message in sent[:3]] == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_a_page_of_another_site_opens_nothing(url: str, provider: testing.Server) -> None:
+    """Neither its connection nor one to the provider."""
+    client = needed("websockets.sync.client")
+    refused = needed("websockets.exceptions").InvalidStatus
+    address = f"{url.rstrip('/')}/chat".replace("http", "ws", 1)
+    with pytest.raises(refused) as caught:
+        client.connect(address, origin="https://evil.example")
+
+    assert 403 == caught.value.response.status_code
+    assert [] == list(provider.requests)

@@ -53,12 +53,12 @@ def test_the_middleware_of_a_new_project_wants_its_token(tmp_path: Path) -> None
     assert [403, 200] == [without.status_code, named.status_code]
 
 
-def test_an_exempt_view_reads_the_form_of_any_site(tmp_path: Path) -> None:
-    """It needs no token, and JSON in a form's text/plain is read, too."""
+def test_an_exempt_view_refuses_the_form_of_another_site(tmp_path: Path) -> None:
+    """It needs no token, since JSON in a form's text/plain is not read."""
     needed("django")
     form = json.dumps({**asked("Answer"), "a form adds": "="}).encode()
     with relaying("django", tmp_path, *_COMMAND, edit=_exempt) as relay:
         without = relay.browser.post("/chat", json=asked("Answer"))
         foreign = relay.browser.post("/chat", content=form, headers={"Content-Type": "text/plain"})
 
-    assert [200, 200] == [without.status_code, foreign.status_code]
+    assert [200, 415] == [without.status_code, foreign.status_code]

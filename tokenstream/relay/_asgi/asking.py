@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -48,6 +48,8 @@ class AskedPosition:
     """The answer's id in the header `X-Answer-Id`; None if it is absent."""
     key: str | None
     """The header `Idempotency-Key`; None if it is absent."""
+    sent_path: str = field(default="", repr=False)
+    """The path as the client has sent it, still encoded; "" if the server or the framework hides it."""
 
     @property
     def continues(self) -> bool:
@@ -70,6 +72,7 @@ def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
         position=read_header(scope, b"last-event-id"),
         id=unquote(id) if id else None,
         key=read_header(scope, b"idempotency-key") or None,
+        sent_path=_sent_path(scope),
     )
 
 
@@ -82,6 +85,12 @@ def _whole_path(scope: Mapping[str, Any]) -> str:
     # A mount of Litestar cuts its path off, and leaves it in the raw path only.
     sent = unquote((scope.get("raw_path") or b"").decode("latin-1"))
     return sent if len(sent) > len(path) and sent.rstrip("/").endswith(path.rstrip("/")) else path
+
+
+def _sent_path(scope: Mapping[str, Any]) -> str:
+    """Return the path of a request as the client has sent it; "" if it is not known, or only a part of it."""
+    sent = (scope.get("raw_path") or b"").decode("latin-1")
+    return sent if unquote(sent) == _whole_path(scope) else ""
 
 
 def read_header(scope: Mapping[str, Any], name: bytes) -> str:

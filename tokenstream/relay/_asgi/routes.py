@@ -56,6 +56,9 @@ def routes(
                                with `X-Answer-Id`, continues that answer after the position in
                                `Last-Event-ID`; with an `Idempotency-Key` that was sent before,
                                gives the same answer
+    `PUT /{id}`                the same as `POST /` with an id that the client has made, such as a
+                               random one: a page knows it even if it is reloaded before the
+                               response
     `GET /{id}`                follows an answer after the position in `Last-Event-ID` or
                                `?after=`; 204 if it has ended and the reader has all of it
     `POST /{id}/stop`          stops an answer: 200, `{"state": "stopped"}`, or "ended" if it
@@ -196,7 +199,9 @@ class Routes:
             # Without the function `answer`, answers are started elsewhere.
             case [] if self._answer is not None:
                 _check_method(method, "POST")
-                return await self._start_answer(scope, receive, self._answer)
+                return await self._start_answer(scope, receive, self._answer, None)
+            case [id] if method == "PUT" and self._answer is not None:
+                return await self._start_answer(scope, receive, self._answer, id)
             case [id]:
                 _check_method(method, "GET", "HEAD")
                 return await self._follow_answer(scope, id)
@@ -207,9 +212,13 @@ class Routes:
                 raise _RequestRefused(404, "not_found", "there is nothing here")
 
     async def _start_answer(
-        self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction
+        self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction, id: str | None
     ) -> Response | _JSONResponse:
-        """Start an answer in the journal; return a response with its id, or one that sends the answer."""
+        """Start an answer in the journal; return a response with its id, or one that sends the answer.
+
+        Args:
+            id: The id that the client has made; None for a new one.
+        """
         owner = await self._find_owner(scope)
         _check_content_type(read_header(scope, b"content-type"))
         request = await self._read_body(receive)
@@ -218,7 +227,7 @@ class Routes:
             # Not called if the request continues an answer.
             partial(_make_answer, answer, request),
             self._journal,
-            id=None,
+            id,
             protocol=self._protocol,
             owner=owner,
             drop=self._drop,
@@ -291,9 +300,12 @@ class Routes:
             if not message.get("more_body", False):
                 break
         try:
-            return json.loads(body)
+            value: Json = json.loads(body)
+            # Python reads NaN and halves of surrogate pairs, with which no request can be made.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             raise _RequestRefused(400, "invalid_request", "the body is not JSON") from None
+        return value
 
 
 async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import abstractmethod
 from contextlib import suppress
@@ -63,7 +64,9 @@ def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
         raise MessageRefused(f"a message must not have more than {max_size} characters", _TOO_LARGE)
     try:
         payload = decode(message)
-    except ProtocolError:
+        # Half a surrogate pair can be read, but neither sent to a provider nor kept.
+        json.dumps(payload, ensure_ascii=False).encode()
+    except (ProtocolError, UnicodeEncodeError):
         payload = None
     if not is_dict(payload):
         raise MessageRefused("a message must be a JSON object", _MALFORMED)

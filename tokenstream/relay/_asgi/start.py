@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
 
-_PATH_SAFE = "/:?&=#%{}~!$'()*+,;@[]"
-"""Characters of an address that are left as they are."""
+_PATH_SAFE = "/:&=~!$'()*+,;@"
+"""Characters of a path that are left as they are."""
+_ADDRESS_SAFE = _PATH_SAFE + "?#%{}[]"
+"""Characters of the application's own address that are left as they are."""
 
 
 class StartOutlet(FollowOutlet):
@@ -91,7 +93,7 @@ class StartOutlet(FollowOutlet):
         """Choose the answer that the request asks for.
 
         Returns:
-            The headers with the answer's id and, for a POST, the answer's address.
+            The headers with the answer's id and, for a POST or PUT, the answer's address.
         """
         self.continues = asked.continues
         self._last_event_id = asked.position or None
@@ -102,10 +104,25 @@ class StartOutlet(FollowOutlet):
             self._refusal = refuse_journal_error(error, self._retry, self.id)
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted}
-        if asked.method == "POST":
-            address = self._location or asked.path.rstrip("/") + "/{id}"
-            headers["location"] = quote(address, safe=_PATH_SAFE).replace("{id}", quoted)
+        if asked.method in ("POST", "PUT"):
+            headers["location"] = self._address_of(asked, quoted)
         return headers
+
+    def _address_of(self, asked: AskedPosition, id: str) -> str:
+        """Return the address of the answer.
+
+        Args:
+            id: The answer's id, quoted.
+        """
+        if self._location is not None:
+            return quote(self._location, safe=_ADDRESS_SAFE).replace("{id}", id)
+        # What the client has sent is an address that it understands; a decoded path may have "?" and "#".
+        sent = asked.sent_path
+        path = quote(sent, safe=_PATH_SAFE + "%") if sent else quote(asked.path, safe=_PATH_SAFE)
+        # Two slashes at the beginning would name a host.
+        path = f"{'/.' if path.startswith('//') else ''}{path.rstrip('/')}"
+        # A PUT has the answer's own address.
+        return path if asked.method == "PUT" else f"{path}/{id}"
 
     async def _choose_answer(self, asked: AskedPosition) -> Refusal | None:
         """Choose the answer's id, by the first rule that applies.
@@ -162,7 +179,7 @@ class StartOutlet(FollowOutlet):
             # Under a new random id, there is no answer yet.
             may_exist = self.continues or self._is_id_given or self._has_key
             if self._refusal is None and may_exist:
-                self._refusal = await self._check_existing()
+                self._refusal = await self._check_existing(must_exist=self.continues)
             if self._refusal is not None or self.continues or self.exists:
                 await close_stream(self._source)
                 return self._refusal
@@ -191,19 +208,19 @@ class StartOutlet(FollowOutlet):
             shape=self._shape,
             asked=self._fingerprint,
         )
-        return None if self._is_own else await self._check_existing()
+        return None if self._is_own else await self._check_existing(must_exist=True)
 
-    async def _check_existing(self) -> Refusal | None:
+    async def _check_existing(self, *, must_exist: bool) -> Refusal | None:
         """Return a refusal if this request differs from the one that has started the answer; else None.
 
         Raises:
-            JournalError: The request continues an answer that does not exist; or the journal cannot be used.
+            JournalError: The answer does not exist, or is another owner's, and `must_exist` is True; or the
+                journal cannot be used.
         """
         try:
             state = await self.journal.read_state(self.id, self.owner)
         except UnknownAnswer:
-            # Another owner's answer is refused when the answer is followed.
-            if self.continues:
+            if must_exist:
                 raise
             return None
         self.exists = True

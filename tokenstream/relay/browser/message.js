@@ -110,7 +110,7 @@ export class Message {
         break;
       case "tool_call_done": {
         const call = this.#part(event, { kind: "tool_call" });
-        Object.assign(call, { arguments_text: "" }, event.call, { complete: true });
+        assign(call, { arguments_text: "" }, event.call, { complete: true });
         this.calls.set(call.id, call);
         try {
           call.arguments = JSON.parse(call.arguments_text || "{}");
@@ -121,7 +121,7 @@ export class Message {
       }
       case "part_start": {
         const part = this.#part(event, {});
-        Object.assign(part, event.content);
+        assign(part, event.content);
         if (["text", "reasoning", "refusal"].includes(part.kind)) part.text ??= "";
         break;
       }
@@ -132,11 +132,11 @@ export class Message {
       }
       case "part_done": {
         const part = this.#part(event, {});
-        Object.assign(part, { complete: true }, event.content);
+        assign(part, { complete: true }, event.content);
         break;
       }
       case "citation_added":
-        Object.assign(this.#part(event, {}), event.citation, { kind: "citation", complete: true });
+        assign(this.#part(event, {}), event.citation, { kind: "citation", complete: true });
         break;
       case "media_delta": {
         const part = this.#part(event, { kind: "media" });
@@ -157,5 +157,15 @@ export class Message {
         this.finish_reason = event.reason;
         break;
     }
+  }
+}
+
+/**
+ * Set the keys of some objects, as `Object.assign` does, but never the prototype: JSON may have a key `__proto__`.
+ * @param {Record<string, any>} target @param {(Record<string, any> | undefined)[]} sources
+ */
+function assign(target, ...sources) {
+  for (const source of sources) {
+    for (const [key, value] of Object.entries(source ?? {})) if (key !== "__proto__") target[key] = value;
   }
 }

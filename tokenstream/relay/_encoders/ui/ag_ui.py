@@ -83,7 +83,15 @@ class AGUIEncoder(NamedEncoder):
     name: ClassVar[str] = "ag-ui"
     default_id: ClassVar[str] = "run-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "encrypted_reasoning", "tool_call", "server_tool_call", "server_tool_result"}
+        {
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "tool_call",
+            "custom_tool_call",
+            "server_tool_call",
+            "server_tool_result",
+        }
     )
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {

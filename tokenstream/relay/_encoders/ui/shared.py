@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.events import StepDelta, StepUpdate, StepWaiting, ToolResult
+from tokenstream.events import (
+    StepDelta,
+    StepUpdate,
+    StepWaiting,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+)
 from tokenstream.relay._encoders.encoder import HANDLERS, Encoder
 from tokenstream.relay._encoders.server_parts import UnnamedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.events import MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
+    from tokenstream.events import Event, MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Drop
 
 
@@ -44,6 +54,9 @@ class NamedEncoder(Encoder, ABC):
         StepDelta: "encode_output",
         StepUpdate: "encode_update",
         StepWaiting: "encode_waiting",
+        ToolCallDelta: "encode_input",
+        ToolCallDone: "encode_input_end",
+        ToolCallStart: "encode_input_start",
         ToolResult: "encode_result",
     }
     scope: str = ""
@@ -61,6 +74,10 @@ class NamedEncoder(Encoder, ABC):
         """The ids of the tool calls that were sent."""
         self._unnamed_calls: dict[str | None, UnnamedCalls[str]] = {}
         """The ids that were made for calls of the provider's tools without ids, by the step."""
+        self._custom_calls: dict[str, str] = {}
+        """What is still to be sent before the next piece of a custom tool's input, by the call's id: a quote
+        before the first.
+        """
 
     # -- for encoders ------------------------------------------------------------
 
@@ -129,6 +146,46 @@ class NamedEncoder(Encoder, ABC):
     def close_all(self) -> list[Payload]:
         """Return the payloads that end all open texts and reasoning."""
         return [payload for index in list(self._open) for payload in self._close_text(index)]
+
+    # -- calls of custom tools -------------------------------------------------------
+
+    def encode_input_start(self, event: ToolCallStart) -> Payloads:
+        """Return the payloads for the start of a call.
+
+        The input of a custom tool is free text. Both protocols have only JSON there, so the text is sent as a
+        JSON string.
+        """
+        if event.type == "custom":
+            self._custom_calls[event.id] = '"'
+            event = replace(event, type="function")
+        return self.encode_call(event)
+
+    def encode_input(self, event: ToolCallDelta) -> Payloads:
+        """Return the payloads for a piece of a call's arguments, or of a custom tool's input."""
+        before = self._custom_calls.get(event.id)
+        if before is None:
+            return self.encode_arguments(event)
+        self._custom_calls[event.id] = ""
+        return self.encode_arguments(replace(event, fragment=before + _escape(event.fragment)))
+
+    def encode_input_end(self, event: ToolCallDone) -> Payloads:
+        """Return the payloads for the end of a call."""
+        call = event.call
+        before = self._custom_calls.pop(call.id, None)
+        if before is None:
+            return self.encode_call_end(event)
+        # Without any piece, the whole input is sent here.
+        rest = f'{before}{_escape(call.arguments_text) if before else ""}"'
+        delta = ToolCallDelta(call.id, rest, choice=event.choice, part=event.part)
+        as_json = call.model_copy(update={"arguments_text": f'"{_escape(call.arguments_text)}"'})
+        return [*self.encode_arguments(delta), *self.encode_call_end(replace(event, call=as_json))]
+
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a function that makes the chunk of a later piece; see `Encoder.make_template`."""
+        template = super().make_template(event, head, tail)
+        if isinstance(event, ToolCallDelta) and event.id in self._custom_calls:
+            return lambda text: template(_escape(text))
+        return template
 
     # -- handlers of events --------------------------------------------------------
 
@@ -236,6 +293,11 @@ class NamedEncoder(Encoder, ABC):
             return []
         self._closed.add(index)
         return self.encode_end(part)
+
+
+def _escape(text: str) -> str:
+    """Return the inside of the JSON string for a text."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def is_approval(event: StepWaiting) -> bool:

@@ -77,6 +77,7 @@ class UIMessageEncoder(NamedEncoder):
             "encrypted_reasoning",
             "signature",
             "tool_call",
+            "custom_tool_call",
             "citation",
             "media",
             "media_url",
@@ -198,7 +199,7 @@ class UIMessageEncoder(NamedEncoder):
             if cause is None:
                 return self.omit("the result of a call that was not sent", kind)
             self.sent_calls.add(id)
-            payload = _call_payload(cause, _input_of(cause.arguments_text))
+            payload = _call_payload(cause, _input_of(cause))
             calls = [("", {**payload, "providerExecuted": True, "dynamic": True})]
         output: dict[str, Any] = {"type": "tool-output-available", "toolCallId": id}
         if result.error is None:
@@ -331,12 +332,14 @@ def _call_payload(call: ToolCall | ServerToolCall, arguments: Json) -> dict[str,
     }
 
 
-def _input_of(arguments: str) -> Json:
-    """Return the arguments of a call; as text if they are not JSON."""
+def _input_of(call: ToolCall) -> Json:
+    """Return the arguments of a call; as text if they are not JSON, or the tool is a custom one."""
+    if call.type == "custom":
+        return call.arguments_text
     try:
-        return decode(arguments or "{}")
+        return decode(call.arguments_text or "{}")
     except ProtocolError:
-        return arguments
+        return call.arguments_text
 
 
 def _data_payload(kind: str, id: str, data: Json) -> Payload:

@@ -1,0 +1,157 @@
+"""The address of an answer, which the response that starts it has in `Location`, leads to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from tests.relay.follow.support import memory_journal
+from tests.support.asgi import Client
+from tokenstream import AsyncStream, Stream, relay
+
+pytestmark = pytest.mark.anyio
+
+_NAMES = [
+    "plain",
+    "a%20b",
+    "why%3F",
+    "c%23",
+    "100%25",
+    "50%2541",
+    "a%2Fb",
+    "%C3%A9",
+    "x%7Bid%7D",
+    "a;b",
+    "a%5Cb",
+    "..%2F..",
+]
+
+
+def _hello() -> AsyncStream:
+    return AsyncStream(["Hello"], format="pieces")
+
+
+@pytest.mark.parametrize("name", _NAMES)
+async def test_the_address_is_that_of_the_answer_whatever_is_in_its_path(name: str) -> None:
+    """What the client has quoted stays quoted, so that a browser asks at the same place again."""
+    async with memory_journal() as journal:
+
+        async def start(_: Any) -> relay.Response:
+            return relay.respond(_hello(), journal=journal)
+
+        async def follow(request: Any) -> relay.Response:
+            return relay.follow(journal, request.path_params["id"])
+
+        app = Starlette(
+            routes=[
+                Route("/chats/{name:path}/answers", start, methods=["POST"]),
+                Route("/chats/{name:path}/answers/{id}", follow),
+            ]
+        )
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            address = f"/chats/{name}/answers"
+            begun = await client.post(address)
+            location = begun.headers["location"]
+            followed = await client.get(urljoin(f"http://here{address}", location))
+
+    assert 200 == followed.status_code
+    assert "Hello" == Stream(followed.content).final().text
+
+
+@pytest.mark.parametrize(
+    "path, raw, expected",
+    [
+        # A server that does not tell what was sent.
+        ("/why? #1", None, "/why%3F%20%231/id"),
+        ("/100%", b"", "/100%25/id"),
+        ("/{id}", None, "/%7Bid%7D/id"),
+        ("/a\r\nx: 1", b"/a%0D%0Ax:%201", "/a%0D%0Ax:%201/id"),
+        # A path of two slashes would be another host's address.
+        ("//evil.example/a", b"//evil.example/a", "/.//evil.example/a/id"),
+        ("/a/", b"/a/", "/a/id"),
+    ],
+)
+async def test_the_address_is_a_path_of_this_server(path: str, raw: bytes | None, expected: str) -> None:
+    """Nothing in a path begins a query, a fragment or another host."""
+    async with memory_journal() as journal:
+        client = Client()
+        client.scope |= {"path": path, "raw_path": raw}
+        await client.call(relay.respond(_hello(), journal=journal, id="id"))
+
+    assert expected == client.headers["location"]
+    assert urljoin("http://here/", expected).startswith("http://here/")
+
+
+async def test_the_application_s_own_address_may_have_a_query() -> None:
+    """It is an address already, in which only the id is filled in."""
+    async with memory_journal() as journal:
+        client = Client()
+        await client.call(
+            relay.respond(_hello(), journal=journal, id="a b", location="/api?answer={id}&x=%20#part")
+        )
+
+    assert "/api?answer=a%20b&x=%20#part" == client.headers["location"]
+
+
+# -- ids that a page makes ------------------------------------------------------------------
+
+
+async def test_a_page_that_makes_the_id_finds_its_answer_again() -> None:
+    """Sent twice, the model is asked once; the address is that of the request, whatever its mount."""
+    asked: list[Any] = []
+
+    async def pieces(body: Any) -> AsyncIterator[str]:
+        asked.append(body)
+        yield "Hello"
+
+    def answer(body: Any) -> AsyncStream:
+        return AsyncStream(pieces(body), format="pieces")
+
+    async with memory_journal() as journal:
+        routes = relay.routes(
+            journal, answer, owner=lambda scope: dict(scope["headers"]).get(b"user", b"").decode()
+        )
+        app = Starlette(routes=[Mount("/answers", routes)])
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            ann = {"user": "ann"}
+            begun = await client.put("/answers/made-by-the-page", json="Why?", headers=ann)
+            sse = {**ann, "accept": "text/event-stream"}
+            again = await client.put("/answers/made-by-the-page", json="Why?", headers=sse)
+            other = await client.put("/answers/made-by-the-page", json="How?", headers=ann)
+            stranger = await client.put("/answers/made-by-the-page", json="Why?", headers={"user": "bob"})
+            bob = await client.put("/answers/made-by-the-page", json="Why?", headers={**sse, "user": "bob"})
+            followed = await client.get(begun.headers["location"], headers=ann)
+            long = await client.put(f"/answers/{'x' * 257}", json="Why?", headers=ann)
+            text = await client.put(
+                "/answers/2", content="Why?", headers={**ann, "content-type": "text/plain"}
+            )
+
+    assert (201, {"id": "made-by-the-page"}) == (begun.status_code, begun.json())
+    assert "/answers/made-by-the-page" == begun.headers["location"] == again.headers["location"]
+    assert ["Hello"] * 2 == [Stream(each.content).final().text for each in (again, followed)]
+    assert [409, 404, 404, 400, 415] == [each.status_code for each in (other, bob, stranger, long, text)]
+    assert ["Why?"] == asked
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"text":"\\ud800"}', b'"\xed\xa0\x80"', b'{"\\udfff":1}', b"NaN", b'{"a":-Infinity}', b"1e999"]
+)
+async def test_a_body_that_no_provider_could_be_sent_is_refused(body: bytes) -> None:
+    """Half a surrogate pair and numbers that are none can be read by Python, and written by nobody."""
+    async with memory_journal() as journal:
+        client = Client()
+        client.request = body
+        await client.call(relay.routes(journal, lambda _: _hello()))
+        whole = Client()
+        whole.request = b'{"text":"\\ud83c\\udf0a"}'
+        await whole.call(relay.routes(journal, lambda _: _hello()))
+
+    assert (400, 201) == (client.status, whole.status)
