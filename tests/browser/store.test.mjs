@@ -143,3 +143,37 @@ test("a snapshot has the steps of a run, their messages, and what waits for an a
   assert.equal(done.steps[0], asked.steps[0]);
   assert.equal(done.messages[1].parts[0], asked.messages[1].parts[0]);
 });
+
+test("no key of an event sets the prototype of a part", async () => {
+  const proto = '"__proto__": {"evil": 1}';
+  const lines = [
+    `{"type": "tool_call_start", "part": 0, "id": "c", "name": "f"}`,
+    `{"type": "tool_call_done", "part": 0, "call": {"id": "c", "name": "f", "arguments_text": "{}", ${proto}}}`,
+    `{"type": "part_start", "part": 1, "content": {"kind": "text", "text": "a", ${proto}}}`,
+    `{"type": "part_done", "part": 1, "content": {"kind": "text", "text": "ab", ${proto}}}`,
+    `{"type": "citation_added", "part": 2, "citation": {"url": "http://localhost", ${proto}}}`,
+    `{"type": "end", "ending": "complete"}`,
+  ];
+  const body = lines.map(line => `data: ${line}\n\n`).join("");
+  const fetch = async () => new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+  const { parts } = await follow("http://localhost/prototypes", { fetch }).done;
+
+  assert.deepEqual(parts.map(part => part.kind), ["tool_call", "text", "citation"]);
+  for (const part of parts) assert.deepEqual([part.evil, Object.getPrototypeOf(part)], [undefined, Object.prototype]);
+  assert.deepEqual([parts[0].name, parts[1].text, parts[2].url], ["f", "ab", "http://localhost"]);
+});
+
+test("a body that is a text is sent as JSON, unless the page says otherwise", async () => {
+  const asked = [];
+  const fetch = async (_, { headers }) => {
+    asked.push(headers.get("Content-Type"));
+    return new Response('data: {"type": "end", "ending": "complete"}\n\n', { headers: { "Content-Type": "text/event-stream" } });
+  };
+  const options = { method: "POST", body: "{}", fetch };
+  await follow("http://localhost/plain", options).done;
+  await follow("http://localhost/named", { ...options, headers: { "content-type": "text/plain" } }).done;
+  await follow("http://localhost/form", { ...options, body: new FormData() }).done;
+  await follow("http://localhost/nothing", { fetch }).done;
+
+  assert.deepEqual(asked, ["application/json", "text/plain", null, null]);
+});
