@@ -3,8 +3,9 @@
 A producer has three tasks:
 
     read    events of the stream ─▶ a queue of records
-    write   the queue ─▶ the storage; all records queued within 10 ms go into the next write
-            (a storage in memory takes a record at once, from the task that reads)
+    write   the queue ─▶ the storage; the first record at once, later ones every 20 ms, together
+            with those of all other answers (a storage in memory takes a record at once, from the
+            task that reads)
     watch   a heartbeat every quarter of the lease; the reply says whether a stop was requested
 
 The last record reports how the answer ended: the stream ended or failed, a stop was
@@ -13,7 +14,6 @@ requested, or this process is shutting down. The first of these to happen counts
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import suppress
 from functools import partial
@@ -43,8 +43,12 @@ if TYPE_CHECKING:
 
 _MAX_BATCH = 1_000
 """The maximum number of records in one write."""
-_GATHER_SECONDS = 0.01
-"""The shortest time between the beginnings of two writes; what is queued meanwhile goes into the second."""
+_GATHER_SECONDS = 0.02
+"""The time between two writes. All producers of a process write at the same times, the multiples of this,
+so that the storage can send their records together.
+"""
+_AT_ONCE = 3
+"""The number of first records that do not wait for others: the start of an answer, of a text, and a token."""
 _MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """The size in bytes of the queued records above which the provider's stream is not read further."""
 ALIVE_SHARE = 0.75
@@ -134,6 +138,8 @@ class Producer:
         # The changes for which the tasks wait.
         self._has_queued = Changes()
         """Wakes the task that writes when a record has been queued."""
+        self._must_hurry = Changes()
+        """Wakes the task that writes when it need not gather any more records: no others will come."""
         self._has_room = Changes()
         """Wakes the task that reads when queued records have been written."""
         self._all_written = anyio.Event()
@@ -286,6 +292,7 @@ class Producer:
             self._queued_bytes += sum(map(len, self._last_records))
             self._end_queued = True
             self._has_queued.notify()
+            self._must_hurry.notify()
 
     def _queue_rest_of_text(self) -> None:
         """Queue the text that `shaping` has held back; if that raises, the error ends the answer."""
@@ -307,18 +314,16 @@ class Producer:
         """Write queued records until the last one is written."""
         import anyio
 
-        next_write = -math.inf
         while not self._is_cut_off and (self._queued or not self._end_queued):
             if not self._queued:
                 await self._has_queued.wait()
                 continue
-            pause = next_write - anyio.current_time()
-            if pause > 0:
-                # Records that follow each other fast are written together; the end never waits.
-                with anyio.move_on_after(pause):
-                    while not (self._end_queued or self._is_cut_off):
-                        await self._has_queued.wait()
-            next_write = anyio.current_time() + _GATHER_SECONDS
+            # Neither the first token waits for others, nor the end.
+            if self._last_written >= _AT_ONCE and not self._end_queued:
+                now = anyio.current_time()
+                due = (now // _GATHER_SECONDS + 1) * _GATHER_SECONDS
+                with anyio.move_on_after(due - now):
+                    await self._must_hurry.wait()
             await self._flush()
         self._all_written.set()
 
@@ -379,6 +384,7 @@ class Producer:
         # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
         self._has_room.notify()
         self._has_queued.notify()
+        self._must_hurry.notify()
         self.interrupt(CUT_OFF)
 
     async def _write_early_end(self) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from functools import cache, lru_cache
-from hashlib import sha1
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
 from tokenstream.relay.journal._journal import Journal
+from tokenstream.relay.journal._redis_batches import ScriptBatches, hash_of, unavailable_error
 from tokenstream.relay.journal._redis_scripts import (
     APPEND,
     ASK_STOP,
@@ -97,6 +97,7 @@ class RedisStorage(Storage):
         self._subscriptions = Subscriptions(redis_client)
         # One connection of the pool is reserved for notifications.
         self._command_slots = asyncio.Semaphore(min(_MAX_COMMANDS, max_connections - 1))
+        self._appends = ScriptBatches(redis_client, APPEND, self._run, self._command_slots)
 
     async def create(
         self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
@@ -123,7 +124,8 @@ class RedisStorage(Storage):
             Fenced: The producer may no longer write.
         """
         options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
-        if not await self._run_script(APPEND, id, self._key(id, "news"), token, first, *options, *records):
+        arguments = [self._key(id, "news"), token, first, *options, *records]
+        if not await self._appends.run(self._answer_keys(id), arguments):
             raise Fenced
         if over:
             await self._settle_ended(id)
@@ -290,8 +292,11 @@ class RedisStorage(Storage):
         Raises:
             JournalUnavailable: Redis is unreachable, or has refused the script.
         """
-        keys = [self._key(id, what) for what in ("state", "records", "alive")]
-        return await self._run(script, keys, *arguments)
+        return await self._run(script, self._answer_keys(id), *arguments)
+
+    def _answer_keys(self, id: str) -> list[str]:
+        """Return the keys of an answer."""
+        return [self._key(id, what) for what in ("state", "records", "alive")]
 
     async def _run(self, script: str, keys: list[str], *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
         """Run a Lua script on some keys, and return its reply.
@@ -305,15 +310,12 @@ class RedisStorage(Storage):
             async with self._command_slots:
                 try:
                     # Replies are raw bytes, even if the client is set up to decode them.
-                    return await run("EVALSHA", _hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
+                    return await run("EVALSHA", hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
                 except self._unknown_script:
                     # Redis does not have the script yet; this command also stores it.
                     return await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
         except self._failures as error:
-            # Not the error's own message, which may contain the host, the port or the name of a user: people
-            # answer requests with the text of this error.
-            reason = type(error).__name__
-            raise JournalUnavailable(f"the journal's Redis cannot be used now ({reason})") from error
+            raise unavailable_error(error) from error
 
 
 @show_members
@@ -396,9 +398,3 @@ def _text(value: bytes | None) -> str | None:
 
 def _to_ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-@cache
-def _hash_of(script: str) -> str:
-    """Return the SHA-1 hash by which Redis identifies a cached script."""
-    return sha1(script.encode(), usedforsecurity=False).hexdigest()

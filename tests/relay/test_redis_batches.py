@@ -1,0 +1,151 @@
+"""What several answers write to Redis at the same moment goes there together, and fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from redis.asyncio import Redis
+
+from tests.relay.journals import Answer, message_of, read
+from tests.support.redis_servers import RedisServer
+from tokenstream import relay
+from tokenstream.relay.journal import Fenced, JournalUnavailable
+from tokenstream.relay.journal._redis import RedisStorage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis for the tests of this module."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The only backend that redis-py has."""
+    return "asyncio"
+
+
+class _CountingRedis(Redis):
+    """Counts the messages with which scripts of several answers are sent."""
+
+    messages = 0
+
+    def pipeline(self, *arguments: Any, **options: Any) -> Any:
+        self.messages += 1
+        return super().pipeline(*arguments, **options)
+
+
+@asynccontextmanager
+async def _storage(server: RedisServer) -> AsyncGenerator[tuple[RedisStorage, _CountingRedis]]:
+    async with _CountingRedis(unix_socket_path=server.path) as client:
+        await client.flushall()
+        storage = RedisStorage(client)
+        yield storage, client
+        await storage.aclose()
+
+
+async def _begin(storage: RedisStorage, *ids: str) -> None:
+    for id in ids:
+        assert await storage.create(id, owner=None, token=id, lease=60.0)
+
+
+async def test_what_is_written_at_the_same_moment_is_one_message(server: RedisServer) -> None:
+    """However many answers write; each gets its own reply, also where Redis has not got the script yet."""
+    ids = [str(number) for number in range(50)]
+    async with _storage(server) as (storage, client):
+        await _begin(storage, *ids)
+        for first in (1, 2):
+            if first == 1:
+                await client.script_flush()
+            async with anyio.create_task_group() as tasks:
+                for id in ids:
+                    tasks.start_soon(_append, storage, id, first, b"%s %d" % (id.encode(), first))
+        messages = client.messages
+        pages = [await storage.read(id, 0, 9) for id in ids]
+
+    assert 2 == messages
+    assert [(b"%d 1" % n, b"%d 2" % n) for n in range(50)] == [page.records if page else () for page in pages]
+
+
+async def _append(storage: RedisStorage, id: str, first: int, record: bytes) -> None:
+    await storage.append(id, id, first, [record], lease=60.0)
+
+
+async def test_a_write_that_is_refused_is_refused_alone(server: RedisServer) -> None:
+    """The others of the same message are written."""
+    told: dict[str, str] = {}
+
+    async def append(storage: RedisStorage, id: str, token: str) -> None:
+        try:
+            await storage.append(id, token, 1, [b"1"], lease=60.0)
+            told[id] = "written"
+        except Fenced:
+            told[id] = "fenced"
+
+    async with _storage(server) as (storage, _):
+        await _begin(storage, "a", "b", "c")
+        async with anyio.create_task_group() as tasks:
+            for id, token in (("a", "a"), ("b", "else"), ("c", "c")):
+                tasks.start_soon(append, storage, id, token)
+
+    assert {"a": "written", "b": "fenced", "c": "written"} == told
+
+
+async def test_a_task_that_is_cancelled_while_it_sends_for_others_leaves_none_waiting(
+    server: RedisServer,
+) -> None:
+    """They are told to write again, which changes nothing if they had been written."""
+    outcomes: list[str] = []
+
+    async def append(storage: RedisStorage, id: str) -> None:
+        try:
+            await storage.append(id, id, 1, [b"1"], lease=60.0)
+            outcomes.append("written")
+        except JournalUnavailable:
+            outcomes.append("again")
+
+    async with _storage(server) as (storage, _):
+        await _begin(storage, "a", "b")
+        async with anyio.create_task_group() as tasks:
+            first = anyio.CancelScope()
+
+            async def cancelled() -> None:
+                with first:
+                    await append(storage, "a")
+
+            tasks.start_soon(cancelled)
+            tasks.start_soon(append, storage, "b")
+            await anyio.lowlevel.checkpoint()
+            first.cancel()
+        await storage.append("b", "b", 1, [b"1"], lease=60.0)
+        page = await storage.read("b", 0, 9)
+
+    assert 1 == len(outcomes)
+    assert page is not None
+    assert (b"1",) == page.records
+
+
+async def test_the_first_token_is_there_at_once_and_the_end_too(server: RedisServer) -> None:
+    """Only tokens in the middle wait for others, for a moment; nothing is lost or changes its place."""
+    async with Redis(unix_socket_path=server.path) as client:
+        await client.flushall()
+        async with relay.RedisJournal(client, drain=0) as journal:
+            answer = Answer("One ")
+            id = await journal.start(answer.stream)
+            entries = journal.follow(id)
+            records = [(await anext(entries)).record for _ in range(3)]
+            assert any(b"One " in record for record in records)
+            for number in range(200):
+                answer.send(f"{number} ")
+                await anyio.lowlevel.checkpoint()
+            answer.end()
+            whole = await read(journal, id)
+
+    assert "One " + "".join(f"{number} " for number in range(200)) == message_of(whole)[0].text
