@@ -38,7 +38,8 @@ async def test_a_client_that_is_closed_under_an_answer_is_named_as_the_cause() -
         client = httpx.AsyncClient()
         address = f"{provider.url}/v1/chat/completions"
         async with aconnect(address, json={}, client=client) as stream:
-            await anext(stream)
+            while not stream.message.text:
+                await anext(stream)
 
             async def close() -> None:
                 await anyio.wait_all_tasks_blocked()

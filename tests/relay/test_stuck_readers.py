@@ -26,16 +26,17 @@ _SOON = 0.3
 
 
 class _Flood:
-    """Gives text without an end, and counts the readers that have left."""
+    """Gives more text than sockets hold, and never an end, and counts the readers that have left."""
 
     def __init__(self) -> None:
         self.closed = 0
 
     async def pieces(self) -> AsyncIterator[str]:
         try:
-            while True:
+            for _ in range(800):
                 await anyio.lowlevel.checkpoint()
                 yield "flood " * 2_000
+            await anyio.sleep_forever()
         finally:
             self.closed += 1
 
@@ -125,7 +126,7 @@ def _flood() -> AsyncStream:
     return _floods[-1].stream()
 
 
-_journal = relay.MemoryJournal(drain=0, max_bytes=200_000)
+_journal = relay.MemoryJournal(drain=0)
 
 
 @asynccontextmanager
