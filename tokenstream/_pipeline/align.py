@@ -155,6 +155,130 @@ class _KnownPart:
         """
         return self.part.complete and not self.end_repeated
 
+    def compare(self, event: AnyEvent, accumulator: Accumulator) -> _Comparison:
+        """Compare an event of the new answer with the reader's part, and count what it repeats of that part.
+
+        The text of the event loses what the reader already has. `_Comparison` explains the results.
+
+        Args:
+            accumulator: Holds the new answer, whose calls keep the reader's ids.
+        """
+        # A part may begin with its first delta, without a `PartStart`.
+        self.started = True
+        kind = event.__class__
+        if kind is PartStart:
+            return self._compare_start(event, accumulator)
+        if kind is ToolCallStart:
+            return self._compare_call_start(event, accumulator)
+        if kind in _TEXT_ATTRIBUTES:
+            return self._compare_text(event, _TEXT_ATTRIBUTES[kind])
+        if kind is ToolCallDone:
+            return self._compare_call_end(event, accumulator)
+        if kind is CitationAdded:
+            return "known" if self.part == event.citation else "different"
+        if kind is PartDone:
+            if self.repeated < len(self.text):
+                # The end may have content that no delta has brought, such as the input of a provider's tool.
+                content = event.content
+                whole = _text_of(content) if content.kind == self.part.kind else None
+                if whole is None or not whole.startswith(self.text):
+                    return "different"
+                self.repeated = len(self.text)
+            self.end_repeated = True
+            # The end is new to the reader of a part that was still open.
+            return "known" if self.part.complete else "new"
+        # Any other event of the part counts as new.
+        return "new"
+
+    def _compare_start(self, event: PartStart, accumulator: Accumulator) -> _Comparison:
+        """Compare the event that starts a part with the reader's part, and count its text as repeated.
+
+        A call or a result of the provider's tools keeps the reader's id.
+
+        Args:
+            event: The start of the part, perhaps with some text and a signature.
+
+        Returns:
+            "known" if the reader has all of it; "new" if only its signature is missing; else "different".
+        """
+        content = event.content
+        start = _KnownPart(content)
+        if self.part.kind != content.kind or not self.text.startswith(start.text):
+            return "different"
+        if isinstance(self.part, ServerToolCall | ServerToolResult):
+            accumulator.rename_call(event.choice, event.part, self.part.id)
+        # `max`, because a part may be started more than once, each time with more of its fields.
+        self.repeated = max(self.repeated, len(start.text))
+        if self.signature.startswith(start.signature):
+            self.signature_repeated = max(self.signature_repeated, len(start.signature))
+            return "known"
+        may_add_signature = not (self.signature or self.must_end)
+        # A start with text cannot be returned for its signature alone: the reader has the text already.
+        return "new" if may_add_signature and not start.text else "different"
+
+    def _compare_text(self, event: object, name: str) -> _Comparison:
+        """Compare a delta with the text of a part, and cut off what the reader has.
+
+        Args:
+            name: The delta's attribute with the text.
+        """
+        if self.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:
+            # The delta is for a part of another kind.
+            return "different"
+        if isinstance(event, ReasoningDelta) and event.signature and not event.text:
+            return self._compare_signature(event.signature)
+        text: Any = getattr(event, name)
+        # Shorter than `text` if the reader's text ends within this delta.
+        expected: Any = self.text[self.repeated : self.repeated + len(text)]
+        if not text.startswith(expected):
+            return "different"
+        self.repeated += len(expected)
+        if isinstance(event, ToolCallDelta):
+            # The reader knows the call by its old id.
+            event.id = getattr(self.part, "id", event.id)
+        if len(expected) == len(text):
+            return "known"
+        if self.must_end:
+            return "different"
+        # The rest of the delta is new.
+        setattr(event, name, text[len(expected) :])
+        return "new"
+
+    def _compare_signature(self, signature: str) -> _Comparison:
+        """Compare a signature, or a piece of it, with the rest of the reader's signature."""
+        expected = self.signature[self.signature_repeated :]
+        if not expected:
+            # Nothing is left to be repeated, so this signature adds to the part.
+            return "different" if self.must_end else "new"
+        self.signature_repeated += len(signature)
+        # A signature that is longer than the reader's counts as different.
+        return "known" if expected.startswith(signature) else "different"
+
+    def _compare_call_start(self, event: ToolCallStart, accumulator: Accumulator) -> _Comparison:
+        """Compare the event that starts a call with the reader's part; the same call keeps the reader's id.
+
+        The new answer mostly gives the call another id, but the reader knows the call by the first one.
+        """
+        part = self.part
+        if not isinstance(part, ToolCall) or part.name != event.name:
+            return "different"
+        accumulator.rename_call(event.choice, event.part, part.id)
+        return "known"
+
+    def _compare_call_end(self, event: ToolCallDone, accumulator: Accumulator) -> _Comparison:
+        """Compare the event that ends a call, and contains the whole call, with the reader's part."""
+        part = self.part
+        if not isinstance(part, ToolCall) or part.name != event.call.name:
+            return "different"
+        # The reader knows the call by its old id.
+        event.call = accumulator.rename_call(event.choice, event.part, part.id) or event.call
+        # The end contains the whole call, so nothing of the part is left to be repeated.
+        self.end_repeated, self.repeated = True, len(self.text)
+        if part.complete:
+            return "known" if is_same_call(part, event.call) else "different"
+        # The reader has only the beginning of the arguments, so the rest of them is new.
+        return "new" if event.call.arguments_text.startswith(part.arguments_text) else "different"
+
 
 class Aligner:
     """Drops the events of a restarted answer that repeat what the reader has of the first answer.
@@ -222,129 +346,7 @@ class Aligner:
         known_part = None if event.part is None else self._known_parts.get((event.choice, event.part))
         if known_part is None:
             return event
-        # A part may begin with its first delta, without a `PartStart`.
-        known_part.started = True
-        comparison = self._compare(known_part, event)
+        comparison = known_part.compare(event, self._accumulator)
         if comparison == "different":
             self.fail()
         return event if comparison == "new" else None
-
-    def _compare(self, known_part: _KnownPart, event: AnyEvent) -> _Comparison:
-        """Compare an event of the new answer with the reader's part, and count what it repeats of that part.
-
-        The text of the event loses what the reader already has. `_Comparison` explains the results.
-        """
-        kind = event.__class__
-        if kind is PartStart:
-            return self._compare_start(known_part, event)
-        if kind is ToolCallStart:
-            return self._compare_call_start(known_part.part, event)
-        if kind in _TEXT_ATTRIBUTES:
-            return self._compare_text(known_part, event, _TEXT_ATTRIBUTES[kind])
-        if kind is ToolCallDone:
-            return self._compare_call_end(known_part, event)
-        if kind is CitationAdded:
-            return "known" if known_part.part == event.citation else "different"
-        if kind is PartDone:
-            if known_part.repeated < len(known_part.text):
-                # The end may have content that no delta has brought, such as the input of a provider's tool.
-                content = event.content
-                whole = _text_of(content) if content.kind == known_part.part.kind else None
-                if whole is None or not whole.startswith(known_part.text):
-                    return "different"
-                known_part.repeated = len(known_part.text)
-            known_part.end_repeated = True
-            # The end is new to the reader of a part that was still open.
-            return "known" if known_part.part.complete else "new"
-        # Any other event of the part counts as new.
-        return "new"
-
-    def _compare_start(self, known_part: _KnownPart, event: PartStart) -> _Comparison:
-        """Compare the event that starts a part with the reader's part, and count its text as repeated.
-
-        A call or a result of the provider's tools keeps the reader's id.
-
-        Args:
-            known_part: The part that the reader has.
-            event: The start of the part, perhaps with some text and a signature.
-
-        Returns:
-            "known" if the reader has all of it; "new" if only its signature is missing; else "different".
-        """
-        content = event.content
-        start = _KnownPart(content)
-        if known_part.part.kind != content.kind or not known_part.text.startswith(start.text):
-            return "different"
-        if isinstance(known_part.part, ServerToolCall | ServerToolResult):
-            self._accumulator.rename_call(event.choice, event.part, known_part.part.id)
-        # `max`, because a part may be started more than once, each time with more of its fields.
-        known_part.repeated = max(known_part.repeated, len(start.text))
-        if known_part.signature.startswith(start.signature):
-            known_part.signature_repeated = max(known_part.signature_repeated, len(start.signature))
-            return "known"
-        may_add_signature = not (known_part.signature or known_part.must_end)
-        # A start with text cannot be returned for its signature alone: the reader has the text already.
-        return "new" if may_add_signature and not start.text else "different"
-
-    def _compare_text(self, known_part: _KnownPart, event: object, name: str) -> _Comparison:
-        """Compare a delta with the text of a part, and cut off what the reader has.
-
-        Args:
-            known_part: The part to which the delta adds.
-            name: The delta's attribute with the text.
-        """
-        if known_part.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:
-            # The delta is for a part of another kind.
-            return "different"
-        if isinstance(event, ReasoningDelta) and event.signature and not event.text:
-            return self._compare_signature(known_part, event.signature)
-        text: Any = getattr(event, name)
-        # Shorter than `text` if the reader's text ends within this delta.
-        expected: Any = known_part.text[known_part.repeated : known_part.repeated + len(text)]
-        if not text.startswith(expected):
-            return "different"
-        known_part.repeated += len(expected)
-        if isinstance(event, ToolCallDelta):
-            # The reader knows the call by its old id.
-            event.id = getattr(known_part.part, "id", event.id)
-        if len(expected) == len(text):
-            return "known"
-        if known_part.must_end:
-            return "different"
-        # The rest of the delta is new.
-        setattr(event, name, text[len(expected) :])
-        return "new"
-
-    def _compare_signature(self, known_part: _KnownPart, signature: str) -> _Comparison:
-        """Compare a signature, or a piece of it, with the rest of the reader's signature."""
-        expected = known_part.signature[known_part.signature_repeated :]
-        if not expected:
-            # Nothing is left to be repeated, so this signature adds to the part.
-            return "different" if known_part.must_end else "new"
-        known_part.signature_repeated += len(signature)
-        # A signature that is longer than the reader's counts as different.
-        return "known" if expected.startswith(signature) else "different"
-
-    def _compare_call_start(self, part: Part, event: ToolCallStart) -> _Comparison:
-        """Compare the event that starts a call with the reader's part; the same call keeps the reader's id.
-
-        The new answer mostly gives the call another id, but the reader knows the call by the first one.
-        """
-        if not isinstance(part, ToolCall) or part.name != event.name:
-            return "different"
-        self._accumulator.rename_call(event.choice, event.part, part.id)
-        return "known"
-
-    def _compare_call_end(self, known_part: _KnownPart, event: ToolCallDone) -> _Comparison:
-        """Compare the event that ends a call, and contains the whole call, with the reader's part."""
-        part = known_part.part
-        if not isinstance(part, ToolCall) or part.name != event.call.name:
-            return "different"
-        # The reader knows the call by its old id.
-        event.call = self._accumulator.rename_call(event.choice, event.part, part.id) or event.call
-        # The end contains the whole call, so nothing of the part is left to be repeated.
-        known_part.end_repeated, known_part.repeated = True, len(known_part.text)
-        if part.complete:
-            return "known" if is_same_call(part, event.call) else "different"
-        # The reader has only the beginning of the arguments, so the rest of them is new.
-        return "new" if event.call.arguments_text.startswith(part.arguments_text) else "different"
