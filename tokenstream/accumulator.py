@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._origin import Origin
-    from tokenstream.message import Ending
+    from tokenstream.message import Checkpoint, Ending
 
 __all__ = ["Accumulator"]
 
@@ -78,6 +78,8 @@ class Accumulator:
     Args:
         limits: `Limits.text` bounds the number of characters; None for the defaults of `Limits`.
         late_usage: Returns token counts that no event has reported yet, or None.
+        find_journal_id: Returns the answer's id in a relay's journal, from which the keys of calls follow, or
+            None; None if the events come from another stream, which has given the calls their keys.
 
     Example:
         >>> accumulator = Accumulator()
@@ -117,7 +119,11 @@ class Accumulator:
     )
 
     def __init__(
-        self, *, limits: Limits | None = None, late_usage: Callable[[], Usage | None] | None = None
+        self,
+        *,
+        limits: Limits | None = None,
+        late_usage: Callable[[], Usage | None] | None = None,
+        find_journal_id: Callable[[], str | None] | None = None,
     ) -> None:
         self.stop: str | None = None  # an attribute of every stage, never set here
         self.limits = limits if limits is not None else DEFAULT_LIMITS
@@ -141,7 +147,7 @@ class Accumulator:
         self._usage = GrowingUsage()
         self._spent: Usage | None = None  # the tokens of attempts that were given up
         self._late_usage = late_usage
-        self.calls = AnswerCalls()
+        self.calls = AnswerCalls(find_journal_id)
         """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
         # The content, and what is cached of it.
         self._provider_data: dict[str, Any] = {}
@@ -240,6 +246,23 @@ class Accumulator:
         has_more_than_head = choice.parts or choice.results or choice.provider_data
         if has_more_than_head or choice.finish_reason is not None:
             self._choices[message.choice] = choice
+
+    def restore_answer(self, checkpoint: Checkpoint, shared: Collection[str]) -> None:
+        """Restore all choices from a checkpoint; `shared` names the fields that belong to all of them."""
+        self.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
+        self.calls.identify(checkpoint.identity)
+        for message in checkpoint.messages:
+            self.restore(message, shared)
+
+    def name_format(self, name: str) -> None:
+        """Store the name of the answer's format."""
+        self.format = name
+        # In the format of our own relay, an answer may start over: the relay passes on restarts.
+        self.may_restart |= name == "tokenstream"
+
+    def allow_restarts(self) -> None:
+        """Expect that the answer may start over, because further attempts at it may be made."""
+        self.may_restart = True
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
         """Set the ending, once; a choice with a finish reason is complete even if the answer was cut off.

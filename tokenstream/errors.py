@@ -95,6 +95,27 @@ _FIXED = frozenset({"depth", "digits"})
 """Limits that cannot be raised, because the JSON decoder has them, too."""
 
 
+def store_progress(
+    error: StreamError,
+    partial: Message,
+    checkpoint: Checkpoint,
+    *,
+    events_seen: int,
+    bytes_seen: int,
+    tail: bytes | None,
+) -> None:
+    """Store on an error how much of the answer has arrived, as its attributes describe it.
+
+    Args:
+        tail: The bytes of an event that has not arrived completely; None to keep those of the error.
+    """
+    error.partial, error.checkpoint = partial, checkpoint
+    error.tool_calls_delivered = checkpoint.tool_calls_delivered
+    error.events_seen, error.bytes_seen = events_seen, bytes_seen
+    if tail is not None:
+        error.tail = tail
+
+
 def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str, Any]) -> TokenStreamError:
     """Return the error that `__reduce__` describes, for pickle and copies; its `__init__` is not called."""
     error = cls.__new__(cls, *args)

@@ -17,7 +17,7 @@ from tokenstream.recovery._decision import (
     OpenerFacts,
     TimeBound,
     choose,
-    needs_candidate,
+    depends_on_opener,
     plan,
 )
 
@@ -31,13 +31,13 @@ def ended(mode: Any = "auto", delivered: Any = "content", **facts: Any) -> Ended
     return Ended(**given)
 
 
-def modes_for(candidate: OpenerFacts, **facts: Any) -> dict[str, Any]:
+def modes_for(opener: OpenerFacts, **facts: Any) -> dict[str, Any]:
     """Return the choice in each mode of the caller's."""
-    return {mode: choose(ended(mode, **facts), candidate).mode for mode in MODES}
+    return {mode: choose(ended(mode, **facts), opener).mode for mode in MODES}
 
 
 @pytest.mark.parametrize(
-    ("candidate", "facts", "expected"),
+    ("opener", "facts", "expected"),
     [
         (OpenerFacts(is_paused=True), {}, ["pause"] * 4),
         (OpenerFacts(), {"has_content": False}, ["restart"] * 4),
@@ -59,8 +59,8 @@ def modes_for(candidate: OpenerFacts, **facts: Any) -> dict[str, Any]:
         "own",
     ],
 )
-def test_each_row_of_the_table(candidate: OpenerFacts, facts: dict[str, Any], expected: list[Any]) -> None:
-    assert dict(zip(MODES, expected, strict=True)) == modes_for(candidate, **facts)
+def test_each_row_of_the_table(opener: OpenerFacts, facts: dict[str, Any], expected: list[Any]) -> None:
+    assert dict(zip(MODES, expected, strict=True)) == modes_for(opener, **facts)
 
 
 def test_what_was_delivered_decides_if_the_answer_may_begin_again() -> None:
@@ -93,7 +93,7 @@ def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
     for mode, has_content in product(MODES, [True, False]):
         facts = ended(mode, has_content=has_content)
         different = {choose(facts, OpenerFacts(obstacle=obstacle)).mode for obstacle in (None, OBSTACLE)}
-        assert needs_candidate(facts) or len(different) == 1
+        assert depends_on_opener(facts) or len(different) == 1
 
 
 CUT = StreamInterrupted("cut")
@@ -106,7 +106,7 @@ def broken(error: StreamError = CUT, mode: Any = "auto", **facts: Any) -> Broken
 
 
 @pytest.mark.parametrize(
-    ("facts", "candidate", "expected"),
+    ("facts", "opener", "expected"),
     [
         ({}, {}, AttemptPlan("continue", 0, 2.0)),
         ({}, {"index": 1, "is_other": True}, AttemptPlan("continue", 1, 0.0, may_wait=False)),
@@ -122,13 +122,13 @@ def broken(error: StreamError = CUT, mode: Any = "auto", **facts: Any) -> Broken
     ids=["same", "other", "without a prefix", "not fetched", "too long a wait", "not wanted"],
 )
 def test_each_row_of_the_table_of_requests(
-    facts: dict[str, Any], candidate: dict[str, Any], expected: AttemptPlan | NoPlan
+    facts: dict[str, Any], opener: dict[str, Any], expected: AttemptPlan | NoPlan
 ) -> None:
-    assert expected == plan(broken(**facts), OpenerFacts(**candidate))
+    assert expected == plan(broken(**facts), OpenerFacts(**opener))
 
 
 @pytest.mark.parametrize(
-    ("error", "facts", "candidate", "is_made"),
+    ("error", "facts", "opener", "is_made"),
     [
         (BAD_REQUEST, {}, {}, False),
         (BAD_REQUEST, {}, {"is_other": True}, True),
@@ -139,10 +139,10 @@ def test_each_row_of_the_table_of_requests(
     ids=["again", "elsewhere", "refused continuation", "lost position", "lost position of nothing"],
 )
 def test_an_error_that_would_occur_again_is_not_retried(
-    error: StreamError, facts: dict[str, Any], candidate: dict[str, Any], is_made: bool
+    error: StreamError, facts: dict[str, Any], opener: dict[str, Any], is_made: bool
 ) -> None:
     """Another server, or another request, may do better."""
-    assert is_made == isinstance(plan(broken(error, **facts), OpenerFacts(**candidate)), AttemptPlan)
+    assert is_made == isinstance(plan(broken(error, **facts), OpenerFacts(**opener)), AttemptPlan)
 
 
 def test_a_finished_answer_is_fetched_at_once() -> None:

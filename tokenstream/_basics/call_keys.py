@@ -44,17 +44,17 @@ class AnswerCalls:
 
     Most keys are never read. So a call that ends only gets a `CallPlace`: a note of which call it is, from
     which its key is computed when it is first read.
+
+    Args:
+        find_journal_id: Returns the id under which a relay's journal records the answer; None if no journal
+            does. Without this function, `add` ignores calls: an accumulator that is fed the events of
+            another stream gets calls that have their keys already.
     """
 
-    __slots__ = ("_choices", "_first_id", "_fixed", "_were_keys_read", "find_journal_id", "given")
+    __slots__ = ("_choices", "_find_journal_id", "_first_id", "_fixed", "_were_keys_read", "given")
 
-    def __init__(self) -> None:
-        self.find_journal_id: Callable[[], str | None] | None = None
-        """Returns the id under which a relay's journal records the answer; None if no journal does.
-
-        A stream sets this function. While it is None, `add` ignores calls: an accumulator that is fed the
-        events of another stream gets calls that have their keys already.
-        """
+    def __init__(self, find_journal_id: Callable[[], str | None] | None = None) -> None:
+        self._find_journal_id = find_journal_id
         self.given: AnswerIdentity | None = None
         """The identity set by the caller, by a recording journal or by a checkpoint; None if none was set."""
         self._first_id: str | None = None
@@ -85,7 +85,7 @@ class AnswerCalls:
         """Return the answer's id in the journal of a relay as its identity; None if it is in no journal."""
         if self.given is not None and self.given.kind == "journal":
             return self.given
-        journal_id = None if self.find_journal_id is None else self.find_journal_id()
+        journal_id = None if self._find_journal_id is None else self._find_journal_id()
         return None if journal_id is None else AnswerIdentity("journal", journal_id)
 
     @property
@@ -102,6 +102,11 @@ class AnswerCalls:
     def _has_read_keys(self) -> bool:
         """Return True if the application has read the key of any call of this answer."""
         return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
+
+    def identify(self, identity: AnswerIdentity | None) -> None:
+        """Use an identity that the caller has given, or that a checkpoint contains, if there is one."""
+        if identity is not None:
+            self.given = identity
 
     def record_in_journal(self, id: str) -> None:
         """Use the answer's id in a relay's journal as its identity.
@@ -120,7 +125,7 @@ class AnswerCalls:
         Args:
             choice: The index of the choice that the call belongs to.
         """
-        if self.find_journal_id is None:
+        if self._find_journal_id is None:
             # These calls were read by another stream, which has given them their keys.
             return
         calls = self._choices.get(choice)

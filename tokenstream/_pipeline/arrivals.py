@@ -48,6 +48,22 @@ class Arrivals:
         self.marks_slices = False
         """True to yield `SLICE_END` between two slices of a compressed chunk; set by drivers."""
 
+    def remember(self, log: EventLog | None = None) -> None:
+        """Remember events from now on, because another connection may repeat some.
+
+        Args:
+            log: What is remembered already; None for nothing.
+        """
+        self.log = EventLog() if log is None else log
+
+    def forget(self) -> None:
+        """Remember no events any more, because no connection repeats them."""
+        self.log = None
+
+    def forget_loss(self) -> None:
+        """Forget that the answer was lost on another connection, because it was whole without that."""
+        self.lost = None
+
     @property
     def holds_frames(self) -> bool:
         """True while frames wait for a missing frame, which must arrive before a deadline."""
@@ -105,6 +121,10 @@ class Arrivals:
     def _log_frames(self, log: EventLog, frames: Iterable[Any], connection: Connection) -> Iterator[Any]:
         """Record frames in `log`, and yield those that no earlier connection has brought."""
         for frame in frames:
+            if self.log is None:
+                # The event before has shown that no other connection can repeat the answer.
+                yield frame
+                continue
             # Read for each frame, since the one before may have revealed the format.
             format = connection.format
             # A comment is not an event, and the body of an error is not part of the answer.

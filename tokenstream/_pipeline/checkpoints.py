@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
-    from tokenstream.message import Message
 
 _VERSION = 2
 """The version of checkpoints that can be read."""
@@ -132,10 +131,7 @@ def restore_answer(
         raise MisuseError(msg) from error
     # The key of a field that belongs to one choice is a pair; the key of any other field is its name.
     shared = [field for field in format.parts.fields if isinstance(field, str)]
-    accumulator.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
-    accumulator.calls.given = checkpoint.identity
-    for message in checkpoint.messages:
-        accumulator.restore(message, shared)
+    accumulator.restore_answer(checkpoint, shared)
     # These events are read a second time, because `as_decoded` may have changed the first copies.
     return format, read_events(state["events"]) if unreturned else [], log
 
@@ -170,13 +166,6 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
             "that cannot be stored; ask for the answer anew"
         )
     return name, state
-
-
-def store_progress(error: StreamError, partial: Message, checkpoint: Checkpoint) -> None:
-    """Store on an error how much of the answer has arrived."""
-    error.partial = partial
-    error.checkpoint = checkpoint
-    error.tool_calls_delivered = checkpoint.tool_calls_delivered
 
 
 def has_partial(error: StreamError) -> bool:

@@ -37,7 +37,7 @@ class Guarding:
         stops: The stream, which is ended if a guard wants that.
     """
 
-    __slots__ = ("_finish", "_machine", "_stops", "guards")
+    __slots__ = ("_finish", "_machine", "_stops", "guards", "waits")
 
     def __init__(self, machine: Machine, guards: Guards, stops: Stops) -> None:
         self._machine = machine
@@ -46,6 +46,8 @@ class Guarding:
         self._stops = stops
         self._finish: Event | None = None
         """The answer's finish event, while guards are still judging it."""
+        self.waits = False
+        """True while no event may be returned before the guards have decided."""
 
     # -- the way of an event -----------------------------------------------
 
@@ -68,7 +70,8 @@ class Guarding:
         """Return the next event, once the guards have checked it; None when more input is needed."""
         machine = self._machine
         # A finish event about which the guards had yet to decide is shown to them once more.
-        event, self._finish, machine.waits = self._finish, None, False
+        event = self._finish
+        self.forget_finish()
         if event is None:
             event = machine.pull_unguarded()
             # A guard may have stopped the answer because of an event that is held back.
@@ -127,7 +130,7 @@ class Guarding:
         if machine.guarding is None:
             return machine.pull_stopped()
         if guards.pending:
-            self._finish, machine.waits = event, True
+            self._finish, self.waits = event, True
             return None
         # Only now: `Guarding.take` has left this event out of the message.
         machine.accumulator.take(event)
@@ -152,7 +155,7 @@ class Guarding:
         elif machine.guarding is not None and machine.input_ended and not machine.holds_back:
             self._call(self.guards.end)
             # If a guard has stopped the answer, nothing is waited for.
-            machine.waits = machine.stopped_event is None and self.guards.pending
+            self.waits = machine.stopped_event is None and self.guards.pending
         return machine.pull_stopped()
 
     # -- events that are held back -----------------------------------------
@@ -166,14 +169,14 @@ class Guarding:
     def allow_release(self) -> bool:
         """Ask the guards if the held-back events may be returned; return True if they may.
 
-        While the guards decide, `Machine.waits` is True, and the result is False. It is False, too, if a
+        While the guards decide, `waits` is True, and the result is False. It is False, too, if a
         guard stops the answer; then nothing is held back any more.
         """
         machine = self._machine
         if self.guards.is_holding:
             self._call(self.guards.end_held)
-            machine.waits = machine.guarding is not None and self.guards.pending
-        return machine.guarding is not None and not machine.waits
+            self.waits = machine.guarding is not None and self.guards.pending
+        return machine.guarding is not None and not self.waits
 
     # -- deadlines and verdicts --------------------------------------------
 
@@ -185,7 +188,7 @@ class Guarding:
         """
         machine, deadline = self._machine, None
         # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
-        if machine.waits or not machine.input_ended:
+        if self.waits or not machine.input_ended:
             # A budget of seconds counts from the request.
             self.guards.start(machine.meter.started_at)
             deadline = self.guards.deadline
@@ -194,8 +197,8 @@ class Guarding:
     def tick(self, now: float) -> None:
         """Let the guards check their deadlines, and stop the answer if a guard wants that."""
         machine = self._machine
-        if machine.waits or not machine.input_ended:
-            machine.now = now
+        if self.waits or not machine.input_ended:
+            machine.pass_time(now)
             self.guards.tick(now)
             self._stop_if_wanted()
 
@@ -216,7 +219,7 @@ class Guarding:
 
     def forget_finish(self) -> None:
         """Forget the finish event about which the guards have not decided yet, if there is one."""
-        self._finish, self._machine.waits = None, False
+        self._finish, self.waits = None, False
 
     def _call(self, call: Callable[[], object]) -> None:
         """Call a function that passes something to the guards; then stop the stream if a guard wants that.

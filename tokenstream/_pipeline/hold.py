@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tokenstream._growing_usage import GrowingUsage
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -58,7 +59,7 @@ class Hold:
             function may also call `Joining.align`, or set `Joining.refusal`.
     """
 
-    __slots__ = ("_dropped", "_held", "_met", "_on_release", "_until", "guarded", "ready", "released")
+    __slots__ = ("_dropped", "_held", "_on_release", "_until", "is_met", "ready", "released")
 
     def __init__(
         self, until: Callable[[Event], bool], on_release: Callable[[bool], list[Event] | None] | None = None
@@ -67,10 +68,8 @@ class Hold:
         """Returns True for an event that ends the hold."""
         self._on_release = on_release
         """Called at the release: returns events to be returned first, or None to drop the held events."""
-        self._met = False
-        """True once the event that ends the hold has arrived."""
-        self.guarded: Callable[[], bool] | None = None
-        """Returns True while a guard extends the hold; None if there are no guards."""
+        self.is_met = False
+        """True once the event that ends the hold has arrived; guards may extend the hold beyond it."""
         self._held: list[Event] = []
         self._dropped: list[Event] = []
         """Events that were held back and then discarded; `start` and `usage` still read them."""
@@ -79,16 +78,11 @@ class Hold:
         self.released = False
         """True once no more events are held back."""
 
-    def keep(self, event: Event) -> bool:
-        """Hold an event back; return True if this event completes the hold, so that no more are held back."""
+    def keep(self, event: Event) -> None:
+        """Hold an event back."""
         self._held.append(event)
-        self._met = self._until(event) or self._met
-        return self.is_complete
-
-    @property
-    def is_complete(self) -> bool:
-        """True once the hold is complete: no more events are to be held back."""
-        return self._met and (self.guarded is None or not self.guarded())
+        if self._until(event):
+            self.is_met = True
 
     def drop(self) -> None:
         """Discard the held events, and hold back no more."""
@@ -151,8 +145,6 @@ class Hold:
     @property
     def usage(self) -> Usage:
         """The token counts that held events reported; empty if they reported none."""
-        from tokenstream._growing_usage import GrowingUsage
-
         counts, final = GrowingUsage(), False
         for event in self._dropped or self._held:
             # After a finish event, the counts are those of the whole answer.

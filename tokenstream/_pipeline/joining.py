@@ -6,7 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._pipeline.align import Aligner
-from tokenstream.events import Ping
+from tokenstream.errors import AnswerRejected
+from tokenstream.events import MessageStart, Ping
 from tokenstream.formats._kit.told import added_by
 
 if TYPE_CHECKING:
@@ -98,12 +99,23 @@ class Joining:
         """The events that are held back, or were held back and have not been returned yet."""
         return () if self.hold is None else (*self.hold.ready, *self.hold.held)
 
-    def begin(self, seam: Seam | None) -> None:
+    def hold_back(self, hold: Hold) -> None:
+        """Hold back the next events; the message does not contain them before they are returned.
+
+        Args:
+            hold: Keeps the events, and says when they may be returned.
+        """
+        self.hold = hold
+        self._machine.settle()
+
+    def begin(self, seam: Seam | None, *, shows_held: bool) -> None:
         """Begin another attempt.
 
         Args:
             seam: Joins a continuation to the answer; None if the attempt resumes or restarts it.
+            shows_held: True if guards receive each event while it is held back.
         """
+        self.shows_held = shows_held
         # The aligner stays, also for a continuation: if the last attempt has not repeated all that the reader
         # has, the rest of its answer, however it goes on, is compared as well. `align` replaces the aligner.
         self.seam, self.refusal, self._format_name = seam, None, ""
@@ -121,7 +133,7 @@ class Joining:
         """Let all further events pass unchanged: they end the answer, and come from no attempt."""
         self.hold = self.aligner = None
         if self.seam is not None:
-            self.seam.is_over = True
+            self.seam.end()
 
     def align(self, restarted: Restarted) -> None:
         """Begin to drop the events of the new answer that repeat the old one.
@@ -140,6 +152,10 @@ class Joining:
         self.aligner = Aligner(messages, machine.accumulator)
         machine.settle()
 
+    def refuse(self, why: str) -> None:
+        """Refuse the continuation, because it does not join the answer."""
+        self.refusal = AnswerRejected(f"the continuation does not join the answer: {why}", outcome="seam")
+
     @property
     def differs(self) -> bool:
         """True if the new answer cannot be joined to the old answer, so that another attempt is pointless."""
@@ -149,7 +165,7 @@ class Joining:
 
     def pull(self) -> Event | None:
         """Return the next event that is new to the reader; None when more input is needed, or at the end."""
-        while self.refusal is None and not self.differs:
+        while self.refusal is None and (self.aligner is None or self.aligner.error is None):
             if self.aligner is not None and self.aligner.is_complete:
                 # All that the reader has was repeated: from now on, events are new.
                 self.aligner = None
@@ -163,14 +179,13 @@ class Joining:
                 return new_event
             if self._machine.guarding is not None:
                 self._machine.guarding.add_repeated(event)
-        self._end_alignment()
+        if self.aligner is not None:
+            self._end_alignment(self.aligner)
         return None
 
-    def _end_alignment(self) -> None:
+    def _end_alignment(self, aligner: Aligner) -> None:
         """Fail if the new answer differs from the old one, or has ended before it repeated all of it."""
-        machine, aligner = self._machine, self.aligner
-        if aligner is None:
-            return
+        machine = self._machine
         ended_cleanly = machine.input_ended and machine.error is None and machine.stopped_event is None
         if ended_cleanly and aligner.error is None and not aligner.is_complete:
             # The new answer is shorter than what the reader has.
@@ -264,7 +279,7 @@ class Joining:
             return _Held()
         # The message gets the format's name together with its first event; a continuation leaves it.
         if self._format_name and hold.ready and self.seam is None:
-            machine.accumulator.format = self._format_name
+            machine.accumulator.name_format(self._format_name)
         if hold.ready and machine.resumption is not None:
             machine.resumption.note_release(continued=self.seam is not None)
         if self.seam is not None:
@@ -280,28 +295,36 @@ class Joining:
             at once, before the held-back events.
         """
         machine = self._machine
-        event = None if hold.is_complete else machine.read()
+        event = None if hold.is_met and not self._is_extended else machine.read()
         while event is not None:
             if isinstance(event, Ping):
                 # A heartbeat is returned although events are held back.
                 return _Held(event)
-            if machine.resumption is not None and machine.resumption.refuse_other_answer(event):
+            resumption = machine.resumption if isinstance(event, MessageStart) else None
+            if resumption is not None and resumption.refuse_other_answer(event):
                 return _Held()
             if machine.guarding is not None and self.shows_held:
                 machine.guarding.show_held(event)
-            is_complete = hold.keep(event)
+            hold.keep(event)
             # A guard that has stopped the answer has also dropped the hold.
             was_stopped = self.hold is None
             # `resting`: the server waits for the client to speak, so nothing follows to complete the hold.
-            if is_complete or machine.resting or was_stopped:
+            if machine.resting or was_stopped or (hold.is_met and not self._is_extended):
                 break
             event = machine.read()
         # Without an event, the input so far is used up, and more of it may complete the hold.
-        needs_input = event is None and not machine.input_ended and not hold.is_complete
+        is_complete = hold.is_met and not self._is_extended
+        needs_input = event is None and not (machine.input_ended or is_complete)
         if self.hold is None or needs_input:
             return _Held()
         is_allowed = machine.guarding is None or machine.guarding.allow_release()
         return _Complete(event) if is_allowed else _Held()
+
+    @property
+    def _is_extended(self) -> bool:
+        """True while a guard holds events back that the hold itself would release."""
+        guarding = self._machine.guarding
+        return guarding is not None and guarding.guards.is_holding
 
     # -- what the format and the accumulator ask ---------------------------
 

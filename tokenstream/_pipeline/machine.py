@@ -52,8 +52,10 @@ from tokenstream._pipeline.glance import make_glance
 from tokenstream._pipeline.guarding import Guarding
 from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.joining import Joining
+from tokenstream._pipeline.pausing import Pausing
 from tokenstream._pipeline.progress import TRUNCATIONS, Progress
 from tokenstream._pipeline.reading import NO_EVENTS, read_events
+from tokenstream._pipeline.resumption import Resumption
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import (
@@ -62,7 +64,7 @@ from tokenstream.errors import (
     StreamError,
     StreamInterrupted,
 )
-from tokenstream.events import Stopped
+from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._detect.requested import take_request
 from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
@@ -77,10 +79,8 @@ if TYPE_CHECKING:
     from tokenstream._origin import Origin
     from tokenstream._pipeline.guarding import Stops
     from tokenstream._pipeline.observes import Observes
-    from tokenstream._pipeline.pausing import Pausing
     from tokenstream._pipeline.reading import CurrentEvents
-    from tokenstream._pipeline.resumption import Resumption
-    from tokenstream.events import Event
+    from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.told import Told
@@ -171,6 +171,7 @@ class Machine:
         "_again",
         "awaits_end_since",
         "current_events",
+        "current_frame",
         "_is_shut",
         "returned_count",
         "events_left",
@@ -180,7 +181,6 @@ class Machine:
         "answered",
         "continues",
         "error",
-        "waits",
     )
 
     def __init__(
@@ -200,9 +200,10 @@ class Machine:
         self.pings, self.make_stage, self.offered = pings, make_stage, offered
 
         # The parts.
-        self.accumulator = Accumulator(limits=limits, late_usage=self._find_late_usage)
+        self.accumulator = Accumulator(
+            limits=limits, late_usage=self._find_late_usage, find_journal_id=self.find_answer_id
+        )
         """The stage that contains the message."""
-        self.accumulator.calls.find_journal_id = self.find_answer_id
         self.delivered = Delivered(self.accumulator)
         """Records what of the answer its readers were given."""
         self.meter = Meter(0.0)
@@ -266,14 +267,14 @@ class Machine:
         """True while the answer simply continues: no error, no terminal event, no end, none to be awaited."""
         self.awaits_end_since: float | None = None
         """The clock reading since which nothing but the end is left to come; None while more may come."""
-        self.waits = False
-        """True while no event may be returned before the guards have decided."""
 
         # The events.
         self.returned_count = 0
         """Number of events that were returned, without those of the fast path."""
         self.current_events: CurrentEvents = NO_EVENTS
         """The events of the current frame, and the number of events returned before them."""
+        self.current_frame: object = None
+        """The frame that caused the error, or that of several whose events are being returned; else None."""
         self.events_left: list[Event] = []
         """The events that the end of the input has produced, and that have not been returned yet."""
         self.glanced_event: Event | None = None
@@ -320,8 +321,8 @@ class Machine:
         If a guard counts what arrives, it sees each event before `on_read` does any of this.
 
         Call this method after each change of these states. `begin_again` and `Joining.begin` leave that to
-        their only caller, `Resumption.renew`, and `Joining.drop_held` to `drop_all`. `pull_stopped` need not
-        call it: once it has returned its event, it returns None.
+        `Joining.hold_back`, which their only caller calls next, and `Joining.drop_held` to `drop_all`.
+        `pull_stopped` need not call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding
         self.pull_unguarded = self.read if joining is None or joining.is_over else joining.pull
@@ -347,16 +348,6 @@ class Machine:
             self.joining = Joining(self)
         return self.joining
 
-    def hold_back(self, hold: Hold) -> None:
-        """Hold back the next events; the message does not contain them before they are returned.
-
-        Args:
-            hold: Keeps the events, and says when they may be returned.
-        """
-        self.make_joining().hold = hold
-        self._extend_hold()
-        self.settle()
-
     def guard(self, guards: Guards, stops: Stops) -> None:
         """Pass all further events to these guards.
 
@@ -370,16 +361,25 @@ class Machine:
             guards.take_restored(self.accumulator.messages)
         if guards.is_holding and not self.holds_back:
             # This hold itself ends with any event; the guards extend it until they have decided.
-            self.hold_back(Hold(ends_at_once))
-        self._extend_hold()
+            self.make_joining().hold_back(Hold(ends_at_once))
         self.settle()
 
-    def _extend_hold(self) -> None:
-        """Make the current hold, if there is one, last until the guards allow its events."""
-        hold = None if self.joining is None else self.joining.hold
-        if self.guarding is not None and hold is not None:
-            guards = self.guarding.guards
-            hold.guarded = lambda: guards.is_holding
+    def make_resumption(self) -> Resumption:
+        """Return `resumption`, which lets further connections go on with the answer, or begin it again."""
+        self.resumption = Resumption(self)
+        self.accumulator.allow_restarts()
+        return self.resumption
+
+    def make_pausing(self, withholds: Callable[[Finish], bool]) -> Pausing:
+        """Return `pausing`, which lets further connections go on with the answer after its pauses.
+
+        Args:
+            withholds: Returns True for a finish that is a pause after which the answer may go on.
+        """
+        self.pausing = Pausing(self, withholds)
+        # The connection that the machine was created with knows nothing of pauses.
+        self.connect(None)
+        return self.pausing
 
     @property
     def holds_back(self) -> bool:
@@ -429,11 +429,24 @@ class Machine:
         )
         self.unit = str if self.connection.takes_text else bytes  # the type of the chunks
 
+    def expect_format(
+        self, format: str | type[Format] | Format | None, make_stage: StageFactory | None
+    ) -> None:
+        """Expect another format from the next connection on.
+
+        Args:
+            format: The format's name or a format object; None to detect it.
+            make_stage: Creates the stage that its events pass through; None for no stage.
+        """
+        self.wanted, self.make_stage = format, make_stage
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
-        self.kept_format, unreturned, self.arrivals.log = checkpoints.restore_answer(
+        self.kept_format, unreturned, log = checkpoints.restore_answer(
             checkpoint, self.accumulator, limits=self.limits, pings=self.pings
         )
+        if log is not None:
+            self.arrivals.remember(log)
         self.wanted = checkpoint.format
         self.returned_count = checkpoint.events_seen
         self.current_events = unreturned, checkpoint.events_seen  # `read` returns them first
@@ -472,9 +485,7 @@ class Machine:
         """Store the format's name in the message; while events are held back, keep the name for later."""
         if self.joining is not None and self.joining.name_format(name):
             return
-        self.accumulator.format = name
-        # In the format of our own relay, an answer may start over: the relay passes on restarts.
-        self.accumulator.may_restart |= name == "tokenstream"
+        self.accumulator.name_format(name)
 
     def _find_late_usage(self) -> Usage | None:
         """Return token counts that the format knows, but has reported in no event; the message includes them.
@@ -581,6 +592,11 @@ class Machine:
         return math.inf if self.guarding is None else self.guarding.deadline
 
     @property
+    def waits(self) -> bool:
+        """True while no event may be returned before the guards have decided."""
+        return self.guarding is not None and self.guarding.waits
+
+    @property
     def owes_events(self) -> bool:
         """True if the input has ended without an error, but `pull` still has events to return."""
         return bool(self.events_left) and self.error is None and not self._is_shut
@@ -651,8 +667,12 @@ class Machine:
             return False
         # The fast path has counted `len(payload)` as bytes. For a dict, that is the number of its keys; its
         # size in bytes is not known, so it does not count.
-        self.meter.bytes -= len(payload)
+        self.meter.discount_bytes(len(payload))
         return True
+
+    def pass_time(self, now: float) -> None:
+        """Note that time has passed without input."""
+        self.now = max(self.now, now)
 
     def pause(self) -> None:
         """Pause between two slices of a compressed chunk, so that a driver can look at the clock."""
@@ -703,12 +723,12 @@ class Machine:
                 that answer; None for a new format.
             now: A clock reading, in seconds.
         """
-        self.error = self.chunk = self.glanced_event = self.head = None
+        self.error = self.chunk = self.glanced_event = self.head = self.current_frame = None
         self.input_ended = self.answered = self.resting = self._is_shut = self.is_between_slices = False
         self.continues = True
         self.shortcut = None
         self.begun_at = self.now = now
-        self.meter.ended_at = None
+        self.meter.go_on()
         self.kept_format = kept_format
         self.awaits_end_since = None
         self.progress.begin_again()
@@ -886,6 +906,28 @@ class Machine:
             # The guard decides the ending, even if the terminal event has arrived.
             self.error, self.answered = None, False
             self.give_again(stopped)
+
+    def end_with(self, finish: Finish, now: float) -> None:
+        """End the answer here without an error; parts that are still open end as they are.
+
+        Args:
+            finish: The end of the answer.
+        """
+        self.error = None
+        if not self.input_ended:
+            self.end_input(now)
+        if self.joining is not None:
+            self.joining.end()
+        self.drop_unread()
+        self.settle()
+        parts = enumerate(self.accumulator.message.parts)
+        ended: list[Event] = [PartDone(None, part=index) for index, part in parts if not part.complete]
+        self.leave([*ended, finish])
+
+    def return_to(self, connection: Connection) -> None:
+        """Return to an earlier connection, which has brought the whole answer, and forget what followed."""
+        self.connection, self.error = connection, None
+        self.arrivals.forget_loss()
 
     def end_input(self, now: float) -> None:
         """Accept no more input from now on."""

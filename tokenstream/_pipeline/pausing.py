@@ -34,9 +34,6 @@ class Pausing:
         self._withholds = withholds
         self._paused: Message | None = None
         """The answer before its last pause, if the next format reads a leg behind that; otherwise None."""
-        machine.pausing = self
-        # The connection that the machine was created with knows nothing of pauses.
-        machine.connect(None)
 
     def begin(self, paused: Message | None) -> None:
         """Begin another connection.
@@ -70,7 +67,6 @@ class Pausing:
 
     def report(self) -> None:
         """Report the pause with which this connection has ended after all: nothing goes on behind it."""
-        parts = self._machine.connection.format.parts
-        finish, parts.withheld = parts.withheld, None
+        finish = self._machine.connection.format.parts.take_withheld()
         if finish is not None:
             self._machine.leave([finish])

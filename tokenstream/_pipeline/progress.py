@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._pipeline import checkpoints
-from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated, store_progress
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -23,18 +23,16 @@ TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 class Progress:
     """Makes the checkpoints of a machine's answer."""
 
-    __slots__ = ("_machine", "frame", "last")
+    __slots__ = ("_machine", "last")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self.frame: object = None
-        """The frame that caused the error, or that of several whose events are being returned; else None."""
         self.last: Checkpoint | None = None
         """The checkpoint from before the end closed the open parts; None before the end."""
 
     def begin_again(self) -> None:
         """Forget where the last connection has ended."""
-        self.frame = self.last = None
+        self.last = None
 
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer so far.
@@ -81,8 +79,9 @@ class Progress:
         last_id = machine.connection.last_event_id
         # The framing cuts a whole chunk into frames, so that it is at the id of the chunk's last frame. What
         # counts is the frame whose events are being returned, or whose error was: "" if that has no id.
-        if last_id is not None and self.frame is not None:
-            last_id = self.frame.id if isinstance(self.frame, ServerSentEvent) else ""
+        frame = machine.current_frame
+        if last_id is not None and frame is not None:
+            last_id = frame.id if isinstance(frame, ServerSentEvent) else ""
         return last_id or (None if machine.resumption is None else machine.resumption.id_before)
 
     def keep(self) -> None:
@@ -107,11 +106,16 @@ class Progress:
         if checkpoints.has_partial(error):
             # It was stored earlier, for example when an attempt failed with this error.
             return
-        checkpoints.store_progress(error, machine.accumulator.message, self.checkpoint())
-        error.events_seen, error.bytes_seen = machine.events_seen, machine.meter.bytes
-        if isinstance(error, TRUNCATIONS):
-            # Not for other errors: their tail would depend on how much was read beyond the fault.
-            error.tail = machine.connection.tail[: machine.limits.tail]
+        # Not for other errors: their tail would depend on how much was read beyond the fault.
+        has_tail = isinstance(error, TRUNCATIONS)
+        store_progress(
+            error,
+            machine.accumulator.message,
+            self.checkpoint(),
+            events_seen=machine.events_seen,
+            bytes_seen=machine.meter.bytes,
+            tail=machine.connection.tail[: machine.limits.tail] if has_tail else None,
+        )
 
 
 def _without_position(checkpoint: Checkpoint) -> Checkpoint:

@@ -68,8 +68,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             # Only the allowed bytes are read; the error follows their events.
             size = max_bytes - meter.bytes
             chunk = chunk[:size]
-        meter.framed_chunks += 1
-        meter.bytes += size
+        meter.count_chunk(size)
         connection, coding = machine.connection, machine.coding
         uses_sorted_frames = coding is not None or arrivals.reorder is not None or arrivals.log is not None
         if not uses_sorted_frames:
@@ -89,13 +88,13 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         read_like_last = connection.format.frame_shortcut() if several else None
         for frame in frames:
             if several:
-                progress.frame = frame
+                machine.current_frame = frame
             event = None if read_like_last is None else read_like_last(frame)
             if event is not None:
                 events = (event,)
             elif frame is SLICE_END:
-                progress.frame = None
-                meter.framed_deltas += content_events
+                machine.current_frame = None
+                meter.count_deltas(content_events)
                 content_events = 0
                 machine.pause()
                 yield None
@@ -128,12 +127,12 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             if reader.error is not None or accumulator.error is not None:
                 error = machine.error = reader.error or accumulator.error
                 # The framing is ahead of the format by the rest of the chunk.
-                progress.frame = frame
+                machine.current_frame = frame
                 if not (machine.reads_behind_error and reader.reads_on):
                     break
         else:
             if error is None:
-                progress.frame = None
+                machine.current_frame = None
             machine.error = (
                 error or connection.framing.error or (coding.error if coding else None) or arrivals.gap
             )
@@ -141,7 +140,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 machine.error = LimitExceeded(limit="body", value=max_bytes)
         if frames is None:
             continue
-        meter.framed_deltas += content_events
+        if content_events:
+            meter.count_deltas(content_events)
         reader = connection.format
         machine.answered = reader.ended
         if machine.answered:
@@ -172,7 +172,7 @@ def _count_late_content(machine: Machine, event: Event, *, is_first: bool) -> No
     """
     if is_first:
         machine.meter.mark_content(machine.now)
-    machine.meter.framed_deltas += 1
+    machine.meter.count_deltas(1)
     # `waiting`: a mark of the metrics, such as the first text, is not reached yet.
     if machine.meter.waiting and event.__class__ is TextDelta:
         machine.meter.mark_text(machine.now)

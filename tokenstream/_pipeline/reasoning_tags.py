@@ -76,6 +76,15 @@ class _TaggedText:
         self.length = self.checksum = 0
         """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
 
+    def turn_to(self, receiver: int, *, within: bool) -> None:
+        """Let what follows go to another part of the message.
+
+        Args:
+            receiver: The part's index in the message.
+            within: True if the part is reasoning.
+        """
+        self.receiver, self.within = receiver, within
+
     def count(self, piece: str) -> None:
         """Count a piece of this text, as the format reported it: update the length and the checksum."""
         self.length += len(piece)
@@ -329,7 +338,7 @@ class ReasoningTags:
         if text.within is not None:
             del self._by_receiver[choice, text.receiver]
             out.append(PartDone(None, choice=choice, part=text.receiver, raw=event.raw))
-        text.within, text.receiver = within, self._count_new_part(choice)
+        text.turn_to(self._count_new_part(choice), within=within)
         self._by_receiver[choice, text.receiver] = text
         if not within:
             # Citations that cite this text refer to its last text part, not to reasoning.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tokenstream._pipeline.checkpoints import has_partial, with_final_ending, with_pause
 from tokenstream.errors import PositionLost
-from tokenstream.events import MessageStart, PartDone
+from tokenstream.events import MessageStart
 
 if TYPE_CHECKING:
     from tokenstream._connection.connection import Connection
@@ -71,7 +71,7 @@ class Resumption:
     """Lets a machine use further connections, and keeps what the next one needs of those before.
 
     Args:
-        machine: The machine; `Machine.resumption` is this object from now on.
+        machine: The machine, whose `resumption` this object is.
     """
 
     __slots__ = (
@@ -107,8 +107,6 @@ class Resumption:
         """The reconnection time that the server sent on the previous connection."""
         self.continued = False
         """True for an answer that was joined from several requests, and so has no position to resume at."""
-        machine.resumption = self
-        machine.accumulator.may_restart = True
 
     def renew(self, hold: Hold, now: float, renewal: Renewal) -> None:
         """Prepare for another connection.
@@ -145,12 +143,14 @@ class Resumption:
         is_from_start = isinstance(renewal, Restart) and not renewal.is_aligned
         if machine.guarding is not None:
             self._reset_guards(machine.guarding.guards, renewal, is_from_start=is_from_start)
-        if kept_format is None or joining.hold is None:
-            # Guards judge events that are held back only if those are the whole answer so far. A resumed
-            # answer whose events are still held back keeps the value that it has.
-            joining.shows_held = is_from_start
-        joining.begin(renewal.seam if isinstance(renewal, Continue) else None)
-        machine.hold_back(hold)
+        # Guards judge events that are held back only if those are the whole answer so far. A resumed answer
+        # whose events are still held back keeps the value that it has.
+        begins_anew = kept_format is None or joining.hold is None
+        joining.begin(
+            renewal.seam if isinstance(renewal, Continue) else None,
+            shows_held=is_from_start if begins_anew else joining.shows_held,
+        )
+        joining.hold_back(hold)
         # The content type becomes known with the head of the response.
         machine.connect(None)
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
@@ -191,21 +191,6 @@ class Resumption:
             self._first_id = self._first_id or machine.connection.first_event_id
             self.id_before = machine.progress.last_event_id
             self._old_checkpoint = None
-
-    def end_at_limit(self, now: float, finish: Finish) -> None:
-        """End the answer with finish reason "length" and no error, because its output limit is used up."""
-        machine = self.machine
-        machine.error = None
-        if not machine.input_ended:
-            machine.end_input(now)
-        self.joining.end()
-        machine.drop_unread()
-        machine.settle()
-        message = machine.accumulator.message
-        ended: list[Event] = [
-            PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
-        ]
-        machine.leave([*ended, finish])
 
     def note_release(self, *, continued: bool) -> None:
         """Note that events of this attempt are returned now.
@@ -283,7 +268,7 @@ class Resumption:
         if not events or not connection.finished:
             return False
         # What the later connection has brought instead does not matter any more.
-        machine.connection, machine.error, machine.arrivals.lost = connection, None, None
+        machine.return_to(connection)
         return True
 
     def find_checkpoint(self) -> Checkpoint | None:
@@ -304,8 +289,9 @@ class Resumption:
             return
         changes = {"ending": ending, "usage": self.machine.accumulator.counted}
         error.partial = error.partial.model_copy(update=changes)
-        messages = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
-        error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(messages)})
+        checkpoint = error.checkpoint
+        messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
+        error.checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
 
     @property
     def reconnect_after(self) -> int | None:

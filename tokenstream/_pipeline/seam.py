@@ -136,8 +136,12 @@ class Seam:
         self._used_ids = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _WITH_ID}
         """Ids of the answer's calls and results, before the continuation and in it."""
         self.is_over = False
-        """True once no further event belongs to the continuation. Only `Joining.end` sets this; until then,
-        each event of the continuation passes the seam, except those of the fast path."""
+        """True once no further event belongs to the continuation. Until `end` is called, each event of the
+        continuation passes the seam, except those of the fast path."""
+
+    def end(self) -> None:
+        """Let further events pass as they are: they end the answer, and belong to no continuation."""
+        self.is_over = True
 
     @property
     def moves(self) -> bool:

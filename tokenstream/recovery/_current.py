@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode
@@ -63,6 +62,8 @@ class CurrentAttempt:
         """Number of attempts so far that do not count: their prefix was refused, or no model was asked."""
         self.opener_index = 0
         """Index of the opener that opened this attempt's source."""
+        self.opener = itinerary.openers[0]
+        """The opener that opened this attempt's source."""
         self.continuation: Continuation | None = None
         """The continuation that this attempt requests; None for other modes."""
         self.polls = False
@@ -89,8 +90,8 @@ class CurrentAttempt:
         """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
         """The clock reading at which this attempt began; 0 for the first attempt."""
-        self._priced_usage = _NO_USAGE
-        """The token counts for which the cost was computed, so that no report computes it again."""
+        self._cost: float | None = None
+        """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
         self._discarded_usage = _NO_USAGE
@@ -106,17 +107,12 @@ class CurrentAttempt:
     @property
     def is_behind_pause(self) -> bool:
         """True if this attempt goes on after a pause, and has brought nothing yet."""
-        return (self.goes_on or self.is_at_limit) and not self.was_released
+        return (self.goes_on or self.is_at_limit) and not self.hold.released
 
     @property
     def next_number(self) -> int:
         """The number of the next attempt."""
         return self.counted + self.uncounted + 1
-
-    @property
-    def was_released(self) -> bool:
-        """True if this attempt has brought content, so that its events are no longer held back."""
-        return self.hold.released
 
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, polls: bool) -> None:
         """Replace the current attempt with the next one.
@@ -137,7 +133,7 @@ class CurrentAttempt:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         self._was_discarded, self._discarded_usage, self._discarded_start = False, _NO_USAGE, None
-        self._priced_usage, self.content_at = _NO_USAGE, None
+        self._cost = self.content_at = None
 
     def begin_route(self, index: int, now: float | None) -> None:
         """Note which opener opens the source of this attempt; the message gets the name of its route.
@@ -147,12 +143,12 @@ class CurrentAttempt:
             now: The clock reading at which the attempt begins, in seconds; None if the attempt does not count
                 towards the attempts of its route.
         """
-        self.opener_index = index
+        self.opener_index, self.opener = index, self.itinerary.openers[index]
         if now is not None:
             self.itinerary.note_attempt(index, now)
         if not self.has_content:
             # Otherwise, the message has the name of the route whose text it has.
-            self.machine.accumulator.route = self.itinerary.name(index)
+            self.machine.accumulator.route = self.itinerary.names[index]
         if self._spending is not None:
             self._spending.begin(self.itinerary.prices[index], goes_on=self.mode == "resume")
 
@@ -164,9 +160,16 @@ class CurrentAttempt:
         Raises:
             Exception: The caller's `price` function has raised it; this happens only once.
         """
-        cost = self.itinerary.prices[self.opener_index].of(self._usage)
-        self._priced_usage = self._usage
-        return cost
+        # Without a price, no tokens need be counted.
+        has_price = self.itinerary.prices[self.opener_index].function is not None
+        return self._find_cost_of(self._usage) if has_price else None
+
+    def _find_cost_of(self, usage: Usage) -> float | None:
+        """Compute the cost of this attempt from its token counts; None if it is unknown."""
+        # If the function raises an exception, the cost is unknown.
+        self._cost = None
+        self._cost = self.itinerary.prices[self.opener_index].of(usage)
+        return self._cost
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
         """Add a report on this attempt, which has ended, and let its route remember how it ended.
@@ -176,11 +179,12 @@ class CurrentAttempt:
             now: A clock reading, in seconds.
             is_last: True if the stream has ended with this attempt.
         """
-        cost = self.find_cost()
+        usage = self._usage
+        cost = self._find_cost_of(usage)
         if self._spending is not None:
             self._spending.end(cost)
-        self.reports.append(self.make_report(error, now))
-        if error is not None or self.was_released:
+        self.reports.append(self._make_report(usage, error, now))
+        if error is not None or self.hold.released:
             self.itinerary.note_end(self.opener_index, error, now)
         self.ended = is_last
 
@@ -199,10 +203,30 @@ class CurrentAttempt:
         self.counted = 2
         self.reports.append(loser)
         if self._spending is not None:
-            self._spending.spent += loser.cost or 0.0
+            self._spending.add(loser.cost)
         if second_won:
             self.number, self.mode = 2, "hedge"
             self._wait, self._begun_at = wait, first_began_at + wait
+
+    def begin_race(self) -> None:
+        """Note that the first two attempts race from now on."""
+        self.is_racing = True
+
+    def end_race(self, content_at: float | None) -> None:
+        """Note that one of two attempts has won, and is read from now on.
+
+        Args:
+            content_at: The clock reading at which its content came; None if it has failed.
+        """
+        self.is_racing, self.content_at = False, content_at
+
+    def note_plan(self, *, polls: bool) -> None:
+        """Note whether the next attempt polls, and so settles which events of the answer are missing."""
+        self.settles = polls and self.machine.answer_format.gap == "unsettled"
+
+    def note_verdict(self, *, accepted: bool) -> None:
+        """Note whether the answer that this attempt holds back was found acceptable."""
+        self.accepted = self.hold if accepted else None
 
     def note_discarded(self, *, always: bool = False) -> None:
         """Note that nothing of this attempt becomes part of the answer; the usage still includes its tokens.
@@ -219,7 +243,7 @@ class CurrentAttempt:
     def spend_held(self) -> None:
         """Add the tokens of an abandoned answer to the usage, if its events are held back."""
         # The message includes the usage of released events already. Without any event, no tokens are known.
-        if not self.was_released and self.hold.held:
+        if not self.hold.released and self.hold.held:
             self.machine.accumulator.spend(self.hold.usage)
 
     def begin_content(self, now: float | None) -> None:
@@ -229,7 +253,7 @@ class CurrentAttempt:
             now: The clock reading at which the attempt's first content was read; None if it has failed.
         """
         self.has_content = True
-        self.machine.accumulator.route = self.itinerary.name(self.opener_index)
+        self.machine.accumulator.route = self.itinerary.names[self.opener_index]
         if now is not None:
             self.itinerary.note_content(self.opener_index, self._find_latency(now))
 
@@ -255,30 +279,36 @@ class CurrentAttempt:
         """True if the costs of this and all earlier attempts have reached `Retry.most`."""
         return self._spending is not None and self._spending.is_used_up(self.find_cost())
 
-    def make_report(self, error: StreamError | None, now: float | None) -> AttemptReport:
+    def make_report(self) -> AttemptReport:
+        """Return a report on this attempt, which is running."""
+        return self._make_report(self._usage, None, None)
+
+    def _make_report(self, usage: Usage, error: StreamError | None, now: float | None) -> AttemptReport:
         """Return a report on this attempt.
 
         Args:
+            usage: The token counts of the attempt.
             error: The error that ended the attempt; None if it succeeded or is running.
             now: A clock reading, in seconds; None while the attempt is running.
         """
         # Only a continuation has a seam, and only its report has a confidence.
         seam = self.resumption.joining.seam
-        usage, head = self._usage, self._head
-        # The report has a cost only once `find_cost` has computed it, for `_priced_usage`.
+        head, begun_at = self._head, self.begun_at
         return AttemptReport(
             number=self.number,
             mode=self.mode,
             error=error,
             wait=self._wait,
-            began=max(0.0, self.begun_at - self.machine.meter.started_at),
-            seconds=None if now is None else max(0.0, now - self.begun_at),
+            began=max(0.0, begun_at - self.machine.meter.started_at),
+            seconds=None if now is None else max(0.0, now - begun_at),
             usage=usage,
             id=None if head is None else head.id,
             model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
-            **self.itinerary.describe(self.opener_index, self._priced_usage, self.machine.format),
+            # The report has a cost only once `find_cost` has computed it.
+            cost=self._cost,
+            **self.itinerary.describe(self.opener_index, self.machine.format),
         )
 
     @property
@@ -286,7 +316,7 @@ class CurrentAttempt:
         """An object with the id and the model of the answer to this attempt; None if there is none."""
         if self.resumption.joining.seam is not None:
             return self.resumption.joining.seam
-        if not self.was_released or self.hold.was_dropped:
+        if not self.hold.released or self.hold.was_dropped:
             return self.hold.start
         if self._was_discarded:
             return self._discarded_start
@@ -297,17 +327,13 @@ class CurrentAttempt:
     @property
     def _usage(self) -> Usage:
         """The token counts of this attempt; empty if the server reported none."""
-        if not self.was_released or self.hold.was_dropped:
+        hold = self.hold
+        if not hold.released or hold.was_dropped:
             # The message has no events of this attempt.
-            return self.hold.usage
+            return hold.usage
         if self._was_discarded:
             return self._discarded_usage
         return self.machine.accumulator.own_usage
-
-    @property
-    def opener(self) -> SourceOpener:
-        """The opener that opened this attempt's source."""
-        return self.itinerary.openers[self.opener_index]
 
     @property
     def counted_now(self) -> int:
@@ -321,18 +347,16 @@ class CurrentAttempt:
         """True if a later attempt may resume the answer, as far as is known before it begins."""
         return self.retry.mode in ("auto", "resume") and self.itinerary.openers[0].takes_attempt
 
-    def can_resume(self, held: Iterable[Event]) -> bool:
-        """Return True if a later attempt may resume the answer, now that it has begun.
-
-        Args:
-            held: The events of the answer so far, which are not delivered yet.
-        """
+    @property
+    def can_resume(self) -> bool:
+        """True if a later attempt may resume the answer, now that it has begun."""
         if self.retry.mode == "resume" or self.opener.replays:
             return True
-        machine = self.machine
+        reader = self.machine.answer_format
+        if not reader.resumes:
+            return False
         # The head of the answer is held, or was delivered by an earlier attempt.
-        heads = (machine.accumulator.message, _head_of(held))
-        return any(machine.answer_format.is_kept(head) for head in heads)
+        return reader.is_kept(self.machine.accumulator.message) or reader.is_kept(_head_of(self.hold.held))
 
     @property
     def message(self) -> Message:
@@ -341,7 +365,7 @@ class CurrentAttempt:
         After a pause, it has the id of what goes on, which is another one than that of the message.
         """
         machine = self.machine
-        if self.has_content or self.was_released:
+        if self.has_content or self.hold.released:
             message, parts = machine.accumulator.message, machine.answer_format.parts
             return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
         # The accumulator has no event yet, and a stop drops those that are held back.
@@ -357,12 +381,14 @@ class CurrentAttempt:
         Args:
             error: The error that ended the current attempt; None if it was stopped.
         """
-        message, cause = self.message, None if error is None else error.__cause__
-        has_ended = isinstance(error, ProviderError) or self.machine.answer_format.ended
+        if isinstance(error, ProviderError) or self.machine.answer_format.ended:
+            return None
+        cause = None if error is None else error.__cause__
         is_gone = isinstance(cause, StatusError) and cause.status in _GONE
-        opener = self.opener
-        may_run = self._was_begun_here and self.is_kept and not has_ended and not is_gone
-        return message.id if may_run and opener.can_fetch(message) else None
+        if is_gone or not (self._was_begun_here and self.is_kept):
+            return None
+        message = self.message
+        return message.id if self.opener.can_fetch(message) else None
 
     @property
     def _was_begun_here(self) -> bool:
@@ -373,7 +399,8 @@ class CurrentAttempt:
     def is_kept(self) -> bool:
         """True if the answer has a position, and its server is known to keep the answer for a replay."""
         reader = self.machine.answer_format
-        return (reader.position is not None or reader.unfinished) and reader.is_kept(self.message)
+        has_position = reader.resumes and (reader.position is not None or reader.unfinished)
+        return has_position and reader.is_kept(self.message)
 
     @property
     def position(self) -> int | str | None:

@@ -163,12 +163,12 @@ ONLY_WHOLE = (
 """The reason not to continue an answer, in mode "auto", if the caller's function makes the requests."""
 
 
-def needs_candidate(ended: Ended) -> bool:
+def depends_on_opener(ended: Ended) -> bool:
     """Return True if the choice depends on whether an opener can continue the answer."""
     return ended.has_content and ended.mode not in ("restart", "resume")
 
 
-def choose(ended: Ended, candidate: OpenerFacts) -> ModeChoice:
+def choose(ended: Ended, opener: OpenerFacts) -> ModeChoice:
     """Choose the mode of an attempt that does not resume the answer.
 
     The first row that applies counts. If it applies to no opener that may make an attempt, and
@@ -186,22 +186,22 @@ def choose(ended: Ended, candidate: OpenerFacts) -> ModeChoice:
 
     Args:
         ended: The facts about the answer.
-        candidate: The facts about the opener. Without `needs_candidate`, only `is_paused` counts.
+        opener: The facts about the opener. Without `depends_on_opener`, only `is_paused` counts.
     """
-    if candidate.is_paused:
+    if opener.is_paused:
         return ModeChoice("pause")
     if not ended.has_content or ended.mode == "restart":
         return ModeChoice("restart")
     if ended.mode == "resume":
         return ModeChoice(None)
-    if ended.mode == "auto" and not candidate.follows_modes:
-        return ModeChoice(None, candidate.obstacle)
-    if candidate.obstacle is not None:
-        return ModeChoice("restart" if ended.mode == "continue" else None, candidate.obstacle)
-    return ModeChoice(None if candidate.only_restarts else "continue")
+    if ended.mode == "auto" and not opener.follows_modes:
+        return ModeChoice(None, opener.obstacle)
+    if opener.obstacle is not None:
+        return ModeChoice("restart" if ended.mode == "continue" else None, opener.obstacle)
+    return ModeChoice(None if opener.only_restarts else "continue")
 
 
-def plan(broken: Broken, candidate: OpenerFacts, choice: ModeChoice | None = None) -> AttemptPlan | NoPlan:
+def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) -> AttemptPlan | NoPlan:
     """Plan the next attempt, with one opener.
 
     | the next request              | is made if                                   | after a wait of         |
@@ -217,21 +217,21 @@ def plan(broken: Broken, candidate: OpenerFacts, choice: ModeChoice | None = Non
 
     Args:
         broken: The facts about the attempt that has failed.
-        candidate: The facts about the opener. With `choice`, only `index` and `is_other` count.
+        opener: The facts about the opener. With `choice`, only `index` and `is_other` count.
         choice: The mode of the attempt; None to choose it.
     """
     error, answer = broken.error, broken.answer
-    mode, why_not = choice or choose(answer, candidate)
+    mode, why_not = choice or choose(answer, opener)
     if mode is None:
         is_told = why_not is not None and (broken.is_refused or broken.wants(error.retryable))
         return NoPlan(f"the answer was not continued: {why_not}", why_not) if is_told else NoPlan()
     # An attempt with another mode asks the model, although the answer could have been fetched.
     fetches = broken.fetches and mode == "resume"
-    is_other_request = candidate.is_other or broken.is_refused or fetches
+    is_other_request = opener.is_other or broken.is_refused or fetches
     if not (broken.prefix_refused or broken.wants(is_other_request or _is_retried(broken, mode))):
         return NoPlan()
     # Another server, or another request, can be tried at once.
-    at_once = candidate.is_other or broken.prefix_refused or fetches
+    at_once = opener.is_other or broken.prefix_refused or fetches
     wait = 0.0 if at_once else _find_wait(broken, mode)
     if wait is None:
         return NoPlan()
@@ -241,7 +241,7 @@ def plan(broken: Broken, candidate: OpenerFacts, choice: ModeChoice | None = Non
         return NoPlan(late)
     return AttemptPlan(
         mode,
-        candidate.index,
+        opener.index,
         wait,
         not at_once,
         why=why_not,

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenstream.errors import StreamError
-    from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
@@ -28,7 +27,6 @@ class RouteFacts(TypedDict):
     port: int | None
     requested_model: str | None
     format: str | None
-    cost: float | None
 
 
 class Itinerary:
@@ -49,20 +47,22 @@ class Itinerary:
 
     def __init__(self, openers: Sequence[SourceOpener], retry: Retry, now: float) -> None:
         self.has_routes = bool(retry.routes) or openers[0].route is not None
-        ordered = [*openers]
+        ordered, budget = [*openers], retry.budget
         if self.has_routes:
             _set_attempts(ordered, retry)
             ordered = _sort(ordered, retry, now)
-        elif retry.budget < len(ordered):
+        elif budget < len(ordered):
             raise MisuseError(
-                f"attempts={retry.budget} never reaches the last of {len(retry.fallback)} fallbacks: "
+                f"attempts={budget} never reaches the last of {len(retry.fallback)} fallbacks: "
                 "each failed attempt moves on to the next one"
             )
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
+        self.names = [each.name if self.has_routes else None for each in ordered]
+        """The name of each opener for reports and messages; None if there are no routes."""
         self.prices = [Price(None if each.route is None else each.route.price) for each in ordered]
         """The price of each opener's route."""
-        self._budget = retry.budget
+        self._budget = budget
         """The maximum number of attempts in all, without routes."""
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
@@ -114,11 +114,7 @@ class Itinerary:
         else:
             route.health.note_failure(error, now)
 
-    def name(self, index: int) -> str | None:
-        """Return an opener's name for reports and messages; None if there are no routes."""
-        return self.openers[index].name if self.has_routes else None
-
-    def describe(self, index: int, usage: Usage, format: str | None) -> RouteFacts:
+    def describe(self, index: int, format: str | None) -> RouteFacts:
         """Return the fields of a report that depend on the opener.
 
         Args:
@@ -126,13 +122,13 @@ class Itinerary:
             format: The format in which the server has answered; None if it is not known.
         """
         opener = self.openers[index]
+        host, port = opener.server
         return {
-            "route": self.name(index),
-            "host": opener.host,
-            "port": opener.port,
+            "route": self.names[index],
+            "host": host,
+            "port": port,
             "requested_model": opener.model,
             "format": format or opener.api,
-            "cost": self.prices[index].of(usage),
         }
 
     def find_rival(self, now: float) -> int | None:

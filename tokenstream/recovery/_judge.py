@@ -54,7 +54,7 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
 
 def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamError:
     """Return `PositionLost` if the server refused to resume from a position, otherwise the same error."""
-    if current.mode != "resume" or current.was_released:
+    if current.mode != "resume" or current.hold.released:
         # The server was not asked to resume, or it has resumed.
         return error
     if isinstance(error, StatusError):
@@ -73,7 +73,7 @@ def _find_outcome(current: CurrentAttempt) -> StreamError | None:
 
     The result is also None if some of the answer was delivered, because it cannot be taken back then.
     """
-    if not current.retry.outcomes or current.was_released or current.has_content:
+    if current.hold.released or current.has_content or not current.retry.outcomes:
         return None
     if current.machine.connection.format.parts.withheld is not None:
         # The answer is only paused. If it does not go on, it is judged as it is then.
@@ -82,13 +82,13 @@ def _find_outcome(current: CurrentAttempt) -> StreamError | None:
         # The end of the input follows the end of the answer, which was judged already.
         return None
     error = find_outcome(make_message(current), current.retry.outcomes, current.retry.accept)
-    current.accepted = current.hold if error is None else None
+    current.note_verdict(accepted=error is None)
     return error
 
 
 def is_awaited(current: CurrentAttempt) -> bool:
     """Return True while the answer is held back until the option `accept` has accepted it."""
-    return current.retry.accept is not None and not (current.was_released or current.has_content)
+    return current.retry.accept is not None and not (current.hold.released or current.has_content)
 
 
 def make_message(current: CurrentAttempt) -> Message:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tokenstream._basics.requested_model import model_in
-from tokenstream._basics.url import server_of, split_url
+from tokenstream._basics.url import server_of
 from tokenstream._sources import Deferred, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
@@ -90,17 +90,12 @@ class SourceOpener(ABC):
         """The name in reports: that of the route, else the host of the request or the function's name."""
         if self.route is not None:
             return self.route.name
-        return self.host or getattr(self._opens, "__name__", "") or type(self._opens).__name__
+        return self.server[0] or getattr(self._opens, "__name__", "") or type(self._opens).__name__
 
     @property
-    def host(self) -> str | None:
-        """The host of the request; None if the library does not make the request."""
-        return None if self.asked is None else split_url(self.asked[0]).hostname
-
-    @property
-    def port(self) -> int | None:
-        """The port of the request; None if the library does not make the request."""
-        return None if self.asked is None else server_of(self.asked[0])[1]
+    def server(self) -> tuple[str | None, int | None]:
+        """The host and the port of the request; None for both if the library does not make the request."""
+        return (None, None) if self.asked is None else server_of(self.asked[0])
 
     @property
     def model(self) -> str | None:

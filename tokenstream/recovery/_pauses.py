@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tokenstream._apis import api_named
-from tokenstream._pipeline.pausing import Pausing
 from tokenstream._pipeline.resumption import GoOn
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import Finish, Resumed
@@ -43,7 +42,7 @@ class Pauses:
         self._machine, self._joining = current.machine, current.resumption.joining
         self._current = current
         self._machine.accumulator.texts_go_on = bool(retry.pauses_at)
-        self._pausing = Pausing(self._machine, self._withholds) if most else None
+        self._pausing = self._machine.make_pausing(self._withholds) if most else None
         self.paused: PausedAnswer | None = None
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
         self._gone_through = 0
@@ -69,7 +68,7 @@ class Pauses:
             return tuple(self._legs)
         answer = self._machine.connection.format.parts
         finish = next((choice.finish for choice in answer.choices.values()), None)
-        begun = self._current.was_released or self._current.has_content
+        begun = self._current.hold.released or self._current.has_content
         parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
         current = self._make_leg(None if finish is None else finish.raw_reason, max(0, parts))
         return (*self._legs, current)
@@ -84,7 +83,7 @@ class Pauses:
         answer = self._machine.connection.format.parts
         reports = self._current.reports[self._reports_before :]
         if not self._current.ended:
-            reports = [*reports, self._current.make_report(error=None, now=None)]
+            reports = [*reports, self._current.make_report()]
         return Leg(
             id=answer.id,
             model=answer.model,
@@ -111,19 +110,15 @@ class Pauses:
 
     # -- a pause -----------------------------------------------------------
 
-    def find_pause(self, opener: SourceOpener, number: int) -> Attempt | None:
+    def find_pause(self) -> Attempt | None:
         """Return the attempt that goes on with the answer; None if it is not paused, or does not go on.
 
         A pause after which nothing goes on is reported as the end of the answer.
-
-        Args:
-            opener: The opener of the current attempt, which would open the next one.
-            number: The number of the next attempt.
         """
         finish = None if self._pausing is None else self._pausing.finish
         if self._pausing is None or finish is None:
             return None
-        message = self._make_message()
+        current, message = self._current, self._make_message()
         answer = self._machine.connection.format.parts
         paused = PausedAnswer(
             message,
@@ -132,7 +127,7 @@ class Pauses:
             self._first_part,
             None if self.paused is None else self.paused.own_token,
         )
-        why = self._why_not(paused, opener)
+        why = self._why_not(paused, current.opener)
         self._legs.append(self._make_leg(finish.raw_reason, len(message.parts) - self._first_part, why))
         if why is not None:
             inform("the answer stays paused: %s", why, of=self._machine)
@@ -142,14 +137,16 @@ class Pauses:
         self.paused = paused
         self._gone_through += 1
         # The report on the attempt that has ended now follows.
-        self._reports_before = len(self._current.reports) + 1
+        self._reports_before = len(current.reports) + 1
         hold = self._joining.hold
         self._held = () if hold is None else (*hold.ready, *hold.held)
         route = self._machine.accumulator.route
         if finish.reason == "pause":
-            return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
-        asked = replace(make_continuation(self._current, opener), at_limit=True)
-        return Attempt(number=number, mode="continue", message=message, route=route, asked=asked)
+            return Attempt(
+                number=current.next_number, mode="pause", message=message, route=route, paused=paused
+            )
+        asked = replace(make_continuation(current, current.opener), at_limit=True)
+        return Attempt(number=current.next_number, mode="continue", message=message, route=route, asked=asked)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
         """Return the reason why no request goes on after a pause; None if one does."""
@@ -162,7 +159,7 @@ class Pauses:
         if paused.finish.reason == "pause":
             return opener.why_paused(paused)
         # A message that lacks what is held back cannot be continued.
-        is_shown = self._current.was_released or self._current.has_content
+        is_shown = self._current.hold.released or self._current.has_content
         return why_not(self._current, None, opener) if is_shown else "it has no text"
 
     def _make_message(self) -> Message:

@@ -18,7 +18,7 @@ from tokenstream.recovery._decision import (
     NoPlan,
     OpenerFacts,
     TimeBound,
-    needs_candidate,
+    depends_on_opener,
     plan,
     why_late,
 )
@@ -30,6 +30,7 @@ from tokenstream.stream._attempts import Attempt, AttemptDecision
 
 if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._pauses import PausedAnswer
 
 _MAX_BACKOFF = 60.0
@@ -80,7 +81,8 @@ class Planner:
     def _plan_attempt(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for an attempt that is no poll; None if no further attempt is to be made."""
         current, facts = self._current, self._find_facts(error)
-        if not (facts.may_go_on or facts.may_begin_again):
+        may_go_on = facts.may_go_on
+        if not (may_go_on or facts.may_begin_again):
             if facts.has_spent_all:
                 add_note_once(
                     error, f"no further attempt was made: Retry.most is used up ({self._retry.most})"
@@ -90,11 +92,11 @@ class Planner:
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
         has_left = self._itinerary.has_left(current.opener_index, is_free=broken.is_free)
         failed = list[NoPlan]()
-        plan = self._plan_to_go_on(broken, failed, has_left=has_left) if facts.may_go_on else None
+        plan = self._plan_to_go_on(broken, failed, has_left=has_left) if may_go_on else None
         if plan is None and facts.may_begin_again:
             why_not = next((no_plan.why_not for no_plan in failed if no_plan.why_not is not None), None)
-            candidates = self._find_candidates(now, has_left=has_left)
-            plan = self._plan_first(candidates, broken, failed, ModeChoice("restart", why_not))
+            indexes = self._find_next_openers(now, has_left=has_left)
+            plan = self._plan_first(indexes, broken, failed, ModeChoice("restart", why_not))
         if plan is None:
             for note, _ in failed:
                 if note is not None:
@@ -104,13 +106,15 @@ class Planner:
     def _find_break(self, error: StreamError, facts: Ended, now: float) -> Broken:
         """Return the facts about the error of the current attempt, and about the time of the next one."""
         wanted = cache(partial(self._wants, error))
+        # Once it has brought something, the server has accepted the request to continue.
+        continuation = None if self._current.hold.released else self._current.continuation
         return Broken(
             answer=facts,
             error=error,
             now=now,
             wants=wanted,
-            prefix_refused=self._drop_refused_prefix(error),
-            request_refused=self._is_refused_continuation(error),
+            prefix_refused=continuation is not None and self._drop_refused_prefix(error, continuation),
+            request_refused=continuation is not None and is_bad_request(error),
             fetches=self._may_fetch(error),
             # The number of the next attempt, for this server.
             backoff=self._find_backoff(
@@ -118,7 +122,7 @@ class Planner:
             ),
             reconnect_after=self._resumption.reconnect_after,
             sets_wait=callable(self._retry.wait),
-            bounds=self.find_bounds(),
+            bounds=self._find_bounds(),
         )
 
     def _find_facts(self, error: StreamError) -> Ended:
@@ -142,30 +146,30 @@ class Planner:
             has_left: True if another attempt may be made with the current opener.
         """
         if not (has_left and (broken.fetches or self._resumes(broken.error))):
-            candidates = self._find_candidates(broken.now, has_left=has_left)
-            return self._plan_first(candidates, broken, failed)
+            indexes = self._find_next_openers(broken.now, has_left=has_left)
+            return self._plan_first(indexes, broken, failed)
         plan = self._plan_first([self._current.opener_index], broken, failed, ModeChoice("resume"))
         if plan is not None:
             self._was_fetched = self._was_fetched or broken.fetches
         elif self._itinerary.has_routes:
             # Another route cannot resume the answer, but may continue or restart it.
-            candidates = self._find_candidates(broken.now, has_left=False)
-            plan = self._plan_first(candidates, broken, failed)
+            indexes = self._find_next_openers(broken.now, has_left=False)
+            plan = self._plan_first(indexes, broken, failed)
         return plan
 
     def _plan_first(
-        self, candidates: list[int], broken: Broken, failed: list[NoPlan], choice: ModeChoice | None = None
+        self, indexes: list[int], broken: Broken, failed: list[NoPlan], choice: ModeChoice | None = None
     ) -> AttemptPlan | None:
         """Return the plan for an attempt with the first opener that can make one; None if none can.
 
         Args:
-            candidates: The indexes of the openers.
+            indexes: The indexes of the openers.
             failed: Gets the result of each opener that must not make the attempt.
             choice: The mode of the attempt; None to choose it.
         """
-        for index in candidates:
+        for index in indexes:
             if choice is None:
-                facts = self._find_candidate(index, broken)
+                facts = self._find_opener_facts(index, broken)
             else:
                 facts = OpenerFacts(index=index, is_other=index != self._current.opener_index)
             planned = plan(broken, facts, choice)
@@ -183,7 +187,7 @@ class Planner:
         needed = self._current.has_content or self._retry.mode == "resume" or self._current.is_kept
         return needed and self._may_resume(error)
 
-    def _find_candidates(self, now: float, *, has_left: bool) -> list[int]:
+    def _find_next_openers(self, now: float, *, has_left: bool) -> list[int]:
         """Return the indexes of the openers that may make the next attempt, in order.
 
         Args:
@@ -273,27 +277,23 @@ class Planner:
             maximum_asked=_MAX_SERVER_WAIT,
         )
 
-    def find_bounds(self) -> tuple[TimeBound, ...]:
+    def _find_bounds(self) -> tuple[TimeBound, ...]:
         """Return the bounds on the time of another attempt, the shortest first."""
         begun = self._machine.meter.started_at
         since = {"Retry.timeout": max(begun, self.begun_at)}
         return tuple([TimeBound(bound, name, since.get(name, begun)) for bound, name in self._bounds])
 
-    def _is_refused_continuation(self, error: StreamError) -> bool:
-        """Return True if the server has refused the request to continue the answer."""
-        current = self._current
-        return current.continuation is not None and not current.was_released and is_bad_request(error)
-
-    def _drop_refused_prefix(self, error: StreamError) -> bool:
+    def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
         """Stop sending prefixes if the server has refused a prefix.
+
+        Args:
+            continuation: The continuation that was requested, and has brought nothing.
 
         Returns:
             True if a prefix was refused, and the next request can do without one.
         """
-        current = self._current
-        opener, continuation = current.opener, current.continuation
-        if continuation is None or continuation.prefix is None or current.was_released:
-            # No prefix was sent, or the server has accepted it.
+        opener = self._current.opener
+        if continuation.prefix is None:
             return False
         is_known_refusal = refuses_prefill(error)
         if not (is_known_refusal or is_bad_request(error)):
@@ -301,7 +301,7 @@ class Planner:
         opener.stop_prefixes(known=is_known_refusal)
         return opener.prefix(self._machine.accumulator.message) is None
 
-    def _find_candidate(self, index: int, broken: Broken) -> OpenerFacts:
+    def _find_opener_facts(self, index: int, broken: Broken) -> OpenerFacts:
         """Return the facts about an opener that may make the next attempt.
 
         Args:
@@ -310,8 +310,8 @@ class Planner:
         current = self._current
         opener, is_other = self._openers[index], index != current.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
-        is_paused = current.goes_on and not current.was_released and not is_other
-        if is_paused or not needs_candidate(broken.answer):
+        is_paused = current.goes_on and not current.hold.released and not is_other
+        if is_paused or not depends_on_opener(broken.answer):
             return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
         if self._retry.mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
@@ -346,7 +346,7 @@ class Planner:
             mode="continue",
             message=self._machine.accumulator.message,
             error=error,
-            route=self._itinerary.name(index),
+            route=self._itinerary.names[index],
         )
         opener.look_ahead(attempt, is_other=index != self._current.opener_index)
         return why_not(self._current, error, opener)
@@ -397,11 +397,11 @@ class Planner:
             answer_id=self._answer_id,
             abandoned=None if plan.mode == "resume" else self._current.find_running(error),
             error=error,
-            is_repetition=not (current.was_released or isinstance(error, AnswerRejected)),
+            is_repetition=not (current.hold.released or isinstance(error, AnswerRejected)),
             wait=plan.wait,
             limit_left=left,
             why=plan.why,
-            route=self._itinerary.name(plan.opener_index),
+            route=self._itinerary.names[plan.opener_index],
             asked=continuation,
             paused=paused if plan.mode == "pause" else None,
         )
@@ -421,11 +421,12 @@ class Planner:
             now: A clock reading, in seconds.
             notes: Gets the reason if the attempt must not be made because it would begin too late.
         """
-        late = why_late(self.find_bounds(), now + attempt.wait)
-        if late is not None:
-            # The caller's function wants so long a wait; the next route is asked without one.
-            notes.append(late)
-            return attempt.skip()
+        if callable(self._retry.wait):
+            late = why_late(self._find_bounds(), now + attempt.wait)
+            if late is not None:
+                # The caller's function wants so long a wait; the next route is asked without one.
+                notes.append(late)
+                return attempt.skip()
         on_retry = self._retry.on_retry
         decision = None if on_retry is None else on_retry(attempt)
         if on_retry is not None and attempt.mode != "restart":

@@ -53,20 +53,19 @@ async def run_race(
     opener, other = openers[0], openers[rival]
     if other is not opener:
         other.succeed(opener)
-    hedge = replace(attempt, number=2, mode="hedge", route=current.itinerary.name(rival))
+    hedge = replace(attempt, number=2, mode="hedge", route=current.itinerary.names[rival])
     first = _make_contender(current, deadlines, opener, open_first, clock)
     open_second = partial(log_hedge, current.machine, other.name, after, other.deferred(hedge).open)
     second = _make_contender(current, deadlines, other, open_second, clock)
     winner = await race(first, second, after)
-    current.is_racing = False
-    current.content_at = winner.ended_at if winner.has_content else None
+    current.end_race(winner.ended_at if winner.has_content else None)
     if second.begun:
         loser, second_won = (first, True) if winner is second else (second, False)
         current.itinerary.note_attempt(rival, began_at + after)
         _note_loser(current, loser, rival, second_won=second_won, began_at=began_at, now=clock())
         if second_won and other is not opener:
             # Another provider's answer may be in another format.
-            current.machine.wanted = other.format
+            current.machine.expect_format(other.format, current.machine.make_stage)
             current.machine.connect(None)
             current.begin_route(rival, None)
     return winner.make_source()
@@ -144,5 +143,6 @@ def _report_loser(
         usage=loser.usage,
         id=loser.message.id,
         model=loser.message.model,
-        **current.itinerary.describe(opener_index, loser.usage, loser.answered_in),
+        cost=current.itinerary.prices[opener_index].of(loser.usage),
+        **current.itinerary.describe(opener_index, loser.answered_in),
     )

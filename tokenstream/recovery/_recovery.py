@@ -17,7 +17,6 @@ from tokenstream.errors import (
     StreamError,
 )
 from tokenstream.events import Restarted, Resumed
-from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._judge import find_error, is_awaited, make_message
@@ -76,7 +75,7 @@ class Recovery:
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = self._make_hold(self._is_content)
-        machine.hold_back(hold)
+        self._joining.hold_back(hold)
 
         # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most)
@@ -86,7 +85,7 @@ class Recovery:
         self._planner = Planner(self._current, total=deadlines.total)
         self._pauses = Pauses(self._current)
         if self._current.may_resume and machine.arrivals.reorder is None:
-            machine.arrivals.log = EventLog()
+            machine.arrivals.remember()
 
         # State of the recovery so far.
         self._last_break: StreamError | None = None
@@ -104,13 +103,13 @@ class Recovery:
         """Return the facts about the current attempt, for the origin of its answer."""
         current, itinerary = self._current, self._itinerary
         most = itinerary.most_attempts + current.uncounted
-        return AttemptFacts(current.number, most, itinerary.name(current.opener_index))
+        return AttemptFacts(current.number, most, itinerary.names[current.opener_index])
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, including the current one."""
         current = self._current
-        running = [] if current.ended else [current.make_report(error=None, now=None)]
+        running = [] if current.ended else [current.make_report()]
         return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
 
     @property
@@ -121,11 +120,13 @@ class Recovery:
     @property
     def deadlines(self) -> Deadlines:
         """The bounds on silence for the current attempt: those of its route, or of the stream."""
-        own = self._current.opener.deadlines or self._deadlines
+        own = self._current.opener.deadlines
+        if own is not None:
+            # The total is over all attempts.
+            own = replace(own, total=self._deadlines.total)
         # In a race, each attempt is silent in its own time, which the stream does not see.
-        first_event = own.first_event if not self._current.is_racing else None
-        # The total is over all attempts.
-        return replace(own, first_event=first_event, total=self._deadlines.total)
+        bounds = own or self._deadlines
+        return replace(bounds, first_event=None) if self._current.is_racing else bounds
 
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:
         """Return the source of the first attempt; with hedging, that of the winner of the first two attempts.
@@ -139,13 +140,13 @@ class Recovery:
             mode="start",
             message=self._machine.accumulator.message,
             limit_left=self._retry.max_output_tokens,
-            route=self._itinerary.name(0),
+            route=self._itinerary.names[0],
         )
         source = self._openers[0].deferred(attempt, begins=True)
         if self._retry.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
-        self._current.is_racing = True
+        self._current.begin_race()
         run = partial(run_race, self._current, self._deadlines, source.open, attempt, clock)
         return replace(source, open=run, enters=True)
 
@@ -165,7 +166,7 @@ class Recovery:
             return None if is_final else self._go_on_after_pause(now)
         # A refusal means that this attempt was a continuation, which does not join the answer.
         current, refusal = self._current, self._joining.refusal
-        if refusal is None and current.was_released:
+        if refusal is None and current.hold.released:
             self._last_break = error
         sent_prefix = current.continuation is not None and current.continuation.prefix is not None
         if refusal is not None and sent_prefix:
@@ -221,7 +222,7 @@ class Recovery:
             error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
             return
-        if current.continuation is not None and not (current.was_released or current.is_at_limit):
+        if current.continuation is not None and not (current.hold.released or current.is_at_limit):
             # The last attempt was a continuation that brought no content.
             add_note_once(error, make_continuation_note(current.reports))
         if isinstance(error, PositionLost):
@@ -268,7 +269,7 @@ class Recovery:
     def _go_on_after_pause(self, now: float) -> Deferred | None:
         """Return the source of the rest of a paused answer; None if it is not paused, or does not go on."""
         current = self._current
-        attempt = self._pauses.find_pause(current.opener, current.next_number)
+        attempt = self._pauses.find_pause()
         if attempt is None:
             return None
         return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
@@ -285,7 +286,7 @@ class Recovery:
         # Each decision to skip an opener leads to another plan.
         while (plan := self._planner.plan(error, now)) is not None:
             if plan.brings_whole:
-                self._machine.arrivals.log = None
+                self._machine.arrivals.forget()
             self._resumption.store_attempt_partial(error, ending_with(error))
             attempt = self._planner.make_attempt(plan, error, self._pauses.paused)
             if attempt is None:
@@ -328,7 +329,7 @@ class Recovery:
         is_other = plan.opener_index != current.opener_index
         log_next(self._machine, plan, attempt, error, other=opener.name if is_other else None)
         opener.succeed(current.opener)
-        current.settles = plan.polls and self._machine.answer_format.gap == "unsettled"
+        current.note_plan(polls=plan.polls)
         if current.settles or (plan.polls and current.polls):
             # All polls are one attempt, and what they settle belongs to the attempt that has resumed.
             self._renew_machine(plan, attempt, now)
@@ -350,7 +351,7 @@ class Recovery:
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
-        self._choose_alignment(plan.why, restarts=plan.mode == "restart")
+                self._choose_alignment(plan.why)
         self._renew_machine(plan, attempt, now)
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
@@ -371,8 +372,7 @@ class Recovery:
         self._current.hold = hold = self._make_hold(until)
         if resuming_format is None:
             # Another opener may send its answers in another format.
-            machine.wanted = self._openers[plan.opener_index].format
-            machine.make_stage = self._make_stage
+            machine.expect_format(self._openers[plan.opener_index].format, self._make_stage)
         if resuming_format is not None:
             renewal: Renewal = Resume(resuming_format)
         elif attempt.paused is not None:
@@ -393,23 +393,22 @@ class Recovery:
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
         self._current.end(error, now, is_last=True)
-        self._resumption.end_at_limit(now, self._pauses.end_at_limit(error.message))
+        self._machine.end_with(self._pauses.end_at_limit(error.message), now)
 
     # -- the first events of an attempt ------------------------------------
 
-    def _choose_alignment(self, why: str | None, *, restarts: bool) -> None:
-        """Set `aligns` for the next attempt.
+    def _choose_alignment(self, why: str | None) -> None:
+        """Set `aligns` for the next attempt, which restarts an answer with content.
 
         Args:
             why: The reason for which it restarts the answer in place of a continuation; None without one.
-            restarts: True if it restarts the answer.
         """
         delivered = self._machine.delivered
         extent = delivered.extent
         # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
         is_near = extent == "content" and why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
         self._aligns = extent != "nothing" and (self._retry.align or is_near)
-        if self._aligns and restarts:
+        if self._aligns:
             # No event takes back what the loop has, although the message forgets it.
             delivered.note_look()
 
@@ -427,8 +426,8 @@ class Recovery:
         # From now on, the events of this attempt are delivered.
         is_first_content = not current.has_content
         current.begin_content(None if failed else machine.now)
-        if machine.arrivals.log is not None and not self._current.can_resume(current.hold.held):
-            machine.arrivals.log = None
+        if machine.arrivals.log is not None and not current.can_resume:
+            machine.arrivals.forget()
         restart_cause, self._restart_cause = self._restart_cause, None
         if current.goes_on:
             # The event that announces what follows a pause is one of those held back.
@@ -470,11 +469,10 @@ class Recovery:
             seam: The seam between the answer and the continuation.
         """
         machine, current, least = self._machine, self._current, self._retry.least
-        confidence = (announced := seam.make_announcement()).confidence
+        announced = seam.make_announcement()
+        confidence = announced.confidence
         if confidence < least:
-            words = f"the confidence at the seam is {confidence}, and least={least}"
-            refused = f"the continuation does not join the answer: {words}"
-            self._joining.refusal = AnswerRejected(refused, outcome="seam")
+            self._joining.refuse(f"the confidence at the seam is {confidence}, and least={least}")
             current.note_discarded(always=True)
             return None
         if confidence < _NOTABLE:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.members import name_defaults
 from tokenstream._pipeline.factories import make_stage_factory
-from tokenstream._pipeline.resumption import Resumption
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._itinerary import Itinerary
@@ -185,7 +184,7 @@ def make_stream(
         # `Retry.order` may put another route first than the caller's first one.
         options._replace(format=itinerary.openers[0].format, answer_id=options.answer_id or retry.answer_id),
     )
-    recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence.deadlines)
+    recovery = Recovery(retry, itinerary, driver.machine.make_resumption(), driver.silence.deadlines)
     driver.recovery = recovery
     if recovery.spending is not None:
         budget = recovery.spending.budget

@@ -24,10 +24,11 @@ class Price:
         function: The caller's function; None if the route has no price.
     """
 
-    __slots__ = ("_cost", "_function", "_usage")
+    __slots__ = ("_cost", "_usage", "function")
 
     def __init__(self, function: Callable[[Usage], float] | None) -> None:
-        self._function = function
+        self.function = function
+        """The caller's function; None if there is none, or once it has raised an exception."""
         self._usage: Usage | None = None
         """The token counts for which `_cost` was computed; None before the first ones."""
         self._cost = 0.0
@@ -39,13 +40,13 @@ class Price:
             MisuseError: The function has returned NaN, or something that is not a number.
             Exception: The function has raised it.
         """
-        if self._function is None or not usage:
+        if self.function is None or not usage:
             return None
         if usage != self._usage:
             # While the function runs, it is not stored: if it raises an exception, it is never called again.
-            function, self._function = self._function, None
+            function, self.function = self.function, None
             self._cost, self._usage = _check_cost(function(usage)), usage
-            self._function = function
+            self.function = function
         return self._cost
 
 
@@ -91,6 +92,10 @@ class Spending:
         """
         # The server may have counted less than what has arrived, or what has arrived may not be visible.
         self._now = max(cost or 0.0, self._now)
+
+    def add(self, cost: float | None) -> None:
+        """Add the cost of an attempt that was made beside the current one; None if it is unknown."""
+        self.spent += cost or 0.0
 
     def is_used_up(self, cost: float | None) -> bool:
         """Return True if nothing is left for another attempt.

@@ -167,7 +167,8 @@ class Driver(UncopyableObject):
 
     def note_look(self) -> None:
         """Note that the program looks at the answer so far, which is delivered thereby."""
-        if self.recovery is not None:
+        # Once the answer has ended, no other one may replace it.
+        if self.recovery is not None and self.phase is not ENDED:
             self.machine.delivered.note_look()
 
     @property

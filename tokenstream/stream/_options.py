@@ -44,7 +44,7 @@ class Options(NamedTuple):
         Raises:
             MisuseError: The identity is not a text, or the checkpoint cannot be continued.
         """
-        machine.accumulator.calls.given = identity_of_caller(self.answer_id)
+        machine.accumulator.calls.identify(identity_of_caller(self.answer_id))
         if self.checkpoint is not None:
             machine.restore(self.checkpoint)
 

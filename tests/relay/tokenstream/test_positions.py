@@ -67,6 +67,18 @@ def test_an_answer_that_begins_again_begins_again() -> None:
     assert '[{"a":1},' == discarded.text
 
 
+def test_an_answer_that_was_held_back_begins_again_as_any_other() -> None:
+    """A rule that holds an answer back until it has decided changes nothing in what its views give."""
+    told_ = Restarted(Message.model_construct())
+    told_.told_before = True
+    first: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},'), TextDelta('{"a":2},')]
+    again: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},{"a":2},{"a":3}]'), told.Finish("stop")]
+    body = written([*first, told_, *again])
+    stream = Stream(iter(body)).guard(lambda _: None, first_tokens=2, hold=True)
+
+    assert [{"a": 1}, {"a": 2}, {"a": 3}] == list(stream.items(dict[str, int], at=""))
+
+
 def test_half_a_character_becomes_the_replacement_character() -> None:
     """No JSON and no UTF-8 can carry one, so a message never has it, whatever a relay sends."""
     told = [

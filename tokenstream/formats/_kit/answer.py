@@ -179,6 +179,11 @@ class AnswerEvents:
             self._keep_beginnings(out)
         return out
 
+    def take_withheld(self) -> Finish | None:
+        """Return the pause that was not reported, and forget it; None if there is none."""
+        finish, self.withheld = self.withheld, None
+        return finish
+
     @property
     def untaken(self) -> Sequence[Event]:
         """The events made since the last call of `take`."""

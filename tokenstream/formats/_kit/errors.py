@@ -171,7 +171,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
         ('context_length', None)
     """
     # Any of the words may be the specific one, such as the message behind a general type.
-    for word in words:
+    for word in filter(None, words):
         specific = _specific_kind_of(word)
         if specific is not None:
             return specific, None

@@ -172,6 +172,23 @@ class Meter:
         # There are as many chunks before the first stamp as there are counted gaps.
         return counted.number + len(counted.stamps)
 
+    def count_chunk(self, size: int) -> None:
+        """Count a chunk that is cut into frames.
+
+        Args:
+            size: The number of its bytes.
+        """
+        self.framed_chunks += 1
+        self.bytes += size
+
+    def count_deltas(self, number: int) -> None:
+        """Count events with content in a chunk that was cut into frames."""
+        self.framed_deltas += number
+
+    def discount_bytes(self, size: int) -> None:
+        """Do not count bytes that were counted for an input without a size."""
+        self.bytes -= size
+
     def mark(self, now: float, *, frame: bool) -> None:
         """Record the time of the first byte, and of the first whole frame; later ones change nothing.
 
@@ -238,6 +255,10 @@ class Meter:
         """Record the time of the answer's end; later calls change nothing."""
         if self.ended_at is None:
             self.ended_at = now
+
+    def go_on(self) -> None:
+        """Forget the time of the answer's end, because another connection goes on with it."""
+        self.ended_at = None
 
     def read(self, now: float | None = None, *, events: int = 0, usage: Usage | None = None) -> Metrics:
         """Return the metrics so far.
