@@ -18,7 +18,9 @@ from tests.recovery.unseen import (
     Harbour,
     Seen,
     chunks_of,
+    cut_at,
     read,
+    read_together,
 )
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Route, Router, connect, merge, relay, resilient
@@ -31,6 +33,8 @@ AUTO = Retry(wait=0)
 KINDS = ("t", "s", "rt", "rs", "c", "sc", "tc", "rc", "rsc", "scc")
 SILENT = ("final", "when_complete")
 """Readers that return nothing before the answer is whole."""
+VIEWS = sorted(READERS.keys() - {"events"})
+"""Readers that get the whole answer beside others; a loop over events gets what no view has read before."""
 
 
 def cut_before(words: bytes, kind: str, format: str = "openai-chat") -> int:
@@ -404,7 +408,7 @@ def is_true_prefix(seen: Seen, reader: str) -> bool:
     """Return True if what a reader has, behind the last `Restarted`, is the beginning of the message."""
     if reader in ("final", "when_complete", "tool_calls"):
         calls = [(call.name, call.arguments) for call in seen.items]
-        return calls == [(call.name, call.arguments) for call in seen.message.tool_calls][: len(calls)]
+        return calls == [(call.name, call.arguments) for call in seen.message.tool_calls[: len(calls)]]
     items = seen.items
     places = [number for number, item in enumerate(items) if isinstance(item, Restarted)]
     items = items[places[-1] + 1 :] if places else items
@@ -439,3 +443,47 @@ def test_final_is_exact_where_nothing_was_delivered(
         assert seen.error is None
     if seen.error is None:
         assert is_whole(seen, harbour)
+
+
+@given(
+    st.sampled_from(sorted(URLS)),
+    st.sampled_from(KINDS),
+    st.lists(st.sampled_from(VIEWS), min_size=1, max_size=3),
+    st.lists(st.integers(0, 2), max_size=40),
+    st.sampled_from(["auto", "continue", "restart"]),
+    st.sampled_from(["sync", "sync", "asyncio"]),
+    st.floats(0, 1),
+    st.lists(st.floats(0, 1), max_size=2),
+    st.booleans(),
+    st.booleans(),
+)
+def test_several_readers_have_one_answer_however_often_it_breaks(
+    format: str,
+    kind: str,
+    readers: list[str],
+    turns: list[int],
+    mode: Any,
+    world: str,
+    place: float,
+    later: list[float],
+    is_other: bool,
+    obeys: bool,
+) -> None:
+    """The items of each reader are the beginning of the message; without any items, nothing is lost."""
+    harbour = Harbour(
+        format,
+        kind,
+        cut_at(place, len(chunks_of(kind, format))),
+        other=OTHER if is_other else STORY,
+        obeys=obeys,
+        later=tuple(later),
+    )
+    retry = Retry(wait=0, mode=mode, attempts=8)
+    seen = read_together(harbour, retry, readers, turns, world)
+
+    for reader, each in zip(readers, seen, strict=True):
+        assert is_true_prefix(each, reader)
+    if all(reader in SILENT or not each.items for reader, each in zip(readers, seen, strict=True)):
+        assert seen[0].error is None
+    if seen[0].error is None:
+        assert is_whole(seen[0], harbour)

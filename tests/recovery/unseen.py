@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,11 @@ def chunks_of(kind: str, format: str = "openai-chat", *, story: str = STORY) -> 
     return chunks
 
 
+def cut_at(place: float, chunk_count: int) -> int:
+    """Return the number of chunks of an answer that breaks off at a place from 0 to 1."""
+    return 1 + int(place * max(0, chunk_count - 2))
+
+
 @dataclass
 class Harbour:
     """A provider of one API: its first answer breaks off, and the next one is whole.
@@ -56,6 +61,7 @@ class Harbour:
         other: The story of the next answers, if they are not the first answer again.
         obeys: True if it goes on with an answer that it is asked to continue; else it answers anew.
         breaks: Number of answers that break off.
+        later: How far the next answers come, from 0 to 1, which break off as well; none by default.
     """
 
     format: str
@@ -64,6 +70,7 @@ class Harbour:
     other: str = STORY
     obeys: bool = True
     breaks: int = 1
+    later: tuple[float, ...] = ()
     requests: list[Any] = field(default_factory=list[Any])
 
     @property
@@ -92,19 +99,25 @@ class Harbour:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         payload = json.loads(request.content)
         self.requests.append(payload)
-        is_broken = len(self.requests) <= self.breaks
+        number = len(self.requests)
+        is_broken = number <= self.breaks + len(self.later)
         given = text_sent_back(payload)
-        if len(self.requests) == 1:
+        if number == 1:
             chunks = chunks_of(self.kind, self.format)
         elif given and self.obeys:
-            rest = anchor_of(given) + (STORY + " ")[len(given.rstrip()) :]
+            told = next((story for story in (STORY, self.other) if story.startswith(given.strip())), STORY)
+            rest = anchor_of(given) + (told + " ")[len(given.rstrip()) :]
             # The rest of the story, and what comes behind it.
             chunks = chunks_of(self.kind.lstrip("r"), self.format, story=rest)
         else:
             chunks = chunks_of(self.kind, self.format, story=self.other)
         head = "application/x-ndjson" if self.format == "ollama" else "text/event-stream"
-        body = _Body(chunks[: self.cut] if is_broken else chunks, breaks=is_broken)
+        cut = self.cut if number <= self.breaks or not is_broken else self._later_cut(number, len(chunks))
+        body = _Body(chunks[:cut] if is_broken else chunks, breaks=is_broken)
         return httpx.Response(200, headers={"content-type": head}, stream=body)
+
+    def _later_cut(self, number: int, chunk_count: int) -> int:
+        return cut_at(self.later[number - self.breaks - 1], chunk_count)
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -190,6 +203,74 @@ def read(harbour: Harbour, retry: Retry, view: View, world: str = "sync", look: 
             seen.error = error
         _note_end(stream, seen)
     return seen
+
+
+def read_together(
+    harbour: Harbour, retry: Retry, names: Sequence[str], turns: Sequence[int], world: str = "sync"
+) -> list[Seen]:
+    """Read an answer with several readers, each at its turns and then to its end.
+
+    Args:
+        names: The readers, as in `READERS`.
+        turns: The index of the reader that gets the next item, as long as there are turns.
+        world: "sync", "asyncio" or "trio".
+
+    Returns:
+        What each reader has; the message and the error are those of the stream.
+    """
+    seen = [Seen() for _ in names]
+    if world != "sync":
+        anyio.run(_read_together_async, harbour, retry, names, turns, seen, backend=world)
+        return seen
+    client = harbour.client(is_async=False)
+    with connect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
+        error: StreamError | None = None
+        try:
+            views = {number: READERS[name](stream) for number, name in enumerate(names)}
+            begun = {number: iter(view) for number, view in views.items() if view is not None}
+            for number in _all_turns(turns, begun):
+                item = next(begun[number], None)
+                if item is None:
+                    del begun[number]
+                else:
+                    seen[number].items.append(item)
+            stream.final()
+        except StreamError as failure:
+            error = failure
+        for each in seen:
+            each.error = error
+            _note_end(stream, each)
+    return seen
+
+
+async def _read_together_async(
+    harbour: Harbour, retry: Retry, names: Sequence[str], turns: Sequence[int], seen: list[Seen]
+) -> None:
+    client = harbour.client(is_async=True)
+    async with aconnect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
+        error: StreamError | None = None
+        try:
+            views = {number: READERS[name](stream) for number, name in enumerate(names)}
+            begun = {number: aiter(view) for number, view in views.items() if view is not None}
+            for number in _all_turns(turns, begun):
+                item = await anext(begun[number], None)
+                if item is None:
+                    del begun[number]
+                else:
+                    seen[number].items.append(item)
+            await stream.final()
+        except StreamError as failure:
+            error = failure
+        for each in seen:
+            each.error = error
+            _note_end(stream, each)
+
+
+def _all_turns(turns: Sequence[int], begun: dict[int, Any]) -> Iterator[int]:
+    """Yield the turns of readers that have more to read, and then one reader after the other."""
+    yield from (turn for turn in turns if turn in begun)
+    while begun:
+        yield next(iter(begun))
 
 
 async def _read_async(harbour: Harbour, retry: Retry, view: View, look: Any, seen: Seen) -> None:
