@@ -130,6 +130,9 @@ _KEPT: dict[str, Callable[[Message], bool]] = {
 }
 """Checks that a message read from a protocol has what was sent: one for each answer that is a message."""
 UNREAD: dict[tuple[str, str], bytes] = {
+    # As a JSON string: neither protocol has a word for a tool whose input is no object.
+    ("ag-ui", "custom_tool_call"): b"words",
+    ("ui-message", "custom_tool_call"): b'"input":"words"',
     ("cohere", "unlinked_citation"): b"cited",
     ("cohere", "citation_text"): b"cited",
     ("gemini-live", "citation_text"): b"cited",
