@@ -17,6 +17,8 @@ ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
 ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream._basics.loose import Json
     from tokenstream.errors import CallUncertain
     from tokenstream.partial_json._repairs import Repair
@@ -50,6 +52,10 @@ class Value(BaseModel):
         ser_json_inf_nan="constants",
         extra="forbid",
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Return the fields to show in the `repr`: what is None says nothing."""
+        return [(name, value) for name, value in super().__repr_args__() if value is not None]
 
 
 Phase: TypeAlias = Literal["commentary", "final_answer"]

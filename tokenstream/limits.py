@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tokenstream._basics.members import show_members
+from tokenstream._basics.elsewhere import explain_options
+from tokenstream._basics.members import show_members, show_options
 from tokenstream.errors import MisuseError
 
 __all__ = ["Deadlines", "Limits"]
@@ -14,6 +15,7 @@ _MIB = 1024 * 1024
 
 
 @show_members
+@show_options
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on the memory that a stream may use; exceeding a bound ends the stream with `LimitExceeded`.
@@ -64,6 +66,7 @@ DEFAULT_LIMITS = Limits()
 
 
 @show_members
+@show_options
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
     """Bounds on the time that a stream may take or be silent, in seconds; None for no bound.
@@ -102,6 +105,10 @@ class Deadlines:
             if value is not None and (not isinstance(value, int | float) or not value > 0):
                 msg = f"Deadlines.{name} takes a number of seconds above 0 or None, not {value!r}"
                 raise ValueError(msg)
+
+
+for _kind in (Limits, Deadlines):
+    _kind.__init__ = explain_options(names_all=True)(_kind.__init__)  # type: ignore[method-assign] # its signature stays the same
 
 
 def check_option(name: str, value: object, kind: type) -> None:

@@ -212,7 +212,9 @@ class Message(Value):
         # A later result of a call replaces an earlier one.
         last = {result.id: result for result in self.results if result.id in called}
         values = {id: result.output if result.error is None else result.error for id, result in last.items()}
-        return ToolResults(self, values, [id for id, result in last.items() if result.error is not None])
+        return ToolResults.so_far(
+            self, values, [id for id, result in last.items() if result.error is not None]
+        )
 
     @property
     def citations(self) -> tuple[Citation, ...]:

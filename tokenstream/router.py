@@ -18,7 +18,7 @@ from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._handlers.entry import HandlerEntry
 from tokenstream.stages._handlers.run import HandlerRun
 from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.stages._tools.kinds import FunctionTool
+from tokenstream.stages._tools.kinds import FunctionTool, refuse_generator
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -403,6 +403,7 @@ class Router:
         purpose = f"tool {name!r}"
         if name in self._tools:
             raise MisuseError(f"the router already has a {purpose}: {self._tools[name].name!r}")
+        refuse_generator(name, function)
         if arguments is None and isinstance(function, type):
             raise MisuseError(
                 f"{function.__name__} is a type and not a function: write "

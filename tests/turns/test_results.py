@@ -276,7 +276,7 @@ def test_calls_of_another_kind_are_answered_by_items_of_their_own_in_responses()
         {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
     ] == _turns(ToolResults(message, values), "openai-responses")
     with pytest.raises(MisuseError, match="the call 'c2' is a 'computer_call'"):
-        ToolResults(message, {"c2": "done"}).to_openai_responses()
+        ToolResults(message, values | {"c2": "done"}).to_openai_responses()
 
 
 @pytest.mark.parametrize("api", METHODS)
@@ -331,7 +331,7 @@ def test_what_has_no_place_in_the_turns_is_named_unless_it_is_dropped() -> None:
 def test_turns_in_a_format_whose_requests_have_none_are_misuse(own: str | None, format: str | None) -> None:
     """The message names the formats that have."""
     with pytest.raises(MisuseError, match="no turns; name one that has: anthropic, bedrock-converse"):
-        ToolResults(_message(_call("c1"), format=own), {}).turns(format)
+        ToolResults(_message(_call("c1"), format=own), {"c1": 3}).turns(format)
 
 
 def test_results_are_a_mapping_that_tells_no_values_in_its_repr() -> None:

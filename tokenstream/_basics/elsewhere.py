@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tokenstream.errors import TokenStreamError
 
@@ -137,24 +137,29 @@ class _WrongBlockMethod:
         raise MissingMethod(f"{owner.__name__} {self._message}")
 
 
-def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
+def explain_options(*, names_all: bool = False, **hints: str) -> Callable[[FunctionT], FunctionT]:
     """Make a function explain options that it lacks, but that users may expect from other libraries.
 
     Without this, Python's own error says that the argument is unexpected, and no more.
 
     Args:
+        names_all: True to answer any other unknown option with those that there are.
         **hints: The names of the options, each with the end of the error: what to use here instead.
     """
 
     def explain(function: FunctionT) -> FunctionT:
         """Return the function with the explanations; its signature stays the same."""
+        code = function.__code__
+        known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:
-            for name in options.keys() & hints.keys():
+            unknown = [name for name in options if name in hints or (names_all and name not in known)]
+            for name in unknown:
                 owner, _, method = function.__qualname__.rpartition(".")
                 called = owner if method == "__init__" else method
-                raise UnsupportedUse(f"{called}() has no option {name}=: {hints[name]}")
+                hint = hints.get(name) or _name_options(name, [each for each in known if each != "self"])
+                raise UnsupportedUse(f"{called}() has no option {name}=: {hint}")
             return function(*args, **options)
 
         # `wraps` does not copy these defaults, which `help` shows.
@@ -162,6 +167,14 @@ def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
         return cast("FunctionT", call)
 
     return explain
+
+
+def _name_options(name: str, known: Sequence[str]) -> str:
+    """Return the option that is meant by an unknown one, or else all that there are."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}=?" if close else f"the options are {', '.join(known)}"
 
 
 class _MissingNames:

@@ -182,6 +182,40 @@ def show_members(kind: T) -> T:
     return kind
 
 
+class _OptionsDoc:
+    """The docstring of a class whose options are its fields, with the words on each of them.
+
+    Args:
+        text: The docstring as it is in the source.
+    """
+
+    __slots__ = ("_text", "_whole")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._whole: str | None = None
+        """The whole docstring; None before it is asked for, since that takes reading the source."""
+
+    def __get__(self, instance: object, kind: Any) -> str:  # noqa: ANN401 - a class
+        if self._whole is None:
+            # The words are looked for in the source, and in this docstring.
+            self._whole = self._text
+            lines = [f"    {name}: {kind.__slots__[name]}" for name in kind.__dataclass_fields__]
+            before, example, rest = cleandoc(self._text).partition("Example:")
+            self._whole = "\n".join([before.rstrip(), "", "Args:", *lines, "", f"{example}{rest}"])
+        return self._whole
+
+
+def show_options(kind: T) -> T:
+    """Let the docstring of a dataclass have the words on its fields, which are options; return the class.
+
+    `help` shows them with the attributes, but a notebook shows only the docstring.
+    """
+    shown: Any = kind
+    shown.__doc__ = _OptionsDoc(shown.__doc__)
+    return kind
+
+
 def show_members_like(twin: type) -> Callable[[T], T]:
     """Return a decorator like `show_members` that also completes docstrings which point to another class.
 

@@ -7,6 +7,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,8 +97,17 @@ def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
         return "has half a surrogate pair, which is no character"
     if isinstance(value, _SCALARS):
         return ""
-    dump = ": pass its .model_dump()" if hasattr(value, "model_dump") else ", which JSON does not have"
-    return f"is {_article(value)}{dump}"
+    return f"is {_article(value)}{_advise(value)}"
+
+
+def _advise(value: object) -> str:
+    """Return the part of a description that says how to get JSON from a value."""
+    if isinstance(value, ToolResults):
+        return ": add its .turns() to the messages"
+    # A message has `model_dump` as well, which no API accepts.
+    if hasattr(value, "to_openai_chat"):
+        return ": pass its .to_openai_chat(), or that of another API, such as .to_anthropic()"
+    return ": pass its .model_dump()" if hasattr(value, "model_dump") else ", which JSON does not have"
 
 
 def _article(value: object) -> str:

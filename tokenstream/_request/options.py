@@ -54,6 +54,38 @@ _OF_CLIENT = {
     "verify": "verify",
 }
 """Options of clients, in httpx and other libraries, each with the name that a client of httpx has for it."""
+_OF_PAYLOAD = frozenset(
+    {
+        "frequency_penalty",
+        "input",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "n",
+        "presence_penalty",
+    }
+    | {
+        "response_format",
+        "seed",
+        "stop",
+        "stream",
+        "system",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_p",
+        "user",
+    }
+)
+"""Arguments of SDKs, which a request has in its JSON."""
+_OF_HEADERS = {
+    "api_key": '"Authorization": f"Bearer {api_key}"',
+    "bearer": '"Authorization": f"Bearer {…}"',
+    "token": '"Authorization": f"Bearer {token}"',
+    "organization": '"OpenAI-Organization": …',
+}
+"""Arguments of SDKs, which a request has in its headers, each with the usual header."""
 _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "data"}
 
 
@@ -76,11 +108,23 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
                 f"{function.__name__}() has no option {option}=, which belongs to a client: "
                 f"pass client=httpx.{kind}({_OF_CLIENT[option]}=…)"
             )
+        place = _find_place(option)
+        if place is not None:
+            raise MisuseError(f"{function.__name__}() has no option {option}=, {place}")
         parameters = inspect.signature(function).parameters.values()
         known_options = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
         close = _OTHER_NAMES.get(option) or next(iter(get_close_matches(option, known_options, n=1)), None)
         advice = f"did you mean {close}=?" if close else f"the options are {', '.join(known_options)}"
         raise MisuseError(f"{function.__name__}() has no option {option}=; {advice}")
+
+
+def _find_place(option: str) -> str | None:
+    """Return where in a request an argument of an SDK belongs; None if it is no such argument."""
+    if option in _OF_PAYLOAD:
+        return f'which belongs to the payload: pass json={{"{option}": …, …}}'
+    if option in _OF_HEADERS:
+        return f"which belongs to the headers, as the API names it: pass headers={{{_OF_HEADERS[option]}}}"
+    return None
 
 
 def _is_accepted_by(client: object, option: str) -> bool:

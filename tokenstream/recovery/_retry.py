@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
-from tokenstream._basics.members import show_members
+from tokenstream._basics.members import show_members, show_options
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
 from tokenstream.formats._base import Format
 from tokenstream.limits import check_seconds, check_wait
@@ -45,6 +45,7 @@ _COUNTS_ALL = "write attempts=, which counts the first request, too; two retries
 
 
 @show_members
+@show_options
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """Options for recovering a broken answer: when to retry, how often, and how to go on.
@@ -207,6 +208,7 @@ is restarted |
 
 # Applied here, because a dataclass writes its own `__init__`.
 Retry.__init__ = explain_options(  # type: ignore[method-assign] # its signature stays the same
+    names_all=True,
     max_attempts="it is called attempts=",
     max_retries=_COUNTS_ALL,
     num_retries=_COUNTS_ALL,

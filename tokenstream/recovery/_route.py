@@ -78,6 +78,7 @@ class Route:
     )
 
     @explain_options(
+        names_all=True,
         payload="it is called json=",
         timeout="deadlines=Deadlines(first_event=…) bounds the wait for the first event",
         retries="write attempts=, which counts the first request of the route, too",

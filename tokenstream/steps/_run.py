@@ -98,7 +98,8 @@ class Steps(RunNode):
         self._turns: list[Turn] = []
 
     def __del__(self) -> None:
-        if self._steps and self.ended is None:
+        # An unknown option ends the construction before there is a list of steps.
+        if getattr(self, "_steps", None) and self.ended is None:
             warnings.warn(f"{self!r} was never ended: use `with`", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
@@ -521,12 +522,19 @@ class Driver(UncopyableObject):
         raise NotImplementedError
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End the stream if its source could not be opened, and return the error; otherwise return None."""
+        """End an unread stream that has failed, and return the error; otherwise return None.
+
+        It has failed if its source could not be opened, or if its head has arrived and is a refusal.
+        """
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
-        if self.phase is ENDED or self.verdict.end_request is not None:
+        machine = self.machine
+        if self.phase is ENDED or self.verdict.end_request is not None or machine.meter.chunks > 0:
             return None
+        if machine.head is not None and machine.head.status >= LOWEST_ERROR_STATUS:
+            # Without its body, which may never come: nothing waits at the end of a block.
+            machine.finish(None, self.clock())
         # If the opening fails, the input ends before any chunk.
-        if not self.machine.input_ended or self.machine.meter.chunks > 0:
+        if not machine.input_ended:
             return None
         self.conclude()
         return self.error

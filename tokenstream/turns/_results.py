@@ -13,6 +13,7 @@ from tokenstream.turns._methods import formats_with_turns, turn_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from typing import Self
 
     from tokenstream._basics.loose import Json
     from tokenstream.message import Message, ToolCall
@@ -69,9 +70,12 @@ class ToolResults(Mapping[str, Any]):
         message: The answer that called the tools.
         values: The result of each call, by its id: a str, or a value that can be written as JSON.
         errors: Ids of the calls that failed.
+        missing: Words for the model about calls that have no result, such as "The user has stopped it."; they
+            become the result of each, and it counts as failed. None if each call has a result.
 
     Raises:
-        MisuseError: An id is not a tool call's id in the message.
+        MisuseError: An id is not a tool call's id in the message; or a call has no result, without which an
+            API refuses the next request.
 
     Example:
         >>> from tokenstream.message import Message, ToolCall
@@ -83,7 +87,44 @@ class ToolResults(Mapping[str, Any]):
 
     __slots__ = ("_errors", "_message", "_values")
 
-    def __init__(self, message: Message, values: Mapping[str, object], errors: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        message: Message,
+        values: Mapping[str, object],
+        errors: Collection[str] = (),
+        *,
+        missing: str | None = None,
+    ) -> None:
+        self._keep(message, values, errors)
+        if missing is not None:
+            unanswered = {call.id: missing for call in self._unanswered}
+            self._keep(message, {**values, **unanswered}, {*errors, *unanswered})
+        self._check_answered()
+
+    @classmethod
+    def so_far(cls, message: Message, values: Mapping[str, object], errors: Collection[str] = ()) -> Self:
+        """Return the results that there are so far; only the turns need a result for each call.
+
+        Args:
+            message: The answer that called the tools.
+            values: The results, by the ids of their calls.
+            errors: Ids of the calls that failed.
+
+        Raises:
+            MisuseError: An id is not a tool call's id in the message.
+
+        Example:
+            >>> from tokenstream.message import Message, ToolCall
+            >>> call = ToolCall(id="call_1", name="get_time", arguments_text="{}", complete=True)
+            >>> len(ToolResults.so_far(Message(parts=(call,)), {}))
+            0
+        """
+        results = cls.__new__(cls)
+        results._keep(message, values, errors)  # noqa: SLF001 - of this class
+        return results
+
+    def _keep(self, message: Message, values: Mapping[str, object], errors: Collection[str]) -> None:
+        """Keep the results of calls, in the order of the calls."""
         call_ids = {call.id for call in message.tool_calls}
         for id in (*values, *errors):
             if id not in call_ids or id not in values:
@@ -93,6 +134,20 @@ class ToolResults(Mapping[str, Any]):
         self._message = message
         self._values = {call.id: values[call.id] for call in message.tool_calls if call.id in values}
         self._errors = frozenset(errors)
+
+    @property
+    def _unanswered(self) -> list[ToolCall]:
+        """The calls that need a result and have none; a call that was cut off is left out of the turns."""
+        return [call for call in self._message.tool_calls if call.complete and call.id not in self._values]
+
+    def _check_answered(self) -> None:
+        """Raise an error that names the calls without a result, if there are any."""
+        unanswered = [f"{call.name} ({call.id})" for call in self._unanswered]
+        if unanswered:
+            raise MisuseError(
+                f"no result was given for {', '.join(unanswered)}, and an API refuses calls without results: "
+                "give each of them one, or words for the model with missing="
+            )
 
     @property
     def message(self) -> Message:
@@ -319,6 +374,7 @@ class ToolResults(Mapping[str, Any]):
             make_user_turn: Makes a user's message, or content for one, from a sentence about any other call.
                 The API would refuse the result of a call that is not in the assistant's turn.
         """
+        self._check_answered()
         results = [
             _Result(
                 call,

@@ -217,7 +217,7 @@ class HandlerRun:
         # When the answer is restarted, a repeated call gets a new id in the message.
         renamed: dict[str, str] = getattr(self._checked_calls, "renamed", {})
         values = {renamed.get(call, call): value for call, value in self._values.items()}
-        return ToolResults(message, values, [renamed.get(call, call) for call in self._errors])
+        return ToolResults.so_far(message, values, [renamed.get(call, call) for call in self._errors])
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:

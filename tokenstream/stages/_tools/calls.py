@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.members import show_members
-from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
+from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._tools.call import CheckedCall
 from tokenstream.stages._tools.draft import CallDraft, CallPartials
-from tokenstream.stages._tools.kinds import gather
+from tokenstream.stages._tools.kinds import FunctionTool, gather
 from tokenstream.stages._tools.unwrap import unwrap
 from tokenstream.stages._tools.words import words_for_model
 
@@ -75,6 +75,19 @@ class ValidatedCalls:
     def names(self) -> tuple[str, ...]:
         """The names by which the model calls the tools."""
         return tuple(self._tools)
+
+    def refuse_async(self) -> None:
+        """Refuse asynchronous functions, for a stream that cannot await their results.
+
+        Raises:
+            MisuseError: A tool is an `async def`.
+        """
+        for tool in self._tools.values():
+            if isinstance(tool, FunctionTool) and tool.is_async:
+                raise MisuseError(
+                    f"the tool {tool.name!r} is asynchronous, and a Stream cannot await it: read the calls "
+                    "of an AsyncStream, or make the tool a plain function"
+                )
 
     def drafting(self, call: ToolCall) -> CallPartials:
         """Return a stage that reads the arguments of a call as they arrive.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, get_origin
 
 from tokenstream._basics.call_keys import NO_ARGUMENTS
@@ -102,6 +103,7 @@ class FunctionTool(_AnyTool):
         # Imported on first use: tools that are declared by types need no signature.
         from tokenstream.stages._tools.signature import Signature
 
+        refuse_generator(name, function)
         self.name = name
         self.function = function
         self.signature = Signature(function)
@@ -139,8 +141,28 @@ class FunctionTool(_AnyTool):
         """Call the function."""
         return self.signature.call(arguments)
 
+    @property
+    def is_async(self) -> bool:
+        """True if a call returns an awaitable, because the function is declared with `async def`."""
+        return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
+
     def __reduce__(self) -> tuple[type[FunctionTool], tuple[str, Callable[..., Any]]]:
         return FunctionTool, (self.name, self.function)
+
+
+def refuse_generator(name: str, function: Callable[..., Any]) -> None:
+    """Refuse a generator as a tool: its call only makes an object, and none of its code would run.
+
+    Raises:
+        MisuseError: The function is a generator, sync or async.
+    """
+    # A callable object has its code in `__call__`.
+    for code in (function, type(function).__call__):
+        if isgeneratorfunction(code) or isasyncgenfunction(code):
+            raise MisuseError(
+                f"the tool {name!r} is a generator, which would not run when the tool is called: make it a "
+                "function that returns its result"
+            )
 
 
 class ToolTable:

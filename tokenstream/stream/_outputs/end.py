@@ -8,6 +8,7 @@ from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 
 if TYPE_CHECKING:
     from tokenstream._origin import Origin
+    from tokenstream.errors import StreamError
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
 
@@ -85,18 +86,19 @@ def incomplete_error(
 
 
 def failed_stream_error(
-    text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
+    cause: StreamError, text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
 ) -> OutputIncomplete:
     """Return the error for the result of a stream that failed.
 
     Args:
+        cause: The error with which the stream failed.
         text: The JSON received.
         errors: Validation errors of the values in the JSON.
         best: The last snapshot.
     """
     return OutputIncomplete(
-        "the stream broke off before the end of the answer, as the error says that caused this one; "
-        f"{len(text):,} characters of JSON came",
+        f"the stream broke off before the end of the answer, and {len(text):,} characters of JSON came: "
+        f"{cause.message}",
         text=text,
         offset=len(text),
         errors=errors,

@@ -124,7 +124,7 @@ class ResultCursor(Generic[T]):
         text = self._make_drafts().text
         drafts = self._make_stage().feed(text)
         best = drafts[-1] if drafts else None
-        error = failed_stream_error(text, errors=() if best is None else best.errors, best=best)
+        error = failed_stream_error(cause, text, errors=() if best is None else best.errors, best=best)
         error.partial, error.origin = self._answer.message, cause.origin
         error.__cause__ = cause
         return error

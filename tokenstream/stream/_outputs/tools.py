@@ -185,7 +185,8 @@ class CallViews(SyncChoiceBase):
                 `TypeAdapter` or a callable object needs a name.
 
         Raises:
-            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool; or it is
+                asynchronous, and this is no asynchronous stream.
             StreamError: The answer failed; raised in the loop.
 
         Example:
@@ -198,6 +199,7 @@ class CallViews(SyncChoiceBase):
             ['sun in Oslo']
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
+        cursor.refuse_async()
         instead = self._message_expression("tool_calls")
         if once is None:
             return ToolCallView(self._driver, cursor, instead)

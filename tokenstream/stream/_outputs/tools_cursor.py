@@ -42,6 +42,10 @@ class CheckedCursor(CallPosition):
         self._maybe_cut: ToolCall | None = None
         """A call that has ended with unfinished arguments, and was cut off unless another part follows it."""
 
+    def refuse_async(self) -> None:
+        """Refuse asynchronous tools, for a stream that cannot await their results."""
+        self._tools.refuse_async()
+
     def after(self, event: object) -> ToolCall | None:
         """Return the call that an event ends, even if its arguments are not JSON."""
         return self.ready() if event.__class__ in _DECIDING_EVENTS else None

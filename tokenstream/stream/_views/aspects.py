@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.stages import CallDraft
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._outputs.documents import OutputChoice
+    from tokenstream.stream._outputs.tools_cursor import CheckedCursor
     from tokenstream.stream._protocols import CallCursor, Driver, WholeCursor
 
 
@@ -55,7 +56,7 @@ class Cursors:
 
     def validated_calls(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
-    ) -> CallCursor[ToolCall]:
+    ) -> CheckedCursor:
         """Return a cursor in the tool calls, with checked arguments.
 
         The error of a call that cannot be run is recorded as its result.

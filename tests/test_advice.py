@@ -1,0 +1,186 @@
+"""What a newcomer reads after a first mistake: the way out, by name."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.tables import in_one_test
+from tokenstream import (
+    Deadlines,
+    Limits,
+    Message,
+    Retry,
+    Route,
+    Router,
+    Steps,
+    Stream,
+    Tools,
+    connect,
+    response_format,
+    testing,
+)
+from tokenstream.errors import MisuseError, OutputIncomplete
+from tokenstream.turns import ToolResults
+
+URL = "http://127.0.0.1:1/v1/chat/completions"
+CALLED = testing.script().tool_call("find", {"n": 1}, id="call_1").finish("tool_calls")
+
+
+def find(n: int) -> int:
+    return n
+
+
+async def find_later(n: int) -> int:
+    return n
+
+
+def find_many(n: int) -> Iterator[int]:
+    yield n
+
+
+async def find_many_later(n: int) -> AsyncIterator[int]:
+    yield n
+
+
+class Finder:
+    def __call__(self, n: int) -> Iterator[int]:
+        yield n
+
+
+@in_one_test(
+    ("value", "advice"),
+    [
+        (CALLED.stream("anthropic").final(), "is a Message: pass its .to_openai_chat()"),
+        (ToolResults(CALLED.stream("anthropic").final(), {"call_1": 1}), "add its .turns() to the messages"),
+        (Tools(find), "is a Tools: pass its .to_openai_chat()"),
+        (response_format(dict), "is a ResponseFormat: pass its .to_openai_chat()"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_object_in_the_payload_is_told_how_it_is_written(value: Any, advice: str) -> None:
+    """Not `model_dump`, whose JSON no API takes."""
+    with pytest.raises(MisuseError) as caught, connect(URL, json={"messages": [value]}) as stream:
+        stream.final()
+
+    assert advice in str(caught.value)
+
+
+@in_one_test(
+    ("options", "advice"),
+    [
+        ({"model": "m"}, 'pass json={"model": …, …}'),
+        ({"stream": True}, 'pass json={"stream": …, …}'),
+        ({"messages": []}, 'pass json={"messages": …, …}'),
+        ({"api_key": "sk-1"}, 'pass headers={"Authorization": f"Bearer {api_key}"}'),
+    ],
+)
+def test_arguments_of_sdks_are_told_where_they_belong(options: dict[str, Any], advice: str) -> None:
+    """Without their values, which may be keys."""
+    with pytest.raises(MisuseError) as caught:
+        connect(URL, **options)
+
+    assert advice in str(caught.value)
+    assert "sk-1" not in str(caught.value)
+
+
+@in_one_test(
+    ("kind", "arguments", "some"),
+    [
+        (Retry, (), "attempts, mode"),
+        (Limits, (), "line, event"),
+        (Deadlines, (), "first_event, idle_bytes"),
+        (Route, (URL,), "url, json, headers"),
+    ],
+)
+def test_an_unknown_option_is_answered_with_those_that_there_are(
+    kind: Any, arguments: tuple[Any, ...], some: str
+) -> None:
+    """As a `TypeError` too, which is what Python raises."""
+    with pytest.raises(TypeError) as caught:
+        kind(*arguments, nonsense=1)
+
+    assert isinstance(caught.value, MisuseError)
+    assert f"{kind.__name__}() has no option nonsense=: the options are {some}" in str(caught.value)
+
+
+@in_one_test(
+    ("kind", "wrong", "right"),
+    [(Retry, "atempts", "attempts"), (Limits, "boddy", "body"), (Deadlines, "idle_byte", "idle_bytes")],
+)
+def test_a_misspelt_option_is_told_the_right_one(kind: Any, wrong: str, right: str) -> None:
+    """One letter is soon missing."""
+    with pytest.raises(MisuseError, match=f"did you mean {right}="):
+        kind(**{wrong: 1})
+
+
+@in_one_test("kind", [Retry, Limits, Deadlines])
+def test_a_notebook_shows_each_option(kind: Any) -> None:
+    """`Retry?` prints the docstring, in which each option has its words."""
+    shown = inspect.getdoc(kind)
+
+    assert shown is not None
+    for name in inspect.signature(kind).parameters:
+        assert f"\n    {name}: " in shown
+
+
+def test_a_run_with_an_unknown_option_fails_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """And not a second time when it is thrown away."""
+    with pytest.raises(TypeError, match="nonsense"):
+        Steps("a run", nonsense=1)  # type: ignore[call-arg]
+    gc.collect()
+
+    assert capsys.readouterr().err == ""
+
+
+def test_the_error_of_a_typed_result_tells_why_the_stream_broke_off() -> None:
+    """Not only that there is another error behind it."""
+    chunks = testing.script().text("Once upon a time").finish("stop").chunks("openai-chat")
+    with pytest.raises(OutputIncomplete, match="before the end of the answer; what had arrived") as caught:
+        Stream(chunks[:2]).result(dict)
+
+    assert caught.value.message.endswith(str(caught.value.__cause__))
+
+
+def test_a_message_prints_what_it_has() -> None:
+    """Half of its fields are None in most answers."""
+    printed = repr(testing.script().text("Hello").finish("stop").stream("anthropic").final())
+
+    assert "None" not in printed
+    assert "text='Hello'" in printed
+    assert "None" not in repr(Message())
+
+
+@in_one_test("tool", [find_many, find_many_later, Finder()], ids=lambda tool: str(tool)[:20])
+def test_a_generator_is_refused_as_a_tool(tool: Any) -> None:
+    """Its call makes an object, which would become the result, and nothing of it would run."""
+    with CALLED.stream("anthropic") as stream:
+        stream.final()
+        for register in (
+            lambda: Tools(find=tool),
+            lambda: stream.validated_calls(find=tool),
+            lambda: Router().tool("find")(tool),
+        ):
+            with pytest.raises(MisuseError, match="'find' is a generator"):
+                register()
+
+
+def test_a_generator_is_refused_for_arguments_of_a_type() -> None:
+    """A router's handler may take a model's object, and runs no other way."""
+    wrong: Any = find_many
+    with pytest.raises(MisuseError, match="'find' is a generator"):
+        Router().tool("find", dict)(wrong)
+
+
+def test_an_async_tool_is_refused_for_a_sync_stream() -> None:
+    """It could not be awaited there; an AsyncStream takes it."""
+    with CALLED.stream("anthropic") as stream:
+        stream.final()
+        with pytest.raises(MisuseError, match="'find_later' is asynchronous, and a Stream cannot await it"):
+            stream.validated_calls(find_later)
+        with pytest.raises(MisuseError, match="'find' is asynchronous"):
+            stream.choice(0).validated_calls(find=find_later)
