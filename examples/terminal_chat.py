@@ -53,7 +53,7 @@ def answer(url: str, model: str, history: list[dict[str, Any]]) -> Message:
                 for block in blocks:
                     printer.show(block)
     except StreamError as error:
-        print(f"[{error}]")
+        print(f"[{error.message}]")
         return error.partial
     return stream.message
 

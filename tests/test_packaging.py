@@ -137,6 +137,16 @@ def test_the_wheel_and_the_package_for_javascript_hold_the_same_reader(wheel: Pa
 
 
 @pytest.mark.slow
+def test_the_wheel_has_the_readme_with_links_that_work_anywhere(wheel: Path) -> None:
+    """The package index shows it."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        told = archive.read(name).decode()
+
+    assert f"]({PROJECT['urls']['Source']}/blob/main/docs/index.md)" in told
+    assert "](docs/" not in told
+
+
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     """Name, licence and supported Pythons reach who looks the distribution up."""
     with zipfile.ZipFile(wheel) as archive:

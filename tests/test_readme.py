@@ -33,9 +33,24 @@ def test_the_readme_can_be_read_at_one_sitting() -> None:
     assert README.count("\n") <= 120
 
 
+def test_every_link_of_the_readme_works_in_each_clone() -> None:
+    """A fork or a mirror has the same pages, and an address of the project may be out of reach."""
+    (elsewhere,) = [link for link in links(README) if re.match(r"\w+:", link)]
+
+    assert elsewhere == "https://docs.astral.sh/uv/"
+    assert "](docs/pictures/terminal.svg)" in README
+
+
 def test_every_link_of_the_readme_works_on_the_package_index() -> None:
     """The index shows the README without the repository around it, and gives headings no anchors."""
-    assert [] == [link for link in links(README) if not link.startswith("https://")]
+    made: str = runpy.run_path(str(_DOCS / "_programs" / "readme_hook.py"))["make_absolute"](
+        README, "https://github.com/o/r"
+    )
+
+    assert [] == [link for link in links(made) if not link.startswith("https://")]
+    assert "](https://raw.githubusercontent.com/o/r/main/docs/pictures/terminal.svg)" in made
+    assert "](https://github.com/o/r/blob/main/docs/guides/getting-started.md#read-an-answer)" in made
+    assert len(links(made)) == len(links(README))
 
 
 def test_the_first_lines_of_the_readme_are_an_example() -> None:

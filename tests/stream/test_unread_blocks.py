@@ -77,7 +77,6 @@ def test_an_answer_that_was_not_refused_is_only_stopped(world: str) -> None:
 
 def test_nothing_waits_for_the_body_of_a_refusal() -> None:
     """It may never come."""
-
     read = list[bytes]()
 
     def body() -> Any:

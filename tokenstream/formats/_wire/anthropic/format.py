@@ -66,8 +66,7 @@ class Anthropic(Format):
         >>> anthropic = Anthropic()
         >>> anthropic.feed({"type": "content_block_start", "index": 0,
         ...     "content_block": {"type": "text", "text": ""}})
-        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False, \
-provider_data=None, phase=None))]
+        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False))]
         >>> [event.text for event in anthropic.feed({"type": "content_block_delta", "index": 0,
         ...     "delta": {"type": "text_delta", "text": "Hel"}})]
         ['Hel']

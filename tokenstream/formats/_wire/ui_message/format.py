@@ -70,8 +70,7 @@ class UIMessage(Format):
     Example:
         >>> stream = UIMessage()
         >>> stream.feed(b'{"type":"text-start","id":"0"}')
-        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False, \
-provider_data=None, phase=None))]
+        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False))]
         >>> stream.feed(b'{"type":"text-delta","id":"0","delta":"Hel"}')
         [TextDelta(choice=0, part=0, text='Hel')]
     """
