@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tokenstream._basics.elsewhere import explain_options
+from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.members import show_members, show_options
 from tokenstream.errors import MisuseError
 
@@ -108,7 +108,7 @@ class Deadlines:
 
 
 for _kind in (Limits, Deadlines):
-    _kind.__init__ = explain_options(names_all=True)(_kind.__init__)  # type: ignore[method-assign] # its signature stays the same
+    _kind.__init__ = explain_all_options()(_kind.__init__)  # type: ignore[method-assign] # its signature stays the same
 
 
 def check_option(name: str, value: object, kind: type) -> None:

@@ -17,6 +17,7 @@ _FEATURES = {
     "cross-site requests": {"code": 100, "docstrings": 60},
     "bounds per owner": {"code": 240, "docstrings": 80},
     "send timeout": {"code": 70, "docstrings": 20},
+    "advice for newcomers": {"code": 290, "docstrings": 120},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 88_000, "docstrings": 40_100, "tables": 4_100}) + sum(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream.errors import TokenStreamError
 
@@ -137,15 +137,28 @@ class _WrongBlockMethod:
         raise MissingMethod(f"{owner.__name__} {self._message}")
 
 
-def explain_options(*, names_all: bool = False, **hints: str) -> Callable[[FunctionT], FunctionT]:
+def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
     """Make a function explain options that it lacks, but that users may expect from other libraries.
 
     Without this, Python's own error says that the argument is unexpected, and no more.
 
     Args:
-        names_all: True to answer any other unknown option with those that there are.
         **hints: The names of the options, each with the end of the error: what to use here instead.
     """
+    return _explain(hints, names_all=False)
+
+
+def explain_all_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
+    """Do what `explain_options` does, and answer any other unknown option with those that there are.
+
+    Args:
+        **hints: As for `explain_options`.
+    """
+    return _explain(hints, names_all=True)
+
+
+def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[FunctionT], FunctionT]:
+    """Return the decorator that `explain_options` or `explain_all_options` returns."""
 
     def explain(function: FunctionT) -> FunctionT:
         """Return the function with the explanations; its signature stays the same."""

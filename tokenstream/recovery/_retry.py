@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from tokenstream._basics.elsewhere import explain_options
+from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
 from tokenstream._basics.members import show_members, show_options
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
@@ -207,8 +207,7 @@ is restarted |
 
 
 # Applied here, because a dataclass writes its own `__init__`.
-Retry.__init__ = explain_options(  # type: ignore[method-assign] # its signature stays the same
-    names_all=True,
+Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
     max_attempts="it is called attempts=",
     max_retries=_COUNTS_ALL,
     num_retries=_COUNTS_ALL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.elsewhere import explain_options
+from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.members import show_members
 from tokenstream._basics.url import split_url
 from tokenstream.errors import MisuseError
@@ -77,8 +77,7 @@ class Route:
         "url",
     )
 
-    @explain_options(
-        names_all=True,
+    @explain_all_options(
         payload="it is called json=",
         timeout="deadlines=Deadlines(first_event=…) bounds the wait for the first event",
         retries="write attempts=, which counts the first request of the route, too",

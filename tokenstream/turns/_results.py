@@ -27,6 +27,10 @@ _ID_KEYS = {"mcp_approval_request": "approval_request_id"}
 """Maps the type of a call's item to the key for its id in the answering item; all others use `call_id`."""
 
 
+_LATER = "missing results are refused later"
+"""Stands for words about missing results; compared by identity."""
+
+
 def _make_user_turn(sentence: str) -> dict[str, Any]:
     return {"role": "user", "content": sentence}
 
@@ -96,6 +100,8 @@ class ToolResults(Mapping[str, Any]):
         missing: str | None = None,
     ) -> None:
         self._keep(message, values, errors)
+        if missing is _LATER:
+            return
         if missing is not None:
             unanswered = {call.id: missing for call in self._unanswered}
             self._keep(message, {**values, **unanswered}, {*errors, *unanswered})
@@ -119,9 +125,7 @@ class ToolResults(Mapping[str, Any]):
             >>> len(ToolResults.so_far(Message(parts=(call,)), {}))
             0
         """
-        results = cls.__new__(cls)
-        results._keep(message, values, errors)  # noqa: SLF001 - of this class
-        return results
+        return cls(message, values, errors, missing=_LATER)
 
     def _keep(self, message: Message, values: Mapping[str, object], errors: Collection[str]) -> None:
         """Keep the results of calls, in the order of the calls."""
