@@ -12,12 +12,12 @@ from tests.house.walks import WALKS, count_retry, walk
 from tests.project import PACKAGE
 
 _FEATURES = {
-    "the origin of an answer": {"code": 250, "docstrings": 140},
+    "the origin of an answer": {"code": 330, "docstrings": 190},
     "logs of the relay": {"code": 90, "docstrings": 60},
     "cross-site requests": {"code": 100, "docstrings": 60},
     "bounds per owner": {"code": 240, "docstrings": 80},
     "send timeout": {"code": 70, "docstrings": 20},
-    "advice for newcomers": {"code": 290, "docstrings": 120},
+    "advice for newcomers": {"code": 340, "docstrings": 170},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 88_000, "docstrings": 40_100, "tables": 4_100}) + sum(
