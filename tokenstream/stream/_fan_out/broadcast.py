@@ -297,14 +297,14 @@ class _LockedSharedCursor(SharedCursor[ItemT]):
 
 if TYPE_CHECKING:
 
-    class _Reads(ReaderDriver, SyncDriver):  # type: ignore[misc, override] # some members are the hub's
+    class _SyncReads(ReaderDriver, SyncDriver):  # type: ignore[misc, override] # some members are the hub's
         """For type checkers, a reader's driver has all members of the stream's driver."""
 
 else:
-    _Reads = ReaderDriver
+    _SyncReads = ReaderDriver
 
 
-class _SyncReaderDriver(_Reads):
+class _SyncReaderDriver(_SyncReads):
     """The driver of one reader of a broadcast, which any thread may use."""
 
     __slots__ = ()

@@ -246,14 +246,14 @@ class AsyncHub(Hub[AsyncDriver]):
 
 if TYPE_CHECKING:
 
-    class _Reads(ReaderDriver, AsyncDriver):  # type: ignore[misc, override] # some members are the hub's
+    class _AsyncReads(ReaderDriver, AsyncDriver):  # type: ignore[misc, override] # some members are the hub's
         """For type checkers, a reader's driver has all members of the stream's driver."""
 
 else:
-    _Reads = ReaderDriver
+    _AsyncReads = ReaderDriver
 
 
-class _AsyncReaderDriver(_Reads):
+class _AsyncReaderDriver(_AsyncReads):
     """The driver of one reader of a broadcast, which any task may use."""
 
     __slots__ = ()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.session_parts import SessionParts
 
 
-class _Block:
+class _MessageBlock:
     """A block of text in a message, whose pieces have arrived before the message itself."""
 
     __slots__ = ("part", "text")
@@ -40,7 +40,7 @@ class AgentMessages:
 
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
-        self._previews: dict[str, dict[int, _Block]] = {}
+        self._previews: dict[str, dict[int, _MessageBlock]] = {}
         """The blocks of each preview, by the id of the message and the index of the block."""
 
     def clear(self) -> None:
@@ -66,7 +66,7 @@ class AgentMessages:
             # A block without text does not become a part, so the limit on parts must be checked here, too.
             if len(blocks) >= self._parts.limits.parts:
                 raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
-            blocks[index] = _Block(self._parts.open(0, TextPart(provider_data={"id": id})))
+            blocks[index] = _MessageBlock(self._parts.open(0, TextPart(provider_data={"id": id})))
         block = blocks[index]
         if block.part.closed:
             self._parts.note("part_after_close")
@@ -103,7 +103,7 @@ class AgentMessages:
             # The message lacks this block of its preview, so the text of the block becomes empty.
             self._complete(block, id, "")
 
-    def _complete(self, block: _Block, id: str, text: str) -> None:
+    def _complete(self, block: _MessageBlock, id: str, text: str) -> None:
         """Close the part of a previewed block, after adding the text that its preview lacks.
 
         If the message has other text than the preview, it replaces the text of the part.
