@@ -273,6 +273,7 @@ PUBLIC: dict[str, list[str]] = {
         "SplitTags",
         "Stage",
         "Throttle",
+        "ToolTags",
         "Until",
         "ValidatedCalls",
         "Words",

@@ -34,6 +34,7 @@ def connect(
     pings: bool = False,
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
+    tool_tags: bool | str | Iterable[str] = (),
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> Stream:
@@ -59,6 +60,9 @@ def connect(
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
@@ -105,7 +109,7 @@ def connect(
                 pings=pings,
                 reorder=reorder,
                 answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags),
+                make_stage=make_stage_factory(reasoning_tags, tool_tags),
             ),
             route,
         )
@@ -117,6 +121,7 @@ def connect(
         pings=pings,
         reorder=reorder,
         reasoning_tags=reasoning_tags,
+        tool_tags=tool_tags,
         answer_id=answer_id,
     )
 
@@ -133,6 +138,7 @@ def aconnect(
     pings: bool = False,
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
+    tool_tags: bool | str | Iterable[str] = (),
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> AsyncStream:
@@ -160,6 +166,9 @@ def aconnect(
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
@@ -204,7 +213,7 @@ def aconnect(
                 pings=pings,
                 reorder=reorder,
                 answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags),
+                make_stage=make_stage_factory(reasoning_tags, tool_tags),
             ),
             route,
         )
@@ -216,6 +225,7 @@ def aconnect(
         pings=pings,
         reorder=reorder,
         reasoning_tags=reasoning_tags,
+        tool_tags=tool_tags,
         answer_id=answer_id,
     )
 

@@ -34,6 +34,9 @@ class Decoder:
         pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
         tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
             names; None if they are not known. They tell, for example, a piece of a tool's name from another
             tool.
@@ -60,9 +63,10 @@ class Decoder:
         limits: Limits | None = None,
         pings: bool = False,
         reasoning_tags: bool | Iterable[str] = (),
+        tool_tags: bool | str | Iterable[str] = (),
         tools: ToolsOption = None,
     ) -> None:
-        make_stage = make_stage_factory(reasoning_tags)
+        make_stage = make_stage_factory(reasoning_tags, tool_tags)
         self._machine = Machine(
             format,
             content_type=content_type,

@@ -68,7 +68,12 @@ RULES: dict[str, str] = {
     ),
     "arguments_repeated": "a fragment repeated all arguments so far: only what is new is added",
     "call_id_repeated": "another tool call came with an id that was already in use: it gets a new id",
-    "call_in_text": "a tool call is written in the text, where the server has not read it: it stays text",
+    "call_in_text": (
+        "a tool call is written in the text, where the server has not read it: it stays text, unless "
+        "tool_tags names the dialect"
+    ),
+    "call_read": "a tool call is written in the text: it is read, as tool_tags asks for",
+    "finish_unaware": 'the finish reason is "stop", but calls were read from the text: it is "tool_calls"',
     "call_twice": "the same call came in two fields: it is used once",
     "call_nameless": "a tool call had no name: it becomes an opaque part",
     "call_unnamed": "arguments came before their tool call's name: they are held back until it arrives",

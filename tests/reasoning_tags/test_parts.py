@@ -10,10 +10,11 @@ from tests.reasoning_tags.support import SCRIPT, decoded, parts_of
 from tests.support import encoders
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import Limits, Stream
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._pipeline.machine import Machine
-from tokenstream._pipeline.reasoning_tags import ReasoningTags, make_tag_stage_factory
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def test_events_tell_of_parts_of_reasoning() -> None:
 
 def test_a_part_may_begin_with_text_and_end_with_more_that_is_known() -> None:
     """Formats may tell a part's start again, and its whole at the end, which has the tags."""
-    tags = ReasoningTags(("think",), Limits())
+    make_stage = make_stage_factory(("think",))
+    assert make_stage is not None
+    tags = make_stage(Parts(Limits(), print))
     phase: Any = "final_answer"
     events: list[Event] = [
         PartStart(TextPart(text="<think>a</think>b")),
@@ -162,9 +165,7 @@ def test_an_object_is_read_without_the_thoughts_before_it() -> None:
 
 def test_most_deltas_are_read_at_a_glance_all_the_same() -> None:
     """Only those that may have to do with a tag or with code are decoded."""
-    machine = Machine(
-        None, content_type=None, limits=None, pings=False, make_stage=make_tag_stage_factory(True)
-    )
+    machine = Machine(None, content_type=None, limits=None, pings=False, make_stage=make_stage_factory(True))
     for word in ["<think>a</think>", *["word "] * 500]:
         if machine.give(chat({"content": word}), 0.0) is None:
             while machine.pull() is not None:

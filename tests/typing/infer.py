@@ -59,6 +59,8 @@ def streams(body: Iterable[bytes]) -> None:
     stream = Stream(body)
     assert_type(connect("url", reasoning_tags=True), Stream)
     assert_type(Stream(body, reasoning_tags=("think",)), Stream)
+    assert_type(Stream(body, tool_tags="auto"), Stream)
+    assert_type(connect("url", tool_tags=["hermes"]), Stream)
     assert_type(Stream(body, tools=["now", dict]), Stream)
     assert_type(Stream(body, tools=None), Stream)
     assert_type(iter(stream), Iterator[Event])

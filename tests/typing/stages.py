@@ -35,6 +35,7 @@ from tokenstream.stages import (
     Sentences,
     SplitTags,
     Stage,
+    ToolTags,
     Until,
     ValidatedCalls,
     Words,
@@ -94,6 +95,7 @@ def texts() -> None:
     assert_type(Chain(redact, Until("END", include=True)), Chain[str, str])
     tags = SplitTags("think", starts_inside=True)
     assert_type(tags.inside, str)
+    assert_type(ToolTags("hermes", tools=["now", {"name": "look"}]).feed(""), list[Event])
     shaping: list[Stage[str, str]] = [redact, tags, Until(re.compile("a"), max_length=3)]
     Chain(shaping[0])
 

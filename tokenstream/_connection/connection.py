@@ -177,7 +177,7 @@ class Connection:
         format.parts.find_text = None if self._find_text is None else self._find_arrived
         # A format that continues from another connection already has its stage.
         if self._make_stage is not None and format.parts.stage is None:
-            format.parts.stage = self._make_stage(self._limits)
+            format.parts.stage = self._make_stage(format.parts)
         if self._adapt is not None:
             self._adapt(format)
         if format.name:

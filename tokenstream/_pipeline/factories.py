@@ -36,16 +36,19 @@ def make_offered(tools: ToolsOption) -> OfferedTools | None:
     return offered_by(tools)
 
 
-def make_stage_factory(reasoning_tags: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it
-    """Return a function that creates the stage which turns tags such as `<think>` into reasoning parts.
+def make_stage_factory(
+    reasoning_tags: bool | Iterable[str],  # noqa: FBT001 - as callers give it
+    tool_tags: bool | str | Iterable[str] = False,  # noqa: FBT001, FBT002 - as callers give it
+) -> StageFactory | None:
+    """Return a function that creates the stage which splits texts into reasoning, tool calls and text.
 
-    The result is None if no tags are requested.
+    The result is None if texts stay as they are.
 
     Raises:
-        MisuseError: `reasoning_tags` is not a list of tag names.
+        MisuseError: `reasoning_tags` is not a list of tag names, or `tool_tags` names no dialect.
     """
-    if reasoning_tags is False or reasoning_tags == ():
+    if reasoning_tags in (False, ()) and tool_tags in (False, ()):
         return None
-    from tokenstream._pipeline.reasoning_tags import make_tag_stage_factory
+    from tokenstream._pipeline.split_texts import make_split_factory
 
-    return make_tag_stage_factory(reasoning_tags)
+    return make_split_factory(reasoning_tags, tool_tags)

@@ -43,6 +43,7 @@ def resilient(
     pings: bool = False,
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
+    tool_tags: bool | str | Iterable[str] = (),
     answer_id: str | None = None,
 ) -> Stream:
     r"""Read one answer, with as many attempts as necessary.
@@ -66,6 +67,9 @@ def resilient(
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -89,7 +93,7 @@ def resilient(
         pings=pings,
         reorder=reorder,
         answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags),
+        make_stage=make_stage_factory(reasoning_tags, tool_tags),
     )
     return make_stream(Stream, openers, retry, options)
 
@@ -106,6 +110,7 @@ def aresilient(
     pings: bool = False,
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
+    tool_tags: bool | str | Iterable[str] = (),
     answer_id: str | None = None,
 ) -> AsyncStream:
     """Read one answer in an `async for` loop, with as many attempts as necessary.
@@ -128,6 +133,9 @@ def aresilient(
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -152,7 +160,7 @@ def aresilient(
         pings=pings,
         reorder=reorder,
         answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags),
+        make_stage=make_stage_factory(reasoning_tags, tool_tags),
     )
     return make_stream(AsyncStream, openers, retry, options)
 

@@ -10,6 +10,7 @@ from tokenstream.stages._metrics.meter import Meter
 from tokenstream.stages._metrics.metrics import Metrics
 
 if TYPE_CHECKING:
+    from tokenstream.stages._calls.calls import ToolTags
     from tokenstream.stages._chain import Chain
     from tokenstream.stages._guards.budget import Budget
     from tokenstream.stages._guards.repetition import Repetition
@@ -58,6 +59,7 @@ __all__ = [
     "SplitTags",
     "Stage",
     "Throttle",
+    "ToolTags",
     "Until",
     "ValidatedCalls",
     "Words",
@@ -86,6 +88,7 @@ _HOMES = {
     "SplitTags": "_text.tags",
     "Stage": "_stage",
     "Throttle": "_text.throttle",
+    "ToolTags": "_calls.calls",
     "Until": "_text.until",
     "ValidatedCalls": "_tools.calls",
     "Words": "_text.words",

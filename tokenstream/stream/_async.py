@@ -64,6 +64,9 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
         tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
             names; None if they are not known. They tell, for example, a piece of a tool's name from another
             tool.
@@ -107,6 +110,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         pings: bool = False,
         reorder: Reorder | None = None,
         reasoning_tags: bool | Iterable[str] = (),
+        tool_tags: bool | str | Iterable[str] = (),
         tools: ToolsOption = None,
         answer_id: str | None = None,
     ) -> None:
@@ -122,7 +126,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
                 pings,
                 reorder,
                 answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags),
+                make_stage=make_stage_factory(reasoning_tags, tool_tags),
                 offered=make_offered(tools),
             )
             driver = AsyncDriver(async_source(source), options)

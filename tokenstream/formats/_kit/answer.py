@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.told import TextFinder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -29,6 +30,10 @@ class EventStage(Protocol):
     For example, the stage for `reasoning_tags` splits one text part into text and reasoning.
     """
 
+    @property
+    def error(self) -> ProtocolError | None:
+        """The error for what the events contain; None if there is none."""
+
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace the events of one payload."""
         ...
@@ -38,6 +43,9 @@ class EventStage(Protocol):
 
     def cut(self, choice: int, part: int) -> None:
         """Note that a part was cut off: the next call of `feed` also returns the part's held-back text."""
+
+    def end(self) -> None:
+        """Note that the answer has ended by itself: the next call of `feed` returns what waits for that."""
 
     def original_index(self, choice: int, index: int) -> int:
         """Return the index that the format gave to a part before this stage renumbered it.
@@ -66,8 +74,8 @@ class EventStage(Protocol):
         """
 
 
-StageFactory: TypeAlias = "Callable[[Limits], EventStage]"
-"""Creates the stage that a format's events pass through; called with the limits, once for each format."""
+StageFactory: TypeAlias = "Callable[[Parts], EventStage]"
+"""Creates the stage that a format's events pass through; called with the parts, once for each format."""
 
 
 class AnswerEvents:
@@ -172,10 +180,12 @@ class AnswerEvents:
         if self.stage is not None:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
+            self.difference = self.difference or self.stage.error
         if self.whole_text_repeated:
             # A `Told` event has the whole text of a part. What the message lacks of the text replaces it.
             self.whole_text_repeated = False
-            out, self.difference = settle(out, self.find_text, self.note)
+            out, difference = settle(out, self.find_text, self.note)
+            self.difference = self.difference or difference
             self._keep_beginnings(out)
         return out
 

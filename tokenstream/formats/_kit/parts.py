@@ -95,7 +95,6 @@ class Parts(EndedCalls):
             self.note("finish_repeated")
             if state.finish.raw_reason == raw_reason:
                 return
-            # A different reason replaces the first one.
         if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
         self.close_choice(state, complete=reason not in CUT_SHORT)
@@ -150,15 +149,16 @@ class Parts(EndedCalls):
                 elif complete:
                     self.close(part)
                 else:
-                    # No event reports the end of a part that was cut off.
+                    # No event reports the end of a part that was cut off, so the stage is told of it.
                     self._release(part)
                     part.closed = True
                     if self.stage is not None:
-                        # Without an event, the stage that reads this part's text must be told.
                         self.stage.cut(part.choice, part.index)
             choice.opened.clear()
             choice.current_part = None
             self._report_waiting_finish(choice)
+        if complete and self.stage is not None:
+            self.stage.end()
 
     def cut_waiting(self) -> None:
         """Close the calls that wait for arguments without handing them out: the input has broken off."""

@@ -45,7 +45,9 @@ class CheckedCall(ToolCall[Any, Any]):
         Args:
             repairs: The repairs that were made in the call's arguments.
         """
-        checked = cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(repairs)
+        checked = cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(
+            (*call.repairs, *repairs)
+        )
         set_place(checked, place_of(call))
         return checked
 

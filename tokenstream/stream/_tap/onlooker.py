@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._base import Format
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Limits
 
 
@@ -28,6 +29,7 @@ class Onlooker:
         started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
         offered: The tools that the request offers; None if they are not known.
+        make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = (
@@ -49,9 +51,17 @@ class Onlooker:
         started_at: float | None,
         clock: Callable[[], float],
         offered: OfferedTools | None = None,
+        make_stage: StageFactory | None = None,
     ) -> None:
         self.clock = clock
-        self.machine = Machine(format, content_type=None, limits=limits, pings=False, offered=offered)
+        self.machine = Machine(
+            format,
+            content_type=None,
+            limits=limits,
+            pings=False,
+            make_stage=make_stage,
+            offered=offered,
+        )
         """Decodes the answer."""
         self._is_start_known = started_at is not None
         """True once the time of the request is known."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream._basics.members import name_defaults, show_members
-from tokenstream._pipeline.factories import make_offered
+from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources.boto3 import stream_key_of
 from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
@@ -125,6 +125,7 @@ def tap(
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
+    tool_tags: bool | str | Iterable[str] = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -135,6 +136,7 @@ def tap(
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
+    tool_tags: bool | str | Iterable[str] = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -145,6 +147,7 @@ def tap(
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
+    tool_tags: bool | str | Iterable[str] = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -155,6 +158,7 @@ def tap(
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
+    tool_tags: bool | str | Iterable[str] = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -165,6 +169,7 @@ def tap(
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
+    tool_tags: bool | str | Iterable[str] = ...,
 ) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
 @name_defaults
 def tap(
@@ -175,6 +180,7 @@ def tap(
     started_at: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     tools: ToolsOption = None,
+    tool_tags: bool | str | Iterable[str] = (),
 ) -> Tap[Any] | AsyncTap[Any]:
     """Build the message of a stream that other code reads.
 
@@ -196,9 +202,13 @@ def tap(
         clock: Returns the time in seconds.
         tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
             names; None if they are not known.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
 
     Raises:
-        MisuseError: The source cannot be read in a loop, or an object in `tools` is no tool.
+        MisuseError: The source cannot be read in a loop, an object in `tools` is no tool, or `tool_tags`
+            names no dialect.
 
     Example:
         >>> theirs = [{"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}]
@@ -210,7 +220,12 @@ def tap(
     """
     tap_type = _find_tap_type(source)
     onlooker = Onlooker(
-        format=format, limits=limits, started_at=started_at, clock=clock, offered=make_offered(tools)
+        format=format,
+        limits=limits,
+        started_at=started_at,
+        clock=clock,
+        offered=make_offered(tools),
+        make_stage=make_stage_factory((), tool_tags),
     )
     return tap_type(source, onlooker)
 

@@ -27,6 +27,7 @@ class ReadingOptions(TypedDict, total=False):
     reasoning_tags: bool | Iterable[str]
     reorder: Reorder | None
     started_at: float | None
+    tool_tags: bool | str | Iterable[str]
     tools: ToolsOption
 
 

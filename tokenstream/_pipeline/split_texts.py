@@ -1,133 +1,109 @@
-"""Turns reasoning that a model writes into its text, between tags, into separate reasoning parts."""
+"""Turns reasoning and tool calls that a model writes into its text into separate parts."""
 
 from __future__ import annotations
 
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
-from zlib import crc32
 
-from tokenstream.errors import MisuseError
-from tokenstream.events import CitationAdded, PartDone, PartStart, ReasoningDelta, TextDelta
+from tokenstream._pipeline.text_calls import CallsInText
+from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
+from tokenstream.errors import LimitExceeded
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallStart,
+)
 from tokenstream.formats._kit.told import Told
 from tokenstream.message import ReasoningPart, TextPart
-from tokenstream.stages._text.tags import TagScanner, check_tags
+from tokenstream.stages._calls.dialects import choose_dialects
+from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream._basics.loose import AnyEvent
+    from tokenstream._pipeline.text_scanner import SplitPiece
+    from tokenstream.errors import ProtocolError
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.limits import Limits
+    from tokenstream.formats._kit.parts import Parts
 
-_KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
-"""The tags in which models are known to wrap their reasoning."""
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
+_MOST_SKIPPED = 256
+"""The most pieces that are read together, later."""
 _BLANK_TEXT, _BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
-def make_tag_stage_factory(
-    tags: bool | Iterable[str],  # noqa: FBT001 - as callers give it
+def make_split_factory(
+    reasoning_tags: bool | Iterable[str],  # noqa: FBT001 - as callers give it
+    tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
 ) -> StageFactory | None:
-    """Return a function that creates a `ReasoningTags` for each format; None if there are no tags.
+    """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are.
 
     Args:
-        tags: Names of tags, or True for the known ones.
+        reasoning_tags: Names of tags, or True for the known ones.
+        tool_tags: Names of dialects, True for all that need not be named, or "auto".
 
     Raises:
-        MisuseError: `tags` is not a list of tag names.
+        MisuseError: `reasoning_tags` is not a list of tag names, or a name is not one of a dialect.
     """
-    value: Any = tags
-    is_iterable = hasattr(value, "__iter__") and not isinstance(value, str | bytes)
-    if not is_iterable and value is not True:
-        raise MisuseError(
-            "reasoning_tags= takes names of tags, such as ('think',), or True for the known ones, "
-            f"not {tags!r}"
-        )
-    names = _KNOWN_TAGS if value is True else check_tags(tuple(value))
-    return partial(ReasoningTags, names) if names else None
+    is_auto = isinstance(tool_tags, str) and tool_tags == "auto"
+    has_calls = tool_tags is True or (tool_tags is not False and tool_tags != ())
+    wanted = Wanted(
+        choose_tags(reasoning_tags),
+        choose_dialects(True if is_auto else tool_tags) if has_calls else (),
+        is_auto=is_auto,
+    )
+    return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects else None
 
 
-def _checksum(text: str, before: int) -> int:
-    """Return the checksum of a text that follows another one with the checksum `before`."""
-    return crc32(text.encode("utf-8", "surrogatepass"), before)
+class SplitTexts:
+    """A stage after a format that splits its text parts into text, reasoning and tool calls.
 
-
-class _TaggedText:
-    """A text part of the format, and the part of the message to which its text goes at the moment.
-
-    Args:
-        part: The part's index, as the format numbers parts.
-        start: The part at its start, without text.
-    """
-
-    __slots__ = ("checksum", "length", "part", "receiver", "scanner", "start", "within")
-
-    def __init__(self, names: tuple[str, ...], part: int, start: TextPart) -> None:
-        self.scanner = TagScanner(names)
-        self.part = part
-        self.start = start
-        self.receiver = -1
-        """The index of the receiving part in the message; -1 if there is none yet."""
-        self.within: bool | None = None
-        """True if the receiving part is reasoning, False if it is text, None if there is none yet."""
-        self.length = self.checksum = 0
-        """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
-
-    def turn_to(self, receiver: int, *, within: bool) -> None:
-        """Let what follows go to another part of the message.
-
-        Args:
-            receiver: The part's index in the message.
-            within: True if the part is reasoning.
-        """
-        self.receiver, self.within = receiver, within
-
-    def count(self, piece: str) -> None:
-        """Count a piece of this text, as the format reported it: update the length and the checksum."""
-        self.length += len(piece)
-        self.checksum = _checksum(piece, self.checksum)
-
-    def is_beginning_of(self, whole: str) -> bool:
-        """Return True if `whole` begins with the text that was counted so far, as the checksum shows."""
-        return self.length <= len(whole) and _checksum(whole[: self.length], 0) == self.checksum
-
-
-class ReasoningTags:
-    """A stage after a format that splits its text parts at tags into text and reasoning parts.
-
-    A text part with tags becomes several parts, and later parts are renumbered. A part
+    A text part with tags or calls becomes several parts, and later parts are renumbered. A part
     begins with its first content, so that tags make no empty part. Events are copied instead of
     changed, since a format may still use its own events.
 
     Args:
-        limits: `Limits.parts` bounds the number of parts; beyond it, no tag begins another part.
+        wanted: What is looked for.
+        parts: The parts of the format. Beyond `Limits.parts`, no tag begins another part.
     """
 
     __slots__ = (
         "_by_receiver",
+        "_calls",
         "_count",
         "_ended_texts",
         "_format_indexes",
         "_max_parts",
         "_message_indexes",
-        "_names",
         "_open_texts",
         "_part_counts",
+        "_parts",
         "_parts_cut",
         "_tagged_choices",
+        "_wanted",
+        "error",
     )
 
-    def __init__(self, names: tuple[str, ...], limits: Limits) -> None:
-        self._names = names
-        self._max_parts = limits.parts
-        self._open_texts: dict[tuple[int, int], _TaggedText] = {}
+    def __init__(self, wanted: Wanted, parts: Parts) -> None:
+        self._wanted = wanted
+        self._parts = parts
+        self._max_parts = parts.limits.parts
+        self.error: ProtocolError | None = None
+        """The error for more calls than the limit allows; None if there is none."""
+        self._calls = CallsInText(parts)
+        self._open_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's open text parts, by choice and the part's index in the format."""
-        self._ended_texts: dict[tuple[int, int], _TaggedText] = {}
+        self._ended_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's text parts that have ended."""
-        self._by_receiver: dict[tuple[int, int], _TaggedText] = {}
+        self._by_receiver: dict[tuple[int, int], TaggedText] = {}
         """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
         """Each part's index in the message, by its index in the format.
@@ -153,34 +129,56 @@ class ReasoningTags:
         """
         self._parts_cut.append((choice, part))
 
+    def end(self) -> None:
+        """Note that the answer has ended by itself, also if no finish reason has come."""
+        self._calls.settles = True
+
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace a payload's events: texts are split, and parts are renumbered."""
         out: list[Event] = []
+        try:
+            self._replace(events, out)
+        except LimitExceeded as error:
+            self.error = self.error or error
+        return out
+
+    def _replace(self, events: Sequence[Event], out: list[Event]) -> None:
+        """Add the events that replace a payload's events.
+
+        Raises:
+            LimitExceeded: There are more calls than `Limits.tool_calls`, or no room for another part.
+        """
         for event in events:
             if event.part is None:
-                out.append(event)
+                out.append(self._calls.finish(event, out) if isinstance(event, Finish) else event)
                 continue
-            text = self._open_texts.get((event.choice, event.part))
-            told: Any = event
-            if isinstance(event, TextDelta):
-                self._write(text or self._begin(event, _BLANK_TEXT), event, out)
-            elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
-                self._start(text, event, event.content, out)
-            elif isinstance(told, Told):  # the whole text of a part, which the server repeats at its end
-                self._compare(text, told, out)
-            elif isinstance(event, PartDone) and text is not None:
-                self._end(text, event, out)
-            else:
-                if isinstance(event, CitationAdded):
-                    self._begin_cited_parts(event, out)
-                out.append(self._renumber(event))
+            self._replace_one(event, out)
         # Text of a part that was cut off, held back because a tag might begin with it, is released.
         for choice, part in self._parts_cut:
             text = self._open_texts.pop((choice, part), None)
             if text is not None:
                 self._release(text, TextDelta("", choice=choice, part=part), out)
         self._parts_cut.clear()
-        return out
+        if self._calls.settles:
+            self._calls.settle_all(out)
+
+    def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `Told`
+        """Add the events that replace an event of a part."""
+        text = self._open_texts.get((event.choice, event.part))
+        if isinstance(event, TextDelta):
+            self._write(text or self._begin(event, _BLANK_TEXT), event, out)
+        elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
+            self._start(text, event, event.content, out)
+        elif isinstance(event, Told):  # the whole text of a part, which the server repeats at its end
+            self._compare(text, event, out)
+        elif isinstance(event, PartDone) and text is not None:
+            self._end(text, event, out)
+        else:
+            if isinstance(event, CitationAdded):
+                self._begin_cited_parts(event, out)
+            elif isinstance(event, ToolCallStart):
+                self._calls.note_own(event.choice)
+            out.append(self._renumber(event))
 
     def begin_at(self, part: int) -> None:
         """Number the parts of the first choice from `part` on: the message has others from before a pause."""
@@ -211,31 +209,42 @@ class ReasoningTags:
         if text is None:
             # Only the text of text parts may contain tags.
             return inner
-        receiver = text.receiver
+        receiver, skipped = text.receiver, text.skipped
+        # Three tests cost less than a search.
+        first, second, third = text.scanner.firsts
 
         def accept(event: AnyEvent) -> bool:
-            """Count the text of a delta from the fast path; return False if its payload has to be decoded."""
+            """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
+            words = event.text
             # A text that may contain a tag, or goes to another part by now, must be decoded.
-            if text.receiver != receiver or not text.scanner.passes(event.text):
+            if not text.is_plain or text.receiver != receiver:
+                return False
+            if first in words or second in words or third in words:
                 return False
             if inner is not None and inner(event) is False:
                 return False
             # The scanner has to know all text, although it leaves this text unchanged.
-            text.scanner.skim(event.text)
-            text.count(event.text)
+            skipped.append(words)
+            if len(skipped) >= _MOST_SKIPPED:
+                text.catch_up()
             return True
 
         return accept
 
     # -- texts ---------------------------------------------------------------
 
-    def _begin(self, event: Event, start: TextPart) -> _TaggedText:
+    def _begin(self, event: Event, start: TextPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
-        text = self._open_texts[event.choice, part] = _TaggedText(self._names, part, start)
+        tags, dialects, is_auto = self._wanted
+        tools = self._parts.offered
+        if is_auto and (not tools or self._calls.has_own(event.choice)):
+            dialects = ()
+        scanner = TextScanner(tags, dialects, tools)
+        text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start)
         return text
 
-    def _start(self, text: _TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
+    def _start(self, text: TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
         """Begin a text part of the format, or update the start of a part that has begun.
 
         Args:
@@ -257,7 +266,7 @@ class ReasoningTags:
                 text, TextDelta(content.text, choice=event.choice, part=event.part, raw=event.raw), out
             )
 
-    def _compare(self, text: _TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
+    def _compare(self, text: TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare the whole text of a part with what has arrived.
 
         A `Told` that this adds to `out` is compared once more, with the text in the message. That text lacks
@@ -273,7 +282,7 @@ class ReasoningTags:
         else:
             self._compare_open(text, told, out)
 
-    def _compare_open(self, text: _TaggedText, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
+    def _compare_open(self, text: TaggedText, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare the whole text of an open part with what has arrived, and add an end that is missing."""
         if text.is_beginning_of(told.text):
             missing_end = told.text[text.length :]
@@ -299,16 +308,28 @@ class ReasoningTags:
         if not (is_same or is_shorter):
             out.append(self._renumber(told))
 
-    def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
+    def _write(self, text: TaggedText, event: TextDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
-        text.count(event.text)
-        for within, piece in text.scanner.feed(event.text):
+        self._add_pieces(text, text.feed(event.text), event, out)
+
+    def _add_pieces(self, text: TaggedText, pieces: list[SplitPiece], event: Event, out: list[Event]) -> None:
+        """Add pieces of a text.
+
+        Args:
+            event: The event that the pieces are from.
+            out: Receives the events.
+        """
+        for piece in pieces:
+            if isinstance(piece, CallBegun | Written | CallEnded):
+                self._add_call(text, piece, event, out)
+                continue
+            within, words = piece
             # Without room for another part, a piece goes to the part that receives the text already.
             is_full = text.within is not None and self._count >= self._max_parts
-            self._add_piece(text, piece, event, out, within=bool(text.within) if is_full else within)
+            self._add_piece(text, words, event, out, within=bool(text.within) if is_full else within)
 
     def _add_piece(
-        self, text: _TaggedText, piece: str, event: Event, out: list[Event], *, within: bool
+        self, text: TaggedText, piece: str, event: Event, out: list[Event], *, within: bool
     ) -> None:
         """Add a piece of a text; begin another part if the piece changes between text and reasoning.
 
@@ -327,7 +348,7 @@ class ReasoningTags:
         kind = ReasoningDelta if within else TextDelta
         out.append(kind(piece, choice=event.choice, part=text.receiver, raw=event.raw))
 
-    def _begin_next_part(self, text: _TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
+    def _begin_next_part(self, text: TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
         """End the part to which a text goes, and begin the next part.
 
         Args:
@@ -335,17 +356,27 @@ class ReasoningTags:
             within: True if the next part is reasoning.
         """
         choice = event.choice
-        if text.within is not None:
-            del self._by_receiver[choice, text.receiver]
-            out.append(PartDone(None, choice=choice, part=text.receiver, raw=event.raw))
-        text.turn_to(self._count_new_part(choice), within=within)
-        self._by_receiver[choice, text.receiver] = text
+        self._begin_receiver(text, event, out)
+        text.within = within
         if not within:
             # Citations that cite this text refer to its last text part, not to reasoning.
             self._message_indexes[choice, text.part] = text.receiver
         self._open(text, event, out)
 
-    def _open(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
+    def _begin_receiver(self, text: TaggedText, event: Event, out: list[Event]) -> None:
+        """End the part to which a text goes, and count another one."""
+        if text.within is not None:
+            out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
+        self._end_receiver(text, event.choice)
+        text.receiver, text.has_parts = self._count_new_part(event.choice), True
+        self._by_receiver[event.choice, text.receiver] = text
+
+    def _end_receiver(self, text: TaggedText, choice: int) -> None:
+        """Let a text go to no part."""
+        self._by_receiver.pop((choice, text.receiver), None)
+        text.within, text.receiver = None, -1
+
+    def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
         content = _BLANK_REASONING if text.within else text.start
         out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
@@ -356,24 +387,26 @@ class ReasoningTags:
         A citation may cite the text, and so must follow the text's part.
         """
         for (choice, _), text in self._open_texts.items():
-            if choice == event.choice and text.within is None:
+            if choice == event.choice and not text.has_parts:
                 self._begin_next_part(text, event, out, within=False)
 
-    def _release(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
+    def _release(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Add the held-back rest of a text that ends; a text without any content becomes an empty part."""
-        for within, piece in text.scanner.end():
-            self._add_piece(text, piece, event, out, within=within)
-        if text.within is None:
+        self._add_pieces(text, text.end(), event, out)
+        if not text.has_parts:
             # No part has begun, because the text was empty.
             self._begin_next_part(text, event, out, within=False)
-        del self._by_receiver[event.choice, text.receiver]
+        self._by_receiver.pop((event.choice, text.receiver), None)
         if text.scanner.tagged:
             self._tagged_choices.add(event.choice)
 
-    def _end(self, text: _TaggedText, event: PartDone, out: list[Event]) -> None:
+    def _end(self, text: TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""
         self._ended_texts[event.choice, event.part] = self._open_texts.pop((event.choice, event.part))
         self._release(text, event, out)
+        if text.within is None:
+            # The text ends with a call, whose end is an event of its own.
+            return
         content = event.content
         if text.scanner.tagged and isinstance(content, TextPart):
             # The end repeats the text with its tags; only its other fields are kept.
@@ -387,6 +420,33 @@ class ReasoningTags:
             out.append(event)
         else:
             out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
+
+    # -- calls in a text -------------------------------------------------------
+
+    def _add_call(
+        self, text: TaggedText, piece: CallBegun | Written | CallEnded, event: Event, out: list[Event]
+    ) -> None:
+        """Add what happens to a call in a text.
+
+        Args:
+            event: The event that it is from.
+            out: Receives the events.
+
+        Raises:
+            LimitExceeded: There are more calls than `Limits.tool_calls`, or no room for another part.
+        """
+        if isinstance(piece, CallBegun):
+            if self._count >= self._max_parts:
+                raise LimitExceeded(limit="parts", value=self._max_parts)
+            self._begin_receiver(text, event, out)
+            text.call = self._calls.begin(piece.name, event.choice, text.receiver)
+            out.append(text.call.start(event.raw))
+        elif text.call is not None and isinstance(piece, Written):
+            out.append(text.call.add(piece.text, event.raw))
+        elif text.call is not None and isinstance(piece, CallEnded):
+            call, text.call = text.call, None
+            self._end_receiver(text, event.choice)
+            self._calls.end(call, piece, event.raw, out)
 
     # -- other parts -----------------------------------------------------------
 

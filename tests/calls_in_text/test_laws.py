@@ -1,0 +1,194 @@
+"""Calls in a text are the same however the text is cut, in every dialect."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import pytest
+
+from tests.calls_in_text.support import (
+    BARE,
+    TOOLS,
+    WRITERS,
+    begun_in,
+    calls_of,
+    cuts,
+    joined,
+    make_call,
+    read,
+    text_of,
+)
+from tokenstream.events import ToolCallDone
+from tokenstream.stages import ToolTags
+
+BEFORE = [
+    "",
+    "Let me look.\n",
+    "`<tool_call>{` opens a call.\n\n",
+    "```py\nx = '<|python_tag|>'\n```\nSo: ",
+    "a < b ",
+]
+AFTER = ["", "\n\nThat is all.", " Now [1] and <b>."]
+
+
+def _answer(written: str, seed: int) -> tuple[str, str, list[object], str]:
+    dialect, write = WRITERS[written]
+    dice = random.Random(f"{written}{seed}")
+    calls = [make_call(dice) for _ in range(dice.randint(1, 4))]
+    # A fence begins its line.
+    before = "" if dialect in BARE else dice.choice(BEFORE[:3] if dialect == "gemma" else BEFORE)
+    after = "" if dialect in BARE else dice.choice(AFTER)
+    return dialect, before + write(calls) + after, list(calls), before + after.lstrip()
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_calls_are_read_as_they_were_meant(written: str) -> None:
+    """From one to four calls with text around them, nested JSON, and code that talks about the markup."""
+    for seed in range(30):
+        dialect, text, calls, around = _answer(written, seed)
+        events = read([text], dialect)
+
+        assert calls == calls_of(events)
+        assert around == text_of(events)
+        assert not any(event.call.repairs for event in events if hasattr(event, "call"))
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_every_cut_gives_the_same_calls(written: str) -> None:
+    """At each place of short answers, character by character, and at random places of long ones."""
+    for seed in range(12):
+        dialect, text, _, _ = _answer(written, seed)
+        expected = joined(read([text], dialect))
+        dice = random.Random(seed)
+        places = range(1, len(text), 1 if len(text) < 200 else 37)
+        assert expected == joined(read(list(text), dialect))
+        for place in places:
+            assert expected == joined(read(cuts(text, [place]), dialect))
+        for _ in range(10):
+            sample = dice.sample(range(len(text)), min(12, len(text)))
+            assert expected == joined(read(cuts(text, sample), dialect))
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_a_text_that_is_cut_off_gives_the_same_at_every_cut(written: str) -> None:
+    """The beginning of the markup is a call that is not handed out, or text; never both."""
+    dialect, text, calls, _ = _answer(written, 3)
+    for size in range(1, len(text), 1 + len(text) // 60):
+        beginning = text[:size]
+        events = read([beginning], dialect)
+
+        assert joined(events) == joined(read(list(beginning), dialect))
+        sure = calls_of(
+            [event for event in events if isinstance(event, ToolCallDone) and not event.call.repairs]
+        )
+        assert sure == calls[: len(sure)]
+
+
+@pytest.mark.parametrize("written", [each for each in WRITERS if WRITERS[each][0] not in BARE | {"gemma"}])
+def test_all_dialects_may_be_read_at_once(written: str) -> None:
+    """Each opening tells its dialect; those that need a name are left out."""
+    for seed in range(5):
+        _, text, calls, around = _answer(written, seed)
+        events = read([text])
+
+        assert calls == calls_of(events)
+        assert around == text_of(events)
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_markup_in_code_and_in_quotations_is_text(written: str) -> None:
+    """A text about the markup comes out as it was, within the piece in which it arrived."""
+    dialect, write = WRITERS[written]
+    markup = write([make_call(random.Random(written))])
+    lines = markup.replace("\n", "\n> ").replace("```", "''")
+    texts = [
+        f"So:\n~~~~xml\n{markup}\n~~~~\nYes.",
+        f"So: `` {markup.replace(chr(10), ' ').replace('``', '')} ``!",
+        f'He wrote "{markup}".',
+        f"As he said:\n> {lines}\n\nYes.",
+        "So:\n\n    " + markup.replace("\n", "\n    ") + "\n\nYes.",
+    ]
+    for text in texts[:4] if dialect == "gemma" else texts:
+        for pieces in ([text], list(text), cuts(text, range(0, len(text), 7))):
+            events = read(pieces, dialect)
+            assert text == text_of(events)
+            assert not begun_in(events)
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_a_call_of_an_unknown_tool_is_text(written: str) -> None:
+    """An answer of structured output, or about another program's tools, does not become a call."""
+    dialect, write = WRITERS[written]
+    text = write([make_call(random.Random(written))])
+    for pieces in ([text], list(text)):
+        events = read(pieces, dialect, tools=["other"])
+
+        assert text == text_of(events)
+        assert not begun_in(events)
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_other_text_within_the_markup_breaks_the_call(written: str) -> None:
+    """The call is not handed out, and what its markup had is no text either."""
+    dialect, write = WRITERS[written]
+    markup = write([make_call(random.Random(f"{written}1"))])
+    for place in range(0, len(markup), 1 + len(markup) // 40):
+        text = f"{markup[:place]}\x00{markup[place:]}"
+        expected = joined(read([text], dialect))
+
+        assert expected == joined(read(list(text), dialect))
+        assert len(begun_in(read([text], dialect))) <= 1
+
+
+@pytest.mark.parametrize(
+    "opening", ["<tool_call>", "<function=", "[TOOL_CALLS]", "<|channel|>commentary to=", "<"]
+)
+def test_false_openings_are_given_back_within_a_chunk(opening: str) -> None:
+    """No more is held back than an opening, and the little that may follow it."""
+    text = f"{opening} x ".join(["a"] * 200)
+    stage, given = ToolTags(tools=TOOLS), 0
+    for position in range(0, len(text), 5):
+        given += len(text_of(stage.feed(text[position : position + 5])))
+        assert position + 5 - given <= len(opening) + 80
+    assert len(text) == given + len(text_of(stage.end()))
+
+
+_UNITS = [
+    "<tool_call>",
+    "<tool_call> x ",
+    '<tool_call>{"',
+    "<|channel|>commentary to=",
+    "`<function=a>",
+    "<",
+    "[[",
+]
+
+
+@pytest.mark.parametrize("size", [1, 50_000])
+@pytest.mark.parametrize("unit", _UNITS)
+def test_a_text_of_openings_is_read_once(unit: str, size: int) -> None:
+    """Twice the text takes twice the effort."""
+    short, long = (_effort(unit * count, size) for count in (1_000, 2_000))
+
+    assert long <= 2.5 * short
+
+
+def _effort(text: str, size: int) -> int:
+    """Return the number of calls that reading a text takes, a measure that does not depend on the machine."""
+    counted = 0
+
+    def count(_frame: object, event: str, _arg: object) -> None:
+        nonlocal counted
+        counted += event in ("call", "c_call")
+
+    stage = ToolTags(tools=TOOLS)
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        for position in range(0, len(text), size):
+            stage.feed(text[position : position + size])
+        stage.end()
+    finally:
+        sys.setprofile(before)
+    return counted

@@ -1,0 +1,242 @@
+"""A stream with `tool_tags` gives the calls of a text like those of the API itself."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.calls_in_text.support import BARE, NAMES, WRITERS, make_call
+from tests.support.chunkings import bytewise, several
+from tests.support.reading import aread, read
+from tests.support.wire import DONE, chat, chat_call
+from tokenstream import (
+    AsyncStream,
+    Decoder,
+    Limits,
+    MisuseError,
+    Stream,
+    StreamTruncated,
+    Tools,
+    tap,
+    testing,
+)
+from tokenstream.errors import LimitExceeded
+from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
+
+HERMES = '<tool_call>\n{"name": "look", "arguments": {"at": "x"}}\n</tool_call>'
+FUNCTION = """<tool_call>
+<function=look>
+<parameter=n>
+3
+</parameter>
+<parameter=at>
+3
+</parameter>
+</function>
+</tool_call>"""
+
+
+def look(at: str, n: int = 0) -> str:
+    """Look at something."""
+    return f"{at}{n}"
+
+
+def body(text: str, finish: str | None = "stop", size: int = 7) -> list[bytes]:
+    """Return an answer whose text is cut into pieces; without a finish reason, it is cut off."""
+    pieces = [chat({"content": text[start : start + size]}) for start in range(0, len(text), size)]
+    return [chat({"role": "assistant"}), *pieces, *([] if finish is None else [chat({}, finish), DONE])]
+
+
+@pytest.mark.parametrize("written", WRITERS)
+def test_a_call_in_the_text_is_a_call_of_the_message(written: str) -> None:
+    """With its own part behind the text, ids as for servers without ids, and the reason "tool_calls"."""
+    dialect, write = WRITERS[written]
+    call = make_call(random.Random(f"{written}2"))
+    before = "" if dialect in BARE else "Let me look.\n"
+    stream = Stream(body(before + write([call, call])), tool_tags=dialect, tools=[*NAMES])
+    events = list(stream)
+    message = stream.message
+
+    assert before == message.text
+    assert ["text"] * bool(before) + ["tool_call"] * 2 == [part.kind for part in message.parts]
+    assert [("call_0", call.name), ("call_1", call.name)] == [
+        (each.id, each.name) for each in message.tool_calls
+    ]
+    assert all(each.complete for each in message.tool_calls)
+    assert ("tool_calls", "stop") == (message.finish_reason, message.raw_finish_reason)
+    assert {"call_read", "finish_unaware"} <= {*stream.departures}
+    assert "call_in_text" not in stream.departures
+    assert 2 == sum(isinstance(event, ToolCallDone) for event in events)
+    assert [event.part for event in events if isinstance(event, ToolCallStart)] == [
+        index for index, part in enumerate(message.parts) if part.kind == "tool_call"
+    ]
+
+
+def test_arguments_arrive_as_they_are_written() -> None:
+    """The start comes once the name is closed, and each piece with the bytes that it is from."""
+    text = '<tool_call>{"name": "look", "arguments": {"at": "' + "x" * 50 + '"}}</tool_call>'
+    decoder = Decoder(tool_tags=True)
+    seen: list[tuple[int, str]] = []
+    for position, character in enumerate(text):
+        for event in decoder.feed(chat({"content": character})):
+            if isinstance(event, ToolCallStart | ToolCallDelta | ToolCallDone):
+                seen.append((position, type(event).__name__))
+
+    assert (text.index('",'), "ToolCallStart") == seen[0]
+    assert (len(text) - 1, "ToolCallDone") == seen[-1]
+    assert len(seen) > 50
+
+
+def test_every_chunking_gives_the_same_in_both_colours() -> None:
+    """Events, messages and departures do not depend on the chunks."""
+    sent = b"".join(body(f"<think>Hm <tool_call></think>\n\nSo:\n{HERMES}\nand\n{FUNCTION} Done."))
+    options: dict[str, Any] = {"tool_tags": True, "reasoning_tags": True, "tools": [look]}
+    expected = read([sent], **options)
+
+    assert expected.message is not None
+    assert "Hm <tool_call>" == expected.message.reasoning
+    assert [{"at": "x"}, {"n": 3, "at": "3"}] == [call.arguments for call in expected.message.tool_calls]
+    assert "So:\nand\nDone." == expected.message.text
+    for chunks in (bytewise(sent), *several(sent, "calls").values()):
+        assert expected.message == read(chunks, **options).message
+        assert expected.message == anyio.run(partial(aread, chunks, **options)).message
+
+
+def test_parameters_get_the_types_of_the_schema() -> None:
+    """The tools are those of the option, else every value is a string."""
+    known = Stream(body(FUNCTION), tool_tags="qwen", tools=Tools(look)).final()
+    unknown = Stream(body(FUNCTION), tool_tags="qwen").final()
+
+    assert [{"n": 3, "at": "3"}] == [call.arguments for call in known.tool_calls]
+    assert [{"n": "3", "at": "3"}] == [call.arguments for call in unknown.tool_calls]
+    with Stream(body(FUNCTION), tool_tags=True, tools=[look]) as stream:
+        assert ["33"] == [call.run() for call in stream.validated_calls(look)]
+
+
+def test_an_unknown_name_stays_text() -> None:
+    """The departure tells of it, like without the option."""
+    stream = Stream(body(f"So: {HERMES}"), tool_tags=True, tools=["other"])
+    message = stream.final()
+
+    assert (f"So: {HERMES}", (), "stop") == (message.text, message.tool_calls, message.finish_reason)
+    assert "(hermes)" in stream.departures["call_in_text"].rule
+    assert "call_read" not in stream.departures
+
+
+def test_bare_dialects_need_their_name_and_known_tools() -> None:
+    """Structured output does not become a call."""
+    text = '{"name": "look", "parameters": {"at": "x"}}'
+    named = Stream(body(text), tool_tags=("llama_json",), tools=["look"]).final()
+    others = [
+        Stream(body(text), tool_tags=True, tools=["look"]),
+        Stream(body(text), tool_tags="llama_json"),
+        Stream(body('{"name": "look", "age": 3}'), tool_tags="llama_json", tools=["look"]),
+    ]
+
+    assert [{"at": "x"}] == [call.arguments for call in named.tool_calls]
+    for stream in others:
+        assert not stream.final().tool_calls
+        assert "{" == stream.message.text[0]
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", None])
+@pytest.mark.parametrize("size", range(30, len(HERMES)))
+def test_an_answer_that_is_cut_off_hands_out_no_call_without_its_end(finish: str | None, size: int) -> None:
+    """The call stays incomplete, like a call of the API."""
+    stream = Stream(body(HERMES[:size], finish), tool_tags=True)
+    events: list[object] = []
+    try:
+        events += stream
+    except StreamTruncated:
+        assert finish is None
+
+    assert not any(isinstance(event, ToolCallDone) for event in events)
+    assert [False] == [call.complete for call in stream.message.tool_calls]
+    assert "" == stream.message.text
+
+
+def test_an_end_tag_that_is_missing_at_the_finish_is_repaired() -> None:
+    """As models write it that stop at the token of the end; the repair is told on the call."""
+    stream = Stream(body(HERMES.removesuffix("\n</tool_call>")), tool_tags=True)
+    with stream:
+        events = list(stream)
+    [call] = stream.message.tool_calls
+    checked = list(Stream(body(HERMES[:-12]), tool_tags=True).validated_calls(look))
+
+    assert ["missing_end"] == [repair.name for repair in call.repairs]
+    assert [["missing_end"]] == [[repair.name for repair in each.repairs] for each in checked]
+    assert [ToolCallDone, Finish] == [type(event) for event in events[-2:]]
+    assert "tool_calls" == stream.message.finish_reason
+
+
+def test_markup_that_fails_is_an_incomplete_call() -> None:
+    """It is never handed out, and never text again."""
+    text = '<tool_call>{"name": "look", "arguments": {"at": "x"} oops}</tool_call> Hm.'
+    stream = Stream(body(text), tool_tags=True)
+    events = list(stream)
+    [call] = stream.message.tool_calls
+
+    assert not call.complete
+    assert "Hm." == stream.message.text
+    assert 1 == sum(isinstance(event, PartDone) and event.part == 0 for event in events)
+    assert "stop" == stream.message.finish_reason
+    assert "call_invalid" in stream.departures
+
+
+def test_auto_reads_calls_only_of_a_request_with_tools() -> None:
+    """And none once the API itself has sent a call."""
+    own = [chat_call(0, id="a", name="look", arguments='{"at": "y"}')]
+    given = Stream(body(HERMES), tool_tags="auto", tools=["look"]).final()
+    none = Stream(body(HERMES), tool_tags="auto").final()
+    both = Stream([*own, *body(HERMES)[1:]], tool_tags="auto", tools=["look"]).final()
+
+    assert [{"at": "x"}] == [call.arguments for call in given.tool_calls]
+    assert (HERMES, ()) == (none.text, none.tool_calls)
+    assert ([{"at": "y"}], HERMES) == ([call.arguments for call in both.tool_calls], both.text)
+
+
+@pytest.mark.parametrize("limits", [Limits(tool_calls=3), Limits(parts=3)])
+def test_calls_in_a_text_are_bounded(limits: Limits) -> None:
+    """By the same limits as other calls; what came before stays readable."""
+    stream = Stream(body(HERMES * 5), tool_tags=True, limits=limits)
+    with pytest.raises(LimitExceeded):
+        list(stream)
+
+    assert 3 == len(stream.message.tool_calls)
+
+
+@pytest.mark.parametrize("format", testing.all_formats)
+def test_every_format_reads_calls_in_its_text(format: Any) -> None:
+    """Whatever the events with which it begins and ends a text."""
+    script = testing.script().text("So: ", HERMES[:20], HERMES[20:], " Yes.").finish("stop")
+    plain = Stream(script.chunks(format), format=format).final()
+    message = Stream(script.chunks(format), format=format, tool_tags=True).final()
+
+    assert HERMES in plain.text
+    assert "So: Yes." == message.text
+    assert [("look", {"at": "x"})] == [(call.name, call.arguments) for call in message.tool_calls]
+    assert plain.ending == message.ending
+
+
+def test_a_tap_and_the_async_stream_take_the_option() -> None:
+    """With the tools of the caller."""
+    tapped = tap(body(HERMES), tool_tags=True, tools=[look])
+    for _ in tapped:
+        pass
+
+    async def main() -> Any:
+        return await AsyncStream(body(HERMES), tool_tags=True).final()
+
+    assert 1 == len(tapped.message.tool_calls)
+    assert tapped.message.tool_calls == anyio.run(main).tool_calls
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", ("hermes", "x"), 3, [None]])
+def test_a_name_that_is_no_dialect_is_refused(wrong: Any) -> None:
+    """The error lists the dialects."""
+    with pytest.raises(MisuseError, match=r"dialects are anthropic, cohere"):
+        Stream([], tool_tags=wrong)

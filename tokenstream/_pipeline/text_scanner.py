@@ -1,0 +1,188 @@
+"""Finds reasoning and tool calls in a text while it arrives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from zlib import crc32
+
+from tokenstream.errors import MisuseError
+from tokenstream.stages._calls.scanner import CallScanner
+from tokenstream.stages._text.tags import TagScanner, check_tags
+
+if TYPE_CHECKING:
+    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream.message import TextPart
+    from tokenstream.stages._calls.calls import TextCall
+    from tokenstream.stages._calls.dialects import Dialect
+    from tokenstream.stages._calls.steps import CallBegun, CallEnded, Piece, Written
+
+_KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
+"""The tags in which models are known to wrap their reasoning."""
+SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded"
+"""A text, with True if it is reasoning; or what happens to a call."""
+
+
+def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give it
+    """Return the names of the tags of reasoning.
+
+    Raises:
+        MisuseError: The value is not a list of tag names.
+    """
+    if tags is False:
+        return ()
+    is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
+    if not is_iterable and tags is not True:
+        raise MisuseError(
+            "reasoning_tags= takes names of tags, such as ('think',), or True for the known ones, "
+            f"not {tags!r}"
+        )
+    return _KNOWN_TAGS if tags is True else check_tags(tuple(tags))
+
+
+class Wanted(NamedTuple):
+    """What is looked for in texts."""
+
+    tags: tuple[str, ...]
+    """Names of the tags of reasoning."""
+    dialects: tuple[Dialect, ...]
+    """The dialects of calls."""
+    is_auto: bool
+    """True if calls are only read if the request offers tools, and the API itself has sent no call."""
+
+
+class TextScanner:
+    """Splits a text into text, reasoning and what happens to calls.
+
+    Args:
+        tags: Names of the tags of reasoning; none to look for none.
+        dialects: The dialects of calls; none to look for none.
+        tools: The tools of the request; None if they are not known.
+    """
+
+    __slots__ = ("_calls", "_reasoning", "firsts")
+
+    def __init__(
+        self, tags: tuple[str, ...], dialects: tuple[Dialect, ...], tools: OfferedTools | None
+    ) -> None:
+        self._reasoning = TagScanner(tags) if tags else None
+        # The scanner of calls reads the tags itself, because it must know of each before it decides.
+        inner = TagScanner(tags) if tags and dialects else None
+        self._calls = CallScanner(dialects, tools, inner) if dialects else None
+        firsts = ["<"] if self._calls is None else sorted(self._calls.firsts)
+        self.firsts = ([*firsts, firsts[0]] * 3)[:3]
+        """Three characters, perhaps the same one, of which a text with an opening or a tag has one."""
+
+    @property
+    def tagged(self) -> bool:
+        """True if any text is, or may be, reasoning or a call."""
+        has_calls = self._calls is not None and self._calls.found
+        return has_calls or (self._reasoning is not None and self._reasoning.tagged)
+
+    def passes(self, text: str) -> bool:
+        """Return True if a piece can be returned as it is."""
+        calls, reasoning = self._calls, self._reasoning
+        return (calls is None or calls.passes(text)) and (reasoning is None or reasoning.passes(text))
+
+    def skim(self, text: str) -> None:
+        """Read a piece that the caller returns unchanged (`passes` was True)."""
+        if self._calls is not None:
+            self._calls.skim(text)
+        if self._reasoning is not None:
+            self._reasoning.skim(text)
+
+    def feed(self, text: str) -> list[SplitPiece]:
+        """Return the decided pieces."""
+        if self._calls is None:
+            return self._split(text)
+        return [piece for each in self._calls.feed(text) for piece in self._split(each)]
+
+    def end(self) -> list[SplitPiece]:
+        """Return the pieces that were held back."""
+        pieces = [] if self._calls is None else self._calls.end()
+        out = [piece for each in pieces for piece in self._split(each)]
+        return out if self._reasoning is None else [*out, *self._reasoning.end()]
+
+    def _split(self, piece: Piece) -> list[SplitPiece]:
+        """Return a text as text and reasoning; before a call, nothing is held back any more."""
+        if isinstance(piece, str):
+            return [(False, piece)] if self._reasoning is None else list(self._reasoning.feed(piece))
+        return [*([] if self._reasoning is None else self._reasoning.end()), piece]
+
+
+def _checksum(text: str, before: int) -> int:
+    """Return the checksum of a text that follows another one with the checksum `before`."""
+    return crc32(text.encode("utf-8", "surrogatepass"), before)
+
+
+class TaggedText:
+    """A text part of the format, and the part of the message to which its text goes at the moment.
+
+    Args:
+        part: The part's index, as the format numbers parts.
+        start: The part at its start, without text.
+    """
+
+    __slots__ = (
+        "call",
+        "checksum",
+        "has_parts",
+        "is_plain",
+        "length",
+        "part",
+        "receiver",
+        "scanner",
+        "skipped",
+        "start",
+        "within",
+    )
+
+    def __init__(self, scanner: TextScanner, part: int, start: TextPart) -> None:
+        self.scanner = scanner
+        self.part = part
+        self.start = start
+        self.receiver = -1
+        """The index of the receiving part in the message; -1 if there is none."""
+        self.within: bool | None = None
+        """True if the receiving part is reasoning, False if it is text, None if it is a call, or none."""
+        self.call: TextCall | None = None
+        """The call that is open in the text; None if there is none."""
+        self.has_parts = False
+        """True once any part of the message has received text."""
+        self.is_plain = False
+        """True if a piece without an opening may be returned as it is, and be read later."""
+        self.skipped: list[str] = []
+        """The last pieces, which were returned as they are, and not read yet: few long texts cost less."""
+        self.length = self.checksum = 0
+        """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
+
+    def feed(self, piece: str) -> list[SplitPiece]:
+        """Read a piece of this text, as the format reported it; return what is decided."""
+        self.catch_up()
+        self._count(piece)
+        pieces = self.scanner.feed(piece)
+        self.is_plain = self.scanner.passes("")
+        return pieces
+
+    def end(self) -> list[SplitPiece]:
+        """Return what was held back."""
+        self.catch_up()
+        self.is_plain = False
+        return self.scanner.end()
+
+    def catch_up(self) -> None:
+        """Read the pieces that were skipped."""
+        if self.skipped:
+            piece = "".join(self.skipped)
+            self.skipped.clear()
+            self.scanner.skim(piece)
+            self._count(piece)
+
+    def _count(self, piece: str) -> None:
+        """Update the length and the checksum of the text."""
+        self.length += len(piece)
+        self.checksum = _checksum(piece, self.checksum)
+
+    def is_beginning_of(self, whole: str) -> bool:
+        """Return True if `whole` begins with the text that arrived so far, as the checksum shows."""
+        self.catch_up()
+        return self.length <= len(whole) and _checksum(whole[: self.length], 0) == self.checksum

@@ -1,0 +1,153 @@
+"""The events of calls that were written into a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PrivateAttr
+
+from tokenstream._basics.json import is_one_value
+from tokenstream._basics.members import show_members
+from tokenstream._basics.offered_tools import offered_in
+from tokenstream._basics.text_log import TextLog
+from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.message import ToolCall
+from tokenstream.partial_json._repairs import Repair
+from tokenstream.stages._calls.dialects import choose_dialects
+from tokenstream.stages._calls.scanner import CallScanner
+from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
+from tokenstream.stages._text.base import SoundStage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.events import Event
+    from tokenstream.stages._calls.steps import Piece
+
+
+class RepairedCall(ToolCall[Any, Any]):
+    """A call whose markup in the text was repaired; callers get it as a `ToolCall`."""
+
+    _repairs: Any = PrivateAttr(default=())
+
+    def note_repairs(self, repairs: tuple[Repair, ...]) -> RepairedCall:
+        """Set the repairs that were made in the markup, and return the call."""
+        self._repairs = repairs
+        return self
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The repairs that were made in the call's markup."""
+        repairs: tuple[Repair, ...] = self._repairs
+        return repairs
+
+
+class TextCall:
+    """A call in a text that has begun: makes its events.
+
+    Args:
+        id: The call's id.
+        name: The tool's name.
+        choice: The index of the choice.
+        part: The index of the call in the message.
+    """
+
+    __slots__ = ("_arguments", "choice", "id", "name", "part")
+
+    def __init__(self, id: str, name: str, choice: int, part: int) -> None:
+        self.id = id
+        self.name = name
+        self.choice = choice
+        self.part = part
+        self._arguments = TextLog()
+
+    def start(self, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
+        """Return the event of the call's start."""
+        return ToolCallStart(self.id, self.name, choice=self.choice, part=self.part, raw=raw)
+
+    def add(self, fragment: str, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
+        """Add a fragment to the arguments; return its event."""
+        self._arguments.append(fragment)
+        return ToolCallDelta(self.id, fragment, choice=self.choice, part=self.part, raw=raw)
+
+    def finish(self, ended: CallEnded, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
+        """Return the event of the call's end: it is handed out if its arguments are JSON."""
+        text = self._arguments.join()
+        is_whole = ended.how != "broken" and is_one_value(text)
+        kind = RepairedCall if ended.repairs else ToolCall
+        call = kind(id=self.id, name=self.name, arguments_text=text, complete=is_whole)
+        if isinstance(call, RepairedCall):
+            call.note_repairs(tuple([Repair(name, len(text)) for name in ended.repairs]))
+        if is_whole:
+            return ToolCallDone(call, choice=self.choice, part=self.part, raw=raw)
+        return PartDone(call, choice=self.choice, part=self.part, raw=raw)
+
+
+@show_members
+class ToolTags(SoundStage):
+    r"""Turns the calls that a model has written into a text into the events of tool calls.
+
+    Servers whose parser is off, or is one for another model, leave the markup of calls in the text. A call
+    begins once its name is known, and is handed out once its markup is closed and its arguments are JSON.
+    Markup in code, or behind a quotation mark, is text, and so is a call of a tool that is not known.
+
+    Args:
+        dialects: Names of the dialects to read, such as "hermes"; without any, all but those that need names.
+        tools: Names of the tools, or the tools as in the JSON of a request, whose schemas then decide the
+            types of parameters; without any, every name counts.
+
+    Raises:
+        MisuseError: A name is not one of a dialect.
+
+    Example:
+        >>> tags = ToolTags("hermes")
+        >>> [type(event).__name__ for event in tags.feed('Hm. <tool_call>{"name": "now", "argum')]
+        ['TextDelta', 'ToolCallStart']
+        >>> [type(event).__name__ for event in tags.feed('ents": {}}</tool_call>')]
+        ['ToolCallDelta', 'ToolCallDone']
+    """
+
+    __slots__ = ("_call", "_calls_seen", "_in_text", "_next_part", "_scanner")
+
+    def __init__(self, *dialects: str, tools: Iterable[str | dict[str, Any]] = ()) -> None:
+        each = [{"name": tool} if isinstance(tool, str) else tool for tool in tools]
+        self._scanner = CallScanner(choose_dialects(dialects or True), offered_in({"tools": each}))
+        self._call: TextCall | None = None
+        """The call that is open; None if there is none."""
+        self._calls_seen = self._next_part = 0
+        self._in_text = False
+        """True if the last part is a text."""
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[Event]:
+        """Return the events of the next piece of the text, as far as it is decided.
+
+        Args:
+            item: The next piece of the text.
+            now: Unused; every stage has this parameter.
+        """
+        return [event for piece in self._scanner.feed(item) for event in self._read(piece)]
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the events of the text that was held back; a call that was cut off has no end.
+
+        Args:
+            now: Unused; every stage has this parameter.
+        """
+        return [event for piece in self._scanner.end() for event in self._read(piece)]
+
+    def _read(self, piece: Piece) -> list[Event]:
+        """Return the events of a piece."""
+        if isinstance(piece, str):
+            self._next_part += not self._in_text
+            self._in_text = True
+            return [TextDelta(piece, part=self._next_part - 1)]
+        if isinstance(piece, CallBegun):
+            self._in_text = False
+            self._call = TextCall(f"call_{self._calls_seen}", piece.name, 0, self._next_part)
+            self._calls_seen += 1
+            self._next_part += 1
+            return [self._call.start()]
+        call = self._call
+        if call is None or (isinstance(piece, CallEnded) and piece.how == "cut"):
+            return []
+        return [call.add(piece.text) if isinstance(piece, Written) else call.finish(piece)]

@@ -1,0 +1,424 @@
+"""Reads the calls that one opening in a text has begun, in one dialect, while the text arrives."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.stages._calls.steps import LONGEST_HEAD, LONGEST_KEY, Broken, MarkupReader, NoCall, searcher
+from tokenstream.stages._calls.values import (
+    STRING,
+    find_types,
+    quote,
+    write_python_arguments,
+    write_value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from tokenstream.stages._calls.steps import Reader
+
+_PYTHON_STOP = re.compile(r"""["'()\[\]{}]""")
+_NOTATION_STOP = re.compile(r"[<{}\[\],:]")
+_NAME_KEYS = frozenset({"name", "tool_name", "function"})
+_ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args"})
+_OTHER_KEYS = frozenset({"type", "id"})
+"""Keys that the bare object of a call may have besides: one with any other key is no call."""
+
+
+def _leave_out(text: str) -> None:
+    """Do nothing with a text: it is no part of a call."""
+
+
+class MarkupCalls(MarkupReader):
+    """The calls of one opening in a text, read in one dialect."""
+
+    __slots__ = ()
+
+    def read_calls(self) -> Reader:
+        """Read the calls, up to the end of their markup."""
+        if self.dialect.body == "objects":
+            yield from self._read_objects()
+        elif self.dialect.body == "python":
+            yield from self._read_python()
+        else:
+            yield from self._read_headed()
+
+    # -- JSON objects that have the name, too ------------------------------------
+
+    def _read_objects(self) -> Reader:
+        first = yield from self.space()
+        in_list = first == "[" and (yield from self.take(("[",))) is not None
+        has_another = True
+        while has_another:
+            if (yield from self.space()) != "{":
+                raise self.fail()
+            self.at += 1
+            self.name = ""
+            kept: list[str] = []
+            yield from self._members(kept)
+            if not self.is_open:
+                self._begin_with(kept)
+            has_another = yield from self._end_object(in_list=in_list)
+
+    def _begin_with(self, kept: list[str]) -> None:
+        """Begin a call whose object is over, or whose name follows its arguments."""
+        if not self.name or (self.dialect.named_only and not kept):
+            raise NoCall
+        self.begin(self.name)
+        self.fragments += kept or ["{}"]
+        self.is_whole = True
+
+    def _members(self, kept: list[str]) -> Reader:
+        """Read the members of an object of a call, up to its closing brace.
+
+        Args:
+            kept: Receives arguments that arrive before the name.
+        """
+        while True:
+            char = yield from self.space()
+            if char == '"':
+                key = yield from self.string()
+                if (yield from self.space()) != ":":
+                    raise self.fail()
+                self.at += 1
+                yield from self._member(key, kept)
+            elif char in ",}":
+                self.at += 1
+                if char == "}":
+                    return
+            elif self.is_open and self.is_whole and char in "<]":
+                # The model has forgotten the closing brace of the call's object.
+                self.repairs.append("missing_end")
+                return
+            else:
+                raise self.fail()
+
+    def _member(self, key: str, kept: list[str]) -> Reader:
+        """Read the value of a member of a call's object."""
+        first = yield from self.space()
+        if key in _NAME_KEYS and first == '"' and not self.name:
+            self.name = self.find_name((yield from self.string()))
+            if kept or not self.dialect.named_only:
+                self.begin(self.name)
+                self.fragments += kept
+                self.is_whole = bool(kept)
+        elif key == "function" and first == "{":
+            self.at += 1
+            yield from self._members(kept)
+        elif key in _ARGUMENT_KEYS and not self.is_whole and not kept:
+            yield from self._arguments(first, kept)
+        elif self.dialect.named_only and key not in _OTHER_KEYS:
+            raise self.fail()
+        else:
+            yield from self.value(_leave_out)
+
+    def _arguments(self, first: str, kept: list[str]) -> Reader:
+        """Read the arguments of a call's object; keep them if the name is not known yet."""
+        if not self.is_open and self.name:
+            if first != "{":
+                raise NoCall
+            self.begin(self.name)
+        use = self.emit if self.is_open else kept.append
+        if first == '"':
+            # The arguments are JSON in a string.
+            use((yield from self.string()))
+            self.repairs.append("json_in_string")
+        elif first == "n":
+            yield from self.scalar(_leave_out)
+            use("{}")
+        else:
+            yield from self.value(use)
+        self.is_whole = self.is_open
+
+    def _end_object(self, *, in_list: bool) -> Generator[None, None, bool]:
+        """Read what follows the object of a call; return True if it is the object of another call."""
+        row = self.dialect
+        if not self.is_whole:
+            self.emit("{}")
+            self.is_whole = True
+        needs_end = in_list or bool(row.closes)
+        if not needs_end:
+            self.close("closed")
+        while True:
+            char = yield from self.space()
+            if char in ",;}":
+                self.at += 1
+                if char == "}" and needs_end:
+                    self.repairs.append("extra_closer")
+            elif char == "{":
+                if self.is_open:
+                    self.close("closed")
+                return True
+            elif char == "]" and in_list:
+                self.at += 1
+                in_list = False
+                if not row.closes:
+                    self.close("closed")
+                    return False
+            else:
+                yield from self._close_section(in_list=in_list)
+                return False
+
+    def _close_section(self, *, in_list: bool) -> Reader:
+        """Read the end of all calls that an opening has begun, of which the last may be open."""
+        row = self.dialect
+        found = yield from self.take((*row.closes, *row.openings))
+        if not self.is_open:
+            self.at -= 0 if found in row.closes else len(found or "")
+            return
+        if found is None:
+            raise Broken
+        if found in row.openings:
+            self.at -= len(found)
+        if in_list or found in row.openings:
+            self.repairs.append("missing_end")
+        self.close("closed")
+
+    # -- calls with a head -----------------------------------------------------
+
+    def _read_headed(self) -> Reader:
+        row = self.dialect
+        read = {"json": self._json, "parameters": self._parameters, "notation": self._notation}[row.body]
+        has_another = True
+        while has_another:
+            if row.before and (yield from self._take_after_space((row.before,))) is None:
+                raise self.fail()
+            name = yield from self.word()
+            yield from self._head_end()
+            yield from read(name)
+            has_another = bool(row.closes) and (yield from self._is_next())
+
+    def _take_after_space(self, texts: Sequence[str]) -> Generator[None, None, str | None]:
+        yield from self.space()
+        return (yield from self.take(texts))
+
+    def _head_end(self) -> Reader:
+        """Read what stands between the name and the body."""
+        row = self.dialect
+        if not row.after:
+            yield from self.space()
+            return
+        held: list[str] = []
+        yield from self.until((row.after,), held.append, LONGEST_HEAD)
+        between = "".join(held)
+        if re.fullmatch(row.between, between) is None:
+            self.at -= len(between) + len(row.after)
+            raise self.fail()
+        if row.after == "{":
+            self.at -= 1
+
+    def _is_next(self) -> Generator[None, None, bool]:
+        """Return True if another call follows; read the end of all calls otherwise."""
+        row = self.dialect
+        found = yield from self._take_after_space((*row.closes, row.before))
+        if found == row.before:
+            self.at -= len(row.before)
+        return found == row.before
+
+    def _end_call(self) -> Reader:
+        """Read the end of a call's markup."""
+        row = self.dialect
+        while row.ends:
+            closers = (*row.ends, *row.closes, *row.openings, *[row.before] * bool(row.before), "}")
+            found = yield from self._take_after_space(closers)
+            if found == "}":
+                self.repairs.append("extra_closer")
+                continue
+            if found is None:
+                raise Broken
+            if found not in row.ends:
+                # Another opening, or the end of all calls, stands in place of the end of this one.
+                self.at -= len(found)
+                self.repairs.append("missing_end")
+            break
+        self.close("closed")
+
+    def _json(self, name: str) -> Reader:
+        """Read arguments that are JSON."""
+        first = yield from self.space()
+        if first == "{":
+            self.begin(name)
+            yield from self.value(self.emit)
+        elif (found := (yield from self.take(self.dialect.ends))) is not None:
+            self.at -= len(found)
+            self.begin(name)
+            self.emit("{}")
+        else:
+            raise self.fail()
+        self.is_whole = True
+        yield from self._end_call()
+
+    def _parameters(self, name: str) -> Reader:
+        """Read arguments that are elements, one for each parameter."""
+        row = self.dialect
+        opening = row.elements.opening
+        found = yield from self._take_after_space((opening, "{", *row.ends))
+        if found is None or (found in row.ends and not (row.before or self.tools)):
+            # A name between two tags may be any text, unless it is known to be the name of a tool.
+            raise self.fail()
+        if found != opening:
+            self.at -= len(found)
+            yield from self._json(name)
+            return
+        self.begin(name)
+        schema = self.tools.schemas.get(self.name) if self.tools else None
+        self.emit("{")
+        self.tail = "}"
+        while found == opening:
+            yield from self._parameter(schema)
+            found = yield from self._take_after_space(
+                (opening, *row.ends, *row.closes, *row.openings, *[row.before] * bool(row.before))
+            )
+            if found == opening:
+                self.emit(", ")
+        if found is None:
+            raise Broken
+        self.emit("}")
+        if found not in row.ends:
+            self.at -= len(found)
+            self.repairs.append("missing_end")
+        self.close("closed")
+
+    def _parameter(self, schema: Any) -> Reader:  # noqa: ANN401 - a schema
+        """Read one parameter, behind the text that opens it."""
+        self.is_whole = False
+        element, held = self.dialect.elements, list[str]()
+        yield from self.until((element.name_end,), held.append, LONGEST_KEY)
+        key, held = "".join(held).strip(), []
+        if element.value_start:
+            yield from self.until((element.value_start,), held.append, LONGEST_KEY)
+        attributes = "".join(held)
+        self.emit(f"{quote(key)}: ")
+        if 'string="true"' in attributes:
+            types = STRING
+        else:
+            types = frozenset() if 'string="false"' in attributes else find_types(schema, key)
+        stops: tuple[str, ...] = (element.value_end,)
+        if element.trims:
+            yield from self.take(("\n",))
+            # The line ending before the end belongs to the markup, and an end that is missing is repaired.
+            stops = (
+                f"\n{element.value_end}",
+                element.value_end,
+                f"\n{element.opening}",
+                f"\n{self.dialect.ends[0]}",
+            )
+        if types == STRING:
+            self.emit('"')
+            found = yield from self.until(stops, lambda text: self.emit(quote(text)[1:-1]))
+            self.emit('"')
+        else:
+            value: list[str] = []
+            found = yield from self.until(stops, value.append)
+            text, is_python = write_value("".join(value), types)
+            self.emit(text)
+            self.repairs += ["python_literal"] * is_python
+        if not found.endswith(element.value_end):
+            self.at -= len(found)
+            self.repairs.append("missing_end")
+        self.is_whole = True
+
+    def _notation(self, name: str) -> Reader:
+        """Read arguments in JSON with bare keys, and with quotes of its own."""
+        self.begin(name)
+        depth = 0
+        while True:
+            held: list[str] = []
+            stop = yield from self._until_stop(held)
+            word = "".join(held).strip()
+            if stop == "<":
+                if word or (yield from self.take((self.dialect.quote,))) is None:
+                    raise Broken
+                self.emit('"')
+                yield from self.until((self.dialect.quote,), lambda text: self.emit(quote(text)[1:-1]))
+                self.emit('"')
+                continue
+            if word:
+                self.emit(quote(word) if stop == ":" else write_value(word, frozenset())[0])
+            self.emit(": " if stop == ":" else stop)
+            self.at += 1
+            depth += (stop in "{[") - (stop in "}]")
+            if depth == 0:
+                break
+        self.is_whole = True
+        yield from self._end_call()
+
+    def _until_stop(self, held: list[str]) -> Generator[None, None, str]:
+        """Keep a bare word of a notation; return the character behind it, which is not skipped."""
+        while True:
+            stop = _NOTATION_STOP.search(self.buffer, self.at)
+            end = len(self.buffer) if stop is None else stop.start()
+            held.append(self.buffer[self.at : end])
+            self.at = end
+            if stop is not None:
+                return stop[0]
+            yield from self.more()
+
+    # -- Python ------------------------------------------------------------------
+
+    def _read_python(self) -> Reader:
+        row = self.dialect
+        yield from self._take_after_space(("[",))
+        while True:
+            is_printed = (yield from self._take_after_space(("print(",))) is not None
+            name = yield from self.word()
+            if (yield from self.take(("(",))) is None:
+                raise self.fail()
+            self.begin(name)
+            yield from self._python_arguments()
+            if is_printed:
+                yield from self._take_after_space((")",))
+            found: str | None = ","
+            while found in (",", ";", "]"):
+                found = yield from self._take_after_space((",", ";", "]", *row.closes))
+                if found == "]" and not row.closes:
+                    break
+            if self.is_open:
+                self.close("closed")
+            if found is not None:
+                return
+
+    def _python_arguments(self) -> Reader:
+        """Read the arguments of a Python call, and its closing parenthesis."""
+        held: list[str] = []
+        depth, mark = 1, ""
+        while depth:
+            char = yield from self._python_stop(held, mark)
+            if mark:
+                mark = "" if char == mark else mark
+            elif char in "\"'":
+                mark = char
+            else:
+                depth += 1 if char in "([{" else -1
+            if depth:
+                held.append(char)
+        text = "".join(held)
+        schema = self.tools.schemas.get(self.name) if self.tools else None
+        written = write_python_arguments(text, schema)
+        self.emit(text if written is None else written)
+        if written is None:
+            raise Broken
+        self.is_whole = True
+
+    def _python_stop(self, held: list[str], mark: str) -> Generator[None, None, str]:
+        """Keep the text up to the next quote or bracket, and skip that; return it.
+
+        Args:
+            mark: The quote that ends the string that is being read; "" outside of strings.
+        """
+        pattern = searcher((mark, "\\"))[0] if mark else _PYTHON_STOP.search
+        while True:
+            stop = pattern(self.buffer, self.at)
+            if stop is not None and stop[0] == "\\" and stop.end() < len(self.buffer):
+                held.append(self.buffer[self.at : stop.end() + 1])
+                self.at = stop.end() + 1
+                continue
+            end = len(self.buffer) if stop is None else stop.start()
+            held.append(self.buffer[self.at : end])
+            self.at = end
+            if stop is not None and stop[0] != "\\":
+                self.at += 1
+                return stop[0]
+            yield from self.more()

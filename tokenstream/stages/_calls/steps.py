@@ -1,0 +1,398 @@
+"""The steps with which the markup of calls is read from a text that is still arriving."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream.partial_json._repairs import RepairName
+    from tokenstream.stages._calls.dialects import Dialect
+
+_MOST_HELD = 16_384
+"""The most characters that are held back before the name of a call is known."""
+_MOST_BLANK = 64
+"""The most white space before, between and behind the names of calls."""
+_LONGEST_NAME = 128
+LONGEST_HEAD = 64
+"""The most characters between the name of a call and its body."""
+LONGEST_KEY = 256
+"""The most characters of a parameter's name, and of its attributes."""
+_NAME = re.compile(r"[^\W\d][\w.-]*")
+_SPACE = re.compile(r"\s*")
+_SCALAR = re.compile(r"[^\s,\]}]*")
+_OUTSIDE = re.compile(r'["{}\[\]]')
+_INSIDE = re.compile(r'["\\]')
+_PREFIXES = ("functions.", "default_api.")
+"""Namespaces that models write before the names of tools."""
+
+
+class CallBegun(NamedTuple):
+    """A call has begun: its name is known."""
+
+    name: str
+    dialect: str
+
+
+class Written(NamedTuple):
+    """A piece of a call's arguments, as JSON text."""
+
+    text: str
+
+
+class CallEnded(NamedTuple):
+    """A call has ended."""
+
+    how: str
+    """"closed" by its markup, "open" if only the end of the markup is missing, "cut" within its arguments, or
+    "broken" by other text within its markup."""
+    repairs: tuple[RepairName, ...] = ()
+    """The repairs of its markup."""
+
+
+Piece: TypeAlias = "str | CallBegun | Written | CallEnded"
+"""A piece of text that is outside of calls, or what happens to a call."""
+Reader: TypeAlias = "Generator[None, None, Any]"
+"""Reads some of the buffer; yields when it needs more input than has arrived."""
+
+
+class NoCall(Exception):
+    """The text is no call of this dialect."""
+
+
+class Broken(Exception):
+    """The markup of a call fails after the call has begun."""
+
+
+class Over(Exception):
+    """The text ends where more of the markup is needed."""
+
+
+class MarkupReader:
+    """The calls of one opening in a text, read in one dialect: what is common to all dialects.
+
+    Until `begun`, nothing is certain: if `failed`, the text is no call, up to the position `at`. Once `over`,
+    the text behind the calls is in `rest`.
+
+    Args:
+        dialect: The dialect.
+        tools: The tools of the request; None, or none of them, if they are not known.
+        start: The position in the text from which to read.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_run",
+        "_start",
+        "at",
+        "begun",
+        "buffer",
+        "dialect",
+        "failed",
+        "fragments",
+        "is_open",
+        "is_whole",
+        "name",
+        "out",
+        "over",
+        "repairs",
+        "tail",
+        "tools",
+    )
+
+    def __init__(self, dialect: Dialect, tools: OfferedTools | None, start: int = 0) -> None:
+        self.dialect = dialect
+        self.tools = tools
+        self.out: list[Piece] = []
+        """What was read; the caller takes it."""
+        self.begun = self.over = self.failed = False
+        self.at = start
+        """The position in the text up to which it was read; before a call has begun, all of it is kept."""
+        self.buffer = ""
+        self._start = 0
+        """The position from which all text is kept, because it is not certain that it is a call."""
+        self.tail = ""
+        """The end of the arguments' JSON that the markup does not have."""
+        self._ended = False
+        """True once the text has ended."""
+        self.fragments: list[str] = []
+        """Pieces of arguments that are not in `out` yet."""
+        self.name = ""
+        """The name of the call."""
+        self.is_open = self.is_whole = False
+        """If a call is open, and if nothing but the end of its markup is missing."""
+        self.repairs: list[RepairName] = []
+        self._run = self._read()
+        next(self._run)
+
+    @property
+    def rest(self) -> str:
+        """The text that was not read."""
+        return self.buffer[self.at :]
+
+    def feed(self, text: str) -> None:
+        """Read the next piece of the text."""
+        read = self.at if self.is_open else self._start
+        self.buffer, self.at, self._start = self.buffer[read:] + text, self.at - read, 0
+        next(self._run, None)
+        self.flush()
+        if not (self.is_open or self.over) and len(self.buffer) - self._start > _MOST_HELD:
+            self.at = len(self.buffer)
+            self._give_up()
+
+    def end(self) -> None:
+        """Read the end of the text."""
+        self._ended = True
+        next(self._run, None)
+        self.flush()
+
+    def read_calls(self) -> Reader:
+        """Read the calls, up to the end of their markup."""
+        raise NotImplementedError
+
+    # -- the whole -----------------------------------------------------------
+
+    def _read(self) -> Reader:
+        yield
+        try:
+            yield from self.read_calls()
+        except NoCall:
+            self._give_up()
+        except Broken:
+            yield from self._drain()
+        except Over:
+            self._finish_open()
+        self.over = True
+
+    def _give_up(self) -> None:
+        """Leave the text since the last call, which is no call, to the caller."""
+        self.over = True
+        self.failed = not self.begun
+        self.at = self._start if self.begun else self.at
+
+    def _finish_open(self) -> None:
+        """End a call whose markup has no end."""
+        if not self.is_open:
+            self._give_up()
+            return
+        self.at = len(self.buffer)
+        if self.is_whole:
+            self.emit(self.tail)
+            self.close("open", "missing_end")
+        else:
+            self.close("cut")
+
+    def _drain(self) -> Reader:
+        """Read a call whose markup has failed up to its end; what it has is kept with its arguments."""
+        row = self.dialect
+        try:
+            if row.ends or row.closes:
+                yield from self.until((*row.ends, *row.closes), self.fragments.append)
+        except Over:
+            pass
+        self.close("broken")
+
+    # -- calls -------------------------------------------------------------
+
+    def begin(self, name: str) -> None:
+        """Report that a call has begun.
+
+        Raises:
+            NoCall: The tools are known, and none has the name.
+        """
+        self.name = self.find_name(name)
+        self.begun = self.is_open = True
+        self.is_whole = False
+        self.out.append(CallBegun(self.name, self.dialect.name))
+
+    def find_name(self, name: str) -> str:
+        """Return the name of the tool, without a namespace.
+
+        Raises:
+            NoCall: The tools are known, and none has the name.
+        """
+        names = [name, *[name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)]]
+        if self.tools:
+            found = next((each for each in names if each in self.tools), None)
+        else:
+            found = None if self.dialect.named_only else names[-1]
+        if not found or len(found) > _LONGEST_NAME:
+            raise NoCall
+        return found
+
+    def emit(self, text: str) -> None:
+        self.fragments.append(text)
+
+    def flush(self) -> None:
+        """Move the pieces of arguments to `out`."""
+        text = "".join(self.fragments)
+        self.fragments.clear()
+        if text:
+            self.out.append(Written(text))
+
+    def close(self, how: str, *repairs: RepairName) -> None:
+        """Report that the call has ended."""
+        self.flush()
+        self.is_open = self.is_whole = False
+        self.tail, self._start = "", self.at
+        self.out.append(CallEnded(how, (*self.repairs, *repairs)))
+        self.repairs.clear()
+
+    def fail(self) -> Exception:
+        """Return the error for text that the dialect does not have here."""
+        return Broken() if self.is_open else NoCall()
+
+    # -- steps ---------------------------------------------------------------
+
+    def more(self) -> Reader:
+        """Wait for more text.
+
+        Raises:
+            Over: There is none.
+        """
+        if self._ended:
+            raise Over
+        yield
+
+    def space(self) -> Generator[None, None, str]:
+        """Skip white space; return the character behind it."""
+        while True:
+            space = _SPACE.match(self.buffer, self.at)
+            end = self.at if space is None else space.end()
+            if end < len(self.buffer):
+                self.at = end
+                return self.buffer[end]
+            if self.is_open:
+                self.at = end
+            elif end - self.at > _MOST_BLANK:
+                raise NoCall
+            yield from self.more()
+
+    def take(self, texts: Sequence[str]) -> Generator[None, None, str | None]:
+        """Skip one of several texts and return it; return None if none of them is next."""
+        longest = max(map(len, texts), default=0)
+        while True:
+            tail = self.buffer[self.at : self.at + longest]
+            may_grow = any(len(text) > len(tail) and text.startswith(tail) for text in texts)
+            if not may_grow:
+                found = max((text for text in texts if tail.startswith(text)), key=len, default=None)
+                self.at += len(found or "")
+                return found
+            yield from self.more()
+
+    def until(
+        self, stops: tuple[str, ...], use: Callable[[str], object], most: int = 0
+    ) -> Generator[None, None, str]:
+        """Pass the text before the first of several texts to a function, and skip that text; return it.
+
+        Args:
+            most: The most characters before it; 0 for any number.
+        """
+        search, longest = searcher(stops)
+        seen = 0
+        while True:
+            found = search(self.buffer, self.at)
+            end = found.start() if found is not None else self._find_tail(stops, longest)
+            seen += end - self.at
+            if most and seen > most:
+                raise self.fail()
+            if end > self.at:
+                use(self.buffer[self.at : end])
+            if found is not None:
+                self.at = found.end()
+                return found[0]
+            self.at = end
+            if self._ended:
+                use(self.rest)
+                self.at = len(self.buffer)
+            yield from self.more()
+
+    def _find_tail(self, stops: tuple[str, ...], longest: int) -> int:
+        """Return the position from which the rest of the buffer may be the beginning of a stop."""
+        size = len(self.buffer)
+        for start in range(max(self.at, size - longest + 1), size):
+            if any(stop.startswith(self.buffer[start:]) for stop in stops):
+                return start
+        return size
+
+    def word(self) -> Generator[None, None, str]:
+        """Skip a name, and return it; `NoCall` if there is none."""
+        yield from self.space()
+        while True:
+            word = _NAME.match(self.buffer, self.at)
+            if word is None or word.end() - self.at > _LONGEST_NAME:
+                raise self.fail()
+            if word.end() < len(self.buffer):
+                self.at = word.end()
+                return word[0]
+            yield from self.more()
+
+    def string(self) -> Generator[None, None, str]:
+        """Skip a JSON string, and return its value."""
+        pieces: list[str] = []
+        yield from self.value(pieces.append)
+        try:
+            value = json.loads("".join(pieces), strict=False)
+        except ValueError:
+            raise self.fail() from None
+        return str(value)
+
+    def value(self, use: Callable[[str], object]) -> Reader:
+        """Pass the text of a JSON value to a function; its brackets and quotes tell where it ends."""
+        first = yield from self.space()
+        if first not in '"{[':
+            yield from self.scalar(use)
+            return
+        depth, is_string = 0, False
+        start = self.at
+        while True:
+            stop = (_INSIDE if is_string else _OUTSIDE).search(self.buffer, self.at)
+            if stop is None or (stop[0] == "\\" and stop.end() == len(self.buffer)):
+                self.at = len(self.buffer) if stop is None else stop.start()
+                use(self.buffer[start : self.at])
+                # What was passed on is skipped, also if the buffer keeps it.
+                start = yield from self._restart()
+                continue
+            self.at = stop.end()
+            if stop[0] == "\\":
+                self.at += 1
+            elif stop[0] == '"':
+                is_string = not is_string
+            else:
+                depth += 1 if stop[0] in "{[" else -1
+            if depth <= 0 and not is_string:
+                use(self.buffer[start : self.at])
+                return
+
+    def _restart(self) -> Generator[None, None, int]:
+        """Wait for more text; return the position from which it has to be passed on."""
+        if self._ended:
+            self.at = len(self.buffer)
+        yield from self.more()
+        return self.at
+
+    def scalar(self, use: Callable[[str], object]) -> Reader:
+        """Pass a number, or a name such as `true`, to a function."""
+        while True:
+            scalar = _SCALAR.match(self.buffer, self.at)
+            end = self.at if scalar is None else scalar.end()
+            if end < len(self.buffer):
+                break
+            if end - self.at > LONGEST_KEY:
+                raise self.fail()
+            yield from self.more()
+        if end == self.at:
+            raise self.fail()
+        use(self.buffer[self.at : end])
+        self.at = end
+
+
+@cache
+def searcher(stops: tuple[str, ...]) -> tuple[Callable[[str, int], re.Match[str] | None], int]:
+    """Return a search for the first of several texts, and the length of the longest."""
+    return re.compile("|".join(map(re.escape, stops))).search, max(map(len, stops))

@@ -1,0 +1,178 @@
+"""The values of parameters as JSON: their types by the schemas of the tools, else strings."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.json import is_one_value
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+_STARTS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
+"""The type of a JSON value by its first character, for all but numbers."""
+_OTHER_NAMES = {
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "str": "string",
+    "list": "array",
+    "dict": "object",
+}
+"""Names of types that some schemas use in place of JSON's."""
+_JSON_NAMES = {"true": True, "false": False, "null": None}
+_DEEPEST = 8
+"""The most schemas within one another in which a type is looked for."""
+_LONGEST_PYTHON = 1 << 16
+"""The most characters of a Python call, or of a value in Python's notation, that are parsed."""
+STRING = frozenset({"string"})
+ANY: frozenset[str] = frozenset()
+
+
+def find_types(schema: Mapping[str, Any] | None, parameter: str) -> frozenset[str]:
+    """Return the JSON types that a tool's schema allows for a parameter; `ANY` if it names none.
+
+    Without a schema, every value is a string.
+
+    Example:
+        >>> sorted(find_types({"properties": {"n": {"type": ["integer", "null"]}}}, "n"))
+        ['integer', 'null']
+        >>> sorted(find_types(None, "n"))
+        ['string']
+    """
+    if schema is None:
+        return STRING
+    found = dict_of(dict(schema), "properties").get(parameter)
+    return frozenset(_types_in(found, dict(schema), 0)) if is_dict(found) else STRING
+
+
+def _types_in(schema: dict[str, Any], root: dict[str, Any], depth: int) -> set[str]:
+    """Return the types that a schema names, itself or in the schemas that it combines or refers to."""
+    if depth > _DEEPEST:
+        return set()
+    named = schema.get("type")
+    names = [each for each in (named if is_list(named) else [named]) if isinstance(each, str)]
+    types = {_OTHER_NAMES.get(each, each) for each in names}
+    values = schema["enum"] if is_list(schema.get("enum")) else []
+    types |= {_TYPES[type(value)] for value in values if type(value) in _TYPES} if not types else set()
+    inner = [each for key in ("anyOf", "oneOf", "allOf") for each in dicts_of(schema.get(key))]
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        inner.append(_resolve(reference, root))
+    for each in inner:
+        types |= _types_in(each, root, depth + 1)
+    return types
+
+
+def _resolve(reference: str, root: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema within the root to which a reference such as `#/$defs/Place` leads."""
+    place: Any = root
+    for key in reference.removeprefix("#/").split("/"):
+        place = dict_of(place, key) if is_dict(place) else {}
+    return place if is_dict(place) else {}
+
+
+def quote(text: str) -> str:
+    """Return a text as a JSON string."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def write_value(text: str, types: frozenset[str]) -> tuple[str, bool]:
+    """Return the JSON of a parameter's value, and True if its text was Python rather than JSON.
+
+    Args:
+        text: The value as the model wrote it.
+        types: The types that it may have.
+
+    Example:
+        >>> write_value("42", frozenset({"integer"})), write_value("42", frozenset({"string"}))
+        (('42', False), ('"42"', False))
+        >>> write_value("True", frozenset({"boolean"})), write_value("no", frozenset({"boolean"}))
+        (('true', True), ('"no"', False))
+    """
+    stripped = text.strip()
+    if is_one_value(stripped):
+        kind = _kind_of(stripped)
+        is_string = "string" in types and (kind == "string" or not _allows(types, kind))
+        return (quote(text) if is_string else stripped), False
+    value = _read_literal(stripped)
+    if value is not _NO_VALUE and _allows(types - STRING, _TYPES.get(type(value), "")):
+        return json.dumps(value, ensure_ascii=False), True
+    return quote(text), False
+
+
+def _kind_of(text: str) -> str:
+    """Return the type of a whole JSON value, which its first characters show."""
+    return _STARTS.get(text[0]) or ("integer" if text.lstrip("-").isdigit() else "number")
+
+
+def _allows(types: frozenset[str], kind: str) -> bool:
+    """Return True if a value of a type is allowed."""
+    return kind in types or (kind == "integer" and "number" in types)
+
+
+_NO_VALUE = object()
+
+
+def _read_literal(text: str) -> Any:  # noqa: ANN401 - any literal
+    """Return the value of a Python literal; `_NO_VALUE` if the text is none."""
+    if not text or len(text) > _LONGEST_PYTHON:
+        return _NO_VALUE
+    try:
+        value = _evaluate(ast.parse(text, mode="eval").body)
+        json.dumps(value)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return _NO_VALUE
+    return value
+
+
+def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
+    """Return the value of a literal, in which the names of JSON's constants count, too."""
+
+    class _Constants(ast.NodeTransformer):
+        def visit_Name(self, name: ast.Name) -> ast.expr:
+            return ast.Constant(_JSON_NAMES[name.id]) if name.id in _JSON_NAMES else name
+
+    return ast.literal_eval(_Constants().visit(node))
+
+
+def write_python_arguments(text: str, schema: Mapping[str, Any] | None) -> str | None:
+    """Return the JSON of the arguments of a Python call; None if they are not literals.
+
+    Args:
+        text: The text between the parentheses of the call.
+        schema: The schema of the tool, whose properties positional arguments follow; None if unknown.
+
+    Example:
+        >>> write_python_arguments("city='Oslo', days=[1, true]", None)
+        '{"city": "Oslo", "days": [1, true]}'
+        >>> write_python_arguments("'Oslo'", {"properties": {"city": {}}})
+        '{"city": "Oslo"}'
+        >>> write_python_arguments("city=name", None) is None
+        True
+    """
+    if len(text) > _LONGEST_PYTHON:
+        return None
+    names = list(dict_of(dict(schema or {}), "properties"))
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+        if not isinstance(call, ast.Call) or len(call.args) > len(names):
+            return None
+        found = {name: _evaluate(value) for name, value in zip(names, call.args, strict=False)}
+        for keyword in call.keywords:
+            found |= {keyword.arg: _evaluate(keyword.value)} if keyword.arg else _evaluate(keyword.value)
+        return json.dumps(found, ensure_ascii=False)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return None
