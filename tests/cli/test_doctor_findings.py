@@ -355,3 +355,15 @@ def test_the_page_explains_every_finding() -> None:
     source = Path(_findings.__file__).read_text("utf-8")
 
     assert [] == [name for name in re.findall(r'Finding\(name="(\w+)"', source) if f"`{name}`" not in page]
+
+
+def test_a_call_in_the_text_is_a_note_with_the_options_of_servers() -> None:
+    """The path streams all the same."""
+    diagnosis = judge([_probe(_STEADY, call_in_text="qwen")])
+    found = _finding(diagnosis, "call_in_text")
+
+    assert "streams" == diagnosis.verdict
+    assert not found.grave
+    assert "--tool-call-parser qwen3_coder" in found.do[0]
+    assert 'tool_tags="qwen"' in found.do[-1]
+    assert "call_in_text" not in _names(judge([_probe(_STEADY)]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.call_markup import find_call_markup
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.message import TextPart
 
@@ -86,6 +87,8 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
     text = message.text
     if not text.strip():
         return "no text has arrived yet"
+    if find_call_markup(text) is not None:
+        return "it has a call in its text"
     return JSON_TEXT if not prefill and _is_json(text.lstrip()) else None
 
 

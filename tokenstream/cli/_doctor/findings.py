@@ -47,6 +47,23 @@ _LIMIT_WORDS: dict[LimitOn, str] = {
 }
 
 
+_PARSERS = {
+    "hermes": "hermes",
+    "qwen": "qwen3_coder",
+    "qwen_bare": "qwen3_coder",
+    "glm": "glm45 or glm47",
+    "dsml": "deepseek_v32 or deepseek_v4",
+    "deepseek": "deepseek_v3 or deepseek_v31",
+    "kimi": "kimi_k2",
+    "mistral": "mistral",
+    "llama": "llama3_json",
+    "llama_json": "llama3_json",
+    "harmony": "openai",
+    "minimax": "minimax_m2",
+}
+"""The parser of vLLM for each dialect, as of November 2026."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """An observation, with advice about it."""
@@ -87,6 +104,7 @@ def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
         *_find_held_back(first, hops),
         *_judge_head(first),
         *_find_silence(first),
+        *_find_call(first),
     ]
     for other in others:
         findings += _compare_compressed(other, hops)
@@ -126,6 +144,23 @@ def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, 
 def _write_count(number: int, noun: str) -> str:
     """Return a number with its noun, which gets an s unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _find_call(probe: ProbedAnswer) -> Iterator[Finding]:
+    """Yield a finding if the server has left a tool call in the text."""
+    dialect = probe.call_in_text
+    if dialect:
+        parser = _PARSERS.get(dialect, "that of the model")
+        yield Finding(
+            name="call_in_text",
+            grave=False,
+            what=f"a tool call came as text ({dialect}): the server's parser of calls is off, or another",
+            do=(
+                f"start vLLM with --enable-auto-tool-choice --tool-call-parser {parser}",
+                "start SGLang with its --tool-call-parser, or llama.cpp with --jinja",
+                f'read such calls with tool_tags="{dialect}"',
+            ),
+        )
 
 
 # -- what failed ---------------------------------------------------------------

@@ -15,6 +15,7 @@ from tokenstream._request.request import HTTPRequest
 from tokenstream._sources import SyncSource
 from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.cli._failure import CommandFailed, reason_of
+from tokenstream.departures import Departure, Departures
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
@@ -24,7 +25,7 @@ from tokenstream.limits import Limits
 from tokenstream.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from httpx import Client, Response
 
@@ -67,6 +68,8 @@ class ProbedAnswer:
     """The kind of body, as detected from its first bytes."""
     is_document: bool = False
     """True if the body is one JSON document instead of a stream."""
+    call_in_text: str = ""
+    """The dialect of a tool call in the text, which the server has not read; "" if there is none."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -226,7 +229,8 @@ class _AnswerRecorder:
         """
         counter = _EventCounter(self._head)
         arrivals = [TimedChunk(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
-        is_document, error = self._read_answer(format)
+        departures, error = self._read_answer(format)
+        leaked = departures.get("call_in_text")
         return ProbedAnswer(
             coding=coding,
             head=self._head,
@@ -237,20 +241,20 @@ class _AnswerRecorder:
             ended=self._ended,
             error=error,
             kind=counter.kind,
-            is_document=is_document,
+            is_document="not_streamed" in departures,
+            call_in_text="" if leaked is None else leaked.rule.rpartition("(")[2].rstrip(")"),
         )
 
-    def _read_answer(self, format: str | None) -> tuple[bool, StreamError | None]:
+    def _read_answer(self, format: str | None) -> tuple[Mapping[str, Departure], StreamError | None]:
         """Read the recorded body with a `Stream`.
 
         Returns:
-            True if the body is a whole answer, sent as one document instead of a stream. And the error that
-            reading the body raised; None if there was none.
+            The departures of the body; and the error that reading it raised, None if there was none.
         """
         if isinstance(self._failure, StreamError):
-            return False, self._failure
+            return Departures(), self._failure
         if self._head is None:
-            return False, None
+            return Departures(), None
         # `_replay` yields the recorded chunks, then raises the failure, if there was one.
         source = SyncSource(self._replay(), lambda: None, self._head, self._head.content_coding)
         error: StreamError | None = None
@@ -263,7 +267,7 @@ class _AnswerRecorder:
         if self._ended == "stopped" and isinstance(error, StreamTruncated):
             # The probe itself has cut the answer.
             error = None
-        return "not_streamed" in stream.departures, error
+        return stream.departures, error
 
     def _replay(self) -> Iterator[bytes]:
         """Yield the recorded chunks, then raise the error with which the body ended, if any."""
