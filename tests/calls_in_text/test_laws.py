@@ -12,6 +12,7 @@ from tests.calls_in_text.support import (
     TOOLS,
     WRITERS,
     begun_in,
+    broken_in,
     calls_of,
     cuts,
     joined,
@@ -45,7 +46,7 @@ def _answer(written: str, seed: int) -> tuple[str, str, list[object], str]:
 @pytest.mark.parametrize("written", WRITERS)
 def test_calls_are_read_as_they_were_meant(written: str) -> None:
     """From one to four calls with text around them, nested JSON, and code that talks about the markup."""
-    for seed in range(30):
+    for seed in range(12):
         dialect, text, calls, around = _answer(written, seed)
         events = read([text], dialect)
 
@@ -57,7 +58,7 @@ def test_calls_are_read_as_they_were_meant(written: str) -> None:
 @pytest.mark.parametrize("written", WRITERS)
 def test_every_cut_gives_the_same_calls(written: str) -> None:
     """At each place of short answers, character by character, and at random places of long ones."""
-    for seed in range(12):
+    for seed in range(5):
         dialect, text, _, _ = _answer(written, seed)
         expected = joined(read([text], dialect))
         dice = random.Random(seed)
@@ -129,16 +130,21 @@ def test_a_call_of_an_unknown_tool_is_text(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", WRITERS)
-def test_other_text_within_the_markup_breaks_the_call(written: str) -> None:
-    """The call is not handed out, and what its markup had is no text either."""
-    dialect, write = WRITERS[written]
-    markup = write([make_call(random.Random(f"{written}1"))])
-    for place in range(0, len(markup), 1 + len(markup) // 40):
-        text = f"{markup[:place]}\x00{markup[place:]}"
-        expected = joined(read([text], dialect))
+def test_a_damaged_answer_gives_the_same_at_every_cut(written: str) -> None:
+    """Where some of it is missing or replaced: no call is both handed out and broken, or text as well."""
+    for seed in range(12):
+        dialect, text, _, _ = _answer(written, seed)
+        dice = random.Random(f"damage {written}{seed}")
+        place = dice.randrange(len(text))
+        put_in = dice.choice(["", "\x00", "}", "<", '"', "</tool_call>", "a" * 300])
+        damaged = text[:place] + put_in + text[place + dice.randint(0, 9) :]
+        events = read([damaged], dialect)
 
-        assert expected == joined(read(list(text), dialect))
-        assert len(begun_in(read([text], dialect))) <= 1
+        assert joined(events) == joined(read(list(damaged), dialect))
+        assert joined(events) == joined(
+            read(cuts(damaged, dice.sample(range(len(damaged)), min(12, len(damaged)))), dialect)
+        )
+        assert len(calls_of(events)) + broken_in(events) <= len(begun_in(events))
 
 
 @pytest.mark.parametrize(

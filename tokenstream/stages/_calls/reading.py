@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.stages._calls.steps import LONGEST_HEAD, LONGEST_KEY, Broken, MarkupReader, NoCall, searcher
+from tokenstream.stages._calls.steps import (
+    LONGEST_HEAD,
+    LONGEST_KEY,
+    MarkupBroken,
+    MarkupReader,
+    NoCall,
+    searcher,
+)
 from tokenstream.stages._calls.values import (
     STRING,
     find_types,
@@ -169,7 +176,7 @@ class MarkupCalls(MarkupReader):
             self.at -= 0 if found in row.closes else len(found or "")
             return
         if found is None:
-            raise Broken
+            raise MarkupBroken
         if found in row.openings:
             self.at -= len(found)
         if in_list or found in row.openings:
@@ -200,9 +207,7 @@ class MarkupCalls(MarkupReader):
         if not row.after:
             yield from self.space()
             return
-        held: list[str] = []
-        yield from self.until((row.after,), held.append, LONGEST_HEAD)
-        between = "".join(held)
+        between = yield from self.near(row.after, LONGEST_HEAD)
         if re.fullmatch(row.between, between) is None:
             self.at -= len(between) + len(row.after)
             raise self.fail()
@@ -227,7 +232,7 @@ class MarkupCalls(MarkupReader):
                 self.repairs.append("extra_closer")
                 continue
             if found is None:
-                raise Broken
+                raise MarkupBroken
             if found not in row.ends:
                 # Another opening, or the end of all calls, stands in place of the end of this one.
                 self.at -= len(found)
@@ -274,7 +279,7 @@ class MarkupCalls(MarkupReader):
             if found == opening:
                 self.emit(", ")
         if found is None:
-            raise Broken
+            raise MarkupBroken
         self.emit("}")
         if found not in row.ends:
             self.at -= len(found)
@@ -284,12 +289,10 @@ class MarkupCalls(MarkupReader):
     def _parameter(self, schema: Any) -> Reader:  # noqa: ANN401 - a schema
         """Read one parameter, behind the text that opens it."""
         self.is_whole = False
-        element, held = self.dialect.elements, list[str]()
-        yield from self.until((element.name_end,), held.append, LONGEST_KEY)
-        key, held = "".join(held).strip(), []
+        element, attributes = self.dialect.elements, ""
+        key = (yield from self.near(element.name_end, LONGEST_KEY)).strip()
         if element.value_start:
-            yield from self.until((element.value_start,), held.append, LONGEST_KEY)
-        attributes = "".join(held)
+            attributes = yield from self.near(element.value_start, LONGEST_KEY)
         self.emit(f"{quote(key)}: ")
         if 'string="true"' in attributes:
             types = STRING
@@ -330,7 +333,7 @@ class MarkupCalls(MarkupReader):
             word = "".join(held).strip()
             if stop == "<":
                 if word or (yield from self.take((self.dialect.quote,))) is None:
-                    raise Broken
+                    raise MarkupBroken
                 self.emit('"')
                 yield from self.until((self.dialect.quote,), lambda text: self.emit(quote(text)[1:-1]))
                 self.emit('"')
@@ -399,7 +402,7 @@ class MarkupCalls(MarkupReader):
         written = write_python_arguments(text, schema)
         self.emit(text if written is None else written)
         if written is None:
-            raise Broken
+            raise MarkupBroken
         self.is_whole = True
 
     def _python_stop(self, held: list[str], mark: str) -> Generator[None, None, str]:

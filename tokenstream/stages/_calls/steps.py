@@ -65,7 +65,7 @@ class NoCall(Exception):
     """The text is no call of this dialect."""
 
 
-class Broken(Exception):
+class MarkupBroken(Exception):
     """The markup of a call fails after the call has begun."""
 
 
@@ -163,7 +163,7 @@ class MarkupReader:
             yield from self.read_calls()
         except NoCall:
             self._give_up()
-        except Broken:
+        except MarkupBroken:
             yield from self._drain()
         except Over:
             self._finish_open()
@@ -245,7 +245,7 @@ class MarkupReader:
 
     def fail(self) -> Exception:
         """Return the error for text that the dialect does not have here."""
-        return Broken() if self.is_open else NoCall()
+        return MarkupBroken() if self.is_open else NoCall()
 
     # -- steps ---------------------------------------------------------------
 
@@ -285,22 +285,27 @@ class MarkupReader:
                 return found
             yield from self.more()
 
-    def until(
-        self, stops: tuple[str, ...], use: Callable[[str], object], most: int = 0
-    ) -> Generator[None, None, str]:
-        """Pass the text before the first of several texts to a function, and skip that text; return it.
+    def near(self, stop: str, most: int) -> Generator[None, None, str]:
+        """Skip a text and what precedes it, and return that; nothing is skipped if it does not come soon.
 
         Args:
-            most: The most characters before it; 0 for any number.
+            most: The most characters before it.
         """
+        while True:
+            end = self.buffer.find(stop, self.at, self.at + most + len(stop))
+            if end >= 0:
+                before, self.at = self.buffer[self.at : end], end + len(stop)
+                return before
+            if len(self.buffer) - self.at >= most + len(stop):
+                raise self.fail()
+            yield from self.more()
+
+    def until(self, stops: tuple[str, ...], use: Callable[[str], object]) -> Generator[None, None, str]:
+        """Pass the text before the first of several texts to a function, and skip that text; return it."""
         search, longest = searcher(stops)
-        seen = 0
         while True:
             found = search(self.buffer, self.at)
             end = found.start() if found is not None else self._find_tail(stops, longest)
-            seen += end - self.at
-            if most and seen > most:
-                raise self.fail()
             if end > self.at:
                 use(self.buffer[self.at : end])
             if found is not None:
