@@ -52,7 +52,7 @@ def test_calls_are_read_as_they_were_meant(written: str) -> None:
 
         assert calls == calls_of(events)
         assert around == text_of(events)
-        assert not any(event.call.repairs for event in events if hasattr(event, "call"))
+        assert not any(event.call.repairs for event in events if isinstance(event, ToolCallDone))
 
 
 @pytest.mark.parametrize("written", WRITERS)

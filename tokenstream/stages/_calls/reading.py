@@ -14,6 +14,7 @@ from tokenstream.stages._calls.steps import (
     searcher,
 )
 from tokenstream.stages._calls.values import (
+    ANY,
     STRING,
     find_types,
     quote,
@@ -294,10 +295,9 @@ class MarkupCalls(MarkupReader):
         if element.value_start:
             attributes = yield from self.near(element.value_start, LONGEST_KEY)
         self.emit(f"{quote(key)}: ")
-        if 'string="true"' in attributes:
-            types = STRING
-        else:
-            types = frozenset() if 'string="false"' in attributes else find_types(schema, key)
+        types = find_types(schema, key)
+        if "string=" in attributes:
+            types = STRING if 'string="true"' in attributes else ANY
         stops: tuple[str, ...] = (element.value_end,)
         if element.trims:
             yield from self.take(("\n",))
@@ -317,7 +317,8 @@ class MarkupCalls(MarkupReader):
             found = yield from self.until(stops, value.append)
             text, is_python = write_value("".join(value), types)
             self.emit(text)
-            self.repairs += ["python_literal"] * is_python
+            if is_python:
+                self.repairs.append("python_literal")
         if not found.endswith(element.value_end):
             self.at -= len(found)
             self.repairs.append("missing_end")

@@ -111,7 +111,7 @@ class MarkupReader:
         self.out: list[Piece] = []
         """What was read; the caller takes it."""
         self.begun = self.over = self.failed = False
-        self.at = start
+        self.at: int = start
         """The position in the text up to which it was read; before a call has begun, all of it is kept."""
         self.buffer = ""
         self._start = 0
@@ -280,7 +280,9 @@ class MarkupReader:
             tail = self.buffer[self.at : self.at + longest]
             may_grow = any(len(text) > len(tail) and text.startswith(tail) for text in texts)
             if not may_grow:
-                found = max((text for text in texts if tail.startswith(text)), key=len, default=None)
+                found: str | None = max(
+                    (text for text in texts if tail.startswith(text)), key=len, default=None
+                )
                 self.at += len(found or "")
                 return found
             yield from self.more()

@@ -65,7 +65,8 @@ def _types_in(schema: dict[str, Any], root: dict[str, Any], depth: int) -> set[s
     named = schema.get("type")
     names = [each for each in (named if is_list(named) else [named]) if isinstance(each, str)]
     types = {_OTHER_NAMES.get(each, each) for each in names}
-    values = schema["enum"] if is_list(schema.get("enum")) else []
+    enum: Any = schema.get("enum")
+    values: list[Any] = enum if is_list(enum) else []
     types |= {_TYPES[type(value)] for value in values if type(value) in _TYPES} if not types else set()
     inner = [each for key in ("anyOf", "oneOf", "allOf") for each in dicts_of(schema.get(key))]
     reference = schema.get("$ref")
@@ -107,8 +108,8 @@ def write_value(text: str, types: frozenset[str]) -> tuple[str, bool]:
         kind = _kind_of(stripped)
         is_string = "string" in types and (kind == "string" or not _allows(types, kind))
         return (quote(text) if is_string else stripped), False
-    value = _read_literal(stripped)
-    if value is not _NO_VALUE and _allows(types - STRING, _TYPES.get(type(value), "")):
+    value: Any = _read_literal(stripped)
+    if value is not _NO_VALUE and _allows(types - STRING, _TYPES.get(value.__class__, "")):
         return json.dumps(value, ensure_ascii=False), True
     return quote(text), False
 
@@ -142,8 +143,8 @@ def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
     """Return the value of a literal, in which the names of JSON's constants count, too."""
 
     class _Constants(ast.NodeTransformer):
-        def visit_Name(self, name: ast.Name) -> ast.expr:
-            return ast.Constant(_JSON_NAMES[name.id]) if name.id in _JSON_NAMES else name
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
 
     return ast.literal_eval(_Constants().visit(node))
 
