@@ -131,7 +131,7 @@ class SplitTexts:
 
     def end(self) -> None:
         """Note that the answer has ended by itself, also if no finish reason has come."""
-        self._calls.settles = True
+        self._calls.note_end()
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace a payload's events: texts are split, and parts are renumbered."""
@@ -356,25 +356,27 @@ class SplitTexts:
             within: True if the next part is reasoning.
         """
         choice = event.choice
-        self._begin_receiver(text, event, out)
-        text.within = within
+        self._begin_receiver(text, event, out, within=within)
         if not within:
             # Citations that cite this text refer to its last text part, not to reasoning.
             self._message_indexes[choice, text.part] = text.receiver
         self._open(text, event, out)
 
-    def _begin_receiver(self, text: TaggedText, event: Event, out: list[Event]) -> None:
-        """End the part to which a text goes, and count another one."""
+    def _begin_receiver(
+        self, text: TaggedText, event: Event, out: list[Event], *, within: bool | None = None
+    ) -> None:
+        """End the part to which a text goes, and count another one.
+
+        Args:
+            event: The event that the text is from.
+            out: Receives the events.
+            within: True for reasoning, False for text, None for a call.
+        """
         if text.within is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
-        self._end_receiver(text, event.choice)
-        text.receiver, text.has_parts = self._count_new_part(event.choice), True
+        self._by_receiver.pop((event.choice, text.receiver), None)
+        text.turn_to(self._count_new_part(event.choice), within=within)
         self._by_receiver[event.choice, text.receiver] = text
-
-    def _end_receiver(self, text: TaggedText, choice: int) -> None:
-        """Let a text go to no part."""
-        self._by_receiver.pop((choice, text.receiver), None)
-        text.within, text.receiver = None, -1
 
     def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
@@ -439,14 +441,14 @@ class SplitTexts:
             if self._count >= self._max_parts:
                 raise LimitExceeded(limit="parts", value=self._max_parts)
             self._begin_receiver(text, event, out)
-            text.call = self._calls.begin(piece.name, event.choice, text.receiver)
-            out.append(text.call.start(event.raw))
+            call = self._calls.begin(piece.name, event.choice, text.receiver)
+            text.open_call(call)
+            out.append(call.start(event.raw))
         elif text.call is not None and isinstance(piece, Written):
             out.append(text.call.add(piece.text, event.raw))
-        elif text.call is not None and isinstance(piece, CallEnded):
-            call, text.call = text.call, None
-            self._end_receiver(text, event.choice)
-            self._calls.end(call, piece, event.raw, out)
+        elif isinstance(piece, CallEnded):
+            self._by_receiver.pop((event.choice, text.receiver), None)
+            self._calls.end(text.close_call(), piece, event.raw, out)
 
     # -- other parts -----------------------------------------------------------
 

@@ -36,6 +36,10 @@ class CallsInText:
         self.settles = False
         """True once the answer has ended by itself, so that these calls are handed out."""
 
+    def note_end(self) -> None:
+        """Note that the answer has ended by itself."""
+        self.settles = True
+
     def note_own(self, choice: int) -> None:
         """Note that the API itself has sent a call."""
         self._own.add(choice)
@@ -59,12 +63,14 @@ class CallsInText:
         parts.note("call_read")
         return TextCall(id, name, choice, part)
 
-    def end(self, call: TextCall, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
+    def end(self, call: TextCall | None, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add the end of a call, unless the finish reason has to tell first if the answer was cut off.
 
         Args:
             out: Receives the event.
         """
+        if call is None:
+            return
         if ended.how in ("open", "cut"):
             self._unsettled.setdefault(call.choice, []).append((call, ended))
             return

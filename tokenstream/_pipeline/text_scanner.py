@@ -155,6 +155,25 @@ class TaggedText:
         self.length = self.checksum = 0
         """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
 
+    def turn_to(self, receiver: int, *, within: bool | None) -> None:
+        """Let what follows go to another part of the message.
+
+        Args:
+            receiver: The part's index in the message; -1 for none.
+            within: True if the part is reasoning, False if it is text, None if it is a call, or none.
+        """
+        self.receiver, self.within, self.has_parts = receiver, within, True
+
+    def open_call(self, call: TextCall) -> None:
+        """Let what follows go to a call."""
+        self.call = call
+
+    def close_call(self) -> TextCall | None:
+        """Let what follows go to no part yet; return the call that was open."""
+        call, self.call = self.call, None
+        self.turn_to(-1, within=None)
+        return call
+
     def feed(self, piece: str) -> list[SplitPiece]:
         """Read a piece of this text, as the format reported it; return what is decided."""
         self.catch_up()
