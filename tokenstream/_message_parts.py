@@ -54,7 +54,7 @@ class Value(BaseModel):
     )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Return the fields to show in the `repr`: what is None says nothing."""
+        # A field that is None says nothing.
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
 
 

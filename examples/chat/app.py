@@ -204,8 +204,8 @@ async def patches(id: str, owner: str, after: int) -> AsyncIterator[str]:
                     yield f"id: {number}\ndata: {json.dumps({'type': 'patch', 'patch': patch})}\n\n"
             end: dict[str, Any] = {"type": "end", "ending": stream.message.ending}
         except StreamError as error:
-            end = {"type": "error", "error": type(error).__name__, "kind": error.kind, "message": error.message}
-            end |= {"retryable": error.retryable, "ending": error.partial.ending}
+            end = {"type": "error", "error": type(error).__name__, "kind": error.kind}
+            end |= {"message": error.message, "retryable": error.retryable, "ending": error.partial.ending}
     yield f"data: {json.dumps(end)}\n\n"
 
 

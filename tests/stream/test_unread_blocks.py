@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.support.wire import sse
 from tokenstream import Retry, aconnect, connect
 from tokenstream.errors import StatusError
 
@@ -71,12 +72,12 @@ def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, end: 
 
 @in_each_world
 def test_an_answer_that_was_not_refused_is_only_stopped(world: str) -> None:
-    """To read nothing of it is no mistake."""
-    assert left(world, answered(200, b"data: {}\n\n")).message.ending == "stopped"
+    """A block that reads nothing of an answer is no mistake."""
+    assert left(world, answered(200, sse("{}"))).message.ending == "stopped"
 
 
 def test_nothing_waits_for_the_body_of_a_refusal() -> None:
-    """It may never come."""
+    """The connection may be open for ever, and the status says enough."""
     read = list[bytes]()
 
     def body() -> Any:

@@ -103,7 +103,7 @@ class Outcome:
     def seen(self) -> tuple[Any, ...]:
         """The parts that two readers must have in common."""
         error = self.error
-        told = (type(error), str(error)) if error is not None else None
+        told = (type(error), getattr(error, "message", str(error))) if error is not None else None
         partial = error.partial if isinstance(error, StreamError) else None
         return [repr(event) for event in self.events], self.message, told, partial
 

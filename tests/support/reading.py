@@ -109,8 +109,8 @@ class Reading:
         error = self.error
         told = None
         if error is not None:
-            told = {name: value for name, value in vars(error).items() if name != "partial"}
-            told |= {"class": type(error), "words": str(error), "partial": error.partial}
+            told = {name: value for name, value in vars(error).items() if name not in {"partial", "origin"}}
+            told |= {"class": type(error), "words": error.message, "partial": error.partial}
         return {
             "events": self.events,
             "messages": self.messages,

@@ -26,7 +26,7 @@ def asked(format: str) -> Message:
 
 @in_one_test("format", FORMATS)
 def test_a_missing_result_is_refused_and_its_call_named(format: str) -> None:
-    """Whatever the API."""
+    """Each API refuses a turn that leaves one of its calls without a result."""
     message = asked(format)
     first, second = message.tool_calls
 
