@@ -104,7 +104,9 @@ def test_what_is_no_request_is_refused() -> None:
 # -- routes ---------------------------------------------------------------------------
 
 
-async def _call(app: Any, method: str, path: str, body: bytes = b'{"text": "Hi"}', **headers: str) -> Client:
+async def _call(
+    app: Any, method: str, path: str, body: bytes = b'{"text": "Hi"}', /, **headers: str
+) -> Client:
     client = Client(method=method)
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     client.scope |= {"path": path, "headers": [(b"host", HERE.encode()), *named]}

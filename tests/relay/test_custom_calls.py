@@ -51,7 +51,7 @@ def _events(text: str, size: int, *, whole: bool = True) -> list[Event]:
 
 
 def _payloads(events: list[Event], protocol: relay.ProtocolName) -> list[dict[str, Any]]:
-    return [each for each in relay.payloads(events, protocol) if isinstance(each, dict)]
+    return [*relay.payloads(events, protocol)]
 
 
 def _input_in(payloads: list[dict[str, Any]], id: str) -> str:

@@ -83,7 +83,7 @@ async def test_an_owner_with_many_running_answers_gets_429(kind: str, server: Re
             await journal.start(_tiny(), owner="ann")
         answers[0].end()
         await answers[0].gone.wait()
-        later: list[int] = []
+        later: list[int | None] = []
 
         async def is_admitted() -> bool:
             later.append((await _post(journal, ask, "ann")).status)
@@ -105,7 +105,7 @@ async def test_nobody_s_answer_is_forgotten_because_of_another_owner(kind: str, 
     """Whoever asks as often as they like evicts only their own answers."""
     async with _journal(kind, server, per_owner=relay.Bounds(kept=5)) as journal:
         victims = [(await _post(journal, _tiny(), owner)).headers["x-answer-id"] for owner in ("bob", None)]
-        first = (await _post(journal, _tiny(), "ann")).headers["x-answer-id"]
+        first = last = (await _post(journal, _tiny(), "ann")).headers["x-answer-id"]
         for _ in range(30):
             last = (await _post(journal, _tiny(), "ann")).headers["x-answer-id"]
         told = [
