@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,7 +41,7 @@ class JSONLines(logging.Formatter):
 
 
 @contextmanager
-def logged(formatter: logging.Formatter, level: int) -> Iterator[io.StringIO]:
+def logged(formatter: logging.Formatter, level: int) -> Generator[io.StringIO]:
     """Collect what the library logs."""
     logger, out = logging.getLogger("tokenstream"), io.StringIO()
     handler, before = logging.StreamHandler(out), logger.level

@@ -51,8 +51,8 @@ async def test_a_client_that_is_closed_under_an_answer_is_named_as_the_cause() -
                     async for _ in stream:
                         pass
 
-    assert "network" == caught.value.kind
-    assert caught.value.partial.text.startswith("0 ")
+                assert "network" == caught.value.kind
+                assert caught.value.partial.text.startswith("0 ")
 
 
 async def test_the_example_leaves_its_client_last(monkeypatch: pytest.MonkeyPatch) -> None:

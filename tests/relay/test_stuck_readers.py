@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -162,7 +162,7 @@ async def in_fastapi(ws: WebSocket) -> None:
 
 
 @contextmanager
-def _never_reading(url: str, request: str) -> Iterator[socket.socket]:
+def _never_reading(url: str, request: str) -> Generator[socket.socket]:
     """Send a request, and read nothing of the response."""
     host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
     with socket.socket() as reader:

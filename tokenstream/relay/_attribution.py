@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import mark_reported
 from tokenstream._origin import Origin
@@ -38,8 +38,9 @@ def name_answer(source: object, id: str | None) -> None:
         source: The stream; any other source of events has no lines in the log.
         id: The id; None if the readers get none.
     """
+    stream: Any = source
     if id is not None and isinstance(source, StreamBase):
-        find_driver(source).machine.asked.name_answer(id)
+        find_driver(stream).machine.asked.name_answer(id)
 
 
 def find_broken(ending: Ending | None) -> StreamError | None:

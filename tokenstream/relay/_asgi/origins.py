@@ -86,7 +86,7 @@ def _reader_of(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of s
     Raises:
         MisuseError: The object is no request.
     """
-    scope = request if isinstance(request, dict) else getattr(request, "scope", None)
+    scope: Any = request if isinstance(request, dict) else getattr(request, "scope", None)
     if scope is not None:
         return partial(read_all, scope)
     return wrap_socket(request).read_header

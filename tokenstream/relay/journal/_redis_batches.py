@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.relay.journal._errors import JournalUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 _MAX_TOGETHER = 500
 """The maximum number of runs in one message to Redis."""
@@ -46,7 +46,7 @@ class ScriptBatches:
         self._asked: list[tuple[tuple[object, ...], asyncio.Future[Any]]] = []
         """The runs that wait for the end of this turn of the event loop, and their replies."""
 
-    async def run(self, keys: list[str], arguments: list[object]) -> Any:  # noqa: ANN401 - depends on the script
+    async def run(self, keys: list[str], arguments: Sequence[object]) -> Any:  # noqa: ANN401 - depends on the script
         """Run the script on some keys, and return its reply.
 
         Raises:

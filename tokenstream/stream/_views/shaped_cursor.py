@@ -71,7 +71,7 @@ class ShapedCursor(Generic[ItemT]):
         self._clock = clock
         self._is_paced = paced
         tell_ends: Callable[[], deque[Any]] = getattr(text, "tell_ends", deque)
-        self._waiting = tell_ends()
+        self._waiting: deque[Any] = tell_ends()
         """What the cursor in the text returns next; a cursor that tells of no ends has nothing waiting."""
         self._owes_end = False
         """True if an item has ended, but a stage that paces its text still holds some of it."""
