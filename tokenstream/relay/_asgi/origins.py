@@ -86,10 +86,10 @@ def _reader_of(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of s
     Raises:
         MisuseError: The object is no request.
     """
-    scope: Any = request if isinstance(request, dict) else getattr(request, "scope", None)
-    if scope is not None:
-        return partial(read_all, scope)
-    return wrap_socket(request).read_header
+    scope: Any = getattr(request, "scope", None)
+    if scope is None and not isinstance(request, dict):
+        return wrap_socket(request).read_header
+    return partial(read_all, request if scope is None else scope)
 
 
 def _normalize(origin: str) -> str:
