@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._offered import ToolsOption
-    from tokenstream.stages._metrics.metrics import Metrics
+    from tokenstream.stages._metrics.meter import Metrics
 
 __all__ = ["Decoder"]
 

@@ -16,7 +16,7 @@ from tests.support.wire import DONE, sse
 from tokenstream import Message, Stream, ToolCall, relay, testing
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS
-from tokenstream.cli._json_lines import JSONLines
+from tokenstream.cli._agent_run import JSONLines
 from tokenstream.cli._lines import TextLines
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Event, Finish, Restarted, Resumed, ToolCallDone, ToolCallStart, ToolResult

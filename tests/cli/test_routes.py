@@ -15,7 +15,7 @@ from tests.support.loopback import refusing_url
 from tests.support.replies import at_once, refusal, reply, serve_in_time
 from tokenstream import testing
 from tokenstream.cli import main
-from tokenstream.cli._routes.questions import KeyMissing, find_headers
+from tokenstream.cli._routes.candidates import KeyMissing, find_headers
 from tokenstream.testing import Recording, Request, Server
 
 if TYPE_CHECKING:

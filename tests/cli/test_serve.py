@@ -21,7 +21,7 @@ from tests.support.packages import needed
 from tokenstream import StatusError, Stream, StreamInterrupted, connect, testing
 from tokenstream.cli import _serve as serve
 from tokenstream.cli import main
-from tokenstream.cli._folder import Folder
+from tokenstream.cli._serve import Folder
 from tokenstream.testing import Recording
 from tokenstream.testing._serve.server import ReplayServer
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
+from tokenstream.formats._wire.openai_chat.choice import Layout, Plans
 
 
 def _counted() -> tuple[Plans[str], list[Layout]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.tables import in_one_test
 from tokenstream._basics.requested_model import model_in
-from tokenstream.otel._requested import parameters_of, server_address_of
+from tokenstream.otel._attempts import parameters_of, server_address_of
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, ToolCall
 from tokenstream.steps._events import _AnswerReader
-from tokenstream.steps._names import Names
+from tokenstream.steps._log import Names
 
 if TYPE_CHECKING:
     from tokenstream.steps import Step

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.support.sampling import sampled
 from tests.terminal.blocks import rows_at_once
-from tokenstream.terminal._recent import cut_to_recent
+from tokenstream.terminal._printer import cut_to_recent
 
 _LONG = {
     "fence": "```python\n" + "".join(f"call({number})\n" for number in range(2000)) + "```",

@@ -65,7 +65,7 @@ from tokenstream.errors import (
     StreamInterrupted,
 )
 from tokenstream.events import PartDone, Stopped
-from tokenstream.formats._detect.requested import take_request
+from tokenstream.formats._detect.undetected import take_request
 from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._content import has_content
@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
     from tokenstream.stages._guards.guards import Guards
-    from tokenstream.stages._metrics.metrics import Metrics
+    from tokenstream.stages._metrics.meter import Metrics
 
 
 class Machine:

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tokenstream.cli._advice import FORMATS, is_of_agent
-from tokenstream.cli._agent_run import follow_agent
+from tokenstream.cli._agent_run import JSONLines, follow_agent
 from tokenstream.cli._asking import add_request
 from tokenstream.cli._input import (
     load_recording,
@@ -20,7 +20,6 @@ from tokenstream.cli._input import (
     play_pieces,
     stream_of_pieces,
 )
-from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import TextLines
 from tokenstream.cli._report import STATUS_OF, StreamReport
 from tokenstream.errors import StreamError

@@ -56,8 +56,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
-    from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
-    from tokenstream.formats._resume.resuming import Gap
+    from tokenstream.formats._resume.resuming import Gap, Replay, ReplayOfEvents
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream._origin import Origin
     from tokenstream.errors import StreamError
     from tokenstream.message import Message, Usage
-    from tokenstream.otel._requested import Attributes
+    from tokenstream.otel._attempts import Attributes
 
 
 def error_type_of(error: StreamError) -> str:

@@ -8,19 +8,160 @@ operations are counted.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.url import server_of
 from tokenstream.otel._answered import error_type_of, token_attributes
 from tokenstream.otel._providers import provider_of
 from tokenstream.otel._report import MODE, NS_PER_SECOND, ROUTE, SpanReport
-from tokenstream.otel._requested import server_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tokenstream.errors import StreamError
-    from tokenstream.otel._requested import Attributes
     from tokenstream.recovery import AttemptReport
+
+Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
+
+_PARAMETER_OBJECTS = (
+    "generationConfig",
+    "generation_config",
+    "inferenceConfig",
+    "options",
+    "text",
+    "output_config",
+)
+"""Names of the objects in a payload that contain parameters.
+
+They belong to Gemini (with two spellings), Bedrock, Ollama, OpenAI Responses and Anthropic.
+"""
+
+
+def _number(value: object) -> float | None:
+    """Return a number as float; None for any other value."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _count(value: object) -> int | None:
+    """Return a whole number; None for any other value."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _texts(value: object) -> list[str] | None:
+    """Return a single text, or the texts in a list, as a list; None if there are none."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list):
+        return None
+    texts = cast("list[object]", values)
+    return [text for text in texts if isinstance(text, str)] or None
+
+
+_READERS: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
+    "gen_ai.request.temperature": (_number, ("temperature",)),
+    "gen_ai.request.top_p": (_number, ("top_p", "topP", "p")),
+    "gen_ai.request.top_k": (_number, ("top_k", "topK", "k")),
+    "gen_ai.request.frequency_penalty": (_number, ("frequency_penalty", "frequencyPenalty")),
+    "gen_ai.request.presence_penalty": (_number, ("presence_penalty", "presencePenalty")),
+    "gen_ai.request.max_tokens": (
+        _count,
+        (
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "maxOutputTokens",
+            "maxTokens",
+            "num_predict",
+        ),
+    ),
+    "gen_ai.request.seed": (_count, ("seed", "random_seed")),
+    "gen_ai.request.choice.count": (_count, ("n", "candidateCount")),
+    "gen_ai.request.stop_sequences": (_texts, ("stop", "stop_sequences", "stopSequences")),
+}
+"""Maps attributes to the function that checks a value, and to the names of the parameter in the APIs."""
+_JSON_TYPES = frozenset({"json_object", "json_schema", "json", "application/json"})
+_OUTPUT_TYPES = {"text": "text", "audio": "speech", "image": "image", **dict.fromkeys(_JSON_TYPES, "json")}
+"""Maps names of output types in the APIs to the names in the GenAI conventions."""
+
+
+def parameters_of(payload: object) -> Attributes:
+    """Return the attributes that a span gets for a request's parameters, such as its temperature.
+
+    They contain no text of the question.
+
+    Args:
+        payload: The JSON of the request.
+
+    Example:
+        >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
+        {'gen_ai.request.top_p': 0.5, 'gen_ai.request.max_tokens': 9}
+    """
+    # The payload and some objects in it, since APIs have their parameters at different places.
+    objects = list(_objects_in(payload))
+    attributes: Attributes = {}
+    # For each attribute: the function that checks a value, and the names that APIs have for the parameter.
+    for name, (read_value, keys) in _READERS.items():
+        values = (read_value(each[key]) for each in objects for key in keys if key in each)
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            attributes[name] = value
+    if attributes.get("gen_ai.request.choice.count") == 1:
+        # The conventions want the count only if it is not 1.
+        del attributes["gen_ai.request.choice.count"]
+    output = next((text for each in objects for text in _output_types_in(each)), None)
+    if output is not None:
+        attributes["gen_ai.output.type"] = output
+    return attributes
+
+
+def _objects_in(payload: object) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a request that may contain parameters: the payload, and some of its members."""
+    if is_dict(payload):
+        yield payload
+        yield from (payload[name] for name in _PARAMETER_OBJECTS if is_dict(payload.get(name)))
+
+
+def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
+    """Yield the output types that a request asks for, by their names in the conventions.
+
+    Args:
+        request_object: The payload of the request, or one of the objects in it.
+    """
+    # A word, or an object with a `type`, as OpenAI and Ollama have it.
+    for name in ("response_format", "format"):
+        requested: Any = request_object.get(name)
+        kind: Any = requested.get("type") if is_dict(requested) else requested
+        if isinstance(kind, str) and kind in _OUTPUT_TYPES:
+            yield _OUTPUT_TYPES[kind]
+    # Gemini's form of a request for JSON.
+    kind = request_object.get("responseMimeType")
+    if isinstance(kind, str) and kind in _JSON_TYPES:
+        yield "json"
+    # Lists of kinds of output; text is among them in most requests, and so says nothing.
+    for name in ("modalities", "responseModalities"):
+        for text in _texts(request_object.get(name)) or ():
+            if text.lower() in ("audio", "image"):
+                yield _OUTPUT_TYPES[text.lower()]
+
+
+def server_address_of(url: str | None) -> Attributes:
+    """Return the attributes with the server's address and port; {} if the URL does not name a server.
+
+    Example:
+        >>> server_address_of("https://key@api.openai.com/v1/responses?key=made-up")
+        {'server.address': 'api.openai.com', 'server.port': 443}
+    """
+    return server_attributes(*server_of(url or ""))
+
+
+def server_attributes(host: str | None, port: int | None) -> Attributes:
+    """Return the attributes with a server's address and port, as far as they are known."""
+    if host is None:
+        return {}
+    attributes: Attributes = {"server.address": host}
+    if port is not None:
+        attributes["server.port"] = port
+    return attributes
 
 
 def has_spans(attempts: Sequence[AttemptReport]) -> bool:

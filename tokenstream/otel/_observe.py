@@ -19,7 +19,15 @@ from tokenstream.otel._answered import (
     origin_attributes,
     token_attributes,
 )
-from tokenstream.otel._attempts import find_last, has_spans, list_failures, report_attempt
+from tokenstream.otel._attempts import (
+    find_last,
+    has_spans,
+    list_failures,
+    parameters_of,
+    report_attempt,
+    server_address_of,
+    server_attributes,
+)
 from tokenstream.otel._providers import format_at, operation_of, provider_of
 from tokenstream.otel._report import (
     DROPPED,
@@ -32,7 +40,6 @@ from tokenstream.otel._report import (
     report_operation,
     run_quietly,
 )
-from tokenstream.otel._requested import parameters_of, server_address_of, server_attributes
 from tokenstream.otel._runs import RunObserver
 from tokenstream.otel._tools import around_tools
 from tokenstream.steps import Steps
@@ -48,7 +55,7 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.machine import Machine
     from tokenstream.message import Message
-    from tokenstream.otel._requested import Attributes
+    from tokenstream.otel._attempts import Attributes
     from tokenstream.otel._tools import Around
     from tokenstream.recovery import AttemptReport
     from tokenstream.stream._tap.onlooker import Onlooker

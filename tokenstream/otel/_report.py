@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, Meter, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
-    from tokenstream.otel._requested import Attributes
+    from tokenstream.otel._attempts import Attributes
 
 NAME = "tokenstream"
 MODE, ROUTE = "tokenstream.attempt.mode", "tokenstream.route"

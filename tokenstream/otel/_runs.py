@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from tokenstream.message import Usage
+    from tokenstream.otel._attempts import Attributes
     from tokenstream.otel._report import Receivers
-    from tokenstream.otel._requested import Attributes
     from tokenstream.steps import Turn
     from tokenstream.steps._step import RunNode
 

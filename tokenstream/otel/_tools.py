@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tokenstream.message import ToolCall
+    from tokenstream.otel._attempts import Attributes
     from tokenstream.otel._report import Receivers
-    from tokenstream.otel._requested import Attributes
 
     Around: TypeAlias = Callable[[ToolCall], AbstractContextManager[Any]]
 

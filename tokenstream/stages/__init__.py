@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.lazy import make_lazy_loader
-from tokenstream.stages._metrics.gaps import GapHistogram
-from tokenstream.stages._metrics.meter import Meter
-from tokenstream.stages._metrics.metrics import Metrics
+from tokenstream.stages._metrics.buffering import GapHistogram
+from tokenstream.stages._metrics.meter import Meter, Metrics
 
 if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import ToolTags

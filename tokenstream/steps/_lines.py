@@ -11,8 +11,8 @@ from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.steps._agents.agentcore import TEXT
 from tokenstream.steps._agents.payloads import begins_as_payload, is_envelope, value_in
-from tokenstream.steps._builder import NOTHING, RunBuilder
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
+from tokenstream.steps._read_beside import NOTHING, RunBuilder
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError

@@ -2,13 +2,171 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.steps._builder import NOTHING
+from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamStalled
+from tokenstream.steps._agents.detect import AgentRun
+from tokenstream.steps._exit_code import PATIENCE, Exit
 from tokenstream.stream._reading.reader import only_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._run import Steps
+
+NOTHING = object()
+"""Returned if there is no item yet."""
+_ENDS_OF_TURN = ("turn", "idle")
+
+
+class RunBuilder(ABC):
+    """Builds a run from an agent's items as the loop takes them, and detects which agent sends them.
+
+    Args:
+        run: The run that receives the steps.
+        agent: The name of the agent; None to detect it.
+        until: Ends the loop before the end of the input: "turn" or "idle" once a turn has ended and none is
+            open, what `peer.begin(…)` returns once it is answered, or a function of an item that returns
+            True for the last one. None to read all of the input.
+
+    Raises:
+        MisuseError: `agent` is not the name of a known agent, or `until` is none of these values.
+    """
+
+    def __init__(self, run: Steps, agent: str | None, until: Any) -> None:  # noqa: ANN401 - checked here
+        if until is not None and until not in _ENDS_OF_TURN and not callable(until):
+            raise MisuseError(
+                'until= takes "turn", "idle", a function of an item or what peer.begin(…) returns, '
+                f"not {until!r}"
+            )
+        self._until: str | Callable[[Any], object] | None = until
+        self._turns_before = 0
+        """Number of turns that had ended when the loop began."""
+        self.has_ended = False
+        """True once the run's turns were ended."""
+        self.must_stop = False
+        """True once the loop must end because of `until`."""
+        self._agent = AgentRun(run, agent, self._prepare)
+
+    @property
+    def _reader(self) -> AgentReader | None:
+        """The reader of the agent; None until the agent is known."""
+        return self._agent.reader
+
+    # -- input -------------------------------------------------------------
+
+    @abstractmethod
+    def feed(self, item: object) -> bool:
+        """Take in a chunk or an item; return True if it completes a line or a message."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Take in the end of the input."""
+
+    @abstractmethod
+    def take(self) -> object:
+        """Return the next item for the loop, and build the run from it; `NOTHING` if there is none yet.
+
+        Raises:
+            StreamError: The input is malformed, or too large.
+        """
+
+    @property
+    def is_resting(self) -> bool:
+        """True if the agent has nothing to do, so that its silence means nothing."""
+        return False
+
+    @property
+    def plain_lines(self) -> int:
+        """Number of lines that hold no item, such as logs, and were passed by."""
+        return 0
+
+    # -- the loop ----------------------------------------------------------
+
+    def begin_loop(self) -> None:
+        """Note that a loop begins, or goes on after the last turn."""
+        self.must_stop = False
+        self._turns_before = 0 if self._reader is None else self._reader.turns_ended
+
+    def finish(self, ended: Exit) -> StreamError | None:
+        """End the run's turns; return the error of the run, or None.
+
+        Args:
+            ended: How the agent's process ended.
+        """
+        if self.has_ended:
+            return None
+        self.has_ended = True
+        name = "the agent" if self._reader is None else self._reader.name
+        if self._reader is not None:
+            error = self._reader.end(ended.code)
+        elif ended.code:
+            error = ProviderError(f"the process of {name} ended with exit code {ended.code}")
+        else:
+            is_unknown = not ended.still_runs and (self._agent.has_lines or self.plain_lines > 0)
+            error = self._agent.make_unknown_error() if is_unknown else None
+        if ended.still_runs and error is not None:
+            error.args = (f"{error.message}; its process still runs",)
+        elif ended.still_runs:
+            error = StreamStalled(
+                f"the process of {name} still runs {PATIENCE:g} s after the end of its output; what had "
+                "arrived is in .partial, and the process is yours to end",
+                limit="exit_code",
+            )
+            self._add_partial(error)
+        return error
+
+    def stop(self, error: BaseException) -> None:
+        """End the open turn with an exception, because nothing more is read."""
+        if self._reader is not None and not self.has_ended:
+            if isinstance(error, StreamError):
+                self._add_partial(error)
+            self._reader.stop(error)
+        self.has_ended = True
+
+    # -- within ------------------------------------------------------------
+
+    def _read(self, item: object, payload: object) -> None:
+        """Build the run further from an item that the loop gets now.
+
+        Args:
+            item: The item.
+            payload: Its object.
+        """
+        if not self.has_ended:
+            self._agent.read(payload)
+        if self._until is not None:
+            if callable(self._until):
+                self.must_stop = bool(self._until(item))
+            self._check_turns()
+
+    def _check_turns(self) -> None:
+        """End the loop if a turn has ended, and that is what it waits for."""
+        reader = self._reader
+        if reader is not None and self._until in _ENDS_OF_TURN and not reader.has_open_turn:
+            self.must_stop = reader.turns_ended > self._turns_before
+
+    def _call_reader(self, method: str, shown: dict[str, Any], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
+        """Call a method of the reader; keep the call until the agent is known.
+
+        Args:
+            method: The method.
+            shown: The message that may tell which agent it is.
+            arguments: The method's arguments.
+        """
+        if not self.has_ended:
+            self._agent.call(method, shown, *arguments)
+
+    def _prepare(self, reader: AgentReader) -> None:  # noqa: B027 - only a peer has anything
+        """Give a reader what it needs beyond the items."""
+
+    def _add_partial(self, error: StreamError) -> None:
+        """Store the last answer in an error."""
+        partial = None if self._reader is None else self._reader.find_partial()
+        if partial is not None:
+            error.partial = partial
 
 
 class ReadBeside:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from collections.abc import Awaitable, Callable
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, overload
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.steps._events import RunEvents
-from tokenstream.steps._ledger import Ledger
 from tokenstream.steps._log import Log
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._requests import Requests
@@ -18,8 +19,8 @@ from tokenstream.steps._step import OPEN, RunNode
 from tokenstream.steps._tree import draw_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
-    from typing import IO, Self, Unpack
+    from collections.abc import AsyncIterable, Iterable
+    from typing import Self, Unpack
 
     import httpx
 
@@ -27,15 +28,130 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
     from tokenstream.steps._follow import AsyncFollowed, Followed
-    from tokenstream.steps._follow_options import AsyncLines, ExitCode, FollowOptions, Lines, Until
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
     from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._peer.asynchronous import AsyncPeer
-    from tokenstream.steps._peer.call import PeerCall
+    from tokenstream.steps._peer.exchange import PeerCall
     from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage
     from tokenstream.steps._peer.sync import Peer
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
+
+NumberT = TypeVar("NumberT", int, float)
+
+
+class Ledger:
+    """Keeps the totals of an agent's sessions: tokens, or a cost, up to the turn that was counted last.
+
+    A run keeps one over all its loops: an agent tells the total of a session again after each turn, also
+    if each turn is read in a loop of its own.
+
+    Example:
+        >>> ledger = Ledger()
+        >>> ledger.take("s1", {"input_tokens": 250}), ledger.take("s1", {"input_tokens": 400})
+        ({'input_tokens': 250}, {'input_tokens': 150})
+        >>> ledger.take("s2", {"input_tokens": 90})
+        {'input_tokens': 90}
+    """
+
+    __slots__ = ("_are_totals", "_totals")
+
+    def __init__(self) -> None:
+        self._totals: dict[str, dict[str, int | float]] = {}
+        """The totals of each session, by their names."""
+        self._are_totals: dict[str, bool] = {}
+        """True for each session whose counts are totals, False if they are those of its turns; without an
+        entry, nothing has shown it yet."""
+
+    def knows(self, session: str) -> bool:
+        """Return True if a total of a session was kept."""
+        return session in self._totals
+
+    def totals_of(self, session: str) -> dict[str, int | float]:
+        """Return the totals of a session that were kept last; empty if none were."""
+        return self._totals.get(session, {})
+
+    def keep(self, session: str, totals: dict[str, NumberT]) -> None:
+        """Keep the totals of a session, which belong to the turns so far; one that is not told stays."""
+        before = {} if self._has_begun_anew(session, totals) else self.totals_of(session)
+        self._totals[session] = {**before, **totals}
+
+    def subtract(self, session: str, totals: dict[str, NumberT]) -> dict[str, NumberT]:
+        """Return what has been added to the totals of a session since they were kept last.
+
+        Totals that are smaller than before have begun anew, so nothing is subtracted from them.
+        """
+        if self._has_begun_anew(session, totals):
+            return totals
+        before = self.totals_of(session)
+        return {name: total - type(total)(before.get(name, 0)) for name, total in totals.items()}
+
+    def take(self, session: str, totals: dict[str, NumberT]) -> dict[str, NumberT]:
+        """Keep the totals of a session; return what has been added to them."""
+        own = self.subtract(session, totals)
+        self.keep(session, totals)
+        return own
+
+    def take_either(self, session: str, counts: dict[str, NumberT], *, is_beyond: bool) -> dict[str, NumberT]:
+        """Return the counts of a turn, from counts that may be those of the turn or of the whole session.
+
+        Totals only grow, so one that is smaller than before shows that each turn is counted by itself.
+
+        Args:
+            session: The session.
+            counts: The counts.
+            is_beyond: True if the turn alone cannot have that much.
+
+        Example:
+            >>> ledger = Ledger()
+            >>> ledger.take_either("s1", {"input_tokens": 500}, is_beyond=False)
+            {'input_tokens': 500}
+            >>> ledger.take_either("s1", {"input_tokens": 1_200}, is_beyond=True)
+            {'input_tokens': 700}
+        """
+        if self._has_begun_anew(session, counts):
+            self._are_totals[session] = False
+        elif is_beyond and self.knows(session):
+            self._are_totals.setdefault(session, True)
+        own = self.take(session, counts)
+        return own if self._are_totals.get(session) else counts
+
+    def _has_begun_anew(self, session: str, totals: dict[str, NumberT]) -> bool:
+        """Return True if totals are smaller than those that were kept last."""
+        before = self.totals_of(session)
+        return any(total < before.get(name, 0) for name, total in totals.items())
+
+
+class TrioStream(Protocol):
+    """A stream of bytes as trio has it."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
+
+
+class AnyIOStream(Protocol):
+    """A stream of bytes as anyio has it."""
+
+    async def receive(self, max_bytes: int = 65536) -> bytes: ...
+
+
+Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
+"""The output of an agent that a `for` loop reads."""
+AsyncLines: TypeAlias = asyncio.StreamReader | TrioStream | AnyIOStream
+"""The output of an agent that an `async for` loop reads."""
+ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
+"""The exit code of an agent's process, or a function that returns it."""
+Until: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
+"""The point at which a loop ends early."""
+
+
+class FollowOptions(TypedDict, total=False):
+    """The options of `Steps.follow` that every source takes."""
+
+    agent: str | None
+    exit_code: ExitCode
+    stderr: IO[bytes] | IO[str] | AsyncLines | None
+    deadlines: Deadlines
+
 
 ItemT = TypeVar("ItemT")
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._fan_out.lanes import Labelled
-    from tokenstream.stream._fan_out.merge import merge
+    from tokenstream.stream._fan_out.merge import Merge, merge
     from tokenstream.stream._fan_out.merge_async import AsyncMerge
-    from tokenstream.stream._fan_out.merge_sync import Merge
     from tokenstream.stream._tap.tap import AsyncTap, Tap, tap
 
 __all__ = [
@@ -55,7 +54,7 @@ _HOMES = {
     "Broadcast": "_fan_out.broadcast",
     "BroadcastReader": "_fan_out.broadcast",
     "Labelled": "_fan_out.lanes",
-    "Merge": "_fan_out.merge_sync",
+    "Merge": "_fan_out.merge",
     "Tap": "_tap.tap",
     "merge": "_fan_out.merge",
     "tap": "_tap.tap",

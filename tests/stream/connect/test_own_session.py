@@ -128,7 +128,7 @@ def test_aiohttp_needs_asyncio() -> None:
 
 
 def test_without_the_package_the_error_says_what_to_install(bare: pytest.MonkeyPatch) -> None:
-    for name in ("aiohttp_client", "own_session"):
+    for name in ("aiohttp_client",):
         bare.delitem(sys.modules, f"tokenstream._request.{name}", raising=False)
         bare.delattr(f"tokenstream._request.{name}", raising=False)
     bare.setitem(sys.modules, "aiohttp", None)

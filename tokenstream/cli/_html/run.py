@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.cli._agent_run import find_ending, list_plans_and_questions
-from tokenstream.cli._html.markup import Markup, element, join, preformatted
 from tokenstream.cli._html.reading import Collected
 from tokenstream.cli._html.tables import cut, facts_list, pairs_table
+from tokenstream.cli._html.timeline import Markup, element, join, preformatted
 from tokenstream.cli._input import play_pieces
 from tokenstream.cli._lines import list_counts, list_error_rows, write_pairs
 from tokenstream.cli._visible import to_compact_json

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._advice import describe_error
-from tokenstream.cli._html.markup import Markup, element, escape, join, preformatted
 from tokenstream.cli._html.reading import kind_of
-from tokenstream.cli._html.timeline import describe_gap, list_longest
+from tokenstream.cli._html.timeline import (
+    Markup,
+    describe_gap,
+    element,
+    escape,
+    join,
+    list_longest,
+    preformatted,
+)
 from tokenstream.cli._lines import describe_fields
 from tokenstream.cli._report import metrics_of
 from tokenstream.cli._visible import to_compact_json
@@ -16,10 +23,9 @@ from tokenstream.cli._visible import to_compact_json
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.cli._html.markup import Child
     from tokenstream.cli._html.reading import PageReading, SeenEvent
     from tokenstream.cli._html.run import RunReading
-    from tokenstream.cli._html.timeline import Gap
+    from tokenstream.cli._html.timeline import Child, Gap
 
 _MAX_FIELDS = 400
 """Largest number of characters of an event's fields in its row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
@@ -11,7 +11,6 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
-from tokenstream.formats._detect.requested import take_request
 from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format, object_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.event_names import name_of
@@ -23,6 +22,30 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.limits import Limits
+
+
+@runtime_checkable
+class TakesRequest(Protocol):
+    """A format that reads an answer with more certainty if it knows the request."""
+
+    def take_request(self, asked: object) -> None:
+        """Note what a request says about the form of its answer, before any of the answer is read.
+
+        Args:
+            asked: The JSON of the request.
+        """
+        ...
+
+
+def take_request(format: object, asked: object) -> None:
+    """Pass the JSON of a request to a format, if the format can use it.
+
+    Example:
+        >>> take_request("no such format", {"stream": True})
+    """
+    if isinstance(format, TakesRequest):
+        format.take_request(asked)
+
 
 _MOST_HELD = 64
 _NOT_KNOWN = "the format of the payload is not known yet"

@@ -9,7 +9,7 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_agents import OpenAIAgents as AgentFormat
-from tokenstream.formats._wire.openai_agents.words import (
+from tokenstream.formats._wire.openai_agents.items import (
     ENDS,
     is_tool,
     tool_arguments,

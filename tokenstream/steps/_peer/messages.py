@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.framing._json_rpc import JSONRPCMessage
-from tokenstream.steps._builder import NOTHING, RunBuilder
 from tokenstream.steps._peer.asynchronous import AsyncPeer
-from tokenstream.steps._peer.call import PeerCall
+from tokenstream.steps._peer.exchange import PeerCall
 from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage
+from tokenstream.steps._read_beside import NOTHING, RunBuilder
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError

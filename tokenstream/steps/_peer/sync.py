@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.framing._json_rpc import RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._patience import Patience
-    from tokenstream.steps._peer.call import PeerCall
+    from tokenstream.steps._peer.exchange import PeerCall
 
 
 @show_members

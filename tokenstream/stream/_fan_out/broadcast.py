@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._basics.members import show_members
 from tokenstream.stream._base import SyncStreamBase
-from tokenstream.stream._fan_out.cursors import SharedCursor
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
-from tokenstream.stream._fan_out.reader import ReaderDriver
+from tokenstream.stream._fan_out.reader import ReaderDriver, SharedCursor
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.pump import Pump

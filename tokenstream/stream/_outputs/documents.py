@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, T
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.events import ToolCallStart
 from tokenstream.message import ToolCall
-from tokenstream.stream._outputs.end import incomplete_error
-from tokenstream.stream._outputs.text import AnswerText, ArgumentsText
+from tokenstream.stream._outputs.text import AnswerText, ArgumentsText, incomplete_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

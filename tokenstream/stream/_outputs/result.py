@@ -10,7 +10,7 @@ from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._cursor import NULL
 from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stream._outputs.cursor import OutputCursor
-from tokenstream.stream._outputs.end import failed_stream_error
+from tokenstream.stream._outputs.text import failed_stream_error
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._outputs.documents import OutputChoice
-    from tokenstream.stream._outputs.end import OutputError
+    from tokenstream.stream._outputs.text import OutputError
 
 T = TypeVar("T")
 

@@ -15,8 +15,13 @@ from tokenstream._sources.payloads import is_whole
 from tokenstream._sources.plain import close_object
 from tokenstream._sources.sdk import response_beneath
 from tokenstream.errors import MisuseError
-from tokenstream.stream._tap.body import can_watch_body, is_asynchronous, watch_body
-from tokenstream.stream._tap.items import AsyncWatchedIterator, WatchedIterator
+from tokenstream.stream._tap.items import (
+    AsyncWatchedIterator,
+    WatchedIterator,
+    can_watch_body,
+    is_asynchronous,
+    watch_body,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

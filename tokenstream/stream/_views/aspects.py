@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stages import CallDraft
     from tokenstream.stages._cursor import Cursor
+    from tokenstream.stream._outputs.call_drafts import CheckedCursor
     from tokenstream.stream._outputs.documents import OutputChoice
-    from tokenstream.stream._outputs.tools_cursor import CheckedCursor
     from tokenstream.stream._protocols import CallCursor, Driver, WholeCursor
 
 
@@ -62,7 +62,7 @@ class Cursors:
         The error of a call that cannot be run is recorded as its result.
         """
         from tokenstream.stages._tools.calls import ValidatedCalls
-        from tokenstream.stream._outputs.tools_cursor import CheckedCursor
+        from tokenstream.stream._outputs.call_drafts import CheckedCursor
 
         tools_to_check = ValidatedCalls(*tools, lenient=lenient, **named)
         return CheckedCursor(self._driver.accumulator, self._choice, tools_to_check, answers=True)
@@ -73,7 +73,7 @@ class Cursors:
         Unlike with `validated_calls`, no error is recorded as the result of a call: the router does that.
         """
         from tokenstream.stages._tools.calls import ValidatedCalls
-        from tokenstream.stream._outputs.tools_cursor import CheckedCursor
+        from tokenstream.stream._outputs.call_drafts import CheckedCursor
 
         return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient))
 

@@ -14,7 +14,7 @@ from tokenstream._sources.http_client import is_http_client
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.requests import is_requests, is_urllib3
 from tokenstream.errors import MisuseError
-from tokenstream.stream._tap.body import can_watch_body, watch_body
+from tokenstream.stream._tap.items import can_watch_body, watch_body
 from tokenstream.stream._tap.wrappers import response_of
 from tokenstream.testing._record.aiohttp_reads import note_aiohttp
 from tokenstream.testing._record.sync_reads import (

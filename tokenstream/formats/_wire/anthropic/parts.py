@@ -9,21 +9,38 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
-from tokenstream.formats._wire.anthropic.block import AnthropicBlock
 from tokenstream.formats._wire.anthropic.words import citation_of, failure_in
-from tokenstream.message import (
-    OpaquePart,
-    ReasoningPart,
-    ServerToolCall,
-    ServerToolResult,
-    TextPart,
-)
+from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import Part
+
+
+class AnthropicBlock:
+    """The state of a content block that has not ended.
+
+    Args:
+        type: Anthropic's word for the type of the block.
+        part: The part of our message that the block became, such as a text or a tool call.
+    """
+
+    __slots__ = ("data", "deltas", "input", "part", "signature", "type")
+
+    def __init__(self, type: str, part: OpenPart) -> None:  # noqa: A002 - the field's name
+        self.type = type
+        self.part = part
+        self.input: Any = None
+        """The arguments in the block's start event; fragments replace them."""
+        self.signature: str | None = None
+        """The last signature that was added to the block's reasoning."""
+        self.data: dict[str, Any] = {}
+        """The data of a compaction block, or of a block of unknown type."""
+        self.deltas = 0
+        """Number of deltas that added to `data`."""
 
 
 class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.refused import HARNESS, refusal
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
+from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
-from tokenstream.formats._wire.bedrock_converse.whole import is_whole, start_and_deltas
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
 from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 
@@ -22,6 +22,78 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
+"""A block as a stream would send it: the fields of its start event, and its deltas in order."""
+
+
+def is_whole(payload: dict[str, Any]) -> bool:
+    """Return whether a payload is an answer that was not streamed.
+
+    Example:
+        >>> is_whole({"output": {"message": {"content": []}}, "stopReason": "end_turn"}), is_whole({})
+        (True, False)
+    """
+    message = dict_of(dict_of(payload, "output"), "message")
+    return is_list(message.get("content")) and "stopReason" in payload
+
+
+def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
+    """Return the start and the deltas that a block of a whole answer would have in a stream.
+
+    Example:
+        >>> start_and_deltas({"text": "Hello"})
+        ({}, [{'text': 'Hello'}])
+        >>> start_and_deltas({"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}})
+        ({'toolUse': {'toolUseId': 't1', 'name': 'now', 'input': '{}'}}, [])
+    """
+    for name, convert in _CONVERTERS.items():
+        value = block.get(name)
+        if value is not None:
+            return convert(value)
+    # A block of another kind has no deltas, so all of it is its start.
+    return block, []
+
+
+def _convert_text(value: object) -> StartAndDeltas:
+    """Convert a text: return an empty start, and a delta with the text."""
+    return {}, [{"text": value}]
+
+
+def _convert_call(value: object) -> StartAndDeltas:
+    """Convert a tool call: return a start with the arguments as text, and no deltas."""
+    if not is_dict(value) or value.get("input") is None:
+        return {"toolUse": value}, []
+    # Converse documents arguments as JSON values, a stream sends them as text.
+    return {"toolUse": {**value, "input": json_text(value["input"])}}, []
+
+
+def _convert_reasoning(value: object) -> StartAndDeltas:
+    """Convert reasoning: return an empty start, and a delta with its text, signature or redacted content."""
+    if not is_dict(value):
+        # Malformed: it is reported as the start of a block.
+        return {"reasoningContent": value}, []
+    other_fields = {name: inner for name, inner in value.items() if name != "reasoningText"}
+    return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **other_fields}}]
+
+
+def _convert_cited_text(value: object) -> StartAndDeltas:
+    """Convert a cited text: return an empty start, and deltas with the citations and then with the text."""
+    if not is_dict(value):
+        # Malformed: it is reported as the start of a block.
+        return {"citationsContent": value}, []
+    citations = [{"citation": citation} for citation in dicts_of(value.get("citations"))]
+    return {}, [*citations, *dicts_of(value.get("content"))]
+
+
+_CONVERTERS: dict[str, Callable[[object], StartAndDeltas]] = {
+    "text": _convert_text,
+    "toolUse": _convert_call,
+    "reasoningContent": _convert_reasoning,
+    "citationsContent": _convert_cited_text,
+}
+"""Converters for blocks that a stream sends in another form; any other block is used as its start."""
+
 
 _STREAM_EVENTS = frozenset(
     {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}

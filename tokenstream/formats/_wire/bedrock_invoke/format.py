@@ -19,8 +19,7 @@ from tokenstream.formats._wire.bedrock_invoke.chunk import (
     may_have_payload,
     unpack,
 )
-from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
-from tokenstream.formats._wire.bedrock_invoke.shapes import COUNT_FIELDS, metrics_of
+from tokenstream.formats._wire.bedrock_invoke.plain import COUNT_FIELDS, PlainModel, metrics_of
 from tokenstream.framing import EventStreamMessage
 from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 

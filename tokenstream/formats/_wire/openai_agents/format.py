@@ -12,8 +12,7 @@ from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import HostedSession
 from tokenstream.formats._kit.openai import COUNTS
-from tokenstream.formats._wire.openai_agents.items import TurnItems
-from tokenstream.formats._wire.openai_agents.words import ENDS, PREFIX, RETRYABLE
+from tokenstream.formats._wire.openai_agents.items import ENDS, PREFIX, RETRYABLE, TurnItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -39,9 +39,8 @@ from tokenstream.formats._wire.openai_chat.bare import (
     convert_to_chunk,
     has_bare_layout,
 )
-from tokenstream.formats._wire.openai_chat.choice import ChoiceReader
+from tokenstream.formats._wire.openai_chat.choice import ChoiceReader, Layout, Plans
 from tokenstream.formats._wire.openai_chat.fragment import is_single_fragment
-from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
