@@ -240,7 +240,7 @@ def test_an_answer_without_a_server_has_no_line() -> None:
 def test_two_answers_have_two_ids() -> None:
     """Ours, which are there before any provider has sent one."""
     with Stream(WHOLE) as first, Stream(WHOLE) as second:
-        first.final(), second.final()
+        assert first.final() == second.final()
 
     assert first.origin.answer_id == first.origin.answer_id != second.origin.answer_id
 

@@ -16,6 +16,7 @@ from tests.support.sampling import sampled
 from tokenstream._basics.json import _block_pattern
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 from tokenstream.framing import _json_array as json_array
+from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.html_tags import OpenTag
 
@@ -51,6 +52,12 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.partial_json._lenient.peek._make_quote_kind": None,
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
     "tokenstream.stages._markdown.inline._compile": inline._compile(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
+    # The heads of calls, which are short.
+    "tokenstream.stages._calls.reading._head_end": None,
+    "tokenstream.stages._calls.scanner.__init__": re.compile(
+        "|".join(re.escape(opening) for dialect in DIALECTS for opening in dialect.openings)
+    ),
+    "tokenstream.stages._calls.steps.searcher": re.compile("|".join(map(re.escape, ("</parameter>", "\\")))),
     # The user's own expressions, markers and names of tags, and the names of files.
     "tokenstream.stages._matching.matching._compile": None,
     "tokenstream.stages._text.tags.__init__": None,
