@@ -14,10 +14,12 @@ from starlette.websockets import WebSocket
 
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, aconnect, relay, testing
-from tokenstream.errors import StreamError
+from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.events import Event, TextDelta
 from tokenstream.framing import SSEParser
 from tokenstream.relay import ProtocolName
-from tokenstream.relay.journal import MemoryJournal
+from tokenstream.relay.journal import Fenced, MemoryJournal
+from tokenstream.relay.journal._memory import MemoryStorage
 from tokenstream.testing import faults
 
 pytestmark = pytest.mark.anyio
@@ -184,3 +186,57 @@ async def test_what_ends_with_its_server_is_a_warning(caplog: pytest.LogCaptureF
 
     assert record.getMessage().startswith("an answer broke off: network (StreamInterrupted) · pieces · ")
     assert record.getMessage().endswith(f" · answer {id}")
+
+
+class _Foreign:
+    """An application's own answer, which breaks off or never ends; its `origin` is something of its own."""
+
+    origin = "https://page.example"
+
+    def __init__(self, *, ends: bool) -> None:
+        self._ends = ends
+        self._texts = ["Hel"]
+
+    def __aiter__(self) -> _Foreign:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._texts:
+            return TextDelta(self._texts.pop())
+        if not self._ends:
+            await anyio.sleep_forever()
+        raise StreamInterrupted("the connection was lost")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_an_answer_that_is_no_stream_is_a_line_of_its_own(
+    ends: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its id, which a client may have made, forges no second line, and its attributes are its own affair."""
+    async with MemoryJournal(drain=0) as journal:
+        id = await journal.start(_Foreign(ends=ends), id="7\nCRITICAL forged", open_within=5)
+        if ends:
+            assert [entry async for entry in journal.follow(id)]
+    (record,) = warnings_in(caplog)
+
+    assert record.getMessage() == (
+        r"an answer broke off: network (StreamInterrupted) · answer 7\nCRITICAL forged"
+    )
+
+
+async def test_a_journal_that_gives_an_answer_up_says_whose_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    """The line has the host and the provider's id of the request, and not only our id."""
+
+    class Taken(MemoryStorage):
+        """A storage in which another producer has taken the answer over."""
+
+        async def append(self, *_: Any, **__: Any) -> None:
+            raise Fenced
+
+    async with relay.Journal(Taken(), drain=0) as journal:
+        await journal.start(ANSWER.recording("anthropic").astream(), id="second", open_within=5)
+        await anyio.wait_all_tasks_blocked()
+    (record,) = [each for each in warnings_in(caplog) if "given up" in each.getMessage()]
+
+    assert " · anthropic · " in record.getMessage()
+    assert record.getMessage().endswith(" · answer second")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import mark_reported
+from tokenstream._basics.visible import one_line
 from tokenstream._origin import Origin
 from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.stream._base import StreamBase, find_driver
@@ -28,7 +29,15 @@ class KnownById(NamedTuple):
     @property
     def origin(self) -> Origin:
         """The origin of the answer, which has nothing but the id."""
-        return Origin(answer_id=self.id)
+        # A client may have made the id, and could forge lines of the log with one of several lines.
+        return Origin(answer_id=one_line(self.id))
+
+
+def find_origin(source: object) -> Origin | None:
+    """Return the origin of a source of events; None for one that is no stream of this library."""
+    # An application's own iterable may have an attribute of this name, too.
+    origin = getattr(source, "origin", None)
+    return origin if isinstance(origin, Origin) else None
 
 
 def name_answer(source: object, id: str | None) -> None:
@@ -56,7 +65,7 @@ def find_broken(ending: Ending | None) -> StreamError | None:
 def make_interruption(source: object, message: str) -> StreamInterrupted:
     """Return the error of an answer that this server ends before its source does."""
     error = StreamInterrupted(message)
-    error.origin = getattr(source, "origin", None)
+    error.origin = find_origin(source)
     return error
 
 
@@ -73,7 +82,7 @@ def report_broken(error: StreamError, id: str | None, *, status: int | None = No
     if not mark_reported(error):
         return
     if error.origin is None:
-        error.origin = Origin(answer_id=id)
+        error.origin = Origin() if id is None else KnownById(id).origin
     if status is None:
         warn("an answer broke off: %s", describe_cause(error), of=error)
     else:

@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
-from tokenstream.relay._attribution import KnownById, find_broken, make_interruption, report_broken
+from tokenstream.relay._attribution import (
+    KnownById,
+    find_broken,
+    find_origin,
+    make_interruption,
+    report_broken,
+)
 from tokenstream.relay._encoders.records import is_recorded, record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import report_losses
@@ -148,7 +154,7 @@ class Producer:
     @property
     def origin(self) -> Origin:
         """The origin of the answer, for the log."""
-        return KnownById(self.id).origin
+        return find_origin(self._stream) or KnownById(self.id).origin
 
     async def run(self) -> None:
         """Read the answer until it ends, and write every record."""
