@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.support.asgi import Client
 from tests.support.redis_servers import RedisServer
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.relay.journal._redis_batches import hash_of
+from tokenstream.relay.journal._redis_scripts import CREATE
 
 pytestmark = pytest.mark.anyio
 
@@ -98,6 +101,39 @@ async def test_an_owner_with_many_running_answers_gets_429(kind: str, server: Re
     )
     assert "1" == refused.headers["retry-after"]
     assert ([200, 200], 200, ["ann"]) == (theirs, later[-1], asked)
+
+
+class _SlowRedis(Redis):
+    """A client over which no answer begins until it may."""
+
+    asked: anyio.Event
+    may_begin: anyio.Event
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[1:2] in ((CREATE,), (hash_of(CREATE),)):
+            self.asked.set()
+            await self.may_begin.wait()
+        return await super().execute_command(*args, **options)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_answer_that_is_about_to_begin_is_counted_by_all_processes(server: RedisServer) -> None:
+    """Another process that looks at the owner's answers in this moment frees no place."""
+    slow = _SlowRedis(unix_socket_path=server.path)
+    slow.asked, slow.may_begin = anyio.Event(), anyio.Event()
+    bounds = relay.Bounds(running=1)
+    async with (
+        _journal("redis", server, per_owner=bounds) as journal,
+        slow,
+        relay.RedisJournal(slow, drain=0, per_owner=bounds) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(partial(other.start, Answer("Hello").stream, owner="ann"))
+        await slow.asked.wait()
+        with pytest.raises(relay.TooManyAnswers):
+            await journal.start(_tiny(), owner="ann")
+        assert await journal.start(_tiny(), owner="bob")
+        slow.may_begin.set()
 
 
 @each_journal

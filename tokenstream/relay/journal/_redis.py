@@ -108,7 +108,7 @@ class RedisStorage(Storage):
         options = [_to_ms(lease), self._keep_ms(lease), *owned, asked or ""]
         if owner is None or self._per_owner is None:
             return bool(await self._run_script(CREATE, id, token, *options))
-        await self._take(id, owner, self._per_owner)
+        await self._take(id, owner, self._per_owner, lease)
         is_created = bool(await self._run_script(CREATE, id, token, *options))
         if not is_created:
             # It may be an answer that has ended, or another owner's.
@@ -222,8 +222,11 @@ class RedisStorage(Storage):
 
     # -- within ------------------------------------------------------------
 
-    async def _take(self, id: str, owner: str, bounds: Bounds) -> None:
+    async def _take(self, id: str, owner: str, bounds: Bounds, lease: float) -> None:
         """Count a new answer among those of its owner, and forget answers that are too many.
+
+        Args:
+            lease: Seconds for which its producer counts as alive once it has begun, soon after this.
 
         Raises:
             TooManyAnswers: Too many answers of the owner are running.
@@ -238,7 +241,7 @@ class RedisStorage(Storage):
             if not is_second:
                 # Some of them may have ended with their processes.
                 for running in ids:
-                    await self._settle(running.decode(), owner)
+                    await self._settle(running.decode(), owner, grace=2 * lease)
         raise TooManyAnswers(f"{bounds.running:,} answers of this owner are running")
 
     async def _settle_ended(self, id: str) -> None:
@@ -247,11 +250,12 @@ class RedisStorage(Storage):
             with suppress(JournalUnavailable):
                 await self._settle(id, None)
 
-    async def _settle(self, id: str, owner: str | None) -> None:
+    async def _settle(self, id: str, owner: str | None, *, grace: float = 0.0) -> None:
         """Note for an answer's owner if the answer runs no more, or was never the owner's.
 
         Args:
             owner: The owner among whose answers it is counted; None for the owner that it has.
+            grace: Seconds for which an answer that is not there may still begin after it was counted.
         """
         bounds, reply = self._per_owner, await self._run_script(READ, id, 0, 0)
         size, found = "", None
@@ -263,7 +267,7 @@ class RedisStorage(Storage):
         owner = owner or found
         if owner is None or bounds is None:
             return
-        limits = [bounds.kept, bounds.bytes, self._keep_ms(_KEEP_SECONDS)]
+        limits = [bounds.kept, bounds.bytes, self._keep_ms(_KEEP_SECONDS), _to_ms(grace)]
         counted = size if found == owner else ""
         await self._forget(owner, await self._run(SETTLE, self._share_keys(owner), id, counted, *limits))
 

@@ -66,7 +66,8 @@ end
 
 _SHARE = """
 local answers, sizes = KEYS[1], KEYS[2]
--- The score of an answer that runs; that of others is the time of their end.
+-- The score of an answer that runs is this and the time of its beginning; that of others is the time of their
+-- end.
 local running = 9e15
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -101,7 +102,7 @@ local score = redis.call('ZSCORE', answers, id)
 if score and tonumber(score) >= running then return {1} end
 local others = redis.call('ZRANGEBYSCORE', answers, running, '+inf')
 if #others >= limit then return {0, unpack(others)} end
-redis.call('ZADD', answers, string.format('%.0f', running), id)
+redis.call('ZADD', answers, string.format('%.0f', running + now), id)
 for _, each in ipairs(redis.call('ZRANGEBYSCORE', answers, '-inf', now - expire)) do leave(each) end
 redis.call('PEXPIRE', answers, keep)
 redis.call('PEXPIRE', sizes, keep)
@@ -117,6 +118,8 @@ SETTLE = (
     _SHARE
     + """
 local id, size, kept, most, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local grace = tonumber(ARGV[6])
+if size == '' and tonumber(redis.call('ZSCORE', answers, id) or 0) > running + now - grace then return {} end
 -- First what needs no memory, so that a full Redis takes the rest, too.
 leave(id)
 if size == '' then return {} end
@@ -127,7 +130,10 @@ redis.call('PEXPIRE', sizes, keep)
 return trim(kept, most)
 """
 )
-"""Counts an answer as ended, or not at all if its size is empty; returns the ids of answers to forget."""
+"""Counts an answer as ended, or not at all if its size is empty; returns the ids of answers to forget.
+
+An answer that was counted less than `grace` milliseconds ago may be about to begin, and so stays counted.
+"""
 
 CLAIM = """
 local keys, order, name, id, unwanted = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
