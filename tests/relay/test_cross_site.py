@@ -16,6 +16,7 @@ from fastapi import FastAPI, WebSocket
 from litestar import Litestar
 from litestar import WebSocket as LitestarWebSocket
 from litestar.handlers import websocket
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.relay.follow.support import memory_journal
@@ -37,6 +38,7 @@ _CASES = [
     ({"sec-fetch-site": "cross-site"}, True),
     ({"sec-fetch-site": "Cross-Site"}, True),
     ({"sec-fetch-site": "cross-site", "origin": f"https://{HERE}"}, True),
+    ({"sec-fetch-site": "cross-site, same-origin"}, True),
     # Browsers without that header.
     ({"origin": f"http://{HERE}"}, False),
     ({"origin": "HTTPS://Chat.Example:8000"}, False),
@@ -45,6 +47,7 @@ _CASES = [
     ({"origin": "https://chat.example:8000.evil.example"}, True),
     ({"origin": "https://evil.example"}, True),
     ({"origin": "null"}, True),
+    ({"origin": "null", "host": ""}, True),
     ({"origin": HERE}, True),
     ({"origin": "https://evil.example", "host": "evil.example"}, False),
     ({"origin": "https://chat.example", "host": "chat.example:443"}, False),
@@ -86,7 +89,9 @@ def test_two_origins_in_a_request_are_none_of_those_allowed() -> None:
     assert relay.is_cross_site({"headers": [(b"origin", b"http://h"), (b"host", b"h"), (b"host", b"e")]})
 
 
-@pytest.mark.parametrize("origins", [PAGE, ["page.example"], ["https://page.example/"], ["null"], [""]])
+@pytest.mark.parametrize(
+    "origins", [PAGE, ["page.example"], ["https://page.example/"], ["null"], [""], [None]]
+)
 def test_what_is_no_list_of_origins_is_refused_where_it_is_given(origins: Any) -> None:
     """A text would be read as letters, and an address with a path equals no origin."""
     with pytest.raises(MisuseError, match="origin"):
@@ -99,6 +104,21 @@ def test_what_is_no_request_is_refused() -> None:
     """The caller has passed something else."""
     with pytest.raises(MisuseError):
         relay.is_cross_site(object())
+
+
+class _OldConnection:
+    """A connection of the server in `websockets.legacy`, which has the headers, and no request."""
+
+    recv = send = close = None
+
+    def __init__(self, **headers: str) -> None:
+        self.request_headers = Headers(headers)
+
+
+@pytest.mark.parametrize("headers, refused", _CASES)
+def test_an_old_server_of_websockets_is_no_way_in(headers: dict[str, str], refused: bool) -> None:
+    """Its connections have their headers in another place, and are judged by the same rules."""
+    assert refused is relay.is_cross_site(_OldConnection(**{"host": HERE, **headers}))
 
 
 # -- routes ---------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def check_origins(origins: Iterable[str]) -> frozenset[str]:
         raise MisuseError(f"origins= is a list of origins, such as [{origins!r}]")
     listed = list(origins)
     for origin in listed:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
+        if origin != "*" and not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
             raise MisuseError(f"{origin!r} is no origin, such as 'https://page.example': a scheme and a host")
     return frozenset(origin if origin == "*" else _normalize(origin) for origin in listed)
 
@@ -74,10 +74,12 @@ def sent_cross_site(read: Callable[[str], str], origins: frozenset[str]) -> bool
     if "*" in origins or (origin and _normalize(origin) in origins):
         return False
     if site:
-        return site == "cross-site"
+        # Also if the header was sent several times.
+        return "cross-site" in site
     # Whatever its scheme is: a proxy in front of the server may speak another one.
     scheme, _, host = _normalize(origin).partition("://")
-    return bool(origin) and host != _without_port(scheme, read("host").lower())
+    # An opaque origin, "null", has no host, and is not that of a request without one.
+    return bool(origin) and not (host and host == _without_port(scheme, read("host").lower()))
 
 
 def _reader_of(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of several frameworks' types

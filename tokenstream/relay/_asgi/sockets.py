@@ -137,8 +137,11 @@ class _WebsocketsSocket(ServerSocket):
 
     def read_header(self, name: str) -> str:
         """Return a header of the request; see `ServerSocket.read_header`."""
-        request = getattr(self._framework_socket, "request", None)
-        return "" if request is None else ", ".join(request.headers.get_all(name))
+        socket = self._framework_socket
+        # The server of `websockets.legacy` keeps the headers without the request.
+        request = getattr(socket, "request", None)
+        headers = getattr(socket, "request_headers", None) if request is None else request.headers
+        return "" if headers is None else ", ".join(headers.get_all(name))
 
     async def _open(self) -> None:
         """Do nothing: the server of `websockets` has accepted the connection already."""
