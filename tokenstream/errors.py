@@ -134,7 +134,7 @@ class TokenStreamError(Exception):
     def message(self) -> str:
         """The description of the error without the line about the answer's origin.
 
-        It names no host and no path, so it may leave the program.
+        It may leave the program; only errors about the connection itself name the server in it.
         """
         return super().__str__()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -63,8 +64,14 @@ def _tiny() -> AsyncStream:
 
 
 @each_journal
-async def test_an_owner_with_many_running_answers_gets_429(kind: str, server: RedisServer) -> None:
-    """The next answer is refused before the model is asked; all others may ask, and later the owner."""
+async def test_an_owner_with_many_running_answers_gets_429(
+    kind: str, server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next answer is refused before the model is asked; all others may ask, and later the owner.
+
+    Nobody is called for it: an owner could fill the log with warnings.
+    """
+    caplog.set_level(logging.INFO, "tokenstream")
     async with _journal(kind, server, per_owner=relay.Bounds(running=3)) as journal:
         answers = [Answer("Hello") for _ in range(3)]
         for answer in answers:
@@ -79,6 +86,8 @@ async def test_an_owner_with_many_running_answers_gets_429(kind: str, server: Re
             return AsyncStream(pieces(), format="pieces")
 
         refused = await _post(journal, ask, "ann")
+        (line,) = [each for each in caplog.records if "status 429" in each.getMessage()]
+        assert logging.INFO == line.levelno
         theirs = [(await _post(journal, _tiny(), owner)).status for owner in ("bob", None)]
         with pytest.raises(relay.JournalUnavailable):
             await journal.start(_tiny(), owner="ann")

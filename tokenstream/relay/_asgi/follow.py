@@ -26,7 +26,7 @@ from tokenstream.relay.journal._errors import (
     describe_failure,
 )
 from tokenstream.relay.journal._journal import Journal
-from tokenstream.stream._log import warn
+from tokenstream.stream._log import inform, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -248,7 +248,9 @@ def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | N
     is_temporary = isinstance(error, JournalUnavailable)
     if is_temporary:
         about = None if id is None else KnownById(id)
-        warn("a reader gets status %d: %s", error.status, describe_failure(error), of=about)
+        # An owner who asks too often must not fill the log with warnings.
+        tell = inform if isinstance(error, TooManyAnswers) else warn
+        tell("a reader gets status %d: %s", error.status, describe_failure(error), of=about)
     # Not the error's own message: a storage may have written its host or an exception's text into it.
     kind, message = next(_REFUSALS[each] for each in type(error).__mro__ if each in _REFUSALS)
     body = error_body(kind, message, retryable=is_temporary)
