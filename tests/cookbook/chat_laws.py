@@ -88,15 +88,14 @@ class ChatLaws:
         assert 1 == len(chat.provider.requests) - asked
 
     def test_an_answer_goes_on_when_its_page_has_lost_the_connection(self, page: Page, chat: Chat) -> None:
-        """The page follows it at the address that the first response has named."""
+        """The page follows it at the address at which it has asked, since it makes the id."""
         page.add_init_script(f'{CUT_FETCH} window.fetch = cutFetch(window.fetch, "goes");')
         asked = len(chat.provider.requests)
         id = chat.ask(page)
         assert _WHOLE == _ended(page, "complete").inner_text()
 
-        assert [f"POST {chat.url}/answers/", f"GET {chat.url}/answers/{id}"] == page.evaluate(
-            "fetch.requests"
-        )
+        address = f"{chat.url}/answers/{id}"
+        assert [f"PUT {address}", f"GET {address}"] == page.evaluate("fetch.requests")
         assert 1 == len(chat.provider.requests) - asked
 
     def test_an_answer_does_not_exist_for_another_user(

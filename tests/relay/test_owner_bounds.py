@@ -14,9 +14,10 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.relay.follow.support import answer_to, failing
-from tests.relay.journals import Answer, until
+from tests.relay.journals import Answer, Place, in_memory, until
 from tests.support.asgi import Client
 from tests.support.redis_servers import RedisServer
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay.journal._redis_batches import hash_of
@@ -203,6 +204,24 @@ async def test_a_key_is_no_id(kind: str, server: RedisServer) -> None:
 async def _commands(client: Redis) -> int:
     stats: dict[str, Any] = await client.info("commandstats")
     return sum(each["calls"] for name, each in stats.items() if not name.startswith("cmdstat_info"))
+
+
+async def test_a_failure_is_told_when_it_is_written() -> None:
+    """Whoever asks again at once gets an answer of their own, and not the rest of the one that has failed."""
+    told: list[str] = []
+
+    class Slow(Place):
+        async def append(self, *args: Any, **options: Any) -> None:
+            await anyio.wait_all_tasks_blocked()
+            told.append("written")
+            await super().append(*args, **options)
+
+    async with relay.Journal(Slow(in_memory())) as journal:
+        with pytest.raises(StreamError, match="too long"):
+            await journal.start(failing(StreamError("too long")), open_within=PATIENCE)
+        told.append("told")
+
+    assert ["written", "told"] == told
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -106,7 +106,7 @@ class Producer:
 
         self.id = id
         self.opened = anyio.Event()
-        """Set at the first event, or when the answer has ended without any event."""
+        """Set at the first event, when the answer has ended without any, or when its failure is written."""
         self.finished = anyio.Event()
         """Set when the producer has finished."""
         self.failure: StreamError | None = None
@@ -231,7 +231,9 @@ class Producer:
             self._break_off("the answer was cancelled")
         else:
             self._queue_end(last)
-        self.opened.set()
+        # Who is told of a failure may ask again at once, and must then find it written: `run` sets `opened`.
+        if self.failure is None:
+            self.opened.set()
 
     def _break_off(self, message: str) -> None:
         """Queue a record that reports an interruption, unless the answer has other last records."""
