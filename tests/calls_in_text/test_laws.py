@@ -11,6 +11,7 @@ from tests.calls_in_text.support import (
     BARE,
     TOOLS,
     WRITERS,
+    Call,
     begun_in,
     broken_in,
     calls_of,
@@ -69,6 +70,16 @@ def test_every_cut_gives_the_same_calls(written: str) -> None:
         for _ in range(10):
             sample = dice.sample(range(len(text)), min(12, len(text)))
             assert expected == joined(read(cuts(text, sample), dialect))
+
+
+def test_a_fence_with_a_call_may_follow_other_code() -> None:
+    """The backticks that close the code are never taken for the beginning of the call's fence."""
+    text = "```py\nx = 1\n```\n```tool_code\nlook(n=1)\n```"
+    expected = joined(read([text], "gemma"))
+
+    assert [Call("look", {"n": 1})] == calls_of(read([text], "gemma"))
+    for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text))]):
+        assert expected == joined(read(pieces, "gemma"))
 
 
 @pytest.mark.parametrize("written", WRITERS)

@@ -234,7 +234,8 @@ class CallScanner:
         line = self._line
         if self._reasoning is not None and self._reasoning.inside:
             return False
-        if self._code.is_code() or (first == "`" and line.strip()):
+        # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
+        if (first == "`" and line.strip()) or self._code.is_code():
             return False
         if not is_whole:
             # What is quoted is decided for whole openings, at any cut.
