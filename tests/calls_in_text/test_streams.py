@@ -209,6 +209,34 @@ def test_calls_in_a_text_are_bounded(limits: Limits) -> None:
     assert 3 == len(stream.message.tool_calls)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "<tool_call>\n<function=look>\n<parameter=n>\n",
+        '<tool_call>{"name": "look", "arguments": "',
+        '<tool_call>{"name": "look", "',
+        "<|tool_call>call:look{at:",
+        '<|python_start|>[look(at="',
+    ],
+)
+def test_a_value_that_is_held_back_whole_is_bounded(head: str) -> None:
+    """By the same limit as text; the call stays incomplete."""
+    sent = body(head + "a" * 2_000, size=100)
+    stream = Stream(sent, tool_tags=True, tools=[look], limits=Limits(text=1_000))
+    with pytest.raises(LimitExceeded, match=r"Limits\.text"):
+        list(stream)
+
+    assert [("look", False)] == [(call.name, call.complete) for call in stream.message.tool_calls]
+
+
+def test_arguments_in_a_string_without_characters_are_an_empty_object() -> None:
+    """As those of a call of the API are."""
+    sent = body('<tool_call>{"name": "look", "arguments": ""}</tool_call>')
+    [call] = Stream(sent, tool_tags=True).final().tool_calls
+
+    assert (True, {}) == (call.complete, call.arguments)
+
+
 @pytest.mark.parametrize("format", testing.all_formats)
 def test_every_format_reads_calls_in_its_text(format: Any) -> None:
     """Whatever the events with which it begins and ends a text."""

@@ -97,7 +97,7 @@ class SplitTexts:
         self._parts = parts
         self._max_parts = parts.limits.parts
         self.error: ProtocolError | None = None
-        """The error for more calls than the limit allows; None if there is none."""
+        """The error for more calls or text than a limit allows; None if there is none."""
         self._calls = CallsInText(parts)
         self._open_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's open text parts, by choice and the part's index in the format."""
@@ -309,8 +309,15 @@ class SplitTexts:
             out.append(self._renumber(told))
 
     def _write(self, text: TaggedText, event: TextDelta, out: list[Event]) -> None:
-        """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
+        """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part.
+
+        Raises:
+            LimitExceeded: More characters are held back than `Limits.text` allows.
+        """
         self._add_pieces(text, text.feed(event.text), event, out)
+        if text.held > self._parts.limits.text:
+            # The message counts only what it gets.
+            raise LimitExceeded(limit="text", value=self._parts.limits.text)
 
     def _add_pieces(self, text: TaggedText, pieces: list[SplitPiece], event: Event, out: list[Event]) -> None:
         """Add pieces of a text.

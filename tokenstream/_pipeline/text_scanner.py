@@ -126,6 +126,7 @@ class TaggedText:
         "call",
         "checksum",
         "has_parts",
+        "held",
         "is_plain",
         "length",
         "part",
@@ -152,6 +153,8 @@ class TaggedText:
         """True if a piece without an opening may be returned as it is, and be read later."""
         self.skipped: list[str] = []
         """The last pieces, which were returned as they are, and not read yet: few long texts cost less."""
+        self.held = 0
+        """Number of characters since anything was decided: a value of a call may be held back whole."""
         self.length = self.checksum = 0
         """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
 
@@ -179,6 +182,7 @@ class TaggedText:
         self.catch_up()
         self._count(piece)
         pieces = self.scanner.feed(piece)
+        self.held = 0 if pieces else self.held + len(piece)
         self.is_plain = self.scanner.passes("")
         return pieces
 

@@ -131,7 +131,7 @@ class MarkupCalls(MarkupReader):
         use = self.emit if self.is_open else kept.append
         if first == '"':
             # The arguments are JSON in a string.
-            use((yield from self.string()))
+            use((yield from self.string()) or "{}")
             self.repairs.append("json_in_string")
         elif first == "n":
             yield from self.scalar(_leave_out)
