@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.calls_in_text.test_streams import HERMES, body, look
-from tokenstream import Retry, Router, Stream, Tools, resilient, testing
+from tests.recovery.routes.providers import Behaviour, Provider
+from tests.session.servers import LiveServer, RealtimeServer, ResponsesServer, Server, serving
+from tests.session.talks import COLOURS, talking
+from tokenstream import (
+    MisuseError,
+    Retry,
+    Route,
+    Router,
+    Stream,
+    Tools,
+    aconnect,
+    connect,
+    resilient,
+    testing,
+)
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, TextPart
 from tokenstream.recovery._never import reason_against
@@ -69,3 +84,74 @@ def test_a_recording_takes_the_option() -> None:
 
     assert [{"at": "x"}] == [call.arguments for call in message.tool_calls]
     assert message == Message.model_validate_json(message.model_dump_json())
+
+
+@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_session_takes_the_option(colour: str, server: type[Server]) -> None:
+    """For each of its answers; the tools of the session tell which names are calls."""
+    for tools, expected in (([look], 1), ([other], 0)):
+        with serving(server()) as url, talking(colour, url, tool_tags=True, tools=Tools(*tools)) as talk:
+            answers = [talk.ask(question) for question in (HERMES, "Thanks.")]
+
+        assert [expected] * 2 == [len(each.message.tool_calls) for each in answers]
+        assert all(("tool_call>" in each.text) is (not expected) for each in answers)
+
+
+def other() -> str:
+    """Return nothing."""
+    return ""
+
+
+def asked(route: Route, *, is_async: bool, **options: Any) -> Message:
+    """Return the whole answer of a route."""
+
+    async def ask() -> Message:
+        async with aconnect(route, **options) as stream:
+            return await stream.final()
+
+    if is_async:
+        return anyio.run(ask)
+    with connect(route, **options) as stream:
+        return stream.final()
+
+
+LEAKING = Behaviour(script=testing.script().text("Hm. ", HERMES).finish("stop"))
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_route_has_dialects_of_its_own(*, is_async: bool) -> None:
+    """Each model writes its own markup; without an option of the route, that of the stream counts."""
+    for options, own, calls in (
+        ({}, "hermes", 1),
+        ({}, None, 0),
+        ({"tool_tags": True}, None, 1),
+        ({"tool_tags": True}, (), 0),
+        ({"tool_tags": "kimi"}, "hermes", 1),
+    ):
+        route = Provider("openai-chat", LEAKING).route(is_async=is_async, tool_tags=own)
+        message = asked(route, is_async=is_async, **options)
+
+        assert calls == len(message.tool_calls)
+
+
+@pytest.mark.parametrize(("is_async", "hedge_after"), [(False, None), (True, None), (True, 0.01)])
+def test_another_route_is_read_in_its_own_dialect(*, is_async: bool, hedge_after: float | None) -> None:
+    """Also if it wins a race; tags of reasoning stay those of the stream."""
+    first, second = Provider("openai-chat", Behaviour("status")), Provider("anthropic")
+    first.delay = 0.0 if hedge_after is None else 60.0
+    second.add(Behaviour(script=testing.script().text("<think>Hm</think>", HERMES).finish("stop")))
+    one, other = [
+        each.route(is_async=is_async, tool_tags=own, attempts=1)
+        for each, own in ((first, ()), (second, "hermes"))
+    ]
+    retry = Retry(routes=[other], wait=0, hedge_after=hedge_after)
+    message = asked(one, is_async=is_async, retry=retry, reasoning_tags=True)
+
+    assert ("Hm", ["look"]) == (message.reasoning, [call.name for call in message.tool_calls])
+
+
+def test_a_route_refuses_what_is_no_dialect() -> None:
+    """When it is made, and not when it is asked."""
+    with pytest.raises(MisuseError, match="the dialects are"):
+        Provider("openai-chat").route(tool_tags="nonsense")

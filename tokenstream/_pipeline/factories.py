@@ -52,3 +52,18 @@ def make_stage_factory(
     from tokenstream._pipeline.split_texts import make_split_factory
 
     return make_split_factory(reasoning_tags, tool_tags)
+
+
+def with_tool_tags(
+    make_stage: StageFactory | None,
+    tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
+) -> StageFactory | None:
+    """Return a function like another one, whose stage reads the calls of other dialects.
+
+    Args:
+        make_stage: A result of `make_stage_factory`.
+        tool_tags: The dialects.
+    """
+    from tokenstream._pipeline.split_texts import change_dialects
+
+    return change_dialects(make_stage, tool_tags)

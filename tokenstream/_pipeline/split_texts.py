@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.parts import Parts
+    from tokenstream.stages._calls.dialects import Dialect
 
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
@@ -53,13 +54,32 @@ def make_split_factory(
     Raises:
         MisuseError: `reasoning_tags` is not a list of tag names, or a name is not one of a dialect.
     """
+    return _factory_for(Wanted(choose_tags(reasoning_tags), *_choose_calls(tool_tags)))
+
+
+def change_dialects(
+    make_stage: StageFactory | None,
+    tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
+) -> StageFactory | None:
+    """Return a function that creates a `SplitTexts` like another one, but for other dialects.
+
+    Args:
+        make_stage: A result of `make_split_factory`.
+    """
+    wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
+    dialects, is_auto = _choose_calls(tool_tags)
+    return _factory_for(wanted._replace(dialects=dialects, is_auto=is_auto))
+
+
+def _choose_calls(tool_tags: Any) -> tuple[tuple[Dialect, ...], bool]:  # noqa: ANN401 - as callers give it
+    """Return the dialects that a caller asks for, and True if they are read for offered tools alone."""
     is_auto = isinstance(tool_tags, str) and tool_tags == "auto"
     has_calls = tool_tags is True or (tool_tags is not False and tool_tags != ())
-    wanted = Wanted(
-        choose_tags(reasoning_tags),
-        choose_dialects(True if is_auto else tool_tags) if has_calls else (),
-        is_auto=is_auto,
-    )
+    return choose_dialects(True if is_auto else tool_tags) if has_calls else (), is_auto
+
+
+def _factory_for(wanted: Wanted) -> StageFactory | None:
+    """Return a function that creates the stage; None if nothing is looked for."""
     return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects else None
 
 

@@ -42,11 +42,11 @@ def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give
 class Wanted(NamedTuple):
     """What is looked for in texts."""
 
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] = ()
     """Names of the tags of reasoning."""
-    dialects: tuple[Dialect, ...]
+    dialects: tuple[Dialect, ...] = ()
     """The dialects of calls."""
-    is_auto: bool
+    is_auto: bool = False
     """True if calls are only read if the request offers tools, and the API itself has sent no call."""
 
 

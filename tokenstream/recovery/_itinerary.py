@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypedDict
 
+from tokenstream._pipeline.factories import with_tool_tags
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._spending import Price
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenstream.errors import StreamError
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
@@ -40,12 +42,19 @@ class Itinerary:
         openers: The first opener, then those of the routes, then those of the fallbacks.
         retry: The caller's options.
         now: A clock reading, in seconds.
+        make_stage: Creates the stage that splits the texts of the stream; None for no stage.
 
     Raises:
         MisuseError: There are too few attempts for the fallbacks.
     """
 
-    def __init__(self, openers: Sequence[SourceOpener], retry: Retry, now: float) -> None:
+    def __init__(
+        self,
+        openers: Sequence[SourceOpener],
+        retry: Retry,
+        now: float,
+        make_stage: StageFactory | None = None,
+    ) -> None:
         self.has_routes = bool(retry.routes) or openers[0].route is not None
         ordered, budget = [*openers], retry.budget
         if self.has_routes:
@@ -62,6 +71,7 @@ class Itinerary:
         """The name of each opener for reports and messages; None if there are no routes."""
         self.prices = [Price(None if each.route is None else each.route.price) for each in ordered]
         """The price of each opener's route."""
+        self._make_stage = make_stage
         self._budget = budget
         """The maximum number of attempts in all, without routes."""
         self._used = [0] * len(ordered)
@@ -73,6 +83,11 @@ class Itinerary:
     def most_attempts(self) -> int:
         """The maximum number of attempts that count."""
         return sum(opener.attempts for opener in self.openers) if self.has_routes else self._budget
+
+    def stage_of(self, opener: SourceOpener) -> StageFactory | None:
+        """Return what creates the stage for an opener's answers; its route may have dialects of its own."""
+        tool_tags = None if opener.route is None else opener.route.tool_tags
+        return self._make_stage if tool_tags is None else with_tool_tags(self._make_stage, tool_tags)
 
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt which counts towards the attempts of its opener is made now.

@@ -65,7 +65,7 @@ async def run_race(
         _note_loser(current, loser, rival, second_won=second_won, began_at=began_at, now=clock())
         if second_won and other is not opener:
             # Another provider's answer may be in another format.
-            current.machine.expect_format(other.format, current.machine.make_stage)
+            current.machine.expect_format(other.format, current.itinerary.stage_of(other))
             current.machine.connect(None)
             current.begin_route(rival, None)
     return winner.make_source()

@@ -92,8 +92,6 @@ class Recovery:
         """The last error after delivered content; the stream ends with it if no continuation joins."""
         self._has_given_up = False
         """True once an attempt has failed and no further one was made; the rest of its source may be read."""
-        self._make_stage = machine.make_stage
-        """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
         self._restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
         self._aligns = retry.align
@@ -372,7 +370,8 @@ class Recovery:
         self._current.hold = hold = self._make_hold(until)
         if resuming_format is None:
             # Another opener may send its answers in another format.
-            machine.expect_format(self._openers[plan.opener_index].format, self._make_stage)
+            opener = self._openers[plan.opener_index]
+            machine.expect_format(opener.format, self._itinerary.stage_of(opener))
         if resuming_format is not None:
             renewal: Renewal = Resume(resuming_format)
         elif attempt.paused is not None:

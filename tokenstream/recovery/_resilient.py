@@ -185,12 +185,17 @@ def make_stream(
             f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
         )
     is_async = issubclass(kind, AsyncStream)
-    itinerary = Itinerary(openers, retry, options.clock())
+    itinerary = Itinerary(openers, retry, options.clock(), options.make_stage)
+    first = itinerary.openers[0]
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
         # `Retry.order` may put another route first than the caller's first one.
-        options._replace(format=itinerary.openers[0].format, answer_id=options.answer_id or retry.answer_id),
+        options._replace(
+            format=first.format,
+            answer_id=options.answer_id or retry.answer_id,
+            make_stage=itinerary.stage_of(first),
+        ),
     )
     recovery = Recovery(retry, itinerary, driver.machine.make_resumption(), driver.silence.deadlines)
     driver.recovery = recovery

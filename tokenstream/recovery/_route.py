@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.members import show_members
 from tokenstream._basics.url import split_url
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream.errors import MisuseError
 from tokenstream.limits import Deadlines, check_option, check_wait, check_whole
 from tokenstream.recovery._health import RouteHealth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tokenstream._basics.loose import Json
     from tokenstream.formats._base import Format
@@ -46,6 +47,8 @@ class Route:
         attempts: Number of attempts at this route; None for 1, and for 2 if the route is asked first.
         deadlines: Bounds on silence for this route's attempts, in seconds; None for those of the stream.
             `total` is over all attempts, and so belongs to the stream.
+        tool_tags: The dialects of tool calls in this route's texts, as for `connect`; None for those of the
+            stream.
         name: Name in reports; None for the host.
         price: Returns the cost of the given token counts, as for `Budget`; None if it is unknown.
         failures: Number of failures within *within* seconds after which the route is left out for *pause*
@@ -74,6 +77,7 @@ class Route:
         "name",
         "params",
         "price",
+        "tool_tags",
         "url",
     )
 
@@ -94,6 +98,7 @@ class Route:
         format: FormatName | type[Format] | Format | None = None,
         attempts: int | None = None,
         deadlines: Deadlines | None = None,
+        tool_tags: bool | str | Iterable[str] | None = None,
         name: str | None = None,
         price: Callable[[Usage], float] | None = None,
         failures: int | None = 5,
@@ -110,6 +115,10 @@ class Route:
         self.attempts = None if attempts is None else check_whole("attempts", attempts)
         """Number of attempts at this route; None for the default."""
         self.deadlines = _check_deadlines(deadlines)
+        if tool_tags is not None:
+            make_stage_factory((), tool_tags)  # refuses a name that is no dialect
+        self.tool_tags = tool_tags
+        """The dialects of tool calls in this route's texts; None for those of the stream."""
         self.name = _check_name(name) or str(split_url(self.url).hostname)
         """Name in reports and in `message.route`."""
         if price is not None and not callable(price):

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.offered_tools import offered_in
 from tokenstream.errors import MisuseError, StreamClosed
 from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
 from tokenstream.recovery._resilient import check_retry
@@ -19,6 +20,7 @@ from tokenstream.stream._options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.session._lines import Line
@@ -33,6 +35,7 @@ class SessionBase:
     Args:
         open: Opens a connection.
         is_async: True for `AsyncSession`; see there for the other arguments.
+        make_stage: Creates the stage that splits the texts of an answer; None for no stage.
     """
 
     __slots__ = (
@@ -43,6 +46,7 @@ class SessionBase:
         "_is_falling_back",
         "_is_open",
         "_limits",
+        "_make_stage",
         "_retry",
     )
 
@@ -59,6 +63,7 @@ class SessionBase:
         fallback: Callable[[dict[str, Any]], Any] | None,
         limits: Limits | None,
         deadlines: Deadlines | None,
+        make_stage: StageFactory | None,
     ) -> None:
         if not callable(open):
             raise MisuseError(
@@ -72,6 +77,7 @@ class SessionBase:
         """True once no connection could be opened, so that questions are sent as POSTs."""
         self._limits = limits or DEFAULT_LIMITS
         self._deadlines = deadlines
+        self._make_stage = make_stage
         self._retry = None if retry is None else check_retry(retry, is_async=is_async)
         if self._retry is not None and (
             self._retry.fallback or self._retry.routes or self._retry.hedge_after
@@ -176,8 +182,10 @@ class SessionBase:
 
     def _make_options(self, asked: Asked) -> Options:
         """Return the options with which an answer is read."""
-        format: Any = self._conversation.known_api.make_format(spans_rounds=asked.router is not None)
-        return Options(format, self._limits, self._deadlines)
+        api = self._conversation.known_api
+        format: Any = api.make_format(spans_rounds=asked.router is not None)
+        offered = offered_in({"tools": api.tools}) if api.tools else None
+        return Options(format, self._limits, self._deadlines, make_stage=self._make_stage, offered=offered)
 
     # -- sending POSTs instead -------------------------------------------------
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.failures import opening_error
@@ -18,7 +19,7 @@ from tokenstream.stream._base import find_driver
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -78,6 +79,9 @@ class Session(SessionBase):
             response or an unread `connect(…)`; used if no connection can be opened. None for no fallback.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on the silence of each answer, in seconds; None for the defaults of `Deadlines`.
+        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
+            the server does not read them; they become calls. True for all that need not be named; "auto"
+            for the same, if the request offers tools and the API itself sends no call.
 
     Raises:
         MisuseError: An option is invalid, or the URL does not tell the API.
@@ -103,6 +107,7 @@ class Session(SessionBase):
         fallback: Callable[[dict[str, Any]], Any] | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
+        tool_tags: bool | str | Iterable[str] = (),
     ) -> None:
         super().__init__(
             open,
@@ -115,6 +120,7 @@ class Session(SessionBase):
             fallback=fallback,
             limits=limits,
             deadlines=deadlines,
+            make_stage=make_stage_factory((), tool_tags),
         )
         self._line = SyncLine(open)
         """Takes the steps of the conversation."""
