@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import anyio
 import pytest
 
+from tests.calls_in_text.support import BARE, WRITERS, make_call
 from tests.calls_in_text.test_streams import HERMES, body, look
 from tests.recovery.routes.providers import Behaviour, Provider
 from tests.session.servers import LiveServer, RealtimeServer, ResponsesServer, Server, serving
@@ -65,15 +67,26 @@ def test_another_attempt_begins_the_call_anew(size: int) -> None:
     assert [{"at": "x"}] == [call.arguments for call in stream.message.tool_calls]
 
 
-@pytest.mark.parametrize("text", ["Hm. <tool_call>{", f"{TEXT} So"])
-def test_a_call_in_the_text_is_not_continued_as_text(text: str) -> None:
-    """Also if it is not read: a model would be asked to go on within the markup."""
-    message = Message(parts=(TextPart(text=text),))
+@pytest.mark.parametrize("written", [each for each in WRITERS if WRITERS[each][0] not in BARE | {"gemma"}])
+def test_a_call_in_the_text_is_not_continued_as_text(written: str) -> None:
+    """Also if it is not read, from its first characters on: a model would go on within the markup."""
+    _, write = WRITERS[written]
+    markup = write([make_call(random.Random(written))])
+    for size in range(2, len(markup), 1 + len(markup) // 40):
+        assert "it has a call in its text" == reason_for("Hm. " + markup[:size]), markup[:size]
+    assert "it has a call in its text" == reason_for(f"Hm.\n{markup}\nSo")
 
-    assert "it has a call in its text" == reason_against([message], StreamError("cut"), prefill=True)
-    assert (
-        reason_against([Message(parts=(TextPart(text="Hm, so"),))], StreamError("cut"), prefill=True) is None
-    )
+
+@pytest.mark.parametrize(
+    "text", ["Hm, so", "a < b, and", "See [", "`<tool_call>` is how", "```xml\n<tool_c", "<b>No", "a <table"]
+)
+def test_other_text_is_continued(text: str) -> None:
+    """As is a text about the markup."""
+    assert reason_for(text) is None
+
+
+def reason_for(text: str) -> str | None:
+    return reason_against([Message(parts=(TextPart(text=text),))], StreamError("cut"), prefill=True)
 
 
 def test_a_recording_takes_the_option() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.call_markup import find_call_markup
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.message import TextPart
 
@@ -87,9 +86,28 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
     text = message.text
     if not text.strip():
         return "no text has arrived yet"
-    if find_call_markup(text) is not None:
+    if may_have_call(text):
         return "it has a call in its text"
     return JSON_TEXT if not prefill and _is_json(text.lstrip()) else None
+
+
+def may_have_call(text: str) -> bool:
+    """Return True if a text has a call in it, or may end with the beginning of one.
+
+    Example:
+        >>> may_have_call("Hm. <tool_c"), may_have_call("`<tool_call>` opens it."), may_have_call("a < b")
+        (True, False, False)
+    """
+    if "<" not in text and "[" not in text:
+        return False
+    # The mechanism that reads such calls knows all openings, also those of which only some has arrived.
+    from tokenstream.stages._calls.dialects import choose_dialects
+    from tokenstream.stages._calls.scanner import CallScanner
+
+    scanner = CallScanner(choose_dialects(names=True), None)
+    scanner.feed(text)
+    # A lone bracket begins a link more often than a call.
+    return scanner.found or scanner.held not in ("", "[")
 
 
 def _is_blank(part: Part) -> bool:

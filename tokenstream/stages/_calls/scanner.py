@@ -136,6 +136,11 @@ class CallScanner:
         self.found = False
         """True once a call has begun."""
 
+    @property
+    def held(self) -> str:
+        """The end of the text so far that may be the beginning of a call."""
+        return self._held
+
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
         return not (
