@@ -253,6 +253,7 @@ PUBLIC: dict[str, list[str]] = {
         "Budget",
         "CallDraft",
         "Chain",
+        "Citations",
         "Field",
         "GapHistogram",
         "Graphemes",

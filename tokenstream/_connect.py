@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry, Route
     from tokenstream.stages import Reorder
+    from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.stream import AsyncStream, Stream
 
 __all__ = ["aconnect", "connect"]
@@ -35,6 +36,7 @@ def connect(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
     tool_tags: bool | str | Iterable[str] = (),
+    citation_markers: CitationMarkers = (),
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> Stream:
@@ -63,6 +65,9 @@ def connect(
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
@@ -109,7 +114,7 @@ def connect(
                 pings=pings,
                 reorder=reorder,
                 answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags, tool_tags),
+                make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
             ),
             route,
         )
@@ -122,6 +127,7 @@ def connect(
         reorder=reorder,
         reasoning_tags=reasoning_tags,
         tool_tags=tool_tags,
+        citation_markers=citation_markers,
         answer_id=answer_id,
     )
 
@@ -139,6 +145,7 @@ def aconnect(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
     tool_tags: bool | str | Iterable[str] = (),
+    citation_markers: CitationMarkers = (),
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> AsyncStream:
@@ -169,6 +176,9 @@ def aconnect(
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
@@ -213,7 +223,7 @@ def aconnect(
                 pings=pings,
                 reorder=reorder,
                 answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags, tool_tags),
+                make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
             ),
             route,
         )
@@ -226,6 +236,7 @@ def aconnect(
         reorder=reorder,
         reasoning_tags=reasoning_tags,
         tool_tags=tool_tags,
+        citation_markers=citation_markers,
         answer_id=answer_id,
     )
 

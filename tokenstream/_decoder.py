@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._offered import ToolsOption
+    from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.stages._metrics.meter import Metrics
 
 __all__ = ["Decoder"]
@@ -37,6 +38,9 @@ class Decoder:
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
         tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
             names; None if they are not known. They tell, for example, a piece of a tool's name from another
             tool.
@@ -64,9 +68,10 @@ class Decoder:
         pings: bool = False,
         reasoning_tags: bool | Iterable[str] = (),
         tool_tags: bool | str | Iterable[str] = (),
+        citation_markers: CitationMarkers = (),
         tools: ToolsOption = None,
     ) -> None:
-        make_stage = make_stage_factory(reasoning_tags, tool_tags)
+        make_stage = make_stage_factory(reasoning_tags, tool_tags, citation_markers)
         self._machine = Machine(
             format,
             content_type=content_type,

@@ -18,7 +18,8 @@ _FEATURES = {
     "bounds per owner": {"code": 240, "docstrings": 80},
     "send timeout": {"code": 70, "docstrings": 20},
     "advice for newcomers": {"code": 340, "docstrings": 170},
-    "calls in the text": {"code": 1_460, "docstrings": 480, "tables": 135},
+    "calls in the text": {"code": 1_520, "docstrings": 511, "tables": 135},
+    "citations in the text": {"code": 340, "docstrings": 180, "tables": 25},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 88_000, "docstrings": 40_100, "tables": 4_100}) + sum(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.schemas._offered import ToolsOption
+    from tokenstream.stages._citations.citations import CitationMarkers
 
 
 def make_content_decoder(coding: str, limits: Limits) -> ContentDecoder | None:
@@ -39,31 +40,40 @@ def make_offered(tools: ToolsOption) -> OfferedTools | None:
 def make_stage_factory(
     reasoning_tags: bool | Iterable[str],  # noqa: FBT001 - as callers give it
     tool_tags: bool | str | Iterable[str] = False,  # noqa: FBT001, FBT002 - as callers give it
+    citation_markers: CitationMarkers = False,  # noqa: FBT002 - as callers give it
 ) -> StageFactory | None:
-    """Return a function that creates the stage which splits texts into reasoning, tool calls and text.
+    """Return a function that creates the stage which splits texts into reasoning, calls, citations and text.
 
     The result is None if texts stay as they are.
 
     Raises:
-        MisuseError: `reasoning_tags` is not a list of tag names, or `tool_tags` names no dialect.
+        MisuseError: `reasoning_tags` is not a list of tag names, `tool_tags` names no dialect, or
+            `citation_markers` no marker.
     """
-    if reasoning_tags in (False, ()) and tool_tags in (False, ()):
+    if reasoning_tags in (False, ()) and tool_tags in (False, ()) and citation_markers in (False, ()):
         return None
     from tokenstream._pipeline.split_texts import make_split_factory
 
-    return make_split_factory(reasoning_tags, tool_tags)
+    return make_split_factory(reasoning_tags, tool_tags, citation_markers)
 
 
-def with_tool_tags(
+def change_stage_factory(
     make_stage: StageFactory | None,
-    tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
+    tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
+    citation_markers: CitationMarkers | None,
 ) -> StageFactory | None:
-    """Return a function like another one, whose stage reads the calls of other dialects.
+    """Return a function like another one, whose stage looks for other calls and markers.
 
     Args:
         make_stage: A result of `make_stage_factory`.
-        tool_tags: The dialects.
-    """
-    from tokenstream._pipeline.split_texts import change_dialects
+        tool_tags: The dialects; None for the same.
+        citation_markers: The markers; None for the same.
 
-    return change_dialects(make_stage, tool_tags)
+    Raises:
+        MisuseError: `tool_tags` names no dialect, or `citation_markers` no marker.
+    """
+    if tool_tags is None and citation_markers is None:
+        return make_stage
+    from tokenstream._pipeline.split_texts import change_split_factory
+
+    return change_split_factory(make_stage, tool_tags, citation_markers)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._pipeline.text_calls import CallsInText
-from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
+from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, WantedMarkers, choose_tags
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
@@ -22,6 +22,8 @@ from tokenstream.formats._kit.told import Told
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
+from tokenstream.stages._citations.citations import read_markers
+from tokenstream.stages._citations.scanner import Cited, MarkerScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.stages._calls.dialects import Dialect
+    from tokenstream.message import Citation
+    from tokenstream.stages._citations.citations import CitationMarkers
 
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
@@ -44,43 +47,44 @@ _BLANK_TEXT, _BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_
 def make_split_factory(
     reasoning_tags: bool | Iterable[str],  # noqa: FBT001 - as callers give it
     tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
+    citation_markers: CitationMarkers,
 ) -> StageFactory | None:
     """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are.
 
     Args:
         reasoning_tags: Names of tags, or True for the known ones.
         tool_tags: Names of dialects, True for all that need not be named, or "auto".
+        citation_markers: Names of markers, True for all, or a `Citations` that says what to do with them.
 
     Raises:
-        MisuseError: `reasoning_tags` is not a list of tag names, or a name is not one of a dialect.
+        MisuseError: `reasoning_tags` is not a list of tag names, or a name is not one of a dialect or marker.
     """
-    return _factory_for(Wanted(choose_tags(reasoning_tags), *_choose_calls(tool_tags)))
+    return change_split_factory(
+        partial(SplitTexts, Wanted(choose_tags(reasoning_tags))), tool_tags, citation_markers
+    )
 
 
-def change_dialects(
+def change_split_factory(
     make_stage: StageFactory | None,
-    tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
+    tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
+    citation_markers: CitationMarkers | None,
 ) -> StageFactory | None:
-    """Return a function that creates a `SplitTexts` like another one, but for other dialects.
+    """Return a function that creates a `SplitTexts` like another one, but for other calls and markers.
 
     Args:
         make_stage: A result of `make_split_factory`.
+        tool_tags: As there; None for the same.
+        citation_markers: As there; None for the same.
     """
     wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
-    dialects, is_auto = _choose_calls(tool_tags)
-    return _factory_for(wanted._replace(dialects=dialects, is_auto=is_auto))
-
-
-def _choose_calls(tool_tags: Any) -> tuple[tuple[Dialect, ...], bool]:  # noqa: ANN401 - as callers give it
-    """Return the dialects that a caller asks for, and True if they are read for offered tools alone."""
-    is_auto = isinstance(tool_tags, str) and tool_tags == "auto"
-    has_calls = tool_tags is True or (tool_tags is not False and tool_tags != ())
-    return choose_dialects(True if is_auto else tool_tags) if has_calls else (), is_auto
-
-
-def _factory_for(wanted: Wanted) -> StageFactory | None:
-    """Return a function that creates the stage; None if nothing is looked for."""
-    return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects else None
+    if tool_tags is not None:
+        is_auto = isinstance(tool_tags, str) and tool_tags == "auto"
+        names = True if is_auto else tool_tags
+        dialects = () if names in (False, ()) else choose_dialects(names)
+        wanted = wanted._replace(dialects=dialects, is_auto=is_auto)
+    if citation_markers is not None:
+        wanted = wanted._replace(markers=WantedMarkers(*read_markers(citation_markers)))
+    return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers.rows else None
 
 
 class SplitTexts:
@@ -107,6 +111,7 @@ class SplitTexts:
         "_part_counts",
         "_parts",
         "_parts_cut",
+        "_sources",
         "_tagged_choices",
         "_wanted",
         "error",
@@ -138,6 +143,8 @@ class SplitTexts:
         """The number of parts of all choices."""
         self._tagged_choices: set[int] = set()
         """Choices with tags in their text, which were left out."""
+        self._sources: dict[int, list[Citation]] = {}
+        """The sources of each choice as a whole, which markers number from 1."""
         self._parts_cut: list[tuple[int, int]] = []
         """Choice and index in the format of each part that was cut off since the last events."""
 
@@ -196,6 +203,8 @@ class SplitTexts:
         else:
             if isinstance(event, CitationAdded):
                 self._begin_cited_parts(event, out)
+                if event.citation.cites is None and event.citation.start is None:
+                    self._sources.setdefault(event.choice, []).append(event.citation)
             elif isinstance(event, ToolCallStart):
                 self._calls.note_own(event.choice)
             out.append(self._renumber(event))
@@ -230,8 +239,8 @@ class SplitTexts:
             # Only the text of text parts may contain tags.
             return inner
         receiver, skipped = text.receiver, text.skipped
-        # Three tests cost less than a search.
-        first, second, third = text.scanner.firsts
+        # Four tests cost less than a search.
+        first, second, third, fourth = text.scanner.firsts
 
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
@@ -239,7 +248,7 @@ class SplitTexts:
             # A text that may contain a tag, or goes to another part by now, must be decoded.
             if not text.is_plain or text.receiver != receiver:
                 return False
-            if first in words or second in words or third in words:
+            if first in words or second in words or third in words or fourth in words:
                 return False
             if inner is not None and inner(event) is False:
                 return False
@@ -256,11 +265,14 @@ class SplitTexts:
     def _begin(self, event: Event, start: TextPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
-        tags, dialects, is_auto = self._wanted
+        tags, dialects, is_auto, (markers, keep, sources) = self._wanted
         tools = self._parts.offered
         if is_auto and (not tools or self._calls.has_own(event.choice)):
             dialects = ()
-        scanner = TextScanner(tags, dialects, tools)
+        cited = None
+        if markers:
+            cited = MarkerScanner(markers, sources or self._sources.setdefault(event.choice, []), keep=keep)
+        scanner = TextScanner(tags, dialects, tools, cited)
         text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start)
         return text
 
@@ -350,6 +362,9 @@ class SplitTexts:
             if isinstance(piece, CallBegun | Written | CallEnded):
                 self._add_call(text, piece, event, out)
                 continue
+            if isinstance(piece, Cited):
+                self._add_citation(text, piece, event, out)
+                continue
             within, words = piece
             # Without room for another part, a piece goes to the part that receives the text already.
             is_full = text.within is not None and self._count >= self._max_parts
@@ -367,6 +382,7 @@ class SplitTexts:
         """
         if text.within is not within:
             self._begin_next_part(text, event, out, within=within)
+        text.note_written(len(piece))
         is_unchanged = isinstance(event, TextDelta) and piece == event.text and text.receiver == event.part
         if is_unchanged and not within:
             # The format's own event can be returned as it is.
@@ -449,6 +465,26 @@ class SplitTexts:
             out.append(event)
         else:
             out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
+
+    # -- citations in a text ---------------------------------------------------
+
+    def _add_citation(self, text: TaggedText, piece: Cited, event: Event, out: list[Event]) -> None:
+        """Add a citation of the last words of a text.
+
+        Args:
+            event: The event that its marker is from.
+            out: Receives the events.
+
+        Raises:
+            LimitExceeded: There is no room for another part.
+        """
+        if text.within is not False:
+            self._begin_next_part(text, event, out, within=False)
+        if self._count >= self._max_parts:
+            raise LimitExceeded(limit="parts", value=self._max_parts)
+        citation = piece.make_citation(text.written, text.receiver)
+        part = self._count_new_part(event.choice)
+        out.append(CitationAdded(citation, choice=event.choice, part=part, raw=event.raw))
 
     # -- calls in a text -------------------------------------------------------
 

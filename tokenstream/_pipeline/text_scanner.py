@@ -7,19 +7,25 @@ from zlib import crc32
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.scanner import CallScanner
+from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
+from tokenstream.stages._citations.scanner import Cited
 from tokenstream.stages._text.tags import TagScanner, check_tags
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream._basics.offered_tools import OfferedTools
-    from tokenstream.message import TextPart
+    from tokenstream.message import Citation, TextPart
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._calls.steps import CallBegun, CallEnded, Piece, Written
+    from tokenstream.stages._calls.steps import Piece
+    from tokenstream.stages._citations.markers import Marker
+    from tokenstream.stages._citations.scanner import MarkerScanner
 
 _KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
 """The tags in which models are known to wrap their reasoning."""
-SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded"
-"""A text, with True if it is reasoning; or what happens to a call."""
+SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
+"""A text, with True if it is reasoning; or what happens to a call, or what is cited."""
 
 
 def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give it
@@ -39,6 +45,17 @@ def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give
     return _KNOWN_TAGS if tags is True else check_tags(tuple(tags))
 
 
+class WantedMarkers(NamedTuple):
+    """What is looked for in texts to cite sources."""
+
+    rows: tuple[Marker, ...] = ()
+    """The markers."""
+    keep: bool = False
+    """True if they stay in the text."""
+    sources: tuple[Citation, ...] = ()
+    """The sources that numbers count; those of the API if there are none."""
+
+
 class Wanted(NamedTuple):
     """What is looked for in texts."""
 
@@ -48,6 +65,8 @@ class Wanted(NamedTuple):
     """The dialects of calls."""
     is_auto: bool = False
     """True if calls are only read if the request offers tools, and the API itself has sent no call."""
+    markers: WantedMarkers = WantedMarkers()
+    """The markers of citations."""
 
 
 class TextScanner:
@@ -57,31 +76,44 @@ class TextScanner:
         tags: Names of the tags of reasoning; none to look for none.
         dialects: The dialects of calls; none to look for none.
         tools: The tools of the request; None if they are not known.
+        markers: Looks for markers of citations; None to look for none.
     """
 
-    __slots__ = ("_calls", "_reasoning", "firsts")
+    __slots__ = ("_calls", "_markers", "_reasoning", "firsts")
 
     def __init__(
-        self, tags: tuple[str, ...], dialects: tuple[Dialect, ...], tools: OfferedTools | None
+        self,
+        tags: tuple[str, ...],
+        dialects: tuple[Dialect, ...],
+        tools: OfferedTools | None,
+        markers: MarkerScanner | None = None,
     ) -> None:
         self._reasoning = TagScanner(tags) if tags else None
         # The scanner of calls reads the tags itself, because it must know of each before it decides.
         inner = TagScanner(tags) if tags and dialects else None
         self._calls = CallScanner(dialects, tools, inner) if dialects else None
-        firsts = ["<"] if self._calls is None else sorted(self._calls.firsts)
-        self.firsts = ([*firsts, firsts[0]] * 3)[:3]
-        """Three characters, perhaps the same one, of which a text with an opening or a tag has one."""
+        self._markers = markers
+        firsts = {"<"} if self._reasoning is not None else set[str]()
+        firsts |= set() if self._calls is None else self._calls.firsts
+        firsts |= set() if markers is None else markers.firsts
+        self.firsts = (sorted(firsts or "\0") * 4)[:4]
+        """Four characters, perhaps the same one, of which a text has one if anything may begin in it."""
 
     @property
     def tagged(self) -> bool:
-        """True if any text is, or may be, reasoning or a call."""
+        """True if any text is, or may be, reasoning or a call, or a marker was removed."""
         has_calls = self._calls is not None and self._calls.found
-        return has_calls or (self._reasoning is not None and self._reasoning.tagged)
+        has_markers = self._markers is not None and self._markers.removed
+        return has_calls or has_markers or (self._reasoning is not None and self._reasoning.tagged)
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is."""
-        calls, reasoning = self._calls, self._reasoning
-        return (calls is None or calls.passes(text)) and (reasoning is None or reasoning.passes(text))
+        calls, reasoning, markers = self._calls, self._reasoning, self._markers
+        return (
+            (calls is None or calls.passes(text))
+            and (reasoning is None or reasoning.passes(text))
+            and (markers is None or markers.passes(text))
+        )
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""
@@ -89,24 +121,45 @@ class TextScanner:
             self._calls.skim(text)
         if self._reasoning is not None:
             self._reasoning.skim(text)
+        if self._markers is not None and not (self._reasoning is not None and self._reasoning.inside):
+            self._markers.skim(text)
 
     def feed(self, text: str) -> list[SplitPiece]:
         """Return the decided pieces."""
         if self._calls is None:
-            return self._split(text)
-        return [piece for each in self._calls.feed(text) for piece in self._split(each)]
+            return self._cite(self._split(text))
+        return self._cite([piece for each in self._calls.feed(text) for piece in self._split(each)])
 
     def end(self) -> list[SplitPiece]:
         """Return the pieces that were held back."""
         pieces = [] if self._calls is None else self._calls.end()
         out = [piece for each in pieces for piece in self._split(each)]
-        return out if self._reasoning is None else [*out, *self._reasoning.end()]
+        out = self._cite(out if self._reasoning is None else [*out, *self._reasoning.end()])
+        return out if self._markers is None else [*out, *_as_text(self._markers.end())]
+
+    def _cite(self, pieces: list[SplitPiece]) -> list[SplitPiece]:
+        """Return pieces with what their texts cite; before other pieces, no marker is held back any more."""
+        markers = self._markers
+        if markers is None:
+            return pieces
+        out: list[SplitPiece] = []
+        for piece in pieces:
+            if isinstance(piece, CallBegun | Written | CallEnded | Cited) or piece[0]:
+                out += [*_as_text(markers.end()), piece]
+            else:
+                out += _as_text(markers.feed(piece[1]))
+        return out
 
     def _split(self, piece: Piece) -> list[SplitPiece]:
         """Return a text as text and reasoning; before a call, nothing is held back any more."""
         if isinstance(piece, str):
             return [(False, piece)] if self._reasoning is None else list(self._reasoning.feed(piece))
         return [*([] if self._reasoning is None else self._reasoning.end()), piece]
+
+
+def _as_text(pieces: Iterable[str | Cited]) -> list[SplitPiece]:
+    """Return pieces with texts that are no reasoning."""
+    return [piece if isinstance(piece, Cited) else (False, piece) for piece in pieces]
 
 
 def _checksum(text: str, before: int) -> int:
@@ -135,6 +188,7 @@ class TaggedText:
         "skipped",
         "start",
         "within",
+        "written",
     )
 
     def __init__(self, scanner: TextScanner, part: int, start: TextPart) -> None:
@@ -157,6 +211,8 @@ class TaggedText:
         """Number of characters since anything was decided: a value of a call may be held back whole."""
         self.length = self.checksum = 0
         """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
+        self.written = 0
+        """Number of characters that the receiving part has."""
 
     def turn_to(self, receiver: int, *, within: bool | None) -> None:
         """Let what follows go to another part of the message.
@@ -166,6 +222,11 @@ class TaggedText:
             within: True if the part is reasoning, False if it is text, None if it is a call, or none.
         """
         self.receiver, self.within, self.has_parts = receiver, within, True
+        self.written = 0
+
+    def note_written(self, count: int) -> None:
+        """Note that the receiving part has got so many characters more."""
+        self.written += count
 
     def open_call(self, call: TextCall) -> None:
         """Let what follows go to a call."""
@@ -198,6 +259,7 @@ class TaggedText:
             piece = "".join(self.skipped)
             self.skipped.clear()
             self.scanner.skim(piece)
+            self.note_written(len(piece))
             self._count(piece)
 
     def _count(self, piece: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypedDict
 
-from tokenstream._pipeline.factories import with_tool_tags
+from tokenstream._pipeline.factories import change_stage_factory
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._spending import Price
 
@@ -86,8 +86,10 @@ class Itinerary:
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
         """Return what creates the stage for an opener's answers; its route may have dialects of its own."""
-        tool_tags = None if opener.route is None else opener.route.tool_tags
-        return self._make_stage if tool_tags is None else with_tool_tags(self._make_stage, tool_tags)
+        route = opener.route
+        if route is None:
+            return self._make_stage
+        return change_stage_factory(self._make_stage, route.tool_tags, route.citation_markers)
 
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt which counts towards the attempts of its opener is made now.

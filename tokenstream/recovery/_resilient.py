@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
     from tokenstream.stages import Reorder
+    from tokenstream.stages._citations.citations import CitationMarkers
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
@@ -44,6 +45,7 @@ def resilient(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
     tool_tags: bool | str | Iterable[str] = (),
+    citation_markers: CitationMarkers = (),
     answer_id: str | None = None,
 ) -> Stream:
     r"""Read one answer, with as many attempts as necessary.
@@ -70,6 +72,9 @@ def resilient(
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -93,7 +98,7 @@ def resilient(
         pings=pings,
         reorder=reorder,
         answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags, tool_tags),
+        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
     )
     return make_stream(Stream, openers, retry, options)
 
@@ -111,6 +116,7 @@ def aresilient(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
     tool_tags: bool | str | Iterable[str] = (),
+    citation_markers: CitationMarkers = (),
     answer_id: str | None = None,
 ) -> AsyncStream:
     """Read one answer in an `async for` loop, with as many attempts as necessary.
@@ -136,6 +142,9 @@ def aresilient(
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -160,7 +169,7 @@ def aresilient(
         pings=pings,
         reorder=reorder,
         answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags, tool_tags),
+        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
     )
     return make_stream(AsyncStream, openers, retry, options)
 

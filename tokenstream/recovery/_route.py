@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.members import show_members
 from tokenstream._basics.url import split_url
-from tokenstream._pipeline.factories import make_stage_factory
+from tokenstream._pipeline.factories import change_stage_factory
 from tokenstream.errors import MisuseError
 from tokenstream.limits import Deadlines, check_option, check_wait, check_whole
 from tokenstream.recovery._health import RouteHealth
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
+    from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.stream._attempts import Attempt
 
 _HTTP = ("http", "https")
@@ -49,6 +50,7 @@ class Route:
             `total` is over all attempts, and so belongs to the stream.
         tool_tags: The dialects of tool calls in this route's texts, as for `connect`; None for those of the
             stream.
+        citation_markers: The markers of citations in this route's texts, likewise.
         name: Name in reports; None for the host.
         price: Returns the cost of the given token counts, as for `Budget`; None if it is unknown.
         failures: Number of failures within *within* seconds after which the route is left out for *pause*
@@ -68,6 +70,7 @@ class Route:
 
     __slots__ = (
         "attempts",
+        "citation_markers",
         "client",
         "deadlines",
         "format",
@@ -99,6 +102,7 @@ class Route:
         attempts: int | None = None,
         deadlines: Deadlines | None = None,
         tool_tags: bool | str | Iterable[str] | None = None,
+        citation_markers: CitationMarkers | None = None,
         name: str | None = None,
         price: Callable[[Usage], float] | None = None,
         failures: int | None = 5,
@@ -115,10 +119,11 @@ class Route:
         self.attempts = None if attempts is None else check_whole("attempts", attempts)
         """Number of attempts at this route; None for the default."""
         self.deadlines = _check_deadlines(deadlines)
-        if tool_tags is not None:
-            make_stage_factory((), tool_tags)  # refuses a name that is no dialect
+        change_stage_factory(None, tool_tags, citation_markers)  # refuses unknown names
         self.tool_tags = tool_tags
         """The dialects of tool calls in this route's texts; None for those of the stream."""
+        self.citation_markers = citation_markers
+        """The markers of citations in this route's texts; None for those of the stream."""
         self.name = _check_name(name) or str(split_url(self.url).hostname)
         """Name in reports and in `message.route`."""
         if price is not None and not callable(price):

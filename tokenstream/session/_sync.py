@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.schemas import Tools
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
+    from tokenstream.stages._citations.citations import CitationMarkers
 
 
 @show_members
@@ -82,6 +83,9 @@ class Session(SessionBase):
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
 
     Raises:
         MisuseError: An option is invalid, or the URL does not tell the API.
@@ -108,6 +112,7 @@ class Session(SessionBase):
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         tool_tags: bool | str | Iterable[str] = (),
+        citation_markers: CitationMarkers = (),
     ) -> None:
         super().__init__(
             open,
@@ -120,7 +125,7 @@ class Session(SessionBase):
             fallback=fallback,
             limits=limits,
             deadlines=deadlines,
-            make_stage=make_stage_factory((), tool_tags),
+            make_stage=make_stage_factory((), tool_tags, citation_markers),
         )
         self._line = SyncLine(open)
         """Takes the steps of the conversation."""

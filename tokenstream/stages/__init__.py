@@ -11,6 +11,7 @@ from tokenstream.stages._metrics.meter import Meter, Metrics
 if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import ToolTags
     from tokenstream.stages._chain import Chain
+    from tokenstream.stages._citations.citations import Citations
     from tokenstream.stages._guards.budget import Budget
     from tokenstream.stages._guards.repetition import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
@@ -38,6 +39,7 @@ __all__ = [
     "Budget",
     "CallDraft",
     "Chain",
+    "Citations",
     "Field",
     "GapHistogram",
     "Graphemes",
@@ -70,6 +72,7 @@ _HOMES = {
     "Budget": "_guards.budget",
     "CallDraft": "_tools.calls",
     "Chain": "_chain",
+    "Citations": "_citations.citations",
     "Field": "_objects.field",
     "Graphemes": "_text.graphemes",
     "Items": "_objects.items",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
+    from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._guards.guarding import Rule
@@ -66,6 +67,9 @@ class Stream(SyncStreamBase, Choice):
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
         tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
             names; None if they are not known. They tell, for example, a piece of a tool's name from another
             tool.
@@ -105,6 +109,7 @@ class Stream(SyncStreamBase, Choice):
         reorder: Reorder | None = None,
         reasoning_tags: bool | Iterable[str] = (),
         tool_tags: bool | str | Iterable[str] = (),
+        citation_markers: CitationMarkers = (),
         tools: ToolsOption = None,
         answer_id: str | None = None,
     ) -> None:
@@ -120,7 +125,7 @@ class Stream(SyncStreamBase, Choice):
                 pings,
                 reorder,
                 answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags, tool_tags),
+                make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
                 offered=make_offered(tools),
             )
             driver = SyncDriver(sync_source(source), options)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._offered import ToolsOption
+    from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.stages._metrics.meter import Metrics
 
 ItemT = TypeVar("ItemT")
@@ -126,6 +127,7 @@ def tap(
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
     tool_tags: bool | str | Iterable[str] = ...,
+    citation_markers: CitationMarkers = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -137,6 +139,7 @@ def tap(
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
     tool_tags: bool | str | Iterable[str] = ...,
+    citation_markers: CitationMarkers = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -148,6 +151,7 @@ def tap(
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
     tool_tags: bool | str | Iterable[str] = ...,
+    citation_markers: CitationMarkers = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -159,6 +163,7 @@ def tap(
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
     tool_tags: bool | str | Iterable[str] = ...,
+    citation_markers: CitationMarkers = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -170,6 +175,7 @@ def tap(
     clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
     tool_tags: bool | str | Iterable[str] = ...,
+    citation_markers: CitationMarkers = ...,
 ) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
 @name_defaults
 def tap(
@@ -181,6 +187,7 @@ def tap(
     clock: Callable[[], float] = time.monotonic,
     tools: ToolsOption = None,
     tool_tags: bool | str | Iterable[str] = (),
+    citation_markers: CitationMarkers = (),
 ) -> Tap[Any] | AsyncTap[Any]:
     """Build the message of a stream that other code reads.
 
@@ -205,6 +212,9 @@ def tap(
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
+        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
+            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
+            leaves them in the text.
 
     Raises:
         MisuseError: The source cannot be read in a loop, an object in `tools` is no tool, or `tool_tags`
@@ -225,7 +235,7 @@ def tap(
         started_at=started_at,
         clock=clock,
         offered=make_offered(tools),
-        make_stage=make_stage_factory((), tool_tags),
+        make_stage=make_stage_factory((), tool_tags, citation_markers),
     )
     return tap_type(source, onlooker)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
+    from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.recording import Arrival, Breaks
     from tokenstream.testing._recordings.replay import Pace
@@ -21,6 +22,7 @@ class ReadingOptions(TypedDict, total=False):
     """The options of `Stream` and `AsyncStream`, except for the format and the clock."""
 
     answer_id: str | None
+    citation_markers: CitationMarkers
     deadlines: Deadlines | None
     limits: Limits | None
     pings: bool

@@ -1,0 +1,131 @@
+"""The markers with which models cite sources in their text: one row for each kind."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+from tokenstream.errors import MisuseError
+
+
+class Marker(NamedTuple):
+    """A marker: an opening, the name of a source, and an end. Each pattern is bounded."""
+
+    name: str
+    opening: str
+    source: str
+    """A pattern of the source's name."""
+    beginning: str
+    """A pattern of whatever may follow the opening, as long as the end is missing."""
+    end: str
+    rest: str = ""
+    """A pattern of what stands between the name and the end."""
+    before: str = ""
+    """A pattern of what stands between the opening and the name."""
+    closing: str = ""
+    """The text that ends the words that the marker encloses; "" if it stands behind them."""
+    in_line: bool = False
+    """True for a form of Markdown, which is a link before a parenthesis, and at the start of a line an entry
+    in the list of sources."""
+    needs_source: bool = False
+    """True if it counts only once the API has named a source of that number."""
+
+
+# Sources, read on 2026-11-26: questions about file search in OpenAI's forum (`【4:0†source】`), the browser
+# tool of openai/gpt-oss (`【6†L9-L11】`), Claude's instructions for citations in claude.ai (`<cite index=`),
+# Markdown's footnotes, and Perplexity's Sonar, whose `citations` are counted from 1.
+MARKERS: tuple[Marker, ...] = (
+    Marker(
+        "openai",
+        "【",
+        r"\d{1,4}(?::\d{1,4})?",
+        r"(?:\d[\d:]{0,8}(?:†[^】\n]{0,120})?)?",
+        "】",
+        rest=r"†[^】\n]{0,120}",
+    ),
+    Marker("footnote", "[^", r"\d{1,4}(?:_\d{1,4})?", r"[\d_]{0,9}", "]", in_line=True),
+    Marker(
+        "cite",
+        "<cite index=",
+        r"[\w,:. -]{1,64}",
+        r"[\"']?[\w,:. -]{0,64}[\"']?",
+        ">",
+        rest=r"[\"']?",
+        before=r"[\"']?",
+        closing="</cite>",
+    ),
+    Marker("number", "[", r"\d{1,3}", r"\d{0,3}", "]", in_line=True, needs_source=True),
+)
+NAMES = tuple(marker.name for marker in MARKERS)
+CLOSINGS = tuple(marker.closing for marker in MARKERS if marker.closing)
+"""Texts that end the words which a marker encloses."""
+TAIL = "tail"
+"""The group of a text's end that may become a marker."""
+
+
+def choose_markers(names: Any) -> tuple[Marker, ...]:  # noqa: ANN401 - as callers give it
+    """Return the markers that a caller asks for; a marker that is named needs no source of the API.
+
+    Args:
+        names: The name of a marker, several names, or True for all.
+
+    Raises:
+        MisuseError: A name is not one of a marker.
+    """
+    if names is True:
+        return MARKERS
+    asked = (names,) if isinstance(names, str) else names
+    if not hasattr(asked, "__iter__") or isinstance(asked, bytes):
+        asked = (asked,)
+    found = tuple(asked)
+    unknown = [name for name in found if name not in NAMES]
+    if unknown:
+        raise MisuseError(
+            f"citation_markers= takes True, a stage Citations, or names of markers, not {unknown[0]!r}; "
+            f"the markers are {', '.join(NAMES)}"
+        )
+    return tuple([marker._replace(needs_source=False) for marker in MARKERS if marker.name in found])
+
+
+class MarkerSearch:
+    """A search for the next of several markers, or for the end of a text that may become one.
+
+    The name of the last group that matches is that of the marker, `TAIL`, or "" for a closing.
+
+    Args:
+        markers: The markers.
+    """
+
+    __slots__ = ("firsts", "in_more", "in_whole")
+
+    def __init__(self, markers: tuple[Marker, ...]) -> None:
+        closings = [marker.closing for marker in markers if marker.closing]
+        wholes = [re.escape(closing) for closing in closings]
+        tails = [_beginnings(closing) for closing in closings]
+        for marker in markers:
+            # Of two groups, the marker's own is the outer one, which closes last.
+            whole = f"{marker.before}(?P<{marker.name}_source>{marker.source}){marker.rest}"
+            wholes.append(f"(?P<{marker.name}>{re.escape(marker.opening)}{whole}{re.escape(marker.end)})")
+            wholes[-1] += r"(?!\(|\Z)" if marker.in_line else ""
+            may_end = f"{re.escape(marker.end)}?" if marker.in_line else ""
+            tails += [_beginnings(marker.opening), re.escape(marker.opening) + marker.beginning + may_end]
+        self.in_more = re.compile("|".join([*wholes, rf"(?P<{TAIL}>(?:{'|'.join(tails)})\Z)"])).search
+        """Searches a text that may go on."""
+        self.in_whole = re.compile("|".join(wholes).replace(r"(?!\(|\Z)", r"(?!\()")).search
+        """Searches a text that has ended."""
+        self.firsts = frozenset(marker.opening[0] for marker in markers) | frozenset(
+            closing[0] for closing in closings
+        )
+        """Characters of which a text with a marker has one; at most three."""
+
+
+def _beginnings(text: str) -> str:
+    """Return a pattern of all beginnings of a text that is not whole."""
+    return "|".join([re.escape(text[:size]) for size in range(len(text) - 1, 0, -1)]) or r"(?!)"
+
+
+@cache
+def search_for(markers: tuple[Marker, ...]) -> MarkerSearch:
+    """Return the search for several markers; it is made once."""
+    return MarkerSearch(markers)
