@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.effort import examples
 from tests.support.tables import in_one_test
+from tests.support.wire import sses
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, RecordingRefused
@@ -19,7 +21,10 @@ from tokenstream.testing._recordings.headers import (
     select_headers,
     without_secret_headers,
 )
-from tokenstream.testing._recordings.secrets import find_secret
+from tokenstream.testing._recordings.secrets import find_secret, search_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 A, N = "aB3dE6gH9", "1234567890"
 # In pieces, so that nobody who looks for keys in this repository finds one.
@@ -73,7 +78,12 @@ HARMLESS = [
     "https://example.com:8080/a@b",
     "mailto:me@example.com",
     "https://example.com/?key=value&page=12345678901234567890",
-    "XAKIAABCDEFGH12345678",
+    "XAKIAABCDEFGH1234567",
+    "task-0123456789abcdef0123456789abcdef",
+    "a risk-550e8400-e29b-41d4-a716-446655440000, the msk-cluster-2026-production-west",
+    "task_test_internationalization",
+    "standardbearer internationalization",
+    '{"signature": "' + "Ab9x" * 12 + "AKIAABCDEFGH12345678" + '"}',
     "eyJ.eyJ.sig",
     'api_key = os.environ["OPENAI_API_KEY"]',
     "x-api-key: YOUR_KEY",
@@ -118,6 +128,16 @@ def test_each_kind_of_key_is_found_where_it_begins(kind: str) -> None:
 def test_a_key_is_found_behind_an_escape_of_json(kind: str) -> None:
     r"""In `\nsk-…` the `n` is no letter of the text."""
     assert find_secret(f'{{"text": "a:\\n{SECRETS[kind]}"}}'.encode()) is not None
+
+
+@in_one_test("before", ["x", "9", "_", "a", "OPENAI_API_KEY", "%3D", "\\u000a", "\x1b[0m", "é"])
+@in_one_test("kind", SECRETS)
+def test_a_key_is_found_behind_a_letter(kind: str, before: str) -> None:
+    """Code that joins texts, an address and a terminal's colours leave no space before it."""
+    found = find_secret(f'{{"text": "a {before}{SECRETS[kind]}"}}'.encode())
+
+    assert found is not None
+    assert kind in found.kind
 
 
 @in_one_test("text", HARMLESS)
@@ -199,6 +219,40 @@ def test_a_key_that_the_model_repeats_is_found_across_events(tmp_path: Path, for
     assert KEY not in str(raised.value)
 
 
+PIECES = [KEY[at : at + 5] for at in range(0, len(KEY), 5)]
+IN_TURNS: dict[str, Callable[[int, str], object]] = {
+    "choices": lambda which, text: {"choices": [{"delta": {"content": text}, "index": which}]},
+    "choices of one event": lambda which, text: {
+        "choices": [
+            {"index": each, "delta": {"content": piece}} for each, piece in ((which, text), (999, "or"))
+        ]
+    },
+    "calls of choices": lambda which, text: {
+        "choices": [{"index": 1, "delta": {"tool_calls": [{"index": which, "arguments": text}]}}]
+    },
+    "items": lambda which, text: {"type": "delta", "delta": text, "item_id": f"item-{which}"},
+    "parts of items": lambda which, text: {"output_index": 1, "content_index": which, "delta": text},
+    "messages": lambda which, text: {"type": "TEXT", "messageId": f"{which}", "delta": text},
+}
+"""Events that give a piece of one of several texts."""
+
+
+@pytest.mark.parametrize("others", [2, 150])
+@pytest.mark.parametrize("before", [b"", b"data: [DONE]\n\n", b'data: {"a": {"b": "c\n\n'])
+@in_one_test("kind", IN_TURNS)
+def test_a_key_is_found_among_texts_that_come_in_turns(kind: str, before: bytes, others: int) -> None:
+    """More of them than a stream would read, after the end, or after an event that was cut off."""
+    answers = [
+        IN_TURNS[kind](which, piece if which == others else " or")
+        for piece in PIECES
+        for which in range(others + 1)
+    ]
+    body = before + b"".join(sses(*answers))
+    assert KEY.encode() not in body
+
+    assert search_recording(Recording.of([body])) is not None
+
+
 BEFORE = {
     "the sentinel": b"data: [DONE]\n\n",
     "an error of the provider": b'data: {"error": {"message": "busy"}}\n\n',
@@ -241,7 +295,7 @@ def test_half_a_surrogate_pair_is_recorded_as_it_came(tmp_path: Path) -> None:
     [
         KEY.replace("-", "\\u002d"),
         "".join(f"\\u{ord(letter):04X}" for letter in KEY),
-        f"\\u003c{KEY}\\u003e",
+        "\\u003c" + KEY.replace("j", "\\u006a") + "\\u003e",
         '{\\"key\\": \\"' + KEY.replace("-", "\\\\u002d") + '\\"}',
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from bisect import bisect_right
 from contextlib import suppress
 from itertools import accumulate
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.testing._recordings.errors import RecordingRefused
+from tokenstream.testing._recordings.joined import join_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,25 +85,33 @@ _PATTERNS_WITHOUT_BEGINNING: dict[str, str] = {
 """Patterns of secrets without a fixed beginning."""
 
 
-def _key_pattern(beginning: str, rest: str) -> str:
-    r"""Return the pattern of a key that begins a word, or follows a JSON escape such as "\n".
+_GLUED = {
+    "a key of OpenAI, or of an API like theirs": (
+        r"(?=[\w-]{0,24}?[A-Za-z0-9]{16})"
+        r"(?:(?<![A-Za-z][aeiouAEIOU]sk-)|(?=[\w-]{0,99}[0-9][a-z])(?=[\w-]{0,99}[a-z0-9][A-Z]))"
+    )
+}
+"""Maps a kind to what it must have more behind a letter: "task-", "disk-" and "risk-" begin no key."""
 
-    The pattern begins with the fixed text, and then looks back: a search for a fixed text is a
-    hundred times faster than one that looks back first.
+
+def _key_pattern(kind: str, beginning: str, rest: str) -> str:
+    """Return the pattern of a key that begins a word, or stands behind a short one and has a digit.
+
+    Long words are base64, in which each beginning comes up by chance. The pattern begins with the fixed
+    text, and then looks back: a search for a fixed text is a hundred times faster than one that looks
+    back first.
     """
-    return rf"{beginning}(?:(?<!\w{beginning})|(?<=\\[bfnrt]{beginning})){rest}"
+    glued = rf"(?<![\w+/-]{{48}}{beginning})(?=[A-Za-z\s_.~+/=-]{{0,99}}[0-9]){_GLUED.get(kind, '')}"
+    return rf"{beginning}(?:(?<!\w{beginning})|{glued}){rest}"
 
 
-_ALL_PATTERNS = {kind: _key_pattern(*parts) for kind, parts in _KEYS.items()} | _PATTERNS_WITHOUT_BEGINNING
+_ALL_PATTERNS = {
+    kind: _key_pattern(kind, *parts) for kind, parts in _KEYS.items()
+} | _PATTERNS_WITHOUT_BEGINNING
 _PATTERNS = [(kind, re.compile(pattern.encode(), re.ASCII)) for kind, pattern in _ALL_PATTERNS.items()]
 
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """Matches a needless escape of an ASCII character in JSON, or in JSON inside a JSON string."""
-
-_MEMBER = re.compile(rb'(?<!\\)"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
-"""Matches a member of a JSON object whose value is a string, which may be cut off."""
-_TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
-"""Matches a `data` line of an SSE event whose data are not JSON."""
 
 
 def find_secret(data: bytes) -> Secret | None:
@@ -140,7 +148,7 @@ def search_recording(recording: Recording) -> tuple[Secret, str] | None:
 
     1. the head: request line, headers and format;
     2. the bytes of the body, and the same bytes without JSON escapes;
-    3. the strings of all JSON members with the same name, joined across events;
+    3. the strings of all JSON members that belong together, joined across events;
     4. the messages that the body decodes to.
     """
     head_fields = {"the request line": recording.request}
@@ -164,7 +172,7 @@ def search_recording(recording: Recording) -> tuple[Secret, str] | None:
     secret = _find_escaped(recording.body)
     if secret is not None:
         return secret, "in the body, with escapes of JSON"
-    for text in (*_join_members(recording.body), *_decode_messages(recording)):
+    for text in (join_strings(recording.body), *_decode_messages(recording)):
         secret = find_secret(text) or _find_escaped(text)
         if secret is not None:
             return secret, "in what the body says, spread over several events"
@@ -176,35 +184,6 @@ def _find_escaped(data: bytes) -> Secret | None:
     if b"u00" not in data:
         return None
     return find_secret(_ASCII_ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), data))
-
-
-def _join_members(body: bytes) -> Iterator[bytes]:
-    """Yield, for each name of JSON members in a body, all strings under that name, joined.
-
-    The joined text shows a secret that an answer has spread over many events, such as over the `content`
-    of its deltas. The format need not be known for this, and the bytes after an error, a limit or the
-    terminal event are searched, too. SSE data that are not JSON are joined in the same way.
-    """
-    strings: dict[bytes, list[bytes]] = {}
-    for name, string in _MEMBER.findall(body):
-        strings.setdefault(name, []).append(string)
-    # SSE data that are not JSON have no name.
-    strings[b""] = _TEXT_LINE.findall(body)
-    if b"bytes" in strings:
-        # Bedrock wraps the payloads of other APIs in base64 under "bytes".
-        yield from _join_members(b"\n".join(map(_decode_base64, strings.pop(b"bytes"))))
-    for parts in strings.values():
-        # A single string was searched with the body.
-        if len(parts) > 1:
-            yield b"".join(parts)
-
-
-def _decode_base64(coded: bytes) -> bytes:
-    """Return decoded base64; b"" if the text is invalid."""
-    try:
-        return b64decode(coded)
-    except ValueError:
-        return b""
 
 
 def _decode_messages(recording: Recording) -> Iterator[bytes]:
