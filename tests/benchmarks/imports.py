@@ -25,6 +25,7 @@ __all__ = ["imports"]
 
 _PYDANTIC = "pydantic and one model"
 _FIRST_TEXT = "… and the first text of a stream"
+_CONNECTED = "… and the first text of connect"
 _STATEMENTS = {
     _PYDANTIC: "from pydantic import BaseModel\nclass Model(BaseModel):\n    text: str",
     "import tokenstream": "import tokenstream",
@@ -34,6 +35,15 @@ _STATEMENTS = {
         "from tokenstream import Stream\n"
         'text = Stream([b\'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\\n\\n\'],'
         ' format="openai-chat").text\nassert next(text) == "a"'
+    ),
+    # The README's first program without its network, but with httpx and its client.
+    _CONNECTED: (
+        "import httpx\nfrom tokenstream import connect\n"
+        'body = b\'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\\n\\n\'\n'
+        'head = {"content-type": "text/event-stream"}\n'
+        "transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=head, content=body))\n"
+        'stream = connect("http://a.test/v1", json={}, client=httpx.Client(transport=transport))\n'
+        'assert next(stream.text) == "a"'
     ),
 }
 _BARS = {"import tokenstream": 1.3, "… and Stream, AsyncStream": 1.3, _FIRST_TEXT: 1.25}
