@@ -123,7 +123,7 @@ class _SlowRedis(Redis):
         if args[1:2] in ((CREATE,), (hash_of(CREATE),)):
             self.asked.set()
             await self.may_begin.wait()
-        return await super().execute_command(*args, **options)
+        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

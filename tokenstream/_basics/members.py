@@ -200,7 +200,11 @@ class _OptionsDoc:
         if self._whole is None:
             # The words are looked for in the source, and in this docstring.
             self._whole = self._text
-            lines = [f"    {name}: {kind.__slots__[name]}" for name in kind.__dataclass_fields__]
+            # The further lines of an option are indented more, as in each section of a docstring.
+            words = {
+                name: kind.__slots__[name].replace("\n", "\n        ") for name in kind.__dataclass_fields__
+            }
+            lines = [f"    {name}: {text}" for name, text in words.items()]
             before, example, rest = cleandoc(self._text).partition("Example:")
             self._whole = "\n".join([before.rstrip(), "", "Args:", *lines, "", f"{example}{rest}"])
         return self._whole

@@ -56,7 +56,7 @@ def check_origins(origins: Iterable[str]) -> frozenset[str]:
     """
     if isinstance(origins, str):
         raise MisuseError(f"origins= is a list of origins, such as [{origins!r}]")
-    listed = list(origins)
+    listed: list[Any] = list(origins)
     for origin in listed:
         if origin != "*" and not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
             raise MisuseError(f"{origin!r} is no origin, such as 'https://page.example': a scheme and a host")
