@@ -43,9 +43,10 @@ class _Read:
 def _calls(message: Message) -> list[tuple[str, Any]]:
     """Return the whole calls of functions; where the arguments are free text, protocols have other places."""
     return [
-        (call.name, json.loads(call.arguments_text or "{}"))
+        (call.name, arguments)
         for call in message.tool_calls
         if call.complete and call.type != "custom"
+        if not isinstance(arguments := json.loads(call.arguments_text or "{}"), str)
     ]
 
 

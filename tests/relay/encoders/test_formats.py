@@ -58,9 +58,11 @@ def _kept(message: Message, format: str) -> dict[str, Any]:
     """Return what of a message has a place in a format."""
     encoder = load(format)
     calls = [
-        (call.name, json.loads(call.arguments_text or "{}"))
+        (call.name, arguments)
         for call in message.tool_calls
         if call.complete and call.type != "custom" and "tool_call" in encoder.expresses
+        # The input of a custom tool is free text, which some protocols send as a JSON string.
+        if not isinstance(arguments := json.loads(call.arguments_text or "{}"), str)
     ]
     return {
         "text": text_in(format, message),
