@@ -65,7 +65,7 @@ def _strings(body: bytes) -> Iterator[tuple[bytes, bytes, list[_Object]]]:
             objects = [{}]
         elif text is not None or number is not None:
             if name.endswith((b"index", b"Index", b"id", b"Id", b"ID")):
-                objects[-1][name] = number or text
+                objects[-1][name] = number or text or b""
             if text is not None:
                 yield name, text, objects
 
