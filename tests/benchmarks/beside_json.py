@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import types
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter
 from tests.benchmarks.contenders import found
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.texts_with_json import TEXTS, Order
+from tests.conformance.baml import read_by_baml
 from tests.conformance.packages import NodePackages, PythonPackages
 from tests.conformance.reader import Attempt
 from tokenstream import Stream
@@ -63,41 +63,18 @@ def _instructor(case: TextWithJSON) -> Any:
     return _plain(case, TypeAdapter(case.type).validate_json(text))
 
 
-_BAML = """\
-client<llm> Nobody {
-  provider openai
-  options {
-    model "none"
-    api_key "none"
-  }
-}
+_ORDER_IN_BAML = """\
 class Order {
   dish string
   count int
   notes string[]
 }
 """
-_BAML_TYPES = {"Order": Order, "Order[]": list[Order], "int[]": list[int]}
-
-
-@cache
-def _baml_runtime() -> Any:
-    functions = [
-        f'function Read{at}() -> {name} {{\n  client Nobody\n  prompt #"none"#\n}}\n'
-        for at, name in enumerate(_BAML_TYPES)
-    ]
-    return found("baml_py").BamlRuntime.from_files("baml_src", {"main.baml": _BAML + "".join(functions)}, {})
+_KINDS_IN_BAML = {Order: "Order", list[Order]: "Order[]", list[int]: "int[]"}
 
 
 def _baml(case: TextWithJSON) -> Any:
-    runtime, classes = _baml_runtime(), types.ModuleType("classes")
-    classes.Order = Order  # type: ignore[attr-defined]
-    function = f"Read{list(_BAML_TYPES.values()).index(case.type)}"
-    context = runtime.create_context_manager()
-    value = runtime.parse_llm_response(
-        function, case.text, classes, classes, classes, False, context, None, None, {}
-    )
-    return _plain(case, value)
+    return _plain(case, read_by_baml(case.text, _KINDS_IN_BAML[case.type], _ORDER_IN_BAML, Order=Order))
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import types
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tests.conformance.baml import read_by_baml
 from tests.conformance.json_case import ACCEPTED, NOTHING, REFUSED, JSONCase, shown
 from tests.conformance.reader import PythonReader, found
 from tokenstream.partial_json import Allow, PartialJSONParser
@@ -102,33 +101,11 @@ def _json_repair(case: JSONCase) -> str:
     return REFUSED if value == "" else shown(value)
 
 
-_BAML = """\
-client<llm> Nobody {
-  provider openai
-  options {
-    model "none"
-    api_key "none"
-  }
-}
-type JSON = int | float | bool | string | null | JSON[] | map<string, JSON>
-function Read() -> JSON {
-  client Nobody
-  prompt #"none"#
-}
-"""
-
-
-@cache
-def _baml_runtime() -> Any:
-    return found("baml_py").BamlRuntime.from_files("baml_src", {"main.baml": _BAML}, {})
+_JSON_IN_BAML = "type JSON = int | float | bool | string | null | JSON[] | map<string, JSON>\n"
 
 
 def _baml(case: JSONCase) -> str:
-    runtime, empty = _baml_runtime(), types.ModuleType("empty")
-    context = runtime.create_context_manager()
-    return shown(
-        runtime.parse_llm_response("Read", case.text, empty, empty, empty, False, context, None, None, {})
-    )
+    return shown(read_by_baml(case.text, "JSON", _JSON_IN_BAML))
 
 
 _JITER = "`from_json(text)`; with `partial_mode='trailing-strings'` for a part of a document"
