@@ -14,6 +14,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.support.logged import logging_to
 from tokenstream import Retry, aconnect, testing
 from tokenstream.errors import StreamError
 
@@ -43,16 +44,11 @@ class JSONLines(logging.Formatter):
 @contextmanager
 def logged(formatter: logging.Formatter, level: int) -> Generator[io.StringIO]:
     """Collect what the library logs."""
-    logger, out = logging.getLogger("tokenstream"), io.StringIO()
-    handler, before = logging.StreamHandler(out), logger.level
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
     handler.setFormatter(formatter)
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    try:
+    with logging_to(handler, level):
         yield out
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
 
 
 class Providers:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
-from tests.support.logged import words_of
+from tests.support.logged import logging_to, words_of
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Route, aconnect, aresilient, testing
 
@@ -50,20 +50,14 @@ def test_each_retry_is_a_line_with_its_cause_and_its_wait(
 )
 def test_a_line_tells_what_is_asked_for(mode: Any, expected: str) -> None:
     """A retry begins again; a continuation or a resume go on."""
-    logger, lines = logging.getLogger("tokenstream"), list[logging.LogRecord]()
+    lines = list[logging.LogRecord]()
     handler = logging.Handler(logging.INFO)
     handler.emit = lines.append  # type: ignore[method-assign,assignment]
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        chunks: Sequence[Any] = LONG[:50]
-        if mode == "resume":
-            chunks = [b"id: %d\n%b" % pair for pair in enumerate(chunks, 1)]
+    chunks: Sequence[Any] = LONG[:50]
+    if mode == "resume":
+        chunks = [b"id: %d\n%b" % pair for pair in enumerate(chunks, 1)]
+    with logging_to(handler, logging.INFO):
         play("sync", [chunks, LONG, LONG], Retry(mode=mode, wait=0), format="openai-chat")
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
     assert words_of(lines)[0] == expected
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.logged import logging_to
 from tokenstream import Deadlines, Limits, Retry, connect, resilient, testing
 from tokenstream.errors import AnswerRejected, LimitExceeded, ProviderError, StatusError, StreamTruncated
 from tokenstream.recovery import Attempt
@@ -179,19 +180,11 @@ def test_a_long_wait_that_the_server_asks_for_is_logged_before_it_begins(
     monkeypatch.setattr("random.random", lambda: 0.0)
     refusal = httpx.Response(429, headers={"retry-after": asked}, json={"error": {"message": "slow down"}})
     transport = httpx.MockTransport(lambda _: refusal)
-    logger, handler = logging.getLogger("tokenstream"), StopAtLongWait()
-    logger.addHandler(handler)
-    level = logger.level
-    # Unlike an assignment, it forgets which levels were found to be off.
-    logger.setLevel(logging.INFO)
+    handler = StopAtLongWait()
     stream = connect("http://test/v1", json={}, client=httpx.Client(transport=transport), retry=Retry())
     handler.stream = stream
-    try:
-        with pytest.raises(StatusError) if not said else nullcontext(), stream:
-            stream.final()
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+    with logging_to(handler, logging.INFO), pytest.raises(StatusError) if not said else nullcontext(), stream:
+        stream.final()
 
     assert said == handler.said
     assert stream.message.ending == ("stopped" if said else "failed")
