@@ -17,6 +17,7 @@ from tokenstream._basics.json import _block_pattern
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._calls.dialects import DIALECTS
+from tokenstream.stages._citations.markers import MARKERS, search_for
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.html_tags import OpenTag
 
@@ -34,6 +35,12 @@ def _tag_of(line: str) -> re.Pattern[str] | None:
     tag = OpenTag()
     tag.begin(line)
     return tag._tag_pattern  # noqa: SLF001 - it holds what it has made
+
+
+def _pattern_of(search: Any) -> re.Pattern[str]:
+    """Return the expression of a bound method."""
+    pattern: re.Pattern[str] = search.__self__
+    return pattern
 
 
 MADE: dict[str, re.Pattern[Any] | None] = {
@@ -57,6 +64,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._calls.scanner.__init__": re.compile(
         "|".join(re.escape(opening) for dialect in DIALECTS for opening in dialect.openings)
     ),
+    "tokenstream.stages._citations.markers.__init__": _pattern_of(search_for(MARKERS).in_more),
     "tokenstream.stages._calls.steps.searcher": re.compile("|".join(map(re.escape, ("</parameter>", "\\")))),
     # The user's own expressions, markers and names of tags, and the names of files.
     "tokenstream.stages._matching.matching._compile": None,
