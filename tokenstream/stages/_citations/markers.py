@@ -58,8 +58,6 @@ MARKERS: tuple[Marker, ...] = (
     Marker("number", "[", r"\d{1,3}", r"\d{0,3}", "]", in_line=True, needs_source=True),
 )
 NAMES = tuple(marker.name for marker in MARKERS)
-CLOSINGS = tuple(marker.closing for marker in MARKERS if marker.closing)
-"""Texts that end the words which a marker encloses."""
 TAIL = "tail"
 """The group of a text's end that may become a marker."""
 
@@ -101,23 +99,34 @@ class MarkerSearch:
 
     def __init__(self, markers: tuple[Marker, ...]) -> None:
         closings = [marker.closing for marker in markers if marker.closing]
-        wholes = [re.escape(closing) for closing in closings]
-        tails = [_beginnings(closing) for closing in closings]
+        openings = [marker.opening for marker in markers]
+        tails = [_beginnings(text) for text in (*closings, *openings)]
         for marker in markers:
-            # Of two groups, the marker's own is the outer one, which closes last.
-            whole = f"{marker.before}(?P<{marker.name}_source>{marker.source}){marker.rest}"
-            wholes.append(f"(?P<{marker.name}>{re.escape(marker.opening)}{whole}{re.escape(marker.end)})")
-            wholes[-1] += r"(?!\(|\Z)" if marker.in_line else ""
             may_end = f"{re.escape(marker.end)}?" if marker.in_line else ""
-            tails += [_beginnings(marker.opening), re.escape(marker.opening) + marker.beginning + may_end]
-        self.in_more = re.compile("|".join([*wholes, rf"(?P<{TAIL}>(?:{'|'.join(tails)})\Z)"])).search
+            tails.append(re.escape(marker.opening) + marker.beginning + may_end)
+        ends = [re.escape(closing) for closing in closings]
+        wholes = [_pattern_of(marker, ended=False) for marker in markers]
+        self.in_more = re.compile("|".join([*ends, *wholes, rf"(?P<{TAIL}>(?:{'|'.join(tails)})\Z)"])).search
         """Searches a text that may go on."""
-        self.in_whole = re.compile("|".join(wholes).replace(r"(?!\(|\Z)", r"(?!\()")).search
+        wholes = [_pattern_of(marker, ended=True) for marker in markers]
+        self.in_whole = re.compile("|".join([*ends, *wholes])).search
         """Searches a text that has ended."""
-        self.firsts = frozenset(marker.opening[0] for marker in markers) | frozenset(
-            closing[0] for closing in closings
-        )
+        self.firsts = frozenset(text[0] for text in (*openings, *closings))
         """Characters of which a text with a marker has one; at most three."""
+
+
+def _pattern_of(marker: Marker, *, ended: bool) -> str:
+    """Return a pattern of a whole marker, with a group of its name, and one of its source.
+
+    Args:
+        ended: True if the text has ended, and no parenthesis may follow any more.
+    """
+    # Of the two groups, the marker's own is the outer one, which closes last.
+    source = f"{marker.before}(?P<{marker.name}_source>{marker.source}){marker.rest}"
+    whole = f"(?P<{marker.name}>{re.escape(marker.opening)}{source}{re.escape(marker.end)})"
+    if not marker.in_line:
+        return whole
+    return whole + (r"(?!\()" if ended else r"(?!\(|\Z)")
 
 
 def _beginnings(text: str) -> str:
