@@ -20,6 +20,7 @@ from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._citations.markers import MARKERS, search_for
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.html_tags import OpenTag
+from tokenstream.stages._text.text_search import TextSearch
 
 _SIZES = 16, 128, 1_024, 8_192
 _SLOW = 0.004
@@ -61,14 +62,13 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._markdown.inline._compile": inline._compile(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
     # The heads of calls, which are short.
     "tokenstream.stages._calls.reading._head_end": None,
-    "tokenstream.stages._calls.scanner.__init__": re.compile(
-        "|".join(re.escape(opening) for dialect in DIALECTS for opening in dialect.openings)
-    ),
     "tokenstream.stages._citations.markers.__init__": _pattern_of(search_for(MARKERS).in_more),
-    "tokenstream.stages._calls.steps.searcher": re.compile("|".join(map(re.escape, ("</parameter>", "\\")))),
-    # The user's own expressions, markers and names of tags, and the names of files.
+    # The openings and ends of calls, and names of tags.
+    "tokenstream.stages._text.text_search.__init__": TextSearch(
+        [*[opening for dialect in DIALECTS for opening in dialect.openings], "</parameter>", "\\"]
+    ).pattern,
+    # The user's own expressions and markers, and the names of files.
     "tokenstream.stages._matching.matching._compile": None,
-    "tokenstream.stages._text.tags.__init__": None,
     "tokenstream.stages._text.until.__init__": None,
     "tokenstream.stages._guards.match.compile_pattern": None,
     "tokenstream.testing._record.filters._compile_pattern": None,

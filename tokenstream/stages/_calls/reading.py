@@ -11,7 +11,6 @@ from tokenstream.stages._calls.steps import (
     MarkupBroken,
     MarkupReader,
     NoCall,
-    searcher,
 )
 from tokenstream.stages._calls.values import (
     ANY,
@@ -21,6 +20,7 @@ from tokenstream.stages._calls.values import (
     write_python_arguments,
     write_value,
 )
+from tokenstream.stages._text.text_search import search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -412,9 +412,9 @@ class MarkupCalls(MarkupReader):
         Args:
             mark: The quote that ends the string that is being read; "" outside of strings.
         """
-        pattern = searcher((mark, "\\"))[0] if mark else _PYTHON_STOP.search
+        pattern = search_for_texts((mark, "\\")).pattern if mark else _PYTHON_STOP
         while True:
-            stop = pattern(self.buffer, self.at)
+            stop = pattern.search(self.buffer, self.at)
             if stop is not None and stop[0] == "\\" and stop.end() < len(self.buffer):
                 held.append(self.buffer[self.at : stop.end() + 1])
                 self.at = stop.end() + 1

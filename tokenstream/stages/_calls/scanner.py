@@ -11,6 +11,7 @@ from tokenstream.stages._calls.dialects import BARE
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import Written
 from tokenstream.stages._text.code import CodeMarks
+from tokenstream.stages._text.text_search import MOST_BLANK, TextSearch, end_of_space
 
 if TYPE_CHECKING:
     from tokenstream._basics.offered_tools import OfferedTools
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._text.tags import TagScanner
 
-_SPACE = re.compile(r"\s*")
-_MOST_BLANK = 64
-"""The most white space at the start of a text that is held back because a call may follow."""
 _BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")
 _BLOCK = 1024
 """The most characters that are read at once, because the text behind each opening is copied."""
@@ -38,7 +36,7 @@ class Openings:
         has_tags: True if tags of reasoning are looked for, too.
     """
 
-    __slots__ = ("_beginnings", "_firsts", "bare", "firsts", "longest", "rows", "search")
+    __slots__ = ("bare", "firsts", "marks", "rows")
 
     def __init__(self, dialects: tuple[Dialect, ...], *, has_tags: bool) -> None:
         self.rows: dict[str, list[Dialect]] = {}
@@ -46,24 +44,12 @@ class Openings:
         for dialect in dialects:
             for opening in dialect.openings:
                 self.rows.setdefault(opening, []).append(dialect)
-        marks = sorted(self.rows.keys() - BARE, key=len, reverse=True)
         self.bare = "".join(self.rows.keys() & BARE)
         """The openings that count only at the start of a text."""
-        self._firsts = frozenset(mark[0] for mark in marks)
-        self._beginnings = frozenset(mark[:end] for mark in marks for end in range(1, len(mark)))
-        self.longest = max(map(len, marks), default=0)
-        # A dialect of bare objects has none.
-        self.firsts = self._firsts | set("<" * has_tags) or frozenset("\0")
-        # Without a mark, nothing is found.
-        self.search = re.compile("|".join(map(re.escape, marks)) or r"(?!)").search
-
-    def find_tail(self, text: str, position: int) -> int:
-        """Return the position from which the end of a text may be the beginning of an opening."""
-        size = len(text)
-        for start in range(max(position, size - self.longest + 1), size):
-            if text[start] in self._firsts and text[start:] in self._beginnings:
-                return start
-        return size
+        self.marks = TextSearch(self.rows.keys() - BARE)
+        """Searches for all others."""
+        self.firsts = self.marks.firsts | set("<" * has_tags)
+        """Characters of which a text with an opening elsewhere, or a tag, has one."""
 
 
 @cache
@@ -186,13 +172,13 @@ class CallScanner:
     def _read_text(self, piece: str, out: list[Piece]) -> str:
         """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
         text, self._held = self._held + piece, ""
-        blank = _end_of_space(text) if self._drops_space or self._at_start else 0
+        blank = end_of_space(text, 0) if self._drops_space or self._at_start else 0
         if self._drops_space:
             if blank == len(text):
                 return ""
             self._drops_space = False
             return self._search(text[blank:], 0, out)
-        if blank > _MOST_BLANK:
+        if blank > MOST_BLANK:
             self._at_start = False
             blank = 0
         if self._at_start:
@@ -209,10 +195,10 @@ class CallScanner:
         Args:
             blank: The length of the white space at the start of the text, which is dropped before a call.
         """
-        noted = position = blank
+        marks, noted, position = self._openings.marks, blank, blank
         while True:
-            found = self._openings.search(text, position)
-            end = self._openings.find_tail(text, position) if found is None else found.start()
+            found = marks.pattern.search(text, position)
+            end = marks.find_unfinished(text, position) if found is None else found.start()
             self._note(text[noted:end])
             if end == len(text) or self._counts(text[end], is_whole=found is not None):
                 break
@@ -340,12 +326,6 @@ def _join(pieces: list[Piece]) -> list[Piece]:
         else:
             joined += run
     return joined
-
-
-def _end_of_space(text: str) -> int:
-    """Return the length of the white space with which a text begins."""
-    space = _SPACE.match(text)
-    return 0 if space is None else space.end()
 
 
 def _is_indented(line: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from tokenstream.stages._text.text_search import end_of_space, search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -24,7 +25,6 @@ LONGEST_HEAD = 64
 LONGEST_KEY = 256
 """The most characters of a parameter's name, and of its attributes."""
 _NAME = re.compile(r"[^\W\d][\w.-]*")
-_SPACE = re.compile(r"\s*")
 _SCALAR = re.compile(r"[^\s,\]}]*")
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
@@ -262,8 +262,7 @@ class MarkupReader:
     def space(self) -> Generator[None, None, str]:
         """Skip white space; return the character behind it."""
         while True:
-            space = _SPACE.match(self.buffer, self.at)
-            end = self.at if space is None else space.end()
+            end = end_of_space(self.buffer, self.at)
             if end < len(self.buffer):
                 self.at = end
                 return self.buffer[end]
@@ -304,10 +303,10 @@ class MarkupReader:
 
     def until(self, stops: tuple[str, ...], use: Callable[[str], object]) -> Generator[None, None, str]:
         """Pass the text before the first of several texts to a function, and skip that text; return it."""
-        search, longest = searcher(stops)
+        search = search_for_texts(stops)
         while True:
-            found = search(self.buffer, self.at)
-            end = found.start() if found is not None else self._find_tail(stops, longest)
+            found = search.pattern.search(self.buffer, self.at)
+            end = search.find_unfinished(self.buffer, self.at) if found is None else found.start()
             if end > self.at:
                 use(self.buffer[self.at : end])
             if found is not None:
@@ -318,14 +317,6 @@ class MarkupReader:
                 use(self.rest)
                 self.at = len(self.buffer)
             yield from self.more()
-
-    def _find_tail(self, stops: tuple[str, ...], longest: int) -> int:
-        """Return the position from which the rest of the buffer may be the beginning of a stop."""
-        size = len(self.buffer)
-        for start in range(max(self.at, size - longest + 1), size):
-            if any(stop.startswith(self.buffer[start:]) for stop in stops):
-                return start
-        return size
 
     def word(self) -> Generator[None, None, str]:
         """Skip a name, and return it; `NoCall` if there is none."""
@@ -397,9 +388,3 @@ class MarkupReader:
             raise self.fail()
         use(self.buffer[self.at : end])
         self.at = end
-
-
-@cache
-def searcher(stops: tuple[str, ...]) -> tuple[Callable[[str, int], re.Match[str] | None], int]:
-    """Return a search for the first of several texts, and the length of the longest."""
-    return re.compile("|".join(map(re.escape, stops))).search, max(map(len, stops))

@@ -10,11 +10,9 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.code import CodeMarks
+from tokenstream.stages._text.text_search import MOST_BLANK, TextSearch, end_of_space
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
-_SPACE = re.compile(r"\s*")
-_MAX_BLANK = 64
-"""The most white space at the start of a text that is held back because a tag may follow."""
 
 
 def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
@@ -29,29 +27,9 @@ def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-class _Tags:
-    """A set of tags to search for, regardless of case.
-
-    Args:
-        tags: The tags, in lower case.
-    """
-
-    __slots__ = ("_beginnings", "_longest", "pattern")
-
-    def __init__(self, tags: list[str]) -> None:
-        self.pattern = re.compile("|".join(map(re.escape, tags)), re.ASCII | re.IGNORECASE)
-        self._beginnings = frozenset(tag[:end] for tag in tags for end in range(1, len(tag)))
-        """All beginnings of the tags, without the whole tags."""
-        self._longest = max(map(len, tags))
-
-    def may_begin(self, text: str, position: int) -> bool:
-        """Return True if the end of a text, from `position` on, may become a tag."""
-        return len(text) - position < self._longest and text[position:].lower() in self._beginnings
-
-    def find_unfinished(self, text: str, position: int) -> int:
-        """Return the start of an unfinished tag at the end of a text; the text's length if there is none."""
-        start = text.rfind("<", max(position, len(text) - self._longest + 1))
-        return start if start >= 0 and self.may_begin(text, start) else len(text)
+def _search_for_tags(tags: list[str]) -> TextSearch:
+    """Return a search for tags, which are given in lower case, regardless of case."""
+    return TextSearch(tags, ignores_case=True)
 
 
 class TagScanner:
@@ -78,8 +56,8 @@ class TagScanner:
     )
 
     def __init__(self, names: tuple[str, ...], *, starts_inside: bool = False) -> None:
-        self._opening = _Tags([f"<{name}>" for name in names])
-        self._closing = _Tags([f"</{name}>" for name in names])
+        self._opening = _search_for_tags([f"<{name}>" for name in names])
+        self._closing = _search_for_tags([f"</{name}>" for name in names])
         self._code = CodeMarks()
         self._held = ""
         """The end of the text so far, if it may become a tag."""
@@ -148,7 +126,7 @@ class TagScanner:
             out: Receives the text before the tag, with False for "outside".
         """
         if self._drops_space:
-            position = _end_of_space(text, position)
+            position = end_of_space(text, position)
             self._drops_space = position == len(text)
         if self._at_text_start:
             first_tag_end = self._read_first_tag(text, position)
@@ -189,8 +167,8 @@ class TagScanner:
             The position after the tag, or the end of the text while a tag may follow; None if the text
             begins with anything else.
         """
-        space_end = _end_of_space(text, position)
-        if space_end - position > _MAX_BLANK:
+        space_end = end_of_space(text, position)
+        if space_end - position > MOST_BLANK:
             # No more white space is held back.
             return None
         opening = self._opening.pattern.match(text, space_end)
@@ -209,7 +187,7 @@ class TagScanner:
 
     def _enter(self, tag: str, end: int) -> int:
         """Enter a tag, which only a closing tag of the same name will end; return the tag's end."""
-        self._closing = _Tags([f"</{tag[1:-1].lower()}>"])
+        self._closing = _search_for_tags([f"</{tag[1:-1].lower()}>"])
         self.inside = self.tagged = self._drops_space = True
         self._at_text_start = False
         return end
@@ -223,7 +201,7 @@ class TagScanner:
             out: Receives the text before the tag, with True for "inside".
         """
         if self._drops_space:
-            position = _end_of_space(text, position)
+            position = end_of_space(text, position)
             if position == len(text):
                 return position
             self._drops_space = False
@@ -248,12 +226,6 @@ class TagScanner:
         # The text after the tag begins outside of code.
         self._code = CodeMarks()
         return closing.end()
-
-
-def _end_of_space(text: str, position: int) -> int:
-    """Return the position after the white space that begins at a position; the same one if there is none."""
-    match = _SPACE.match(text, position)
-    return position if match is None else match.end()
 
 
 @show_members
