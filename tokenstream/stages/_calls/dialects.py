@@ -54,6 +54,12 @@ class Dialect(NamedTuple):
     named_only: bool = False
     """True if the dialect is read only if it was asked for by its name, and only for known tools."""
 
+    @property
+    def borders(self) -> tuple[str, ...]:
+        """Texts that end a call, or that stand in place of its end because it is missing."""
+        heads = (self.before,) if self.before else ()
+        return (*self.ends, *self.closes, *self.openings, *heads)
+
 
 _BAR = "\uff5c"
 """The full-width bar in DeepSeek's markup."""

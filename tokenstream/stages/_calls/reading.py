@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.stages._calls.steps import (
     LONGEST_HEAD,
@@ -227,8 +227,7 @@ class MarkupCalls(MarkupReader):
         """Read the end of a call's markup."""
         row = self.dialect
         while row.ends:
-            closers = (*row.ends, *row.closes, *row.openings, *[row.before] * bool(row.before), "}")
-            found = yield from self._take_after_space(closers)
+            found = yield from self._take_after_space((*row.borders, "}"))
             if found == "}":
                 self.repairs.append("extra_closer")
                 continue
@@ -269,14 +268,11 @@ class MarkupCalls(MarkupReader):
             yield from self._json(name)
             return
         self.begin(name)
-        schema = self.tools.schemas.get(self.name) if self.tools else None
         self.emit("{")
         self.tail = "}"
         while found == opening:
-            yield from self._parameter(schema)
-            found = yield from self._take_after_space(
-                (opening, *row.ends, *row.closes, *row.openings, *[row.before] * bool(row.before))
-            )
+            yield from self._parameter()
+            found = yield from self._take_after_space((opening, *row.borders))
             if found == opening:
                 self.emit(", ")
         if found is None:
@@ -287,7 +283,7 @@ class MarkupCalls(MarkupReader):
             self.repairs.append("missing_end")
         self.close("closed")
 
-    def _parameter(self, schema: Any) -> Reader:  # noqa: ANN401 - a schema
+    def _parameter(self) -> Reader:
         """Read one parameter, behind the text that opens it."""
         self.is_whole = False
         element, attributes = self.dialect.elements, ""
@@ -295,7 +291,7 @@ class MarkupCalls(MarkupReader):
         if element.value_start:
             attributes = yield from self.near(element.value_start, LONGEST_KEY)
         self.emit(f"{quote(key)}: ")
-        types = find_types(schema, key)
+        types = find_types(self.schema, key)
         if "string=" in attributes:
             types = STRING if 'string="true"' in attributes else ANY
         stops: tuple[str, ...] = (element.value_end,)
@@ -399,8 +395,7 @@ class MarkupCalls(MarkupReader):
             if depth:
                 held.append(char)
         text = "".join(held)
-        schema = self.tools.schemas.get(self.name) if self.tools else None
-        written = write_python_arguments(text, schema)
+        written = write_python_arguments(text, self.schema)
         self.emit(text if written is None else written)
         if written is None:
             raise MarkupBroken

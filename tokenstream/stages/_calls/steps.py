@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from tokenstream.stages._text.text_search import end_of_space, search_for_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from tokenstream._basics.offered_tools import OfferedTools
     from tokenstream.partial_json._repairs import RepairName
@@ -134,6 +134,11 @@ class MarkupReader:
     def rest(self) -> str:
         """The text that was not read."""
         return self.buffer[self.at :]
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The schema of the call's arguments; None if it is not known."""
+        return self.tools.schemas.get(self.name) if self.tools else None
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text."""
