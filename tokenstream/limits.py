@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.members import show_members, show_options
 from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Deadlines", "Limits"]
 
@@ -123,6 +127,38 @@ def check_option(name: str, value: object, kind: type) -> None:
     """
     if value is not None and not isinstance(value, kind):
         raise MisuseError(f"{name}= takes a tokenstream.{kind.__name__} or None, not {value!r}")
+
+
+def check_names(
+    name: str,
+    value: Any,  # noqa: ANN401 - as callers give it
+    known: Sequence[str],
+    *,
+    others: str,
+    noun: str,
+) -> tuple[str, ...]:
+    """Return the names that an option was given; none for False.
+
+    Args:
+        name: The option's name, for the error.
+        value: One name, or several.
+        known: All names that there are.
+        others: The other values that the option takes, for the error.
+        noun: The word for what has the names, for the error.
+
+    Raises:
+        MisuseError: One of the names is not known.
+    """
+    if value in (False, ()):
+        return ()
+    is_single = isinstance(value, str | bytes) or not hasattr(value, "__iter__")
+    names: tuple[Any, ...] = (value,) if is_single else tuple(value)
+    unknown = [each for each in names if each not in known]
+    if unknown:
+        raise MisuseError(
+            f"{name}= takes {others} names of {noun}, not {unknown[0]!r}; the {noun} are {', '.join(known)}"
+        )
+    return names
 
 
 def check_seconds(name: str, value: object, *, unit: str = "seconds") -> float:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._pipeline.text_calls import CallsInText
-from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, WantedMarkers, choose_tags
+from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
@@ -78,12 +78,11 @@ def change_split_factory(
     """
     wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
     if tool_tags is not None:
-        is_auto = isinstance(tool_tags, str) and tool_tags == "auto"
-        names = True if is_auto else tool_tags
-        dialects = () if names in (False, ()) else choose_dialects(names)
+        is_auto = tool_tags == "auto"
+        dialects = choose_dialects(True if is_auto else tool_tags)
         wanted = wanted._replace(dialects=dialects, is_auto=is_auto)
     if citation_markers is not None:
-        wanted = wanted._replace(markers=WantedMarkers(*read_markers(citation_markers)))
+        wanted = wanted._replace(markers=read_markers(citation_markers))
     return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers.rows else None
 
 

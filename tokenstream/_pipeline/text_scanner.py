@@ -8,6 +8,7 @@ from zlib import crc32
 from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.scanner import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
+from tokenstream.stages._citations.citations import WantedMarkers
 from tokenstream.stages._citations.scanner import Cited
 from tokenstream.stages._text.tags import TagScanner, check_tags
 
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream._basics.offered_tools import OfferedTools
-    from tokenstream.message import Citation, TextPart
+    from tokenstream.message import TextPart
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
-    from tokenstream.stages._citations.markers import Marker
     from tokenstream.stages._citations.scanner import MarkerScanner
 
 _KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
@@ -45,19 +45,8 @@ def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give
     return _KNOWN_TAGS if tags is True else check_tags(tuple(tags))
 
 
-class WantedMarkers(NamedTuple):
-    """What is looked for in texts to cite sources."""
-
-    rows: tuple[Marker, ...] = ()
-    """The markers."""
-    keep: bool = False
-    """True if they stay in the text."""
-    sources: tuple[Citation, ...] = ()
-    """The sources that numbers count; those of the API if there are none."""
-
-
 class Wanted(NamedTuple):
-    """What is looked for in texts."""
+    """Everything that is looked for in texts."""
 
     tags: tuple[str, ...] = ()
     """Names of the tags of reasoning."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from tokenstream.errors import MisuseError
+from tokenstream.limits import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -223,21 +223,12 @@ def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as cal
     """Return the dialects that a caller asks for.
 
     Args:
-        names: The name of a dialect, several names, or True for all that need not be named.
+        names: The name of a dialect, several names, or True for all that need not be named; False for none.
 
     Raises:
         MisuseError: A name is not one of a dialect.
     """
     if names is True:
         return tuple([dialect for dialect in DIALECTS if not dialect.named_only])
-    asked = (names,) if isinstance(names, str) else names
-    if not hasattr(asked, "__iter__") or isinstance(asked, bytes):
-        asked = (asked,)
-    found = tuple(dict.fromkeys(asked))
-    unknown = [name for name in found if name not in NAMES]
-    if unknown:
-        raise MisuseError(
-            f'tool_tags= takes True, "auto" or names of dialects, not {unknown[0]!r}; '
-            f"the dialects are {', '.join(NAMES)}"
-        )
+    found = check_names("tool_tags", names, NAMES, others='True, "auto" or', noun="dialects")
     return tuple([dialect for dialect in DIALECTS if dialect.name in found])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.members import show_members
 from tokenstream.events import CitationAdded, TextDelta
@@ -87,12 +87,23 @@ CitationMarkers: TypeAlias = "bool | str | Iterable[str] | Citations"
 """The markers that a caller asks for."""
 
 
-def read_markers(given: Any) -> tuple[tuple[Marker, ...], bool, tuple[Citation, ...]]:  # noqa: ANN401 - as callers give it
-    """Return the markers that a caller asks for, True if they stay in the text, and the sources.
+class WantedMarkers(NamedTuple):
+    """The markers of citations that are looked for in texts."""
+
+    rows: tuple[Marker, ...] = ()
+    """The markers."""
+    keep: bool = False
+    """True if they stay in the text."""
+    sources: tuple[Citation, ...] = ()
+    """The sources that numbers count; those of the API if there are none."""
+
+
+def read_markers(given: Any) -> WantedMarkers:  # noqa: ANN401 - as callers give it
+    """Return the markers that a caller asks for.
 
     Raises:
         MisuseError: A name is not one of a marker.
     """
     if isinstance(given, Citations):
-        return choose_markers(given.markers or True), given.keep, given.sources
-    return () if given in (False, ()) else choose_markers(given), False, ()
+        return WantedMarkers(choose_markers(given.markers or True), given.keep, given.sources)
+    return WantedMarkers(choose_markers(given))

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Any, NamedTuple
 
-from tokenstream.errors import MisuseError
+from tokenstream.limits import check_names
 
 
 class Marker(NamedTuple):
@@ -66,23 +66,16 @@ def choose_markers(names: Any) -> tuple[Marker, ...]:  # noqa: ANN401 - as calle
     """Return the markers that a caller asks for; a marker that is named needs no source of the API.
 
     Args:
-        names: The name of a marker, several names, or True for all.
+        names: The name of a marker, several names, or True for all; False for none.
 
     Raises:
         MisuseError: A name is not one of a marker.
     """
     if names is True:
         return MARKERS
-    asked = (names,) if isinstance(names, str) else names
-    if not hasattr(asked, "__iter__") or isinstance(asked, bytes):
-        asked = (asked,)
-    found = tuple(asked)
-    unknown = [name for name in found if name not in NAMES]
-    if unknown:
-        raise MisuseError(
-            f"citation_markers= takes True, a stage Citations, or names of markers, not {unknown[0]!r}; "
-            f"the markers are {', '.join(NAMES)}"
-        )
+    found = check_names(
+        "citation_markers", names, NAMES, others="True, a stage Citations, or", noun="markers"
+    )
     return tuple([marker._replace(needs_source=False) for marker in MARKERS if marker.name in found])
 
 
