@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.calls_in_text.support import (
     read,
     text_of,
 )
+from tests.support.text_stages import work
 from tokenstream.events import ToolCallDone
 from tokenstream.stages import ToolTags
 
@@ -142,7 +142,7 @@ def test_a_call_of_an_unknown_tool_is_text(written: str) -> None:
 
 @pytest.mark.parametrize("written", WRITERS)
 def test_a_damaged_answer_gives_the_same_at_every_cut(written: str) -> None:
-    """Where some of it is missing or replaced: no call is both handed out and broken, or text as well."""
+    """Some of it is missing or replaced: no call is both handed out and broken, or text as well."""
     for seed in range(12):
         dialect, text, _, _ = _answer(written, seed)
         dice = random.Random(f"damage {written}{seed}")
@@ -186,26 +186,6 @@ _UNITS = [
 @pytest.mark.parametrize("unit", _UNITS)
 def test_a_text_of_openings_is_read_once(unit: str, size: int) -> None:
     """Twice the text takes twice the effort."""
-    short, long = (_effort(unit * count, size) for count in (1_000, 2_000))
+    short, long = (work(lambda: ToolTags(tools=TOOLS), unit * count, size) for count in (1_000, 2_000))
 
     assert long <= 2.5 * short
-
-
-def _effort(text: str, size: int) -> int:
-    """Return the number of calls that reading a text takes, a measure that does not depend on the machine."""
-    counted = 0
-
-    def count(_frame: object, event: str, _arg: object) -> None:
-        nonlocal counted
-        counted += event in ("call", "c_call")
-
-    stage = ToolTags(tools=TOOLS)
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        for position in range(0, len(text), size):
-            stage.feed(text[position : position + size])
-        stage.end()
-    finally:
-        sys.setprofile(before)
-    return counted

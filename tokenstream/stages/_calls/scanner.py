@@ -229,7 +229,7 @@ class CallScanner:
         if (first == "`" and line.strip()) or self._code.is_code():
             return False
         if not is_whole:
-            # What is quoted is decided for whole openings, at any cut.
+            # Quotations are decided for whole openings, at any cut.
             return True
         is_quoted = (
             self._is_quoted
@@ -237,7 +237,7 @@ class CallScanner:
             or line.lstrip().startswith(">")
             or (self._was_blank and _is_indented(line))
         )
-        # What follows a quoted opening belongs to the quotation, too.
+        # Text behind a quoted opening belongs to the quotation, too.
         self._is_quoted = is_quoted
         return not is_quoted
 

@@ -109,7 +109,7 @@ class MarkupReader:
         self.dialect = dialect
         self.tools = tools
         self.out: list[Piece] = []
-        """What was read; the caller takes it."""
+        """Pieces that were read; the caller takes them."""
         self.begun = self.over = self.failed = False
         self.at: int = start
         """The position in the text up to which it was read; before a call has begun, all of it is kept."""
@@ -358,7 +358,7 @@ class MarkupReader:
             if stop is None or (stop[0] == "\\" and stop.end() == len(self.buffer)):
                 self.at = len(self.buffer) if stop is None else stop.start()
                 use(self.buffer[start : self.at])
-                # What was passed on is skipped, also if the buffer keeps it.
+                # Text that was passed on is skipped, also if the buffer keeps it.
                 start = yield from self._restart()
                 continue
             self.at = stop.end()
