@@ -177,8 +177,8 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """The repairs that lenient reading made in the arguments, each with its name and position."""
-        # Only checked calls, which are `CheckedCall`s, are read leniently.
-        return ()
+        repairs: tuple[Repair, ...] = self.__dict__.get("_repairs", ())
+        return repairs
 
     @property
     def error_for_model(self) -> str:

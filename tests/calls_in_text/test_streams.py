@@ -17,6 +17,7 @@ from tokenstream import (
     AsyncStream,
     Decoder,
     Limits,
+    Message,
     MisuseError,
     Stream,
     StreamTruncated,
@@ -171,6 +172,17 @@ def test_an_end_tag_that_is_missing_at_the_finish_is_repaired() -> None:
     assert [["missing_end"]] == [[repair.name for repair in each.repairs] for each in checked]
     assert [ToolCallDone, Finish] == [type(event) for event in events[-2:]]
     assert "tool_calls" == stream.message.finish_reason
+
+
+def test_a_repaired_call_is_equal_to_itself_from_its_json() -> None:
+    """Repairs are told beside a call, whose content is that of any other."""
+    message = Stream(body(HERMES.removesuffix("\n</tool_call>")), tool_tags=True).final()
+    [call] = message.tool_calls
+
+    assert call.repairs
+    assert message == Message.model_validate_json(message.model_dump_json())
+    assert repr(call).startswith("ToolCall(")
+    assert call.repairs == message.model_copy(deep=True).tool_calls[0].repairs
 
 
 def test_markup_that_fails_is_an_incomplete_call() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PrivateAttr
-
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.members import show_members
 from tokenstream._basics.offered_tools import offered_in
@@ -17,29 +15,13 @@ from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.scanner import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text.base import SoundStage
+from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.events import Event
     from tokenstream.stages._calls.steps import Piece
-
-
-class RepairedCall(ToolCall[Any, Any]):
-    """A call whose markup in the text was repaired; callers get it as a `ToolCall`."""
-
-    _repairs: Any = PrivateAttr(default=())
-
-    def note_repairs(self, repairs: tuple[Repair, ...]) -> RepairedCall:
-        """Set the repairs that were made in the markup, and return the call."""
-        self._repairs = repairs
-        return self
-
-    @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """The repairs that were made in the call's markup."""
-        repairs: tuple[Repair, ...] = self._repairs
-        return repairs
 
 
 class TextCall:
@@ -74,10 +56,9 @@ class TextCall:
         """Return the event of the call's end: it is handed out if its arguments are JSON."""
         text = self._arguments.join()
         is_whole = ended.how != "broken" and is_one_value(text)
-        kind = RepairedCall if ended.repairs else ToolCall
-        call = kind(id=self.id, name=self.name, arguments_text=text, complete=is_whole)
-        if isinstance(call, RepairedCall):
-            call.note_repairs(tuple([Repair(name, len(text)) for name in ended.repairs]))
+        call = ToolCall(id=self.id, name=self.name, arguments_text=text, complete=is_whole)
+        if ended.repairs:
+            set_repairs(call, tuple([Repair(name, len(text)) for name in ended.repairs]))
         if is_whole:
             return ToolCallDone(call, choice=self.choice, part=self.part, raw=raw)
         return PartDone(call, choice=self.choice, part=self.part, raw=raw)

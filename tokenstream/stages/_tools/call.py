@@ -9,6 +9,7 @@ from pydantic import PrivateAttr
 from tokenstream._basics.call_keys import place_of, set_place
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.kinds import TypeTool
+from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,7 +37,6 @@ class CheckedCall(ToolCall[Any, Any]):
     _error: Any = PrivateAttr(default=None)
     _run: Any = PrivateAttr(default=None)
     _do: Any = PrivateAttr(default=None)
-    _repairs: Any = PrivateAttr(default=())
 
     @classmethod
     def of(cls, call: ToolCall, repairs: tuple[Repair, ...] = ()) -> Self:
@@ -45,16 +45,10 @@ class CheckedCall(ToolCall[Any, Any]):
         Args:
             repairs: The repairs that were made in the call's arguments.
         """
-        checked = cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(
-            (*call.repairs, *repairs)
-        )
+        checked = cls.model_construct(call.model_fields_set, **dict(call))
+        set_repairs(checked, (*call.repairs, *repairs))
         set_place(checked, place_of(call))
         return checked
-
-    def note_repairs(self, repairs: tuple[Repair, ...]) -> Self:
-        """Set the repairs that were made in the arguments, and return the call."""
-        self._repairs = repairs
-        return self
 
     def accept(self, arguments: object, tool: Tool, describe: Describe) -> Self:
         """Mark the call as valid, and return it.
@@ -139,12 +133,6 @@ class CheckedCall(ToolCall[Any, Any]):
         """The reason why the call cannot be run; None if the call can be run."""
         error: OutputInvalid | CallUncertain | None = self._error
         return error
-
-    @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """The repairs that were made in the arguments."""
-        repairs: tuple[Repair, ...] = self._repairs
-        return repairs
 
     @property
     def error_for_model(self) -> str:
