@@ -52,10 +52,8 @@ from tokenstream._pipeline.glance import make_glance
 from tokenstream._pipeline.guarding import Guarding
 from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.joining import Joining
-from tokenstream._pipeline.pausing import Pausing
 from tokenstream._pipeline.progress import TRUNCATIONS, Progress
 from tokenstream._pipeline.reading import NO_EVENTS, read_events
-from tokenstream._pipeline.resumption import Resumption
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import (
@@ -79,7 +77,9 @@ if TYPE_CHECKING:
     from tokenstream._origin import Origin
     from tokenstream._pipeline.guarding import Stops
     from tokenstream._pipeline.observes import Observes
+    from tokenstream._pipeline.pausing import Pausing
     from tokenstream._pipeline.reading import CurrentEvents
+    from tokenstream._pipeline.resumption import Resumption
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
@@ -366,6 +366,9 @@ class Machine:
 
     def make_resumption(self) -> Resumption:
         """Return `resumption`, which lets further connections go on with the answer, or begin it again."""
+        # Only a stream with retries needs this module.
+        from tokenstream._pipeline.resumption import Resumption
+
         self.resumption = Resumption(self)
         self.accumulator.allow_restarts()
         return self.resumption
@@ -376,6 +379,9 @@ class Machine:
         Args:
             withholds: Returns True for a finish that is a pause after which the answer may go on.
         """
+        # Only a stream that goes through pauses needs this module.
+        from tokenstream._pipeline.pausing import Pausing
+
         self.pausing = Pausing(self, withholds)
         # The connection that the machine was created with knows nothing of pauses.
         self.connect(None)
