@@ -7,7 +7,6 @@ from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,6 +101,9 @@ def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
 
 def _advise(value: object) -> str:
     """Return the part of a description that says how to get JSON from a value."""
+    # Imported only for a mistake: a request needs nothing of it.
+    from tokenstream.turns import ToolResults
+
     if isinstance(value, ToolResults):
         return ": add its .turns() to the messages"
     # A message has `model_dump` as well, which no API accepts.
