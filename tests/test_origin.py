@@ -12,7 +12,7 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Route, Stream, aconnect, connect, resilient, tap, testing
-from tokenstream._basics.url import place_of
+from tokenstream._basics.public_address import place_of
 from tokenstream.errors import (
     ConnectError,
     OutputIncomplete,

@@ -19,7 +19,8 @@ def make_lazy_loader(
 
     Args:
         package: The package's globals.
-        homes: Maps each name to the submodule that defines it; a submodule's name is mapped to itself.
+        homes: Maps each name to the submodule that defines it; a submodule's name is mapped to itself. A
+            home that begins with a dot is relative to the package above.
     """
     name = package["__name__"]
 
@@ -28,7 +29,7 @@ def make_lazy_loader(
         home = homes.get(attribute)
         if home is None:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
-        module = import_module(f"{name}.{home}")
+        module = import_module(f".{home}", name)
         value: object = module if home == attribute else getattr(module, attribute)
         # As a global, it is found without this function from now on.
         package[attribute] = value

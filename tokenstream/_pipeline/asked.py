@@ -6,14 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tokenstream._basics.requested_model import model_in
-from tokenstream._basics.url import place_of
-from tokenstream._basics.visible import one_line
-from tokenstream._origin import Origin
-from tokenstream.formats._detect.places import format_of_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._origin import Origin
     from tokenstream._pipeline.machine import Machine
     from tokenstream.errors import StreamError
 
@@ -81,6 +78,11 @@ class AskedFacts:
                 the time of the last input.
             error: The error with which the answer has failed, which may know more; None if there is none.
         """
+        # Imported with the first origin: most answers need none.
+        from tokenstream._basics.public_address import place_of
+        from tokenstream._origin import Origin
+        from tokenstream.formats._detect.places import format_of_request
+
         meter, head = machine.meter, machine.head
         url = (None if head is None else head.url) or self._url or _find_url(error)
         until = next(time for time in (meter.ended_at, now, machine.now) if time is not None)
@@ -128,4 +130,6 @@ def _find_url(error: StreamError | None) -> str:
 
 def _clean(text: Any) -> str | None:  # noqa: ANN401 - a server's word
     """Return a text from outside on one line, and cut to a maximum length; None for anything else."""
+    from tokenstream._basics.visible import one_line
+
     return one_line(text[:_MAX_CHARACTERS]) if isinstance(text, str) and text else None

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.lazy import make_lazy_loader
-from tokenstream._origin import Origin
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
@@ -15,6 +14,7 @@ from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncView, View
 
 if TYPE_CHECKING:
+    from tokenstream._origin import Origin
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._fan_out.lanes import Labelled
@@ -45,7 +45,7 @@ __all__ = [
     "tap",
 ]
 
-# Loaded on first access: most programs use no taps, broadcasts or merges.
+# Loaded on first access: most programs use no taps, broadcasts, merges or origins.
 _HOMES = {
     "AsyncBroadcast": "_fan_out.broadcast_async",
     "AsyncBroadcastReader": "_fan_out.broadcast_async",
@@ -55,6 +55,7 @@ _HOMES = {
     "BroadcastReader": "_fan_out.broadcast",
     "Labelled": "_fan_out.lanes",
     "Merge": "_fan_out.merge",
+    "Origin": "._origin",
     "Tap": "_tap.tap",
     "merge": "_fan_out.merge",
     "tap": "_tap.tap",
