@@ -95,8 +95,7 @@ class StreamBase(ErasedGeneric[DriverT]):
     @property
     def origin(self) -> Origin:
         """The origin of the answer: its host, request id, attempt and more, as far as they are known."""
-        driver = self._driver
-        return driver.machine.asked.make_origin(driver.machine, driver.clock())
+        return self._driver.origin
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
