@@ -9,6 +9,7 @@ from tokenstream.stream._log import describe_cause, inform, log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._pipeline.asked import AttemptFacts
     from tokenstream._pipeline.machine import Machine
     from tokenstream.errors import StreamError
     from tokenstream.recovery._decision import AttemptPlan
@@ -21,7 +22,13 @@ _NAMES = {"continue": "continuation", "resume": "resume", "pause": "request afte
 
 
 def log_next(
-    machine: Machine, plan: AttemptPlan, attempt: Attempt, error: StreamError | None, *, other: str | None
+    machine: Machine,
+    plan: AttemptPlan,
+    attempt: Attempt,
+    error: StreamError | None,
+    *,
+    last: AttemptFacts,
+    other: str | None,
 ) -> None:
     """Log that another attempt follows, such as "retry 1 of 2 in 0.4 s: overloaded (StatusError 503)".
 
@@ -29,18 +36,18 @@ def log_next(
 
     Args:
         error: The error that ended the attempt before; None for a pause.
+        last: The facts about the attempt before.
         other: The name of the opener of the attempt, if that is another one than before.
     """
     name, to = _NAMES.get(attempt.mode, "retry"), ""
     if other is not None:
         name, to = "fallback", f" to {other}"
-    last = machine.origin if error is None or error.origin is None else error.origin
     tell = log if error is None or plan.polls else inform
     tell(
         "%s %d of %d%s in %.1f s%s: %s",
         name,
-        last.attempt,
-        max(last.attempt, last.attempts - 1),
+        last.number,
+        max(last.number, last.most - 1),
         to,
         attempt.wait,
         ", as the server asks" if plan.server_asks else "",

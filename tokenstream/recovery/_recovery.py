@@ -325,7 +325,8 @@ class Recovery:
         current = self._current
         opener = self._openers[plan.opener_index]
         is_other = plan.opener_index != current.opener_index
-        log_next(self._machine, plan, attempt, error, other=opener.name if is_other else None)
+        other = opener.name if is_other else None
+        log_next(self._machine, plan, attempt, error, last=self.find_attempt(), other=other)
         opener.succeed(current.opener)
         current.note_plan(polls=plan.polls)
         if current.settles or (plan.polls and current.polls):
