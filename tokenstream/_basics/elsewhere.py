@@ -171,7 +171,7 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
             for name in unknown:
                 owner, _, method = function.__qualname__.rpartition(".")
                 called = owner if method == "__init__" else method
-                hint = hints.get(name) or _name_options(name, [each for each in known if each != "self"])
+                hint = hints.get(name) or name_options(name, [each for each in known if each != "self"])
                 raise UnsupportedUse(f"{called}() has no option {name}=: {hint}")
             return function(*args, **options)
 
@@ -182,7 +182,7 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
     return explain
 
 
-def _name_options(name: str, known: Sequence[str]) -> str:
+def name_options(name: str, known: Sequence[str]) -> str:
     """Return the option that is meant by an unknown one, or else all that there are."""
     from difflib import get_close_matches
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from tokenstream._basics.elsewhere import name_options
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -64,8 +64,6 @@ _OF_PAYLOAD = frozenset(
         "model",
         "n",
         "presence_penalty",
-    }
-    | {
         "response_format",
         "seed",
         "stop",
@@ -113,8 +111,7 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
             raise MisuseError(f"{function.__name__}() has no option {option}=, {place}")
         parameters = inspect.signature(function).parameters.values()
         known_options = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
-        close = _OTHER_NAMES.get(option) or next(iter(get_close_matches(option, known_options, n=1)), None)
-        advice = f"did you mean {close}=?" if close else f"the options are {', '.join(known_options)}"
+        advice = name_options(_OTHER_NAMES.get(option, option), known_options)
         raise MisuseError(f"{function.__name__}() has no option {option}=; {advice}")
 
 
