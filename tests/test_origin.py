@@ -228,7 +228,7 @@ def test_a_server_writes_no_line_of_its_own_into_the_log() -> None:
 
 
 def test_an_answer_without_a_server_has_no_line() -> None:
-    """What was read from a file or a list has no origin that would help anybody."""
+    """The origin of an answer from a file or a list would help nobody."""
     with pytest.raises(StreamTruncated) as caught:
         Stream(WHOLE[:2]).final()
 
@@ -273,7 +273,7 @@ def test_a_tap_knows_the_origin_of_its_error() -> None:
 
 @pytest.mark.parametrize("cut", [None, -3])
 def test_the_error_of_an_output_has_the_origin_of_its_answer(cut: int | None) -> None:
-    """Whether the answer was cut off, or the model has written something else."""
+    """The answer was cut off, or the model has written something else."""
     chunks = testing.script().text('{"name":', " 1}").finish("stop").chunks("openai-chat")
     headers = {"content-type": "text/event-stream", "x-request-id": "req_9"}
     transport = httpx.MockTransport(

@@ -1,4 +1,4 @@
-"""What is logged about retries, fallbacks and hedges: one line each, with its cause and its wait."""
+"""The log of retries, fallbacks and hedges has one line for each, with its cause and its wait."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _DROPPED = {
     "openai-chat": {"incomplete", "media", "opaque"},
     "openai-responses": {"incomplete"},
 }
-"""What may have to be left out of an API's own answers, as docs/guides/turns.md says."""
+"""Kinds of parts that may have to be left out of an API's own answers, as docs/guides/turns.md says."""
 _NEWER_THAN_THE_SDK = {
     # A search names an API as its source, of which the types of openai 3.52 know nothing.
     "openai-responses/resp-openai-pydai-e5cda9b7",

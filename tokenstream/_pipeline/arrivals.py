@@ -52,7 +52,7 @@ class Arrivals:
         """Remember events from now on, because another connection may repeat some.
 
         Args:
-            log: What is remembered already; None for nothing.
+            log: The events that are remembered already; None for none.
         """
         self.log = EventLog() if log is None else log
 

@@ -35,7 +35,7 @@ _ONLY = AttemptFacts(1, 1, None)
 
 
 class AskedFacts:
-    """What is known about the request of an answer, besides what the answer itself says.
+    """Facts about the request of an answer, besides those that the answer itself tells.
 
     The address of a response takes precedence over that of the request, which may have been redirected.
     """

@@ -235,7 +235,7 @@ def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) 
     wait = 0.0 if at_once else _find_wait(broken, mode)
     if wait is None:
         return NoPlan()
-    # What a function for the wait returns is only known with the planned attempt.
+    # The result of a function for the wait is only known with the planned attempt.
     late = None if broken.sets_wait and not at_once else why_late(broken.bounds, broken.now + wait)
     if late is not None:
         return NoPlan(late)
