@@ -12,7 +12,7 @@ from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
-from tokenstream.relay.journal._stored import OwnerShare, StoredAnswer
+from tokenstream.relay.journal._stored import AnswerGroup, StoredAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,19 +59,15 @@ class MemoryStorage(Storage):
         self._max_keys = 2 * max_answers
         self._max_bytes = min(max_bytes, max_total_bytes)
         self._max_total_bytes = max_total_bytes
-        self._total_bytes = 0
-        """The size of all records in bytes."""
         self._per_owner = per_owner
-        self._shares: dict[str | None, OwnerShare] = {}
-        """The answers by owner."""
         self._expire = expire
         self._clock = clock
         self._calls = MemoryCallStore(clock=clock)
         self._answers: dict[str, StoredAnswer] = {}
-        self._ended: dict[str, StoredAnswer] = {}
-        """Answers that have ended and whose records are still held, in order of expiry."""
-        self._expired: dict[str, StoredAnswer] = {}
-        """Answers whose records were deleted, in the order in which the answers will be forgotten."""
+        """All answers by their ids."""
+        self._all = AnswerGroup()
+        self._shares: dict[str | None, AnswerGroup] = {}
+        """The answers by owner."""
 
     async def create(
         self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
@@ -81,15 +77,15 @@ class MemoryStorage(Storage):
         if answer is not None:
             # True if an earlier call of the same producer has begun the answer.
             return answer.token == token
-        share = self._shares.get(owner) or OwnerShare()
-        self._admit(owner, share)
+        share = self._shares.get(owner) or AnswerGroup(None if owner is None else self._per_owner)
+        self._admit(share)
         if len(self._answers) >= self._max_answers:
             self._make_room(share)
         # A storage without room for a single byte cannot hold the answer.
-        self._make_bytes(1, owner, share)
+        self._make_bytes(1, share)
         self._shares[owner] = share
         answer = StoredAnswer(owner, share, token, self._clock() + lease, asked)
-        self._answers[id] = share.answers[id] = answer
+        self._answers[id] = self._all.running[id] = share.running[id] = answer
         return True
 
     async def append(
@@ -113,8 +109,8 @@ class MemoryStorage(Storage):
         # Even a full storage takes a small end, since readers wait for it.
         if new and not (over and added <= _MAX_LAST_BYTES):
             # Beyond `max_bytes`, an answer loses as much as it gains, but keeps its last record.
-            size = max(min(answer.size + added, self._limit_of(answer.owner)), len(new[-1]))
-            self._make_bytes(size - answer.size, answer.owner, answer.share)
+            size = max(min(answer.size + added, self._limit_of(answer.share)), len(new[-1]))
+            self._make_bytes(size - answer.size, answer.share)
         answer.alive_until = self._clock() + lease
         self._extend(answer, new)
         if over and not answer.ended:
@@ -204,11 +200,11 @@ class MemoryStorage(Storage):
         Clean-up deletes the records of each answer that has expired, and `expire` seconds later forgets
         the answer.
         """
-        if self._ended or self._expired:
+        if self._all.ended or self._all.expired:
             now = self._clock()
-            for id_, answer in _find_expired(self._ended, now):
+            for id_, answer in _find_expired(self._all.ended, now):
                 self._delete_records(id_, answer)
-            for id_, _ in _find_expired(self._expired, now - self._expire):
+            for id_, _ in _find_expired(self._all.expired, now - self._expire):
                 self._forget(id_)
         return self._answers.get(id)
 
@@ -217,65 +213,69 @@ class MemoryStorage(Storage):
         for name in [name for name, id in self._keys.items() if id not in self._answers]:
             del self._keys[name]
 
+    def _groups_of(self, answer: StoredAnswer) -> tuple[AnswerGroup, AnswerGroup]:
+        """Return the groups that an answer belongs to."""
+        return self._all, answer.share
+
     def _extend(self, answer: StoredAnswer, records: Sequence[bytes]) -> None:
         """Add records to an answer."""
         size = answer.size
-        answer.extend(records, self._limit_of(answer.owner))
-        self._total_bytes += answer.size - size
-        answer.share.size += answer.size - size
+        answer.extend(records, self._limit_of(answer.share))
+        for group in self._groups_of(answer):
+            group.size += answer.size - size
 
-    def _limit_of(self, owner: str | None) -> int:
+    def _limit_of(self, share: AnswerGroup) -> int:
         """Return the maximum size of the records of one answer of an owner, in bytes."""
-        bounds = self._per_owner
-        return self._max_bytes if bounds is None or owner is None else min(self._max_bytes, bounds.bytes)
-
-    def _drop_records(self, answer: StoredAnswer) -> None:
-        """Delete the records of an answer, and wake its readers, which then learn of it."""
-        self._total_bytes -= answer.size
-        answer.share.size -= answer.size
-        answer.drop()
-        answer.notify()
+        return self._max_bytes if share.bounds is None else min(self._max_bytes, share.bounds.bytes)
 
     def _finish(self, id: str, answer: StoredAnswer) -> None:
         """Mark an answer as ended; its records are deleted `expire` seconds later."""
         answer.expires = self._clock() + self._expire
-        self._ended[id] = answer.share.ended[id] = answer
+        for group in self._groups_of(answer):
+            del group.running[id]
+            group.ended[id] = answer
 
     def _delete_records(self, id: str, answer: StoredAnswer) -> None:
-        """Delete the records of an answer, but remember that the answer existed."""
-        self._ended.pop(id, None)
-        answer.share.ended.pop(id, None)
-        self._expired[id] = answer
-        self._drop_records(answer)
+        """Delete the records of an answer that has ended, but remember that the answer existed.
+
+        Its readers are woken, and then learn of it.
+        """
+        for group in self._groups_of(answer):
+            group.size -= answer.size
+            del group.ended[id]
+            group.expired[id] = answer
+        answer.drop()
+        answer.notify()
 
     def _forget(self, id: str) -> None:
-        """Delete the records of an answer, and forget that it existed."""
+        """Delete the records of an answer that has ended, and forget that it existed."""
         answer = self._answers.pop(id)
-        # Tasks that wait for the answer read it again, and find that it is gone.
-        self._delete_records(id, answer)
-        del self._expired[id]
-        del answer.share.answers[id]
-        if not answer.share.answers:
+        if id in self._all.ended:
+            # Tasks that wait for the answer read it again, and find that it is gone.
+            self._delete_records(id, answer)
+        for group in self._groups_of(answer):
+            del group.expired[id]
+        if not answer.share:
             del self._shares[answer.owner]
 
-    def _admit(self, owner: str | None, share: OwnerShare) -> None:
+    def _admit(self, share: AnswerGroup) -> None:
         """Make room for a new answer among those of its owner.
 
         Raises:
             TooManyAnswers: The owner has too many answers that are still being produced.
         """
-        bounds = self._per_owner
-        if owner is None or bounds is None:
+        bounds = share.bounds
+        if bounds is None:
             return
         if share.count_running(self._clock()) >= bounds.running:
             raise TooManyAnswers(f"{bounds.running:,} answers of this owner are running")
-        while len(share.answers) >= bounds.kept:
+        while len(share) >= bounds.kept:
             oldest = share.find_oldest()
             if oldest is None:
                 raise TooManyAnswers(f"none of the {bounds.kept:,} answers of this owner has ended")
             self._forget(oldest)
 
-    def _make_room(self, share: OwnerShare) -> None:
+    def _make_room(self, share: AnswerGroup) -> None:
         """Make room for a new answer: forget the answer that ended first, or whose producer is long dead.
 
         Args:
@@ -284,45 +284,43 @@ class MemoryStorage(Storage):
         Raises:
             JournalUnavailable: All answers are still being produced.
         """
-        if not self._ended and not self._expired:
+        if self._all.find_oldest() is None:
             self._finish_dead()
-        has_many = len(share.answers) * len(self._shares) > len(self._answers)
-        oldest = share.find_oldest() if has_many else None
-        oldest = oldest or next(iter(self._expired), None) or next(iter(self._ended), None)
+        has_many = len(share) * len(self._shares) > len(self._answers)
+        oldest = (share.find_oldest() if has_many else None) or self._all.find_oldest()
         if oldest is None:
             raise JournalUnavailable(
                 f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended"
             )
         self._forget(oldest)
 
-    def _make_bytes(self, size: int, owner: str | None, share: OwnerShare) -> None:
+    def _make_bytes(self, size: int, share: AnswerGroup) -> None:
         """Delete the records of the answers that ended first, until some more bytes have room.
 
         Args:
             size: The number of bytes that are to be added.
-            owner: The owner of the answer that they are added to.
-            share: The owner's answers.
+            share: The answers of the owner of the answer that they are added to.
 
         Raises:
             JournalUnavailable: There is no room, and all answers with records are still being produced.
         """
-        bounds = self._per_owner
-        while owner is not None and bounds is not None and share.size + size > bounds.bytes:
+        bounds = share.bounds
+        while bounds is not None and share.size + size > bounds.bytes:
             if not share.ended:
                 raise JournalUnavailable(
                     f"an owner has {bounds.bytes:,} bytes of answers that have not ended"
                 )
             self._delete_first(share.ended)
-        while self._total_bytes + size > self._max_total_bytes:
-            if not self._ended:
+        while self._all.size + size > self._max_total_bytes:
+            if not self._all.ended:
                 self._finish_dead()
-            if not self._ended:
+            if not self._all.ended:
                 raise JournalUnavailable(
                     f"the journal holds max_total_bytes={self._max_total_bytes:,} bytes of answers that have "
                     "not ended"
                 )
-            has_many = share.size * len(self._shares) > self._total_bytes
-            self._delete_first(share.ended if has_many and share.ended else self._ended)
+            has_many = share.size * len(self._shares) > self._all.size
+            self._delete_first(share.ended if has_many and share.ended else self._all.ended)
 
     def _delete_first(self, ended: dict[str, StoredAnswer]) -> None:
         """Delete the records of the first of some answers."""
@@ -336,8 +334,8 @@ class MemoryStorage(Storage):
         answers that nobody follows.
         """
         dead_before = self._clock() - self._expire
-        for id, answer in list(self._answers.items()):
-            if not answer.ended and answer.alive_until < dead_before:
+        for id, answer in list(self._all.running.items()):
+            if answer.alive_until < dead_before:
                 self._finish(id, answer)
 
 

@@ -1,7 +1,8 @@
-"""Answers in the memory of a process, and all answers of one owner."""
+"""Answers in the memory of a process, and groups of them: all answers, and those of one owner."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tokenstream.relay.journal._changes import Changes
@@ -10,30 +11,39 @@ from tokenstream.relay.journal._feed import MIN_TRIMMED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream.relay.journal._bounds import Bounds
 
-class OwnerShare:
-    """The answers of one owner."""
 
-    __slots__ = ("answers", "ended", "size")
+class AnswerGroup:
+    """Answers that share their room: those of one owner, or all of a storage.
 
-    def __init__(self) -> None:
-        self.answers: dict[str, StoredAnswer] = {}
-        """All answers that are known, in the order in which they began."""
+    Args:
+        bounds: Limits of the group; None for none.
+    """
+
+    __slots__ = ("bounds", "ended", "expired", "running", "size")
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self.bounds = bounds
+        self.running: dict[str, StoredAnswer] = {}
+        """Answers that have not ended."""
         self.ended: dict[str, StoredAnswer] = {}
         """Answers that have ended and whose records are still held, in order of expiry."""
+        self.expired: dict[str, StoredAnswer] = {}
+        """Answers whose records were deleted, in the order in which the answers will be forgotten."""
         self.size = 0
         """The size of all records in bytes."""
 
+    def __len__(self) -> int:
+        return len(self.running) + len(self.ended) + len(self.expired)
+
     def count_running(self, now: float) -> int:
         """Return the number of answers whose producers are alive."""
-        return sum(not answer.ended and answer.alive_until > now for answer in self.answers.values())
+        return sum(answer.alive_until > now for answer in self.running.values())
 
     def find_oldest(self) -> str | None:
         """Return the id of the answer to forget first: one without records, or the one that ended first."""
-        for id, answer in self.answers.items():
-            if answer.ended and id not in self.ended:
-                return id
-        return next(iter(self.ended), None)
+        return next(chain(self.expired, self.ended), None)
 
 
 class StoredAnswer:
@@ -56,7 +66,7 @@ class StoredAnswer:
     )
 
     def __init__(
-        self, owner: str | None, share: OwnerShare, token: str, alive_until: float, asked: str | None
+        self, owner: str | None, share: AnswerGroup, token: str, alive_until: float, asked: str | None
     ) -> None:
         self.owner = owner
         self.share = share
