@@ -14,12 +14,12 @@ import pytest
 import websockets.asyncio.server
 from fastapi import FastAPI, WebSocket
 
-from tests.relay.follow.support import memory_journal
+from tests.relay.follow.support import failing, memory_journal
 from tests.support.asgi import Client
 from tests.support.served import by_uvicorn
 from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncStream, relay
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 
 _SOON = 0.3
 """The time that a send may take here, in seconds."""
@@ -56,6 +56,16 @@ async def test_a_reader_that_never_reads_is_let_go() -> None:
     await client.call(relay.respond(flood.stream(), send_timeout=_SOON))
 
     assert (1, 200, False) == (flood.closed, client.status, client.ended)
+
+
+@pytest.mark.anyio
+async def test_a_reader_that_does_not_take_its_refusal_is_let_go() -> None:
+    """A refusal is a send like any other."""
+    client = Client(slow=anyio.sleep_forever)
+
+    await client.call(relay.respond(failing(StreamError("too long")), send_timeout=_SOON))
+
+    assert (502, False) == (client.status, client.ended)
 
 
 @pytest.mark.anyio

@@ -55,8 +55,6 @@ class Delivery(ABC):
         self._grace = grace
         self._send_timeout = send_timeout
         self._callables = receive, send
-        self._busy = False
-        """True while a part of the answer is being sent."""
         self._disconnected = False
         """True once the reader has disconnected."""
         self._shutting_down = False
@@ -64,7 +62,10 @@ class Delivery(ABC):
         self._sent_at = 0.0
         """The clock reading of the last send."""
         self._send_began: float | None = None
-        """The clock reading at which the send that is not over began; None if there is none."""
+        """The clock reading at which the send that is not over began; None if there is none.
+
+        It stays set if the sending is cancelled, because what was being sent may be incomplete then.
+        """
         self._is_aborted = False
         """True once the connection of a reader that does not read was aborted."""
 
@@ -121,6 +122,11 @@ class Delivery(ABC):
         Returns:
             True if the source will end by itself; False if the task that reads the source must be cancelled.
         """
+
+    @property
+    def _is_sending(self) -> bool:
+        """True while something is being sent, and after a send that was cancelled."""
+        return self._send_began is not None
 
     # -- ending ------------------------------------------------------------------
 

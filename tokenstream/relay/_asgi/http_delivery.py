@@ -112,10 +112,7 @@ class HTTPDelivery(Delivery):
         """
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
-        # `_busy` stays True if the sending is cancelled, because the chunk may be incomplete then.
-        self._busy = True
         await self._write(chunk, more=more)
-        self._busy = False
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a chunk or a heartbeat; before the first of them, send the head.
@@ -123,16 +120,27 @@ class HTTPDelivery(Delivery):
         Args:
             more: False for the last chunk of the response.
         """
+        if self._head_begun:
+            await self._send_part(None, chunk, more=more)
+        else:
+            # The body begins with a heartbeat, so that its first bytes arrive together with the head.
+            await self._send_part(self._head, self._outlet.heartbeat + chunk, more=more)
+
+    async def _send_part(self, head: Head | None, body: bytes, *, more: bool) -> None:
+        """Send a part of the response.
+
+        Args:
+            head: The status and the headers; None if they were sent before.
+            more: False for the last part.
+        """
         self._end_begun = not more
         self._send_began = time.monotonic()
         try:
-            if not self._head_begun:
+            if head is not None:
                 self._head_begun = True
-                status, headers = self._head
+                status, headers = head
                 await self._send({"type": "http.response.start", "status": status, "headers": headers})
-                # The body begins with a heartbeat, so that its first bytes arrive together with the head.
-                chunk = self._outlet.heartbeat + chunk
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+            await self._send({"type": "http.response.body", "body": body, "more_body": more})
         except OSError:
             # From ASGI 2.4 on, servers report a client that has disconnected with this exception.
             self._note_disconnect()
@@ -151,19 +159,11 @@ class HTTPDelivery(Delivery):
                 raise refusal.error
             await self._send_chunk(refusal.as_event or b"", more=False)
             return
-        self._busy = True
         await self._send_complete(refusal)
-        self._busy = False
 
     async def _send_complete(self, refusal: Refusal) -> None:
         """Send a complete response at once."""
-        self._head_begun = self._end_begun = True
-        status, pairs, body = refusal.status, encode_headers(refusal), refusal.body
-        try:
-            await self._send({"type": "http.response.start", "status": status, "headers": pairs})
-            await self._send({"type": "http.response.body", "body": body, "more_body": False})
-        except OSError:
-            self._note_disconnect()
+        await self._send_part((refusal.status, encode_headers(refusal)), refusal.body, more=False)
 
     # -- the other tasks -------------------------------------------------------
 
@@ -189,7 +189,7 @@ class HTTPDelivery(Delivery):
             due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due
             wait = _MAX_PAUSE if due is None else due - time.monotonic()
             # While a part of the answer is being sent, nothing else may be sent: look again later.
-            if wait > 0 or self._busy:
+            if wait > 0 or self._is_sending:
                 # If the head is sent during the pause, the first heartbeat is due `keep_alive` seconds later.
                 longest_pause = keep_alive or _MAX_PAUSE
                 await sleep(min(max(wait, _MIN_PAUSE), longest_pause))
@@ -242,12 +242,12 @@ class HTTPDelivery(Delivery):
         """
         from anyio import move_on_after
 
-        # While the last chunk is being sent, `_end_begun` and `_busy` are both True.
-        already_ended = self._end_begun and not self._busy
+        # While the last chunk is being sent, `_end_begun` and `_is_sending` are both True.
+        already_ended = self._end_begun and not self._is_sending
         if self._disconnected or already_ended:
             return
         # An earlier chunk, or a heartbeat, is still being sent: its reader does not read.
-        stuck = self._busy or self._heartbeat_sent is not None
+        stuck = self._is_sending
         if not stuck:
             with move_on_after(_LAST_CHUNK_SECONDS) as scope:
                 if self._head_begun:

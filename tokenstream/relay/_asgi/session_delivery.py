@@ -179,7 +179,7 @@ class SessionDelivery(SocketDelivery):
         await sleep(STOP_SECONDS)
         if self._scope is scope:
             self._is_cut = True
-            if not self._busy:
+            if not self._is_sending:
                 scope.cancel()
 
     def _stop_source(self, reason: str) -> bool:

@@ -172,7 +172,6 @@ class SocketDelivery(Delivery):
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
         """Send chunks as messages; the rest is dropped if the client disconnects."""
-        self._busy = True
         for message in self._writer.to_messages(chunks):
             if self._disconnected:
                 break
@@ -181,9 +180,7 @@ class SocketDelivery(Delivery):
                 await self._socket.send(message)
             except Disconnected:
                 self._note_disconnect()
-        self._send_began = None
-        self._busy = False
-        self._sent_at = time.monotonic()
+        self._send_began, self._sent_at = None, time.monotonic()
 
     async def _stay_alive(self) -> None:
         """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
@@ -196,7 +193,7 @@ class SocketDelivery(Delivery):
             wait = self._sent_at + seconds - time.monotonic()
             # A message may be on its way, or just sent: then look again, but not in a busy loop.
             await sleep(max(wait, seconds / 10))
-            if not self._busy and time.monotonic() - self._sent_at >= seconds:
+            if not self._is_sending and time.monotonic() - self._sent_at >= seconds:
                 await self._send_chunks([heartbeat])
 
     # -- ending --------------------------------------------------------------
@@ -213,7 +210,7 @@ class SocketDelivery(Delivery):
         """
         from anyio import move_on_after
 
-        if self._disconnected or self._busy:
+        if self._disconnected or self._is_sending:
             # Nobody reads any more, or the message that was being sent is incomplete.
             return
         with move_on_after(STOP_SECONDS):
