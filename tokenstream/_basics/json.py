@@ -134,6 +134,25 @@ def to_json_bytes(payload: object, *, allow_nan: bool = True) -> bytes:
         return json.dumps(payload, separators=(",", ":")).encode()
 
 
+def escape(text: str) -> str:
+    r"""Return the inside of the JSON string for a text.
+
+    Example:
+        >>> escape('"größer"\n')
+        '\\"größer\\"\\n'
+    """
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def is_sendable(value: object) -> bool:
+    """Return True if a value can be sent as JSON, which excludes NaN and unpaired surrogates."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
+
+
 def _as_text(payload: bytes | str) -> str:
     """Return a payload as text; malformed UTF-8 becomes U+FFFD."""
     return payload if isinstance(payload, str) else str(payload, "utf-8", "replace")

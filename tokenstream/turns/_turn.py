@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.json import is_sendable
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import NotExpressible, OutputInvalid
 from tokenstream.message import (
@@ -308,16 +308,7 @@ def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
         arguments = tool_call.arguments
     except OutputInvalid:
         return None
-    return arguments if is_dict(arguments) and _is_json(arguments) else None
-
-
-def _is_json(value: object) -> bool:
-    """Return True if a value can be sent as JSON, which excludes NaN and unpaired surrogates."""
-    try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError:
-        return False
-    return True
+    return arguments if is_dict(arguments) and is_sendable(arguments) else None
 
 
 def text_arguments(call: ToolCall) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
 from tokenstream.relay._asgi.follow import check_journal, follow, refuse_journal_error
@@ -302,9 +303,11 @@ class Routes:
         try:
             value: Json = json.loads(body)
             # Python reads NaN and halves of surrogate pairs, with which no request can be made.
-            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+            is_sound = is_sendable(value)
         except (ValueError, RecursionError):
-            raise _RequestRefused(400, "invalid_request", "the body is not JSON") from None
+            is_sound = False
+        if not is_sound:
+            raise _RequestRefused(400, "invalid_request", "the body is not JSON")
         return value
 
 

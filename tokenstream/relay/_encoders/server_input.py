@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
+
+from tokenstream._basics.json import escape
 
 if TYPE_CHECKING:
     from tokenstream.message import ServerToolCall
@@ -52,7 +53,7 @@ class ServerInput:
             return ""
         if self._held is None:
             # The kind of input is decided, and its start was sent.
-            return _escape(text) if self._is_code else text
+            return escape(text) if self._is_code else text
         self._held += text
         if not self._is_code and _UNDECIDED.fullmatch(self._held):
             return ""
@@ -67,7 +68,7 @@ class ServerInput:
     def _decide(self, *, is_code: bool) -> str:
         """Record the kind of the input, and return its start, which was held back, as JSON."""
         held, self._held, self._is_code = self._held or "", None, is_code
-        return '{"code":"' + _escape(held) if is_code else held
+        return '{"code":"' + escape(held) if is_code else held
 
 
 def complete_input(call: ServerToolCall) -> str:
@@ -80,7 +81,3 @@ def complete_input(call: ServerToolCall) -> str:
     """
     server_input = ServerInput(is_code=call.name.startswith(CODE_TOOL))
     return server_input.feed(call.arguments_text) + server_input.end()
-
-
-def _escape(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from tokenstream._basics.json import escape
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, says_nothing, text_of
 from tokenstream.errors import LimitExceeded
@@ -154,7 +155,7 @@ class ShellCommands:
         self._is_open = True
         self._current.append(text)
         # Without the quotes: the opening has the first one, and `_end_current` adds the last.
-        json_text = opening + json.dumps(text, ensure_ascii=False)[1:-1]
+        json_text = opening + escape(text)
         self._written.append(json_text)
         return json_text
 

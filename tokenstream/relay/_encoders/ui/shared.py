@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from tokenstream._basics.json import escape
 from tokenstream._basics.untrusted import text_of
 from tokenstream.events import (
     StepDelta,
@@ -166,7 +166,7 @@ class NamedEncoder(Encoder, ABC):
         if before is None:
             return self.encode_arguments(event)
         self._custom_calls[event.id] = ""
-        return self.encode_arguments(replace(event, fragment=before + _escape(event.fragment)))
+        return self.encode_arguments(replace(event, fragment=before + escape(event.fragment)))
 
     def encode_input_end(self, event: ToolCallDone) -> Payloads:
         """Return the payloads for the end of a call."""
@@ -175,16 +175,16 @@ class NamedEncoder(Encoder, ABC):
         if before is None:
             return self.encode_call_end(event)
         # Without any piece, the whole input is sent here.
-        rest = f'{before}{_escape(call.arguments_text) if before else ""}"'
+        rest = f'{before}{escape(call.arguments_text) if before else ""}"'
         delta = ToolCallDelta(call.id, rest, choice=event.choice, part=event.part)
-        as_json = call.model_copy(update={"arguments_text": f'"{_escape(call.arguments_text)}"'})
+        as_json = call.model_copy(update={"arguments_text": f'"{escape(call.arguments_text)}"'})
         return [*self.encode_arguments(delta), *self.encode_call_end(replace(event, call=as_json))]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
         """Return a function that makes the chunk of a later piece; see `Encoder.make_template`."""
         template = super().make_template(event, head, tail)
         if isinstance(event, ToolCallDelta) and event.id in self._custom_calls:
-            return lambda text: template(_escape(text))
+            return lambda text: template(escape(text))
         return template
 
     # -- handlers of events --------------------------------------------------------
@@ -293,11 +293,6 @@ class NamedEncoder(Encoder, ABC):
             return []
         self._closed.add(index)
         return self.encode_end(part)
-
-
-def _escape(text: str) -> str:
-    """Return the inside of the JSON string for a text."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def is_approval(event: StepWaiting) -> bool:
