@@ -189,14 +189,10 @@ class Sending:
         """The answer's id as readers get it; None if they get none of this relay's."""
         return self._known_id or self._id
 
-    def report_broken(self, error: StreamError, *, status: int | None = None) -> None:
-        """Log that the answer has broken off, unless it is followed in a journal, whose producer does that.
-
-        Args:
-            status: The HTTP status that the reader gets; None once the answer has begun.
-        """
+    def report_broken(self, error: StreamError) -> None:
+        """Log that the answer has broken off, unless it is followed in a journal: its producer does that."""
         if self._known_id is None:
-            report_broken(error, self._id, status=status)
+            report_broken(error, self._id)
 
     # -- within ------------------------------------------------------------------
 

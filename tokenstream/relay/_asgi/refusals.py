@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.error_marks import mark_reported
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
-from tokenstream.relay._attribution import KnownById, report_broken
+from tokenstream.relay._attribution import report_broken
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
@@ -103,13 +103,9 @@ def refuse_failed(
     return Refusal(status, body, {"retry-after": str(seconds)}, as_event, error)
 
 
-def hide_not_expressible(error: NotExpressible, id: str | None = None) -> StreamError:
-    """Return the error for the reader of an answer that its protocol cannot express; log the reason.
-
-    Args:
-        id: The answer's id, if its readers get one.
-    """
-    warn("an answer could not be sent: %s", error, of=None if id is None else KnownById(id))
+def hide_not_expressible(error: NotExpressible) -> StreamError:
+    """Return the error for the reader of an answer that its protocol cannot express; log the reason."""
+    warn("an answer could not be sent: %s", error)
     hidden = StreamError("the answer cannot be sent in this protocol", kind="server", retryable=False)
     mark_reported(hidden)
     return hidden

@@ -170,6 +170,7 @@ class Producer:
         except anyio.get_cancelled_exc_class():
             # The journal's tasks were cancelled: the readers still learn that the answer is over.
             self._break_off("the server ended in the middle of the answer")
+            self._queue_end([])
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
                 await self._flush()
             raise
@@ -197,10 +198,7 @@ class Producer:
         Args:
             message: The error message for the answer's readers.
         """
-        # A stop that was requested before stays the answer's ending.
-        if self._last_records is None:
-            report_broken(make_interruption(self._stream, message), self.id)
-            self._last_records = [record_interruption(message)]
+        self._break_off(message)
         self._reading.cancel()
 
     # -- reading -------------------------------------------------------------
@@ -229,17 +227,19 @@ class Producer:
         if last is None:
             # If `stop` or `interrupt` has cancelled the reading, it has chosen the last records itself.
             self._break_off("the answer was cancelled")
-        else:
-            self._queue_end(last)
+        self._queue_end(last or [])
         # Who is told of a failure may ask again at once, and must then find it written: `run` sets `opened`.
         if self.failure is None:
             self.opened.set()
 
     def _break_off(self, message: str) -> None:
-        """Queue a record that reports an interruption, unless the answer has other last records."""
+        """Choose a record that reports an interruption as the answer's last, unless others were chosen.
+
+        A stop that was requested before stays the answer's ending.
+        """
         if self._last_records is None:
             report_broken(make_interruption(self._stream, message), self.id)
-        self._queue_end([record_interruption(message)])
+            self._last_records = [record_interruption(message)]
 
     async def _consume(self) -> None:
         """Enter the stream if it is a context manager, queue its events, and close it."""
