@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import warnings
-from collections.abc import Awaitable, Callable
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -19,8 +17,9 @@ from tokenstream.steps._step import OPEN, RunNode
 from tokenstream.steps._tree import draw_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
-    from typing import Self, Unpack
+    import asyncio
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+    from typing import IO, Literal, Self, TypeAlias, TypedDict, Unpack
 
     import httpx
 
@@ -36,6 +35,34 @@ if TYPE_CHECKING:
     from tokenstream.steps._peer.sync import Peer
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
+
+    class TrioStream(Protocol):
+        """A stream of bytes as trio has it."""
+
+        async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
+
+    class AnyIOStream(Protocol):
+        """A stream of bytes as anyio has it."""
+
+        async def receive(self, max_bytes: int = 65536) -> bytes: ...
+
+    Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
+    """The output of an agent that a `for` loop reads."""
+    AsyncLines: TypeAlias = asyncio.StreamReader | TrioStream | AnyIOStream
+    """The output of an agent that an `async for` loop reads."""
+    ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
+    """The exit code of an agent's process, or a function that returns it."""
+    Until: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
+    """The point at which a loop ends early."""
+
+    class FollowOptions(TypedDict, total=False):
+        """The options of `Steps.follow` that every source takes."""
+
+        agent: str | None
+        exit_code: ExitCode
+        stderr: IO[bytes] | IO[str] | AsyncLines | None
+        deadlines: Deadlines
+
 
 NumberT = TypeVar("NumberT", int, float)
 
@@ -120,37 +147,6 @@ class Ledger:
         """Return True if totals are smaller than those that were kept last."""
         before = self.totals_of(session)
         return any(total < before.get(name, 0) for name, total in totals.items())
-
-
-class TrioStream(Protocol):
-    """A stream of bytes as trio has it."""
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
-
-
-class AnyIOStream(Protocol):
-    """A stream of bytes as anyio has it."""
-
-    async def receive(self, max_bytes: int = 65536) -> bytes: ...
-
-
-Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
-"""The output of an agent that a `for` loop reads."""
-AsyncLines: TypeAlias = asyncio.StreamReader | TrioStream | AnyIOStream
-"""The output of an agent that an `async for` loop reads."""
-ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
-"""The exit code of an agent's process, or a function that returns it."""
-Until: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
-"""The point at which a loop ends early."""
-
-
-class FollowOptions(TypedDict, total=False):
-    """The options of `Steps.follow` that every source takes."""
-
-    agent: str | None
-    exit_code: ExitCode
-    stderr: IO[bytes] | IO[str] | AsyncLines | None
-    deadlines: Deadlines
 
 
 ItemT = TypeVar("ItemT")
