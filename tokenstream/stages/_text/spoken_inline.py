@@ -35,9 +35,8 @@ _BRACKETS = {"[": re.compile(r"\\[^\n\r]|[\[\]\n\r]"), "(": re.compile(r"\\[^\n\
 class InlineSpeech:
     """Turns the text of one block into the text to be spoken; it does not matter how it is cut into pieces.
 
-    Waiting is limited: a mark that has not turned out to be Markdown within the limit is text. The methods
-    for single constructs take a position in the undecided text, and return the position after the construct
-    (`position` if there is none), or _WAIT while they need more text. To speak text is to append it to `out`.
+    Waiting is limited: a mark that has not turned out to be Markdown within the limit is text. To speak text
+    is to append it to `out`.
     """
 
     __slots__ = ("_in_comment", "_last_char", "_open_code", "_undecided")
@@ -75,15 +74,14 @@ class InlineSpeech:
                     break
                 out.append(text[position])
                 end = position + 1
-            if end > position:
-                self._last_char = text[end - 1]
+            self._last_char = text[end - 1]
             position = end
         self._undecided = text[position:]
         return "".join(out)
 
     # Each of the following methods reads the construct that begins at a position, and returns the
-    # position after it; the same position if there is no such construct; or _WAIT. `at_end` is True
-    # at the end of the block, where nothing is waited for.
+    # position after it, or _WAIT while it needs more text. At the end of the block, a mark for which
+    # a method waits is text; `at_end` is True for the methods that read it otherwise there.
 
     def _read_next(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Read one construct, and append its text to `out`; return the position after it, or _WAIT."""
@@ -104,18 +102,16 @@ class InlineSpeech:
         match text[position]:
             case "`" | "*" | "_" | "~":
                 return self._read_run(text, position, out, at_end=at_end)
-            case "[":
+            case "!" if position + 1 == len(text):
+                return _WAIT  # an image may follow
+            case "[" | "!" if text.startswith(("[", "!["), position):
                 return self._read_link(text, position, out, at_end=at_end)
-            case "!":
-                if text.startswith("[", position + 1):  # an image
-                    return self._read_link(text, position, out, at_end=at_end)
-                return self._speak_char(text, position, out, at_end=at_end)
             case "<":
-                return self._read_angle(text, position, out, at_end=at_end)
+                return self._read_angle(text, position, out)
             case "&":
-                return self._read_entity(text, position, out, at_end=at_end)
+                return self._read_entity(text, position, out)
             case "\\":
-                return self._read_escape(text, position, out, at_end=at_end)
+                return self._read_escape(text, position, out)
             case _:
                 return self._speak_match(_PLAIN, text, position, out)
 
@@ -137,14 +133,6 @@ class InlineSpeech:
         stop = match.end() if match else position + 1
         out.append(text[position:stop])
         return stop
-
-    @staticmethod
-    def _speak_char(text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Append a character to `out`; return the position after it, or _WAIT if no text follows yet."""
-        if position + 1 == len(text) and not at_end:
-            return _WAIT
-        out.append(text[position])
-        return position + 1
 
     def _read_run(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Skip a run of marks of emphasis or code; append marks that are text to `out`; return the run's end.
@@ -181,7 +169,7 @@ class InlineSpeech:
             The position after the link; _WAIT while more text is needed.
         """
         open_at = position + (text[position] == "!")
-        close_at = _find_closing(text, open_at, _MAX_WAIT, at_end=at_end)
+        close_at = _find_closing(text, open_at, _MAX_WAIT)
         if close_at is None:
             return _WAIT
         if close_at == _NO_BRACKET:
@@ -194,7 +182,7 @@ class InlineSpeech:
         is_footnote = label.startswith("^")
         link_end = close_at if is_footnote else _NO_BRACKET
         if text[close_at + 1 : close_at + 2] in {"(", "["}:
-            address_end = _find_closing(text, close_at + 1, _MAX_ADDRESS, at_end=at_end)
+            address_end = _find_closing(text, close_at + 1, _MAX_ADDRESS)
             if address_end is None:
                 return _WAIT
             if _is_address(label, text[close_at + 1 : address_end + 1]):
@@ -207,7 +195,7 @@ class InlineSpeech:
             out.append(InlineSpeech().speak(label))
         return link_end + 1
 
-    def _read_angle(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
+    def _read_angle(self, text: str, position: int, out: list[str]) -> int:
         """Read `<`: skip a tag, a comment, or an address in angle brackets; keep words around it apart.
 
         Returns:
@@ -219,18 +207,18 @@ class InlineSpeech:
                 out.append(" ")
             return position + 4
         end = find_tag_end(text, position)
-        if end == UNFINISHED and not at_end:
+        if end == UNFINISHED:
             return _WAIT
-        if end is not None and end != UNFINISHED:
-            spoken = _speak_tag(text[position:end])
-            # One blank is enough to keep words apart.
-            out.append(spoken if spoken != " " or self._last_char.strip() else "")
-            return end
-        out.append("<")
-        return position + 1
+        if end is None:
+            out.append("<")
+            return position + 1
+        spoken = _speak_tag(text[position:end])
+        # One blank is enough to keep words apart.
+        out.append(spoken if spoken != " " or self._last_char.strip() else "")
+        return end
 
     @staticmethod
-    def _read_entity(text: str, position: int, out: list[str], *, at_end: bool) -> int:
+    def _read_entity(text: str, position: int, out: list[str]) -> int:
         """Append the character that an entity such as `&amp;` stands for to `out`, or a lone `&` itself.
 
         Returns:
@@ -239,21 +227,21 @@ class InlineSpeech:
         if entity := _ENTITY.match(text, position):
             out.append(html.unescape(entity[0]))
             return entity.end()
-        if _HALF_ENTITY.match(text, position) and not at_end:
+        if _HALF_ENTITY.match(text, position):
             return _WAIT
         out.append("&")
         return position + 1
 
     @staticmethod
-    def _read_escape(text: str, position: int, out: list[str], *, at_end: bool) -> int:
+    def _read_escape(text: str, position: int, out: list[str]) -> int:
         """Append a punctuation mark without the backslash before it; or a backslash that is only text.
 
         Returns:
             The position after what was read; _WAIT while more text is needed.
         """
-        if position + 1 == len(text) and not at_end:
+        if position + 1 == len(text):
             return _WAIT
-        following = text[position + 1 : position + 2]
+        following = text[position + 1]
         if following in {"\n", "\r"}:
             # The backslash marks a line break.
             return position + 1
@@ -307,14 +295,13 @@ def _is_address(label: str, address: str) -> bool:
     return not (label.isdigit() and address[1:-1].isdigit())
 
 
-def _find_closing(text: str, open_at: int, max_length: int, *, at_end: bool) -> int | None:
+def _find_closing(text: str, open_at: int, max_length: int) -> int | None:
     """Return the position of the closing bracket; _NO_BRACKET if there is none, None if it may follow.
 
     Args:
         text: The undecided text.
         open_at: The position of the opening bracket.
         max_length: The most characters to search.
-        at_end: True at the end of the input.
     """
     opening = text[open_at]
     depth = 0
@@ -330,4 +317,4 @@ def _find_closing(text: str, open_at: int, max_length: int, *, at_end: bool) -> 
             depth -= 1
             if not depth:
                 return match.start()
-    return _NO_BRACKET if at_end or len(text) - open_at >= max_length else None
+    return _NO_BRACKET if len(text) - open_at >= max_length else None
