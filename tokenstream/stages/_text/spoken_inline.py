@@ -6,7 +6,7 @@ import html
 import re
 import string
 
-from tokenstream.stages._markdown.spans import UNFINISHED, find_tag_end
+from tokenstream.stages._markdown.spans import UNFINISHED, find_tag_end, is_unfinished_entity
 from tokenstream.stages._markdown.starts import BLOCK_NAMES
 
 _WAIT = -1
@@ -19,7 +19,6 @@ _RUN = re.compile(r"(.)\1*+")
 _PLAIN = re.compile(r"[^\\`*_~\[!<&\n\r]++")
 _CODE = re.compile(r"[^`\n\r]++")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_HALF_ENTITY = re.compile(r"&#?[A-Za-z0-9]{0,32}\Z")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>]+>")
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)(?![A-Za-z0-9.+-]*:)")
 _EMPTY_COMMENT = re.compile(r"<!---?>")
@@ -227,7 +226,7 @@ class InlineSpeech:
         if entity := _ENTITY.match(text, position):
             out.append(html.unescape(entity[0]))
             return entity.end()
-        if _HALF_ENTITY.match(text, position):
+        if is_unfinished_entity(text, position):
             return _WAIT
         out.append("&")
         return position + 1
