@@ -6,6 +6,7 @@ stages of the transformed view are created anew for each text part of the answer
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
@@ -56,6 +57,10 @@ class _EmptyStream:
     def clock(self) -> float:
         """Return a constant clock reading, since nothing is ever waited for."""
         return 0.0
+
+    def tell_ends(self) -> deque[Any]:
+        """Return what waits to be read, which is nothing."""
+        return deque()
 
     def ready(self) -> None:
         """Return None: no text has arrived."""

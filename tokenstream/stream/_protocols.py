@@ -5,17 +5,27 @@ Only type checkers import this module, which therefore may name the drivers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tokenstream.stages._cursor import Cursor
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from tokenstream.errors import StreamError
     from tokenstream.stream._async_driver import AsyncDriver as AsyncDriver  # noqa: PLC0414 - for others
     from tokenstream.stream._driver import Driver as Driver  # noqa: PLC0414 - for others
     from tokenstream.stream._sync_driver import SyncDriver as SyncDriver  # noqa: PLC0414 - for others
 
 ItemT_co = TypeVar("ItemT_co", covariant=True)
+
+
+class TextCursor(Cursor[ItemT_co], Protocol[ItemT_co]):
+    """A reader's position in a text, or in a series of drafts, which stages may shape."""
+
+    def tell_ends(self) -> deque[Any]:
+        """From now on, return `ITEM_END`, too, where an item ends; the result holds what is next."""
+        ...
 
 
 class CallCursor(Cursor[ItemT_co], Protocol[ItemT_co]):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._outputs.call_drafts import CheckedCursor
     from tokenstream.stream._outputs.documents import OutputChoice
-    from tokenstream.stream._protocols import CallCursor, Driver, WholeCursor
+    from tokenstream.stream._protocols import CallCursor, Driver, TextCursor, WholeCursor
 
 
 class Cursors:
@@ -36,11 +36,11 @@ class Cursors:
         self._driver = driver
         self._choice = choice
 
-    def text(self) -> Cursor[str]:
+    def text(self) -> TextCursor[str]:
         """Return a cursor, a reader's position, at the start of the text."""
         return TextPosition(self._driver.accumulator, self._choice, TextDelta)
 
-    def reasoning(self) -> Cursor[str]:
+    def reasoning(self) -> TextCursor[str]:
         """Return a cursor, a reader's position, at the start of the reasoning."""
         return TextPosition(self._driver.accumulator, self._choice, ReasoningDelta)
 
@@ -102,7 +102,7 @@ class Cursors:
         defaults: bool = False,
         show: ShowUnit = "characters",
         document: DocumentChoice | None = None,
-    ) -> Cursor[Any]:
+    ) -> TextCursor[Any]:
         """Return a cursor in the snapshots of an object as it arrives."""
         from tokenstream.stages._objects.partials import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
@@ -147,7 +147,7 @@ class Cursors:
         fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
-    ) -> Cursor[Any]:
+    ) -> TextCursor[Any]:
         """Return a cursor in the pieces of a string field as the model writes it."""
         from tokenstream.stages._objects.field import MarkedField
         from tokenstream.stream._outputs.cursor import OutputCursor

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.partial_json import Repair
-    from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._stage import Stage
+    from tokenstream.stream._protocols import TextCursor
 
 ItemT = TypeVar("ItemT")
 
@@ -60,7 +60,7 @@ class ShapedCursor(Generic[ItemT]):
 
     def __init__(
         self,
-        text: Cursor[Any],
+        text: TextCursor[Any],
         stage_makers: tuple[Callable[[], Stage[Any, Any]], ...],
         clock: Callable[[], float],
         *,
@@ -70,9 +70,8 @@ class ShapedCursor(Generic[ItemT]):
         self._stage_makers = stage_makers
         self._clock = clock
         self._is_paced = paced
-        tell_ends: Callable[[], deque[Any]] = getattr(text, "tell_ends", deque)
-        self._waiting: deque[Any] = tell_ends()
-        """What the cursor in the text returns next; a cursor that tells of no ends has nothing waiting."""
+        self._waiting = text.tell_ends()
+        """What the cursor in the text returns next."""
         self._owes_end = False
         """True if an item has ended, but a stage that paces its text still holds some of it."""
         self._queue: deque[ItemT] = deque()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.delivered import Reading
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._stage import Stage
+    from tokenstream.stream._protocols import TextCursor
 
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
 """Ranks of the methods that shape a view, which must be called in the order of their ranks."""
@@ -72,7 +73,7 @@ class ShapingPlan(NamedTuple):
     the text is.
     """
 
-    text: Callable[[], Cursor[Any]]
+    text: Callable[[], TextCursor[Any]]
     steps: tuple[PlanStep, ...] = ()
     timer: bool = False
     reading: Reading = "everything"
