@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from bisect import bisect_right
+from collections import defaultdict
 from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.testing._recordings.errors import RecordingRefused
-from tokenstream.testing._recordings.joined import join_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +114,23 @@ _PATTERNS = [(kind, re.compile(pattern.encode(), re.ASCII)) for kind, pattern in
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """Matches a needless escape of an ASCII character in JSON, or in JSON inside a JSON string."""
 
+_STRING = rb'(?<!\\)"((?:[^"\\\n]|\\.)*+)"'
+_TOKEN = re.compile(
+    rb"[{}]|\n(?=data:|\{)|" + _STRING + rb'(?:\s*+:\s*+(?:"((?:[^"\\\n]|\\.)*+)"?|(-?[0-9]++)))?+'
+)
+"""Matches a brace, the beginning of an event, or a string with the text or number that it names.
+
+The text may be cut off.
+"""
+_TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
+"""Matches a `data` line of an SSE event whose data are not JSON."""
+_DEEPEST = 64
+"""Most objects around a string that are looked at."""
+_BORDER = b"\n\0\n"
+"""Stands between joined texts, and in no secret."""
+_Object = dict[bytes, bytes]
+"""The ids and indexes that a JSON object has."""
+
 
 def find_secret(data: bytes) -> Secret | None:
     """Return the first secret that bytes seem to contain; None if there is none.
@@ -172,7 +190,7 @@ def search_recording(recording: Recording) -> tuple[Secret, str] | None:
     secret = _find_escaped(recording.body)
     if secret is not None:
         return secret, "in the body, with escapes of JSON"
-    for text in (join_strings(recording.body), *_decode_messages(recording)):
+    for text in (_join_strings(recording.body), *_decode_messages(recording)):
         secret = find_secret(text) or _find_escaped(text)
         if secret is not None:
             return secret, "in what the body says, spread over several events"
@@ -184,6 +202,55 @@ def _find_escaped(data: bytes) -> Secret | None:
     if b"u00" not in data:
         return None
     return find_secret(_ASCII_ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), data))
+
+
+def _join_strings(body: bytes) -> bytes:
+    """Return the strings of a body that belong together, each group joined to a text, in lines of their own.
+
+    A group has the strings of all members of one name, or of those that also have one id, or the same
+    indexes: choices, calls and items may arrive in turns. The bytes after an error, a limit or the
+    terminal event are joined, too. SSE data that are not JSON are a group.
+    """
+    groups: defaultdict[object, list[bytes]] = defaultdict(list)
+    # The id of an object may stand behind its strings.
+    for name, text, objects in list(_strings(body)):
+        marks = [mark for each in objects for mark in each.items()]
+        ids = [mark for mark in marks if not mark[0].endswith(b"ndex")]
+        indexes = tuple(mark for mark in marks if mark[0].endswith(b"ndex"))
+        for group in (None, indexes, *ids):
+            groups[name, group].append(text)
+    # Bedrock wraps the payloads of other APIs in base64 under "bytes".
+    wrapped = b"\n".join(map(_decode_base64, groups.get((b"bytes", None), ())))
+    groups[None] = _TEXT_LINE.findall(body)
+    # A single string was searched with the body.
+    joined = dict.fromkeys(b"".join(texts) for texts in groups.values() if len(texts) > 1)
+    return _BORDER.join([*joined, *([_join_strings(wrapped)] if wrapped else [])])
+
+
+def _strings(body: bytes) -> Iterator[tuple[bytes, bytes, list[_Object]]]:
+    """Yield the name and the text of each member that is a string, and the objects that it is in."""
+    objects: list[_Object] = [{}]
+    for match in _TOKEN.finditer(body):
+        name, text, number = match.groups()
+        if match[0] == b"{":
+            objects = [*objects[-_DEEPEST:], {}]
+        elif match[0] == b"}":
+            objects = objects[:-1] or [{}]
+        elif name is None:
+            objects = [{}]
+        elif text is not None or number is not None:
+            if name.endswith((b"index", b"Index", b"id", b"Id", b"ID")):
+                objects[-1][name] = number or text or b""
+            if text is not None:
+                yield name, text, objects
+
+
+def _decode_base64(coded: bytes) -> bytes:
+    """Return decoded base64; b"" if the text is invalid."""
+    try:
+        return b64decode(coded)
+    except ValueError:
+        return b""
 
 
 def _decode_messages(recording: Recording) -> Iterator[bytes]:
