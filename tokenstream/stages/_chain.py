@@ -159,13 +159,12 @@ class Chain(Generic[InT_contra, OutT]):
         """
         out: list[OutT] = []
         for index, stage in enumerate(self.stages):
-            holds_match = getattr(stage, "holds_match", None)
+            # Behind the last item, no match can go on.
+            holds_match = None if final else getattr(stage, "holds_match", None)
             if holds_match or (paced and getattr(stage, "holds_pace", False)):
-                if not (holds_match and final):
-                    break
-            elif holds_match is not None and not final:
-                continue
-            out += self._pass_on(index, stage.end(now=now), now)
+                break
+            if holds_match is None:
+                out += self._pass_on(index, stage.end(now=now), now)
         return out
 
     def tick(self, now: float) -> list[OutT]:
