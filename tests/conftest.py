@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import logging
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import trustme
 from hypothesis import HealthCheck, settings
 
 from tests.docs_server import docs_server
+from tests.support.logged import logging_to
 from tokenstream.testing._serve import server as _server
 
 if TYPE_CHECKING:
@@ -228,7 +230,8 @@ def docs_namespace() -> Iterator[dict[str, Any]]:
 
     Examples get `url` as their only argument.
     """
-    with docs_server() as names:
+    # A page sets the level of the log.
+    with docs_server() as names, logging_to(logging.NullHandler(), logging.NOTSET):
         yield names
 
 
