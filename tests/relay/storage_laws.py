@@ -287,6 +287,16 @@ class StorageLaws:
             await other.beat("b", "token of b", lease=0.0)
             assert await _create(one, "f", owner="ann")
 
+    async def test_an_empty_text_is_an_owner_as_any_other(self, opened: Opened) -> None:
+        """It has bounds of its own, and gets no answer of another owner."""
+        async with opened(per_owner=Bounds(running=1)) as (one, other):
+            assert await _create(one, "a", owner="ann")
+            assert not await other.create("a", owner="", token="2", lease=_LONG)
+            assert await _create(other, "b", owner="")
+            for owner in ("", "ann"):
+                with pytest.raises(TooManyAnswers):
+                    await _create(one, "c", owner=owner)
+
     async def test_one_owner_keeps_so_many_answers(self, opened: Opened) -> None:
         """Beyond that, its own that ended first are forgotten, and nobody else's."""
         async with opened(per_owner=Bounds(kept=3)) as (one, other):

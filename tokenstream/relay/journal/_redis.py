@@ -264,7 +264,7 @@ class RedisStorage(Storage):
             found, size = _text(found_bytes), held.decode()
             if alive and not over and owner == found:
                 return
-        owner = owner or found
+        owner = found if owner is None else owner
         if owner is None or bounds is None:
             return
         limits = [bounds.kept, bounds.bytes, self._keep_ms(_KEEP_SECONDS), _to_ms(grace)]
