@@ -77,7 +77,6 @@ class CallScanner:
         "_drops_space",
         "_failed_at",
         "_held",
-        "_is_certain",
         "_is_quoted",
         "_line",
         "_openings",
@@ -107,8 +106,6 @@ class CallScanner:
         """The readings of the calls behind an opening, each in another dialect, until one has begun."""
         self._failed_at = 0
         """The position in the held-back text up to which it is no call in any dialect."""
-        self._is_certain = False
-        """True if a call has begun behind the opening, so that nothing needs to be held back."""
         self._is_quoted = False
         """True behind an opening that was quoted, up to the end of the paragraph."""
         self._at_start = True
@@ -280,7 +277,8 @@ class CallScanner:
 
     def _read_calls(self, piece: str, out: list[Piece]) -> str:
         """Read a piece of the calls of an opening; return the text behind them, "" if they go on."""
-        if not self._is_certain:
+        if not self._readings[0].begun:
+            # It is not certain yet that these are calls.
             self._held += piece
         for reading in self._readings:
             reading.feed(piece)
@@ -291,7 +289,7 @@ class CallScanner:
         begun = next((reading for reading in self._readings if reading.begun), None)
         if begun is not None:
             self._readings, self._held = [begun], ""
-            self.found = self._is_certain = True
+            self.found = True
             out += begun.out
             begun.out.clear()
             return self._leave(begun.rest) if begun.over else ""
@@ -309,7 +307,7 @@ class CallScanner:
     def _leave(self, rest: str) -> str:
         """End the reading of calls; return the text behind them, which begins outside of code."""
         self._readings = []
-        self._is_certain = self._at_start = False
+        self._at_start = False
         self._drops_space = self._was_blank = True
         self._code, self._line = CodeMarks(), ""
         return rest

@@ -93,7 +93,6 @@ class MarkupReader:
         "begun",
         "buffer",
         "dialect",
-        "failed",
         "fragments",
         "is_open",
         "is_whole",
@@ -110,7 +109,7 @@ class MarkupReader:
         self.tools = tools
         self.out: list[Piece] = []
         """Pieces that were read; the caller takes them."""
-        self.begun = self.over = self.failed = False
+        self.begun = self.over = False
         self.at: int = start
         """The position in the text up to which it was read; before a call has begun, all of it is kept."""
         self.buffer = ""
@@ -129,6 +128,11 @@ class MarkupReader:
         self.repairs: list[RepairName] = []
         self._run = self._read()
         next(self._run)
+
+    @property
+    def failed(self) -> bool:
+        """True if the text is no call of this dialect."""
+        return self.over and not self.begun
 
     @property
     def rest(self) -> str:
@@ -177,7 +181,6 @@ class MarkupReader:
     def _give_up(self) -> None:
         """Leave the text since the last call, which is no call, to the caller."""
         self.over = True
-        self.failed = not self.begun
         self.at = self._start if self.begun else self.at
 
     def _finish_open(self) -> None:
