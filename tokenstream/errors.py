@@ -180,14 +180,26 @@ class NotExpressible(MisuseError):
 class _AnswerError(TokenStreamError):
     """Base class of the errors that have a partial answer."""
 
-    origin: Origin | None = None
-    """The origin of the answer: its host, request id, attempt and more; None if there was no stream."""
+    _origin: Origin | None = None
     _partial: Message | None = None
 
     def __str__(self) -> str:
         # Without a server or an id, the line would tell nobody anything.
-        is_told = self.origin is not None and self.origin.is_known
-        return f"{self.message}\n{self.origin}" if is_told else self.message
+        is_told = self._origin is not None and self._origin.is_known
+        return f"{self.message}\n{self._origin}" if is_told else self.message
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of the answer: its host, request id, attempt and more; an empty one without a stream."""
+        if self._origin is None:
+            from tokenstream._origin import Origin
+
+            self._origin = Origin()
+        return self._origin
+
+    @origin.setter
+    def origin(self, origin: Origin | None) -> None:
+        self._origin = origin
 
     @property
     def partial(self) -> Message:

@@ -49,7 +49,7 @@ def test_a_refusal_is_raised_at_the_end_of_a_block_that_reads_nothing(
 
     assert caught.value.status == status
     assert caught.value.partial.ending == "failed"
-    assert caught.value.origin is not None
+    assert caught.value.origin.answer_id is not None
     assert caught.value.origin.host == "api.example"
 
 

@@ -109,7 +109,7 @@ class Reading:
         error = self.error
         told = None
         if error is not None:
-            told = {name: value for name, value in vars(error).items() if name not in {"partial", "origin"}}
+            told = {name: value for name, value in vars(error).items() if name not in {"partial", "_origin"}}
             told |= {"class": type(error), "words": error.message, "partial": error.partial}
         return {
             "events": self.events,

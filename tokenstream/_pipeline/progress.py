@@ -101,11 +101,10 @@ class Progress:
         machine = self._machine
         if error.request_id is None and machine.head is not None:
             error.request_id = machine.head.request_id
-        if error.origin is None:
-            error.origin = machine.asked.make_origin(machine, error=error)
         if checkpoints.has_partial(error):
             # It was stored earlier, for example when an attempt failed with this error.
             return
+        error.origin = machine.asked.make_origin(machine, error=error)
         # Not for other errors: their tail would depend on how much was read beyond the fault.
         has_tail = isinstance(error, TRUNCATIONS)
         store_progress(

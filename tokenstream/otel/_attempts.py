@@ -249,7 +249,7 @@ def list_failures(attempts: Sequence[AttemptReport], operation: SpanReport) -> l
 
 def _request_id_of(error: StreamError | None) -> str | None:
     """Return the provider's id of the request that has failed with an error; None if it is not known."""
-    return None if error is None or error.origin is None else error.origin.request_id
+    return None if error is None else error.origin.request_id
 
 
 def _find_end(attempt: AttemptReport, operation: SpanReport) -> int:

@@ -81,8 +81,8 @@ def report_broken(error: StreamError, id: str | None, *, status: int | None = No
     """
     if not mark_reported(error):
         return
-    if error.origin is None:
-        error.origin = Origin() if id is None else KnownById(id).origin
+    if error.origin.answer_id is None:
+        error.origin = None if id is None else KnownById(id).origin
     if status is None:
         warn("an answer broke off: %s", describe_cause(error), of=error)
     else:
