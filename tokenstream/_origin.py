@@ -50,7 +50,7 @@ class Origin:
     """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
     answer_id: str | None = None
     """Our id of the answer: the one in a relay's journal or the one that a relay's readers get, or else a
-    random one; None if the answer is no stream of this library."""
+    random one; None if the answer is not a stream of this library."""
     attempt: int = 1
     """Number of the attempt, from 1."""
     attempts: int = 1

@@ -83,7 +83,7 @@ _MEMBERS = (
     *("validated_calls", "tool_calls", "tool_partials", "run", "reasoning", "deltas", "choice", "print"),
     *("stop", "stop_reason", "close", "aclose", "closed", "guard", "metrics", "attempts", "pauses"),
     *("response", "responses", "wait_open", "broadcast", "tee", "checkpoint", "from_checkpoint"),
-    *("departures", "format", "index"),
+    *("departures", "format", "origin", "index"),
 )
 """Members of a stream in the order in which people need them."""
 

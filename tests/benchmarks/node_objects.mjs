@@ -1,4 +1,4 @@
-// Reads texts as the AI SDK reads the answer of a model: with `Output.object` or `Output.array`,
+// Reads texts as the AI SDK reads the answer of a model: with `Output.object`,
 // behind `extractJsonMiddleware`. Takes jobs as JSON on stdin, writes the values as JSON to stdout.
 
 import { extractJsonMiddleware, generateText, Output, wrapLanguageModel } from "ai";

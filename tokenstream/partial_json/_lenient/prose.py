@@ -257,7 +257,7 @@ class Prose:
         """Return True if a bracket begins a mark: a text in brackets that is not an array.
 
         Such are links, footnotes, times, and the marks of templates, as [TOOL_CALLS]. Where the document
-        may be an array, several words or numbers in brackets are no mark, as they may have been meant as one.
+        may be an array, several words or numbers in brackets are not a mark: they may have been meant as one.
 
         Args:
             peek: The text from the bracket on.

@@ -302,11 +302,10 @@ class Routes:
                 break
         try:
             value: Json = json.loads(body)
-            # Python reads NaN and halves of surrogate pairs, with which no request can be made.
-            is_sound = is_sendable(value)
         except (ValueError, RecursionError):
-            is_sound = False
-        if not is_sound:
+            raise _RequestRefused(400, "invalid_request", "the body is not JSON") from None
+        # Python reads NaN and halves of surrogate pairs, with which no request can be made.
+        if not is_sendable(value):
             raise _RequestRefused(400, "invalid_request", "the body is not JSON")
         return value
 

@@ -116,7 +116,7 @@ class StartOutlet(FollowOutlet):
         """
         if self._location is not None:
             return quote(self._location, safe=_ADDRESS_SAFE).replace("{id}", id)
-        # What the client has sent is an address that it understands; a decoded path may have "?" and "#".
+        # The client understands the address as it has sent it; a decoded path may have "?" and "#".
         sent = asked.sent_path
         path = quote(sent, safe=_PATH_SAFE + "%") if sent else quote(asked.path, safe=_PATH_SAFE)
         # Two slashes at the beginning would name a host.

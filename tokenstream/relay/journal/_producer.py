@@ -228,7 +228,8 @@ class Producer:
             # If `stop` or `interrupt` has cancelled the reading, it has chosen the last records itself.
             self._break_off("the answer was cancelled")
         self._queue_end(last or [])
-        # Who is told of a failure may ask again at once, and must then find it written: `run` sets `opened`.
+        # A client that is told of a failure may ask again at once, and must then find it written: `run` sets
+        # `opened`.
         if self.failure is None:
             self.opened.set()
 

@@ -30,7 +30,7 @@ class Container:
         self.quote = marker == ">"
         self.marker = marker
         self.label = label
-        """What is written before a list item: a bullet, or its number with the mark after it."""
+        """The text before a list item: a bullet, or its number with the mark after it."""
         self.indent = indent
         """Number of columns before the content of a list item."""
         self.is_empty = is_empty

@@ -28,7 +28,7 @@ _CODE = frozenset({LineKind.FENCE, LineKind.CODE})
 _SPOKEN = frozenset({LineKind.TEXT, LineKind.HEADING, LineKind.HTML})
 
 _TEXT, _PLAIN, _HEADING, _LABEL, _ROW, _HELD, _SILENT = range(7)
-"""What to do with the line that is arriving.
+"""The handling of the line that is arriving.
 
 | mode | meaning |
 |---|---|

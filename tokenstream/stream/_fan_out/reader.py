@@ -54,7 +54,7 @@ class SharedCursor(Generic[ItemT]):
         self._hub = hub
         self._place = place
         self._waiting: deque[Any] | None = getattr(cursor, "waiting", None)
-        """What a text cursor returns next, which is mostly nothing; None for any other cursor."""
+        """The items that a text cursor returns next, usually none; None for any other cursor."""
         self._seen_count = -2
         """Number of events that had arrived when the cursor last looked.
 

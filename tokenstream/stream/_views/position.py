@@ -222,7 +222,7 @@ class TextPosition(WordPosition[str]):
     def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
         super().__init__(accumulator, choice, *kinds)
         self.waiting: deque[Any] = deque()
-        """What `ready` returns next; it stays empty unless the reader is told of the ends of items."""
+        """The items that `ready` returns next; none unless the reader is told of the ends of items."""
 
     def tell_ends(self) -> deque[Any]:
         """From now on, return `ITEM_END`, too, where items of the text end; the result is `waiting`."""

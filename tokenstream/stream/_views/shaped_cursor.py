@@ -71,7 +71,7 @@ class ShapedCursor(Generic[ItemT]):
         self._clock = clock
         self._is_paced = paced
         self._waiting = text.tell_ends()
-        """What the cursor in the text returns next."""
+        """The items that the cursor in the text returns next."""
         self._owes_end = False
         """True if an item has ended, but a stage that paces its text still holds some of it."""
         self._queue: deque[ItemT] = deque()

@@ -75,7 +75,7 @@ class NamedEncoder(Encoder, ABC):
         self._unnamed_calls: dict[str | None, UnnamedCalls[str]] = {}
         """The ids that were made for calls of the provider's tools without ids, by the step."""
         self._custom_calls: dict[str, str] = {}
-        """What is still to be sent before the next piece of a custom tool's input, by the call's id: a quote
+        """The text still to be sent before the next piece of a custom tool's input, by the call's id: a quote
         before the first.
         """
 
