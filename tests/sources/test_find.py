@@ -106,8 +106,8 @@ async def test_a_sync_iterable_names_stream_to_an_async_loop(source: Any) -> Non
 
 
 @pytest.mark.parametrize("source", [_async_chunks(), AsyncSource([])], ids=lambda it: type(it).__name__)
-def test_an_async_iterable_names_async_stream_to_a_sync_loop(source: Any) -> None:
-    """A `for` loop cannot wait for it."""
+async def test_an_async_iterable_names_async_stream_in_an_event_loop(source: Any) -> None:
+    """A `for` loop would block the event loop."""
     with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
         Stream(source)
 

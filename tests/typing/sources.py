@@ -79,10 +79,10 @@ class Piece:
 def iterables(
     pieces: Iterable[Piece], chunks: AsyncIterator[bytes], texts: AsyncIterator[str], asked: Awaitable[bytes]
 ) -> None:
-    """Asynchronous ones serve an `async for` loop."""
+    """Asynchronous ones serve both loops: a `Stream` reads them in a thread."""
     assert_type(sync(pieces), Taken)
-    assert_type(sync(chunks), Refused)
-    assert_type(sync(asked), Refused)
+    assert_type(sync(chunks), Taken)
+    assert_type(sync(asked), Taken)
     assert_type(asynchronous(chunks), Taken)
     assert_type(asynchronous(texts), Taken)
     assert_type(asynchronous(asked), Taken)
@@ -116,7 +116,7 @@ def requests_that_are_not_sent(
     """Managers and awaitables are opened by the stream; a client is not."""
     assert_type(sync(client.stream("GET", "url")), Taken)
     assert_type(sync(connect_sse(client, "GET", "url")), Taken)
-    assert_type(sync(async_client.stream("GET", "url")), Refused)
+    assert_type(sync(async_client.stream("GET", "url")), Taken)
     assert_type(sync(client), Refused)
     assert_type(asynchronous(async_client.stream("GET", "url")), Taken)
     assert_type(asynchronous(aconnect_sse(async_client, "GET", "url")), Taken)
@@ -159,8 +159,7 @@ async def async_openai_streams(client: openai.AsyncOpenAI) -> None:
     assert_type(asynchronous(raw), Taken)
     streaming = chat.with_streaming_response.create(model="m", messages=[], stream=True)
     assert_type(asynchronous(streaming), Taken)
-    assert_type(sync(created), Refused)
-    assert_type(sync(await created), Refused)
+    assert_type(sync(created), Taken)
 
 
 def anthropic_streams(client: anthropic.Anthropic) -> None:
@@ -185,7 +184,7 @@ async def async_anthropic_streams(client: anthropic.AsyncAnthropic) -> None:
     assert_type(asynchronous(manager), Taken)
     async with manager as stream:
         assert_type(asynchronous(stream), Taken)
-    assert_type(sync(manager), Refused)
+    assert_type(sync(manager), Taken)
 
 
 class Head(TypedDict):

@@ -94,7 +94,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
         except Exception as error:
             raise opening_error(error, UNNAMED_SERVER) from error
         try:
-            opened = await _open_result(manager_result, make_source)
+            opened = await open_result(manager_result, make_source)
             stack.push_async_callback(opened.close)
         except BaseException as error:
             # No `async with`, as in `from_manager`: the manager may suppress exceptions, but not this one.
@@ -103,7 +103,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
         # `entered`, and `enters` below: the manager may hold a cancel scope open, which its task must leave.
         return replace(opened, close=stack.aclose, entered=True)
 
-    return Deferred(open_source, discard=lambda: _discard(source), enters=True)
+    return Deferred(open_source, discard=lambda: discard_unread(source), enters=True)
 
 
 def from_awaitable(
@@ -129,13 +129,13 @@ def from_awaitable(
             result = refused_response(error)
             if result is None:
                 raise opening_error(error, UNNAMED_SERVER) from error
-        return await _open_result(result, make_source)
+        return await open_result(result, make_source)
 
     # `enters` is True, because the awaited result may be a context manager.
-    return Deferred(open_source, discard=lambda: _discard(source, make_source), enters=True)
+    return Deferred(open_source, discard=lambda: discard_unread(source, make_source), enters=True)
 
 
-async def _open_result(result: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:
+async def open_result(result: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:
     """Return the open source for an awaited result, which may be a source that still has to be opened."""
     opened = make_source(result)
     while isinstance(opened, Deferred):
@@ -144,7 +144,9 @@ async def _open_result(result: object, make_source: Callable[[Any], AsyncSource 
     return opened
 
 
-def _discard(source: object, make_source: Callable[[Any], AsyncSource | Deferred] | None = None) -> None:
+def discard_unread(
+    source: object, make_source: Callable[[Any], AsyncSource | Deferred] | None = None
+) -> None:
     """Discard an object that will never be awaited, so that Python does not warn about it.
 
     Args:

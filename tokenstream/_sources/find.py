@@ -18,6 +18,7 @@ from tokenstream._sources.websocket import from_async_socket, from_socket, socke
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TypeGuard
 
     from tokenstream._sources.websocket import OpenWebSocket
@@ -37,11 +38,17 @@ _ACCEPTED = (
 )
 
 
-def sync_source(source: object) -> SyncSource | Deferred:
+def sync_source(
+    source: object, make_threaded: Callable[[object], Deferred | None] | None = None
+) -> SyncSource | Deferred:
     """Return the source with which a `Stream` reads an object.
 
+    Args:
+        make_threaded: Converts an asynchronous object that is not bound to an event loop; returns None if
+            it cannot be read here. None to refuse all asynchronous objects.
+
     Raises:
-        MisuseError: The object cannot be read, or only by an `AsyncStream`.
+        MisuseError: The object cannot be read, or only in the event loop to which it belongs.
         FileNotFoundError: The object is a path, and there is no such file.
     """
     source = boto3.stream_of(source)
@@ -51,6 +58,9 @@ def sync_source(source: object) -> SyncSource | Deferred:
     if direct_source is not None:
         return direct_source
     if is_asynchronous(source):
+        threaded = None if make_threaded is None or _belongs_to_loop(source) else make_threaded(source)
+        if threaded is not None:
+            return threaded
         raise MisuseError(
             f"{class_name_of(source)} is asynchronous: read it with AsyncStream, in `async for`"
         )
@@ -191,6 +201,12 @@ def is_asynchronous(source: object) -> bool:
     if _is_iterable(source) or awaited.is_manager_of_answer(source):
         return False
     return _is_async_iterable(source) or awaited.is_async_manager_of_answer(source)
+
+
+def _belongs_to_loop(source: object) -> bool:
+    """Return True for an asynchronous object that can only be read in the event loop that made it."""
+    # Futures and tasks have `get_loop`.
+    return is_aiohttp(source) or hasattr(source, "get_loop")
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:

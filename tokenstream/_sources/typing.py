@@ -1,7 +1,7 @@
 """Types of the sources that `Stream` and `AsyncStream` accept, for annotations only.
 
-They are protocols, so that no library has to be imported. Type checkers report an error if
-a source is passed to an `AsyncStream` and its type shows that it is sync, or the reverse.
+They are protocols, so that no library has to be imported. Type checkers report an error if a source is
+passed to an `AsyncStream` and its type shows that it is sync.
 """
 
 from __future__ import annotations
@@ -109,7 +109,17 @@ _Async: TypeAlias = (
 )
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 
-SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | SyncSource | Deferred
+_Threaded: TypeAlias = AsyncIterable[_Item] | AbstractAsyncContextManager[_Either | AsyncIterable[_Item]]
+"""What a `Stream` reads in a thread; an open asynchronous response belongs to its event loop."""
+
+SyncReadable: TypeAlias = (
+    _Sync
+    | AbstractContextManager[_Sync]
+    | _Threaded
+    | Awaitable[_Either | _InPieces | _Threaded]
+    | SyncSource
+    | Deferred
+)
 """The sources that `Stream` accepts."""
 AsyncReadable: TypeAlias = _Async | _AsyncManager | Awaitable[_Async | _AsyncManager] | AsyncSource | Deferred
 """The sources that `AsyncStream` accepts."""

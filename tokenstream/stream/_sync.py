@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._basics.members import show_members
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
-from tokenstream._sources import Deferred, sync_source
+from tokenstream._sources import Deferred, async_source, sync_source
 from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._opening import check_first
@@ -128,7 +128,7 @@ class Stream(SyncStreamBase, Choice):
                 make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
                 offered=make_offered(tools),
             )
-            driver = SyncDriver(sync_source(source), options)
+            driver = SyncDriver(sync_source(source, _make_threaded), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
@@ -455,3 +455,15 @@ class Stream(SyncStreamBase, Choice):
 
 
 refuse_block(Stream, is_async=False)
+
+
+def _make_threaded(source: object) -> Deferred | None:
+    """Return the source that reads an asynchronous object in a thread; None in an event loop."""
+    from tokenstream.stream._reading.host import find_host
+
+    if find_host() is not None:
+        return None
+    # Imported late, because it imports asyncio.
+    from tokenstream.stream._reading.threaded import from_asynchronous
+
+    return from_asynchronous(source, async_source)
