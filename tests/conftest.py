@@ -40,7 +40,7 @@ settings.register_profile("quick", settings.get_profile("few"), max_examples=5)
 settings.register_profile(
     "full",
     settings.get_profile("few"),
-    max_examples=100,
+    max_examples=40,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -55,7 +55,7 @@ def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
     """After each event: the events after it, and the message, calls and text of the uncut stream."""
     whole = read(Stream(answer.chunks, format=answer.format))
     numbered = is_numbered(answer)
-    for count, checkpoint in islice(standing(answer), 0, None, in_steps(11)):
+    for count, checkpoint in islice(standing(answer), 0, None, in_steps(23)):
         if checkpoint.position is None or not numbered:
             continue
         later = rest_of(answer, checkpoint.position, answer.chunks)
@@ -240,7 +240,7 @@ def test_a_replay_is_recognized_wherever_it_begins(recording: Answer, begins: st
     chunks = recording.chunks
 
     end = next(place for place, chunk in enumerate(chunks) if b".completed" in chunk)
-    for count in range(4, end, in_steps(3)):
+    for count in range(4, end, in_steps(7)):
         first = {"at the start": 0, "a few before": count - 3, "at the last": count - 1, "after it": count}[
             begins
         ]

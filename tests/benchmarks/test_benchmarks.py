@@ -64,6 +64,7 @@ _TINY = Plan(
     objects=100,
     merged_streams=5,
     merged_tokens=3,
+    recordings=10,
 )
 
 

@@ -45,7 +45,7 @@ def _unfinished(format: str) -> tuple[list[bytes], bytes]:
 @pytest.mark.few_rows(4)
 @pytest.mark.parametrize("format", testing.all_formats)
 @pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
-@pytest.mark.parametrize("stride", [37, pytest.param(in_steps(7), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [37, pytest.param(in_steps(16), marks=pytest.mark.slow)])
 def test_what_is_cut_before_its_end_is_never_complete(
     format: str, cause: Exception | None, stride: int
 ) -> None:

@@ -94,7 +94,7 @@ def test_events_that_are_sent_twice_behind_the_break_are_given_once(world: str, 
     whole = answer(format)
     plain = play(world, [whole], RESUME, format=format)
     for cut in range(3, len(whole) - 2, 1 if world == "sync" else 3):
-        for stored in range(cut, len(whole) - 1, in_steps(3)):
+        for stored in range(cut, len(whole) - 1, in_steps(5)):
             resumed = [*whole[cut - 1 : stored], *whole[cut:]]
             played = play(world, [whole[:cut], resumed], RESUME, format=format)
 
@@ -108,7 +108,7 @@ def test_a_replay_may_go_back_to_what_it_has_repeated(world: str, ids: str) -> N
     """First some of what the server has stored, then everything behind the position."""
     whole = chat(WORDS, ids=ids)
     for cut in range(4, len(whole) - 2):
-        for again in range(1, cut):
+        for again in range(1, cut, in_steps(3)):
             played = play(world, [whole[:cut], [*whole[:cut], *whole[again:]]], RESUME, format="openai-chat")
 
             assert ("".join(WORDS), None) == (text(played), played.error)
@@ -120,7 +120,7 @@ def test_an_event_that_was_read_without_its_blank_line_is_a_part_of_the_replay(w
     """The position is in its payload, so nothing can be missing from it."""
     whole = answer("openai-responses")
     plain = play(world, [whole], RESUME, format="openai-responses")
-    for cut in range(3, len(whole) - 2, in_steps(3)):
+    for cut in range(3, len(whole) - 2, in_steps(5)):
         broken = [*whole[: cut - 1], whole[cut - 1].rstrip()]
         for start in (0, cut - 1, cut):
             played = play(world, [broken, whole[start:]], RESUME, format="openai-responses")
@@ -183,7 +183,7 @@ def test_heartbeats_take_numbers_and_are_not_repeated(world: str) -> None:
     whole = [sse(None, {**payload, "sequence_number": at}) for at, payload in enumerate(payloads)]
     quiet = [chunk for chunk in whole if b"keepalive" not in chunk]
     expected = play(world, [quiet], RESUME, format="openai-responses")
-    for cut in range(4, len(whole) - 3, in_steps(3)):
+    for cut in range(4, len(whole) - 3, in_steps(5)):
         for resumed in (whole, whole[cut - 1 :], [*whole[:cut:2], *whole[cut:]]):
             if resumed[0] in quiet:
                 played = play(world, [whole[:cut], resumed], RESUME, format="openai-responses")
@@ -280,7 +280,7 @@ def test_an_event_without_its_blank_line_is_asked_for_again(world: str, ids: str
     first = len(whole[0]) + len(whole[1])
     # On an event loop, which takes longer, only cuts around the ends of events.
     ends = {sum(map(len, whole[:count])) + off for count in range(3, 6) for off in (-2, -1, 0, 1)}
-    anywhere = range(first, sum(map(len, whole[:-2])), in_steps(5)) if world == "sync" else []
+    anywhere = range(first, sum(map(len, whole[:-2])), in_steps(11)) if world == "sync" else []
     for at in sorted(ends.union(anywhere)):
         end: list[Any] = [ConnectionResetError()] if breaks else []
         played = play(world, [[*bytes_of(whole, at), *end], rest], RESUME, format="openai-chat")

@@ -131,7 +131,7 @@ def test_what_says_where_live_begins_has_no_position(border: Any) -> None:
 def test_an_answer_goes_on_at_each_byte(protocol: str) -> None:
     """The law above, for cuts at every place."""
     frames = _frames(protocol)
-    for place in range(len(frames[0]), sum(map(len, frames[:-1])), in_steps(7)):
+    for place in range(len(frames[0]), sum(map(len, frames[:-1])), in_steps(15)):
         _holds("sync", protocol, [place], FIN)
 
 

@@ -287,7 +287,7 @@ def test_nothing_of_two_answers_is_joined(world: str, answer: Answer) -> None:
 @pytest.mark.parametrize("answer", answers()[: len(SCRIPTED)], ids=lambda answer: answer.name)
 def test_nothing_of_two_answers_is_joined_anywhere(world: str, answer: Answer) -> None:
     """The same after every third byte in a thorough run; on an event loop at fewer."""
-    run(world, torture_with_another, answer, every=in_steps(15) * (3 if world == "sync" else 23))
+    run(world, torture_with_another, answer, every=in_steps(31) * (3 if world == "sync" else 23))
 
 
 @in_each_world

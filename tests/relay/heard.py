@@ -86,7 +86,7 @@ def few(test: Callable[..., None]) -> Callable[..., None]:
 
 def many(test: Callable[..., None]) -> Callable[..., None]:
     """Run a law for 300 scripts in a thorough run, which takes long, and for fewer in others."""
-    number = trials(300, one_in=10)
+    number = trials(300, one_in=20)
     slow: Callable[..., None] = pytest.mark.slow(given(data=st.data())(_scripts(number)(test)))
     return slow
 

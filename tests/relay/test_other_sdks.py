@@ -287,7 +287,7 @@ def _chunks(script: Script, format: str) -> list[bytes]:
     return chunks
 
 
-_MANY = trials(300, one_in=3)
+_MANY = trials(300, one_in=8)
 LAW: Law[list[bytes]] = Law(
     {format: _ends(format) for format in READERS}, ("reasoning",), played=_chunks, readers=READERS
 )

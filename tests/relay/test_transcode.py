@@ -100,7 +100,7 @@ def test_an_answer_is_the_same_in_every_protocol(recorded: Recorded) -> None:
 @needs_recordings
 @pytest.mark.parametrize(
     "recorded",
-    sampled([each for each in shared() if each.format != "custom"], one_in=100),
+    sampled([each for each in shared() if each.format != "custom"], one_in=100, slow_one_in=3),
     ids=lambda recorded: recorded.name,
 )
 def test_an_answer_of_a_real_server_is_the_same_in_every_protocol(recorded: Recorded) -> None:

@@ -95,7 +95,7 @@ def test_a_path_that_passes_on_what_it_gets_gives_no_alarm(pace: str) -> None:
     assert metrics_of(HONEST[pace](BODY)).buffered is None
 
 
-@pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=20), ids=lambda each: each.name)
+@pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=20, slow_one_in=4), ids=lambda each: each.name)
 def test_no_recording_gives_an_alarm_at_an_honest_pace(recorded: Recorded) -> None:
     """Short ones and long ones, of every format; each at some paces, and at all in a thorough run."""
     alarms = {

@@ -91,7 +91,7 @@ def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -
         assert len("".join(graphemes.end())) <= 50
 
 
-_PIECES = trials(200, one_in=5)
+_PIECES = trials(200, one_in=20)
 """Of 50,000 characters each."""
 
 

@@ -13,12 +13,12 @@ from hypothesis import settings
 
 __all__ = ["THOROUGH", "examples", "in_steps", "trials"]
 
-_MOST_PLACES = 150
+_MOST_PLACES = 75
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
-def trials(thorough: int, *, one_in: int = 20) -> int:
-    """Return a twentieth of a number of trials, or another part, or all of them in a thorough run."""
+def trials(thorough: int, *, one_in: int = 40) -> int:
+    """Return a fortieth of a number of trials, or another part, or all of them in a thorough run."""
     return thorough if THOROUGH else -(-thorough // one_in)
 
 
@@ -28,7 +28,7 @@ def in_steps(step: int, length: int = 0) -> int:
     Args:
         step: The step in other runs.
         length: Number of places: where they are many, each costs much, because what comes before is read
-            again, and much of it is alike. A longer step leaves 150 of them.
+            again, and much of it is alike. A longer step leaves 75 of them.
     """
     return 1 if THOROUGH else max(step, -(-length // _MOST_PLACES))
 
@@ -37,8 +37,9 @@ def examples(in_full: int, **options: Any) -> settings:
     """Return the settings of a law that is tried on more or fewer examples than others.
 
     Args:
-        in_full: Number of examples with the profile `full`, which has 100 for other laws. By
-            default, where others have ten, it is a tenth, and ten at least if there are as many.
+        in_full: Number of examples where other laws have 100. With the profile `full`, where others
+            have 40, it is two fifths, and 40 at least if there are as many; by default, where others
+            have ten, a tenth, and ten at least.
         **options: Further settings.
     """
     usual = min(settings().max_examples, 100)
