@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from site_reference import REFERENCE
+from sphinx.addnodes import toctree
 from sphinx.builders.text import TextBuilder
 
 import tokenstream
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from docutils import nodes
     from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 _PROJECT = tomllib.loads((Path(tokenstream.__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
 REPOSITORY = _PROJECT["project"]["urls"]["Source"]
@@ -112,15 +114,36 @@ def complete_context(
     app: Sphinx, name: str, template: str, context: dict[str, Any], tree: nodes.document | None
 ) -> None:
     """Name a page's text in the page's head, and make the captions of its navigation valid headings."""
-    toctree = context["toctree"]
-    # A heading of ARIA wants its level, which Sphinx leaves out.
-    context["toctree"] = lambda **options: toctree(**options).replace(
-        'role="heading"', 'role="heading" aria-level="2"'
-    )
+    navigation = context["toctree"]
+
+    def show(*, titles_only: bool = False, **options: Any) -> str:
+        whole, app.env.tocs = app.env.tocs, _titles(app.env) if titles_only else app.env.tocs
+        try:
+            made: str = navigation(titles_only=titles_only, **options)
+        finally:
+            app.env.tocs = whole
+        # A heading of ARIA wants its level, which Sphinx leaves out.
+        return made.replace('role="heading"', 'role="heading" aria-level="2"')
+
+    context["toctree"] = show
     if tree is not None:
         kind = "markdown" if _text_name(app, name).endswith(".md") else "plain"
         address = posixpath.relpath(_text_name(app, name), posixpath.dirname(name) or ".")
         context["metatags"] += f'<link rel="alternate" type="text/{kind}" href="{address}">'
+
+
+@functools.lru_cache(maxsize=1)
+def _titles(env: BuildEnvironment) -> dict[str, nodes.bullet_list]:
+    """Return the contents of all pages without what a navigation of titles leaves out.
+
+    Sphinx leaves it out, too, after it has copied the contents of all pages for each page: half of a build.
+    """
+    titles = {name: contents.deepcopy() for name, contents in env.tocs.items()}
+    for contents in titles.values():
+        for entry in contents:
+            for parts in entry[1:]:
+                parts[:] = list(parts.findall(toctree))
+    return titles
 
 
 def write_text(app: Sphinx, error: Exception | None) -> None:
