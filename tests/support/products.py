@@ -1,7 +1,8 @@
-"""Products of tables: by default each value of each table is seen once, and `pytest -m slow` has the rest.
+"""Products of tables: by default each value of each table is seen once; `pytest -m slow` has all pairs.
 
 A test with three tables of ten rows has a thousand items, of which ten show every row. Those
-that are left out get the marker `slow`. Three markers say what a test needs besides:
+that are left out get the marker `slow`. Of these, a hundred show every pair of rows of two tables; the others
+are left to a thorough run, and to whoever names them. Three markers say what a test needs besides:
 
 - `pairs`: by default each pair of values of two tables is seen once, since the two matter together.
 - `slow_rows("64 KB", "trio")`: items with one of these in their name are slow ones.
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.effort import THOROUGH
 from tests.support.sampling import few_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 __all__ = ["covering", "pytest_collection_modifyitems", "pytest_generate_tests"]
 
@@ -94,7 +96,11 @@ def _marks(rows: list[Any]) -> list[set[str]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark as slow what `slow_rows` names, and what shows no value that another item does not show."""
+    """Mark as slow what `slow_rows` names, and what shows no value that another item does not show.
+
+    Where slow items run, leave out those that show no pair of values that another item does not show.
+    """
+    left_out = set[pytest.Item]()
     for test, group in groupby(items, key=lambda item: item.nodeid.partition("[")[0]):
         rows = [item for item in group if hasattr(item, "callspec")]
         for item in rows:
@@ -109,6 +115,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fewer = fast[0].get_closest_marker("few_rows") if fast else None
         if fewer is not None:
             _kept_of(fast, few_of(len(fast), *fewer.args))
+        if len(tables) > 2 and not THOROUGH and _has_slow_items(config):
+            left_out |= _without_a_pair(rows, [_rows_of(item, tables) for item in rows])
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _has_slow_items(config: pytest.Config) -> bool:
+    """Return whether slow items run, of which none is asked for by its name."""
+    expression: str = config.getoption("markexpr") or ""
+    is_named = any("::" in argument for argument in config.args)
+    return not is_named and expression != "quick" and not expression.startswith("not slow and ")
+
+
+def _without_a_pair(items: Sequence[pytest.Item], shown: Sequence[Row]) -> set[pytest.Item]:
+    """Return the slow items whose pairs of values others show, the items that run by default first."""
+    fast = {at for at, item in enumerate(items) if item.get_closest_marker("slow") is None}
+    kept = covering(shown, 2, fast)
+    return {item for at, item in enumerate(items) if at not in kept}
 
 
 def _kept_of(items: list[Any], kept: set[int]) -> list[Any]:
@@ -118,24 +143,25 @@ def _kept_of(items: list[Any], kept: set[int]) -> list[Any]:
     return [items[number] for number in sorted(kept)]
 
 
-def covering(items: Sequence[Row], size: int = 1) -> set[int]:
+def covering(items: Sequence[Row], size: int = 1, kept: Collection[int] = ()) -> set[int]:
     """Return the positions of items that together show what all of them show.
 
     Args:
         items: The row that each item has of each table.
         size: 1 if each row of a table has to be seen, 2 if each pair of rows of two tables has.
+        kept: The positions of items that are shown in any case.
     """
     shown = [frozenset(combinations(enumerate(item), min(size, len(item)))) for item in items]
     # In the order of the items, all that are kept would have the first row of every short table.
     order = sorted(range(len(items)), key=lambda at: zlib.crc32(b"%d" % at))
-    left = {what for each in shown for what in each}
-    kept = set[int]()
+    found = {*kept}
+    left = {what for each in shown for what in each}.difference(*(shown[at] for at in found))
     while left:
         best = max(order, key=lambda at: len(shown[at] & left))
-        kept.add(best)
+        found.add(best)
         left -= shown[best]
         order = [at for at in order if shown[at] & left]
-    return kept
+    return found
 
 
 def _rows_of(item: Any, tables: Sequence[Names]) -> Row:

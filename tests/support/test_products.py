@@ -33,6 +33,12 @@ def test_a_product(digit, letter):
 def test_pairs(digit, letter):
     pass
 
+@pytest.mark.parametrize("digit", range(4))
+@pytest.mark.parametrize("letter", "abc")
+@pytest.mark.parametrize("sign", "+-")
+def test_three_tables(sign, letter, digit):
+    pass
+
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize("digit", range(9))
 def test_few(digit):
@@ -67,6 +73,7 @@ def test_of_a_product_as_many_items_are_kept_as_its_longest_table_has_rows() -> 
     assert len(kept) == 7
     assert len({items[at][:2] for at in kept}) > 3
     assert 21 <= len(covering(items, 2)) < 30
+    assert kept <= covering(items, 2, kept)
 
 
 @pytest.mark.slow
@@ -74,7 +81,7 @@ def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
     """And the rest of a product is what runs as slow."""
     (tmp_path / "test_it.py").write_text(_TABLES, encoding="utf-8")
 
-    def chosen(expression: str) -> set[str]:
+    def chosen(expression: str, *names: str, profile: str = "full") -> set[str]:
         command = [
             "-m",
             "pytest",
@@ -84,12 +91,12 @@ def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
             "tests.support.products",
             "-m",
             expression,
-            "test_it.py",
+            *(names or ["test_it.py"]),
         ]
         said = subprocess.run(
-            [sys.executable, *command, "test_it.py"],
+            [sys.executable, *command],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT)},
+            env={"PYTHONPATH": str(ROOT), "HYPOTHESIS_PROFILE": profile},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -97,7 +104,7 @@ def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
         ).stdout
         return {line.partition("::")[2] for line in said.splitlines() if "::" in line}
 
-    usual, slow = chosen("not slow"), chosen("slow")
+    usual, slow = chosen("not slow and not site"), chosen("slow")
     whole = {f"test_a_product[{letter}-{digit}]" for letter in "ab" for digit in range(3)}
 
     assert usual & slow == set()
@@ -108,3 +115,16 @@ def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
     assert len([test for test in usual if test.startswith("test_few")]) == 3
     assert {f"test_few[{digit}]" for digit in range(9)} <= usual | slow
     assert {"test_a_table[0-a]", "test_a_table[1-a]", "test_a_table[2-b]"} <= usual
+
+    triples = {
+        f"test_three_tables[{sign}-{letter}-{digit}]"
+        for sign in "+-"
+        for letter in "abc"
+        for digit in range(4)
+    }
+    seen = triples & (usual | slow)
+
+    assert 12 <= len(seen) < 18
+    assert len({test.partition("[")[2][1:] for test in seen}) == 12
+    assert triples <= usual | chosen("slow", profile="thorough")
+    assert triples <= usual | chosen("slow", "test_it.py::test_three_tables")
