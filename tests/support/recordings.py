@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,13 @@ _NATIVE = "native-routes"
 
 def ours() -> list[Recorded]:
     """Return the recordings made for this project, each in the folder of its format."""
-    return _recorded_in(path for path in OURS.glob("*/*") if path.parent.name != _NATIVE)
+    return [*_ours()]
+
+
+@cache
+def _ours() -> tuple[Recorded, ...]:
+    """Return them, read once for all modules of tests."""
+    return tuple(_recorded_in(path for path in OURS.glob("*/*") if path.parent.name != _NATIVE))
 
 
 def of_native_routes() -> list[Recorded]:
@@ -99,18 +106,17 @@ def folders() -> list[str]:
 
 def shared(*formats: str) -> list[Recorded]:
     """Return the recordings of real servers, from these folders or all, that have an expectation."""
+    return [recorded for folder in formats or folders() for recorded in _shared_in(folder)]
+
+
+@cache
+def _shared_in(folder: str) -> tuple[Recorded, ...]:
+    """Return those in a folder, read once for all modules of tests."""
     found = []
-    for folder in formats or folders():
-        for path in sorted((_RECORDINGS / folder).glob("*.expected.json")):
-            expected = json.loads(path.read_text("utf-8"))
-            if "hand-written" in str(expected["doubtful"]):
-                continue
-            found.append(
-                Recorded(
-                    f"{folder}/{expected['id']}",
-                    expected["library_format"],
-                    (path.parent / expected["file"]).read_bytes(),
-                    expected,
-                )
-            )
-    return found
+    for path in sorted((_RECORDINGS / folder).glob("*.expected.json")):
+        expected = json.loads(path.read_text("utf-8"))
+        if "hand-written" in str(expected["doubtful"]):
+            continue
+        body = (path.parent / expected["file"]).read_bytes()
+        found.append(Recorded(f"{folder}/{expected['id']}", expected["library_format"], body, expected))
+    return tuple(found)
