@@ -78,23 +78,18 @@ class Checks:
         self._pins.write_text(pins, encoding="utf-8")
 
     def lanes(self) -> list[Lane]:
-        """Return all lanes: first those for which others wait, then the longest."""
+        """Return all lanes: first those for which others wait, then the longest.
+
+        The slow tests take half of all time, so that they begin as early as they can. Beside them small lanes
+        run in turns, and then the README's tests, whose processes keep the cores busy to the end.
+        """
         main, tests, wheel = self._in_main, self._tests_in_main, self._of_wheel
         all_speeds = "-m 'slow or not slow'"
         lanes = [
             Lane("Debian packages", lambda shell: install_debian(shell, self._pythons[self._newest])),
             Lane("environment", self._make_environment, ["Debian packages"]),
             Lane("README: demo", self._readme("tokenstream demo"), ["Debian packages"]),
-            Lane(
-                "README: tests",
-                # A test that takes longer is a slow one, and is marked so. The first use of an SDK takes two,
-                # and where two processes share a core, each takes up to twice the time that it takes alone.
-                self._readme("&& pytest\n", TOKENSTREAM_MOST_SECONDS="5"),
-                ["environment"],
-                processes=2,
-            ),
             Lane("npm packages", self._install_npm, ["environment"]),
-            Lane("shaken tests", self._shake, ["environment"]),
             Lane("wheel", self._build, ["environment"]),
             Lane(
                 "slow tests",
@@ -103,6 +98,15 @@ class Checks:
                 ["npm packages"],
                 processes=2,
             ),
+            Lane(
+                "README: tests",
+                # A test that takes longer is a slow one, and is marked so. The first use of an SDK takes two,
+                # and where two processes share a core, each takes up to twice the time that it takes alone.
+                self._readme("&& pytest\n", TOKENSTREAM_MOST_SECONDS="5"),
+                ["npm packages"],
+                processes=2,
+            ),
+            Lane("shaken tests", self._shake, ["environment"]),
             Lane("pyright", main("pyright"), ["environment"]),
             Lane("mypy", main("mypy"), ["environment"]),
             Lane("import-linter", main("lint-imports --no-cache"), ["environment"]),
