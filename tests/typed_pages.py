@@ -4,7 +4,8 @@ The blocks of a page, or of a section of a page of `APART`, are one program, in 
 tests/test_docs.py; each block of a page of `PROGRAMS` is a program of its own. What cannot stand in a
 module is put where a reader would put it: if a block awaits outside of a function, the page is the body of
 one. The names that the documents may use without defining them are declared above. pyright leaves out a
-program where a package that it imports is not installed; mypy takes what such a package gives for anything.
+program where a package that it imports is not installed; mypy takes what a package gives for anything, since
+reading the types of all of them takes it most of its time, and pyright sees them.
 """
 
 from __future__ import annotations
@@ -37,18 +38,20 @@ CHECKERS: dict[str, list[str]] = {
         "--strict",
         # A page shows one thing after another, and gives the same name to each.
         "--allow-redefinition",
-        # Some packages have no types, and some are in other environments, where pyright sees them.
+        # What packages give is anything.
         "--disable-error-code=import-untyped",
         "--ignore-missing-imports",
         "--allow-subclassing-any",
         "--no-warn-return-any",
         "--disable-error-code=untyped-decorator",
-        "--config-file=",
+        "--config-file=mypy.ini",
         "--cache-dir=cache",
         ".",
     ],
     "pyright": ["--project", "pyrightconfig.json"],
 }
+_FOLLOWED = {"tokenstream", "pydantic"}
+"""The packages whose types mypy reads: ours, and that of the models in it."""
 _PREAMBLE = """from typing import Any
 def given() -> Any: ...
 """
@@ -127,6 +130,7 @@ def check(checker: str, programs: Mapping[str, str], folder: Path) -> subprocess
     is_installed = "site-packages" in _SOURCES.parts
     beside = {} if is_installed else {"extraPaths": [str(_SOURCES)]}
     (folder / "pyrightconfig.json").write_text(json.dumps({**settings, **beside}), encoding="utf-8")
+    (folder / "mypy.ini").write_text(_not_followed(programs.values()), encoding="utf-8")
     return subprocess.run(
         [sys.executable, "-m", checker, *CHECKERS[checker]],
         cwd=folder,
@@ -135,6 +139,13 @@ def check(checker: str, programs: Mapping[str, str], folder: Path) -> subprocess
         text=True,
         check=False,
     )
+
+
+def _not_followed(programs: Iterable[str]) -> str:
+    """Return the settings with which mypy reads no types of the packages that programs import."""
+    modules = {module.partition(".")[0] for code in programs for module in imported_modules(code)}
+    packages = sorted(modules - _FOLLOWED - sys.stdlib_module_names)
+    return "".join(["[mypy]\n", *(f"[mypy-{name},{name}.*]\nfollow_imports = skip\n" for name in packages)])
 
 
 def main(names: list[str]) -> int:
