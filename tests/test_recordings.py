@@ -165,7 +165,7 @@ def _expectation(message: Message) -> dict[str, Any]:
     }
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @in_one_test("recorded", _OURS, ids=_ids, by=folder_of)
 def test_a_stream_made_for_this_project_gives_what_it_says(recorded: Recorded) -> None:
     """Text, reasoning, calls, citations, usage and finish reason are those that it was written with."""

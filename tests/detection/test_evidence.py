@@ -116,7 +116,7 @@ def _check_law(recorded: Recorded, frames: list[bytes], chance: random.Random) -
                     assert _seen(base) == _seen(got), (recorded.name, frame, place, format)
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("recorded", _streams(ours()), ids=lambda recorded: recorded.name)
 def test_a_frame_that_says_nothing_changes_nothing(recorded: Recorded) -> None:
     """Gateways greet and keep connections alive in many ways; detected or named, the answer is the same."""

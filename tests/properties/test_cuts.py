@@ -42,7 +42,7 @@ def _unfinished(format: str) -> tuple[list[bytes], bytes]:
     return chunks, body[:length]
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("format", testing.all_formats)
 @pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
 @pytest.mark.parametrize("stride", [37, pytest.param(in_steps(16), marks=pytest.mark.slow)])

@@ -54,7 +54,7 @@ def _holds(name: str, seed: int) -> None:
     )
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @in_one_test("seed", range(_QUICK))
 @pytest.mark.parametrize("name", ANSWERS)
 def test_deltas_in_turns_say_at_a_glance_what_decoding_finds(name: str, seed: int) -> None:

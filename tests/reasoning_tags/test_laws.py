@@ -69,7 +69,7 @@ def _holds(recorded: Recorded, chunkings: list[list[bytes]]) -> None:
         assert [each.parts for each in decoder.messages] == [each.parts for each in again.messages]
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @in_one_test("recorded", ours() + _TAGGED, ids=lambda recorded: recorded.name, by=folder_of)
 def test_texts_become_what_a_reader_of_the_whole_would_make_of_them(recorded: Recorded) -> None:
     """Tags are taken out, in the order of the text; an answer without them is the same."""

@@ -86,7 +86,7 @@ def check(recorded: Recorded, cuts: int) -> None:
                 assert stream.closed
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("recorded", few(ANSWERS, one_in=4))
 def test_an_answer_that_is_asked_for_again_from_zero(recorded: Recorded) -> None:
     """The same text, or another one; at a few places."""

@@ -35,7 +35,7 @@ def _holds(format: Any, data: st.DataObject) -> None:
     assert decoder.departures.keys() <= remarks, "a script follows the provider's documents"
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("format", all_formats)
 @given(st.data())
 @examples(10, suppress_health_check=[HealthCheck.too_slow])

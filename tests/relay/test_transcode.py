@@ -90,7 +90,7 @@ def _holds(recorded: Recorded, protocols: Iterable[ProtocolName] = READ_BACK) ->
         _compare(load(name), sent, _Read(body, read_as(name)))
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("recorded", sampled(ours(), one_in=8), ids=lambda recorded: recorded.name)
 def test_an_answer_is_the_same_in_every_protocol(recorded: Recorded) -> None:
     """Text, calls, finish reason, token counts and ending, wherever the protocol has a place for them."""

@@ -198,7 +198,7 @@ def test_a_stream_that_nobody_holds_is_closed(way: Way) -> None:
 
 
 # openai leaves generators of its own at `[DONE]`, and trio says so.
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @every_async_way
 def test_it_is_read_to_its_end_async(way: AsyncWay, backend: str) -> None:

@@ -160,7 +160,7 @@ def test_no_recordings_prove_nothing() -> None:
 # -- formats that break them -----------------------------------------------------
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.slow_rows("Repeating")
 @pytest.mark.parametrize(
     "format, rule, says", sampled_rows(BREAKING, one_in=3), ids=[format.__name__ for format, _, _ in BREAKING]

@@ -62,7 +62,7 @@ def ours() -> dict[Case, dict[str, Any]]:
         return dict(zip(CASES, threads.map(lambda case: results.cell_of(US, case), CASES), strict=True))
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("case", CASES, ids=_ID)
 def test_our_results_are_those_of_a_fresh_run(case: Case, ours: dict[Case, dict[str, Any]]) -> None:
     """The answer is exact, but for a call that is cut behind a text that was shown: that is an error."""

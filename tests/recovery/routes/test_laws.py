@@ -176,7 +176,7 @@ def _price(usage: Usage) -> float:
     return float((usage.input_tokens or 0) + (usage.output_tokens or 0))
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("seed", sampled(range(200), one_in=4))
 def test_the_text_is_the_truth_or_an_error_says_what_is_missing(seed: int) -> None:
     """Three APIs, nine faults, text and JSON and calls, two or three routes, all modes and drivers."""

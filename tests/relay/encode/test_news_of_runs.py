@@ -58,7 +58,7 @@ def _text_of(events: Iterable[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("protocol", READ_BACK)
 def test_a_run_that_is_cut_after_any_event_is_valid_so_far(protocol: ProtocolName) -> None:
     """Everything sent until then is read, and nothing of it is malformed."""

@@ -37,7 +37,7 @@ def _holds(recorded: Recorded) -> None:
     _same(sent, sent.written("ndjson", ids=True, raw=True))
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_an_answer_is_read_again_as_it_was(recorded: Recorded) -> None:
     """Events, messages, ending and error of each of our recordings come through both framings."""

@@ -49,7 +49,7 @@ def _given(chain: Chain[bytes, Any], chunks: Iterable[bytes]) -> list[Any]:
 _ONE_OF_EACH = {recorded.format: recorded for recorded in ours()}
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("recorded", _ONE_OF_EACH.values(), ids=lambda recorded: recorded.name)
 def test_a_chain_of_framing_format_and_accumulator_equals_feeding_by_hand(recorded: Recorded) -> None:
     """At every chunking: the events, the message, and what is wrong."""

@@ -170,7 +170,7 @@ def test_the_same_run_with_and_without_partial_messages_has_the_same_tree() -> N
     assert streamed.turns[0].cost == whole.turns[0].cost == 0.001638
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.slow_rows("subagent")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chunking_gives_the_same_run(name: str) -> None:
@@ -192,7 +192,7 @@ def test_the_loop_gets_each_line_as_its_object(name: str) -> None:
     assert follow(body)[1] == [json.loads(line) for line in body.splitlines()]
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None:
     """Cut after each line, and at twenty places inside of lines: no turn is done without its verdict."""

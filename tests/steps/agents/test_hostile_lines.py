@@ -30,7 +30,7 @@ def are_over(steps: tuple[Step, ...]) -> bool:
     return all(step.ended is not None and are_over(step.steps) for step in steps)
 
 
-@pytest.mark.few_rows(4)
+@pytest.mark.few_rows(8)
 @pytest.mark.parametrize("name", [*_RECORDED, *_MADE])
 def test_spoilt_lines_raise_nothing_but_errors_of_a_stream(name: str) -> None:
     """All steps have ended after them, and each line that is an object has reached the loop."""
