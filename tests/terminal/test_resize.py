@@ -14,7 +14,7 @@ from tokenstream.terminal import MarkdownPrinter
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reflows", [True, False], ids=["reflows", "does not reflow"])
-@pytest.mark.parametrize("seed", sampled(range(8), one_in=8))
+@pytest.mark.parametrize("seed", sampled(range(8), one_in=8, slow_one_in=2))
 def test_a_resize_loses_nothing_and_doubles_nothing(seed: int, *, reflows: bool) -> None:
     """The rows are those that finished blocks alone leave on a terminal that is resized as often."""
     made_up = random.Random(seed)
