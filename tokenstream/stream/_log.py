@@ -1,5 +1,8 @@
 """Functions that log messages, without importing `logging` if nobody else has.
 
+Servers, clients and models choose much of what a message tells. So every detail is put on one line, and
+nobody can forge a line of the log, or colour a terminal.
+
 A message about an answer ends with the answer's origin, so that no two answers have the same line; handlers
 that write JSON find the origin's fields in the attribute `origin` of the record.
 """
@@ -9,6 +12,8 @@ from __future__ import annotations
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
+
+from tokenstream._basics.visible import one_line
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -72,7 +77,29 @@ def _write(level: int, message: str, details: tuple[object, ...], of: HasOrigin 
         if line := origin.line:
             message, details = f"{message} · %s", (*details, line)
     # The record has the place in this library that logs the message, not this function and its caller.
-    logger.log(level, message, *details, extra=extra, stacklevel=3)
+    logger.log(level, message, *map(_clean, details), extra=extra, stacklevel=3)
+
+
+class _OneLine:
+    """An object as text on one line, which is made only if the message is formatted."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return one_line(str(self._value))
+
+    def __repr__(self) -> str:
+        return one_line(repr(self._value))
+
+
+def _clean(detail: object) -> object:
+    """Return a detail of a message, of which nothing begins another line."""
+    if isinstance(detail, str):
+        return one_line(detail)
+    return detail if detail is None or isinstance(detail, int | float) else _OneLine(detail)
 
 
 def describe_cause(error: StreamError) -> str:

@@ -153,3 +153,16 @@ def test_ctrl_c_inside_an_answer_ends_that_answer_alone() -> None:
         rest = [(each.final().text, each.message.ending) for each in stream.responses]
 
     assert (told, response.message.ending, rest) == (["Hel"], "truncated", [("Bye", "complete")])
+
+
+def test_a_code_of_a_server_forges_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A server chooses the code of its error, and would choose the rest of the log with it, too."""
+    code = "busy\r\n2026-01-01 ERROR paid\x1b[2J"
+    stream = Stream(Items(SESSION, event("error", error={"code": code, "message": "no"})))
+    with pytest.raises(ProviderError, match="no"):
+        list(stream.responses)
+
+    told = words_of(record for record in caplog.records if record.levelname == "WARNING")
+    assert told == [
+        r"the server reported an error between two answers: busy\r\n2026-01-01 ERROR paid\u001b[2J"
+    ]
