@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._events_in import EventsIn
 
-_SLOW = 0.002
+SLOW_SEND = 0.002
 """If a send takes longer than this many seconds, all events that have arrived meanwhile form one batch."""
 
 
@@ -30,8 +29,8 @@ class BatchReader:
     def __init__(self, events: EventsIn, *, merges: bool = True) -> None:
         self._events = events
         self._merges = merges
-        self._sent_at: float | None = None
-        """The clock reading when the last batch was passed on; None if nothing was sent for it."""
+        self._is_behind = False
+        """True if the last send was slow, so that events may have arrived meanwhile."""
 
     async def next(self) -> Iterable[Event]:
         """Wait for the next event, and return it; after a slow send, with all events that have arrived.
@@ -40,21 +39,18 @@ class BatchReader:
             StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
-        was_slow = self._sent_at is not None and time.monotonic() - self._sent_at > _SLOW
-        self._sent_at = None
         event = await self._events.next()
-        if not was_slow:
-            return (event,)
-        # More events have arrived during the send: one batch lets a slow reader catch up.
+        return await self.catch_up(event) if self._is_behind else (event,)
+
+    async def catch_up(self, event: Event) -> Iterable[Event]:
+        """Return an event together with all that have arrived: one batch lets a slow reader catch up."""
+        self._is_behind = False
         events = [event, *await self._events.take_arrived()]
         return merge_deltas(events) if self._merges else events
 
-    def begin_send(self) -> None:
-        """Record that the caller begins to send the events that `next` returned last.
-
-        The time until the next call of `next` counts as the time of this send.
-        """
-        self._sent_at = time.monotonic()
+    def note_send(self, seconds: float) -> None:
+        """Record how long the last batch was being sent."""
+        self._is_behind = seconds > SLOW_SEND
 
 
 def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:

@@ -94,8 +94,8 @@ class EventsIn:
         """Close a source that was not entered, even while the current task is being cancelled."""
         await close_stream(self.source)
 
-    async def next(self) -> Event:
-        """Wait for the next event.
+    def next(self) -> Awaitable[Event]:
+        """Return an awaitable for the next event.
 
         Raises:
             StopAsyncIteration: The events have ended.
@@ -106,7 +106,7 @@ class EventsIn:
             raise self._error
         if self._events is None:
             self._events = aiter(self.source)
-        event: Event = await self._events.__anext__()
+        event: Awaitable[Event] = self._events.__anext__()
         return event
 
     async def take_arrived(self) -> list[Event]:

@@ -13,6 +13,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Ping, Unknown
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._attribution import KnownById, find_broken, report_broken
+from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._encoders.records import implied_ending
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
@@ -110,6 +111,8 @@ class Sending:
         """Transforms the events with the function `shape`."""
         self._position = 0 if ids and not self._is_own_protocol else None
         """The id of the last event; None if this object does not number the events."""
+        self._has_short_way = shape is None and self._position is None
+        """True if the bytes of a piece of a part are those that the encoder returns."""
         self._told = ToldEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
 
@@ -132,6 +135,17 @@ class Sending:
         events = shaping.feed(event, now=time.monotonic())
         shaping.check()
         return [chunk for each in events for chunk in self._encode_shaped(each)]
+
+    def join_event(self, event: Event) -> bytes:
+        """Return the bytes for an event; what raises in `encode_event` does so here.
+
+        A later piece of a part, as most events are, takes a short way to the same bytes.
+        """
+        if self._has_short_way and event.__class__ in TEXTS:
+            chunk: bytes | None = self._encoder.encode_later_piece(event)
+            if chunk is not None:
+                return chunk
+        return b"".join(self.encode_event(event))
 
     def encode_end(self, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that end an answer whose events ended without an error.

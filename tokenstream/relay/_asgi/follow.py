@@ -160,40 +160,37 @@ class FollowOutlet(Outlet):
         if self._first_is_next:
             self._first_is_next = False
             return self._first_chunk
+        follower, transcript = self._follower, self._transcript
         chunk = b""
-        # Some records have no bytes in some protocols.
-        while not chunk and not self._has_ended:
-            chunk = await self._next_chunk()
+        try:
+            # Some records have no bytes in some protocols.
+            while not chunk and not self._has_ended:
+                if await follower.wait_for_more():
+                    chunk, follower.position = transcript.chunk_after(follower.position)
+                else:
+                    self._has_ended = True
+        except JournalError as error:
+            self._has_ended = True
+            chunk = self._explain_end(error)
         if chunk:
             return chunk
-        if self._transcript.error is not None:
+        if transcript.error is not None:
             # The protocol has no event for the error.
-            raise self._transcript.error.with_traceback(None)
+            raise transcript.error.with_traceback(None)
         raise StopAsyncIteration
 
-    async def _next_chunk(self) -> bytes:
-        """Wait for more records, and return their bytes; set `_has_ended` if there will be no more.
+    def _explain_end(self, error: JournalError) -> bytes:
+        """Return the bytes with which the response ends because of an error of the journal.
 
-        If the storage has failed, the result is an error event, so that the reader does not reconnect: a full
+        If the storage has failed, they are an error event, so that the reader does not reconnect: a full
         storage can still be read, so each new request would get the same records and fail again. Any other
         error of the journal only ends the response. The reader then reconnects, perhaps to another server; if
         the error persists, the new response has its status.
         """
-        follower = self._follower
-        try:
-            if await follower.wait_for_more():
-                chunk, follower.position = self._transcript.chunk_after(follower.position)
-                return chunk
-        except JournalClosed:
-            # A subclass of `JournalUnavailable`, but its storage has not failed: another server may go on.
-            pass
-        except JournalUnavailable:
-            self._has_ended = True
-            return self._transcript.break_off()
-        except JournalError:
-            pass
-        self._has_ended = True
-        return b""
+        # The former is a subclass of the latter, but its storage has not failed: another server may go on.
+        if isinstance(error, JournalClosed) or not isinstance(error, JournalUnavailable):
+            return b""
+        return self._transcript.break_off()
 
     def stop(self, reason: str) -> bool:
         """Return False, which means that the answer was not stopped: it goes on without this reader."""

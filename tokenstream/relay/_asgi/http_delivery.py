@@ -15,6 +15,7 @@ from tokenstream.relay._asgi.refusals import (
     refuse_not_expressible,
 )
 from tokenstream.relay._asgi.shutdown import abort_connection
+from tokenstream.relay._batches import SLOW_SEND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -99,7 +100,12 @@ class HTTPDelivery(Delivery):
         """Send all chunks of the outlet, and the end of the response."""
         async for chunk in self._outlet:
             # After a disconnect, the answer is still read for the grace period.
-            if not self._disconnected:
+            if self._disconnected:
+                continue
+            if self._head_begun and self._heartbeat_sent is None:
+                # Most chunks: this does what `_send_chunk` does.
+                await self._send_part(None, chunk, more=True)
+            else:
                 await self._send_chunk(chunk)
         if not self._disconnected:
             await self._send_chunk(b"", more=False)
@@ -110,9 +116,12 @@ class HTTPDelivery(Delivery):
         Args:
             more: False for the last chunk.
         """
+        waited = self._heartbeat_sent is not None
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
         await self._write(chunk, more=more)
+        # More may have arrived while the heartbeat was being sent.
+        self._outlet.is_behind |= waited
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a chunk or a heartbeat; before the first of them, send the head.
@@ -134,7 +143,7 @@ class HTTPDelivery(Delivery):
             more: False for the last part.
         """
         self._end_begun = not more
-        self._send_began = time.monotonic()
+        began = self._send_began = time.monotonic()
         try:
             if head is not None:
                 self._head_begun = True
@@ -145,6 +154,7 @@ class HTTPDelivery(Delivery):
             # From ASGI 2.4 on, servers report a client that has disconnected with this exception.
             self._note_disconnect()
         self._send_began, self._sent_at = None, time.monotonic()
+        self._outlet.is_behind = self._sent_at - began > SLOW_SEND
 
     async def _send_refusal(self, refusal: Refusal) -> None:
         """Send the response that replaces an answer that never began."""

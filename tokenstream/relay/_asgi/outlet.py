@@ -26,6 +26,8 @@ class Outlet(ABC):
     """The headers of the response, in the order in which they are sent."""
     heartbeat: bytes = b""
     """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
+    is_behind = False
+    """True if sending the last chunk took long, so that more may have arrived; set by whoever sends."""
 
     async def __aenter__(self) -> Self:
         return self

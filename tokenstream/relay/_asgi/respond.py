@@ -161,29 +161,28 @@ class AnswerOutlet(Outlet):
 
     async def __anext__(self) -> bytes:
         chunk, self._first_chunk = self._first_chunk, b""
-        # Some events have no bytes in some protocols.
-        while not chunk and not self._ended:
-            chunk = await self._next_chunk()
-        if not chunk:
-            raise StopAsyncIteration
-        # If the send of the chunk is slow, all events that arrive meanwhile form the next one.
-        self._batches.begin_send()
-        return chunk
-
-    async def _next_chunk(self) -> bytes:
-        """Return the chunk for the next event; after a slow send, for all events that have arrived."""
         try:
-            return b"".join(self._writer.feed(await self._batches.next()))
+            # Some events have no bytes in some protocols.
+            while not chunk and not self._ended:
+                event = await self._events.next()
+                chunk = (
+                    b"".join(self._writer.feed(await self._batches.catch_up(event)))
+                    if self.is_behind
+                    else self._writer.join_event(event)
+                )
         except StopAsyncIteration:
             self._ended = True
-            return self._encode_end()
+            chunk = self._encode_end()
         except StreamError as error:
             self._ended = True
             chunks = self._writer.fail(error)
             if chunks is None:
                 # The protocol has no event for errors.
                 raise
-            return b"".join(chunks)
+            chunk = b"".join(chunks)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
 
     def _encode_end(self) -> bytes:
         """Return the bytes that end the answer, according to its ending; they may be empty."""

@@ -164,9 +164,10 @@ class SocketDelivery(Delivery):
                 batch = await batches.next()
             except StopAsyncIteration:
                 return
-            # If this send is slow, all events that arrive meanwhile form the next batch.
-            batches.begin_send()
+            began = time.monotonic()
             await self._send_chunks(self._writer.feed(batch))
+            # If this send was slow, all events that have arrived meanwhile form the next batch.
+            batches.note_send(self._sent_at - began)
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
         """Send chunks as messages; the rest is dropped if the client disconnects."""

@@ -128,13 +128,9 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format cannot express the event.
         """
-        key = event.__class__, event.choice, event.part
-        write = self._writers.get(key)
-        if write is not None:
-            # A template makes the chunk without a payload; the result is None if it does not fit the event.
-            chunk = write(event)
-            if chunk is not None:
-                return [chunk]
+        chunk = self.encode_later_piece(event)
+        if chunk is not None:
+            return [chunk]
         handler_name = self.handlers.get(event.__class__)
         if handler_name is None:
             # The format has no place for events of this class, or the class is newer than this encoder.
@@ -144,6 +140,7 @@ class Encoder(Vocabulary):
         if self._is_replaced or self.leaves_out(event):
             return []
         # Anything but a single piece may change the layout of the next pieces: forget all templates.
+        key = event.__class__, event.choice, event.part
         writers, self._writers = self._writers, {}
         handler = getattr(self, handler_name)
         payloads = list(handler(event))
@@ -155,6 +152,14 @@ class Encoder(Vocabulary):
             # The head of the answer and heartbeats are not content.
             self._replayable = [*self._replayable, event] if isinstance(event, MessageStart | Ping) else None
         return chunks
+
+    def encode_later_piece(self, event: Event) -> bytes | None:
+        """Return the chunk of a later piece of a part, which a template makes without a payload.
+
+        The result is None for any other event, and if the part has no template or the template does not fit.
+        """
+        write = self._writers.get((event.__class__, event.choice, event.part))
+        return None if write is None else write(event)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none if there was no `Finish`, or the answer has failed."""

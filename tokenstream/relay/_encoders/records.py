@@ -80,14 +80,14 @@ def record(event: Event, *, raw: bool = False) -> bytes:
         >>> record(TextDelta("Hel"))
         b'{"type":"text_delta","text":"Hel"}'
     """
-    piece = None if raw else _record_piece(event)
+    piece = None if raw else record_piece(event)
     if piece is not None:
         return piece
     payload = payload_of(event, raw=raw)
     return b"" if payload is None else to_strict_json(payload)
 
 
-def _record_piece(event: AnyEvent) -> bytes | None:
+def record_piece(event: AnyEvent) -> bytes | None:
     """Return the record of a piece of a part, made from a template.
 
     The result is None for any other event, for an empty piece, and if no template fits.

@@ -16,6 +16,7 @@ from tokenstream.relay._encoders.records import (
     is_recorded,
     line,
     record,
+    record_piece,
 )
 from tokenstream.turns import Kind
 
@@ -66,6 +67,11 @@ class TokenStreamEncoder(Encoder):
         if not is_recorded(event):
             self.lose(event)
         return []
+
+    def encode_later_piece(self, event: Event) -> bytes | None:
+        """Return the chunk of a piece of a part; None for any other event, or if no template fits."""
+        piece = None if self.raw else record_piece(event)
+        return None if piece is None else self._frame_next(piece)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""

@@ -128,11 +128,11 @@ class Feed:
             is_last: True if these records end the answer.
         """
         # The number of these records that the feed has already; negative if some before them are missing.
-        known = self.end + 1 - first
+        known = self.first + len(self.records) - first
         if known < 0 or self.is_complete or self.error is not None or owner != self.owner:
             return
         self._is_given = True
-        self.records += records[known:]
+        self.records += records[known:] if known else records
         self.is_complete = is_last
         self.changes.notify()
         self._given_bytes += sum(map(len, records))

@@ -78,14 +78,15 @@ class AnswerFollower:
             JournalError: The next records are no longer held, or the journal cannot be used any more.
         """
         feed = self._feed or await self.open()
-        while self.position >= feed.end:
+        while self.position >= feed.first + len(feed.records) - 1:
             if feed.is_complete:
                 return False
             if feed.error is not None:
                 # All followers raise the same error; its traceback must not grow each time.
                 raise feed.error.with_traceback(None)
             await feed.changes.wait()
-        self.check_held()
+        if self.position + 1 < feed.first:
+            self.check_held()
         return True
 
     def check_held(self) -> None:

@@ -99,20 +99,25 @@ class MemoryStorage(Storage):
             Fenced: The answer does not belong to this producer, has ended with fewer records, or has a gap
                 before `first`.
         """
-        answer = self._answer_of_producer(id, token)
-        # A repeated call may contain records that were written before.
-        new = records[max(answer.end + 1 - first, 0) :]
-        has_gap = first > answer.end + 1
-        if has_gap or (answer.ended and new):
+        # Without the clean-up of `_find`, which `beat` does often enough: this runs once per token.
+        answer = self._answers.get(id)
+        if answer is None or answer.token != token:
             raise Fenced
-        added = sum(map(len, new))
-        # Even a full storage takes a small end, since readers wait for it.
-        if new and not (over and added <= _MAX_LAST_BYTES):
-            # Beyond `max_bytes`, an answer loses as much as it gains, but keeps its last record.
-            size = max(min(answer.size + added, self._limit_of(answer.share)), len(new[-1]))
-            self._make_bytes(size - answer.size, answer.share)
+        # A repeated call may contain records that were written before.
+        known = answer.end + 1 - first
+        new = records[known:] if known > 0 else records
+        has_gap = known < 0
+        if has_gap or (new and answer.ended):
+            raise Fenced
+        if new:
+            added, limit = sum(map(len, new)), self._limit_of(answer.share)
+            # Even a full storage takes a small end, since readers wait for it.
+            if not (over and added <= _MAX_LAST_BYTES):
+                # Beyond `max_bytes`, an answer loses as much as it gains, but keeps its last record.
+                size = max(min(answer.size + added, limit), len(new[-1]))
+                self._make_bytes(size - answer.size, answer.share)
+            self._extend(answer, new, limit)
         answer.alive_until = self._clock() + lease
-        self._extend(answer, new)
         if over and not answer.ended:
             self._finish(id, answer)
         answer.notify()
@@ -134,7 +139,7 @@ class MemoryStorage(Storage):
             return False
         # From now on, the producer's token is not accepted.
         answer.token = None
-        self._extend(answer, records)
+        self._extend(answer, records, self._limit_of(answer.share))
         self._finish(id, answer)
         answer.notify()
         return True
@@ -217,12 +222,13 @@ class MemoryStorage(Storage):
         """Return the groups that an answer belongs to."""
         return self._all, answer.share
 
-    def _extend(self, answer: StoredAnswer, records: Sequence[bytes]) -> None:
-        """Add records to an answer."""
+    def _extend(self, answer: StoredAnswer, records: Sequence[bytes], limit: int) -> None:
+        """Add records to an answer, whose records may have `limit` bytes together."""
         size = answer.size
-        answer.extend(records, self._limit_of(answer.share))
-        for group in self._groups_of(answer):
-            group.size += answer.size - size
+        answer.extend(records, limit)
+        grown = answer.size - size
+        self._all.size += grown
+        answer.share.size += grown
 
     def _limit_of(self, share: AnswerGroup) -> int:
         """Return the maximum size of the records of one answer of an owner, in bytes."""

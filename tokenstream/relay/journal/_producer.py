@@ -40,7 +40,7 @@ from tokenstream.relay.journal._storage import Fenced
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Sequence
+    from collections.abc import AsyncIterable, Coroutine, Sequence
 
     from tokenstream._origin import Origin
     from tokenstream.events import Event
@@ -340,9 +340,12 @@ class Producer:
         """Write the queued records at once if the storage never waits, else wake the task that writes."""
         if self._storage.instant and not self._is_flushing:
             batch = tuple(self._queued)
-            # The other task repeats a write that has failed, and decides when to give up.
-            with suppress(Fenced, JournalUnavailable):
+            try:
                 await self._append(batch, is_last=False)
+            except (Fenced, JournalUnavailable):
+                # The other task repeats the write, and decides when to give up.
+                pass
+            else:
                 self._note_written(batch, is_last=False)
                 return
         self._has_queued.notify()
@@ -375,15 +378,15 @@ class Producer:
         del self._queued[: len(batch)]
         self._tell_written(first, batch, is_last=is_last)
 
-    async def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
-        """Write a batch of records in one attempt.
+    def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that writes a batch of records in one attempt.
 
         Args:
             is_last: True if these records end the answer.
         """
         # A share of the lease: in its rest, readers look again before they take the producer for dead.
         first, lease = self._last_written + 1, self._lease * ALIVE_SHARE
-        await self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
+        return self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""

@@ -115,7 +115,7 @@ class StoredAnswer:
             self.size -= len(self._records[self._trimmed])
             self._trimmed += 1
             self.begin += 1
-        if self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
+        if self._trimmed and self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
             # More records were trimmed than are moved here, so the cost per record stays constant.
             del self._records[: self._trimmed]
             self._trimmed = 0
