@@ -17,7 +17,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.timing import PATIENCE
 from tokenstream import relay
 from tokenstream.errors import MisuseError
-from tokenstream.relay.journal import AnswerExpired, Entry, JournalError
+from tokenstream.relay.journal import AnswerExpired, Bounds, Entry, JournalError, TooManyAnswers
 
 __all__ = ["anyio_backend", "server"]
 
@@ -135,6 +135,29 @@ async def test_keys_have_the_prefix_and_one_tag_for_each_answer(server: RedisSer
     assert 4 == len(set(tags))
     assert not [tag for tag in tags if "{" in tag or "}" in tag]
     assert min(lives) > 0
+
+
+@anyio_tests
+async def test_whatever_belongs_to_an_owner_expires(server: RedisServer) -> None:
+    """The counts of answers that run and have ended, and of keys: an owner may never come back."""
+    bounds = Bounds(kept=2, running=1)
+    async with two_journals(server, per_owner=bounds) as (one, other, beside):
+        for number in range(3):
+            await one.start(Answer("x", over=True).stream, id=f"ended {number}", owner="eve")
+            assert {"x"} == texts_of(await read(other, f"ended {number}", owner="eve"))
+        await one.start(Answer("x").stream, id="runs", owner="eve")
+        with pytest.raises(TooManyAnswers):
+            await other.start(Answer("x").stream, id="refused", owner="eve")
+        for owner in ("eve", None):
+            await one.claim_key("key", "ended 2", owner=owner)
+        names: list[Any] = await beside.keys()
+        lives = {name.decode(): await beside.ttl(name) for name in names}
+        assert "stopped" == await one.stop("runs", owner="eve")
+
+    assert {"answers", "keys"} == {
+        name.split("%3A")[2].partition("}")[0] for name in lives if "{owner" in name
+    }
+    assert not [name for name, seconds in lives.items() if seconds <= 0]
 
 
 @anyio_tests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,8 @@ class MemoryStorage(Storage):
         self._answers: dict[str, StoredAnswer] = {}
         """All answers by their ids."""
         self._all = AnswerGroup()
+        self._no_dead_before = -math.inf
+        """The clock reading before which no producer can have been dead for `expire` seconds."""
         self._shares: dict[str | None, AnswerGroup] = {}
         """The answers by owner."""
 
@@ -339,10 +342,17 @@ class MemoryStorage(Storage):
         The feed of an answer's followers ends the answer soon after its producer's death, so these are the
         answers that nobody follows.
         """
-        dead_before = self._clock() - self._expire
+        now = self._clock()
+        if now < self._no_dead_before:
+            # A full storage asks for each new answer and each token.
+            return
+        dead_before = now - self._expire
         for id, answer in list(self._all.running.items()):
             if answer.alive_until < dead_before:
                 self._finish(id, answer)
+        # An answer that begins from now on can be as short-lived as its producer's lease.
+        alive_until = [answer.alive_until for answer in self._all.running.values()]
+        self._no_dead_before = min([now, *alive_until]) + self._expire
 
 
 def _find_expired(answers: dict[str, StoredAnswer], now: float) -> list[tuple[str, StoredAnswer]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,10 @@ class AnswerGroup:
         self.bounds = bounds
         self.running: dict[str, StoredAnswer] = {}
         """Answers that have not ended."""
-        self.ended: dict[str, StoredAnswer] = {}
+        # Unlike a dict, an `OrderedDict` finds its first item at once, however many were deleted before it.
+        self.ended: OrderedDict[str, StoredAnswer] = OrderedDict()
         """Answers that have ended and whose records are still held, in order of expiry."""
-        self.expired: dict[str, StoredAnswer] = {}
+        self.expired: OrderedDict[str, StoredAnswer] = OrderedDict()
         """Answers whose records were deleted, in the order in which the answers will be forgotten."""
         self.size = 0
         """The size of all records in bytes."""
