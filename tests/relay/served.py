@@ -48,11 +48,20 @@ async def flood(_: Any) -> relay.Response:
 
 storage = in_memory()
 journal = relay.Journal(storage, drain=0.5)
+patient = relay.Journal(storage, drain=60.0)
+client_left = anyio.Event()
+"""Set once what the answers are read with was left, as an HTTP client is."""
+
+
+@asynccontextmanager
+async def client() -> AsyncGenerator[None]:
+    yield
+    client_left.set()
 
 
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncGenerator[None]:
-    async with journal:
+    async with journal, patient, client():
         yield
     page = await storage.read("id", 0, 1_000)
     if page is not None:
@@ -63,13 +72,29 @@ async def journalled(_: Any) -> relay.Response:
     return relay.respond(AsyncStream(silent(), format="pieces"), journal=journal, id="id")
 
 
+async def through_client() -> AsyncIterator[str]:
+    yield "Hello"
+    with anyio.move_on_after(2.0):
+        await client_left.wait()
+        raise OSError("the client was closed")
+
+
+async def finished(_: Any) -> relay.Response:
+    return relay.respond(AsyncStream(through_client(), format="pieces"), journal=patient, id="id")
+
+
 async def passing_on(request: Any, call_next: Any) -> Any:
     return await call_next(request)
 
 
 app = Starlette(
     lifespan=lifespan,
-    routes=[Route("/", endpoint), Route("/flood", flood), Route("/journal", journalled)],
+    routes=[
+        Route("/", endpoint),
+        Route("/flood", flood),
+        Route("/journal", journalled),
+        Route("/finished", finished),
+    ],
     middleware=[Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, passing_on)],
 )
 

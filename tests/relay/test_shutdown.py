@@ -91,6 +91,24 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("server", ["uvicorn", "uvicorn in a thread", *_SLOW])
+def test_what_answers_are_read_with_may_be_left_before_their_journal(server: str) -> None:
+    """The lifespan ends when the answers have: readers are sent away, and the response waits for them."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.relay.served", server, str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            with opened(port, process, "/finished") as reader:
+                last, _, out, _ = ended(process, [reader])
+        finally:
+            process.kill()
+
+    assert b"retry: 1000\n\n" in last[0]
+    assert b'"type"' not in last[0]
+    assert ['{"type":"end","ending":"complete"}'] == out.splitlines()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", *_SLOW])
 def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> None:
     """Readers are sent away at once, without an end; `drain` seconds later it is written that it was cut."""

@@ -124,6 +124,11 @@ class Delivery(ABC):
         """
 
     @property
+    def is_shutting_down(self) -> bool:
+        """True once the server is shutting down."""
+        return self._shutting_down
+
+    @property
     def _is_sending(self) -> bool:
         """True while something is being sent, and after a send that was cancelled."""
         return self._send_began is not None

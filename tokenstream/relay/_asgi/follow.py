@@ -196,6 +196,10 @@ class FollowOutlet(Outlet):
         """Return False, which means that the answer was not stopped: it goes on without this reader."""
         return False
 
+    async def run_out(self) -> None:
+        """Wait until this process has produced the answers of the journal, for `drain` seconds at most."""
+        await self.journal.run_out()
+
     def shutdown_chunk(self) -> bytes:
         """Return the bytes of an instruction to reconnect, since the answer goes on without this response."""
         return self._retry

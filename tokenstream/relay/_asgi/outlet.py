@@ -91,6 +91,13 @@ class Outlet(ABC):
             True if the chunks now end by themselves; if False, the task that reads them is cancelled.
         """
 
+    async def run_out(self) -> None:  # noqa: B027 - most answers need their reader
+        """Wait until the answers that need no reader have ended; called when the server shuts down.
+
+        The reader has got its last chunk. A server ends the application's lifespan only when its responses
+        are over, so what the answers use, such as an HTTP client, stays open until then.
+        """
+
     def encode_error(self, error: StreamError) -> bytes | None:
         """Return an error as the last event; None if the protocol has no event for errors."""
         return None

@@ -86,7 +86,10 @@ class Response:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await HTTPDelivery(outlet, (status, headers), self._timing, receive, send).run()
+            delivery = HTTPDelivery(outlet, (status, headers), self._timing, receive, send)
+            await delivery.run()
+            if delivery.is_shutting_down:
+                await outlet.run_out()
         if self.background is not None:
             await self.background()
 

@@ -85,6 +85,7 @@ class Journal:
     __slots__ = (
         "__weakref__",
         "_drain",
+        "_drained_at",
         "_feeds",
         "_is_closing",
         "_producers",
@@ -100,6 +101,8 @@ class Journal:
         """Seconds within which readers learn that a producer is dead."""
         self._storage = storage
         self._drain = drain
+        self._drained_at: float | None = None
+        """The time at which producers are interrupted; None until the server shuts down."""
         self._tasks: TaskGroup | None = None
         self._is_closing = False
         self._producers: dict[str, Producer] = {}
@@ -234,6 +237,8 @@ class Journal:
             self._storage, id, token, stream, tell_written, lease=self.lease, raw=raw, shaping=shaping
         )
         self._producers[id] = producer
+        # Whatever looked like a shutdown before was none.
+        self._drained_at = None
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
             await _wait_for_first_event(producer, open_within)
@@ -454,12 +459,23 @@ class Journal:
             # This feed no longer reads, so the next follower needs a new one.
             del self._feeds[feed.id]
 
+    async def run_out(self) -> None:
+        """Wait until the producers of this process have ended, since the server is shutting down.
+
+        The wait ends `drain` seconds after the first of these calls; the exit of the block counts as one.
+        """
+        import anyio
+
+        if self._drained_at is None:
+            self._drained_at = anyio.current_time() + self._drain
+        with anyio.CancelScope(deadline=self._drained_at):
+            await self._wait_for_producers()
+
     async def _end_producers(self) -> None:
         """Let the producers run for `drain` seconds, then interrupt the remaining ones."""
         import anyio
 
-        with anyio.move_on_after(self._drain):
-            await self._wait_for_producers()
+        await self.run_out()
         for producer in list(self._producers.values()):
             producer.interrupt(_SHUT_DOWN)
         # The interrupted producers still write their last records.
