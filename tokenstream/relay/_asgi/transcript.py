@@ -81,7 +81,9 @@ class Transcript:
         Raises:
             NotExpressible: The protocol cannot express the next record.
         """
-        self._catch_up()
+        if len(self._chunks) < len(self._feed.records):
+            # The first of the readers of a record encodes it.
+            self._catch_up()
         first_index, last_position = after + 1 - self._first, self._first + len(self._chunks) - 1
         if self._refused is not None and after >= last_position:
             # All readers in this protocol raise the same error.
@@ -190,7 +192,7 @@ class _Transcoder:
 
     def encode_record(self, position: int, record: bytes) -> bytes:
         """Return the bytes for a record; empty if the protocol sends nothing for it."""
-        events = self._decoder.feed(frame(position, record))
+        events = self._decoder.feed(frame(None, record))
         chunk = b"".join(self._body.feed(events)) + self.encode_end(record)
         if chunk and self._has_ids:
             # The id is inserted before the blank line that ends the last event.
