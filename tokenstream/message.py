@@ -252,16 +252,23 @@ class Message(Value):
     # -- back to the provider ------------------------------------------------
 
     def to_openai_chat(
-        self, *, drop: Drop = (), reasoning_field: str = "reasoning_content"
+        self,
+        *,
+        drop: Drop = (),
+        reasoning_field: str = "reasoning_content",
+        tool_tags: str | None = None,
     ) -> dict[str, Any]:
         """Return the assistant's turn for OpenAI Chat Completions: one of its `messages`.
 
         Args:
             drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
             reasoning_field: The name of the server's field for plain-text reasoning.
+            tool_tags: The dialect, such as "hermes", in which to write the calls into the text, for a server
+                that accepts none; None for calls of the API.
 
         Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all; or the
+                dialect cannot express a call.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_chat()
@@ -269,6 +276,11 @@ class Message(Value):
         """
         from tokenstream.turns._openai_chat import to_openai_chat
 
+        if tool_tags is not None:
+            from tokenstream.turns._in_text import put_calls_in_text
+
+            message, drop = put_calls_in_text(self, tool_tags, drop)
+            return to_openai_chat(message, drop, reasoning_field)
         return to_openai_chat(self, drop, reasoning_field)
 
     def to_openai_responses(self, *, drop: Drop = ()) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ _FEATURES = {
     "advice for newcomers": {"code": 340, "docstrings": 170},
     "calls in the text": {"code": 1_520, "docstrings": 511, "tables": 135},
     "citations in the text": {"code": 340, "docstrings": 180, "tables": 25},
+    "calls back in the text": {"code": 150, "docstrings": 75, "tables": 36},
+    "raw strings in calls": {"code": 60, "docstrings": 30},
     "keys behind a letter": {"tables": 6},
     "asynchronous sources in a thread": {"code": 150, "docstrings": 56},
 }

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.turns._methods import formats_with_turns, turn_method
+from tokenstream.turns._in_text import find_markup, put_calls_in_text
+from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -40,7 +41,7 @@ class _Result(NamedTuple):
 
     call: ToolCall
     turn: Any
-    """The assistant's turn with this call alone; None if the API cannot express the call."""
+    """The call as it is sent, such as in an assistant's turn of its own; None if it cannot be expressed."""
     value: Any
     failed: bool
 
@@ -178,7 +179,13 @@ class ToolResults(Mapping[str, Any]):
 
     # -- back to the provider ------------------------------------------------
 
-    def turns(self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT) -> list[dict[str, Any]]:
+    def turns(
+        self,
+        format: str | None = None,
+        *,
+        drop: Drop = _DROPPED_BY_DEFAULT,
+        tool_tags: str | None = None,
+    ) -> list[dict[str, Any]]:
         """Return the turns that the next request adds: the assistant's turn, and the turns with the results.
 
         If no part of the answer can be sent, for example because it is a single broken call,
@@ -189,9 +196,11 @@ class ToolResults(Mapping[str, Any]):
                 answers in the format of OpenAI Chat: pass "mistral" for its requests.
             drop: The kinds of parts to leave out of the assistant's turn; "all" leaves out every
                 part that the format cannot express. By default: incomplete parts and broken calls.
+            tool_tags: The dialect, such as "hermes", in which to write the calls and their results into
+                texts, for a server that accepts none; None for calls of the API.
 
         Raises:
-            MisuseError: Requests in that format have no turns.
+            MisuseError: Requests in that format have no turns, or calls cannot be written in that dialect.
             NotExpressible: The format cannot express a part of the answer that `drop` does not name.
 
         Example:
@@ -207,23 +216,34 @@ class ToolResults(Mapping[str, Any]):
         if method is None:
             names = ", ".join(formats_with_turns())
             raise MisuseError(f"a request in the format {name!r} has no turns; name one that has: {names}")
+        message = self._message
+        if tool_tags is not None:
+            message, drop = put_calls_in_text(message, tool_tags, drop)
         try:
-            turn: Any = getattr(self._message, method)(drop=drop)
+            turn: Any = getattr(message, method)(drop=drop)
         except NotExpressible as error:
             if error.kinds:
                 raise
             # The error names no kind of part: nothing of the answer is left to send, so there is no
             # assistant's turn.
             turn = []
-        result_turns: list[dict[str, Any]] = getattr(self, method)()
+        result_turns: list[dict[str, Any]] = (
+            getattr(self, method)() if tool_tags is None else self._write_in_text(method, tool_tags)
+        )
         return [*(turn if isinstance(turn, list) else [turn]), *result_turns]
 
-    def to_openai_chat(self) -> list[dict[str, Any]]:
+    def to_openai_chat(self, *, tool_tags: str | None = None) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in `messages`.
+
+        Args:
+            tool_tags: The dialect in which the assistant's turn has the calls in its text, and a user's turn
+                then the results; None for results of the API.
 
         Example:
             >>> [*history, message.to_openai_chat(), *results.to_openai_chat()]  # doctest: +SKIP
         """
+        if tool_tags is not None:
+            return self._write_in_text("to_openai_chat", tool_tags)
         from tokenstream.turns._openai_chat import to_openai_chat
 
         def write_result(result: _Result) -> dict[str, Any]:
@@ -364,6 +384,21 @@ class ToolResults(Mapping[str, Any]):
 
     # -- within ------------------------------------------------------------
 
+    def _write_in_text(self, method: str, tool_tags: str) -> list[dict[str, Any]]:
+        """Return a user's turn with the results in a dialect, and about calls that it cannot express.
+
+        Args:
+            method: The name of the method that makes turns of the API.
+            tool_tags: The name of the dialect.
+        """
+        self._check_answered()
+        markup = find_markup(tool_tags)
+        results = self._gather(markup.write_call)
+        written = [(each.call.name, each.text) for each in results if each.turn]
+        texts = [markup.write_results(written)] * bool(written)
+        texts += [each.sentence for each in results if not each.turn]
+        return [write_user_turn("\n\n".join(texts), method)] if texts else []
+
     def _answer_calls(
         self,
         make_turn: Callable[[Message, Drop], Any],
@@ -379,19 +414,22 @@ class ToolResults(Mapping[str, Any]):
                 The API would refuse the result of a call that is not in the assistant's turn.
         """
         self._check_answered()
-        results = [
-            _Result(
-                call,
-                _make_single_turn(self._message, call, make_turn),
-                self._values[call.id],
-                call.id in self._errors,
-            )
-            for call in self._message.tool_calls
-            if call.id in self._values
-        ]
+        results = self._gather(lambda call: _make_single_turn(self._message, call, make_turn))
         # For a call that the API cannot express, there is no turn.
         return [write_result(result) for result in results if result.turn] + [
             make_user_turn(result.sentence) for result in results if not result.turn
+        ]
+
+    def _gather(self, make_turn: Callable[[ToolCall], Any]) -> list[_Result]:
+        """Return the results in the order of the calls.
+
+        Args:
+            make_turn: Returns a call as it is sent; None if it cannot be expressed.
+        """
+        return [
+            _Result(call, make_turn(call), self._values[call.id], call.id in self._errors)
+            for call in self._message.tool_calls
+            if call.id in self._values
         ]
 
 

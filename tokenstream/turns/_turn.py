@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _USEFUL_IF_INCOMPLETE = ("text", "reasoning", "refusal")
 """Kinds of parts that are useful even if incomplete."""
-_FUNCTIONS = ("function", "function_call")
+FUNCTIONS = ("function", "function_call")
 """The types of calls of functions; calls of other types have other forms."""
 _DEPTH = 6
 """The number of nested levels of a part's fields that are searched for a signature."""
@@ -149,7 +149,7 @@ class AssistantTurn(ABC):
             self._count_obstacle(obstacle or self._find_lost_signature(part))
         self.is_own = is_message_own
         if self._obstacles:
-            raise NotExpressible(_explain(self.api, self._obstacles), kinds=self._obstacles)
+            raise NotExpressible(explain_obstacles(self.api, self._obstacles), kinds=self._obstacles)
 
     def _is_format(self, format: str | None) -> bool:
         """Return True for a format of this API's answers, and for one that is not known."""
@@ -256,7 +256,7 @@ class AssistantTurn(ABC):
         if not isinstance(part, ToolCall):
             # Only calls of the application's tools have further obstacles.
             return None
-        if part.type not in _FUNCTIONS and not self.can_send_call(part):
+        if part.type not in FUNCTIONS and not self.can_send_call(part):
             return "custom_tool_call"
         # An API that does not take text as arguments needs a JSON object.
         has_arguments = self.sends_text_arguments or object_in(part) is not None
@@ -281,7 +281,7 @@ class AssistantTurn(ABC):
         """Return "signature" if a part was written without its signature, because this API takes none."""
         if not isinstance(part, TextPart | ToolCall) or (self.is_own and part.kind in self.accepts_signed):
             return None
-        return "signature" if _is_signed(part.provider_data) else None
+        return "signature" if is_signed(part.provider_data) else None
 
     _WRITERS: ClassVar[dict[str, Callable[[AssistantTurn, Any, int], Obstacle | None]]] = {
         "text": lambda turn, part, index: turn.write_text(part, index),
@@ -321,7 +321,7 @@ def text_arguments(call: ToolCall) -> str:
     return call.arguments_text if call.arguments_text.strip() else "{}"
 
 
-def _is_signed(value: object, depth: int = 0) -> bool:
+def is_signed(value: object, depth: int = 0) -> bool:
     """Return True if there is a signature in a part's fields, or in the objects in them.
 
     Args:
@@ -331,12 +331,12 @@ def _is_signed(value: object, depth: int = 0) -> bool:
     if not is_dict(value) or depth > _DEPTH:
         return False
     return any(
-        (isinstance(inner, str) and "signature" in key.lower()) or _is_signed(inner, depth + 1)
+        (isinstance(inner, str) and "signature" in key.lower()) or is_signed(inner, depth + 1)
         for key, inner in value.items()
     )
 
 
-def _explain(api: str, obstacles: dict[Obstacle, int]) -> str:
+def explain_obstacles(api: str, obstacles: dict[Obstacle, int]) -> str:
     """Return the error message for parts that cannot be sent: how many of each kind, and what to do."""
     counted = ", ".join(f"{count} {name}" for name, count in obstacles.items())
     names = ", ".join(map(repr, obstacles))

@@ -1,0 +1,233 @@
+"""Tool calls and their results as text, in the markup that a model writes, and reads in a conversation."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.message import TextPart, ToolCall
+from tokenstream.turns._drop import names_of
+from tokenstream.turns._turn import FUNCTIONS, explain_obstacles, is_signed, object_in, text_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tokenstream.message import Message, Part
+    from tokenstream.turns._drop import Drop, Kind
+
+_match_name = re.compile(r"[^\W\d][\w.-]{0,127}").fullmatch
+_match_key = re.compile(r"[^\s<>\"](?:[^<>\"\n]{0,254}[^\s<>\"])?").fullmatch
+_GAP = "\n\n"
+"""The text between a text and a call, so that neither code nor a quotation goes on."""
+
+
+class CallMarkup(NamedTuple):
+    """The markup of a dialect: templates of calls and of their results, which are text in a user's turn."""
+
+    call: str
+    """The template of a call: its name, its name as JSON (`quoted`), and its `arguments` or `parameters`."""
+    result: str
+    """The template of a call's result: the tool's name, and the value."""
+    parameter: str = ""
+    """The template of a parameter, if a call has these; `is_text` is true for a string."""
+    calls: str = "{}"
+    """The template of all calls that follow one another."""
+    results: str = "{}"
+    """The template of all results."""
+    between: str = "\n"
+    """The text between two calls, or two results."""
+    ends: tuple[str, ...] = ()
+    """Texts that the value of a parameter cannot have, because they end it."""
+    trims: bool = False
+    """True if a line ending at the start or end of a value belongs to the markup."""
+
+    def write_call(self, call: ToolCall) -> str | None:
+        """Return a call's markup; None if the dialect cannot express the call."""
+        arguments = object_in(call)
+        if arguments is None or _match_name(call.name) is None:
+            return None
+        parameters = [self._write_parameter(key, value) for key, value in arguments.items()]
+        if self.parameter and None in parameters:
+            return None
+        return self.call.format(
+            name=call.name,
+            quoted=json.dumps(call.name, ensure_ascii=False),
+            arguments=text_arguments(call).strip(),
+            parameters="".join(map(str, parameters)),
+        )
+
+    def _write_parameter(self, key: str, value: object) -> str | None:
+        """Return the markup of a parameter; None if its name or its value would be read as markup."""
+        is_text = isinstance(value, str)
+        text = str(value) if is_text else json.dumps(value, ensure_ascii=False)
+        if _match_key(key) is None or any(end in text for end in self.ends):
+            return None
+        if self.trims and "\n" in (text[:1], text[-1:]):
+            text = f"\n{text}\n"
+        return self.parameter.format(key=key, value=text, is_text=str(is_text).lower())
+
+    def write_results(self, results: Sequence[tuple[str, str]]) -> str:
+        """Return the markup of results: of each, the tool's name and a text."""
+        each = [self.result.format(name=name, value=value) for name, value in results]
+        return self.results.format(self.between.join(each))
+
+
+_OBJECT = '{{"name": {quoted}, "arguments": {arguments}}}'
+_RESPONSE = "<tool_response>\n{value}\n</tool_response>"
+_RESULTS = "<function_results>\n{}\n</function_results>"
+
+
+def _markup_of_invokes(
+    wrapper: str, result: str, *, mark: str = "", results: str = "{}", attributes: str = ""
+) -> CallMarkup:
+    """Return a dialect's markup of elements `invoke` and `parameter`, whose names begin with a mark."""
+    opening, end = f"<{mark}parameter name=", f"</{mark}parameter>"
+    return CallMarkup(
+        f'<{mark}invoke name="{{name}}">\n{{parameters}}</{mark}invoke>',
+        result,
+        f'{opening}"{{key}}"{attributes}>{{value}}{end}\n',
+        f"<{wrapper}>\n{{}}\n</{wrapper}>",
+        results,
+        ends=(end, f"\n{opening}", f"\n</{mark}invoke>"),
+        trims=not attributes,
+    )
+
+
+_DSML = "\uff5cDSML\uff5c"
+"""The mark in the names of DeepSeek's elements."""
+
+# Sources, read on 2026-11-26: the chat templates of Qwen 3, Qwen3-Coder, GLM 4.6, DeepSeek V3.2, MiniMax M2
+# and Nemotron Nano 2, and Anthropic's page "Legacy tool use". Other dialects put results under a role of
+# their own, which is no text.
+MARKUPS: dict[str, CallMarkup] = {
+    "hermes": CallMarkup(f"<tool_call>\n{_OBJECT}\n</tool_call>", _RESPONSE),
+    "qwen": CallMarkup(
+        "<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>",
+        _RESPONSE,
+        "<parameter={key}>\n{value}\n</parameter>\n",
+        ends=("</parameter>", "\n<parameter=", "\n</function>"),
+    ),
+    "glm": CallMarkup(
+        "<tool_call>{name}\n{parameters}</tool_call>",
+        _RESPONSE,
+        "<arg_key>{key}</arg_key>\n<arg_value>{value}</arg_value>\n",
+        ends=("</arg_value>",),
+    ),
+    "dsml": _markup_of_invokes(
+        f"{_DSML}function_calls",
+        "<result>{value}</result>",
+        mark=_DSML,
+        results=_RESULTS,
+        attributes=' string="{is_text}"',
+    ),
+    "minimax": _markup_of_invokes("minimax:tool_call", "<response>{value}</response>"),
+    "anthropic": _markup_of_invokes(
+        "function_calls",
+        "<result>\n<tool_name>{name}</tool_name>\n<stdout>\n{value}\n</stdout>\n</result>",
+        results=_RESULTS,
+    ),
+    "nemotron": CallMarkup(
+        _OBJECT,
+        "{value}",
+        calls="<TOOLCALL>[{}]</TOOLCALL>",
+        results="<TOOL_RESPONSE>[{}]</TOOL_RESPONSE>",
+        between=", ",
+    ),
+}
+
+
+def find_markup(tool_tags: object) -> CallMarkup:
+    """Return the markup of a dialect that can be written.
+
+    Raises:
+        MisuseError: It is not the name of such a dialect.
+    """
+    if not isinstance(tool_tags, str) or tool_tags not in MARKUPS:
+        raise MisuseError(
+            f"calls are written in one of the dialects {', '.join(sorted(MARKUPS))}, and not in {tool_tags!r}"
+        )
+    return MARKUPS[tool_tags]
+
+
+def put_calls_in_text(message: Message, tool_tags: str, drop: Drop) -> tuple[Message, Drop]:
+    """Return a message whose whole calls are text, and what is still to be left out of it.
+
+    Each part keeps its index. A call that was cut off stays, and can only be left out.
+
+    Args:
+        message: The message.
+        tool_tags: The name of the dialect.
+        drop: The kinds of parts to leave out.
+
+    Raises:
+        MisuseError: Calls cannot be written in that dialect, or `drop` contains an unknown name.
+        NotExpressible: The dialect cannot express a call that `drop` does not name.
+    """
+    markup, names = find_markup(tool_tags), names_of(drop)
+    if "tool_call" in names:
+        return message, drop
+    obstacles: dict[Kind, int] = {}
+    parts: list[Part] = []
+    for is_call, run in groupby(message.parts, _is_whole_call):
+        each: list[Any] = list(run)
+        if is_call:
+            texts = [_write(call, markup, names, obstacles) for call in each]
+            follows = len(parts) + len(each) < len(message.parts)
+            parts += _enclose(texts, markup, _gap_after(parts), _GAP * follows)
+        else:
+            # Text is left out here if `drop` names it: from here on, the calls are text, too.
+            leaves_out = "text" in names
+            parts += [
+                TextPart(complete=True) if part.kind == "text" and leaves_out else part for part in each
+            ]
+    if obstacles:
+        raise NotExpressible(explain_obstacles(f"the dialect {tool_tags}", obstacles), kinds=obstacles)
+    remaining: Any = names - {"text"}
+    return message.model_copy(update={"parts": tuple(parts)}), remaining
+
+
+def _is_whole_call(part: Part) -> bool:
+    return isinstance(part, ToolCall) and part.complete
+
+
+def _write(call: ToolCall, markup: CallMarkup, names: frozenset[str], obstacles: dict[Kind, int]) -> str:
+    """Return a call's markup; "" if it has none.
+
+    Args:
+        names: The names of what may be left out.
+        obstacles: Receives the reason why a call that may not be left out cannot be sent.
+    """
+    text = markup.write_call(call) if call.type in FUNCTIONS else None
+    obstacle: Kind | None = None
+    if text is None:
+        obstacle = "invalid_tool_call" if call.type in FUNCTIONS else "custom_tool_call"
+    elif is_signed(call.provider_data):
+        obstacle = "signature"
+    if obstacle is not None and names.isdisjoint((obstacle, "all")):
+        obstacles[obstacle] = obstacles.get(obstacle, 0) + 1
+    return text or ""
+
+
+def _gap_after(parts: Sequence[Part]) -> str:
+    """Return the text before a call that follows these parts."""
+    text = next((part.text for part in reversed(parts) if isinstance(part, TextPart) and part.text), "\n")
+    return "" if text.endswith("\n") else _GAP
+
+
+def _enclose(texts: Sequence[str], markup: CallMarkup, before: str, after: str) -> list[Part]:
+    """Return a part for each of the calls that follow one another, of which some may have no text."""
+    written = [index for index, text in enumerate(texts) if text]
+    opening, closing = markup.calls.split("{}")
+    parts: list[Part] = []
+    for index, text in enumerate(texts):
+        if text:
+            start = f"{before}{opening}" if index == written[0] else markup.between
+            end = f"{closing}{after}" if index == written[-1] else ""
+            parts.append(TextPart(text=f"{start}{text}{end}", complete=True))
+        else:
+            parts.append(TextPart(complete=True))
+    return parts
