@@ -12,6 +12,7 @@ from tokenstream.stages._calls.steps import (
     MarkupReader,
     NoCall,
 )
+from tokenstream.stages._calls.strings import mend_json
 from tokenstream.stages._calls.values import (
     ANY,
     STRING,
@@ -98,7 +99,7 @@ class MarkupCalls(MarkupReader):
                     return
             elif self.is_open and self.is_whole and char in "<]":
                 # The model has forgotten the closing brace of the call's object.
-                self.repairs.append("missing_end")
+                self.note("missing_end")
                 return
             else:
                 raise self.fail()
@@ -131,8 +132,9 @@ class MarkupCalls(MarkupReader):
         use = self.emit if self.is_open else kept.append
         if first == '"':
             # The arguments are JSON in a string.
-            use((yield from self.string()) or "{}")
-            self.repairs.append("json_in_string")
+            text, repairs = mend_json((yield from self.string()) or "{}")
+            use(text)
+            self.note("json_in_string", *repairs)
         elif first == "n":
             yield from self.scalar(_leave_out)
             use("{}")
@@ -154,7 +156,7 @@ class MarkupCalls(MarkupReader):
             if char in ",;}":
                 self.at += 1
                 if char == "}" and needs_end:
-                    self.repairs.append("extra_closer")
+                    self.note("extra_closer")
             elif char == "{":
                 if self.is_open:
                     self.close("closed")
@@ -181,7 +183,7 @@ class MarkupCalls(MarkupReader):
         if found in row.openings:
             self.at -= len(found)
         if in_list or found in row.openings:
-            self.repairs.append("missing_end")
+            self.note("missing_end")
         self.close("closed")
 
     # -- calls with a head -----------------------------------------------------
@@ -229,14 +231,14 @@ class MarkupCalls(MarkupReader):
         while row.ends:
             found = yield from self._take_after_space((*row.borders, "}"))
             if found == "}":
-                self.repairs.append("extra_closer")
+                self.note("extra_closer")
                 continue
             if found is None:
                 raise MarkupBroken
             if found not in row.ends:
                 # Another opening, or the end of all calls, stands in place of the end of this one.
                 self.at -= len(found)
-                self.repairs.append("missing_end")
+                self.note("missing_end")
             break
         self.close("closed")
 
@@ -280,7 +282,7 @@ class MarkupCalls(MarkupReader):
         self.emit("}")
         if found not in row.ends:
             self.at -= len(found)
-            self.repairs.append("missing_end")
+            self.note("missing_end")
         self.close("closed")
 
     def _parameter(self) -> Reader:
@@ -311,13 +313,12 @@ class MarkupCalls(MarkupReader):
         else:
             value: list[str] = []
             found = yield from self.until(stops, value.append)
-            text, is_python = write_value("".join(value), types)
+            text, repairs = write_value("".join(value), types)
             self.emit(text)
-            if is_python:
-                self.repairs.append("python_literal")
+            self.note(*repairs)
         if not found.endswith(element.value_end):
             self.at -= len(found)
-            self.repairs.append("missing_end")
+            self.note("missing_end")
         self.is_whole = True
 
     def _notation(self, name: str) -> Reader:
@@ -395,8 +396,9 @@ class MarkupCalls(MarkupReader):
             if depth:
                 held.append(char)
         text = "".join(held)
-        written = write_python_arguments(text, self.schema)
+        written, repairs = write_python_arguments(text, self.schema)
         self.emit(text if written is None else written)
+        self.note(*repairs)
         if written is None:
             raise MarkupBroken
         self.is_whole = True

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from tokenstream.stages._calls.strings import end_of_string_text, is_escape_unfinished, mend_escape
 from tokenstream.stages._text.text_search import end_of_space, search_for_texts
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ LONGEST_KEY = 256
 _NAME = re.compile(r"[^\W\d][\w.-]*")
 _SCALAR = re.compile(r"[^\s,\]}]*")
 _OUTSIDE = re.compile(r'["{}\[\]]')
-_INSIDE = re.compile(r'["\\]')
 _PREFIXES = ("functions.", "default_api.")
 """Namespaces that models write before the names of tools."""
 
@@ -236,6 +236,10 @@ class MarkupReader:
     def emit(self, text: str) -> None:
         self.fragments.append(text)
 
+    def note(self, *repairs: RepairName) -> None:
+        """Note repairs of the call, each once."""
+        self.repairs += [each for each in repairs if each not in self.repairs]
+
     def flush(self) -> None:
         """Move the pieces of arguments to `out`."""
         text = "".join(self.fragments)
@@ -248,7 +252,8 @@ class MarkupReader:
         self.flush()
         self.is_open = self.is_whole = False
         self.tail, self._start = "", self.at
-        self.out.append(CallEnded(how, (*self.repairs, *repairs)))
+        self.note(*repairs)
+        self.out.append(CallEnded(how, tuple(self.repairs)))
         self.repairs.clear()
 
     def fail(self) -> Exception:
@@ -354,32 +359,53 @@ class MarkupReader:
         if first not in '"{[':
             yield from self.scalar(use)
             return
-        depth, is_string = 0, False
-        start = self.at
+        depth, start = 0, self.at
         while True:
-            stop = (_INSIDE if is_string else _OUTSIDE).search(self.buffer, self.at)
-            if stop is None or (stop[0] == "\\" and stop.end() == len(self.buffer)):
-                self.at = len(self.buffer) if stop is None else stop.start()
-                use(self.buffer[start : self.at])
-                # Text that was passed on is skipped, also if the buffer keeps it.
-                start = yield from self._restart()
+            stop = _OUTSIDE.search(self.buffer, self.at)
+            if stop is None:
+                self.at = len(self.buffer)
+                start = yield from self._pass_on(start, use)
                 continue
             self.at = stop.end()
-            if stop[0] == "\\":
-                self.at += 1
-            elif stop[0] == '"':
-                is_string = not is_string
+            if stop[0] == '"':
+                start = yield from self._rest_of_string(start, use)
             else:
                 depth += 1 if stop[0] in "{[" else -1
-            if depth <= 0 and not is_string:
+            if depth <= 0:
                 use(self.buffer[start : self.at])
                 return
 
-    def _restart(self) -> Generator[None, None, int]:
-        """Wait for more text; return the position from which it has to be passed on."""
+    def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
+        """Skip a JSON string behind its first quote, and mend what JSON does not have in a string.
+
+        Args:
+            start: The position from which text was not passed on yet.
+            use: Receives text before the string ends.
+
+        Returns:
+            The position from which text was not passed on then.
+        """
+        while True:
+            self.at = end_of_string_text(self.buffer, self.at)
+            if is_escape_unfinished(self.buffer, self.at):
+                start = yield from self._pass_on(start, use)
+            elif self.buffer[self.at] == '"':
+                self.at += 1
+                return start
+            else:
+                use(self.buffer[start : self.at])
+                mended = mend_escape(self.buffer[self.at : self.at + 2])
+                use(mended.text)
+                self.note(mended.repair)
+                self.at = start = self.at + mended.size
+
+    def _pass_on(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
+        """Pass the text that was read to a function, and wait for more; return the position behind it."""
+        use(self.buffer[start : self.at])
         if self._ended:
             self.at = len(self.buffer)
         yield from self.more()
+        # Text that was passed on is skipped, also if the buffer keeps it.
         return self.at
 
     def scalar(self, use: Callable[[str], object]) -> Reader:

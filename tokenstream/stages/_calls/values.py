@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
+from tokenstream.stages._calls.strings import mend_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tokenstream.partial_json._repairs import RepairName
 
 _TYPES: dict[type, str] = {
     bool: "boolean",
@@ -90,8 +94,8 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def write_value(text: str, types: frozenset[str]) -> tuple[str, bool]:
-    """Return the JSON of a parameter's value, and True if its text was Python rather than JSON.
+def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName, ...]]:
+    """Return the JSON of a parameter's value, and the repairs if its text was not JSON.
 
     Args:
         text: The value as the model wrote it.
@@ -99,19 +103,19 @@ def write_value(text: str, types: frozenset[str]) -> tuple[str, bool]:
 
     Example:
         >>> write_value("42", frozenset({"integer"})), write_value("42", frozenset({"string"}))
-        (('42', False), ('"42"', False))
+        (('42', ()), ('"42"', ()))
         >>> write_value("True", frozenset({"boolean"})), write_value("no", frozenset({"boolean"}))
-        (('true', True), ('"no"', False))
+        (('true', ('python_literal',)), ('"no"', ()))
     """
-    stripped = text.strip()
+    stripped, repairs = mend_json(text.strip())
     if is_one_value(stripped):
         kind = _kind_of(stripped)
         is_string = "string" in types and (kind == "string" or not _allows(types, kind))
-        return (quote(text) if is_string else stripped), False
+        return (quote(text), ()) if is_string else (stripped, repairs)
     value: Any = _read_literal(stripped)
     if value is not _NO_VALUE and _allows(types - STRING, _TYPES.get(value.__class__, "")):
-        return json.dumps(value, ensure_ascii=False), True
-    return quote(text), False
+        return json.dumps(value, ensure_ascii=False), ("python_literal",)
+    return quote(text), ()
 
 
 def _kind_of(text: str) -> str:
@@ -125,6 +129,7 @@ def _allows(types: frozenset[str], kind: str) -> bool:
 
 
 _NO_VALUE = object()
+_PYTHON_STRING = re.compile(r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\"""", re.DOTALL)
 
 
 def _read_literal(text: str) -> Any:  # noqa: ANN401 - any literal
@@ -149,8 +154,10 @@ def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
     return ast.literal_eval(_Constants().visit(node))
 
 
-def write_python_arguments(text: str, schema: Mapping[str, Any] | None) -> str | None:
-    """Return the JSON of the arguments of a Python call; None if they are not literals.
+def write_python_arguments(
+    text: str, schema: Mapping[str, Any] | None
+) -> tuple[str | None, tuple[RepairName, ...]]:
+    """Return the JSON of the arguments of a Python call, None if they are not literals; and the repairs.
 
     Args:
         text: The text between the parentheses of the call.
@@ -158,14 +165,28 @@ def write_python_arguments(text: str, schema: Mapping[str, Any] | None) -> str |
 
     Example:
         >>> write_python_arguments("city='Oslo', days=[1, true]", None)
-        '{"city": "Oslo", "days": [1, true]}'
+        ('{"city": "Oslo", "days": [1, true]}', ())
         >>> write_python_arguments("'Oslo'", {"properties": {"city": {}}})
-        '{"city": "Oslo"}'
-        >>> write_python_arguments("city=name", None) is None
-        True
+        ('{"city": "Oslo"}', ())
+        >>> write_python_arguments("city=name", None)
+        (None, ())
     """
     if len(text) > _LONGEST_PYTHON:
-        return None
+        return None, ()
+    written = _read_call(text, schema)
+    if written is None and (mended := _PYTHON_STRING.sub(_escape_lines, text)) != text:
+        written = _read_call(mended, schema)
+        return written, () if written is None else ("raw_control",)
+    return written, ()
+
+
+def _escape_lines(string: re.Match[str]) -> str:
+    """Return a Python string with its line endings escaped."""
+    return string[0].replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _read_call(text: str, schema: Mapping[str, Any] | None) -> str | None:
+    """Return the JSON of the arguments of a Python call; None if they are not literals."""
     names = list(dict_of(dict(schema or {}), "properties"))
     try:
         call = ast.parse(f"f({text})", mode="eval").body
