@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping
-from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any
+from types import AsyncGeneratorType, GeneratorType
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._sources import awaited, boto3, plain, requests, sdk
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
@@ -27,6 +27,8 @@ _ADDRESS_OR_FILE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
 )
 """Matches a str that is an address or the name of a file, and cannot be a body."""
+_IN_PIECES = frozenset((list, tuple, GeneratorType))
+"""Classes whose objects are nothing but iterables."""
 _STREAM_ATTRIBUTES = ("departures", "checkpoint", "final")
 _ACCEPTED = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
@@ -51,6 +53,10 @@ def sync_source(
         MisuseError: The object cannot be read, or only in the event loop to which it belongs.
         FileNotFoundError: The object is a path, and there is no such file.
     """
+    kind: type = source.__class__
+    if kind in _IN_PIECES:
+        # None of the checks below can apply.
+        return plain.from_iterable(cast("Iterable[Any]", source))
     source = boto3.stream_of(source)
     if isinstance(source, SyncSource | Deferred):
         return source

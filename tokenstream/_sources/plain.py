@@ -110,9 +110,11 @@ def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text
 def from_iterable(source: Iterable[Any]) -> SyncSource:
     """Return a source that reads an iterable of chunks or payloads."""
     items = iter(source)
-    # Bytes need no conversion. The items of an iterator are not known in advance.
-    is_bytes = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
-    return SyncSource(items, _make_closer(items, source), convert=None if is_bytes else Converter(items))
+    if source.__class__ is list or source.__class__ is tuple:
+        # Bytes need no conversion, and there is nothing to close.
+        is_bytes = {bytes}.issuperset(map(type, source))
+        return SyncSource(items, do_nothing, convert=None if is_bytes else Converter(items))
+    return SyncSource(items, _make_closer(items, source), convert=Converter(items))
 
 
 def _make_closer(items: object, source: object) -> Callable[[], object]:
