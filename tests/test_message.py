@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+from typing import Any
+
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from tests.support.tables import in_one_test
 from tokenstream.errors import InvalidJSON, OutputInvalid
@@ -159,3 +162,36 @@ def test_nothing_but_usage_is_added_to_usage() -> None:
     """As with numbers, anything else is a TypeError."""
     with pytest.raises(TypeError):
         _ = Usage() + 1  # type: ignore[operator] # the mistake that is tested
+
+
+@pytest.mark.parametrize(
+    "kind", [Message, Usage, TextPart, ToolCall, ServerToolResult, OpaquePart, FoundImage]
+)
+def test_a_value_made_without_checks_is_the_one_that_pydantic_makes(kind: type[Any]) -> None:
+    """`model_construct` has the defaults, the order and the given fields of pydantic's own."""
+    names = [*kind.model_fields]
+    for given in ([], names[:1], names[1:], names, [*names, "unknown"]):
+        values = dict.fromkeys(given, "x")
+        made, expected = kind.model_construct(**values), BaseModel.model_construct.__func__(kind, **values)
+        assert vars(made) == vars(expected)
+        assert [*vars(made)] == [*vars(expected)]
+        assert made.model_fields_set == expected.model_fields_set
+        assert made == expected
+        assert pickle.loads(pickle.dumps(made)) == expected
+    assert kind.model_construct({"x"}).model_fields_set == {"x"}
+    assert kind.model_construct() is not kind.model_construct()
+
+
+def test_a_class_of_the_applications_own_is_constructed_by_pydantic() -> None:
+    """Defaults that can be changed are not shared, and private attributes get theirs."""
+
+    class Noted(TextPart):
+        notes: list[str] = []  # noqa: RUF012 - pydantic copies it
+        _seen: int = PrivateAttr(default=1)
+
+        def look(self) -> int:
+            return self._seen
+
+    first, second = Noted.model_construct(), Noted.model_construct()
+    first.notes.append("one")
+    assert (second.notes, second.look()) == ([], 1)

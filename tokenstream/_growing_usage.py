@@ -31,9 +31,8 @@ class GrowingUsage:
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
         left_out = "output_tokens" if usage.source == "estimated" else None
-        for name in COUNTS:
-            value = getattr(usage, name)
-            if value is not None and name != left_out:
+        for name, value in vars(usage).items():
+            if value is not None and name in COUNTS and name != left_out:
                 self.counts[name] = value
         for key, value in usage.provider_data.items():
             # A field that is null is kept, but does not replace an earlier value.

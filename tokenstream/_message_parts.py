@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticUndefined
 from typing_extensions import TypeVar
 
 from tokenstream._basics.call_keys import place_of
@@ -18,6 +20,7 @@ ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import CallUncertain
@@ -53,9 +56,35 @@ class Value(BaseModel):
         extra="forbid",
     )
 
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:  # noqa: ANN401 - as in pydantic
+        """Return an object with these values, unchecked, and with defaults for the other fields."""
+        if cls.__module__.startswith("tokenstream.") and not cls.__private_attributes__:
+            # The same as pydantic's own method does, in a tenth of its time.
+            defaults, required = _find_defaults(cls)
+            fields = defaults | values
+            if required <= values.keys() and len(fields) == len(defaults):
+                made = cls.__new__(cls)
+                _set(made, "__dict__", fields)
+                _set(made, "__pydantic_fields_set__", {*values} if _fields_set is None else _fields_set)
+                _set(made, "__pydantic_extra__", None)
+                _set(made, "__pydantic_private__", None)
+                return made
+        return super().model_construct(_fields_set, **values)
+
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # A field that is None says nothing.
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
+
+
+_set = object.__setattr__
+
+
+@cache
+def _find_defaults(kind: type[Value]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the defaults of all fields of a class, in their order, and the names of those without one."""
+    defaults = {name: field.default for name, field in kind.model_fields.items()}
+    return defaults, frozenset([name for name, value in defaults.items() if value is PydanticUndefined])
 
 
 Phase: TypeAlias = Literal["commentary", "final_answer"]
@@ -277,15 +306,6 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         )
 
 
-_EMPTY_CALL: ToolCall = ToolCall.model_construct()
-
-
-def make_call(**fields: Any) -> ToolCall:  # noqa: ANN401 - the fields of a call
-    """Return a tool call with some fields, without validation."""
-    # A copy takes two thirds of the time of `model_construct`.
-    return _EMPTY_CALL.model_copy(update=fields)
-
-
 @show_members
 class ServerToolCall(Value):
     """A call of a tool that the provider itself runs, such as a web search.
@@ -491,6 +511,18 @@ class Usage(Value):
         words = ("estimated", "partial", "reported", "none")
         added["source"] = next(word for word in words if word in sources)
         return Usage(**added, provider_data=other.provider_data or self.provider_data)
+
+
+def make_usage(report: dict[str, Any], **counts: float | None) -> Usage:
+    """Return the counts that a server's report has, which are known to be numbers.
+
+    Args:
+        report: The report; without any count if it is empty.
+    """
+    source = "reported" if report else "none"
+    return Usage.model_construct(
+        {*counts, "provider_data"}, **counts, provider_data=report.copy(), source=source
+    )
 
 
 COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "provider_data"})

@@ -11,7 +11,6 @@ from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
 from tokenstream._growing_usage import GrowingUsage
-from tokenstream._message_parts import make_call
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -480,7 +479,9 @@ class Accumulator:
         return True  # the event has content
 
     def _take_call_start(self, event: ToolCallStart) -> bool:
-        start = make_call(id=event.id, name=event.name, type=event.type, provider_data=event.provider_data)
+        start = ToolCall.model_construct(
+            id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
+        )
         self._get_or_begin_part(event, lambda: start).start = start
         return True  # the event has content
 

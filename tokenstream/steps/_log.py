@@ -8,7 +8,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.text_log import TextLog
-from tokenstream._message_parts import make_call
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
@@ -21,6 +20,7 @@ from tokenstream.events import (
     ToolCallStart,
     ToolResult,
 )
+from tokenstream.message import ToolCall
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tokenstream.events import Event, StepDone, StepStart, StepUpdate, StepWaiting
-    from tokenstream.message import Message, ToolCall
+    from tokenstream.message import Message
 
     StepEvent: TypeAlias = StepStart | StepUpdate | StepWaiting | ToolResult | StepDone
 
@@ -79,7 +79,7 @@ class Names:
 
     def rename_call(self, answer: int, call: ToolCall) -> ToolCall:
         """Return a copy of a tool call with the id that the call has in the run."""
-        return make_call(
+        return ToolCall.model_construct(
             id=self.make_run_id(answer, call.id),
             name=call.name,
             arguments_text=call.arguments_text,

@@ -217,8 +217,10 @@ class AnswerEvents:
     @property
     def finished(self) -> bool:
         """True once every choice seen so far has its finish reason."""
-        choices = self.choices
-        return bool(choices) and all(choice.finish is not None for choice in choices.values())
+        for choice in self.choices.values():  # asked for each frame, so without a generator
+            if choice.finish is None:
+                return False
+        return bool(self.choices)
 
     @property
     def started(self) -> bool:
@@ -279,9 +281,10 @@ class AnswerEvents:
 
     def _counts_of_refusal(self) -> tuple[str, ...]:
         """Return the names of the counts that a refusal takes back; none if no choice was refused."""
-        finishes = [choice.finish for choice in self.choices.values()]
-        is_refused = any(finish is not None and finish.reason == "refusal" for finish in finishes)
-        return ("output_tokens",) if is_refused else ()
+        for choice in self.choices.values():
+            if choice.finish is not None and choice.finish.reason == "refusal":
+                return ("output_tokens",)
+        return ()
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field that has no event of its own as `Unknown`, unless its value was reported before.

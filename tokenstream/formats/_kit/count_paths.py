@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
-from tokenstream.message import Usage
+from tokenstream._message_parts import make_usage
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from tokenstream.message import Usage
 
 _OUTPUT = {"answer": "output_tokens", "thoughts": "reasoning_tokens"}
 """The two counts whose sum is the output, by the names under which saved states have them."""
@@ -82,7 +84,7 @@ class Counts:
         counts: dict[str, Any] = {name: self._find(report, place) for name, place in self._places.items()}
         if self._apart:
             _add_up_output(counts, {} if remembered is None else remembered)
-        return Usage(**counts, provider_data=report)
+        return make_usage(report, **counts)
 
     def _find(self, report: dict[str, Any], place: _CountPlace) -> int | None:
         """Return the count at a place; None if there is none."""

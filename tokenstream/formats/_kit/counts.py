@@ -34,16 +34,19 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
         >>> mended.input_tokens, mended.output_tokens, mended.total_tokens
         (None, 3, 15)
     """
-    counts = {name: value for name, value in usage if name not in _NO_COUNTS and value is not None}
-    zeros = {name for name, value in counts.items() if value <= 0 < known.get(name, 0)} - {*replaced}
-    mended = usage
+    counts = {
+        name: value for name, value in vars(usage).items() if value is not None and name not in _NO_COUNTS
+    }
+    zeros, mended = set[str](), usage
+    if known:
+        zeros = {name for name, value in counts.items() if value <= 0 < known.get(name, 0)} - {*replaced}
     if zeros:
         update = dict.fromkeys(zeros)
         total = counts.get("total_tokens")
         if total is not None and 0 < total == sum(counts.get(name, 0) for name in _ADDENDS):
             update["total_tokens"] = total + sum(known[name] for name in zeros.intersection(_ADDENDS))
         mended = usage.model_copy(update=update)
-    known.update({name: value for name, value in counts.items() if name not in zeros})
+    known.update({name: value for name, value in counts.items() if name not in zeros} if zeros else counts)
     if mended.total_tokens is not None:
         known["total_tokens"] = mended.total_tokens
     return mended

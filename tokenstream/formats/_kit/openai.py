@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, is_list, says_nothing
+from tokenstream._message_parts import make_usage
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.message import FinishReason, Phase
+    from tokenstream.message import FinishReason, Phase, Usage
 
 PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 """The phases of texts, by their words in the items of responses and of runs."""
@@ -103,20 +103,24 @@ def usage_of(report: dict[str, Any]) -> Usage:
     details: dict[str, Any] = {}
     for key, value in report.items():
         if key in _USAGE_FIELDS:
-            _copy_count(report, key, _USAGE_FIELDS, counts)
+            if value.__class__ is int:
+                counts[_USAGE_FIELDS[key]] = value
+            else:
+                _copy_count(report, key, _USAGE_FIELDS, counts)
         elif key in _USAGE_DETAILS and is_dict(value):
             for name in value:
                 _copy_count(value, name, _USAGE_DETAILS[key], details)
     # A count in the details takes precedence over the same count beside them.
     counts.update(details)
-    cost = float_of(report, "cost")
-    if cost is None:
-        # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts;
-        # https://schemas.apis.io/schemas/perplexity/perplexity-usageinfo.
-        cost = float_of(dict_of(report, "cost"), "total_cost")
-    if cost is not None:
-        counts["cost"] = cost
-    return Usage(**counts, provider_data=report)
+    if "cost" in report:
+        cost = float_of(report, "cost")
+        if cost is None:
+            # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts;
+            # https://schemas.apis.io/schemas/perplexity/perplexity-usageinfo.
+            cost = float_of(dict_of(report, "cost"), "total_cost")
+        if cost is not None:
+            counts["cost"] = cost
+    return make_usage(report, **counts)
 
 
 def _counts(details: str) -> Counts:

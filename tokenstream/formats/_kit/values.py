@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
+from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProtocolError
-from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tokenstream.message import Usage
 
 TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
@@ -151,4 +153,4 @@ def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None
     """
     report = {name: payload[name] for name in names if int_of(payload, name) is not None}
     counts: dict[str, Any] = {names[name]: int_of(report, name) for name in report}
-    return Usage(**counts, provider_data=report) if report else None
+    return make_usage(report, **counts) if report else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
+from tokenstream._message_parts import make_usage
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.message import Citation, Usage
 
@@ -43,13 +44,13 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
         total = int_of(report, name)
         return None if total is None else sum([int_of(each, name) or 0 for each in compactions], start=total)
 
-    return Usage(
+    return make_usage(
+        report,
         input_tokens=count("input_tokens"),
         output_tokens=count("output_tokens"),
         reasoning_tokens=int_of(details, "thinking_tokens"),
         cached_tokens=count("cache_read_input_tokens"),
         cache_write_tokens=count("cache_creation_input_tokens"),
-        provider_data=report,
     )
 
 

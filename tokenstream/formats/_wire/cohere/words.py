@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_list, text_of
+from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.message import Citation, Usage
@@ -49,11 +50,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
         number = int_of(tokens, name)
         return int_of(billed, name) if number is None else number
 
-    return Usage(
+    return make_usage(
+        report,
         input_tokens=count("input_tokens"),
         output_tokens=count("output_tokens"),
         cached_tokens=int_of(report, "cached_tokens"),
-        provider_data=report,
     )
 
 

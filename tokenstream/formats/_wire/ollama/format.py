@@ -13,11 +13,12 @@ from tokenstream._basics.untrusted import (
     says_nothing,
     text_of,
 )
+from tokenstream._message_parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.values import base64_bytes
-from tokenstream.message import MediaPart, OpaquePart, Usage
+from tokenstream.message import MediaPart, OpaquePart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -225,10 +226,10 @@ class Ollama(Format):
         """Report the token counts and the finish reason, and end the answer."""
         report = {name: payload[name] for name in _STATISTICS if payload.get(name) is not None}
         if report:
-            usage = Usage(
+            usage = make_usage(
+                report,
                 input_tokens=int_of(payload, "prompt_eval_count"),
                 output_tokens=int_of(payload, "eval_count"),
-                provider_data=report,
             )
             self.parts.usage(usage)
         reason = text_of(payload, "done_reason")
