@@ -167,7 +167,9 @@ class Connection:
 
     def take_tools(self, offered: OfferedTools | None) -> None:
         """Take the tools that the request offers, before any of the answer is read."""
-        self._offered = self.format.parts.offered = offered
+        self._offered = offered
+        if self.known_format is not None:
+            self.format.parts.offered = offered
 
     def _use_format(self, format: Format) -> None:
         """Use a format from now on, with this connection's settings, and report its name to `found`."""

@@ -63,7 +63,6 @@ from tokenstream.errors import (
     StreamInterrupted,
 )
 from tokenstream.events import PartDone, Stopped
-from tokenstream.formats._detect.undetected import take_request
 from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._content import has_content
@@ -555,7 +554,7 @@ class Machine:
         """Pass the JSON of the request to the format, which may use it to read the response."""
         if self.offered is None:
             self.connection.take_tools(offered_in(asked))
-        take_request(self.connection.format, asked)
+        self.connection.format.take_request(asked)
 
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""

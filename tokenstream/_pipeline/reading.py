@@ -155,7 +155,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             machine.awaits_end_since = now
         awaits_end = machine.awaits_end_since is not None
         machine.continues = machine.error is None and not (machine.answered or awaits_end)
-        if machine.continues and meter.content_chunks and not (uses_sorted_frames or machine.changes_events):
+        may_have_shortcut = machine.continues and reader.may_have_shortcut and meter.content_chunks
+        if may_have_shortcut and not (uses_sorted_frames or machine.changes_events):
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.
             machine.shortcut = machine.make_shortcut
         # Frees the payload, since it may be large and the next input may take long to arrive.

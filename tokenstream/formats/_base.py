@@ -223,8 +223,12 @@ class Format(Resuming, ABC):
         self.error: StreamError | None = None
         self.stop: str | None = None  # a format never asks to end the input
         # The content of the answer.
-        self.parts = Parts(self.limits, self.note)
+        self.parts = self._make_parts()
         """The open parts of the message."""
+
+    def _make_parts(self) -> Parts:
+        """Return the object that collects the answer's parts and events, which a format may derive."""
+        return Parts(self.limits, self.note)
 
     def fresh(self, *, limits: Limits, pings: bool) -> Format:
         """Return a format with the same options for a new connection."""
@@ -271,6 +275,9 @@ class Format(Resuming, ABC):
         Raises:
             ProtocolError: The payload does not follow the format.
         """
+
+    def take_request(self, asked: object) -> None:
+        """Note what the JSON of a request says about the form of its answer, before any of it is read."""
 
     @property
     def finished(self) -> bool:
@@ -328,6 +335,11 @@ class Format(Resuming, ABC):
         events = self.feed_plainly(frame)
         fast.learn_from(frame, events)
         return events
+
+    @property
+    def may_have_shortcut(self) -> bool:
+        """True if the next payload may be read without decoding; False if no payload like it was learnt."""
+        return self._fast_path is None or bool(self._fast_path.entries)
 
     def adopt_shapes(self, other: Format) -> None:
         """Take over the shapes of payloads that were learnt from an earlier answer of the same server."""

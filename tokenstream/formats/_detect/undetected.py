@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
@@ -14,6 +14,7 @@ from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WA
 from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format, object_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.event_names import name_of
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 
@@ -24,33 +25,21 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 
-@runtime_checkable
-class TakesRequest(Protocol):
-    """A format that reads an answer with more certainty if it knows the request."""
-
-    def take_request(self, asked: object) -> None:
-        """Note what a request says about the form of its answer, before any of the answer is read.
-
-        Args:
-            asked: The JSON of the request.
-        """
-        ...
-
-
-def take_request(format: object, asked: object) -> None:
-    """Pass the JSON of a request to a format, if the format can use it.
-
-    Example:
-        >>> take_request("no such format", {"stream": True})
-    """
-    if isinstance(format, TakesRequest):
-        format.take_request(asked)
-
-
 _MOST_HELD = 64
 _NOT_KNOWN = "the format of the payload is not known yet"
 _OBJECTS = (WAIT, UNCLAIMED)
 _UNDECIDED = (*_OBJECTS, BARE, END)
+
+
+class _LatentParts(Parts):
+    """The parts of an answer whose format is not known yet; made when asked for, as they seldom are."""
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        self._arguments = limits, note
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute that is not set yet
+        super().__init__(*self._arguments)
+        return object.__getattribute__(self, name)
 
 
 class Undetected(Format):
@@ -101,6 +90,9 @@ class Undetected(Format):
         """True if the frames are documents of a JSON body and so cannot be bare text."""
         self.messages = False
         """True if the frames are WebSocket messages, where the client may have to speak first."""
+
+    def _make_parts(self) -> _LatentParts:
+        return _LatentParts(self.limits, self.note)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
@@ -204,7 +196,7 @@ class Undetected(Format):
         # The real format counts frames from the first one of the input on, including the skipped pings.
         real_format.frames = self._skipped
         real_format.first_frames.is_detected, real_format.first_frames.is_proven = True, is_proven
-        take_request(real_format, self._asked)
+        real_format.take_request(self._asked)
         self.found(real_format)
         events: list[Event] = []
         for frame, result in held:

@@ -53,7 +53,6 @@ class HostedSession(Format):
         self, *, limits: Limits | None = None, pings: bool = False, answer: str | None = None
     ) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.parts = self.session_parts = SessionParts(self.limits, self.note)
         self._answer = answer
         self._ids = RecentIds(REMEMBERED)
         """The ids of the last events."""
@@ -67,6 +66,10 @@ class HostedSession(Format):
         """The last error that an event has reported since an answer began; most end no answer."""
         self._failure: StreamError | None = None
         """The error of the last answer, if that answer failed."""
+
+    def _make_parts(self) -> SessionParts:
+        self.session_parts = SessionParts(self.limits, self.note)
+        return self.session_parts
 
     @override
     def fresh(self, *, limits: Limits, pings: bool) -> Self:

@@ -86,14 +86,16 @@ class A2A(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._task_parts = TaskParts(self.limits, self.note)
-        self.parts = self._task_parts  # the same object, under the name that all formats have
         self._appends = False
         """True if the last payload had further pieces of an artifact, and not the whole artifact."""
         self._is_paused = False
         """True while the task waits for the user; the server may close the stream, or go on later."""
         self._last_message: tuple[str, str, int] | None = None
         """Id, state and fingerprint of the last message of a status, which a snapshot of the task repeats."""
+
+    def _make_parts(self) -> TaskParts:
+        self._task_parts = TaskParts(self.limits, self.note)
+        return self._task_parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here

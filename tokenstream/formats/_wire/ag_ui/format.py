@@ -102,10 +102,12 @@ class AGUI(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._run_parts = RunParts(self.limits, self.note)
-        self.parts = self._run_parts  # the same object, under the name that all formats have
         self._started = False
         """True once the run has begun; a second start is a departure from the documentation."""
+
+    def _make_parts(self) -> RunParts:
+        self._run_parts = RunParts(self.limits, self.note)
+        return self._run_parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here

@@ -88,8 +88,6 @@ class Anthropic(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._blocks = AnthropicBlocks(self.limits, self.note)
-        self.parts = self._blocks
         self._nameless = False
         """True if the SSE event of the current payload has no name."""
         self._has_head = False
@@ -98,6 +96,10 @@ class Anthropic(Format):
         """True until the start has arrived, or its lack was counted."""
         self._start_was_whole = False
         """True if the start already contained the whole answer."""
+
+    def _make_parts(self) -> AnthropicBlocks:
+        self._blocks = AnthropicBlocks(self.limits, self.note)
+        return self._blocks
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:

@@ -154,14 +154,16 @@ class BedrockConverse(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._blocks = ConverseBlocks(self.limits, self.note)
-        self.parts = self._blocks
         self._has_head = False
         """True once the start of the message has arrived."""
         self._start_expected = True
         """True until the start has arrived, or its lack was counted."""
         self._stopped = False
         """True once the event `messageStop` has arrived."""
+
+    def _make_parts(self) -> ConverseBlocks:
+        self._blocks = ConverseBlocks(self.limits, self.note)
+        return self._blocks
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:

@@ -263,10 +263,9 @@ class PlainModel(Format):
     name: ClassVar[str] = "bedrock-invoke"
     is_one_answer: ClassVar[bool] = True
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def _make_parts(self) -> _CountedParts:
         self._counted_parts = _CountedParts(self.limits, self.note)
-        self.parts = self._counted_parts
+        return self._counted_parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:

@@ -44,9 +44,12 @@ class V2(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.parts = self.content = CohereParts(self.limits, self.note)
         self.is_nameless = False
         """True if the current frame has no event name."""
+
+    def _make_parts(self) -> CohereParts:
+        self.content = CohereParts(self.limits, self.note)
+        return self.content
 
     @classmethod
     def is_whole_v2(cls, payload: dict[str, Any]) -> bool:

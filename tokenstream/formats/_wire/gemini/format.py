@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import Path
     from tokenstream.formats._kit.open import OpenChoice
-    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
 _FREE_NAMES = frozenset({"args", "response", "part_metadata", "partMetadata", "metadata"})
@@ -162,10 +161,9 @@ class Gemini(Format):
         crlf=True,
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def _make_parts(self) -> GeminiParts:
         self._gemini_parts = GeminiParts(self.limits, self.note)
-        self.parts = self._gemini_parts
+        return self._gemini_parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names

@@ -90,8 +90,6 @@ class GeminiInteractions(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._steps = InteractionSteps(self.limits, self.note)
-        self.parts = self._steps
         self._status: str | None = None
         """The last status of the interaction."""
         self._event_id: str | None = None
@@ -100,6 +98,10 @@ class GeminiInteractions(Format):
         """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
         self._reported_id: str | None = None
         """The last event id that was reported as a field of the answer."""
+
+    def _make_parts(self) -> InteractionSteps:
+        self._steps = InteractionSteps(self.limits, self.note)
+        return self._steps
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:

@@ -82,14 +82,16 @@ class GeminiLive(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False, one: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._turn = LiveTurn(self.limits, self.note)
-        self.parts = self._turn
         self._one = one
         """True if the answer ends with its first turn."""
         self._turn_is_open = False
         """True while a turn is open."""
         self._awaits_result = False
         """True while the model waits for the result of a tool call."""
+
+    def _make_parts(self) -> LiveTurn:
+        self._turn = LiveTurn(self.limits, self.note)
+        return self._turn
 
     def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
         """Return a format with the same options for a new connection."""

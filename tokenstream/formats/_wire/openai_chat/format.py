@@ -7,7 +7,7 @@ of a chunk (answer, choice, delta) is read by a *plan*, which is made once for e
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -92,10 +92,13 @@ class _ChatParts(Parts):
         Raises:
             LimitExceeded: The answer is complete, but the content that was held back exceeds a limit.
         """
-        # An answer that is not complete has an error already.
-        with nullcontext() if complete else suppress(ProtocolError):
+        try:
             for choice in self.choices.values():
                 choice.reader.settle()
+        except ProtocolError:
+            # An answer that is not complete has an error already.
+            if complete:
+                raise
         super().close_all(complete=complete)
 
 
@@ -142,7 +145,6 @@ class OpenAIChat(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.parts = _ChatParts(self.limits, self.note)
         self._created: object = None
         """The time of the answer; None until it was reported."""
         self._is_in_envelope = False
@@ -150,6 +152,9 @@ class OpenAIChat(Format):
 
         self._messages_grow: bool | None = None
         """True if each message contains all so far, False if each is a piece, None if this is not known."""
+
+    def _make_parts(self) -> _ChatParts:
+        return _ChatParts(self.limits, self.note)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here

@@ -81,8 +81,6 @@ class OpenAIRealtime(Format):
         session: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._outputs = RealtimeOutputs(self.limits, self.note)
-        self.parts = self._outputs
         self._session: dict[str, Any] = session or {}
         """The session's settings, as the server has reported them."""
         self._outputs.audio_format = output_format(self._session)
@@ -94,6 +92,10 @@ class OpenAIRealtime(Format):
         """The error of the last response, if that response failed."""
         self._last_error: StreamError | None = None
         """The last error that an event has reported since a response began; most do not end the session."""
+
+    def _make_parts(self) -> RealtimeOutputs:
+        self._outputs = RealtimeOutputs(self.limits, self.note)
+        return self._outputs
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format with the same options for a new connection."""

@@ -117,8 +117,6 @@ class OpenAIResponses(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         # Readers.
-        self._items = ResponseItems(self.limits, self.note)
-        self.parts = self._items
         self._endpoint = Endpoint()
         """Reads the events of endpoints that send no responses."""
         # The current payload.
@@ -136,6 +134,10 @@ class OpenAIResponses(Format):
         """Maps each stream id on a WebSocket ("" without an id) to the id of that stream's last response."""
         self._open_streams: set[str] = set()
         """Ids of the streams whose last response has not ended."""
+
+    def _make_parts(self) -> ResponseItems:
+        self._items = ResponseItems(self.limits, self.note)
+        return self._items
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:

@@ -85,14 +85,16 @@ class UIMessage(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._parts = UIParts(self.limits, self.note)
-        self.parts = self._parts
         self._metadata: object = None
         """The metadata of the message so far."""
         self._has_finish = False
         """True once the chunk `finish` has arrived, which may have no finish reason."""
         self._withheld: ProviderError | None = None
         """The first error that a chunk has reported; it becomes `error` when the answer ends."""
+
+    def _make_parts(self) -> UIParts:
+        self._parts = UIParts(self.limits, self.note)
+        return self._parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
