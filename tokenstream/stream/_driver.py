@@ -306,13 +306,16 @@ class Driver(UncopyableObject):
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""
-        machine = self.machine
+        machine, silence = self.machine, self.silence
         # No read is in progress.
-        self.silence.since = None
-        self._check_deadlines(machine.now)
+        silence.since = None
+        deadline = silence.deadline
+        if self.chain is not silence or (deadline is not None and machine.now >= deadline):
+            self._check_deadlines(machine.now)
+            deadline = silence.deadline
         # With reordering, any chunk may open a gap, whose deadline may be the earliest.
         knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
-        earliest = self.silence.earliest_deadline if knows_gaps else -math.inf
+        earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
         self.earliest_deadline = min(earliest, machine.guarded_until)
         return not machine.input_ended and machine.error is None
 

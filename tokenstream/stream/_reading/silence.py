@@ -66,7 +66,7 @@ class Silence:
     @property
     def deadline(self) -> float | None:
         """Time at which the next deadline passes; None if no deadline applies."""
-        return min((begun + seconds for _, seconds, begun in self._active_deadlines()), default=None)
+        return min([begun + seconds for _, seconds, begun in self._active_deadlines()], default=None)
 
     @property
     def next_error(self) -> StreamStalled | None:
@@ -78,14 +78,22 @@ class Silence:
         return make_stalled_error(limit, seconds)
 
     @property
-    def earliest_deadline(self) -> float:
-        """A time before which no deadline can pass, whatever arrives until then."""
+    def _has_begun(self) -> bool:
+        """True once a frame has arrived, and a chunk of a further connection, if there is one."""
         meter = self._machine.meter
-        if meter.first_event_at is None or meter.chunks == self._earlier_chunks or self._machine.resting:
-            # Before the first frame, the first chunk of a further connection (`_earlier_chunks` came before
-            # it), or while the server waits for the client: the next item may start a deadline.
+        # The first connection comes after -1 chunks.
+        is_first = self._earlier_chunks < 0
+        return meter.first_event_at is not None and (is_first or meter.chunks != self._earlier_chunks)
+
+    def find_earliest(self, deadline: float | None) -> float:
+        """Return a time before which no deadline can pass, whatever arrives until then.
+
+        Args:
+            deadline: The value of `deadline`.
+        """
+        if not self._has_begun or self._machine.resting:
+            # The next item may start a deadline.
             return -math.inf
-        deadline = self.deadline
         return math.inf if deadline is None else deadline
 
     def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
@@ -144,10 +152,11 @@ class Silence:
         """Return the deadlines that apply now, each with its name, its seconds and the time of its start."""
         machine, meter, deadlines = self._machine, self._machine.meter, self.deadlines
         starts: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
-        if machine.resting or machine.waits:
-            # The server waits for the client, or the end waits for a guard: only `total` applies.
+        # While the server waits for the client, or the end for a guard, only `total` applies.
+        is_silence_allowed = machine.resting or machine.waits
+        if is_silence_allowed:
             pass
-        elif meter.first_event_at is None or meter.chunks == self._earlier_chunks:
+        elif not self._has_begun:
             # Nothing has arrived on this connection. The wait begins with the request, or with the
             # read in progress (`since`), if that began later.
             silent_since = self._find_silence_start(meter.started_at)
@@ -161,7 +170,7 @@ class Silence:
             )
             if self.since is not None:
                 starts.append(("idle_bytes", deadlines.idle_bytes, max(machine.now, self.since)))
-        if machine.awaits_end_since is not None and not (machine.resting or machine.waits):
+        if machine.awaits_end_since is not None and not is_silence_allowed:
             # Placed first, because the answer is over without an error if this deadline has passed.
             starts[:0] = self._find_waits_for_end(machine.awaits_end_since)
         # A deadline that is not set is None.
