@@ -157,6 +157,9 @@ class AnswerLog:
 
     def join(self, *kinds: type[Delta]) -> str:
         """Return all words of some kinds."""
+        if len(self.words) == 1:
+            (words,) = self.words.values()
+            return words.join() if words.kind in kinds else ""
         return "".join([text for _, text in self.read(0, {}, kinds)[1]])
 
     def rename_call(self, id: str, call: ToolCall) -> None:

@@ -185,6 +185,9 @@ class Departures(Mapping[str, Departure]):
     def __getitem__(self, name: str) -> Departure:
         return self._noted[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._noted
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._noted)
 

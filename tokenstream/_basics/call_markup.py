@@ -64,7 +64,10 @@ def find_call_markup(text: str, offered: Container[str] | None = None) -> str | 
     bare = _match_bare(text)
     if bare is not None and offered is not None and bare[1] in offered:
         return "llama_json"
-    if not any(mark in text for mark in _MARKS):
+    for mark in _MARKS:
+        if mark in text:
+            break
+    else:
         return None
     fences, position = 0, 0
     for opening in _find_openings(text):

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
-from tokenstream.framing._lines import SLICE, LineFraming
+from tokenstream.framing._lines import BOM, SLICE, LineFraming
 from tokenstream.framing._sse_event import Frame, ServerSentEvent
 from tokenstream.framing._utf8 import count_malformed, is_utf8
 from tokenstream.limits import DEFAULT_LIMITS
@@ -381,6 +381,11 @@ class SSEParser(PlainSSEParser):
 
     def _read_unusual(self, chunk: bytes) -> list[Frame]:
         """Return the frames that a chunk completes, if it is not exactly one event with LF line ends."""
+        is_first = self._bom_start == b"" and not self._ended
+        if is_first and type(chunk) is bytes and chunk[:1] not in (b"", BOM[:1]):
+            # The input begins without a byte order mark, and nothing is held.
+            self._bom_start, self._past_bom, self._holds_nothing = None, True, True
+            return self.frames(chunk)
         if type(chunk) is bytes and self._past_bom:
             if 13 in chunk:
                 # Whole events with CRLF line ends are read like those with LF.

@@ -23,6 +23,8 @@ class Phase(Enum):
     A step that is missing in the table cannot happen in that phase.
     """
 
+    __hash__ = object.__hash__  # that of `Enum` is a Python call
+
     OPENING = "opening"
     """The source is not open yet."""
     READING = "reading"
@@ -35,6 +37,8 @@ class Phase(Enum):
 
 class PhaseStep(Enum):
     """A step that moves a stream from one phase to the next."""
+
+    __hash__ = object.__hash__
 
     OPENED = "opened"
     ANSWERED = "answered"

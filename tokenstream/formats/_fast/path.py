@@ -401,9 +401,17 @@ class FastPath:
 
         The result is also None if the delta's text is not exactly the text in the payload.
         """
-        texts = [(path, value) for path in self._fast.texts if (value := find_at(payload, path))]
+        found: list[tuple[Path, object]] = []
+        place, holder = None, None
+        for path in self._fast.texts:
+            # Most places of a format are in the same object.
+            if path[:-1] != place:
+                place, holder = path[:-1], find_at(payload, path[:-1])
+            value: object = holder.get(path[-1]) if holder.__class__ is dict else find_at(holder, path[-1:])
+            if value:
+                found.append((path, value))
         # The text of the delta differs from that in the payload if half of a surrogate pair is held back.
-        return texts[0][0] if len(texts) == 1 and texts[0][1] == text else None
+        return found[0][0] if len(found) == 1 and found[0][1] == text else None
 
     def _find_call(self, event: ToolCallDelta) -> OpenCall | None:
         """Return the open call that a delta adds to; None if the call holds text back, or is not open.
