@@ -112,6 +112,12 @@ class Decoder:
         self._machine.finish(None, now)
         return self._drain()
 
+    def __del__(self) -> None:
+        """Free all of what was read at once, without the garbage collector."""
+        machine = getattr(self, "_machine", None)
+        if machine is not None:  # None if the constructor failed
+            machine.dispose()
+
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:

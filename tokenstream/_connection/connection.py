@@ -203,6 +203,11 @@ class Connection:
         arrived = "" if self._find_text is None else self._find_text(told)
         return arrived + added_by(self._last_events, told)
 
+    def dispose(self) -> None:
+        """Let go of the framing and the format, which may refer back to this connection."""
+        self.format.dispose()
+        del self.format, self.framing
+
     @property
     def finished(self) -> bool:
         """True once the answer is finished, whatever happens to the connection afterwards."""

@@ -46,7 +46,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
             if len(pieces) >= log.full_at:
                 # It is enough to join the pieces here: a block may contain a few pieces more.
                 log.pack()
-            return _sample(machine, glance, chunk, now)
+            return _sample(machine, chunk, now)
         machine.now = now
         size = meter.bytes + len(chunk)
         # A chunk that exceeds the limit is left to `pull`, which reports the error.
@@ -96,22 +96,17 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
     return glance
 
 
-def _sample(
-    machine: Machine,
-    glance: Callable[[Any, float], Event | None],
-    chunk: object,
-    now: float,
-) -> Event | None:
+def _sample(machine: Machine, chunk: object, now: float) -> Event | None:
     """Do the meter's periodic work, then read a chunk on the fast path, and measure how long that takes.
 
     Args:
-        glance: The function of the fast path.
         now: A clock reading, in seconds.
 
     Returns:
         The chunk's event; None if the fast path cannot read the chunk.
     """
-    timer = machine.timer
+    # Not a variable of `glance` itself, which would then refer to itself.
+    timer, glance = machine.timer, machine.glance or machine.give
     if timer is None:
         machine.meter.check_stamps()
         return glance(chunk, now)

@@ -174,6 +174,7 @@ class Machine:
         "_is_shut",
         "returned_count",
         "events_left",
+        "glance",
         "glanced_event",
         "stopped_event",
         # The end.
@@ -238,6 +239,8 @@ class Machine:
         """The clock reading of the last input."""
         self.shortcut: Callable[[Any, float], Event | None] | None = None
         """Fast replacement for `give` while chunks may be like the last one; otherwise None."""
+        self.glance: Callable[[Any, float], Event | None] | None = None
+        """The fast path that was created last: `shortcut` is that, or calls it, while there is one."""
         self.kept_format: Format | None = None
         """A format that continues with the next connection; None to create a new format for it."""
         self.input_ended = False
@@ -701,7 +704,7 @@ class Machine:
         """
         # None if the format has no fast way to read a chunk like the last one.
         read_like_last, guarding = self.connection.shortcut(), self.guarding
-        glance = None if read_like_last is None else make_glance(self, read_like_last)
+        glance = self.glance = None if read_like_last is None else make_glance(self, read_like_last)
         if glance is None or guarding is None:
             self.shortcut = glance
         else:
@@ -933,6 +936,16 @@ class Machine:
         """Return to an earlier connection, which has brought the whole answer, and forget what followed."""
         self.connection, self.error = connection, None
         self.arrivals.forget_loss()
+
+    def dispose(self) -> None:
+        """Let go of the parts that refer back to this machine, so that all of it is freed with its owner.
+
+        Only the owner calls this, as the last that it does: no method may be called afterwards.
+        """
+        self.connection.dispose()
+        del self.accumulator, self.delivered, self.connection, self.progress
+        del self.read, self.pull, self.pull_unguarded, self.on_read
+        self.joining = self.guarding = self.resumption = self.pausing = self.shortcut = self.glance = None
 
     def end_input(self, now: float) -> None:
         """Accept no more input from now on."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
+from tokenstream._basics.clear import clear
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
@@ -484,6 +485,16 @@ class Format(Resuming, ABC):
         """
         fast = self._fast_path
         return None if fast is None else fast.make_split_reader()
+
+    def dispose(self) -> None:
+        """Let go of the parts, and of what they refer to, so that all is freed with this format.
+
+        What is read of an answer refers to its parts, and these to that. Nothing may be read afterwards.
+        """
+        self._fast_path = None
+        for choice in self.parts.choices.values():
+            clear(choice)
+        clear(self.parts)
 
     def check(self) -> None:
         """Raise `error` if there is one."""

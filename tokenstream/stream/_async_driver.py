@@ -399,15 +399,20 @@ class AsyncDriver(Driver):
             # The interpreter is exiting: modules are already gone, and the process closes the connection.
             return
         pump = getattr(self, "pump", None)
-        if pump is None or (isinstance(pump.source, AsyncSource) and pump.source.lent):
-            return  # the constructor failed, or another object closes the source
+        if pump is None:
+            return  # the constructor failed
+        # A source that is lent is closed by another object.
+        is_lent = isinstance(pump.source, AsyncSource) and pump.source.lent
         try:
-            if pump.unclosed:
+            if pump.unclosed and not is_lent:
                 warnings.warn(
                     f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
                 )
         finally:
-            pump.abandon()  # in `finally`, because warnings may be turned into errors
+            # In `finally`, because warnings may be turned into errors.
+            if not is_lent:
+                pump.abandon()
+            self.machine.dispose()
 
     # -- within ------------------------------------------------------------
 

@@ -383,19 +383,20 @@ class SyncDriver(Driver):
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Warn about a stream that was dropped unclosed, and close its source."""
-        if is_finalizing():  # modules are gone, closing may crash (CPython 3.13), and the exit closes it
+        # At the exit, modules are gone, and closing may crash (CPython 3.13); or the constructor failed.
+        if is_finalizing() or not hasattr(self, "pump"):
             return
-        pump = getattr(self, "pump", None)
-        source = None if pump is None else pump.source
-        if source is None or (isinstance(source, SyncSource) and source.lent):
-            return  # the source is closed, or another object closes it
+        source = self.pump.source
+        is_lent = isinstance(source, SyncSource) and source.lent  # then another object closes it
         try:
-            if isinstance(source, SyncSource):
+            if isinstance(source, SyncSource) and not is_lent:
                 warnings.warn(
                     f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
                 )
-        finally:
-            self.close_source(quiet=True)  # in `finally`, because warnings may be turned into errors
+        finally:  # because warnings may be turned into errors
+            if source is not None and not is_lent:
+                self.close_source(quiet=True)
+            self.machine.dispose()
 
     # -- within ------------------------------------------------------------
 

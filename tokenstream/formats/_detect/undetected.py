@@ -205,4 +205,5 @@ class Undetected(Format):
             events += real_format.pass_over(frame) if is_aside else real_format.feed(frame)
             if real_format.error is not None:
                 break
+        self.dispose()
         return events

@@ -80,6 +80,12 @@ class Onlooker:
         self.error: StreamError | None = None
         """The error that ended the answer; None for an answer that ended without an error."""
 
+    def __del__(self) -> None:
+        """Free all of what was read at once, without the garbage collector."""
+        machine = getattr(self, "machine", None)
+        if machine is not None:  # None if the constructor failed
+            machine.dispose()
+
     # -- beginning ---------------------------------------------------------
 
     def note_sent(self) -> None:

@@ -13,6 +13,7 @@ from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usag
 from tokenstream.formats._wire.openai_chat.fragment import is_repetition
 from tokenstream.formats._wire.openai_chat.messages import MessageReader
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
+from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class ChoiceReader:
         "content",
         "error",
         "index",
+        "reasoning",
     )
 
     def __init__(self, parts: Parts, choice: int, *, messages_grow: bool | None = None) -> None:
@@ -116,6 +118,8 @@ class ChoiceReader:
         self.index = choice
         self.content = ChatContent(parts, choice)
         """Reads the content of the deltas into parts."""
+        self.reasoning = ChatReasoning(self.content)
+        """Reads the reasoning, which may be in several fields."""
         self.error: StreamError | None = None
         """The provider's error in this choice, or the error for a choice that is not read."""
         self._last_values: dict[str, object] = {}
@@ -252,7 +256,7 @@ class ChoiceReader:
             self.content.open_waiting_calls()
         # The number 0 is a piece of reasoning; other empty values are not.
         if reasoning_keys and any(delta[key] or delta[key] == 0 for key in reasoning_keys):
-            self.content.reasoning.read(delta)
+            self.reasoning.read(delta)
         # Chunks repeat many fields. A field's reader records a value here if its repetition may be skipped;
         # content is never recorded.
         last_values = self._last_delta_values
@@ -317,7 +321,7 @@ class ChoiceReader:
 
     def _read_extra(self, key: str, value: object) -> None:
         """Read `extra_content`: the signature of the reasoning, and unknown fields."""
-        self.content.reasoning.read_extra(value)
+        self.reasoning.read_extra(value)
 
     def _read_sources(self, key: str, value: object) -> None:
         """Read `search_results` or `citations`: the sources of the answer."""

@@ -210,7 +210,7 @@ class OpenAIChat(Format):
         if isinstance(delta, ReasoningDelta):
             # The details of reasoning may repeat later what the deltas say.
             state = self.parts.choices.get(delta.choice)
-            keep = None if state is None else state.reader.content.reasoning.follow()
+            keep = None if state is None else state.reader.reasoning.follow()
             if keep is not None:
                 return always_decode if "id_changed" in self.departures else keep
         if "id_changed" in self.departures:

@@ -17,7 +17,7 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.values import base64_bytes, scalar_text
 from tokenstream.formats._wire.openai_chat.calls import ChatCalls
-from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning, scalar_or_none, text_within
+from tokenstream.formats._wire.openai_chat.reasoning import scalar_or_none, text_within
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -59,7 +59,6 @@ class ChatContent:
         "choice",
         "kinds",
         "parts",
-        "reasoning",
         "state",
         "text_start",
     )
@@ -76,9 +75,6 @@ class ChatContent:
         """The part, without text, with which a text begins if the current delta names the text's phase."""
         self._last_start: TextPart | None = None
         """The value of `text_start` when the last text was added."""
-        # Reasoning.
-        self.reasoning = ChatReasoning(self)
-        """Reads the reasoning, which may be in several fields."""
         # Sources and media.
         self._reported_items: set[tuple[object, ...]] | None = None
         """Keys of the items that chunks may repeat: sources and encrypted reasoning."""

@@ -1,0 +1,158 @@
+"""Nothing of an answer waits for the garbage collector once its stream is dropped, however it ended.
+
+A program with a large heap collects rarely, and would hold thousands of ended answers until then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.uncollected import left_by, left_by_async
+from tests.support.wire import DONE, chat, chat_call
+from tokenstream import AsyncStream, Decoder, Stream, tap
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+BODY = [
+    chat({"role": "assistant", "content": ""}),
+    *(chat({"content": text}) for text in ("The", " quick", " brown", " fox", " jumps", " far")),
+    chat(chat_call(0, '{"a":', id="c1", name="f")),
+    chat(chat_call(0, " 1}")),
+    chat({}, "tool_calls"),
+    DONE,
+]
+"""An answer with text, and a tool call."""
+CUT = BODY[:5]
+
+
+def _generator(body: list[bytes]) -> Iterator[bytes]:
+    yield from body
+
+
+async def _async_generator(body: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in body:
+        yield chunk
+
+
+class _Asynchronous:
+    """An asynchronous iterator that is no generator, and so has nothing to close."""
+
+    def __init__(self, body: list[bytes]) -> None:
+        self._left = iter(body)
+
+    def __aiter__(self) -> _Asynchronous:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._left:
+            return chunk
+        raise StopAsyncIteration
+
+
+def _whole(source: Any) -> None:
+    with Stream(source(BODY)) as stream:
+        for _ in stream:
+            pass
+    assert stream.message.complete
+
+
+def _left_early(source: Any) -> None:
+    with Stream(source(BODY)) as stream:
+        for _ in zip(range(4), stream, strict=False):
+            pass
+    assert stream.message.ending == "stopped"
+
+
+def _views(source: Any) -> None:
+    with Stream(source(BODY)) as stream:
+        assert "".join(stream.text.words()) == "The quick brown fox jumps far"
+        assert [call.arguments for call in stream.tool_calls] == [{"a": 1}]
+    assert stream.metrics.events
+    assert stream.checkpoint().messages
+
+
+async def _whole_async(source: Any) -> None:
+    async with AsyncStream(source(BODY)) as stream:
+        async for _ in stream:
+            pass
+    assert stream.message.complete
+
+
+async def _left_early_async(source: Any) -> None:
+    async with AsyncStream(source(BODY)) as stream:
+        async for _ in stream:
+            break
+    assert stream.message.ending == "stopped"
+
+
+async def _views_async(source: Any) -> None:
+    async with AsyncStream(source(BODY)) as stream:
+        assert [piece async for piece in stream.text.words()]
+        assert [call.arguments async for call in stream.tool_calls] == [{"a": 1}]
+    assert stream.metrics.events
+
+
+SYNC = [_whole, _left_early, _views]
+ASYNC = [_whole_async, _left_early_async, _views_async]
+
+
+@pytest.mark.parametrize("source", [list, _generator], ids=["list", "generator"])
+@pytest.mark.parametrize("run", SYNC)
+def test_a_stream_leaves_nothing(run: Callable[[Any], None], source: Any) -> None:
+    """Neither when it was read to its end, nor when it was left."""
+    assert left_by(lambda: run(source)) == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("source", [_Asynchronous, _async_generator], ids=["iterator", "generator"])
+@pytest.mark.parametrize("run", ASYNC)
+async def test_an_asynchronous_stream_leaves_nothing(run: Any, source: Any) -> None:
+    """Its reading task is gone with it, too."""
+    assert await left_by_async(lambda: run(source)) == {}
+
+
+@pytest.mark.parametrize("body", [BODY, CUT, []], ids=["whole", "cut", "nothing"])
+def test_a_decoder_leaves_nothing(body: list[bytes]) -> None:
+    """Also if nobody has told it that the input has ended, or if it has failed."""
+
+    def unended() -> None:
+        decoder = Decoder()
+        for chunk in body:
+            decoder.feed(chunk)
+
+    def ended() -> None:
+        decoder = Decoder()
+        for chunk in body:
+            decoder.feed(chunk)
+        decoder.end()
+        assert (decoder.error is None) == (body is BODY)
+
+    assert left_by(unended) == {}
+    assert left_by(ended) == {}
+
+
+@pytest.mark.parametrize("body", [BODY, CUT], ids=["whole", "cut"])
+def test_a_tap_leaves_nothing(body: list[bytes]) -> None:
+    """The application's own loop goes on as ever."""
+
+    def run() -> None:
+        tapped = tap(_generator(body))
+        assert list(tapped) == body
+        assert tapped.message.complete == (body is BODY)
+
+    assert left_by(run) == {}
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_tap_leaves_nothing() -> None:
+    """The same, for a loop that awaits."""
+
+    async def run() -> None:
+        tapped = tap(_async_generator(BODY))
+        assert [each async for each in tapped] == BODY
+        assert tapped.message.complete
+
+    assert await left_by_async(run) == {}
