@@ -24,6 +24,7 @@ _FEATURES = {
     "raw strings in calls": {"code": 60, "docstrings": 30},
     "keys behind a letter": {"tables": 6},
     "asynchronous sources in a thread": {"code": 150, "docstrings": 56},
+    "one thread for all timers": {"code": 50, "docstrings": 35},
     "nothing left to the collector": {"code": 50, "docstrings": 45},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""

@@ -16,6 +16,8 @@ from tests.support.loopback import OPEN, Loopback, Script, chunked, chunked_head
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Stream, aconnect, connect
 from tokenstream.errors import StreamStalled
+from tokenstream.stream._reading import wake
+from tokenstream.stream._reading.timer_thread import TimerThread
 
 DRIPPING: Script = [step for byte in chunked_head([("X-Long", "x" * 200)]) for step in (bytes([byte]), 0.05)]
 HEADS: dict[str, Script] = {"dripping": DRIPPING, "silent": [OPEN], "begun, then silent": [b"HTTP/1.1", OPEN]}
@@ -96,12 +98,15 @@ def test_a_deadline_that_passes_while_the_head_comes_holds_for_its_body_too() ->
 
 
 def _timers() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)}
+    return {thread for thread in threading.enumerate() if thread.name == "tokenstream-timers"}
 
 
 @pytest.mark.parametrize(("deadlines", "expected"), [(None, 0), (Deadlines(total=60.0), 1)])
-def test_the_default_deadlines_cost_no_thread(deadlines: Deadlines | None, expected: int) -> None:
+def test_the_default_deadlines_cost_no_thread(
+    deadlines: Deadlines | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ten minutes for the first event are left to the client's own read timeout."""
+    monkeypatch.setattr(wake, "timers", TimerThread(idle=0.0))
     timers: list[set[threading.Thread]] = []
 
     def told(step: str, _: object) -> None:

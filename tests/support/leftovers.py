@@ -48,8 +48,8 @@ _SECONDS = 10.0
 """Seconds for what is about to end by itself, as a thread that has been told to."""
 _MAY_LEAVE = ("slow", "agents", "browser", "cookbook", "site")
 """Marks of tests that may leave something."""
-_CACHED = ("Trio thread ", "litellm-logging_")
-"""The beginnings of the names of threads that a library keeps for later, and ends by itself."""
+_CACHED = ("Trio thread ", "litellm-logging_", "tokenstream-timers")
+"""The beginnings of the names of threads that a library keeps for later, and that end by themselves."""
 
 
 class _Made(NamedTuple):

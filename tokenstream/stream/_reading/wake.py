@@ -5,9 +5,11 @@ Closing the socket would not end the read.
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from tokenstream.stream._reading.timer_thread import TimedCall, timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,22 +49,23 @@ class ReadTimer:
         seconds: Longest time for the read.
     """
 
-    def __init__(self, find_socket: Callable[[], Any], seconds: float) -> None:
-        self.fired = False
-        """True if the time passed before the read returned."""
-        self._find_socket = find_socket
-        self._timer = threading.Timer(seconds, self._fire)
-        self._timer.daemon = True
+    __slots__ = ("_find_socket", "_seconds", "_timer")
 
-    def _fire(self) -> None:
-        """End the read, because its time is over: it returns when its socket is shut down."""
-        self.fired = True
-        shut_down(self._find_socket)
+    def __init__(self, find_socket: Callable[[], Any], seconds: float) -> None:
+        self._find_socket = find_socket
+        self._seconds = seconds
+        self._timer: TimedCall | None = None
+        """Ends the read when its time is over: it returns when its socket is shut down."""
+
+    @property
+    def fired(self) -> bool:
+        """True if the time passed before the read returned."""
+        return self._timer is not None and self._timer.was_made
 
     def __enter__(self) -> Self:
         # While the interpreter exits, no thread can be started, and the read has no time limit.
         with suppress(RuntimeError):
-            self._timer.start()
+            self._timer = timers.set(self._seconds, partial(shut_down, self._find_socket))
         return self
 
     def __exit__(
@@ -71,8 +74,5 @@ class ReadTimer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._timer.cancel()
-        # After `join`, the timer cannot shut down the socket any more. One that could not be started has no
-        # ident.
-        if self._timer.ident is not None:
-            self._timer.join()
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,190 @@
+"""One thread makes the timed calls of all streams of a process, and ends when there are none left."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.stream.bodies import chunk
+from tests.support.loopback import LAST_CHUNK, Loopback, chunked_head, http_chunk
+from tests.support.timing import PATIENCE, wait_for
+from tests.support.wire import DONE
+from tokenstream import connect
+from tokenstream.limits import Deadlines
+from tokenstream.stream._reading import wake
+from tokenstream.stream._reading.timer_thread import TimerThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LATER = 3_600.0
+"""Seconds that no test waits for."""
+
+
+def _threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "tokenstream-timers"}
+
+
+@pytest.fixture
+def set_call() -> Callable[[float, Callable[[], object]], Any]:
+    """Set a call of a thread that ends at once if nothing is left to do."""
+    return TimerThread(idle=0.0).set
+
+
+def test_calls_are_made_at_their_times(set_call: Any) -> None:
+    """A later call does not hold back one that was set after it and comes earlier."""
+    made, last = list[str](), threading.Event()
+    later = set_call(_LATER, lambda: made.append("later"))
+    set_call(0.0, lambda: made.append("first"))
+    wait_for(lambda: made == ["first"])
+    set_call(0.0, last.set)
+
+    assert last.wait(PATIENCE)
+    assert (made, later.was_made) == (["first"], False)
+    later.cancel()
+
+
+def test_a_cancelled_call_is_never_made(set_call: Any) -> None:
+    """Also if it was due already; and nothing that it refers to is kept."""
+    made, last = list[str](), threading.Event()
+    held, gate = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        gate.wait(PATIENCE)
+
+    set_call(0.0, hold)
+    assert held.wait(PATIENCE)
+    due = set_call(0.0, lambda: made.append("due"))
+    due.cancel()
+    set_call(0.0, last.set)
+    gate.set()
+
+    assert last.wait(PATIENCE)
+    assert (made, due.was_made, due.is_over) == ([], False, True)
+
+
+def test_a_call_that_has_begun_is_waited_for() -> None:
+    """After it was cancelled, a call has no effect any more."""
+    timers = TimerThread(idle=0.0)
+    begun, gate, order = threading.Event(), threading.Event(), list[str]()
+
+    def call() -> None:
+        begun.set()
+        gate.wait(PATIENCE)
+        order.append("called")
+
+    timed = timers.set(0.0, call)
+    assert begun.wait(PATIENCE)
+
+    def cancel() -> None:
+        timed.cancel()
+        order.append("cancelled")
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    gate.set()
+    canceller.join(PATIENCE)
+
+    assert ["called", "cancelled"] == order
+    assert timed.was_made
+
+
+def test_many_calls_take_one_thread_which_then_ends(set_call: Any) -> None:
+    """From many threads at once."""
+    before, seen, made = _threads(), set[threading.Thread](), list[int]()
+
+    def call(number: int) -> None:
+        seen.update(_threads() - before)
+        made.append(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: set_call(0.0, lambda: call(number)), range(200)))
+    wait_for(lambda: len(made) == 200)
+    wait_for(lambda: not _threads() - before)
+
+    assert sorted(made) == [*range(200)]
+    # A thread that has ended is followed by another one, never joined by it.
+    assert all(not thread.is_alive() for thread in seen)
+
+
+def test_at_most_one_thread_runs_at_a_time() -> None:
+    """While a call is to be made, no other thread is started."""
+    timers, before = TimerThread(), _threads()
+    calls = [timers.set(_LATER, lambda: None) for _ in range(100)]
+    last = threading.Event()
+    timers.set(0.0, last.set)
+
+    assert last.wait(PATIENCE)
+    assert len(_threads() - before) == 1
+    for each in calls:
+        each.cancel()
+
+
+def test_cancelled_calls_do_not_pile_up() -> None:
+    """Those of a thousand short answers are forgotten long before their times come."""
+    timers = TimerThread()
+    for _ in range(1_000):
+        timers.set(_LATER, lambda: None).cancel()
+
+    assert len(timers) <= 64
+
+
+def test_a_call_that_raises_stops_no_other(set_call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported as if it had a thread of its own."""
+    told, last = list[Any](), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", told.append)
+
+    def fail() -> None:
+        raise ValueError("a call of mine")
+
+    set_call(0.0, fail)
+    set_call(0.0, last.set)
+
+    assert last.wait(PATIENCE)
+    assert ["a call of mine"] == [str(each.exc_value) for each in told]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+def test_a_forked_process_has_its_own_thread_and_no_call_of_its_parent() -> None:
+    """A fork takes only the thread that forks: the child waits for no other and does no work of theirs."""
+    timers, made = TimerThread(), list[int]()
+    of_parent = timers.set(_LATER, lambda: made.append(1))
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            called = threading.Event()
+            timers.set(0.0, called.set)
+            status = 0 if called.wait(PATIENCE) and len(timers) == 0 else 2
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(process, 0)
+
+    assert os.waitstatus_to_exitcode(ended) == 0
+    assert len(timers) == 1
+    of_parent.cancel()
+
+
+def test_requests_with_a_deadline_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request after the other, each with a limit for its head."""
+    timers, started = TimerThread(), list[str]()
+    monkeypatch.setattr(wake, "timers", timers)
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    body = [chunked_head(), http_chunk(chunk({"content": "Hi"}, "stop")), http_chunk(DONE), LAST_CHUNK]
+    with Loopback(body, body, body) as server:
+        for _ in range(3):
+            with connect(server.url, json={}, deadlines=Deadlines(first_event=60.0)) as stream:
+                assert stream.final().text == "Hi"
+
+    assert 1 == started.count("tokenstream-timers")
