@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -300,14 +301,12 @@ class Routes:
                 )
             if not message.get("more_body", False):
                 break
-        try:
+        with suppress(ValueError, RecursionError):
             value: Json = json.loads(body)
-        except (ValueError, RecursionError):
-            raise _RequestRefused(400, "invalid_request", "the body is not JSON") from None
-        # Python reads NaN and halves of surrogate pairs, with which no request can be made.
-        if not is_sendable(value):
-            raise _RequestRefused(400, "invalid_request", "the body is not JSON")
-        return value
+            # Python reads NaN and halves of surrogate pairs, with which no request can be made.
+            if is_sendable(value):
+                return value
+        raise _RequestRefused(400, "invalid_request", "the body is not JSON")
 
 
 async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Event]:

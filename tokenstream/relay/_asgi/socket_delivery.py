@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import mark_reported
-from tokenstream._basics.json import decode, is_sendable
+from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import NotExpressible, ProtocolError, StreamError
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
@@ -63,10 +64,11 @@ def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
         raise MessageRefused(f"a message must not have more than {max_size} characters", _TOO_LARGE)
     try:
         payload = decode(message)
-    except ProtocolError:
+        # Half a surrogate pair can be read, but neither sent to a provider nor kept.
+        json.dumps(payload, ensure_ascii=False).encode()
+    except (ProtocolError, UnicodeEncodeError):
         payload = None
-    # Half a surrogate pair can be read, but neither sent to a provider nor kept.
-    if not (is_dict(payload) and is_sendable(payload)):
+    if not is_dict(payload):
         raise MessageRefused("a message must be a JSON object", _MALFORMED)
     return payload
 
