@@ -238,16 +238,16 @@ class SplitTexts:
             # Only the text of text parts may contain tags.
             return inner
         receiver, skipped = text.receiver, text.skipped
-        # Four tests cost less than a search.
-        first, second, third, fourth = text.scanner.firsts
+        # Two tests cost less than a search.
+        (first, second), rare = text.scanner.firsts, text.scanner.rare_firsts
 
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
             words = event.text
             # A text that may contain a tag, or goes to another part by now, must be decoded.
-            if not text.is_plain or text.receiver != receiver:
+            if text.passes_to != receiver or first in words or second in words:
                 return False
-            if first in words or second in words or third in words or fourth in words:
+            if rare is not None and not rare.isdisjoint(words):
                 return False
             if inner is not None and inner(event) is False:
                 return False

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
 """The tags in which models are known to wrap their reasoning."""
+_NOWHERE = -2
+"""No part, also none that is still to begin (-1)."""
 SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
 """A text, with True if it is reasoning; or what happens to a call, or what is cited."""
 
@@ -68,7 +70,7 @@ class TextScanner:
         markers: Looks for markers of citations; None to look for none.
     """
 
-    __slots__ = ("_calls", "_markers", "_reasoning", "firsts")
+    __slots__ = ("_calls", "_markers", "_reasoning", "firsts", "rare_firsts")
 
     def __init__(
         self,
@@ -85,8 +87,11 @@ class TextScanner:
         firsts = {"<"} if self._reasoning is not None else set[str]()
         firsts |= set() if self._calls is None else self._calls.firsts
         firsts |= set() if markers is None else markers.firsts
-        self.firsts = (sorted(firsts or "\0") * 4)[:4]
-        """Four characters, perhaps the same one, of which a text has one if anything may begin in it."""
+        known = sorted(firsts)
+        self.firsts = ((known or ["\0"]) * 2)[:2]
+        """Two characters, perhaps the same one, with which most of what is looked for begins."""
+        self.rare_firsts = frozenset(known[2:]) or None
+        """The other characters with which something may begin; None if there are none."""
 
     @property
     def tagged(self) -> bool:
@@ -169,9 +174,9 @@ class TaggedText:
         "checksum",
         "has_parts",
         "held",
-        "is_plain",
         "length",
         "part",
+        "passes_to",
         "receiver",
         "scanner",
         "skipped",
@@ -192,8 +197,8 @@ class TaggedText:
         """The call that is open in the text; None if there is none."""
         self.has_parts = False
         """True once any part of the message has received text."""
-        self.is_plain = False
-        """True if a piece without an opening may be returned as it is, and be read later."""
+        self.passes_to = _NOWHERE
+        """The receiving part if a piece without an opening may be returned as it is, and be read later."""
         self.skipped: list[str] = []
         """The last pieces, which were returned as they are, and not read yet: few long texts cost less."""
         self.held = 0
@@ -212,6 +217,8 @@ class TaggedText:
         """
         self.receiver, self.within, self.has_parts = receiver, within, True
         self.written = 0
+        if self.passes_to != _NOWHERE:
+            self.passes_to = receiver
 
     def note_written(self, count: int) -> None:
         """Note that the receiving part has got so many characters more."""
@@ -233,13 +240,13 @@ class TaggedText:
         self._count(piece)
         pieces = self.scanner.feed(piece)
         self.held = 0 if pieces else self.held + len(piece)
-        self.is_plain = self.scanner.passes("")
+        self.passes_to = self.receiver if self.scanner.passes("") else _NOWHERE
         return pieces
 
     def end(self) -> list[SplitPiece]:
         """Return what was held back."""
         self.catch_up()
-        self.is_plain = False
+        self.passes_to = _NOWHERE
         return self.scanner.end()
 
     def catch_up(self) -> None:

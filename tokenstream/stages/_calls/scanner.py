@@ -97,7 +97,7 @@ class CallScanner:
         self._reasoning = reasoning
         self._openings = openings_of(dialects, has_tags=reasoning is not None)
         self.firsts = self._openings.firsts
-        """Characters of which a text with an opening, or a tag of reasoning, has one; at most three."""
+        """Characters of which a text with an opening, or a tag of reasoning, has one."""
         self._tools = tools
         self._code = CodeMarks()
         self._held = ""

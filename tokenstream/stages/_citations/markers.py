@@ -28,13 +28,20 @@ class Marker(NamedTuple):
     in_line: bool = False
     """True for a form of Markdown, which is a link before a parenthesis, and at the start of a line an entry
     in the list of sources."""
+    between: str = ""
+    """The text between the names of several sources; "" if a marker has one name."""
     needs_source: bool = False
     """True if it counts only once the API has named a source of that number."""
 
 
+_SOURCE = r"[A-Za-z0-9_-]{1,64}"
+_LINES = r"L\d{1,7}(?:-L\d{1,7})?"
+"""A pattern of the lines of a source that are cited."""
+
 # Sources, read on 2026-11-26: questions about file search in OpenAI's forum (`【4:0†source】`), the browser
-# tool of openai/gpt-oss (`【6†L9-L11】`), Claude's instructions for citations in claude.ai (`<cite index=`),
-# Markdown's footnotes, and Perplexity's Sonar, whose `citations` are counted from 1.
+# tool of openai/gpt-oss (`【6†L9-L11】`), OpenAI's guide "Citation formatting" (`cite`, in private-use
+# characters; exports of ChatGPT also have `filecite`), Claude's instructions for citations in claude.ai
+# (`<cite index=`), Markdown's footnotes, and Perplexity's Sonar, whose `citations` are counted from 1.
 MARKERS: tuple[Marker, ...] = (
     Marker(
         "openai",
@@ -56,6 +63,16 @@ MARKERS: tuple[Marker, ...] = (
         closing="</cite>",
     ),
     Marker("number", "[", r"\d{1,3}", r"\d{0,3}", "]", in_line=True, needs_source=True),
+    Marker(
+        "private_use",
+        "\ue200",
+        rf"{_SOURCE}(?:\ue202(?!{_LINES}\ue201){_SOURCE}){{0,8}}",
+        r"[a-z]{0,8}(?:\ue202[A-Za-z0-9_-]{0,64}){0,10}",
+        "\ue201",
+        rest=rf"(?:\ue202{_LINES})?",
+        before="(?:file)?cite\ue202",
+        between="\ue202",
+    ),
 )
 NAMES = tuple(marker.name for marker in MARKERS)
 TAIL = "tail"
@@ -105,7 +122,7 @@ class MarkerSearch:
         self.in_whole = re.compile("|".join([*ends, *wholes])).search
         """Searches a text that has ended."""
         self.firsts = frozenset(text[0] for text in (*openings, *closings))
-        """Characters of which a text with a marker has one; at most three."""
+        """Characters of which a text with a marker has one."""
 
 
 def _pattern_of(marker: Marker, *, ended: bool) -> str:

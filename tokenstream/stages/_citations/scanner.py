@@ -94,7 +94,7 @@ class MarkerScanner:
 
     @property
     def firsts(self) -> frozenset[str]:
-        """Characters of which a text with a marker has one; at most three."""
+        """Characters of which a text with a marker has one."""
         return self._search.firsts
 
     def passes(self, text: str) -> bool:
@@ -170,13 +170,15 @@ class MarkerScanner:
             self._put(text * self._keep, out)
             return
         marker = self._markers[found.lastgroup]
-        source = found[f"{marker.name}_source"]
+        names = found[f"{marker.name}_source"]
         self._put(text * self._keep, out)
-        cited = Cited(text, source, len(text) * self._keep, self._find(marker, source))
+        width = len(text) * self._keep
+        sources = names.split(marker.between) if marker.between else [names]
+        cited = [Cited(text, source, width, self._find(marker, source)) for source in sources]
         if marker.closing:
-            self._open, self._width = cited, 0
+            self._open, self._width = cited[0], 0
         else:
-            out.append(cited)
+            out += cited
 
     def _find(self, marker: Marker, source: str) -> Citation | None:
         """Return the source of a marker, if it is known."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_MARKS = re.compile(r"`+|~+|\n")
+_search_marks = re.compile(r"`+|~+|\n").search
+# Possessive, so that no text is read twice. A span at the end may go on with another backtick.
+_match_plain = re.compile(r"(?:[^`~]++|`[^`~\n]++`(?=[^`]))*+").match
 _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 
@@ -57,20 +59,32 @@ class CodeMarks:
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text; `is_code` then answers for the character after it."""
-        position = 0
-        if self._opened_by or self._pending_marks or "`" in text or "~" in text:
-            for match in _MARKS.finditer(text):
-                self._take_text(text[position : match.start()])
-                position = match.end()
-                if match[0] == "\n":
+        position, size = 0, len(text)
+        if not (self._opened_by or self._pending_marks or "`" in text or "~" in text):
+            self._note_plain(text, 0, size)
+            return
+        while position < size:
+            if not (self._opened_by or self._pending_marks):
+                plain = _match_plain(text, position)
+                if plain is not None:
+                    self._note_plain(text, position, plain.end())
+                    position = plain.end()
+            marks = _search_marks(text, position)
+            end = size if marks is None else marks.start()
+            self._take_text(text[position:end])
+            position = end
+            if marks is not None:
+                position = marks.end()
+                if marks[0] == "\n":
                     self._end_line()
                 else:
-                    self._take_marks(match[0])
-        else:
-            # Without marks, only the last line matters.
-            position = text.rfind("\n") + 1
-            self._line_is_blank = self._line_is_blank or position > 0
-        self._take_text(text[position:])
+                    self._take_marks(marks[0])
+
+    def _note_plain(self, text: str, start: int, end: int) -> None:
+        """Read text that begins and ends outside of code, of which only the last line matters."""
+        line = text.rfind("\n", start, end) + 1
+        is_blank = self._line_is_blank or line > 0
+        self._line_is_blank = is_blank and not text[line or start : end].strip()
 
     def is_code(self) -> bool:
         """Return True if the next character of the text is in code.
