@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -26,9 +28,11 @@ from tokenstream import (
     testing,
 )
 from tokenstream.errors import StreamError
-from tokenstream.message import Message, TextPart
+from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.recovery._never import reason_against
 from tokenstream.relay import encode
+from tokenstream.session._rounds import Question
+from tokenstream.turns import ToolResults
 
 TEXT = f"Let me look. {HERMES}"
 
@@ -168,3 +172,87 @@ def test_a_route_refuses_what_is_no_dialect() -> None:
     """When it is made, and not when it is asked."""
     with pytest.raises(MisuseError, match="the dialects are"):
         Provider("openai-chat").route(tool_tags="nonsense")
+
+
+KIMI = (
+    "<|tool_calls_section_begin|><|tool_call_begin|>functions.look:0<|tool_call_argument_begin|>"
+    '{"at": "x"}<|tool_call_end|><|tool_calls_section_end|>'
+)
+TOLD = {HERMES: "<tool_response>\ny\n</tool_response>", KIMI: "The call of look gave: y"}
+
+
+def sent_by(server: Server) -> str:
+    """Return the last question that a server was asked, as JSON."""
+    asking = ("input", "item", "clientContent", "toolResponse")
+    return json.dumps([payload for _, payload in server.received if payload.keys() & set(asking)][-1])
+
+
+@pytest.mark.parametrize("markup", [HERMES, KIMI])
+@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_session_sends_results_of_calls_in_the_text_as_text(
+    colour: str, server: Callable[[], Server], markup: str
+) -> None:
+    """The server has seen no call, and would refuse the result of one; it remembers the answer as it was."""
+    served = server()
+    with serving(served) as url, talking(colour, url, tool_tags=True, tools=Tools(look)) as talk:
+        called = talk.ask(markup).message
+        results = ToolResults(called, {call.id: "y" for call in called.tool_calls})
+        answer = talk.ask(results)
+        sent = sent_by(served)
+        later = talk.ask("Thanks.")
+
+    assert 1 == len(called.tool_calls)
+    assert answer.error is None
+    assert later.error is None
+    assert json.dumps(TOLD[markup])[1:-1] in sent
+    assert not any(word in sent for word in ("function_call", "functionResponse", "functionCall", "look_up"))
+    assert 0 == talk.session.resent
+
+
+@pytest.mark.parametrize("markup", [HERMES, KIMI])
+@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
+def test_a_session_tells_a_new_connection_what_was_called_in_the_text(
+    server: Callable[[], Server], markup: str
+) -> None:
+    """In the words of the model, if they can be written; the results say the rest."""
+    served = server()
+    with serving(served) as url, talking("sync", url, tool_tags=True, tools=Tools(look)) as talk:
+        called = talk.ask(markup).message
+        talk.ask(ToolResults(called, {call.id: "y" for call in called.tool_calls}))
+        history = json.dumps(talk.session.turns())
+        elsewhere = json.dumps(talk.session.turns("openai-chat"))
+
+    for turns in (history, elsewhere):
+        assert json.dumps(TOLD[markup])[1:-1] in turns
+        assert (json.dumps(HERMES)[1:-1] in turns) is (markup == HERMES)
+        assert not any(f'"{word}"' in turns for word in ("function_call", "functionCall", "tool_calls"))
+
+
+@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
+def test_a_call_in_the_text_may_stay_without_a_result(server: Callable[[], Server]) -> None:
+    """To the server it was text, and the conversation goes on from it."""
+    served = server()
+    with serving(served) as url, talking("sync", url, tool_tags=True, tools=Tools(look)) as talk:
+        talk.ask(HERMES)
+        talk.ask("Thanks.")
+
+    assert 0 == talk.session.resent
+    assert "Thanks." in sent_by(served)
+    assert "tool_call>" not in sent_by(served)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_results_of_both_kinds_of_calls_go_their_own_way(*, copied: bool) -> None:
+    """Those of the API as its own; also if the message was copied."""
+    with Stream(body(HERMES), tool_tags=True) as stream:
+        [in_text] = stream.final().tool_calls
+    own = ToolCall(id="own", name="look", arguments_text="{}", complete=True)
+    message = Message(parts=(own, in_text), format="openai-responses")
+    message = message.model_copy(deep=True) if copied else message
+    results = ToolResults(message, {"own": "a", "call_0": "b"}, ["own"])
+    turns = Question(results).write_turns("to_openai_responses")
+
+    assert {"type": "function_call_output", "call_id": "own", "output": "a"} == turns[0]
+    assert ["<tool_response>\nb\n</tool_response>"] == [piece["text"] for piece in turns[1]["content"]]
+    assert 2 == len(turns)

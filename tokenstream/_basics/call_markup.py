@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -76,3 +76,15 @@ def find_call_markup(text: str, offered: Container[str] | None = None) -> str | 
         if fences % 2 == 0 and text[max(start - 1, 0) : start] != "`":
             return opening.lastgroup
     return None
+
+
+def set_dialect(call: Any, dialect: str) -> None:  # noqa: ANN401 - a `ToolCall`, which stands above
+    """Note the dialect in which a call was written in a text, where the server has not seen it."""
+    # Not a field: a call that is read again from its JSON is equal.
+    vars(call)["_dialect"] = dialect
+
+
+def dialect_of(part: object) -> str | None:
+    """Return the dialect in which a call was written in a text; None for any other part."""
+    dialect: str | None = getattr(part, "__dict__", {}).get("_dialect")
+    return dialect

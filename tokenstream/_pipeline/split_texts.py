@@ -503,7 +503,7 @@ class SplitTexts:
             if self._count >= self._max_parts:
                 raise LimitExceeded(limit="parts", value=self._max_parts)
             self._begin_receiver(text, event, out)
-            call = self._calls.begin(piece.name, event.choice, text.receiver)
+            call = self._calls.begin(piece, event.choice, text.receiver)
             text.open_call(call)
             out.append(call.start(event.raw))
         elif text.call is not None and isinstance(piece, Written):

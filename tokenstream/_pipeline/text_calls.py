@@ -13,7 +13,7 @@ from tokenstream.stages._calls.calls import TextCall
 if TYPE_CHECKING:
     from tokenstream.events import Event, Finish
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.stages._calls.steps import CallEnded
+    from tokenstream.stages._calls.steps import CallBegun, CallEnded
 
 
 class CallsInText:
@@ -48,7 +48,7 @@ class CallsInText:
         """Return True if the API itself has sent a call of a choice."""
         return choice in self._own
 
-    def begin(self, name: str, choice: int, part: int) -> TextCall:
+    def begin(self, begun: CallBegun, choice: int, part: int) -> TextCall:
         """Return a new call.
 
         Raises:
@@ -61,7 +61,7 @@ class CallsInText:
         # A call of the API that comes without an id must not get the same one.
         parts.calls_seen += 1
         parts.note("call_read")
-        return TextCall(id, name, choice, part)
+        return TextCall(id, begun, choice, part)
 
     def end(self, call: TextCall | None, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add the end of a call, unless the finish reason has to tell first if the answer was cut off.

@@ -108,7 +108,8 @@ class LiveAPI(SessionAPI):
         """Return the message with the results that the server waits for; None if the question has none."""
         if question.results is None or not self._awaited.intersection(question.results):
             return None
-        parts = [part for turn in question.results.to_gemini() for part in dicts_of(turn.get("parts"))]
+        turns = question.write_turns(self.turn_method)
+        parts = [part for turn in turns for part in dicts_of(turn.get("parts"))]
         responses = [part["functionResponse"] for part in parts if is_dict(part.get("functionResponse"))]
         self._awaited.clear()
         return {"toolResponse": {"functionResponses": responses}}

@@ -95,7 +95,7 @@ class ResponsesAPI(SessionAPI):
         parent = self._parents.get(lane)
         if parent is None:
             return None
-        if not all(question.answers(call.id) for call in parent.round.message.tool_calls):
+        if not question.answers_all(parent.round.message):
             # The server would miss the results.
             return None
         # Without storage, the server remembers a response only as long as its connection lasts.

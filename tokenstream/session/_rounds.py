@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tokenstream._basics.call_markup import dialect_of
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import MediaPart, Message, TextPart
+from tokenstream.turns._in_text import MARKUPS, put_calls_in_text
 from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
-from tokenstream.turns._results import ToolResults
+from tokenstream.turns._results import ToolResults, keep_results, write_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream.message import Part
     from tokenstream.turns._drop import Drop
 
 _DROP: Drop = ("incomplete", "invalid_tool_call", "media", "opaque", "citation")
@@ -53,17 +57,33 @@ class Question:
             method: The name of the method of `Message` that makes turns in that form.
         """
         if self.results is not None:
-            turns: list[dict[str, Any]] = getattr(self.results, method)()
-            return turns
+            return _write_results(self.results, method)
         if self.text is not None:
             return [_write_text(self.text, method)]
         return [dict(item) for item in self.items]
+
+    def answers_all(self, message: Message) -> bool:
+        """Return True if the question has the results of all calls of a message that the server has seen."""
+        return all(self.answers(call.id) or dialect_of(call) for call in message.tool_calls)
 
     def answers(self, call_id: str) -> bool:
         """Return True if the question has the result of a tool call."""
         if self.results is not None:
             return call_id in self.results
         return any(call_id in (item.get("call_id"), item.get("id")) for item in self.items)
+
+
+def _write_results(results: ToolResults, method: str) -> list[dict[str, Any]]:
+    """Return the turns of results; those of calls in the text are text, too: the server knows of no call."""
+    in_text = [call for call in results.message.tool_calls if dialect_of(call)]
+    if not in_text:
+        turns: list[dict[str, Any]] = getattr(results, method)()
+        return turns
+    own = [call for call in results.message.tool_calls if not dialect_of(call)]
+    turns = getattr(keep_results(results, own), method)()
+    markup = MARKUPS.get(dialect_of(in_text[0]) or "")
+    text = write_in_text(keep_results(results, in_text), markup)
+    return [*turns, _write_text(text, method)] if text else turns
 
 
 def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - whatever the caller passes
@@ -171,7 +191,7 @@ def _write_answer(message: Message, method: str, later: Question | None) -> list
         for part in message.parts
         if part.kind != "tool_call" or later is None or later.answers(part.id)
     ]
-    spoken = message.model_copy(update={"parts": tuple(parts)})
+    spoken = _as_written(message.model_copy(update={"parts": tuple(parts)}))
     try:
         turn: Any = getattr(spoken, method)(drop=_DROP)
     except NotExpressible as error:
@@ -180,6 +200,18 @@ def _write_answer(message: Message, method: str, later: Question | None) -> list
         # Nothing is left that could be sent.
         return []
     return turn if is_list(turn) else [turn]
+
+
+def _as_written(message: Message) -> Message:
+    """Return an answer with the calls of its text as text again, or without those that cannot be written."""
+    for dialect in MARKUPS.keys() & {dialect_of(call) for call in message.tool_calls}:
+        message, _ = put_calls_in_text(message, dialect, _DROP, is_meant=partial(_is_written_in, dialect))
+    kept = tuple([part for part in message.parts if not dialect_of(part)])
+    return message.model_copy(update={"parts": kept})
+
+
+def _is_written_in(dialect: str, part: Part) -> bool:
+    return dialect_of(part) == dialect
 
 
 def find_turn_method(format: str) -> str:

@@ -13,7 +13,7 @@ from tokenstream.turns._drop import names_of
 from tokenstream.turns._turn import FUNCTIONS, explain_obstacles, is_signed, object_in, text_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from tokenstream.message import Message, Part
@@ -153,7 +153,13 @@ def find_markup(tool_tags: object) -> CallMarkup:
     return MARKUPS[tool_tags]
 
 
-def put_calls_in_text(message: Message, tool_tags: str, drop: Drop) -> tuple[Message, Drop]:
+def put_calls_in_text(
+    message: Message,
+    tool_tags: str,
+    drop: Drop,
+    *,
+    is_meant: Callable[[Part], bool] = lambda part: isinstance(part, ToolCall),
+) -> tuple[Message, Drop]:
     """Return a message whose whole calls are text, and what is still to be left out of it.
 
     Each part keeps its index. A call that was cut off stays, and can only be left out.
@@ -162,6 +168,7 @@ def put_calls_in_text(message: Message, tool_tags: str, drop: Drop) -> tuple[Mes
         message: The message.
         tool_tags: The name of the dialect.
         drop: The kinds of parts to leave out.
+        is_meant: Returns True for a call that becomes text; all do by default.
 
     Raises:
         MisuseError: Calls cannot be written in that dialect, or `drop` contains an unknown name.
@@ -172,7 +179,7 @@ def put_calls_in_text(message: Message, tool_tags: str, drop: Drop) -> tuple[Mes
         return message, drop
     obstacles: dict[Kind, int] = {}
     parts: list[Part] = []
-    for is_call, run in groupby(message.parts, _is_whole_call):
+    for is_call, run in groupby(message.parts, lambda part: part.complete and is_meant(part)):
         each: list[Any] = list(run)
         if is_call:
             texts = [_write(call, markup, names, obstacles) for call in each]
@@ -188,10 +195,6 @@ def put_calls_in_text(message: Message, tool_tags: str, drop: Drop) -> tuple[Mes
         raise NotExpressible(explain_obstacles(f"the dialect {tool_tags}", obstacles), kinds=obstacles)
     remaining: Any = names - {"text"}
     return message.model_copy(update={"parts": tuple(parts)}), remaining
-
-
-def _is_whole_call(part: Part) -> bool:
-    return isinstance(part, ToolCall) and part.complete
 
 
 def _write(call: ToolCall, markup: CallMarkup, names: frozenset[str], obstacles: dict[Kind, int]) -> str:

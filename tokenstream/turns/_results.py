@@ -13,12 +13,13 @@ from tokenstream.turns._in_text import find_markup, put_calls_in_text
 from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Self
 
     from tokenstream._basics.loose import Json
     from tokenstream.message import Message, ToolCall
     from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._in_text import CallMarkup
 
 _DROPPED_BY_DEFAULT: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
 """Kinds of parts that `turns` leaves out of the assistant's turn by default."""
@@ -391,13 +392,10 @@ class ToolResults(Mapping[str, Any]):
             method: The name of the method that makes turns of the API.
             tool_tags: The name of the dialect.
         """
-        self._check_answered()
         markup = find_markup(tool_tags)
-        results = self._gather(markup.write_call)
-        written = [(each.call.name, each.text) for each in results if each.turn]
-        texts = [markup.write_results(written)] * bool(written)
-        texts += [each.sentence for each in results if not each.turn]
-        return [write_user_turn("\n\n".join(texts), method)] if texts else []
+        self._check_answered()
+        text = write_in_text(self, markup)
+        return [write_user_turn(text, method)] if text else []
 
     def _answer_calls(
         self,
@@ -414,23 +412,44 @@ class ToolResults(Mapping[str, Any]):
                 The API would refuse the result of a call that is not in the assistant's turn.
         """
         self._check_answered()
-        results = self._gather(lambda call: _make_single_turn(self._message, call, make_turn))
+        results = [
+            _Result(
+                call,
+                _make_single_turn(self._message, call, make_turn),
+                self._values[call.id],
+                call.id in self._errors,
+            )
+            for call in self._message.tool_calls
+            if call.id in self._values
+        ]
         # For a call that the API cannot express, there is no turn.
         return [write_result(result) for result in results if result.turn] + [
             make_user_turn(result.sentence) for result in results if not result.turn
         ]
 
-    def _gather(self, make_turn: Callable[[ToolCall], Any]) -> list[_Result]:
-        """Return the results in the order of the calls.
 
-        Args:
-            make_turn: Returns a call as it is sent; None if it cannot be expressed.
-        """
-        return [
-            _Result(call, make_turn(call), self._values[call.id], call.id in self._errors)
-            for call in self._message.tool_calls
-            if call.id in self._values
-        ]
+def write_in_text(results: ToolResults, markup: CallMarkup | None) -> str:
+    """Return the text of a user's turn with results; "" if there are none.
+
+    Args:
+        results: The results.
+        markup: The markup of a dialect; None to tell all in words, as those of calls that it cannot express.
+    """
+    each = [
+        _Result(call, markup and markup.write_call(call), results[call.id], call.id in results.errors)
+        for call in results.message.tool_calls
+        if call.id in results
+    ]
+    written = [(result.call.name, result.text) for result in each if result.turn]
+    texts = [markup.write_results(written)] if markup and written else []
+    return "\n\n".join([*texts, *[result.sentence for result in each if not result.turn]])
+
+
+def keep_results(results: ToolResults, calls: Iterable[ToolCall]) -> ToolResults:
+    """Return the results of some of an answer's calls, of which some may be missing."""
+    message = results.message.model_copy(update={"parts": tuple(calls)})
+    values = {call.id: results[call.id] for call in message.tool_calls if call.id in results}
+    return ToolResults.so_far(message, values, results.errors & values.keys())
 
 
 def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Message, Drop], Any]) -> object:

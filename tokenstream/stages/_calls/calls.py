@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.members import show_members
 from tokenstream._basics.offered_tools import offered_in
@@ -29,16 +30,17 @@ class TextCall:
 
     Args:
         id: The call's id.
-        name: The tool's name.
+        begun: The tool's name, and the dialect.
         choice: The index of the choice.
         part: The index of the call in the message.
     """
 
-    __slots__ = ("_arguments", "choice", "id", "name", "part")
+    __slots__ = ("_arguments", "choice", "dialect", "id", "name", "part")
 
-    def __init__(self, id: str, name: str, choice: int, part: int) -> None:
+    def __init__(self, id: str, begun: CallBegun, choice: int, part: int) -> None:
         self.id = id
-        self.name = name
+        self.name = begun.name
+        self.dialect = begun.dialect
         self.choice = choice
         self.part = part
         self._arguments = TextLog()
@@ -57,6 +59,7 @@ class TextCall:
         text = self._arguments.join()
         is_whole = ended.how != "broken" and is_one_value(text)
         call = ToolCall(id=self.id, name=self.name, arguments_text=text, complete=is_whole)
+        set_dialect(call, self.dialect)
         if ended.repairs:
             set_repairs(call, tuple([Repair(name, len(text)) for name in ended.repairs]))
         if is_whole:
@@ -124,7 +127,7 @@ class ToolTags(SoundStage):
             return [TextDelta(piece, part=self._next_part - 1)]
         if isinstance(piece, CallBegun):
             self._in_text = False
-            self._call = TextCall(f"call_{self._calls_seen}", piece.name, 0, self._next_part)
+            self._call = TextCall(f"call_{self._calls_seen}", piece, 0, self._next_part)
             self._calls_seen += 1
             self._next_part += 1
             return [self._call.start()]
