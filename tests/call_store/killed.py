@@ -9,7 +9,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from tests.call_store.places import BODY
+from tests.call_store.bookings import BODY
 from tokenstream import Stream
 from tokenstream.call_store import CallState, RedisCallStore
 

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from tests.call_store.places import BODY, CALLS, RESULTS, Rooms, flushed, server
+from tests.call_store.bookings import BODY, CALLS, RESULTS, Rooms
+from tests.call_store.places import flushed, server
 from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse

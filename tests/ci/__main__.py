@@ -30,6 +30,8 @@ def main(names: list[str]) -> int:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         os.environ |= {
+            # Bytecode comes with the first import, here too: most modules are never imported.
+            "PIP_COMPILE": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_PROGRESS_BAR": "off",
             "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1",
