@@ -159,10 +159,14 @@ class Checks:
         between lacks, the oldest lacks too: on it run those of rooms whose event loops and sockets differ.
         """
         if tag == self._oldest:
-            rooms = "tests/partial_json tests/schemas tests/sources"
+            rooms = ["tests/partial_json", "tests/schemas", "tests/sources"]
+            others = " ".join(f"--ignore {room}" for room in rooms)
             # The SDKs want newer dependencies.
             work = self._of_wheel(
-                ["test", "-c", str(self._pins)], "-m quick", rooms, TOKENSTREAM_REQUIRE_SDKS=""
+                ["test", "-c", str(self._pins)],
+                f"-m quick {others}",
+                " ".join(rooms),
+                TOKENSTREAM_REQUIRE_SDKS="",
             )
         elif tag.endswith("t"):
             # The SDKs may lack wheels, and an extension module may switch the lock on again.

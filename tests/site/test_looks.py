@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.site]
+# The site is built for the first of them, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.site, pytest.mark.timeout(900)]
 
 _PAGES = [
     "index.html",

@@ -27,7 +27,8 @@ from tests.support.proxies import program
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.site]
+# The site is built for the first of them, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.site, pytest.mark.timeout(900)]
 
 DOCS = ROOT / "docs"
 
