@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._message_parts import make_usage
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
@@ -93,7 +94,7 @@ class CurrentAttempt:
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
-        self._discarded_usage = Usage()
+        self._discarded_usage = make_usage({})
         """The token counts of this attempt if it was discarded; otherwise empty."""
         self._discarded_start: MessageStart | None = None
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
@@ -131,7 +132,7 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._was_discarded, self._discarded_usage, self._discarded_start = False, Usage(), None
+        self._was_discarded, self._discarded_usage, self._discarded_start = False, make_usage({}), None
         self._cost = self.content_at = None
 
     def begin_route(self, index: int, now: float | None) -> None:

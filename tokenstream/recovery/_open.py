@@ -78,7 +78,7 @@ class SourceOpener(ABC):
     def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
-        self.takes_attempt = takes_attempt(opens, is_async=self.is_async)
+        self.takes_attempt = self.makes_request or takes_attempt(opens, is_async=self.is_async)
         """True if the function takes the attempt, which has the position from which to resume."""
         self._prefix_refused = False
         """True once the server has refused a prefix."""
