@@ -15,6 +15,7 @@ from tokenstream.stages._calls.steps import (
 from tokenstream.stages._calls.strings import mend_json
 from tokenstream.stages._calls.values import (
     ANY,
+    BARE_WORDS,
     STRING,
     find_types,
     quote,
@@ -294,8 +295,11 @@ class MarkupCalls(MarkupReader):
             attributes = yield from self.near(element.value_start, LONGEST_KEY)
         self.emit(f"{quote(key)}: ")
         types = find_types(self.schema, key)
-        if "string=" in attributes:
-            types = STRING if 'string="true"' in attributes else ANY
+        if 'string="true"' in attributes:
+            # The schema knows better.
+            types = types if types and "string" not in types else STRING
+        elif "string=" in attributes:
+            types = ANY
         stops: tuple[str, ...] = (element.value_end,)
         if element.trims:
             yield from self.take(("\n",))
@@ -337,7 +341,9 @@ class MarkupCalls(MarkupReader):
                 self.emit('"')
                 continue
             if word:
-                self.emit(quote(word) if stop == ":" else write_value(word, frozenset())[0])
+                text, repairs = (quote(word), ()) if stop == ":" else write_value(word, BARE_WORDS)
+                self.emit(text)
+                self.note(*repairs)
             self.emit(": " if stop == ":" else stop)
             self.at += 1
             depth += (stop in "{[") - (stop in "}]")
@@ -399,9 +405,10 @@ class MarkupCalls(MarkupReader):
         written, repairs = write_python_arguments(text, self.schema)
         self.emit(text if written is None else written)
         self.note(*repairs)
+        self.is_whole = written is not None
         if written is None:
-            raise MarkupBroken
-        self.is_whole = True
+            # Its end is known, and other calls may follow.
+            self.close("broken")
 
     def _python_stop(self, held: list[str], mark: str) -> Generator[None, None, str]:
         """Keep the text up to the next quote or bracket, and skip that; return it.

@@ -27,7 +27,7 @@ LONGEST_KEY = 256
 """The most characters of a parameter's name, and of its attributes."""
 _NAME = re.compile(r"[^\W\d][\w.-]*")
 _SCALAR = re.compile(r"[^\s,\]}]*")
-_OUTSIDE = re.compile(r'["{}\[\]]')
+_OUTSIDE = re.compile(r'["{}\[\]<`]')
 _PREFIXES = ("functions.", "default_api.")
 """Namespaces that models write before the names of tools."""
 
@@ -366,6 +366,12 @@ class MarkupReader:
                 self.at = len(self.buffer)
                 start = yield from self._pass_on(start, use)
                 continue
+            if stop[0] in "<`":
+                # Markup, which JSON has in strings alone: the model has forgotten a brace.
+                self.at = stop.start()
+                use(self.buffer[start : self.at])
+                self._end_value(first, depth, use)
+                return
             self.at = stop.end()
             if stop[0] == '"':
                 start = yield from self._rest_of_string(start, use)
@@ -374,6 +380,19 @@ class MarkupReader:
             if depth <= 0:
                 use(self.buffer[start : self.at])
                 return
+
+    def _end_value(self, first: str, depth: int, use: Callable[[str], object]) -> None:
+        """End a JSON value that lacks its last bracket.
+
+        Args:
+            first: The bracket with which it begins.
+            depth: The number of brackets that are open.
+            use: Receives the last bracket.
+        """
+        if depth != 1:
+            raise self.fail()
+        use("}" if first == "{" else "]")
+        self.note("missing_end")
 
     def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Skip a JSON string behind its first quote, and mend what JSON does not have in a string.

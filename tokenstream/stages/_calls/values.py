@@ -43,6 +43,8 @@ _LONGEST_PYTHON = 1 << 16
 """The most characters of a Python call, or of a value in Python's notation, that are parsed."""
 STRING = frozenset({"string"})
 ANY: frozenset[str] = frozenset()
+BARE_WORDS = frozenset({"number", "boolean", "null"})
+"""The types of values that a notation with quotes of its own has without quotes."""
 
 
 def find_types(schema: Mapping[str, Any] | None, parameter: str) -> frozenset[str]:
@@ -138,7 +140,7 @@ def _read_literal(text: str) -> Any:  # noqa: ANN401 - any literal
         return _NO_VALUE
     try:
         value = _evaluate(ast.parse(text, mode="eval").body)
-        json.dumps(value)
+        json.dumps(value, allow_nan=False)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return _NO_VALUE
     return value
@@ -195,6 +197,6 @@ def _read_call(text: str, schema: Mapping[str, Any] | None) -> str | None:
         found = {name: _evaluate(value) for name, value in zip(names, call.args, strict=False)}
         for keyword in call.keywords:
             found |= {keyword.arg: _evaluate(keyword.value)} if keyword.arg else _evaluate(keyword.value)
-        return json.dumps(found, ensure_ascii=False)
+        return json.dumps(found, ensure_ascii=False, allow_nan=False)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None

@@ -1,0 +1,99 @@
+"""Calls of a text that the model has written with a fault: what is sure is read, and the rest is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.calls_in_text.support import DSML, WRITERS, Call, broken_in, calls_of, cuts, joined, read, text_of
+from tests.calls_in_text.test_strings import repairs_of
+
+NEXT = Call("look", {"text": "b"})
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}, "box": {"anyOf": [{"type": "object"}]}}}
+TOOL = {"name": "look", "parameters": SCHEMA}
+
+
+def at_every_cut(text: str, dialect: str, **options: Any) -> Any:
+    """Return the events of a text, which are the same however it is cut."""
+    events = read([text], dialect, **options)
+    for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text), 5)]):
+        assert joined(events) == joined(read(pieces, dialect, **options))
+    return events
+
+
+@pytest.mark.parametrize("written", ["kimi", "deepseek v3", "deepseek v3.1", "harmony"])
+def test_a_missing_brace_takes_no_other_call_with_it(written: str) -> None:
+    """The markup behind it ends the arguments."""
+    dialect, write = WRITERS[written]
+    markup = write([Call("look", {"text": "<~"}), NEXT])
+    events = at_every_cut(markup.replace('"<~"}', '"<~"'), dialect)
+
+    assert [Call("look", {"text": "<~"}), NEXT] == calls_of(events)
+    assert ["missing_end"] == repairs_of(events)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "read_calls", "broken"),
+    [
+        ('{"text": "a"', 2, 0),
+        ('{"items": [1, 2]', 2, 0),
+        ('{"items": [1, 2', 1, 1),
+        ('{"text": ', 1, 1),
+        ('{"text": "a",', 1, 1),
+        ('{"text": "<|tool_call_end|>"}', 2, 0),
+    ],
+)
+def test_arguments_that_end_too_early_are_told(arguments: str, read_calls: int, broken: int) -> None:
+    """One brace is added; where that makes no JSON, the call is incomplete, and the next one is read."""
+    begin, end = "<|tool_call_begin|>functions.look:0<|tool_call_argument_begin|>", "<|tool_call_end|>"
+    calls = f'{begin}{arguments}{end}{begin}{{"text": "b"}}{end}'
+    events = at_every_cut(f"<|tool_calls_section_begin|>{calls}<|tool_calls_section_end|>", "kimi")
+
+    assert read_calls == len(calls_of(events))
+    assert NEXT == calls_of(events)[-1]
+    assert broken == broken_in(events)
+    assert "begin|>" not in text_of(events)
+
+
+@pytest.mark.parametrize("bad", ["x=b'z'", "x=1e999", "x=name", "x=-1e999, y=1"])
+@pytest.mark.parametrize("dialect", ["pythonic", "lfm2", "llama4"])
+def test_a_python_call_that_is_no_literal_takes_no_other_call_with_it(dialect: str, bad: str) -> None:
+    """Its parentheses tell where it ends; infinity is no JSON."""
+    opening, end = {"lfm2": ("<|tool_call_start|>", "<|tool_call_end|>"), "pythonic": ("", "")}.get(
+        dialect, ("<|python_start|>", "<|python_end|>")
+    )
+    events = at_every_cut(f"{opening}[look({bad}), look(text='b')]{end}", dialect)
+
+    assert [NEXT] == calls_of(events)
+    assert 1 == broken_in(events)
+    assert "" == text_of(events)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("108.", 108.0), (".5", 0.5), ("True", True), ("None", None), ("1_000", 1000), ("word", "word")],
+)
+def test_a_bare_value_of_a_notation_is_a_literal(value: str, meant: object) -> None:
+    """Strings have quotes there, so a form of Python is a number or a name."""
+    events = at_every_cut(f"<|tool_call>call:look{{a:{value},b:[{value}]}}<tool_call|>", "gemma4")
+
+    assert [Call("look", {"a": meant, "b": [meant]})] == calls_of(events)
+    assert ["python_literal"] * (value != "word") == repairs_of(events)
+
+
+@pytest.mark.parametrize(
+    ("value", "told", "meant"),
+    [
+        ("n", "42", 42),
+        ("n", "many", "many"),
+        ("box", '{"a": 1}', {"a": 1}),
+        ("other", "42", "42"),
+    ],
+)
+def test_a_schema_counts_more_than_the_models_word_for_a_string(value: str, told: str, meant: object) -> None:
+    """Where it allows no string; DeepSeek's attribute decides otherwise."""
+    parameter = f'<{DSML}parameter name="{value}" string="true">{told}</{DSML}parameter>'
+    events = at_every_cut(f'<{DSML}invoke name="look">{parameter}</{DSML}invoke>', "dsml", tools=[TOOL])
+
+    assert [Call("look", {value: meant})] == calls_of(events)
