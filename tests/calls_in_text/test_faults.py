@@ -97,3 +97,33 @@ def test_a_schema_counts_more_than_the_models_word_for_a_string(value: str, told
     events = at_every_cut(f'<{DSML}invoke name="look">{parameter}</{DSML}invoke>', "dsml", tools=[TOOL])
 
     assert [Call("look", {value: meant})] == calls_of(events)
+
+
+def test_a_missing_comma_in_a_notation_is_added() -> None:
+    """Behind a string, whose quote tells where it ends."""
+    text = "<start_function_call>call:look{a:<escape>x<escape>b:<escape>y<escape>n:1}<end_function_call>"
+    events = at_every_cut(text, "functiongemma")
+
+    assert [Call("look", {"a": "x", "b": "y", "n": 1})] == calls_of(events)
+    assert ["missing_comma"] == repairs_of(events)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [("text={'b', 'a', (1, {2})}", ["b", "a", [1, [2]]]), ("text='a\0b'", "a\0b"), ("text=[{1}]", [[1]])],
+)
+def test_python_without_a_form_in_json_is_read(arguments: str, meant: object) -> None:
+    """A set is a list, in the order in which the model has written it."""
+    events = at_every_cut(f"<|tool_call_start|>[look({arguments})]<|tool_call_end|>", "lfm2")
+
+    assert [Call("look", {"text": meant})] == calls_of(events)
+
+
+def test_granite_has_two_openings() -> None:
+    """Neither has an end."""
+    for opening in ("<|tool_call|>", "<tool_call>"):
+        events = at_every_cut(f'{opening} [{{"name": "look", "arguments": {{}}}}]\nSo.', "granite")
+
+        assert [Call("look", {})] == calls_of(events)
+        assert "So." == text_of(events)
+        assert [] == repairs_of(events)

@@ -200,7 +200,7 @@ DIALECTS: tuple[Dialect, ...] = (
         quote="<escape>",
     ),
     # Granite 3: `granite_tool_parser`; Nemotron Nano 2: `nemotron_nano_v2_tool_parser`.
-    Dialect("granite", ("<|tool_call|>",), "objects"),
+    Dialect("granite", ("<|tool_call|>", "<tool_call>"), "objects"),
     Dialect("nemotron", ("<TOOLCALL>",), "objects", closes=("</TOOLCALL>",)),
     # InternLM 2: `internlm2_tool_parser`; Command A: `cohere_command_tool_parser`.
     Dialect("internlm", ("<|action_start|><|plugin|>",), "objects", closes=("<|action_end|>",)),

@@ -328,11 +328,15 @@ class MarkupCalls(MarkupReader):
     def _notation(self, name: str) -> Reader:
         """Read arguments in JSON with bare keys, and with quotes of its own."""
         self.begin(name)
-        depth = 0
+        depth, is_after_string = 0, False
         while True:
             held: list[str] = []
             stop = yield from self._until_stop(held)
             word = "".join(held).strip()
+            if is_after_string and (word or stop == "<"):
+                self.emit(", ")
+                self.note("missing_comma")
+            is_after_string = stop == "<"
             if stop == "<":
                 if word or (yield from self.take((self.dialect.quote,))) is None:
                     raise MarkupBroken

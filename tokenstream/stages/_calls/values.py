@@ -153,6 +153,10 @@ def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
         def visit_Name(self, node: ast.Name) -> ast.expr:
             return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
 
+        def visit_Set(self, node: ast.Set) -> ast.expr:
+            # JSON has no sets, and a list keeps the order.
+            return self.generic_visit(ast.List(node.elts, ast.Load()))  # type: ignore[return-value]
+
     return ast.literal_eval(_Constants().visit(node))
 
 
@@ -183,8 +187,8 @@ def write_python_arguments(
 
 
 def _escape_lines(string: re.Match[str]) -> str:
-    """Return a Python string with its line endings escaped."""
-    return string[0].replace("\r", "\\r").replace("\n", "\\n")
+    """Return a Python string with its line endings, and null characters, escaped."""
+    return string[0].replace("\r", "\\r").replace("\n", "\\n").replace("\0", "\\x00")
 
 
 def _read_call(text: str, schema: Mapping[str, Any] | None) -> str | None:
