@@ -107,7 +107,8 @@ class Checks:
                 processes=2,
             ),
             Lane("shaken tests", self._shake, ["environment"]),
-            Lane("pyright", main("pyright"), ["environment"]),
+            # mypy checks all tests. What a user of pyright sees is in the programs of tests/typing.
+            Lane("pyright", main("pyright tokenstream examples tests/typing"), ["environment"]),
             Lane("mypy", main("mypy"), ["environment"]),
             Lane("import-linter", main("lint-imports --no-cache"), ["environment"]),
             Lane("ruff check", main("ruff check ."), ["environment"]),
