@@ -20,6 +20,7 @@ from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
+from tests.benchmarks.load import load
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
 from tests.benchmarks.memory import memory
@@ -103,6 +104,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "encoding": encoding,
     "sockets": sockets,
     "relay": relay,
+    "load": load,
     "followers": followers,
     "agents": agents,
 }

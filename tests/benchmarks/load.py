@@ -1,0 +1,162 @@
+"""What a token costs a server in processor time: in a StreamingResponse, the relay and its journals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.tables import Table
+from tests.project import ROOT
+from tests.support import wire
+from tests.support.proxies import free_port
+from tests.support.redis_servers import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator
+
+    from starlette.applications import Starlette
+
+    from tests.benchmarks.timing import Plan
+
+__all__ = ["load"]
+
+_STREAMS = 10
+_TOKENS = 200
+_PACES = (50, 250)
+"""Tokens per second of each stream: at rest, and under load."""
+_WAYS = {
+    "bare": ("StreamingResponse, the upstream's bytes", None),
+    "respond": ("`respond`, to tokenstream", "bare"),
+    "openai-chat": ("`respond`, to openai-chat", "bare"),
+    "memory": ("`respond` through a MemoryJournal", "respond"),
+    "redis": ("`respond` through a RedisJournal", "respond"),
+}
+"""The name of each way, and the way whose cost it is compared with."""
+_TOKEN = wire.chat({"content": "token NUMBER "}).replace(b"NUMBER", b"%d")
+
+
+async def _upstream(count: int, pause: float) -> AsyncIterator[bytes]:
+    began = time.monotonic()
+    for number in range(1, count + 1):
+        await asyncio.sleep(max(began + number * pause - time.monotonic(), 0))
+        yield _TOKEN % number
+    yield wire.chat({}, "stop") + wire.DONE
+
+
+def _app(redis_path: str) -> Starlette:
+    from redis.asyncio import Redis
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse, StreamingResponse
+    from starlette.routing import Route
+
+    from tokenstream import AsyncStream, relay
+
+    journals: dict[str, relay.Journal] = {}
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with (
+            Redis(unix_socket_path=redis_path) as client,
+            relay.MemoryJournal() as journals["memory"],
+            relay.RedisJournal(client) as journals["redis"],
+        ):
+            yield
+
+    async def answer(request: Any) -> Any:
+        way, asked = request.path_params["way"], request.query_params
+        source = _upstream(int(asked["count"]), float(asked["pause"]))
+        if way == "bare":
+            return StreamingResponse(source, media_type="text/event-stream")
+        if way in journals:
+            return relay.respond(AsyncStream(source), journal=journals[way])
+        return relay.respond(AsyncStream(source), protocol="tokenstream" if way == "respond" else way)
+
+    async def spent(_: Any) -> PlainTextResponse:
+        return PlainTextResponse(f"seconds={time.process_time()}")
+
+    return Starlette(routes=[Route("/spent", spent), Route("/{way}", answer)], lifespan=lifespan)
+
+
+@contextlib.contextmanager
+def _server() -> Generator[int]:
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
+        port = free_port()
+        command = [sys.executable, "-m", __name__, str(port), redis.path]
+        with subprocess.Popen(command, cwd=ROOT) as process:
+            try:
+                while True:
+                    address = ("127.0.0.1", port)
+                    with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
+                        break
+                    time.sleep(0.05)
+                yield port
+            finally:
+                process.terminate()
+
+
+async def _get(port: int, path: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
+    body = await reader.read()
+    writer.close()
+    return body
+
+
+async def _spent(port: int) -> float:
+    return float((await _get(port, "/spent")).partition(b"seconds=")[2].split()[0])
+
+
+async def _measure(port: int, way: str, tokens: int, pace: int) -> float:
+    """Return the microseconds for each token; the streams begin one after the other."""
+
+    async def read(number: int) -> bytes:
+        await asyncio.sleep(number / pace / _STREAMS)
+        return await _get(port, f"/{way}?count={tokens}&pause={1 / pace}")
+
+    before = await _spent(port)
+    bodies = await asyncio.gather(*map(read, range(_STREAMS)))
+    after = await _spent(port)
+    assert all(b"token %d " % tokens in body for body in bodies)
+    return (after - before) / _STREAMS / tokens * 1e6
+
+
+def load(plan: Plan) -> list[Table]:
+    """Return what a token costs by each way, the ways in turns: the median and the least."""
+    tables = []
+    rounds, tokens = min(plan.rounds, 10), min(plan.merged_tokens, _TOKENS)
+    with _server() as port:
+        for way in _WAYS:
+            asyncio.run(_measure(port, way, 10, max(_PACES)))
+        for pace in _PACES:
+            found: dict[str, list[float]] = {way: [] for way in _WAYS}
+            for _ in range(rounds):
+                for way, taken in found.items():
+                    taken.append(asyncio.run(_measure(port, way, tokens, pace)))
+            rows = []
+            for way, (name, beside) in _WAYS.items():
+                middle, least = median(found[way]), min(found[way])
+                ratio = "" if beside is None else f"{middle / median(found[beside]):.2f} × {beside}"
+                rows.append([name, f"{middle:.0f}", f"{least:.0f}", ratio])
+            tables.append(
+                Table(
+                    f"{_STREAMS} answers of {tokens} tokens, {pace} a second each, one reader per answer",
+                    ["", "µs per token", "least", "beside"],
+                    rows,
+                    ["Processor time of the server, uvicorn; the readers and Redis are other processes."],
+                )
+            )
+    return tables
+
+
+if __name__ == "__main__":
+    import uvicorn
+
+    uvicorn.run(_app(sys.argv[2]), port=int(sys.argv[1]), log_level="error", access_log=False)
