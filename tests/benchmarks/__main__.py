@@ -29,6 +29,7 @@ from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
 from tests.benchmarks.replay import replay
 from tests.benchmarks.shaping import shaping
+from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan, time_format
 from tests.benchmarks.typed_objects import typed_objects
@@ -102,6 +103,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "fan_out": fan_out,
     "marks": marks,
     "encoding": encoding,
+    "short": short,
     "sockets": sockets,
     "relay": relay,
     "load": load,

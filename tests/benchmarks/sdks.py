@@ -13,7 +13,7 @@ from tests.benchmarks.contenders import Run, found, runner
 if TYPE_CHECKING:
     from tests.benchmarks.answers import Answer
 
-__all__ = ["SDKS", "Reader"]
+__all__ = ["SDKS", "Reader", "client_for"]
 
 _SSE = "text/event-stream"
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
@@ -71,6 +71,12 @@ def _next(answer: Answer, package: str = "httpx2", content_type: str = _SSE) -> 
     _transport(package, content_type)[1][:] = [answer.chunks]
 
 
+def client_for(answer: Answer) -> Any:
+    """Return an HTTP client of httpx2, each of whose responses is an answer."""
+    _next(answer)
+    return _http()
+
+
 # -- openai and anthropic ---------------------------------------------------------
 
 
@@ -81,8 +87,7 @@ def _made(module: str, name: str, **options: Any) -> Any:
 
 
 def _openai(answer: Answer) -> Any:
-    _next(answer)
-    return _made("openai", "OpenAI", max_retries=0, http_client=_http())
+    return _made("openai", "OpenAI", max_retries=0, http_client=client_for(answer))
 
 
 def _chat(answer: Answer) -> Opened:
@@ -129,8 +134,7 @@ def _realtime(answer: Answer) -> Opened:
 
 
 def _claude(answer: Answer) -> Opened:
-    _next(answer)
-    client = _made("anthropic", "Anthropic", max_retries=0, http_client=_http())
+    client = _made("anthropic", "Anthropic", max_retries=0, http_client=client_for(answer))
     stream = client.messages.create(**_ASKED, max_tokens=10, stream=True)
     return (event.delta.text for event in stream if event.type == "content_block_delta")
 

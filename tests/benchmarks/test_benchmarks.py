@@ -29,6 +29,7 @@ from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
 from tests.benchmarks.sdks import SDKS, Reader
 from tests.benchmarks.shaping import shaping
+from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan, contenders_for, time_format
 from tests.benchmarks.turns import light_heap
@@ -120,6 +121,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
                 partial_json,
                 relay,
                 shaping,
+                short,
                 sockets,
                 written_drafts,
                 whole_json,

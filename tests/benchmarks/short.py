@@ -1,0 +1,98 @@
+"""What a whole short answer costs, from the request to its message, beside the SDKs on the same bytes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.answers import ANSWERS
+from tests.benchmarks.sdks import SDKS, client_for
+from tests.benchmarks.tables import Table, judge
+from tests.benchmarks.turns import fastest
+from tokenstream import Stream, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.benchmarks.answers import Answer
+    from tests.benchmarks.contenders import Run
+    from tests.benchmarks.timing import Plan
+
+__all__ = ["short"]
+
+COUNTS = (1, 10, 100)
+"""Numbers of text deltas: two thirds of real answers have at most thirty events."""
+BARS = {"openai-chat": (2.0, 5.0, 15.0)}
+"""How many times as long the SDK may take at least, for each of these numbers."""
+_URLS = {
+    "openai-chat": "https://api.openai.com/v1/chat/completions",
+    "anthropic": "https://api.anthropic.com/v1/messages",
+}
+_AT_ONCE = 10
+
+
+def _read(stream: Stream) -> None:
+    with stream:
+        for _ in stream:
+            pass
+        assert stream.message.complete
+
+
+def _make_request(answer: Answer) -> Run:
+    client, asked = client_for(answer), {"model": "m", "messages": [], "stream": True}
+    return lambda: _read(connect(_URLS[answer.name], json=asked, client=client))
+
+
+def _receive_bytes(answer: Answer) -> Run:
+    client = client_for(answer)
+
+    def run() -> None:
+        with client.stream("POST", _URLS[answer.name], json={"model": "m"}) as response:
+            assert any([*response.iter_raw()])
+
+    return run
+
+
+def _ask_sdk(answer: Answer) -> Run:
+    opened = SDKS[answer.name].opened
+    return lambda: "".join(opened(answer))
+
+
+def _repeat(make: Callable[[Answer], Run], answer: Answer) -> Run:
+    run = make(answer)
+
+    def repeated() -> None:
+        for _ in range(_AT_ONCE):
+            run()
+
+    return repeated
+
+
+def short(plan: Plan) -> list[Table]:
+    """Return one table for each provider: µs for a whole answer of so many text deltas."""
+    return [_measure(name, plan) for name in _URLS if SDKS[name].installed]
+
+
+def _measure(name: str, plan: Plan) -> Table:
+    makers: dict[str, Callable[[Answer], Run]] = {
+        "tokenstream Stream, over the chunks": lambda answer: lambda: _read(Stream(answer.chunks)),
+        "tokenstream connect": _make_request,
+        "httpx2 alone: the request and the bytes": _receive_bytes,
+        SDKS[name].name: _ask_sdk,
+    }
+    columns: list[list[float]] = []
+    for count in COUNTS:
+        answer = ANSWERS[name](name, count)
+        prepared: list[Callable[[], Run]] = [partial(_repeat, make, answer) for make in makers.values()]
+        taken = fastest(prepared, plan.rounds, plan.seconds)
+        columns.append([seconds / _AT_ONCE * 1e6 for seconds in taken])
+    rows = [[contender, *(f"{column[at]:,.0f}" for column in columns)] for at, contender in enumerate(makers)]
+    ratios = [column[-1] / column[1] for column in columns]
+    rows.append(["the SDK ÷ connect", *(f"{ratio:.1f}" for ratio in ratios)])
+    notes = [
+        judge(
+            f"{count} text deltas: the SDK ÷ connect is {ratio:.1f}", f"at least {bar}", reached=ratio >= bar
+        )
+        for count, ratio, bar in zip(COUNTS, ratios, BARS.get(name, ()), strict=False)
+    ]
+    return Table(f"{name}: µs per whole answer", ["text deltas", *map(str, COUNTS)], rows, notes)
