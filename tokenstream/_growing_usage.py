@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._message_parts import COUNTS, make_usage
+from tokenstream._message_parts import COUNTS
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class GrowingUsage:
             final: True if the counts will no longer change: their source is then "reported", else "partial".
         """
         if not self.counts and not self.report:
-            return make_usage({})
+            return Usage.model_construct(source="none", provider_data={})
         source = "reported" if final else "partial"
         return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))
 

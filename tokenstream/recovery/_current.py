@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
 
+_NO_USAGE = make_usage({})
+
 
 class CurrentAttempt:
     """The record of an answer: the attempt that is running, reports on those before, and what is known.
@@ -94,7 +96,7 @@ class CurrentAttempt:
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
-        self._discarded_usage = make_usage({})
+        self._discarded_usage = _NO_USAGE
         """The token counts of this attempt if it was discarded; otherwise empty."""
         self._discarded_start: MessageStart | None = None
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
@@ -132,7 +134,7 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._was_discarded, self._discarded_usage, self._discarded_start = False, make_usage({}), None
+        self._was_discarded, self._discarded_usage, self._discarded_start = False, _NO_USAGE, None
         self._cost = self.content_at = None
 
     def begin_route(self, index: int, now: float | None) -> None:
