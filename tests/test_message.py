@@ -169,12 +169,13 @@ def test_nothing_but_usage_is_added_to_usage() -> None:
 )
 def test_a_value_made_without_checks_is_the_one_that_pydantic_makes(kind: type[Any]) -> None:
     """`model_construct` has the defaults, the order and the given fields of pydantic's own."""
+    pydantics: Any = vars(BaseModel)["model_construct"]
     names = [*kind.model_fields]
     for given in ([], names[:1], names[1:], names, [*names, "unknown"]):
         values = dict.fromkeys(given, "x")
         made, expected = (
             kind.model_construct(**values),
-            vars(BaseModel)["model_construct"].__func__(kind, **values),
+            pydantics.__func__(kind, **values),
         )
         assert vars(made) == vars(expected)
         assert [*vars(made)] == [*vars(expected)]

@@ -175,8 +175,8 @@ class Checks:
                 ["test"], "-m quick", python=tag, TOKENSTREAM_REQUIRE_SDKS="", PYTHON_GIL="0"
             )
         else:
-            rooms = "tests/relay tests/session tests/sources tests/stream"
-            work = self._of_wheel(["test,test-sdks"], f"-m quick {rooms}", python=tag)
+            waiting = "tests/relay tests/session tests/sources tests/stream"
+            work = self._of_wheel(["test,test-sdks"], f"-m quick {waiting}", python=tag)
         return Lane(f"Python {tag}{', oldest dependencies' if tag == self._oldest else ''}", work, ["wheel"])
 
     def _make_environment(self, shell: Shell) -> None:

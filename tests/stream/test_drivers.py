@@ -231,7 +231,8 @@ def test_what_cannot_be_read_is_refused_with_a_way_out(source: Any) -> None:
         AsyncStream(source)
 
 
-def test_the_wrong_colour_is_refused_with_the_right_class() -> None:
+@pytest.mark.anyio
+async def test_the_wrong_colour_is_refused_with_the_right_class() -> None:
     """An asynchronous source is for `AsyncStream`, the other for `Stream`."""
     asynchronous: Any = AsyncSource(ANSWER)
     synchronous: Any = Source(ANSWER)

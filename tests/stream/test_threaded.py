@@ -125,7 +125,7 @@ def test_a_read_that_was_too_short_loses_nothing() -> None:
     """The next one waits for the same chunk: a loop that is woken in time looks again and again."""
     seen = threading.Event()
 
-    async def slow() -> AsyncIterator[bytes]:
+    async def slow() -> AsyncGenerator[bytes]:
         yield b"".join(ANSWER[:4])
         await asyncio.to_thread(seen.wait)
         yield b"".join(ANSWER[4:])
@@ -158,8 +158,9 @@ def test_a_failure_of_opening_is_told() -> None:
         message = "no such model"
         raise ValueError(message)
 
+    asked: Any = opened()
     with pytest.raises(MisuseError, match="cannot be opened: ValueError"):
-        Stream(opened()).final()
+        Stream(asked).final()
 
 
 def test_a_failure_of_closing_is_raised_by_close() -> None:
@@ -171,7 +172,8 @@ def test_a_failure_of_closing_is_raised_by_close() -> None:
         message = "cannot be closed"
         raise OSError(message)
 
-    stream = Stream(manager())
+    opened: Any = manager()
+    stream = Stream(opened)
     next(stream.text)
     with pytest.raises(OSError, match="cannot be closed"):
         stream.close()
@@ -209,7 +211,7 @@ def test_the_answer_sees_the_context_variables_of_its_reader() -> None:
     """Such as the span of a trace."""
     _WHO.set("me")
 
-    async def chunks() -> AsyncIterator[str]:
+    async def chunks() -> AsyncGenerator[str]:
         yield f"data: {_WHO.get()}\n\ndata: [DONE]\n\n"
 
     assert "me" == Stream(chunks(), format="text").final().text

@@ -7,7 +7,7 @@ apart what is a `SyncReadable` and what is none.
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, assert_type, overload
@@ -77,12 +77,18 @@ class Piece:
 
 
 def iterables(
-    pieces: Iterable[Piece], chunks: AsyncIterator[bytes], texts: AsyncIterator[str], asked: Awaitable[bytes]
+    pieces: Iterable[Piece],
+    made: AsyncGenerator[bytes],
+    chunks: AsyncIterator[bytes],
+    texts: AsyncIterator[str],
+    asked: Awaitable[bytes],
 ) -> None:
-    """Asynchronous ones serve both loops: a `Stream` reads them in a thread."""
+    """Asynchronous ones serve an `async for` loop; a generator serves a `for` loop, too, in a thread."""
     assert_type(sync(pieces), Taken)
-    assert_type(sync(chunks), Taken)
-    assert_type(sync(asked), Taken)
+    assert_type(sync(made), Taken)
+    assert_type(asynchronous(made), Taken)
+    assert_type(sync(chunks), Refused)
+    assert_type(sync(asked), Refused)
     assert_type(asynchronous(chunks), Taken)
     assert_type(asynchronous(texts), Taken)
     assert_type(asynchronous(asked), Taken)
@@ -116,7 +122,7 @@ def requests_that_are_not_sent(
     """Managers and awaitables are opened by the stream; a client is not."""
     assert_type(sync(client.stream("GET", "url")), Taken)
     assert_type(sync(connect_sse(client, "GET", "url")), Taken)
-    assert_type(sync(async_client.stream("GET", "url")), Taken)
+    assert_type(sync(async_client.stream("GET", "url")), Refused)
     assert_type(sync(client), Refused)
     assert_type(asynchronous(async_client.stream("GET", "url")), Taken)
     assert_type(asynchronous(aconnect_sse(async_client, "GET", "url")), Taken)
@@ -159,7 +165,8 @@ async def async_openai_streams(client: openai.AsyncOpenAI) -> None:
     assert_type(asynchronous(raw), Taken)
     streaming = chat.with_streaming_response.create(model="m", messages=[], stream=True)
     assert_type(asynchronous(streaming), Taken)
-    assert_type(sync(created), Taken)
+    assert_type(sync(created), Refused)
+    assert_type(sync(await created), Refused)
 
 
 def anthropic_streams(client: anthropic.Anthropic) -> None:
@@ -184,7 +191,7 @@ async def async_anthropic_streams(client: anthropic.AsyncAnthropic) -> None:
     assert_type(asynchronous(manager), Taken)
     async with manager as stream:
         assert_type(asynchronous(stream), Taken)
-    assert_type(sync(manager), Taken)
+    assert_type(sync(manager), Refused)
 
 
 class Head(TypedDict):

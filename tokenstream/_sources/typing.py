@@ -1,13 +1,22 @@
 """Types of the sources that `Stream` and `AsyncStream` accept, for annotations only.
 
 They are protocols, so that no library has to be imported. Type checkers report an error if a source is
-passed to an `AsyncStream` and its type shows that it is sync.
+passed to an `AsyncStream` and its type shows that it is sync, or the reverse; only an asynchronous
+generator, which belongs to no event loop, may be passed to both.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import IO, Any, ClassVar, Protocol, TypeAlias
 
@@ -109,17 +118,10 @@ _Async: TypeAlias = (
 )
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 
-_Threaded: TypeAlias = AsyncIterable[_Item] | AbstractAsyncContextManager[_Either | AsyncIterable[_Item]]
-"""What a `Stream` reads in a thread; an open asynchronous response belongs to its event loop."""
+_Threaded: TypeAlias = AsyncGenerator[_Item, Any]
+"""The asynchronous source that a `Stream` reads in a thread. Passing an SDK's one is mostly a mistake."""
 
-SyncReadable: TypeAlias = (
-    _Sync
-    | AbstractContextManager[_Sync]
-    | _Threaded
-    | Awaitable[_Either | _InPieces | _Threaded]
-    | SyncSource
-    | Deferred
-)
+SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | _Threaded | SyncSource | Deferred
 """The sources that `Stream` accepts."""
 AsyncReadable: TypeAlias = _Async | _AsyncManager | Awaitable[_Async | _AsyncManager] | AsyncSource | Deferred
 """The sources that `AsyncStream` accepts."""
