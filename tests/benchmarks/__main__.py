@@ -20,6 +20,7 @@ from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
+from tests.benchmarks.in_text import in_text
 from tests.benchmarks.load import load
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
@@ -100,6 +101,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "beside_json": beside_json,
     "replay": replay,
     "shaping": shaping,
+    "in_text": in_text,
     "fan_out": fan_out,
     "marks": marks,
     "encoding": encoding,

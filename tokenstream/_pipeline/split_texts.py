@@ -237,9 +237,10 @@ class SplitTexts:
         if text is None:
             # Only the text of text parts may contain tags.
             return inner
-        receiver, skipped = text.receiver, text.skipped
+        receiver, skipped, skip = text.receiver, text.skipped, text.skipped.append
         # Two tests cost less than a search.
         (first, second), rare = text.scanner.firsts, text.scanner.rare_firsts
+        ascii_passes = rare is not None and not any(map(str.isascii, rare))
 
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
@@ -247,12 +248,12 @@ class SplitTexts:
             # A text that may contain a tag, or goes to another part by now, must be decoded.
             if text.passes_to != receiver or first in words or second in words:
                 return False
-            if rare is not None and not rare.isdisjoint(words):
+            if rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)):
                 return False
             if inner is not None and inner(event) is False:
                 return False
             # The scanner has to know all text, although it leaves this text unchanged.
-            skipped.append(words)
+            skip(words)
             if len(skipped) >= _MOST_SKIPPED:
                 text.catch_up()
             return True
