@@ -101,8 +101,7 @@ class Journal:
         """Seconds within which readers learn that a producer is dead."""
         self._storage = storage
         self._drain = drain
-        self._drained_at: float | None = None
-        """The time at which producers are interrupted; None until the server shuts down."""
+        self._drained_at: float | None = None  # the end of `drain` seconds; None before a shutdown
         self._tasks: TaskGroup | None = None
         self._is_closing = False
         self._producers: dict[str, Producer] = {}
@@ -237,8 +236,7 @@ class Journal:
             self._storage, id, token, stream, tell_written, lease=self.lease, raw=raw, shaping=shaping
         )
         self._producers[id] = producer
-        # Whatever looked like a shutdown before was none.
-        self._drained_at = None
+        self._drained_at = None  # whatever looked like a shutdown before was none
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
             await _wait_for_first_event(producer, open_within)
@@ -460,32 +458,25 @@ class Journal:
             del self._feeds[feed.id]
 
     async def run_out(self) -> None:
-        """Wait until the producers of this process have ended, since the server is shutting down.
-
-        The wait ends `drain` seconds after the first of these calls; the exit of the block counts as one.
-        """
+        """Wait for the producers here at a shutdown, until `drain` seconds after the first such call."""
         import anyio
 
         if self._drained_at is None:
             self._drained_at = anyio.current_time() + self._drain
         with anyio.CancelScope(deadline=self._drained_at):
-            await self._wait_for_producers()
+            for producer in list(self._producers.values()):
+                await producer.finished.wait()
 
     async def _end_producers(self) -> None:
-        """Let the producers run for `drain` seconds, then interrupt the remaining ones."""
+        """Let the producers run for `drain` seconds; interrupt the others, which write their last records."""
         import anyio
 
         await self.run_out()
         for producer in list(self._producers.values()):
             producer.interrupt(_SHUT_DOWN)
-        # The interrupted producers still write their last records.
         with anyio.move_on_after(self.lease):
-            await self._wait_for_producers()
-
-    async def _wait_for_producers(self) -> None:
-        """Wait until all producers have written their last records."""
-        for producer in list(self._producers.values()):
-            await producer.finished.wait()
+            for producer in list(self._producers.values()):
+                await producer.finished.wait()
 
     async def _close_storage(self) -> None:
         """Close the storage, even if the journal's task was cancelled; give up after a second."""
