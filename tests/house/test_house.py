@@ -27,7 +27,6 @@ _FEATURES = {
     "asynchronous sources in a thread": {"code": 150, "docstrings": 56},
     "one thread for all timers": {"code": 50, "docstrings": 35},
     "nothing left to the collector": {"code": 50, "docstrings": 45},
-    "nothing left to the collector": {"code": 100, "docstrings": 75},
     "a log that nobody forges": {"code": 20, "docstrings": 10},
     "journals left before their clients": {"code": 30, "docstrings": 15},
     "short ways of a relay's tokens": {"code": 45, "docstrings": 20},
