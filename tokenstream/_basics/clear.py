@@ -6,7 +6,7 @@ __all__ = ["clear"]
 
 
 def clear(thing: object) -> None:
-    """Delete the attributes of an object in slots, so that no circle of references passes through it.
+    """Delete the attributes of an object, so that no circle of references passes through it.
 
     Example:
         >>> class Place:
@@ -23,3 +23,4 @@ def clear(thing: object) -> None:
                 delattr(thing, name)
             except AttributeError:  # it was never set
                 continue
+    getattr(thing, "__dict__", {}).clear()

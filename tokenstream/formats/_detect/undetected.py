@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.clear import clear
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
@@ -93,6 +94,10 @@ class Undetected(Format):
 
     def _make_parts(self) -> _LatentParts:
         return _LatentParts(self.limits, self.note)
+
+    def dispose(self) -> None:
+        """Let go of the parts, which may not have been made."""
+        clear(self.parts)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
