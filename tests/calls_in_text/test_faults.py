@@ -120,7 +120,7 @@ def test_python_without_a_form_in_json_is_read(arguments: str, meant: object) ->
 
 
 def test_granite_has_two_openings() -> None:
-    """Neither has an end."""
+    """It writes either one, and neither of them has an end."""
     for opening in ("<|tool_call|>", "<tool_call>"):
         events = at_every_cut(f'{opening} [{{"name": "look", "arguments": {{}}}}]\nSo.', "granite")
 

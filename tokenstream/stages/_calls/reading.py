@@ -100,7 +100,7 @@ class MarkupCalls(MarkupReader):
                     return
             elif self.is_open and self.is_whole and char in "<]":
                 # The model has forgotten the closing brace of the call's object.
-                self.note("missing_end")
+                self.note_repairs("missing_end")
                 return
             else:
                 raise self.fail()
@@ -135,7 +135,7 @@ class MarkupCalls(MarkupReader):
             # The arguments are JSON in a string.
             text, repairs = mend_json((yield from self.string()) or "{}")
             use(text)
-            self.note("json_in_string", *repairs)
+            self.note_repairs("json_in_string", *repairs)
         elif first == "n":
             yield from self.scalar(_leave_out)
             use("{}")
@@ -157,7 +157,7 @@ class MarkupCalls(MarkupReader):
             if char in ",;}":
                 self.at += 1
                 if char == "}" and needs_end:
-                    self.note("extra_closer")
+                    self.note_repairs("extra_closer")
             elif char == "{":
                 if self.is_open:
                     self.close("closed")
@@ -184,7 +184,7 @@ class MarkupCalls(MarkupReader):
         if found in row.openings:
             self.at -= len(found)
         if in_list or found in row.openings:
-            self.note("missing_end")
+            self.note_repairs("missing_end")
         self.close("closed")
 
     # -- calls with a head -----------------------------------------------------
@@ -232,14 +232,14 @@ class MarkupCalls(MarkupReader):
         while row.ends:
             found = yield from self._take_after_space((*row.borders, "}"))
             if found == "}":
-                self.note("extra_closer")
+                self.note_repairs("extra_closer")
                 continue
             if found is None:
                 raise MarkupBroken
             if found not in row.ends:
                 # Another opening, or the end of all calls, stands in place of the end of this one.
                 self.at -= len(found)
-                self.note("missing_end")
+                self.note_repairs("missing_end")
             break
         self.close("closed")
 
@@ -283,7 +283,7 @@ class MarkupCalls(MarkupReader):
         self.emit("}")
         if found not in row.ends:
             self.at -= len(found)
-            self.note("missing_end")
+            self.note_repairs("missing_end")
         self.close("closed")
 
     def _parameter(self) -> Reader:
@@ -319,10 +319,10 @@ class MarkupCalls(MarkupReader):
             found = yield from self.until(stops, value.append)
             text, repairs = write_value("".join(value), types)
             self.emit(text)
-            self.note(*repairs)
+            self.note_repairs(*repairs)
         if not found.endswith(element.value_end):
             self.at -= len(found)
-            self.note("missing_end")
+            self.note_repairs("missing_end")
         self.is_whole = True
 
     def _notation(self, name: str) -> Reader:
@@ -335,7 +335,7 @@ class MarkupCalls(MarkupReader):
             word = "".join(held).strip()
             if is_after_string and (word or stop == "<"):
                 self.emit(", ")
-                self.note("missing_comma")
+                self.note_repairs("missing_comma")
             is_after_string = stop == "<"
             if stop == "<":
                 if word or (yield from self.take((self.dialect.quote,))) is None:
@@ -347,7 +347,7 @@ class MarkupCalls(MarkupReader):
             if word:
                 text, repairs = (quote(word), ()) if stop == ":" else write_value(word, BARE_WORDS)
                 self.emit(text)
-                self.note(*repairs)
+                self.note_repairs(*repairs)
             self.emit(": " if stop == ":" else stop)
             self.at += 1
             depth += (stop in "{[") - (stop in "}]")
@@ -408,7 +408,7 @@ class MarkupCalls(MarkupReader):
         text = "".join(held)
         written, repairs = write_python_arguments(text, self.schema)
         self.emit(text if written is None else written)
-        self.note(*repairs)
+        self.note_repairs(*repairs)
         self.is_whole = written is not None
         if written is None:
             # Its end is known, and other calls may follow.

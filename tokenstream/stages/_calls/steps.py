@@ -236,7 +236,7 @@ class MarkupReader:
     def emit(self, text: str) -> None:
         self.fragments.append(text)
 
-    def note(self, *repairs: RepairName) -> None:
+    def note_repairs(self, *repairs: RepairName) -> None:
         """Note repairs of the call, each once."""
         self.repairs += [each for each in repairs if each not in self.repairs]
 
@@ -252,7 +252,7 @@ class MarkupReader:
         self.flush()
         self.is_open = self.is_whole = False
         self.tail, self._start = "", self.at
-        self.note(*repairs)
+        self.note_repairs(*repairs)
         self.out.append(CallEnded(how, tuple(self.repairs)))
         self.repairs.clear()
 
@@ -392,7 +392,7 @@ class MarkupReader:
         if depth != 1:
             raise self.fail()
         use("}" if first == "{" else "]")
-        self.note("missing_end")
+        self.note_repairs("missing_end")
 
     def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Skip a JSON string behind its first quote, and mend what JSON does not have in a string.
@@ -415,7 +415,7 @@ class MarkupReader:
                 use(self.buffer[start : self.at])
                 mended = mend_escape(self.buffer[self.at : self.at + 2])
                 use(mended.text)
-                self.note(mended.repair)
+                self.note_repairs(mended.repair)
                 self.at = start = self.at + mended.size
 
     def _pass_on(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
