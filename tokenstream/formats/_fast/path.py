@@ -402,7 +402,8 @@ class FastPath:
         The result is also None if the delta's text is not exactly the text in the payload.
         """
         found: list[tuple[Path, object]] = []
-        place, holder = None, None
+        place: Path | None = None
+        holder: Any = None
         for path in self._fast.texts:
             # Most places of a format are in the same object.
             if path[:-1] != place:

@@ -238,7 +238,7 @@ class MarkupReader:
 
     def note_repairs(self, *repairs: RepairName) -> None:
         """Note repairs of the call, each once."""
-        self.repairs += [each for each in repairs if each not in self.repairs]
+        self.repairs.extend(each for each in repairs if each not in self.repairs)
 
     def flush(self) -> None:
         """Move the pieces of arguments to `out`."""
