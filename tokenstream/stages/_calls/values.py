@@ -131,7 +131,10 @@ def _allows(types: frozenset[str], kind: str) -> bool:
 
 
 _NO_VALUE = object()
-_PYTHON_STRING = re.compile(r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\"""", re.DOTALL)
+# One without an end goes to the end of the text, so that none of its quotes is tried as a beginning.
+_PYTHON_STRING = re.compile(
+    r"""'[^'\\]*+(?:\\.[^'\\]*+)*+(?:'|\\?\Z)|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)""", re.DOTALL
+)
 
 
 def _read_literal(text: str) -> Any:  # noqa: ANN401 - any literal
