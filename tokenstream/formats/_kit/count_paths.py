@@ -49,6 +49,7 @@ class Counts:
         apart: True if the output does not include the reasoning.
 
     Example:
+        >>> from tokenstream import Usage
         >>> counts = Counts(output_tokens="written", reasoning_tokens="details.thought", apart=True)
         >>> counts.read({"written": 3, "details": {"thought": 4}}).output_tokens
         7
