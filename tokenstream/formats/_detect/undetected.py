@@ -39,7 +39,9 @@ class _LatentParts(Parts):
         self._arguments = limits, note
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute that is not set yet
-        super().__init__(*self._arguments)
+        # Made once: a second time would drop what the parts hold.
+        if arguments := vars(self).pop("_arguments", None):
+            super().__init__(*arguments)
         return object.__getattribute__(self, name)
 
 
