@@ -81,6 +81,21 @@ def test_a_connection_that_is_closed_at_once_is_replaced_once(colour: str) -> No
         assert len(server.lines) == 3
 
 
+def test_a_question_that_two_connections_close_on_is_answered_by_a_third(colour: str) -> None:
+    """The servers are about to stop and have not begun to answer, whenever the client sees that."""
+
+    class Stopping(RealtimeServer):
+        def take(self, line: Line, payload: Payload) -> None:
+            if payload["type"] == "response.create" and line.number < 2:
+                raise Hangup(1001)
+            super().take(line, payload)
+
+    server = Stopping()
+    with serving(server) as url, talking(colour, url) as talk:
+        assert talk.ask("one").text == "I know: one"
+        assert len(server.lines) == 3
+
+
 def test_what_was_spoken_is_repeated_as_text(colour: str) -> None:
     """Audio can't be sent back."""
     server = RealtimeServer(audio=True)

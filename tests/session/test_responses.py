@@ -170,7 +170,9 @@ def test_after_a_refused_request_the_history_is_sent_as_a_new_chain(colour: str)
         assert (talk.session.rotations, talk.session.resent) == (0, 1)
 
 
-def test_a_server_that_closes_the_connection_at_once_is_asked_twice_and_not_for_ever(colour: str) -> None:
+def test_a_server_that_closes_the_connection_at_once_is_asked_three_times_and_not_for_ever(
+    colour: str,
+) -> None:
     """Some close it with code 1000 and no event, for a parameter that they don't like."""
 
     class Closing(ResponsesServer):
@@ -180,7 +182,7 @@ def test_a_server_that_closes_the_connection_at_once_is_asked_twice_and_not_for_
     server = Closing()
     with serving(server) as url, talking(colour, url) as talk:
         assert isinstance(talk.ask("one").error, StreamTruncated)
-        assert len(creates(server)) == 2
+        assert len(creates(server)) == 3
 
 
 def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: str) -> None:

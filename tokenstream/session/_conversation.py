@@ -188,7 +188,7 @@ class SessionConversation:
             if not exchange.ended:
                 # A server that closes the connection at once has not taken the question.
                 is_closed = error is None or is_clean(error)
-                exchange.again = is_closed and not exchange.begun and exchange.repeats < 1
+                exchange.again = is_closed and not exchange.begun
                 exchange.end(error)
 
     # -- asking --------------------------------------------------------------
