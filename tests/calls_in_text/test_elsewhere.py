@@ -242,6 +242,35 @@ def test_a_call_in_the_text_may_stay_without_a_result(server: Callable[[], Serve
     assert "tool_call>" not in sent_by(served)
 
 
+@pytest.mark.parametrize("words", ["noon", "noon,dusk,night"])
+@pytest.mark.parametrize("retry", [None, Retry(wait=0)])
+@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_session_runs_the_tools_that_are_called_in_the_text(
+    colour: str, server: Callable[[], Server], retry: Retry | None, words: str
+) -> None:
+    """Once each, though the server thinks that the answer is over; it goes on with their results."""
+    run: list[str] = []
+
+    def look_up(word: str) -> str:
+        """Look a word up."""
+        run.append(word)
+        return f"[{word}]"
+
+    tools, served = Tools(look_up), server()
+    with serving(served) as url, talking(colour, url, tool_tags=True, tools=tools, retry=retry) as talk:
+        answer = talk.ask(f"leak:{words}", router=Router(tools))
+        later = talk.ask("Thanks.")
+        turns = json.dumps(talk.session.turns())
+
+    assert words.split(",") == run
+    assert run == [call.arguments["word"] for call in answer.message.tool_calls if call.arguments]
+    assert "".join("Let me look.\n" for _ in run) + later.text.removesuffix(" | Thanks.") == answer.text
+    assert (None, "complete", "stop") == (answer.error, answer.message.ending, answer.message.finish_reason)
+    assert all(f"[{word}]" in answer.text and turns.count(f'{{\\"word\\": \\"{word}') == 1 for word in run)
+    assert 0 == talk.session.resent
+
+
 @pytest.mark.parametrize("copied", [False, True])
 def test_results_of_both_kinds_of_calls_go_their_own_way(*, copied: bool) -> None:
     """Those of the API as its own; also if the message was copied."""

@@ -239,9 +239,19 @@ def questions_in(items: list[Payload]) -> list[str]:
 
 
 def reply_to(items: list[Payload]) -> str | Payload:
-    """Return the text that answers, or a call for a question such as "call:noon"."""
+    """Return the text that answers, or a call for a question such as "call:noon".
+
+    For "leak:noon,dusk", calls come one after the other in the text, as from a server without a parser.
+    """
     questions = questions_in(items)
     last = questions[-1]
+    leaks = [index for index, question in enumerate(questions) if question.startswith("leak:")]
+    if leaks:
+        words = questions[leaks[-1]].removeprefix("leak:").split(",")
+        given = len(questions) - leaks[-1] - 1
+        if given < len(words):
+            call = {"name": "look_up", "arguments": {"word": words[given]}}
+            return f"Let me look.\n<tool_call>\n{json.dumps(call)}\n</tool_call>"
     if last.startswith("call:"):
         return {"name": "look_up", "arguments": json.dumps({"word": last.removeprefix("call:")})}
     return "I know: " + " | ".join(questions)

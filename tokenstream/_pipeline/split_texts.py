@@ -265,6 +265,7 @@ class SplitTexts:
     def _begin(self, event: Event, start: TextPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
+        self._calls.begin_text(event.choice)
         tags, dialects, is_auto, (markers, keep, sources) = self._wanted
         tools = self._parts.offered
         if is_auto and (not tools or self._calls.has_own(event.choice)):

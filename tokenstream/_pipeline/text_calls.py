@@ -23,12 +23,14 @@ class CallsInText:
         parts: The parts of the format, which counts the calls and gives them their ids.
     """
 
-    __slots__ = ("_handed_out", "_own", "_parts", "_unsettled", "settles")
+    __slots__ = ("_finished", "_handed_out", "_own", "_parts", "_unsettled", "settles")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._handed_out: set[int] = set()
         """Choices with calls in their text that were handed out."""
+        self._finished: set[int] = set()
+        """Choices with a finish reason; more may come, when the results of tools were sent."""
         self._own: set[int] = set()
         """Choices for which the API itself has sent a call."""
         self._unsettled: dict[int, list[tuple[TextCall, CallEnded]]] = {}
@@ -39,6 +41,12 @@ class CallsInText:
     def note_end(self) -> None:
         """Note that the answer has ended by itself."""
         self.settles = True
+
+    def begin_text(self, choice: int) -> None:
+        """Note that a text begins: behind a finish reason, it is one of another answer."""
+        if choice in self._finished:
+            self._finished.remove(choice)
+            self._handed_out.discard(choice)
 
     def note_own(self, choice: int) -> None:
         """Note that the API itself has sent a call."""
@@ -100,6 +108,7 @@ class CallsInText:
 
     def finish(self, event: Finish, out: list[Event]) -> Finish:
         """Return the finish of a choice: the reason is "tool_calls" if calls were read from its text."""
+        self._finished.add(event.choice)
         self._settle(event.choice, event.raw, out, is_whole=event.reason not in CUT_SHORT)
         if event.reason != "stop" or event.choice not in self._handed_out:
             return event

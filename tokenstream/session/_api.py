@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import MisuseError
+from tokenstream.formats._base import Format
 from tokenstream.session._owners import Owners
 from tokenstream.session._rounds import rounds_after, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
-    from tokenstream.formats._base import Format
+    from tokenstream.limits import Limits
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
 
@@ -163,13 +167,44 @@ class SessionAPI(ABC):
     def settle(self, exchange: AskedExchange) -> None:  # noqa: B027 - nothing, by default
         """Note that an answer was read to its end, so that the next question can build on it."""
 
-    def make_format(self, *, spans_rounds: bool) -> str | Format:
+    def make_format(self, asked: HasRounds | None) -> str | Format:
         """Return the format that reads an answer.
 
         Args:
-            spans_rounds: True if the answer goes on after tools were run, with further answers of the API.
+            asked: The question, whose answer goes on after tools were run, with further answers of the API;
+                None for a single answer.
         """
         return self.format
+
+
+class HasRounds(Protocol):
+    """A question, as far as the format of its answer needs it."""
+
+    @property
+    def goes_on(self) -> bool:
+        """True while further answers of the API may follow in the same stream."""
+        ...
+
+
+class FormatOfRounds(Format):
+    """Mixin of formats of an answer that ends with its last round, which only the question knows."""
+
+    asked: HasRounds | None = None
+    """The question; None for a single answer."""
+
+    def of_rounds(self, asked: HasRounds | None) -> Self:
+        """Return this format, which is not finished as long as a question goes on."""
+        self.asked = asked
+        return self
+
+    @override
+    def fresh(self, *, limits: Limits, pings: bool) -> Self:
+        return super().fresh(limits=limits, pings=pings).of_rounds(self.asked)
+
+    @property
+    @override
+    def finished(self) -> bool:
+        return super().finished and not (self.asked is not None and self.asked.goes_on)
 
 
 def ids_in(payload: Payload) -> list[str | None]:

@@ -6,6 +6,7 @@ import json
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.call_markup import dialect_of
 from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream.errors import StreamTruncated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.session._conversation import SessionConversation
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Steps
+    from tokenstream.stream._options import Options
 
 _CALLS = (b"function_call", b"tool_call", b"toolCall")
 """Words of which each message that contains a whole call has at least one."""
@@ -56,6 +58,7 @@ class Asked:
         question: What the application says.
         lane: The name of the lane; "" for the default one.
         router: The tools to run; None to leave calls to the application.
+        options: The options for reading an answer, to run its tools.
         may_restart: True if another attempt at the answer may begin it again.
     """
 
@@ -65,11 +68,15 @@ class Asked:
         question: Question,
         lane: str,
         router: Router | None,
+        options: Options,
         *,
         may_restart: bool = False,
     ) -> None:
         self.conversation = conversation
         self.router = router
+        self._options = options
+        self.goes_on = router is not None
+        """True while further rounds may follow, because the tools may still have to be run."""
         self.round = Round(question, lane)
         """The current round; further ones follow with the results of tools."""
         self.exchange: AskedExchange | None = None
@@ -103,12 +110,15 @@ class Asked:
         """
         if self._repeated:
             raise StreamTruncated(_UNANSWERED)
+        # Its source has a single answer.
+        self.goes_on = False
 
     def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
         """Return the turns that ask the model to continue a broken answer; none for any other attempt."""
         self._messages.clear()
         self._read.clear()
         self._repeated.clear()
+        self.goes_on = self.router is not None
         if attempt is None or attempt.mode != "continue":
             # Tools that were run are not run again, so a restart asks from their results on. The tokens that
             # were spent on what is repeated are those of the attempt before.
@@ -139,22 +149,30 @@ class Asked:
                 self._note(message)
                 return message
             if current.dropped:
-                return None
+                break
             if not current.completed and self.round.question.results is not None:
                 # The format knows of the answer before the tools only, and that one has ended.
                 raise StreamTruncated(_UNANSWERED)
             if not current.completed or not (yield from self._answer_calls(self.router, current)):
-                return None
+                break
+        self.goes_on = False
         return None
 
     def _note(self, message: bytes) -> None:
-        """Keep a message that a restart or the tools need: one with a call, or with the end of the answer."""
+        """Keep a message that a restart or the tools need.
+
+        The tools need those with a call or with the end of the answer, and all where the text may have calls.
+        """
         if self._may_restart:
             self._read.append(message)
-        if not any(word in message for word in _PIECES) and any(
-            word in message for word in (*_CALLS, *_ENDS)
-        ):
+        is_piece = any(word in message for word in _PIECES)
+        if self._reads_text or (not is_piece and any(word in message for word in (*_CALLS, *_ENDS))):
             self._messages.append(message)
+
+    @property
+    def _reads_text(self) -> bool:
+        """True if calls are also looked for in the text."""
+        return self._options.make_stage is not None
 
     def _answer_calls(self, router: Router, answered: AskedExchange) -> Steps[bool]:
         """Run the tools that the answer has called, and ask on with their results.
@@ -167,15 +185,16 @@ class Asked:
             False if the answer has no calls.
         """
         messages, self._messages = self._messages, []
-        if not any(word in message for message in messages for word in _CALLS):
+        if not (self._reads_text or any(word in message for message in messages for word in _CALLS)):
             return False
-        results = yield RunTools(router, messages, self.conversation.known_api.format)
+        results = yield RunTools(router, messages, self._options)
         if not results:
             return False
-        stream = self.round.answer
+        stream, earlier = self.round.answer, self.round.text_calls_before
         self.round.keep(results.message)
         self.round = Round(Question(results), self.round.lane)
         self.round.answer = stream
+        self.round.text_calls_before = earlier + sum(map(bool, map(dialect_of, results.message.tool_calls)))
         self.exchange = yield from self.conversation.ask(self.round, [])
         self._earlier.append(answered)
         self._settled += self._read

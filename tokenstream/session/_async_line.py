@@ -16,6 +16,7 @@ from tokenstream.errors import StreamClosed
 from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error
 from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wait
 from tokenstream.stream import AsyncStream
+from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._log import log
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.read_limit import LEAST_SECONDS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Opened, Step, Steps, T
+    from tokenstream.stream._options import Options
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
@@ -110,9 +112,9 @@ class AsyncLine(Line):
                     raise
             case Close():
                 await self.disconnect()
-            case RunTools(router, messages, format):
+            case RunTools(router, messages, options):
                 try:
-                    return await _run_tools(router, messages, format)
+                    return await _run_tools(router, messages, options)
                 except Exception as error:
                     raise FunctionFailed(error) from error
         return None
@@ -242,9 +244,10 @@ async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
         return await awaited
 
 
-async def _run_tools(router: Router, messages: list[bytes], format: str) -> ToolResults:
+async def _run_tools(router: Router, messages: list[bytes], options: Options) -> ToolResults:
     """Run the tools that an answer calls."""
     # Each message is a whole payload.
     source: Any = replace(read_at_once(SyncSource(iter(messages), do_nothing)), messages=True)
-    async with AsyncStream(source, format=format) as stream:  # type: ignore[arg-type]
+    driver: Any = AsyncDriver(source, options)
+    async with AsyncStream(driver) as stream:
         return await stream.run(router.tools_only())

@@ -176,15 +176,26 @@ class SessionBase:
         if lane is not None and not isinstance(lane, str):
             raise MisuseError(f"lane= is the name of a lane, and not {lane!r:.80}")
         may_restart = self._retry is not None
-        asked = Asked(self._conversation, Question(content), lane or "", router, may_restart=may_restart)
+        asked = Asked(
+            self._conversation,
+            Question(content),
+            lane or "",
+            router,
+            self._options(self._conversation.known_api.format),
+            may_restart=may_restart,
+        )
         self._conversation.check_free(asked.round.lane)
         return asked
 
     def _make_options(self, asked: Asked) -> Options:
         """Return the options with which an answer is read."""
-        api = self._conversation.known_api
-        format: Any = api.make_format(spans_rounds=asked.router is not None)
-        offered = offered_in({"tools": api.tools}) if api.tools else None
+        rounds = None if asked.router is None else asked
+        return self._options(self._conversation.known_api.make_format(rounds))
+
+    def _options(self, format: Any) -> Options:  # noqa: ANN401 - a format, or its name
+        """Return the options for reading in a format."""
+        tools = self._conversation.known_api.tools
+        offered = offered_in({"tools": tools}) if tools else None
         return Options(format, self._limits, self._deadlines, make_stage=self._make_stage, offered=offered)
 
     # -- sending POSTs instead -------------------------------------------------

@@ -10,12 +10,13 @@ from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
-from tokenstream.session._api import NOBODY, Addressee, Payload, SessionAPI
+from tokenstream.session._api import NOBODY, Addressee, FormatOfRounds, Payload, SessionAPI
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
+    from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
 
@@ -209,9 +210,9 @@ class LiveAPI(SessionAPI):
             # Of an answer in progress, the server may have the question only.
             self._last_resumable = self._last_settled if open_exchanges else self._last_known
 
-    def make_format(self, *, spans_rounds: bool) -> Format:
+    def make_format(self, asked: HasRounds | None) -> Format:
         """Return the format that reads an answer."""
-        return _LiveAnswer()
+        return _LiveAnswer().of_rounds(asked)
 
 
 def _called_ids(fields: Payload) -> list[str]:
@@ -226,7 +227,7 @@ def _cancelled_ids(fields: Payload) -> list[str]:
     return [id for id in (ids if is_list(ids) else []) if isinstance(id, str)]
 
 
-class _LiveAnswer(GeminiLive):
+class _LiveAnswer(FormatOfRounds, GeminiLive):
     """The format of the answer to a question, which may go on after its tools were run."""
 
     @property

@@ -12,12 +12,21 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.events import response_of
 from tokenstream.formats._wire.openai_realtime.words import output_format
-from tokenstream.session._api import NOBODY, Addressee, Payload, SessionAPI, ids_in, refuse_question
+from tokenstream.session._api import (
+    NOBODY,
+    Addressee,
+    FormatOfRounds,
+    Payload,
+    SessionAPI,
+    ids_in,
+    refuse_question,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
+    from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Round
 
@@ -224,12 +233,12 @@ class RealtimeAPI(SessionAPI):
             return _COMPANDED_BYTES_PER_MS
         return (int_of(audio, "rate") or _RATE) * _LINEAR_BYTES_PER_MS
 
-    def make_format(self, *, spans_rounds: bool) -> Format:
+    def make_format(self, asked: HasRounds | None) -> Format:
         """Return the format that reads an answer, with what is known about the session."""
-        return _RealtimeAnswer(session=self._session)
+        return _RealtimeAnswer(session=self._session).of_rounds(asked)
 
 
-class _RealtimeAnswer(OpenAIRealtime):
+class _RealtimeAnswer(FormatOfRounds, OpenAIRealtime):
     """The format of the answer to a question, which may go on after its tools were run."""
 
     @property

@@ -13,12 +13,21 @@ from typing_extensions import override
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
-from tokenstream.session._api import NOBODY, Addressee, Payload, SessionAPI, ids_in, refuse_question
+from tokenstream.session._api import (
+    NOBODY,
+    Addressee,
+    FormatOfRounds,
+    Payload,
+    SessionAPI,
+    ids_in,
+    refuse_question,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
+    from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
 
@@ -185,15 +194,19 @@ class ResponsesAPI(SessionAPI):
             self._parents.pop(lane, None)
         return Addressee(exchange, is_end=True)
 
-    def make_format(self, *, spans_rounds: bool) -> str | Format:
+    def make_format(self, asked: HasRounds | None) -> str | Format:
         """Return the format that reads one response, or several in turn."""
-        return ResponsesInTurn() if spans_rounds else self.format
+        return self.format if asked is None else _ResponsesOfRounds().of_rounds(asked)
 
     def settle(self, exchange: AskedExchange) -> None:
         """Let the next question continue this answer."""
         if exchange.completed and exchange.answer_id and not exchange.turns:
             parent = _Parent(exchange.answer_id, exchange.round, self.connections)
             self._parents[exchange.round.lane] = parent
+
+
+class _ResponsesOfRounds(FormatOfRounds, ResponsesInTurn):
+    """The format of an answer of several responses."""
 
 
 def _is_about_cancelling(error: Payload) -> bool:

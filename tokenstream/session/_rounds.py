@@ -121,13 +121,15 @@ class Round:
         lane: The name of the lane; "" for the only one.
     """
 
-    __slots__ = ("_message", "answer", "lane", "question")
+    __slots__ = ("_message", "answer", "lane", "question", "text_calls_before")
 
     def __init__(self, question: Question, lane: str = "") -> None:
         self.question = question
         self.lane = lane
         self.answer: HasMessage | None = None
         """The stream of the answer; None before it is made, and once its message is kept."""
+        self.text_calls_before = 0
+        """The number of calls in the text of that stream's earlier rounds: their ids are not the server's."""
         self._message = Message()
 
     @property
@@ -139,12 +141,10 @@ class Round:
         if results is None:
             return message
         # The stream of an answer that went on after its tools were run begins with the rounds before.
-        calls = [
-            index
-            for index, part in enumerate(message.parts)
-            if part.kind == "tool_call" and part.id in results
-        ]
-        parts = message.parts[max(calls) + 1 :] if calls else message.parts
+        calls = [(index, part) for index, part in enumerate(message.parts) if part.kind == "tool_call"]
+        own = [index for index, call in calls if not dialect_of(call) and call.id in results]
+        in_text = [index for index, call in calls if dialect_of(call)][: self.text_calls_before]
+        parts = message.parts[max(*own, *in_text, -1, -1) + 1 :]
         return message.model_copy(update={"parts": parts})
 
     @property

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tokenstream.router import Router
+    from tokenstream.stream._options import Options
 
 T = TypeVar("T")
 
@@ -66,8 +67,9 @@ class RunTools(NamedTuple):
 
     router: Router
     messages: list[bytes]
-    """The messages of the answer, without the pieces that later messages repeat."""
-    format: str
+    """The messages of the answer, at least those that contain its calls and its end."""
+    options: Options
+    """The options for reading them."""
 
 
 Step: TypeAlias = Open | Send | Receive | Wait | Close | RunTools

@@ -16,6 +16,7 @@ from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_erro
 from tokenstream.session._steps import Close, Open, Opened, Receive, RunTools, Send, Wait
 from tokenstream.stream import Stream
 from tokenstream.stream._log import log
+from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Step, Steps, T
+    from tokenstream.stream._options import Options
 
 
 class _Current(NamedTuple):
@@ -101,9 +103,9 @@ class SyncLine(Line):
                     raise
             case Close():
                 _close(current)
-            case RunTools(router, messages, format):
+            case RunTools(router, messages, options):
                 try:
-                    return _run_tools(router, messages, format)
+                    return _run_tools(router, messages, options)
                 except Exception as error:
                     raise FunctionFailed(error) from error
         return None
@@ -200,8 +202,8 @@ def _find_socket(opened: Any) -> OpenWebSocket | None:  # noqa: ANN401 - whateve
     return socket
 
 
-def _run_tools(router: Router, messages: list[bytes], format: str) -> ToolResults:
+def _run_tools(router: Router, messages: list[bytes], options: Options) -> ToolResults:
     """Run the tools that an answer calls."""
-    source: Any = SyncSource(iter(messages), do_nothing, messages=True)
-    with Stream(source, format=format) as stream:  # type: ignore[arg-type]
+    driver: Any = SyncDriver(SyncSource(iter(messages), do_nothing, messages=True), options)
+    with Stream(driver) as stream:
         return stream.run(router.tools_only())
