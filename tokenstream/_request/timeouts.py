@@ -58,6 +58,9 @@ def find_timeouts(
     if find_left is None or build is None:
         return None
     given = {name: options[name] for name in ("timeout", "extensions") if name in options}
+    write_own = getattr(getattr(client, "timeout", None), "as_dict", None)
+    if not given and write_own is not None:
+        return TimeoutsLeft(write_own(), find_left)
     # The client itself combines its own timeouts with those of the options; no address is needed for that.
     with suppress(Exception):
         timeouts: object = build("POST", "http://localhost", **given).extensions.get("timeout")

@@ -69,7 +69,7 @@ class TimerThread:
         (True, True)
     """
 
-    __slots__ = ("_changed", "_drop_at", "_idle", "_numbers", "_process", "_queue", "_thread")
+    __slots__ = ("_changed", "_drop_at", "_idle", "_numbers", "_process", "_queue", "_thread", "_wakes_at")
 
     def __init__(self, idle: float = _IDLE_SECONDS) -> None:
         self._idle = idle
@@ -85,6 +85,8 @@ class TimerThread:
         self._drop_at = _LEAST_TO_DROP
         """The length of the queue at which cancelled calls are dropped."""
         self._thread: threading.Thread | None = None
+        self._wakes_at = 0.0
+        """The time at which the thread wakes by itself; before that, it does not see an earlier call."""
 
     def __len__(self) -> int:
         """Return the number of calls that wait, with those that were cancelled and not yet dropped."""
@@ -111,7 +113,8 @@ class TimerThread:
                 thread.start()
                 self._thread = thread
             heappush(queue, (due, next(self._numbers), timed))
-            if queue[0][2] is timed:
+            if due < self._wakes_at:
+                # Mostly not: to wake the thread costs as much as the rest of a short answer's waits.
                 self._changed.notify()
         return timed
 
@@ -138,7 +141,9 @@ class TimerThread:
                 seconds = min(queue[0][0] - monotonic(), _LONGEST_WAIT) if queue else self._idle
                 if queue and seconds <= 0:
                     return heappop(queue)[2]
+                self._wakes_at = monotonic() + seconds
                 was_idle = not self._changed.wait(seconds)
+                self._wakes_at = 0.0
 
 
 timers = TimerThread()
