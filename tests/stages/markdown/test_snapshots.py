@@ -227,6 +227,22 @@ def test_the_cost_is_linear(make: Callable[[int], str], size: int) -> None:
 
 
 @pytest.mark.slow
+def test_formulas_that_never_end_cost_no_square() -> None:
+    """The lines before the last formula that was opened are joined once, and not for each snapshot."""
+
+    def measure(length: int) -> float:
+        begun = time.process_time()
+        blocks = run(pieces_of("\\[\n" * length, 4), MarkdownBlocks(math="brackets"))
+        assert all(block.text is not None for block in blocks)
+        return time.process_time() - begun
+
+    most = max(30 * min(measure(3_000) for _ in range(3)), 0.05)
+
+    # A busy machine may be slow once.
+    assert any(measure(30_000) < most for _ in range(3))
+
+
+@pytest.mark.slow
 def test_what_is_settled_of_a_long_block_costs_no_text() -> None:
     """A highlighter that asks each snapshot of 100,000 lines how much is new pays for no square."""
     pieces = pieces_of("```py\n" + "x = 1 + 2\n" * 100_000, 64)

@@ -311,6 +311,33 @@ def test_success_with_an_error_is_a_failure() -> None:
     assert (turn.state, turn.error) == ("failed", "ProviderError: claude-code reports an error: no credit")
 
 
+@pytest.mark.parametrize(
+    ("reason", "answers", "state"),
+    [
+        ("tool_use", False, "failed"),
+        ("tool_use", True, "done"),
+        ("end_turn", False, "done"),
+    ],
+)
+def test_a_turn_that_ends_while_its_tool_runs_is_not_done(reason: str, answers: bool, state: str) -> None:
+    """Claude Code calls it a success; the reason and the missing result say more."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}
+    said = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "content": [call]}
+    given = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.txt"}
+    result = {"type": "user", "message": {"role": "user", "content": [given]}, "session_id": "s"}
+    lines = [
+        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
+        {"type": "assistant", "message": said, "session_id": "s"},
+        *([result] if answers else []),
+        {"type": "result", "subtype": "success", "result": "", "stop_reason": reason, "session_id": "s"},
+    ]
+
+    (turn,) = follow(lines)[0].turns
+
+    assert turn.state == state
+    assert (turn.error is not None) == (state == "failed")
+
+
 def test_the_exit_code_of_the_process_decides_where_no_line_does() -> None:
     """Opencode may end without a reason: 0 says that it is done, anything else that it is not."""
     lines = [

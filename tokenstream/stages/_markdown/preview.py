@@ -213,7 +213,7 @@ def build_preview(shape: BlockShape, tail: str) -> str:
         return _preview_paragraph(shape, tail)
     if leaf == LineKind.MATH:
         # A formula is shown only once it is whole.
-        return "".join(shape.lines[: shape.leaf_first_line])
+        return shape.completion.join_before(shape.lines, shape.leaf_first_line)
     before = shape.completion.join_lines(shape.lines, shape.size)
     if leaf == LineKind.FENCE:
         return _preview_fence(shape, before + tail)

@@ -239,7 +239,7 @@ class ClaudeCode(AgentReader):
         turn.cost = self._count_cost(line)
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
-        error = None
+        error: StreamError | None = None
         # Quirk (Claude Code 2.1, 2026-04): `is_error` is missing or false for some of the subtypes of errors;
         # anthropics/claude-code#40432.
         if line.get("is_error") is True or (text_of(line, "subtype") or "").startswith("error_"):
@@ -248,6 +248,8 @@ class ClaudeCode(AgentReader):
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
             message = text_of(line, "result", "error") or told or text_of(line, "subtype")
             error = self._failure(message, code=_code(status))
+        elif text_of(line, "stop_reason") == "tool_use" and self._is_waiting:
+            error = self._truncated(turn, "ended the turn while a tool that it had called was running")
         if is_aside:
             if was_whole and turn.usage:
                 turn.step.feed(UsageUpdate(turn.usage))
@@ -259,6 +261,11 @@ class ClaudeCode(AgentReader):
         self._end_turn(error)
 
     # -- within ------------------------------------------------------------
+
+    @property
+    def _is_waiting(self) -> bool:
+        """True while a tool has no result that the agent needs to go on."""
+        return bool(self._tools.keys() - self._in_background - self._over.keys())
 
     def _count_cost(self, line: dict[str, Json]) -> float | None:
         """Return the cost of the turn that a result ends; None if the agent has not told it."""
