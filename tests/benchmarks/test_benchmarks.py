@@ -20,7 +20,6 @@ from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.growth import growth, lazily
-from tests.benchmarks.imports import imports
 from tests.benchmarks.in_text import in_text
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
@@ -117,7 +116,6 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
                 followers,
                 agents,
                 growth,
-                imports,
                 in_text,
                 marks,
                 partial_json,
