@@ -259,6 +259,27 @@ LANGCHAIN = Shape(
 )
 
 
+def _block(kind: str, **fields: Any) -> Event:
+    return "", {"event": f"content-block-{kind}", "index": 0, **fields}
+
+
+_OF_OPENAI = {"provider": "openai"}
+_LANGCHAIN_ID = "lc_run--01a21ab7-93de-71c6-abf9-f1bd6de0398d"
+LANGCHAIN_PROTOCOL = Shape(
+    "langchain-protocol",
+    line,
+    lambda _, text, __: _block("delta", delta={"type": "text-delta", "text": text}),
+    (
+        (
+            "",
+            {"event": "message-start", "role": "ai", "id": _LANGCHAIN_ID, "metadata": {"provider": "openai"}},
+        ),
+        _block("start", content={"type": "text", "text": ""}),
+    ),
+    (("", {"event": "message-finish", "metadata": {"finish_reason": "stop", "model_name": "m"}}),),
+)
+
+
 def _response(delta: str, **raw: Any) -> Event:
     message = {"role": "assistant", "blocks": [], "additional_kwargs": {}}
     return "", {"message": message, "raw": {"done": False, **raw}, "delta": delta, "additional_kwargs": {}}
@@ -343,6 +364,7 @@ SHAPES = {
     "tgi": TGI,
     "anthropic-agents": MANAGED,
     "mistral-conversations": CONVERSATION,
+    "langchain-protocol, JSON lines": LANGCHAIN_PROTOCOL,
     "langchain, JSON lines": LANGCHAIN,
     "llamaindex, JSON lines": LLAMAINDEX,
     "ui-message": UI,

@@ -26,6 +26,7 @@ _UNITS = {
     "gemini, JSON array": {"element"},
     "gemini-live, messages": {"message"},
     "langchain, JSON lines": {"event", "line"},
+    "langchain-protocol, JSON lines": {"event", "line"},
     "llamaindex, JSON lines": {"event", "line"},
     "ollama": {"event", "line"},
     "openai-agents": set[str](),

@@ -58,6 +58,7 @@ FRAMES: dict[str, Callable[[str], Any]] = {
         "message": "m",
         "code": word,
     },
+    "langchain-protocol": lambda word: {"event": "error", "message": "m", "code": word},
     "a2a": lambda word: (
         {"jsonrpc": "2.0", "id": 1, "error": {"code": int(word), "message": "m"}}
         if word.startswith("-")
@@ -108,6 +109,10 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
     "mistral-conversations": (
         {"type": "conversation.response.error", "message": "m", "code": 429},
         {"type": "conversation.response.error", "message": "m", "code": 3000},
+    ),
+    "langchain-protocol": (
+        {"event": "error", "message": "m", "code": "overloaded_error"},
+        {"type": "error", "id": None, "error": "no_such_run", "message": "m"},
     ),
     "a2a": (
         {"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "m"}},

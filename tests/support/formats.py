@@ -11,7 +11,7 @@ from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 from tokenstream.formats._wire.gemini_live import GeminiLive
-from tokenstream.formats._wire.langchain import LangChain
+from tokenstream.formats._wire.langchain import LangChain, LangChainProtocol
 from tokenstream.formats._wire.llamaindex import LlamaIndex
 from tokenstream.formats._wire.mistral_conversations import MistralConversations
 from tokenstream.formats._wire.ollama import Ollama
@@ -39,6 +39,7 @@ __all__ = [
     "GeminiInteractions",
     "GeminiLive",
     "LangChain",
+    "LangChainProtocol",
     "LlamaIndex",
     "MistralConversations",
     "Ollama",

@@ -30,6 +30,7 @@ _FRAMEWORKS = (
     "claude_agent_sdk",
     "google.adk",
     "instructor",
+    "langchain.agents",
     "langchain_anthropic",
     "langchain_core",
     "langchain_openai",

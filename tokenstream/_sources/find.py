@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._sources import awaited, boto3, plain, requests, sdk
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
+from tokenstream._sources.frameworks import is_model_stream
 from tokenstream._sources.http_client import from_http_client, is_http_client
 from tokenstream._sources.httpx import from_async_response, from_response, is_response
 from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource, class_name_of
@@ -105,7 +106,8 @@ def _find_async_source(source: object) -> AsyncSource | Deferred:
     # An object that is both a manager and an iterable, as the streams of SDKs are, is simply iterated over.
     if awaited.is_async_manager_of_answer(source) and not _is_async_iterable(source):
         return awaited.from_async_manager(source, async_source)
-    if awaited.is_awaitable(source):
+    # LangChain's stream is an iterable of events, but gives a whole message if it is awaited.
+    if awaited.is_awaitable(source) and not is_model_stream(source):
         return awaited.from_awaitable(source, async_source)
     if _is_async_iterable(source):
         return plain.from_async_iterable(source)

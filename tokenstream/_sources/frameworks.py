@@ -2,7 +2,8 @@
 
 Fields that only repeat other fields, or are derived from other fields, are left out.
 
-The frameworks are LangChain and LlamaIndex; events of an OpenAI Agents run are recognised here, too.
+The frameworks are LangChain and LlamaIndex. Events of an OpenAI Agents run, and the streams of events of
+LangChain and LangGraph, are recognised here, too.
 """
 
 from __future__ import annotations
@@ -68,6 +69,18 @@ def is_run_iterator(items: object) -> bool:
     """
     name: object = getattr(getattr(items, "ag_code", None), "co_qualname", None)
     return name == "RunResultStreaming.stream_events"
+
+
+def is_model_stream(source: object) -> bool:
+    """Return True for a stream of LangChain's for one answer, which gives a message if it is awaited."""
+    kind = source.__class__
+    return all(hasattr(kind, name) for name in ("dispatch", "set_message_id", "output_message", "tool_calls"))
+
+
+def is_graph_run(source: object) -> bool:
+    """Return True for LangGraph's stream of a run, which has `abort` in place of `close`."""
+    kind = source.__class__
+    return all(hasattr(kind, name) for name in ("abort", "interrupted", "interrupts", "output"))
 
 
 def is_run_event(event: object) -> bool:

@@ -7,7 +7,7 @@ from contextlib import closing
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.frameworks import is_run_iterator
+from tokenstream._sources.frameworks import is_graph_run, is_run_iterator
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
 from tokenstream._sources.payloads import Converter
 from tokenstream.errors import MisuseError
@@ -120,7 +120,7 @@ def from_iterable(source: Iterable[Any]) -> SyncSource:
 def _make_closer(items: object, source: object) -> Callable[[], object]:
     """Return a function that closes an iterator and its iterable, as far as they can be closed."""
     objects = [items] if items is source else [items, source]
-    methods = [getattr(each, "close", None) for each in objects]
+    methods = [getattr(each, "abort" if is_graph_run(each) else "close", None) for each in objects]
     closers = [close for close in methods if callable(close)]
     if not closers:
         return do_nothing
@@ -165,8 +165,9 @@ class _AsyncCloser:
 
 
 async def close_object(source: object) -> None:
-    """Close an object if it has `aclose`, or a sync or async `close`."""
-    close = getattr(source, "aclose", None) or getattr(source, "close", None)
+    """Close an object if it has `aclose`, or a sync or async `close`; abort a run of LangGraph."""
+    name = "abort" if is_graph_run(source) else "close"
+    close = getattr(source, "aclose", None) or getattr(source, name, None)
     if callable(close):
         result: Any = close()
         if hasattr(result, "__await__"):

@@ -20,6 +20,7 @@ from tokenstream.steps._agents.codex_server import CodexServer
 from tokenstream.steps._agents.cursor import CursorCLI
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.goose import Goose
+from tokenstream.steps._agents.langgraph import LangGraphRun
 from tokenstream.steps._agents.mcp import MCP
 from tokenstream.steps._agents.mistral_conversations import MistralConversationsRun
 from tokenstream.steps._agents.objects import line_of
@@ -54,6 +55,7 @@ _ALL = (
     OpenAIAgentsRun,
     AnthropicAgentsRun,
     MistralConversationsRun,
+    LangGraphRun,
 )
 """The readers in the order in which they are asked."""
 _READERS: dict[str, type[AgentReader]] = {

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, says_nothing, text_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks
-from tokenstream.message import OpaquePart, Usage
+from tokenstream.formats._wire.langchain.words import (
+    MADE_UP_ID_PREFIXES,
+    MODEL_FIELDS,
+    reason_in,
+    report_metadata,
+    usage_of,
+)
+from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Usage
 
 
 class LangChainCalls:
@@ -115,15 +122,8 @@ def _text_of_arguments(arguments: object) -> str:
 
 _MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
-_MADE_UP_ID_PREFIXES = ("lc_", "run-")
-"""Prefixes of ids that LangChain makes up if the provider sent none."""
-_FINISH_REASON_FIELDS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
-"""Fields in which LangChain's integrations pass on the finish reason."""
 _TOOL_MESSAGES = ("tool", "ToolMessageChunk")
 """Types of messages with the result of a tool."""
-_STATUS_FIELDS = ("status", "incomplete_details")
-"""Fields that hold the finish reason if the model uses OpenAI's Responses API."""
-_MODEL_FIELDS = ("model_name", "model", "model_id")
 _CALL_FIELDS = frozenset({"tool_calls", "function_call"})
 """Additional fields with tool calls in the provider's form; `tool_call_chunks` has the same calls."""
 
@@ -196,8 +196,8 @@ class LangChain(Format):
             for call in dicts_of(payload.get(name)):
                 read_call(call)
         self._read_usage(dict_of(payload, "usage_metadata"), is_sum=is_repeated)
-        self._read_fields(metadata)
-        reason = _reason_in(metadata)
+        report_metadata(self.parts, metadata)
+        reason = reason_in(metadata)
         if reason is not None:
             self.parts.finish(0, reason_of(reason), reason)
         # LangChain itself adds an empty last chunk, even to a stream that was cut off: that proves nothing.
@@ -257,12 +257,12 @@ class LangChain(Format):
         """Report the id and model; an id that LangChain made up is reported as a field."""
         id = text_of(payload, "id")
         self._sent_id = self._sent_id or id
-        if id is not None and id.startswith(_MADE_UP_ID_PREFIXES):
-            self.parts.head(model=text_of(metadata, *_MODEL_FIELDS))
+        if id is not None and id.startswith(MADE_UP_ID_PREFIXES):
+            self.parts.head(model=text_of(metadata, *MODEL_FIELDS))
             self.parts.field("run_id", id)
         else:
             # Later chunks may have another id; the first one is the answer's.
-            self.parts.head(id=self.parts.id or id, model=text_of(metadata, *_MODEL_FIELDS))
+            self.parts.head(id=self.parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
 
     def _read_additional(self, fields: dict[str, Any]) -> None:
         """Read `additional_kwargs`: reasoning, a refusal, and unknown fields."""
@@ -283,42 +283,6 @@ class LangChain(Format):
         """
         if not report:
             return
-        inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
-        usage = Usage(
-            input_tokens=int_of(report, "input_tokens"),
-            output_tokens=int_of(report, "output_tokens"),
-            total_tokens=int_of(report, "total_tokens"),
-            reasoning_tokens=int_of(outputs, "reasoning"),
-            cached_tokens=int_of(inputs, "cache_read"),
-            cache_write_tokens=int_of(inputs, "cache_creation"),
-            input_audio_tokens=int_of(inputs, "audio"),
-            output_audio_tokens=int_of(outputs, "audio"),
-            provider_data=report,
-        )
+        usage = usage_of(report)
         self._usage = usage if self._usage is None or is_sum else self._usage + usage
         self.parts.usage(self._usage)
-
-    def _read_fields(self, metadata: dict[str, Any]) -> None:
-        """Report the unknown fields of `response_metadata`, and log probabilities."""
-        for name, value in metadata.items():
-            if (
-                name in _FINISH_REASON_FIELDS
-                or name in _STATUS_FIELDS
-                or name in _MODEL_FIELDS
-                or says_nothing(value)
-            ):
-                continue
-            tokens = value.get("content") if name == "logprobs" and is_dict(value) else None
-            if is_list(tokens):
-                self.parts.items(name, tokens)
-            else:
-                self.parts.field(name, value)
-
-
-def _reason_in(metadata: dict[str, Any]) -> str | None:
-    """Return the provider's word for the finish reason; None if the answer has not ended."""
-    reason = text_of(metadata, *_FINISH_REASON_FIELDS) or text_of(metadata, "status")
-    if reason == "incomplete":
-        return text_of(dict_of(metadata, "incomplete_details"), "reason") or reason
-    # These words of OpenAI's Responses API and of Google mean that the answer has not ended.
-    return None if reason in ("in_progress", "queued", "FINISH_REASON_UNSPECIFIED") else reason

@@ -106,7 +106,7 @@ class LangChainBlocks:
             self._text_index = index
         self._write_text(text)
         for annotation in dicts_of(block.get("annotations")):
-            self._parts.cite(0, _citation_of(annotation))
+            self._parts.cite(0, citation_of(annotation))
 
     def _read_reasoning(self, block: dict[str, Any]) -> None:
         """Add reasoning, in any of the forms that providers and LangChain use."""
@@ -224,7 +224,7 @@ def _texts_in(content: object) -> list[str]:
     return texts
 
 
-def _citation_of(annotation: dict[str, Any]) -> Citation:
+def citation_of(annotation: dict[str, Any]) -> Citation:
     """Convert an annotation to a citation."""
     return Citation(
         url=text_of(annotation, "url"),

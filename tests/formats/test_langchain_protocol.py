@@ -1,0 +1,332 @@
+"""LangChain's streaming protocol: a model's answer, the answers of a graph, and what is no answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.formats.told import Told, tell
+from tests.support.formats import LangChainProtocol
+from tests.support.recordings import OURS, events_of
+from tests.support.tables import in_one_test
+from tokenstream import Stream, testing
+from tokenstream.errors import PositionLost, ProviderError, StreamTruncated
+from tokenstream.events import ToolCallDone, ToolResult
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart
+
+AGENT = events_of("langchain-protocol/agent_with_subagent")
+
+
+def lines_of(name: str) -> list[dict[str, Any]]:
+    """Return the events of a model in one of our recordings."""
+    text = (OURS / "langchain-protocol" / f"{name}.ndjson").read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def start(**fields: Any) -> dict[str, Any]:
+    return {
+        "event": "message-start",
+        "role": "ai",
+        "id": "msg_1",
+        "metadata": {"provider": "openai"},
+    } | fields
+
+
+def begin(index: int, **content: Any) -> dict[str, Any]:
+    return {"event": "content-block-start", "index": index, "content": content}
+
+
+def add(index: int, kind: str, **fields: Any) -> dict[str, Any]:
+    return {"event": "content-block-delta", "index": index, "delta": {"type": f"{kind}-delta", **fields}}
+
+
+def end(index: int, **content: Any) -> dict[str, Any]:
+    return {"event": "content-block-finish", "index": index, "content": content}
+
+
+def finish(word: str | None = "stop", /, **fields: Any) -> dict[str, Any]:
+    metadata = {} if word is None else {"finish_reason": word}
+    return {"event": "message-finish", "metadata": metadata} | fields
+
+
+def wrapped(data: Any, method: str = "messages") -> dict[str, Any]:
+    """Return an event of a graph."""
+    return {"type": "event", "method": method, "params": {"namespace": [], "data": data}}
+
+
+HELLO = (begin(0, type="text", text=""), add(0, "text", text="Hel"), add(0, "text", text="lo"))
+CALL = (
+    begin(1, type="tool_call_chunk", id="call_1", name="get_weather", args=""),
+    add(1, "tool-call", args='{"city":'),
+    add(1, "tool-call", args=' "Oslo"}'),
+)
+CALLED = end(1, type="tool_call", id="call_1", name="get_weather", args={"city": "Oslo"})
+
+
+def read(*events: dict[str, Any]) -> Told:
+    return tell(LangChainProtocol(), *events)
+
+
+def complete_calls(told: Told) -> list[str]:
+    """Return the names of the calls that were handed out."""
+    return [event.call.name for event in told.events if isinstance(event, ToolCallDone)]
+
+
+def test_blocks_add_up_to_the_message_of_a_model() -> None:
+    """Text, a call in pieces, tokens, and the provider's word for the end."""
+    usage = {"input_tokens": 3, "output_tokens": 5, "input_token_details": {"cache_read": 2}}
+    told = read(
+        start(), *HELLO, *CALL, end(0, type="text", text="Hello"), CALLED, finish("stop", usage=usage)
+    )
+    message = told.message
+
+    assert ("Hello", "tool_calls", "stop") == (message.text, message.finish_reason, message.raw_finish_reason)
+    assert [("call_1", "get_weather", {"city": "Oslo"})] == [
+        (call.id, call.name, call.arguments) for call in message.tool_calls
+    ]
+    assert message.usage
+    assert (3, 5, 2) == (message.usage.input_tokens, message.usage.output_tokens, message.usage.cached_tokens)
+    assert ("msg_1", None, set()) == (message.id, told.error, told.rules)
+
+
+def test_an_answer_that_langchain_ends_without_the_providers_reason_was_cut() -> None:
+    """LangChain ends all blocks, and parses the arguments, also if the provider's stream broke off."""
+    told = read(start(), *HELLO, *CALL, end(0, type="text", text="Hello"), CALLED, finish(None))
+
+    assert isinstance(told.error, StreamTruncated)
+    assert "finish reason" in str(told.error)
+    assert [] == complete_calls(told)
+    assert "Hello" == told.message.text
+
+
+def test_a_model_that_names_no_provider_may_end_without_a_reason() -> None:
+    """LangChain's own fakes, and models of your own, know none; a departure counts it."""
+    stream = Stream(lines_of("fake_model"))
+
+    assert ("Hello there", "complete", None) == (
+        stream.final().text,
+        stream.message.ending,
+        stream.message.finish_reason,
+    )
+    assert ["finish_missing"] == list(stream.departures)
+
+
+def test_a_model_that_names_no_provider_does_not_end_inside_a_call() -> None:
+    """Arguments that are the beginning of a JSON value show that the answer was cut."""
+    broken = end(1, type="invalid_tool_call", id="call_1", name="get_weather", args='{"city":', error="e")
+    told = read(start(metadata={}), *CALL[:2], broken, finish(None))
+
+    assert isinstance(told.error, StreamTruncated)
+    assert [] == complete_calls(told)
+
+
+def test_a_call_is_handed_out_when_another_block_begins() -> None:
+    """Its own end proves nothing, since LangChain ends all blocks at the end."""
+    another = begin(2, type="tool_call_chunk", id="call_2", name="get_time", args="")
+
+    assert [] == complete_calls(read(start(), *CALL))
+    assert [] == complete_calls(read(start(), *CALL, CALLED))
+    assert ["get_weather"] == complete_calls(read(start(), *CALL, another))
+    assert ["get_weather"] == complete_calls(read(start(), *CALL, CALLED, begin(2, type="text", text="")))
+    # The end of its own block then says nothing new.
+    assert ["get_weather"] == complete_calls(read(start(), *CALL, another, CALLED))
+
+
+def test_a_call_that_arrives_whole_is_read() -> None:
+    """Models that are not streamed have no pieces: the end of the block has the arguments."""
+    skeleton = begin(0, type="tool_call", id="c", name="f", args={})
+    told = read(start(), skeleton, end(0, type="tool_call", id="c", name="f", args={"a": 1}), finish())
+
+    assert [{"a": 1}] == [call.arguments for call in told.message.tool_calls]
+
+
+def test_snapshots_of_arguments_are_read_as_pieces() -> None:
+    """JavaScript's integrations may send all arguments so far each time."""
+    pieces = [
+        add(1, "block", fields={"type": "tool_call_chunk", "args": text})
+        for text in ('{"city":', '{"city": "Oslo"}')
+    ]
+    told = read(start(), CALL[0], *pieces, CALLED, finish("tool_calls"))
+
+    assert [{"city": "Oslo"}] == [call.arguments for call in told.message.tool_calls]
+    assert set() == told.rules
+
+
+def test_content_of_every_kind_has_a_place() -> None:
+    """Reasoning with its signature, a citation, media in pieces, a server's tool, and blocks of providers."""
+    note = {"type": "citation", "url": "https://x.example", "title": "T", "cited_text": "Hello"}
+    told = read(
+        start(),
+        begin(0, type="reasoning", reasoning=""),
+        add(0, "reasoning", reasoning="Hm."),
+        end(0, type="reasoning", reasoning="Hm.", extras={"signature": "s"}),
+        begin(1, type="text", text=""),
+        add(1, "text", text="Hello"),
+        end(1, type="text", text="Hello", annotations=[note]),
+        begin(2, type="audio", mime_type="audio/wav"),
+        add(2, "data", data="QUJD"),
+        add(2, "data", data="REVG"),
+        end(2, type="audio", base64="QUJDREVG", mime_type="audio/wav"),
+        begin(3, type="server_tool_call_chunk", id="s", name="search", args=""),
+        add(3, "tool-call", args='{"q": "x"}'),
+        end(3, type="server_tool_call", id="s", name="search", args={"q": "x"}),
+        begin(4, type="server_tool_result", tool_call_id="s", status="success"),
+        end(4, type="server_tool_result", tool_call_id="s", status="success", output=["found"]),
+        begin(5, type="non_standard", value={}),
+        end(5, type="non_standard", value={"type": "map", "at": "Oslo"}),
+        finish(),
+    )
+    parts = [*told.message.parts]
+
+    assert [
+        "reasoning",
+        "text",
+        "citation",
+        "media",
+        "server_tool_call",
+        "server_tool_result",
+        "opaque",
+    ] == [part.kind for part in parts]
+    reasoning, _, citation, media, call, _, opaque = parts
+    assert isinstance(reasoning, ReasoningPart)
+    assert ("Hm.", "s") == (reasoning.text, reasoning.signature)
+    assert isinstance(media, MediaPart)
+    assert (b"ABCDEF", "https://x.example") == (media.data, getattr(citation, "url", None))
+    assert '{"q": "x"}' == getattr(call, "arguments_text", None)
+    assert isinstance(opaque, OpaquePart)
+    assert set() == told.rules
+
+
+_REASONS: list[tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = [
+    ({"finish_reason": "max_tokens"}, {}, ("length", "max_tokens")),
+    ({"status": "completed"}, {}, ("stop", "completed")),
+    (
+        {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
+        {},
+        ("content_filter", "content_filter"),
+    ),
+    ({"finish_reason": "w", "normalized_finish_reason": "refusal"}, {}, ("refusal", "w")),
+    ({"finish_reason": "w", "normalized_finish_reason": "other"}, {}, ("unknown", "w")),
+    ({"stop_reason": "w", "finish_state": "suspended"}, {}, ("pause", "w")),
+    ({}, {"finishReason": "w", "normalizedFinishReason": "context_exceeded"}, ("length", "w")),
+    ({}, {"finishReason": "pause_turn", "finishState": "suspended"}, ("pause", "pause_turn")),
+    ({}, {"reason": "tool_use"}, ("tool_calls", "tool_use")),
+    ({}, {"responseMetadata": {"finish_reason": "length"}}, ("length", "length")),
+]
+
+
+@in_one_test(("metadata", "fields", "expected"), _REASONS)
+def test_the_reason_is_the_providers_or_langchains_own(
+    metadata: dict[str, Any], fields: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    """LangChain.js 1.5 adds words of its own, and says whether the provider has paused the answer."""
+    told = read(start(), *HELLO, finish(None, metadata=metadata, **fields))
+
+    assert expected == (told.message.finish_reason, told.message.raw_finish_reason)
+
+
+def test_an_error_in_the_middle_ends_the_answer() -> None:
+    """What had come is kept."""
+    told = read(start(), *HELLO, {"event": "error", "message": "Overloaded", "code": "overloaded_error"})
+
+    assert isinstance(told.error, ProviderError)
+    assert ("overloaded", "overloaded_error") == (told.error.kind, told.error.code)
+    assert "Hello" == told.message.text
+
+
+@in_one_test("name", ["reasoning_and_calls", "anthropic_length"])
+def test_an_answer_that_is_cut_anywhere_is_truncated(name: str) -> None:
+    """The last call that has begun is never handed out."""
+    events = lines_of(name)
+
+    for place in range(len(events)):
+        with pytest.raises(StreamTruncated) as caught:
+            Stream(events[:place]).final()
+        assert not any(call.complete for call in caught.value.partial.tool_calls[-1:])
+
+
+def test_a_subagent_is_not_the_answer() -> None:
+    """The answers of the graph itself are; what the subagent has said is in the tool's result."""
+    stream = Stream(AGENT)
+    events = list(stream)
+
+    assert "I ask the helper.It is sunny in Oslo." == stream.message.text
+    assert [("call_1", "Sunny, says the map.")] == [
+        (event.id, event.output) for event in events if isinstance(event, ToolResult)
+    ]
+    assert ("stop", "complete", {}) == (
+        stream.message.finish_reason,
+        stream.message.ending,
+        dict(stream.departures),
+    )
+
+
+def test_each_answer_of_a_graph_is_read_in_turn() -> None:
+    """`responses` has one for each message of the graph."""
+    said = [(response.final().text, response.message.finish_reason) for response in Stream(AGENT).responses]
+
+    assert [("I ask the helper.", "tool_calls"), ("It is sunny in Oslo.", "stop")] == said
+
+
+def test_a_run_of_a_server_that_is_cut_anywhere_is_truncated() -> None:
+    """Between two answers, the end of the run is missing."""
+    for place in range(len(AGENT)):
+        with pytest.raises(StreamTruncated):
+            Stream(AGENT[:place]).final()
+
+
+def test_a_run_that_failed_is_an_error() -> None:
+    """The server says so at the end of the run."""
+    failed = wrapped({"event": "failed", "error": "no such tool"}, "lifecycle")
+    with pytest.raises(ProviderError, match="no such tool") as caught:
+        Stream([*AGENT[:18], failed]).final()
+
+    assert "I ask the helper." == caught.value.partial.text
+
+
+def test_events_that_a_server_sends_again_are_dropped() -> None:
+    """Their ids are the same on every connection."""
+    stream = Stream([*AGENT[:12], *AGENT])
+
+    assert "I ask the helper.It is sunny in Oslo." == stream.final().text
+    assert ["frame_repeated"] == list(stream.departures)
+
+
+def test_a_stream_that_cannot_go_on_where_it_broke_off_is_an_error() -> None:
+    """A server keeps only the last events."""
+    refused = {"type": "error", "id": None, "error": "resume_gap", "message": "since=3"}
+
+    assert isinstance(read(start(), refused).error, PositionLost)
+    assert isinstance(read({**refused, "error": "no_such_run"}).error, ProviderError)
+
+
+def test_the_answers_of_models_that_run_at_once_are_not_mixed() -> None:
+    """In Python, an event says which model's it is; the second model's events are reported as unknown."""
+    one, two = {"run_id": "r1"}, {"run_id": "r2"}
+    told = read(
+        wrapped((start(), one)),
+        *[wrapped((event, one)) for event in HELLO],
+        wrapped((start(id="msg_2"), two)),
+        *[wrapped((event, two)) for event in HELLO],
+        wrapped((finish(), two)),
+        wrapped((finish(), one)),
+    )
+
+    assert ("Hello", "stop") == (told.message.text, told.message.finish_reason)
+
+
+def test_the_bytes_of_a_server_are_read_however_they_are_cut() -> None:
+    """The body of the recording, in pieces of 7 bytes."""
+    body = (OURS / "langchain-protocol" / "agent_with_subagent.sse").read_bytes()
+    pieces = [body[place : place + 7] for place in range(0, len(body), 7)]
+
+    assert Stream([body]).final() == Stream(pieces).final()
+
+
+def test_the_format_keeps_the_rules_of_all_formats() -> None:
+    """Unknown fields and events are carried, and garbage does no harm."""
+    folder = OURS / "langchain-protocol"
+    recordings = [folder / "reasoning_and_calls.ndjson", folder / "agent_with_subagent.sse"]
+    testing.check_format(LangChainProtocol, recordings, cuts=64, changes=64)

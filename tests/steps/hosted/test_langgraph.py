@@ -1,0 +1,231 @@
+"""Runs of LangGraph, from the events of its streaming protocol."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.formats.test_langchain_protocol import AGENT, HELLO, finish, start
+from tests.steps.hosted.support import follow, tree
+from tests.support.recordings import OURS
+from tests.support.tables import in_one_test
+from tokenstream import Steps
+from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
+
+SAID = "I ask the helper.\n\nIt is sunny in Oslo."
+TOOL: tuple[Any, ...] = ("ask_helper", "done", "", [("helper", "done", "Sunny, says the map.", [])])
+
+
+def wrapped(data: Any, method: str = "messages", path: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """Return an event of a graph."""
+    return {"type": "event", "method": method, "params": {"namespace": [*path], "data": data, **more}}
+
+
+def said(text: str, path: tuple[str, ...] = (), **metadata: Any) -> list[dict[str, Any]]:
+    """Return the events of an answer, as a graph in the program yields them."""
+    events: list[dict[str, Any]] = [
+        start(),
+        {"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": text}},
+        finish(),
+    ]
+    return [wrapped((event, metadata), path=path) for event in events]
+
+
+def tool(kind: str, **fields: Any) -> dict[str, Any]:
+    return wrapped({"event": f"tool-{kind}", "tool_call_id": "call_1", **fields}, "tools")
+
+
+class Whole:
+    """Stands for a message of LangChain, which is told by its fields."""
+
+    model_fields: ClassVar[dict[str, Any]] = {
+        "type": SimpleNamespace(default="ai"),
+        "content": None,
+        "response_metadata": None,
+    }
+    type = "ai"
+    content = "Hello"
+    response_metadata: ClassVar[dict[str, Any]] = {"finish_reason": "stop"}
+
+    def model_dump(self) -> dict[str, Any]:
+        """Stand for the method by which objects of SDKs are told."""
+        return {}
+
+
+def test_a_tool_is_a_step_and_the_subagent_that_it_asks_is_below_it() -> None:
+    """The run of a server, which says when it begins and ends."""
+    run = follow(AGENT)
+
+    assert tree(run) == [("langgraph", "done", SAID, [TOOL])]
+    (turn,) = run.turns
+    (asked,) = turn.step.steps
+    assert (turn.result, run.agent) == ("It is sunny in Oslo.", "langgraph")
+    assert asked.cause is not None
+    assert (asked.cause.id, asked.cause.arguments) == ("call_1", {"question": "Is it sunny in Oslo?"})
+    assert (asked.result, asked.steps[0].agent) == ("Sunny, says the map.", "helper")
+
+
+def test_tokens_are_those_of_each_agent() -> None:
+    """The turn has those of the graph itself, and the run has all."""
+    run = follow(AGENT)
+
+    (turn,) = run.turns
+    assert (turn.usage.input_tokens, turn.usage.output_tokens) == (80, 19)
+    assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (91, 24)
+
+
+def test_the_bytes_of_a_server_are_followed() -> None:
+    """The body is read as it comes; its events are server-sent events."""
+    with Steps() as run, (OURS / "langchain-protocol" / "agent_with_subagent.sse").open("rb") as body:
+        passed = list(run.follow(body))
+
+    assert passed
+    assert tree(run) == [("langgraph", "done", SAID, [TOOL])]
+
+
+def test_a_run_of_a_server_that_is_cut_anywhere_has_failed() -> None:
+    """What had come of it stays."""
+    for place in range(1, len(AGENT)):
+        with Steps() as run, pytest.raises(StreamTruncated):
+            list(run.follow(AGENT[:place]))
+        (turn,) = run.turns
+        assert turn.state == "failed", place
+
+
+def test_a_graph_in_the_program_ends_with_its_events() -> None:
+    """It has no events about its own beginning and end; an answer that is open shows that it was cut."""
+    events = [*said("Hello", run_id="r1"), wrapped({"messages": []}, "values")]
+
+    assert tree(follow(events)) == [("langgraph", "done", "Hello", [])]
+    with Steps() as run, pytest.raises(StreamTruncated):
+        list(run.follow(events[:2]))
+    assert [turn.state for turn in run.turns] == ["failed"]
+
+
+def test_a_subagent_that_ends_after_its_tool_is_done() -> None:
+    """So it does in the program."""
+    path = ("tools:t1",)
+    cause = {"type": "toolCall", "tool_call_id": "call_1"}
+    begun = {"event": "started", "namespace": [*path], "graph_name": "helper", "cause": cause}
+    message = SimpleNamespace(content="sunny", status="success")
+    run = follow(
+        [
+            tool("started", tool_name="ask", input={"q": "x"}),
+            wrapped(begun, "lifecycle"),
+            *said("sunny", path, run_id="r2", lc_agent_name="helper"),
+            tool("finished", output=message),
+            wrapped({"event": "completed", "namespace": [*path]}, "lifecycle"),
+            *said("It is sunny.", run_id="r3"),
+        ]
+    )
+
+    assert tree(run) == [
+        ("langgraph", "done", "It is sunny.", [("ask", "done", "", [("helper", "done", "sunny", [])])])
+    ]
+    assert run.steps[0].steps[0].result == "sunny"
+
+
+def test_a_node_that_is_a_graph_is_a_step() -> None:
+    """It has the name of its node."""
+    run = follow([*said("Hm.", ("plan:t1",), run_id="r1"), *said("Hello", run_id="r2")])
+
+    assert tree(run) == [("langgraph", "done", "Hello", [("plan", "done", "Hm.", [])])]
+
+
+def test_models_that_answer_at_once_have_steps_of_their_own() -> None:
+    """Their texts are not mixed."""
+    one = said("one", run_id="r1", langgraph_node="a")
+    two = said("two", run_id="r2", langgraph_node="b")
+    run = follow([one[0], two[0], two[1], one[1], two[2], one[2]])
+
+    assert tree(run) == [("langgraph", "done", "one", [("b", "done", "two", [])])]
+
+
+def test_a_message_that_a_node_returns_whole_is_an_answer() -> None:
+    """It is an object of LangChain."""
+    run = follow([wrapped((Whole(), {"langgraph_node": "model"}))])
+
+    assert run.turns[0].step.text == "Hello"
+
+
+def test_the_output_and_the_failure_of_a_tool_are_told() -> None:
+    """The output comes while the tool works."""
+    run = follow(
+        [
+            *said("Hm."),
+            tool("started", tool_name="count"),
+            tool("output-delta", delta="1, "),
+            tool("output-delta", delta="2"),
+            tool("error", message="out of numbers"),
+            *said("Sorry."),
+        ]
+    )
+
+    (counted,) = run.turns[0].step.steps
+    assert (counted.state, counted.output, counted.error) == ("failed", "1, 2", "out of numbers")
+    assert run.turns[0].state == "done"
+
+
+_WAITING = [
+    wrapped({"interrupt_id": "i1", "payload": {"ask": "ok?"}}, "input.requested"),
+    wrapped({}, "values", interrupts=(SimpleNamespace(id="i1", value={"ask": "ok?"}),)),
+]
+
+
+@in_one_test("event", _WAITING)
+def test_a_run_that_waits_for_a_person_is_told(event: dict[str, Any]) -> None:
+    """The request has its id, with which the next run of the thread answers."""
+    with Steps() as run:
+        waiting = [run.waiting for _ in run.follow([*said("May I?"), event])]
+    (request,) = waiting[-1]
+
+    assert (request.id, request.request) == ("i1", {"ask": "ok?"})
+
+
+def test_a_run_that_failed_tells_the_servers_error() -> None:
+    """The subagents that were at work end with it."""
+    failed = wrapped({"event": "failed", "error": "no credit"}, "lifecycle")
+    with Steps() as run:
+        list(run.follow([*AGENT[:24], failed]))
+
+    (turn,) = run.turns
+    assert (turn.state, "no credit" in str(turn.error)) == ("failed", True)
+    assert {step.state for step in (*turn.step.steps, *turn.step.steps[0].steps)} <= {"failed", "stopped"}
+
+
+def test_an_answer_without_the_providers_reason_fails_the_step() -> None:
+    """LangChain itself goes on with such an answer."""
+    cut = [wrapped((event, {"run_id": "r1"})) for event in (start(), *HELLO, finish(None))]
+    with Steps() as run:
+        list(run.follow([*cut, wrapped({"messages": []}, "values")]))
+
+    (turn,) = run.turns
+    assert (turn.state, turn.step.text) == ("failed", "Hello")
+
+
+def test_an_error_of_a_model_is_told() -> None:
+    """Another answer may follow, which then decides."""
+    failed = [*HELLO, {"event": "error", "message": "busy", "code": "overloaded_error"}]
+    broken = [wrapped((event, {"run_id": "r1"})) for event in (start(), *failed)]
+
+    assert [turn.state for turn in follow([*broken, *said("Hello", run_id="r2")]).turns] == ["done"]
+
+
+def test_the_events_of_a_model_alone_are_no_run() -> None:
+    """They are an answer, which a stream reads."""
+    with Steps() as run, pytest.raises(MisuseError, match=r"step\.follow"):
+        list(run.follow([start(), *HELLO, finish()]))
+
+
+def test_what_is_left_early_is_stopped() -> None:
+    """The subagent's step ends, too."""
+    with Steps() as run, run.follow(AGENT) as events:
+        for place, _ in enumerate(events):
+            if place == 24:
+                break
+    (turn,) = run.turns
+
+    assert turn.state == "stopped"
+    assert not isinstance(turn.step.error, ProviderError)

@@ -1,0 +1,402 @@
+"""LangChain's streaming protocol: turns the events of a model's stream, or of a graph's, into events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from typing_extensions import override
+
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
+from tokenstream.errors import PositionLost, StreamTruncated
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.hosted import HostedSession
+from tokenstream.formats._kit.values import failure_text
+from tokenstream.formats._wire.langchain.protocol_blocks import ProtocolBlocks
+from tokenstream.formats._wire.langchain.words import (
+    MADE_UP_ID_PREFIXES,
+    MODEL_FIELDS,
+    PROVIDER_FIELDS,
+    finish_in,
+    report_metadata,
+    usage_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+
+_Reader: TypeAlias = "Callable[[LangChainProtocol, dict[str, Any]], object]"
+
+RUN_ENDS = frozenset({"completed", "failed", "interrupted", "drained"})
+"""The states in which a graph, or a subgraph, has ended."""
+_START, _FINISH = "message-start", "message-finish"
+_MESSAGE_EVENTS = frozenset(
+    {_START, "content-block-start", "content-block-delta", "content-block-finish", _FINISH}
+)
+_FAILED = frozenset({"tool-error", "error"})
+
+
+class LangChainProtocol(HostedSession):
+    """The `langchain-protocol` format: the events of a model's answer, or of a graph's run with several.
+
+    A model's events are about one answer. A graph wraps the events of its models, and has others; those
+    of its subgraphs, such as subagents, are not the answer.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+        answer: The id of the only message to read; None to read all messages.
+
+    Example:
+        >>> model = LangChainProtocol()
+        >>> events = model.feed({"event": "message-start", "role": "ai", "id": "msg_1"})
+        >>> events += model.feed(
+        ...     {"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": "Hel"}}
+        ... )
+        >>> [type(event).__name__ for event in events]
+        ['MessageStart', 'PartStart', 'TextDelta']
+    """
+
+    __slots__ = (
+        "_blocks",
+        "_is_of_graph",
+        "_model_run",
+        "_names_provider",
+        "_placed_message",
+        "_run_is_open",
+    )
+
+    name: ClassVar[str] = "langchain-protocol"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
+        units=frozenset({"event", "line"}),
+    )
+
+    def __init__(
+        self, *, limits: Limits | None = None, pings: bool = False, answer: str | None = None
+    ) -> None:
+        super().__init__(limits=limits, pings=pings, answer=answer)
+        self._blocks = ProtocolBlocks(self.session_parts)
+        self._is_of_graph = False
+        """True if the events are those of a graph, between whose answers tools run in silence."""
+        self._run_is_open = False
+        """True after the start of a graph's run, whose end the server then sends, too."""
+        self._model_run: str | None = None
+        """The id of the model's run that writes the open answer; None if the events do not tell it."""
+        self._names_provider = False
+        """True if the open answer names its provider, whose integration passes on the finish reason."""
+        self._placed_message: str | None = None
+        """The id of the open message, judging by the events that `place_of` was given."""
+
+    @classmethod
+    @override
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+        if is_graph_event(payload):
+            return True
+        kind = text_of(payload, "event")
+        return kind in _MESSAGE_EVENTS and (kind in (_START, _FINISH) or "index" in payload)
+
+    @override
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        inner, _ = _message_event_in(payload)
+        kind = text_of(inner, "event")
+        if kind == _START and text_of(inner, "role") in (None, "ai"):
+            self._placed_message = text_of(inner, "id") or ""
+            return self._placed_message, False
+        if kind not in _MESSAGE_EVENTS and kind != "error":
+            # The end of a run ends the answer that is open.
+            return None, _ending_of_run(payload) is not None
+        placed = self._placed_message
+        if kind in (_FINISH, "error"):
+            self._placed_message = None
+        return placed, placed is not None and self._placed_message is None
+
+    @override
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        return is_graph_event(payload) or text_of(payload, "event") in _MESSAGE_EVENTS or _is_refusal(payload)
+
+    @property
+    @override
+    def finished(self) -> bool:
+        # Between two answers of a run, another one is to come.
+        return super().finished and not self._run_is_open
+
+    @property
+    @override
+    def resting(self) -> bool:
+        return self._is_of_graph and super().resting
+
+    @override
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        if self._run_is_open and self.error is None and not self.ended:
+            # Between two answers, only the end of the run shows that nothing is missing.
+            self.error = self._failure or self._last_error or self.cut_short()
+        return super().end(now=now)
+
+    @override
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        if _is_refusal(payload):
+            self._read_refusal(payload)
+            return
+        if not is_graph_event(payload):
+            self._read_message(payload)
+            return
+        self._is_of_graph = True
+        if self.is_repeated(text_of(payload, "event_id")):
+            return
+        method, params = text_of(payload, "method") or "", dict_of(payload, "params")
+        if _ending_of_run(payload) is not None:
+            self._end_run(dict_of(params, "data"))
+        elif method == "messages" and not params.get("namespace"):
+            inner, metadata = _message_event_in(payload)
+            self._read_message(inner or payload, text_of(metadata, "run_id"))
+        elif not params.get("namespace") and self._read_of_run(method, dict_of(params, "data")):
+            return
+        else:
+            self.parts.unknown(method or "event", payload)
+
+    def cut_short(self) -> StreamTruncated:
+        """Return the error for an answer that ended without a finish reason."""
+        if self.answer_is_open and self._names_provider:
+            return StreamTruncated(
+                "LangChain ended the answer without the provider's finish reason, as it does when the "
+                "provider's stream was cut; what had arrived is in .partial"
+            )
+        return super().cut_short()
+
+    # -- the run of a graph --------------------------------------------------
+
+    def _read_of_run(self, method: str, data: dict[str, Any]) -> bool:
+        """Read an event about the run, or about a tool that it runs; return False for any other."""
+        kind = text_of(data, "event") or ""
+        if method == "lifecycle" and kind in ("running", "started") and not data.get("namespace"):
+            self._run_is_open = True
+            return True
+        id = text_of(data, "tool_call_id")
+        if method != "tools" or id is None or kind not in ("tool-finished", "tool-error"):
+            return False
+        self.parts.result_of_call(id, *result_of_tool(data))
+        return True
+
+    def _end_run(self, data: dict[str, Any]) -> None:
+        """End the run of the graph, with its error if it has failed."""
+        self._run_is_open = False
+        failure = None
+        if text_of(data, "event") == "failed":
+            failure = provider_error({"error": text_of(data, "error") or "the run failed"})
+        if self.answer_is_open:
+            self.error = failure or self.cut_short()
+            return
+        self.error = failure
+        if failure is None:
+            self.conclude()
+
+    def _read_refusal(self, payload: dict[str, Any]) -> None:
+        """Read the server's answer to a subscription that it does not serve."""
+        code, message = text_of(payload, "error"), text_of(payload, "message") or ""
+        if code == "resume_gap":
+            msg = f"the server has no longer what followed the last event that was read: {message}"
+            self.error = PositionLost(msg)
+            return
+        self.error = provider_error({"error": {"message": message, "code": code}})
+
+    # -- messages ------------------------------------------------------------
+
+    def _read_message(self, event: dict[str, Any], run: str | None = None) -> None:
+        """Read an event of a model's message.
+
+        Args:
+            event: The event.
+            run: The id of the run of its model; None if it is not known.
+        """
+        kind = text_of(event, "event") or ""
+        reader = self._READERS.get(kind)
+        is_others = self.answer_is_open and None not in (run, self._model_run) and run != self._model_run
+        # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
+        if reader is None or is_others or not self._begin(event, kind, run):
+            self.parts.unknown(kind or text_of(event, "type") or "message", event)
+            return
+        reader(self, event)
+
+    def _begin(self, event: dict[str, Any], kind: str, run: str | None) -> bool:
+        """Begin an answer, unless one is open; return False for an event of another message."""
+        if kind == _START:
+            id = text_of(event, "id") or ""
+            if text_of(event, "role") not in (None, "ai") or self._answer not in (None, id):
+                return False
+            if self.answer_is_open:
+                # The end of the answer before is missing.
+                self.error = self.cut_short()
+                return False
+        elif self.answer_is_open:
+            return True
+        elif self.parts.started or self._answer is not None:
+            # The rest of a message that is not read, such as that of a tool.
+            return False
+        else:
+            self.note_missing_start()
+        self._blocks.clear()
+        self._model_run = run
+        self._names_provider = False
+        self.begin_answer()
+        return True
+
+    def _read_start(self, event: dict[str, Any]) -> None:
+        """Report the id and the model of an answer; an id that LangChain made up is reported as a field."""
+        metadata, id = dict_of(event, "metadata"), text_of(event, "id")
+        self._note_provider(metadata)
+        if id is not None and id.startswith(MADE_UP_ID_PREFIXES):
+            self.parts.head(model=text_of(metadata, *MODEL_FIELDS))
+            self.parts.field("run_id", id)
+        else:
+            self.parts.head(id=id, model=text_of(metadata, *MODEL_FIELDS))
+        self._read_usage(event)
+
+    def _read_block_start(self, event: dict[str, Any]) -> None:
+        self._blocks.begin(event)
+
+    def _read_delta(self, event: dict[str, Any]) -> None:
+        if not self._blocks.add(event):
+            self.parts.unknown(text_of(dict_of(event, "delta"), "type") or "delta", event)
+
+    def _read_block_finish(self, event: dict[str, Any]) -> None:
+        self._blocks.end(event)
+
+    def _read_usage(self, event: dict[str, Any]) -> None:
+        """Report the token counts in an event; each report is the sum so far."""
+        report = dict_of(event, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+
+    def _read_finish(self, event: dict[str, Any]) -> None:
+        """End the answer; without a finish reason of a provider that sends them, it was cut off.
+
+        LangChain ends an answer in this way in any case, also if the stream of the provider was cut off.
+        """
+        metadata = dict_of(event, "metadata") or dict_of(event, "responseMetadata")
+        self._note_provider(metadata)
+        self._read_usage(event)
+        id = text_of(metadata, "id")
+        self.parts.head(id=self.parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
+        report_metadata(self.parts, {name: value for name, value in metadata.items() if name != "id"})
+        for name, value in dict_of(event, "additional_kwargs").items():
+            self.parts.field(name, value)
+        finish = finish_in(event, metadata)
+        if finish is not None:
+            self.end_answer(*finish, awaits_results=True)
+        elif self._names_provider:
+            self.error = self.cut_short()
+        else:
+            self._end_without_reason()
+
+    def _end_without_reason(self) -> None:
+        """End an answer whose model sends no finish reason; inside a call's arguments, it was cut off."""
+        self.error = self.find_cut()
+        if self.error is None and self._is_of_graph:
+            # Another answer may follow.
+            self.end_answer("unknown", None, awaits_results=True)
+        elif self.error is None:
+            self.note("finish_missing")
+            self.answer_is_open = False
+            self.conclude()
+
+    def _read_error(self, event: dict[str, Any]) -> None:
+        """End the answer with the error that the model has sent; in a graph, another answer may follow."""
+        message, code = text_of(event, "message") or "", text_of(event, "code")
+        failure = provider_error({"error": {"message": message, "code": code}})
+        if self._is_of_graph:
+            self.end_answer("error", code, failure=failure)
+        else:
+            self.error = failure
+
+    def _note_provider(self, metadata: dict[str, Any]) -> None:
+        """Note if the metadata name the provider."""
+        self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
+
+    _READERS: ClassVar[dict[str, _Reader]] = {
+        _START: _read_start,
+        "content-block-start": _read_block_start,
+        "content-block-delta": _read_delta,
+        "content-block-finish": _read_block_finish,
+        _FINISH: _read_finish,
+        "usage": _read_usage,
+        "error": _read_error,
+    }
+
+
+def is_graph_event(payload: dict[str, Any]) -> bool:
+    """Return True for an event of a graph's run.
+
+    Example:
+        >>> is_graph_event({"type": "event", "method": "messages", "params": {"namespace": [], "data": {}}})
+        True
+    """
+    params = payload.get("params")
+    return (
+        payload.get("type") == "event"
+        and isinstance(payload.get("method"), str)
+        and is_dict(params)
+        and is_list(params.get("namespace"))
+    )
+
+
+def result_of_tool(data: dict[str, Any]) -> tuple[Any, str | None]:
+    """Return the output of a tool and its error, of which one is None, from an event that ends the tool.
+
+    Args:
+        data: The data of the event. The output may be a message: as an object of LangChain, or as JSON.
+
+    Example:
+        >>> result_of_tool({"event": "tool-finished", "output": {"type": "tool", "content": "sunny"}})
+        ('sunny', None)
+        >>> result_of_tool({"event": "tool-error", "message": "no such city"})
+        (None, 'no such city')
+    """
+    if text_of(data, "event") in _FAILED:
+        return None, text_of(data, "message") or "the tool failed"
+    output = data.get("output")
+    fields: dict[str, Any] = output if is_dict(output) else getattr(output, "__dict__", {})
+    if "content" not in fields:
+        return output, None
+    has_failed = fields.get("status") == "error"
+    return fields["content"], failure_text(fields["content"]) if has_failed else None
+
+
+def _is_refusal(payload: dict[str, Any]) -> bool:
+    """Return True for the server's error about a command or a subscription."""
+    return payload.get("type") == "error" and "id" in payload and isinstance(payload.get("error"), str)
+
+
+def _ending_of_run(payload: dict[str, Any]) -> str | None:
+    """Return the state in which the run of the whole graph has ended; None if it goes on."""
+    params = dict_of(payload, "params")
+    data = dict_of(params, "data")
+    is_of_run = payload.get("method") == "lifecycle" and not params.get("namespace")
+    state = text_of(data, "event")
+    # In Python, the namespace of a subgraph is in the data.
+    return state if is_of_run and not data.get("namespace") and state in RUN_ENDS else None
+
+
+def message_event_in(payload: dict[str, Any]) -> tuple[object, dict[str, Any]]:
+    """Return the event of a model in an event of a graph, and LangGraph's metadata, {} if there are none.
+
+    In Python, the data are a pair of both; the first may also be a whole message, of a model that was not
+    streamed. From a server, the data are the event alone.
+    """
+    data: Any = dict_of(payload, "params").get("data")
+    if isinstance(data, tuple | list) and data:
+        return data[0], data[-1] if is_dict(data[-1]) else {}
+    return data, {}
+
+
+def _message_event_in(payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the event of a model's message in a payload, {} if there is none, and LangGraph's metadata."""
+    if not is_graph_event(payload):
+        return payload, {}
+    if payload["method"] != "messages" or payload["params"]["namespace"]:
+        return {}, {}
+    event, metadata = message_event_in(payload)
+    return event if is_dict(event) else {}, metadata

@@ -1,0 +1,291 @@
+"""Read the content blocks of LangChain's streaming protocol, which have events for start, pieces and end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.open import NO_PART, OpenCall
+from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.session_parts import SessionParts
+
+_CALL_CHUNK, _SERVER_CALL_CHUNK = "tool_call_chunk", "server_tool_call_chunk"
+_CALLS = frozenset({_CALL_CHUNK, "tool_call", "invalid_tool_call"})
+_MEDIA = frozenset({"image", "audio", "video", "file"})
+_TEXT_FIELDS = ("type", "text", "index", "annotations")
+_REASONING_FIELDS = ("type", "reasoning", "index", "extras", "signature")
+_CALL_FIELDS = ("type", "id", "name", "args", "index", "error")
+
+
+class _Block:
+    """A content block that has begun."""
+
+    __slots__ = ("kind", "part")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        """The type of the block, as its start says; "" if the block was not begun."""
+        self.part: OpenPart = NO_PART
+        """The part of the block; `NO_PART` until the part can be opened."""
+
+
+class ProtocolBlocks:
+    """Turns the content blocks of one answer into its parts; each event names its block by an index.
+
+    A call is not handed out at the end of its block: LangChain ends all blocks when the provider's stream
+    ends, also if that was cut off. Another block, or the finish reason, shows that the call is whole.
+
+    Args:
+        parts: Makes the events.
+    """
+
+    __slots__ = ("_blocks", "_ended_calls", "_last_call", "_parts", "_whole_blocks")
+
+    def __init__(self, parts: SessionParts) -> None:
+        self._parts = parts
+        self._whole_blocks = LangChainBlocks(parts)
+        """Reads the blocks that arrive whole."""
+        self._blocks: dict[int, _Block] = {}
+        """The blocks that have begun, by their indexes."""
+        self._ended_calls: list[OpenCall] = []
+        """The calls whose blocks have ended since the last piece of any block."""
+        self._last_call: OpenCall | None = None
+        """The call that began last."""
+
+    def clear(self) -> None:
+        """Forget the blocks of the answer before, because another answer begins."""
+        self._blocks.clear()
+        self._ended_calls.clear()
+        self._last_call = None
+
+    def begin(self, event: dict[str, Any]) -> None:
+        """Begin a block; a text, reasoning or a call with a name becomes a part."""
+        self._close_ended_calls()
+        self._close_last_call()
+        index, content = int_of(event, "index") or 0, _content_of(event)
+        if index in self._blocks:
+            self._parts.note("start_repeated")
+            return
+        block = self._make_block(index, text_of(content, "type") or "")
+        if block.kind == "text":
+            block.part = self._parts.open(0, TextPart(provider_data=fields_except(content, *_TEXT_FIELDS)))
+        elif block.kind == "reasoning":
+            data = fields_except(content, *_REASONING_FIELDS)
+            block.part = self._parts.open(0, ReasoningPart(provider_data=data))
+        elif block.kind in _CALLS:
+            self._open_call(block, content)
+        elif block.kind == _SERVER_CALL_CHUNK:
+            self._open_server_call(block, content)
+        # The start of a whole block only says what comes at its end.
+
+    def add(self, event: dict[str, Any]) -> bool:
+        """Add a piece to a block; return False for a piece of an unknown kind."""
+        self._close_ended_calls()
+        index, delta = int_of(event, "index") or 0, _delta_of(event)
+        reader = self._DELTAS.get(text_of(delta, "type") or "")
+        if reader is None:
+            return False
+        block = self._blocks.get(index)
+        if block is None:
+            self._parts.note("part_unopened")
+            block = self._make_block(index, "")
+        if block.part.closed and block.part is not NO_PART and not isinstance(block.part, OpenCall):
+            self._parts.note("part_after_close")
+            return False
+        return reader(self, block, delta)
+
+    def end(self, event: dict[str, Any]) -> None:
+        """End a block: add what its pieces lack, or all of it if it had none."""
+        index, content = int_of(event, "index") or 0, _content_of(event)
+        kind = text_of(content, "type") or ""
+        block = self._blocks.get(index)
+        if block is None:
+            self._parts.note("part_unopened")
+            block = self._make_block(index, kind)
+        if isinstance(block.part, OpenCall) and block.part.closed:
+            # The block after it has shown that the call was whole; its end repeats the arguments.
+            self._parts.compare_told(0, block.part.sent_id, content.get("args"))
+        elif block.part.closed and block.part is not NO_PART:
+            self._parts.note("part_end_unmatched")
+        elif kind == "text":
+            self._end_text(block, content)
+        elif kind == "reasoning":
+            self._end_reasoning(block, content)
+        elif kind in _CALLS:
+            self._end_call(block, content)
+        elif block.part is not NO_PART:
+            # The pieces of a server's call, or of media, were all of it.
+            self._parts.close(block.part)
+        else:
+            self._close_ended_calls()
+            self._whole_blocks.read([content])
+
+    # -- within ------------------------------------------------------------
+
+    def _make_block(self, index: int, kind: str) -> _Block:
+        """Return a new block.
+
+        Raises:
+            LimitExceeded: There are more blocks than `Limits.parts`.
+        """
+        # A block without content does not become a part, so the limit on parts must be checked here, too.
+        if len(self._blocks) >= self._parts.limits.parts:
+            raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
+        block = self._blocks[index] = _Block(kind)
+        return block
+
+    def _close_ended_calls(self) -> None:
+        """Hand out the calls whose blocks have ended: more of the answer follows, so they are whole."""
+        ended, self._ended_calls = self._ended_calls, []
+        for call in ended:
+            self._parts.end_at_mark(call)
+
+    def _close_last_call(self) -> None:
+        """Hand out the call that began last, if its arguments are whole, because a block begins."""
+        last, self._last_call = self._last_call, None
+        if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
+            self._parts.close_call(last)
+
+    def _add_text(self, block: _Block, delta: dict[str, Any]) -> bool:
+        """Add text to a block."""
+        if block.part is NO_PART:
+            block.part = self._parts.open(0, TextPart())
+        self._parts.add(block.part, text_of(delta, "text") or "")
+        return block.part.kind == "text"
+
+    def _add_reasoning(self, block: _Block, delta: dict[str, Any]) -> bool:
+        """Add reasoning to a block."""
+        if block.part is NO_PART:
+            block.part = self._parts.open(0, ReasoningPart())
+        self._parts.add(block.part, text_of(delta, "reasoning") or "")
+        return block.part.kind == "reasoning"
+
+    def _add_arguments(self, block: _Block, delta: dict[str, Any]) -> bool:
+        """Add a piece of arguments to a call; return False if the call has not begun."""
+        arguments = text_of(delta, "args") or ""
+        if isinstance(block.part, OpenCall) and block.part.closed:
+            self._parts.add_late(0, block.part.sent_id, arguments)
+        elif isinstance(block.part, OpenCall):
+            self._parts.add_arguments(block.part, arguments)
+        elif block.part.kind == "server_tool_call":
+            self._parts.add(block.part, arguments)
+        else:
+            # The end of the block has the whole call, with its name.
+            return False
+        return True
+
+    def _add_data(self, block: _Block, delta: dict[str, Any]) -> bool:
+        """Add a piece of media to a block; return False if the piece is not base64."""
+        data = base64_bytes(text_of(delta, "data") or "")
+        if data is None or block.kind not in _MEDIA:
+            return False
+        if block.part is NO_PART:
+            block.part = self._parts.open(0, MediaPart())
+        self._parts.add_media(block.part, data)
+        return True
+
+    def _add_fields(self, block: _Block, delta: dict[str, Any]) -> bool:
+        """Read the fields of a block that have changed; return False if they say nothing that is known."""
+        fields = dict_of(delta, "fields")
+        arguments = fields.get("args")
+        if isinstance(arguments, str) and isinstance(block.part, OpenCall) and not block.part.closed:
+            # The field has all arguments so far.
+            before = block.part.arguments.join() + block.part.placeholder
+            if arguments.startswith(before):
+                self._parts.add_arguments(block.part, arguments[len(before) :])
+                return True
+            return False
+        signature = _signature_of(fields)
+        if signature and block.part.kind == "reasoning" and block.part is not NO_PART:
+            self._parts.add_signature(block.part, signature)
+            return True
+        return False
+
+    def _end_text(self, block: _Block, content: dict[str, Any]) -> None:
+        """End a block of text."""
+        self._end_growing(block, TextPart(), text_of(content, "text") or "")
+        for annotation in dicts_of(content.get("annotations")):
+            self._parts.cite(0, citation_of(annotation))
+
+    def _end_reasoning(self, block: _Block, content: dict[str, Any]) -> None:
+        """End a block of reasoning, whose end may have the signature."""
+        if block.part is NO_PART:
+            block.part = self._parts.open(0, ReasoningPart())
+        signature = _signature_of(content)
+        if signature and block.part.signature != signature:
+            self._parts.add_signature(block.part, signature)
+        self._end_growing(block, ReasoningPart(), text_of(content, "reasoning") or "")
+
+    def _end_growing(self, block: _Block, empty: TextPart | ReasoningPart, whole: str) -> None:
+        """Compare a text with its pieces, add what they lack, and close its part."""
+        if block.part is NO_PART:
+            block.part = self._parts.open(0, empty)
+        if whole:
+            self._parts.tell(block.part, whole, len(whole))
+        self._parts.close(block.part)
+
+    def _end_call(self, block: _Block, content: dict[str, Any]) -> None:
+        """End the block of a call, whose arguments LangChain has parsed from the pieces."""
+        if block.part is NO_PART:
+            self._open_call(block, content)
+        call, arguments = block.part, content.get("args")
+        if not isinstance(call, OpenCall):
+            self._parts.note("call_nameless")
+            self._parts.whole(0, OpaquePart(type="tool_call", data=content))
+            return
+        if not call.has_arguments and not call.placeholder and arguments:
+            self._parts.add_arguments(call, arguments if isinstance(arguments, str) else json_text(arguments))
+        self._ended_calls.append(call)
+
+    def _open_call(self, block: _Block, content: dict[str, Any]) -> None:
+        """Open the part of a call, if its name is known."""
+        name = text_of(content, "name")
+        if name:
+            data = fields_except(content, *_CALL_FIELDS)
+            call = self._parts.open_call(0, text_of(content, "id"), name, provider_data=data)
+            block.part = self._last_call = call
+
+    def _open_server_call(self, block: _Block, content: dict[str, Any]) -> None:
+        """Open the part for a call of a tool that the provider runs, which arrives in pieces."""
+        id, name = text_of(content, "id") or "", text_of(content, "name") or ""
+        data = fields_except(content, *_CALL_FIELDS)
+        block.part = self._parts.open(0, ServerToolCall(id=id, name=name, provider_data=data))
+
+    _DELTAS: ClassVar[dict[str, Callable[[ProtocolBlocks, _Block, dict[str, Any]], bool]]] = {
+        "text-delta": _add_text,
+        "reasoning-delta": _add_reasoning,
+        "tool-call-delta": _add_arguments,
+        "data-delta": _add_data,
+        "block-delta": _add_fields,
+    }
+
+
+def _content_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the block in an event; before version 1.4, LangChain called it `content_block`."""
+    return dict_of(event, "content") or dict_of(event, "content_block")
+
+
+def _delta_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the piece in an event; an older server sends a block, whose text is the piece."""
+    delta = event.get("delta")
+    if is_dict(delta):
+        return delta
+    # Quirk (langgraph-api 0.16.7, 2026-11): the pieces of a tool's message are blocks.
+    block = _content_of(event)
+    kind = text_of(block, "type") or ""
+    if kind in (_CALL_CHUNK, _SERVER_CALL_CHUNK):
+        kind = "tool-call"
+    return {**block, "type": f"{kind}-delta"}
+
+
+def _signature_of(content: dict[str, Any]) -> str | None:
+    """Return the signature of a block of reasoning; None if it has none."""
+    return text_of(content, "signature") or text_of(dict_of(content, "extras"), "signature")

@@ -1,0 +1,277 @@
+"""Reads the events of LangGraph's runs, of a graph in the program or of a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
+from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.langchain.protocol import (
+    RUN_ENDS,
+    is_graph_event,
+    message_event_in,
+    result_of_tool,
+)
+from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._model_answer import ModelAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.loose import Json
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+
+Namespace = tuple[str, ...]
+"""The path of a subgraph: the nodes in which it and those above it run, each with the id of its task."""
+
+_EVENTS, _MESSAGE = "langchain-protocol", "langchain"
+"""The formats of a model's events, and of a whole message."""
+
+
+class LangGraphRun(AgentReader):
+    """Reads LangGraph's runs: a run is a turn, and the subgraphs and agents in it are sub-steps.
+
+    | event | is read as |
+    |---|---|
+    | `messages` | pieces of an answer of the graph in whose namespace the model runs |
+    | `tools` | the beginning, the output and the end of a tool, which is a sub-step |
+    | `lifecycle` of a subgraph | the beginning and the end of its sub-step, below the tool that called it |
+    | `lifecycle` of the whole graph, which only a server sends | the beginning and the end of the turn |
+    | `input.requested`, interrupts in `values` | a request that waits for your answer |
+    """
+
+    name: ClassVar[str] = "langgraph"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._steps: dict[Namespace, Step] = {}
+        """The steps of the subgraphs that have not ended."""
+        self._called_by: dict[Namespace, str] = {}
+        """The ids of the tool calls that have begun these subgraphs, by their namespaces."""
+        self._answers: dict[tuple[Namespace, str], ModelAnswer] = {}
+        """The answers in progress, by the namespace, and by the id of the model's run if that is known."""
+        self._beside: set[tuple[Namespace, str]] = set()
+        """The keys of the answers that have steps of their own, since another model answers at that time."""
+        self._server_ends_run = False
+        """True if the events say when the run begins, and so also when it ends."""
+        self._cut: StreamError | None = None
+        """The error of the last answer of the whole graph, if that answer was cut off or has failed."""
+        self._readers: dict[str, Callable[[Namespace, dict[str, Any], dict[str, Json]], None]] = {
+            "messages": self._read_message,
+            "tools": self._read_tool,
+            "lifecycle": self._read_lifecycle,
+            "input.requested": self._read_request,
+            "values": self._read_state,
+        }
+        """The methods that read events, by their methods in the protocol."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for an event of a graph."""
+        return is_graph_event(line)
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as an event says."""
+        params = dict_of(line, "params")
+        reader = self._readers.get(text_of(line, "method") or "")
+        if reader is None or self._is_repeated(text_of(line, "event_id")):
+            return
+        path: object = params.get("namespace")
+        namespace = tuple([str(name) for name in path]) if is_list(path) else ()
+        reader(namespace, params, line)
+
+    def stop(self, error: BaseException) -> None:
+        """End the turn that is open with an exception, because the events are not read any further."""
+        self._forget()
+        super().stop(error)
+
+    def end_open_turn(self, exit_code: int | None) -> StreamError | None:
+        """End the turn that is still open, since no more events come; return its error, or None.
+
+        A graph in the program has no event for its end: it has ended, unless an answer is open.
+        """
+        turn, cut = self._turn, self._end_answers()
+        if turn is None:
+            return super().end_open_turn(exit_code)
+        if cut is None and self._server_ends_run:
+            cut = self._truncation_of(turn)
+        elif cut is None:
+            self._finish(self._cut)
+            return None
+        cut.partial = self._find_partial(turn, "truncated" if isinstance(cut, StreamTruncated) else "failed")
+        self._finish(cut)
+        return cut
+
+    # -- the graph and its subgraphs -----------------------------------------
+
+    def _read_lifecycle(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+        """Begin or end the step of a subgraph, or the turn."""
+        data = dict_of(params, "data")
+        # In Python, the namespace of a subgraph is in the data.
+        path = data.get("namespace")
+        namespace = tuple([str(name) for name in path]) if is_list(path) and path else namespace
+        state, error = text_of(data, "event") or "", text_of(data, "error")
+        if not namespace:
+            self._server_ends_run = True
+            turn = self._open_turn()
+            turn.session = self._run.session
+            if state in RUN_ENDS:
+                cut = self._end_answers() if state != "interrupted" else None
+                self._finish(self._failure(error) if state == "failed" else cut or self._cut)
+        elif state not in RUN_ENDS:
+            self._find_step(namespace, text_of(data, "graph_name"), dict_of(data, "cause"))
+        else:
+            self._end_subgraph(namespace, self._failure(error) if state == "failed" else None)
+
+    def _find_step(self, namespace: Namespace, name: str | None = None, cause: Any = None) -> Step:  # noqa: ANN401
+        """Return the step of a namespace; begin it below the tool that has called it, or below its parent's.
+
+        Args:
+            namespace: The path of the subgraph; () for the whole graph, whose step is that of the turn.
+            name: The name of the subgraph, or of the agent that it is; None to take that of its node.
+            cause: What has begun the subgraph, as the event says; None if it is not known.
+        """
+        if not namespace:
+            return self._open_turn().step
+        step = self._steps.get(namespace)
+        if step is None or step.ended is not None:
+            call_id = text_of(cause, "tool_call_id") if is_dict(cause) else None
+            tool = None if call_id is None else self._tools.get(call_id)
+            if call_id is not None and tool is not None:
+                self._called_by[namespace] = call_id
+            above = tool or self._find_step(namespace[:-1])
+            step = self._steps[namespace] = above.step(name or namespace[-1].partition(":")[0], agent=name)
+        return step
+
+    def _end_subgraph(self, namespace: Namespace, error: StreamError | None) -> None:
+        """End the step of a subgraph, with its open answers."""
+        step = self._steps.pop(namespace, None)
+        self._called_by.pop(namespace, None)
+        cut = self._end_answers(namespace)
+        if step is not None and step.ended is None:
+            step.end(error or cut)
+
+    def _finish(self, error: StreamError | None) -> None:
+        """End the turn.
+
+        Args:
+            error: The error with which it failed; None if it is done.
+        """
+        for namespace in sorted(self._steps, key=len, reverse=True):
+            self._end_subgraph(namespace, error)
+        self._open_turn()
+        self._forget()
+        self._end_turn(error)
+
+    def _forget(self) -> None:
+        """Forget what belongs to the turn in progress."""
+        self._steps.clear()
+        self._called_by.clear()
+        self._answers.clear()
+        self._beside.clear()
+        self._cut = None
+
+    # -- answers -------------------------------------------------------------
+
+    def _read_message(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+        """Begin, continue or end an answer of the model that runs in a namespace."""
+        event, metadata = message_event_in(line)
+        node = text_of(params, "node") or text_of(metadata, "langgraph_node")
+        if not is_dict(event):
+            self._read_whole_message(namespace, event)
+            return
+        key = namespace, text_of(metadata, "run_id") or ""
+        kind, answer = text_of(event, "event"), self._answers.get(key)
+        if kind == "message-start":
+            if text_of(event, "role") not in (None, "ai"):
+                return
+            if answer is not None:
+                self._end_answer(key)
+            answer = self._begin_answer(key, node, text_of(metadata, "lc_agent_name"))
+        if answer is None:
+            # The rest of a message that is no model's.
+            return
+        answer.read_piece(event)
+        if kind in ("message-finish", "error") or answer.is_over:
+            self._end_answer(key)
+
+    def _begin_answer(self, key: tuple[Namespace, str], node: str | None, agent: str | None) -> ModelAnswer:
+        """Begin an answer in the step of its namespace, or in a step below if that has an open answer."""
+        namespace = key[0]
+        step = self._find_step(namespace, agent if namespace else None)
+        if any(each.step is step for each in self._answers.values()):
+            step = step.step(node or "model", agent=agent)
+            self._beside.add(key)
+        self._answers[key] = ModelAnswer(step, _EVENTS, [])
+        return self._answers[key]
+
+    def _read_whole_message(self, namespace: Namespace, message: object) -> None:
+        """Read a message that a node has returned whole, as an object of LangChain."""
+        if getattr(message, "type", None) == "ai":
+            answer = ModelAnswer(self._find_step(namespace), _MESSAGE, [])
+            answer.read_piece(message)
+            answer.end()
+
+    def _end_answer(self, key: tuple[Namespace, str]) -> StreamError | None:
+        """End an answer; return its error, or None."""
+        answer = self._answers.pop(key)
+        error = answer.end() or answer.error
+        if key in self._beside:
+            self._beside.discard(key)
+            answer.step.end(error)
+        if not key[0]:
+            self._cut = error
+        return error
+
+    def _end_answers(self, below: Namespace = ()) -> StreamError | None:
+        """End the answers in a namespace, and below it, that no event has ended; return the first error."""
+        keys = [key for key in self._answers if key[0][: len(below)] == below]
+        errors = [self._end_answer(key) for key in keys]
+        return next((error for error in errors if error is not None), None)
+
+    # -- tools and requests --------------------------------------------------
+
+    def _read_tool(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+        """Begin, continue or end the step of a tool."""
+        data = dict_of(params, "data")
+        id, kind = text_of(data, "tool_call_id") or "", text_of(data, "event")
+        if kind == "tool-started":
+            arguments = json_text(data["input"]) if "input" in data else None
+            self._begin_tool(
+                id, text_of(data, "tool_name") or "tool", self._find_step(namespace), arguments
+            ).provider_executed = False
+        elif kind == "tool-output-delta":
+            step, delta = self._tools.get(id), data.get("delta")
+            if step is not None and step.ended is None:
+                step.add_output(delta if isinstance(delta, str) else json_text(delta))
+        elif kind in ("tool-finished", "tool-error"):
+            output, failure = result_of_tool(data)
+            # In Python, the end of a subagent follows that of the tool that has called it.
+            for path in [path for path, call_id in self._called_by.items() if call_id == id]:
+                self._end_subgraph(path, None)
+            step = self._tools.pop(id, None)
+            if step is not None and step.ended is None:
+                step.result = output
+                step.end(None if failure is None else ToolFailed(failure))
+
+    def _read_request(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+        """Report that a graph waits for an answer."""
+        data = dict_of(params, "data")
+        self._ask(namespace, text_of(data, "interrupt_id"), data.get("payload"))
+
+    def _read_state(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+        """Report the requests that the state of a graph has, in Python."""
+        for interrupt in params.get("interrupts") or ():
+            fields: Any = interrupt if is_dict(interrupt) else getattr(interrupt, "__dict__", {})
+            id = getattr(interrupt, "id", None) or fields.get("id")
+            value = getattr(interrupt, "value", None) or fields.get("value")
+            self._ask(namespace, id if isinstance(id, str) else None, value)
+
+    def _ask(self, namespace: Namespace, id: str | None, payload: object) -> None:
+        """Report a request that waits; it is answered by the next run of the thread."""
+        step = self._find_step(namespace)
+        if id is not None and step.ended is None:
+            step.wait_for(id, payload)
