@@ -134,6 +134,8 @@ class APIRecord(NamedTuple):
     """The way to go on after a pause; None if no request goes on."""
     replay_parameter: str | None = None
     """The query parameter for the position from which to replay an answer; None if there is no replay."""
+    replay_field: str | None = None
+    """The field of a request's JSON for the number after which to replay; None if there is none."""
     gives_finished: bool = False
     """True if a finished answer can be fetched from its address, and an unfinished one be cancelled there."""
     provider: str | None = None
@@ -317,7 +319,7 @@ _APIS = (
         provider="mistral_ai",
     ),
     APIRecord("a2a", f"{_WIRE}.a2a.A2A"),
-    APIRecord("langchain-protocol", f"{_WIRE}.langchain.LangChainProtocol"),
+    APIRecord("langchain-protocol", f"{_WIRE}.langchain.LangChainProtocol", replay_field="since"),
     APIRecord("langchain", f"{_WIRE}.langchain.LangChain"),
     APIRecord("llamaindex", f"{_WIRE}.llamaindex.LlamaIndex"),
     APIRecord("text", f"{_WIRE}.bare_text.Text", f"{_ENCODERS}.text.TextEncoder"),

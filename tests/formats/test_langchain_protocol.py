@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.formats.told import Told, tell
 from tests.support.formats import LangChainProtocol
 from tests.support.recordings import OURS, events_of
 from tests.support.tables import in_one_test
-from tokenstream import Stream, testing
+from tokenstream import Retry, Stream, connect, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import ToolCallDone, ToolResult
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart
@@ -292,6 +293,32 @@ def test_events_that_a_server_sends_again_are_dropped() -> None:
 
     assert "I ask the helper.It is sunny in Oslo." == stream.final().text
     assert ["frame_repeated"] == list(stream.departures)
+
+
+def test_a_connection_that_broke_off_goes_on_after_the_last_number() -> None:
+    """A server of LangGraph takes the number in the request's JSON, and may send again what came before."""
+    body = (OURS / "langchain-protocol" / "agent_with_subagent.sse").read_bytes()
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        sent = (
+            body[body.index(b"event: messages\r\ndata") :] if "since" in asked[-1] else body[: len(body) // 2]
+        )
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=sent)
+
+    with connect(
+        "https://graph.example/threads/t1/stream/events",
+        json={"channels": ["messages", "tools", "lifecycle"]},
+        client=httpx.Client(transport=httpx.MockTransport(answer)),
+        retry=Retry(mode="resume", wait=lambda _: 0.0),
+    ) as stream:
+        text = "".join(stream.text)
+
+    assert "I ask the helper.It is sunny in Oslo." == text
+    assert ("complete", {}) == (stream.message.ending, dict(stream.departures))
+    last = int(body[: len(body) // 2].rpartition(b"id: ")[2].split()[0])
+    assert [None, last] == [payload.get("since") for payload in asked]
 
 
 def test_a_stream_that_cannot_go_on_where_it_broke_off_is_an_error() -> None:

@@ -30,6 +30,7 @@ _FEATURES = {
     "a log that nobody forges": {"code": 20, "docstrings": 10},
     "journals left before their clients": {"code": 30, "docstrings": 15},
     "short ways of a relay's tokens": {"code": 45, "docstrings": 20},
+    "events of LangChain and LangGraph": {"code": 600, "docstrings": 140, "tables": 10},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 88_000, "docstrings": 40_100, "tables": 4_100}) + sum(

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.backoff import last_event_id_header
+from tokenstream._basics.untrusted import is_dict
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
 from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream._sources import FunctionFailed
@@ -21,6 +22,7 @@ from tokenstream.stream._cancelling import send, send_now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._apis import APIRecord
     from tokenstream._basics.loose import Json
     from tokenstream._sources import Deferred
     from tokenstream.formats._base import Format
@@ -37,6 +39,8 @@ Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
 _BODY_OPTIONS = ("content", "data", "files", "json")
+_MOST_DIGITS = 32
+"""The longest number of an event that is sent in a request's JSON."""
 _CANCEL_SECONDS = 5.0
 """The time for which each step of the request to cancel a response may delay the next attempt."""
 
@@ -379,13 +383,24 @@ def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
     """Return the arguments of a request that resumes the answer from the attempt's position.
 
     In some formats, an answer has an address of its own, which takes the position as a parameter. In all
-    others, the original request is sent again, with the position in a header.
+    others, the original request is sent again, with the position in a header, and perhaps in its JSON.
     """
     api = api_named(attempt.message.format)
     parameter = None if api is None else api.replay_parameter
     if parameter is None:
+        asked = asked if api is None else _with_position_field(attempt, asked, api)
         return _with_position_header(attempt, asked)
     return _fetching_arguments(attempt, asked, parameter)
+
+
+def _with_position_field(attempt: Attempt, asked: Asked, api: APIRecord) -> Asked:
+    """Return the arguments of a request with the position in its JSON, if the API has a field for it."""
+    method, url, client, deadlines, options = asked
+    payload, number = options.get("json"), attempt.last_event_id or ""
+    is_number = number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS
+    if api.replay_field is None or not is_number or not is_dict(payload):
+        return asked
+    return method, url, client, deadlines, {**options, "json": {**payload, api.replay_field: int(number)}}
 
 
 def _with_position_header(attempt: Attempt, asked: Asked) -> Asked:

@@ -25,7 +25,7 @@ _REASONING_FIELDS = ("type", "reasoning", "index", "extras", "signature")
 _CALL_FIELDS = ("type", "id", "name", "args", "index", "error")
 
 
-class _Block:
+class _ContentBlock:
     """A content block that has begun."""
 
     __slots__ = ("kind", "part")
@@ -53,7 +53,7 @@ class ProtocolBlocks:
         self._parts = parts
         self._whole_blocks = LangChainBlocks(parts)
         """Reads the blocks that arrive whole."""
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, _ContentBlock] = {}
         """The blocks that have begun, by their indexes."""
         self._ended_calls: list[OpenCall] = []
         """The calls whose blocks have ended since the last piece of any block."""
@@ -130,7 +130,7 @@ class ProtocolBlocks:
 
     # -- within ------------------------------------------------------------
 
-    def _make_block(self, index: int, kind: str) -> _Block:
+    def _make_block(self, index: int, kind: str) -> _ContentBlock:
         """Return a new block.
 
         Raises:
@@ -139,7 +139,7 @@ class ProtocolBlocks:
         # A block without content does not become a part, so the limit on parts must be checked here, too.
         if len(self._blocks) >= self._parts.limits.parts:
             raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
-        block = self._blocks[index] = _Block(kind)
+        block = self._blocks[index] = _ContentBlock(kind)
         return block
 
     def _close_ended_calls(self) -> None:
@@ -154,21 +154,21 @@ class ProtocolBlocks:
         if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
             self._parts.close_call(last)
 
-    def _add_text(self, block: _Block, delta: dict[str, Any]) -> bool:
+    def _add_text(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Add text to a block."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, TextPart())
         self._parts.add(block.part, text_of(delta, "text") or "")
         return block.part.kind == "text"
 
-    def _add_reasoning(self, block: _Block, delta: dict[str, Any]) -> bool:
+    def _add_reasoning(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Add reasoning to a block."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, ReasoningPart())
         self._parts.add(block.part, text_of(delta, "reasoning") or "")
         return block.part.kind == "reasoning"
 
-    def _add_arguments(self, block: _Block, delta: dict[str, Any]) -> bool:
+    def _add_arguments(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of arguments to a call; return False if the call has not begun."""
         arguments = text_of(delta, "args") or ""
         if isinstance(block.part, OpenCall) and block.part.closed:
@@ -182,7 +182,7 @@ class ProtocolBlocks:
             return False
         return True
 
-    def _add_data(self, block: _Block, delta: dict[str, Any]) -> bool:
+    def _add_data(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of media to a block; return False if the piece is not base64."""
         data = base64_bytes(text_of(delta, "data") or "")
         if data is None or block.kind not in _MEDIA:
@@ -192,7 +192,7 @@ class ProtocolBlocks:
         self._parts.add_media(block.part, data)
         return True
 
-    def _add_fields(self, block: _Block, delta: dict[str, Any]) -> bool:
+    def _add_fields(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Read the fields of a block that have changed; return False if they say nothing that is known."""
         fields = dict_of(delta, "fields")
         arguments = fields.get("args")
@@ -209,13 +209,13 @@ class ProtocolBlocks:
             return True
         return False
 
-    def _end_text(self, block: _Block, content: dict[str, Any]) -> None:
+    def _end_text(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """End a block of text."""
         self._end_growing(block, TextPart(), text_of(content, "text") or "")
         for annotation in dicts_of(content.get("annotations")):
             self._parts.cite(0, citation_of(annotation))
 
-    def _end_reasoning(self, block: _Block, content: dict[str, Any]) -> None:
+    def _end_reasoning(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """End a block of reasoning, whose end may have the signature."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, ReasoningPart())
@@ -224,7 +224,7 @@ class ProtocolBlocks:
             self._parts.add_signature(block.part, signature)
         self._end_growing(block, ReasoningPart(), text_of(content, "reasoning") or "")
 
-    def _end_growing(self, block: _Block, empty: TextPart | ReasoningPart, whole: str) -> None:
+    def _end_growing(self, block: _ContentBlock, empty: TextPart | ReasoningPart, whole: str) -> None:
         """Compare a text with its pieces, add what they lack, and close its part."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, empty)
@@ -232,7 +232,7 @@ class ProtocolBlocks:
             self._parts.tell(block.part, whole, len(whole))
         self._parts.close(block.part)
 
-    def _end_call(self, block: _Block, content: dict[str, Any]) -> None:
+    def _end_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """End the block of a call, whose arguments LangChain has parsed from the pieces."""
         if block.part is NO_PART:
             self._open_call(block, content)
@@ -245,7 +245,7 @@ class ProtocolBlocks:
             self._parts.add_arguments(call, arguments if isinstance(arguments, str) else json_text(arguments))
         self._ended_calls.append(call)
 
-    def _open_call(self, block: _Block, content: dict[str, Any]) -> None:
+    def _open_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """Open the part of a call, if its name is known."""
         name = text_of(content, "name")
         if name:
@@ -253,13 +253,13 @@ class ProtocolBlocks:
             call = self._parts.open_call(0, text_of(content, "id"), name, provider_data=data)
             block.part = self._last_call = call
 
-    def _open_server_call(self, block: _Block, content: dict[str, Any]) -> None:
+    def _open_server_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """Open the part for a call of a tool that the provider runs, which arrives in pieces."""
         id, name = text_of(content, "id") or "", text_of(content, "name") or ""
         data = fields_except(content, *_CALL_FIELDS)
         block.part = self._parts.open(0, ServerToolCall(id=id, name=name, provider_data=data))
 
-    _DELTAS: ClassVar[dict[str, Callable[[ProtocolBlocks, _Block, dict[str, Any]], bool]]] = {
+    _DELTAS: ClassVar[dict[str, Callable[[ProtocolBlocks, _ContentBlock, dict[str, Any]], bool]]] = {
         "text-delta": _add_text,
         "reasoning-delta": _add_reasoning,
         "tool-call-delta": _add_arguments,
