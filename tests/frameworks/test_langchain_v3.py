@@ -185,12 +185,12 @@ def test_a_graph_with_a_subagent_is_followed() -> None:
     """The subagent is below the tool that asks it."""
     helper = agents.create_agent(model(ANSWERED), [], name="helper")
 
-    @tools.tool
-    def get_weather(city: str) -> str:  # noqa: ARG001 - the helper answers
+    def ask(city: str) -> str:  # noqa: ARG001 - the helper answers
         """Tell the weather."""
         return str(helper.invoke(QUESTION)["messages"][-1].text)
 
-    boss = agents.create_agent(model(CALLED, ANSWERED), [get_weather], name="boss")
+    asking = tools.StructuredTool.from_function(ask, name="get_weather")
+    boss = agents.create_agent(model(CALLED, ANSWERED), [asking], name="boss")
     with Steps() as run:
         passed = list(run.follow(boss.stream_events(QUESTION, version="v3")))
     (turn,) = run.turns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
 from typing_extensions import override
 
@@ -386,10 +386,16 @@ def message_event_in(payload: dict[str, Any]) -> tuple[object, dict[str, Any]]:
     In Python, the data are a pair of both; the first may also be a whole message, of a model that was not
     streamed. From a server, the data are the event alone.
     """
-    data: Any = dict_of(payload, "params").get("data")
-    if isinstance(data, tuple | list) and data:
-        return data[0], data[-1] if is_dict(data[-1]) else {}
-    return data, {}
+    data: object = dict_of(payload, "params").get("data")
+    pair = list(data) if _is_tuple(data) else data
+    if not is_list(pair) or not pair:
+        return pair, {}
+    metadata = pair[-1]
+    return pair[0], metadata if is_dict(metadata) else {}
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(value, tuple)
 
 
 def _message_event_in(payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
