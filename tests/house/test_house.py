@@ -31,6 +31,7 @@ _FEATURES = {
     "journals left before their clients": {"code": 30, "docstrings": 15},
     "short ways of a relay's tokens": {"code": 45, "docstrings": 20},
     "events of LangChain and LangGraph": {"code": 600, "docstrings": 140, "tables": 10},
+    "subagents of AG-UI": {"code": 210, "docstrings": 60},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 88_000, "docstrings": 40_100, "tables": 4_100}) + sum(

@@ -31,20 +31,18 @@ def test_a_message_is_a_part_with_its_id() -> None:
 
 
 def test_messages_may_be_written_in_turns() -> None:
-    """Several agents may speak at the same time; who speaks is kept beside the text."""
+    """Several authors may speak at the same time; who speaks is kept beside the text."""
     told = run(
-        {"type": "TEXT_MESSAGE_START", "messageId": "a", "subagentRunId": "s", "name": "Ann"},
+        {"type": "TEXT_MESSAGE_START", "messageId": "a", "name": "Ann"},
         {"type": "TEXT_MESSAGE_START", "messageId": "b", "role": "user"},
         {"type": "TEXT_MESSAGE_CONTENT", "messageId": "b", "delta": "2"},
-        {"type": "TEXT_MESSAGE_CONTENT", "messageId": "a", "delta": "1", "subagentRunId": "s"},
+        {"type": "TEXT_MESSAGE_CONTENT", "messageId": "a", "delta": "1"},
         {"type": "TEXT_MESSAGE_END", "messageId": "b"},
         {"type": "TEXT_MESSAGE_END", "messageId": "a"},
     )
 
     assert [
-        TextPart(
-            text="1", complete=True, provider_data={"messageId": "a", "subagentRunId": "s", "name": "Ann"}
-        ),
+        TextPart(text="1", complete=True, provider_data={"messageId": "a", "name": "Ann"}),
         TextPart(text="2", complete=True, provider_data={"messageId": "b", "role": "user"}),
     ] == list(told.message.parts)
     assert set() == told.rules

@@ -12,6 +12,7 @@ from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.steps._agents.a2a import A2ATasks
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
+from tokenstream.steps._agents.ag_ui import AGUIRun
 from tokenstream.steps._agents.agentcore import AgentCore, is_exception
 from tokenstream.steps._agents.anthropic_agents import AnthropicAgentsRun
 from tokenstream.steps._agents.claude_code import ClaudeCode
@@ -56,6 +57,7 @@ _ALL = (
     AnthropicAgentsRun,
     MistralConversationsRun,
     LangGraphRun,
+    AGUIRun,
 )
 """The readers in the order in which they are asked."""
 _READERS: dict[str, type[AgentReader]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
+from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
@@ -61,6 +61,8 @@ _REPORTED_AS_UNKNOWN = frozenset(
         "THINKING_START",
     }
 )
+_ENVELOPE = frozenset({"id", "chunk"})
+"""The fields of an event of TanStack AI with its position."""
 _RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
 _RUN_IDS = frozenset({"threadId", "runId", "thread_id", "run_id"})
 _EVENT_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
@@ -93,8 +95,8 @@ class AGUI(Format):
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
     fast: ClassVar[Fast | None] = Fast(
-        texts=[("delta",)],
-        changing=[("timestamp",)],
+        texts=[("delta",), ("chunk", "delta")],
+        changing=[("timestamp",), ("id",), ("chunk", "timestamp")],
         # Agents attach the model's event, from which they made the AG-UI event, as `rawEvent`.
         asides=COMMON_FIELDS - {"type"},
         padding=frozenset(),
@@ -112,6 +114,7 @@ class AGUI(Format):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload is an event of a run; None for one without content."""
+        payload = unwrap(payload)
         kind = text_of(payload, "type")
         # Any vocabulary may have the words of a run, but not these fields.
         is_bare = kind in ("RUN_STARTED", "RUN_FINISHED") and payload.keys().isdisjoint(_RUN_IDS)
@@ -119,6 +122,7 @@ class AGUI(Format):
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
         """Return the id of the run that an event begins; None if the event begins none."""
+        payload = unwrap(payload)
         kind = text_of(payload, "type") or event
         return text_of(payload, "runId") or "" if kind == "RUN_STARTED" else None
 
@@ -127,10 +131,11 @@ class AGUI(Format):
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True if a payload that looks like an error is an event of a run, to be read as such."""
-        return text_of(payload, "type") in _EVENT_TYPES
+        return text_of(unwrap(payload), "type") in _EVENT_TYPES
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
+        payload = unwrap(payload)
         kind = text_of(payload, "type") or event
         if kind not in _CHUNK_EVENTS and kind not in _OUTSIDE_MESSAGE:
             # A part that chunks write has no end event: any other event of the message ends it.
@@ -147,6 +152,8 @@ class AGUI(Format):
             reader(self, payload)
         elif part_reader is not None:
             part_reader(self._run_parts, payload)
+        elif kind == "SUBAGENT_STARTED":
+            self._run_parts.read_subagent(payload)
         else:
             self.parts.unknown(kind, payload)
 
@@ -213,3 +220,13 @@ class AGUI(Format):
         "RUN_FINISHED": _read_run_finished,
         "RUN_ERROR": _read_run_error,
     }
+
+
+def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the event in an envelope of TanStack AI; any other payload unchanged.
+
+    Quirk (TanStack AI 0.58, 2026-11): a server that keeps its answers sends JSON lines and WebSocket messages
+    with the position of each event, `{"id": …, "chunk": …}` (stream-to-response.js).
+    """
+    chunk = payload.get("chunk")
+    return chunk if payload.keys() == _ENVELOPE and is_dict(chunk) and "type" in chunk else payload

@@ -9,7 +9,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from tokenstream._basics.untrusted import fields_except, text_of
+from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Part
 
 _MESSAGE_FIELDS = (*COMMON_FIELDS, "delta")
 # Fields that are not reported, or that the start of a message has reported.
@@ -37,7 +40,7 @@ class RunParts(NamedParts):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_chunked_part", "_reasoning_by_id")
+    __slots__ = ("_chunked_part", "_reasoning_by_id", "_subagents")
 
     id_field: ClassVar[str] = "messageId"
     text_fields: ClassVar[tuple[str, ...]] = _CONTENT_FIELDS
@@ -48,6 +51,37 @@ class RunParts(NamedParts):
         """Kind and id of the open part that consists of chunks; any other event of the message closes it."""
         self._reasoning_by_id: dict[str, OpenPart] = {}
         """The last reasoning part of each message, by the message's id."""
+        self._subagents: dict[str, str] = {}
+        """The names of the subagents that have begun, by the ids of their runs."""
+
+    # -- subagents ---------------------------------------------------------
+
+    def read_subagent(self, payload: dict[str, Any]) -> None:
+        """Note the name of a subagent, and report the event as unknown."""
+        id, name = text_of(payload, "subagentRunId"), text_of(payload, "name")
+        if id is not None and name is not None:
+            if len(self._subagents) >= self.limits.parts:
+                raise LimitExceeded(limit="parts", value=self.limits.parts)
+            self._subagents[id] = mend_surrogates(name)
+        self.unknown("SUBAGENT_STARTED", payload)
+
+    @override
+    def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+        run = text_of(data or {}, "subagentRunId")
+        if data is None or run is None or kind != "text":
+            return super().make_empty_part(kind, data)
+        # The text of a subagent is not the answer: it is a result with the subagent's name.
+        name = self._subagents.get(run) or text_of(data, "name") or run
+        return ServerToolResult(id=text_of(data, "messageId") or "", name=name, provider_data=data)
+
+    @override
+    def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        id = self.id_in(payload, kind) if text_of(payload, "subagentRunId") is not None else None
+        if id is not None and id not in self.open_parts[kind]:
+            # Without the start of its message, only the piece says that it is a subagent's.
+            self.note("part_after_close" if (kind, id) in self.closed_names else "part_unopened")
+            self.read_message_start({**payload, "messageId": id}, kind=kind)
+        super().read_delta(payload, kind=kind)
 
     # -- messages ----------------------------------------------------------
 
