@@ -287,6 +287,33 @@ def test_an_event_that_nobody_knows_is_carried() -> None:
     assert (came.unknown, came.departures) == (["response.steer.accepted"], {})
 
 
+REFUSED = {
+    "steer": {
+        "type": "response.steer.failed",
+        "error": {"type": "invalid_request_error", "code": "too_many_pending_steers", "message": "busy"},
+        "steer": {"input": "faster", "previous_response_id": "resp_1"},
+    },
+    "inject": {
+        "type": "response.inject.failed",
+        "error": {"code": "response_already_completed", "message": "busy"},
+        "response_id": "resp_1",
+        "input": [],
+    },
+}
+
+
+@in_one_test("refused", list(REFUSED))
+def test_refused_input_is_no_error_of_the_answer(refused: str) -> None:
+    """Wherever an answer is told that input for it was refused, it is whole, and only a cut ends it early."""
+    events = answer(*hello())
+    for place in range(1, len(events)):
+        told = [*map(frame, [*events[:place], REFUSED[refused], *events[place:]])]
+        came, cut = read(*told), [read(*told[:end]) for end in range(1, len(told))]
+
+        assert (came.message.text, came.message.ending) == ("Hello", "complete")
+        assert all(isinstance(each.error, StreamTruncated) for each in cut)
+
+
 @in_one_test(
     "payload, event_name, expected",
     [

@@ -182,6 +182,18 @@ def test_a_response_that_steers_is_followed_by_another() -> None:
         assert (first.message.text, first.message.id, second.text) == ("Hel", "resp_1", "Bye")
 
 
+def test_refused_input_ends_no_response_and_makes_none() -> None:
+    """The event that input for a response was refused is of no response, whether one is open or none."""
+    refused = {"type": "response.inject.failed", "response_id": "resp_1", "input": [], "error": {"code": "c"}}
+    one = answer("resp_1", "Hel", "lo")
+    with opened([*one[:3], refused, *one[3:], refused, *answer("resp_2", "Bye")]) as connection:
+        connection.send(ASK)
+        with Stream(connection) as stream:
+            texts = [next(iter(stream.responses)).final().text for _ in range(2)]
+
+    assert texts == ["Hello", "Bye"]
+
+
 def test_a_socket_that_is_closed_inside_a_response_cuts_it() -> None:
     """Where it is closed after an error, or between two, nothing is cut."""
     whole = answer("resp_1", "Hello")

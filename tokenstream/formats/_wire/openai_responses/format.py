@@ -19,6 +19,7 @@ from tokenstream.formats._wire.openai_responses.words import (
     RETRYABLE,
     error_of,
     finish_reason_of,
+    is_about_input,
 )
 
 if TYPE_CHECKING:
@@ -172,8 +173,8 @@ class OpenAIResponses(Format):
         after the other.
         """
         kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
-        if kind.startswith("response.steer."):
-            # These events answer the client's request to steer a response, and belong to none.
+        if is_about_input(kind):
+            # These events answer a message of the client, and belong to no response.
             return None, False
         if not _is_known(kind):
             if error_of(payload, kind) is None:
@@ -275,7 +276,8 @@ class OpenAIResponses(Format):
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for a known event or a response, even if it has a field that looks like an error."""
-        return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
+        kind = text_of(payload, "type") or event
+        return _is_known(kind) or is_about_input(kind) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
         """Read a payload and its sequence number; store an error of the connection instead of reading it."""

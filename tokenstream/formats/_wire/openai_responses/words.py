@@ -111,6 +111,23 @@ def finish_reason_of(response: dict[str, Any], status: str) -> FinishReason:
     )
 
 
+# `response.steer.…` since openai 3.57.0, and `response.inject.…` in its beta (2026-11).
+_INPUT_EVENTS = ("response.steer.", "response.inject.")
+"""The beginnings of the names of events about input that was sent while a response is written."""
+
+
+def is_about_input(kind: str) -> bool:
+    """Return whether an event is about input that the client has sent for a response in progress.
+
+    If such input is refused, the event has an error, but the response goes on.
+
+    Example:
+        >>> is_about_input("response.steer.failed"), is_about_input("response.failed")
+        (True, False)
+    """
+    return kind.startswith(_INPUT_EVENTS)
+
+
 def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     """Return the error in a payload; None if there is none.
 
