@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from tokenstream import (
     Message,
     Retry,
     Route,
-    Router,
     Steps,
     Stream,
     Tools,
@@ -37,19 +35,6 @@ def find(n: int) -> int:
 
 async def find_later(n: int) -> int:
     return n
-
-
-def find_many(n: int) -> Iterator[int]:
-    yield n
-
-
-async def find_many_later(n: int) -> AsyncIterator[int]:
-    yield n
-
-
-class Finder:
-    def __call__(self, n: int) -> Iterator[int]:
-        yield n
 
 
 @in_one_test(
@@ -153,27 +138,6 @@ def test_a_message_prints_what_it_has() -> None:
     assert "None" not in printed
     assert "text='Hello'" in printed
     assert "None" not in repr(Message())
-
-
-@in_one_test("tool", [find_many, find_many_later, Finder()], ids=lambda tool: str(tool)[:20])
-def test_a_generator_is_refused_as_a_tool(tool: Any) -> None:
-    """Its call makes an object, which would become the result, and nothing of it would run."""
-    with CALLED.stream("anthropic") as stream:
-        stream.final()
-        for register in (
-            lambda: Tools(find=tool),
-            lambda: stream.validated_calls(find=tool),
-            lambda: Router().tool("find")(tool),
-        ):
-            with pytest.raises(MisuseError, match="'find' is a generator"):
-                register()
-
-
-def test_a_generator_is_refused_for_arguments_of_a_type() -> None:
-    """A router's handler may take a model's object, and runs no other way."""
-    wrong: Any = find_many
-    with pytest.raises(MisuseError, match="'find' is a generator"):
-        Router().tool("find", dict)(wrong)
 
 
 def test_an_async_tool_is_refused_for_a_sync_stream() -> None:

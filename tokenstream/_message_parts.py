@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticUndefined
@@ -19,13 +19,17 @@ ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
 ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
     from typing import Self
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import CallUncertain
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._tools.store import CallState
+
+    YieldT = TypeVar("YieldT")
+    ReturnT = TypeVar("ReturnT")
+    OnProgress: TypeAlias = Callable[[YieldT], object] | None
 
     class _TypedCall(Generic[ArgumentsT_co, ResultT_co]):
         """Gives type checkers the type of a call's arguments, and of its result."""
@@ -215,10 +219,39 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         # Only the calls that `validated_calls` and routers give are checked: `CheckedCall` has the error.
         return ""
 
-    def run(self) -> ResultT_co:
+    # What a generator yields is its progress. The second overload of each pair is for calls with a store.
+    @overload
+    def run(
+        self: ToolCall[Any, Generator[YieldT, Any, ReturnT]], *, on_progress: OnProgress[YieldT] = None
+    ) -> ReturnT: ...
+    @overload
+    def run(
+        self: ToolCall[Any, Awaitable[Generator[YieldT, Any, ReturnT]]],
+        *,
+        on_progress: OnProgress[YieldT] = None,
+    ) -> Awaitable[ReturnT]: ...
+    @overload
+    def run(
+        self: ToolCall[Any, AsyncIterator[YieldT]], *, on_progress: OnProgress[YieldT] = None
+    ) -> Awaitable[YieldT | None]: ...
+    @overload
+    def run(
+        self: ToolCall[Any, Awaitable[AsyncIterator[YieldT]]], *, on_progress: OnProgress[YieldT] = None
+    ) -> Awaitable[YieldT | None]: ...
+    # A generator whose type is given as an iterator may return anything.
+    @overload
+    def run(self: ToolCall[Any, Iterator[YieldT]], *, on_progress: OnProgress[YieldT] = None) -> Any: ...  # noqa: ANN401 - see above
+    @overload
+    def run(self, *, on_progress: OnProgress[Any] = None) -> ResultT_co: ...
+    def run(self, *, on_progress: OnProgress[Any] = None) -> Any:
         """Call the tool's function with the arguments and return its result.
 
-        The result of an async function has to be awaited: `await call.run()`.
+        The result of an async function has to be awaited: `await call.run()`. A generator is run to its
+        end, and its return value is the result. An async generator is awaited; its result is the last value
+        that it yields, or None if it yields nothing.
+
+        Args:
+            on_progress: Called with each value that a generator yields, while it runs; None to call nothing.
 
         Raises:
             OutputInvalid: The call has an `error`.

@@ -44,6 +44,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallDone",
     "ToolCallStart",
+    "ToolProgress",
     "ToolResult",
     "Unknown",
     "UsageUpdate",
@@ -230,6 +231,26 @@ class ToolCallDone(PartEvent):
 
     call: ToolCall
     """The complete call."""
+
+
+@show_members
+@dataclass(slots=True)
+class ToolProgress(AnswerEvent):
+    """A tool that is still running has something to show; the `ToolResult` of the same call follows.
+
+    It is for a user interface: the model gets only the result, and so does the message.
+
+    Example:
+        >>> ToolProgress("call_1", "index_files", "3 of 20").output
+        '3 of 20'
+    """
+
+    id: str
+    """The id of the call, the same as in the call's own events."""
+    name: str = ""
+    """The tool's name; "" if it is not known."""
+    output: Any = None
+    """The value that the tool has yielded, or the JSON value that a server has sent."""
 
 
 @show_members
@@ -576,6 +597,7 @@ Event: TypeAlias = (
     | StepUpdate
     | StepWaiting
     | StepDone
+    | ToolProgress
     | ToolResult
     | Unknown
 )

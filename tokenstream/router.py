@@ -7,7 +7,6 @@ the handlers; for a single task, a loop over a view is shorter.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
@@ -18,7 +17,8 @@ from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._handlers.entry import HandlerEntry
 from tokenstream.stages._handlers.run import HandlerRun
 from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.stages._tools.kinds import FunctionTool, refuse_generator
+from tokenstream.stages._tools.generators import check_result_of
+from tokenstream.stages._tools.kinds import make_local_tool
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
     from tokenstream.stages._handlers.run import CursorMaker
+    from tokenstream.stages._tools.generators import ResultOf
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.store import AnyCallStore
 
@@ -276,14 +277,32 @@ class Router:
     @overload
     def tool(self, function: FunctionT, /) -> FunctionT: ...
     @overload
-    def tool(self, /, *, lenient: Lenient) -> Callable[[FunctionT], FunctionT]: ...
-    @overload
-    def tool(self, name: str, /, *, lenient: Lenient = False) -> Callable[[FunctionT], FunctionT]: ...
+    def tool(
+        self, /, *, lenient: Lenient = False, result: ResultOf = "return"
+    ) -> Callable[[FunctionT], FunctionT]: ...
     @overload
     def tool(
-        self, name: str, arguments: type[T] | TypeAdapter[T], /, *, lenient: Lenient = False
+        self, name: str, /, *, lenient: Lenient = False, result: ResultOf = "return"
+    ) -> Callable[[FunctionT], FunctionT]: ...
+    @overload
+    def tool(
+        self,
+        name: str,
+        arguments: type[T] | TypeAdapter[T],
+        /,
+        *,
+        lenient: Lenient = False,
+        result: ResultOf = "return",
     ) -> _ToolDecorator[T]: ...
-    def tool(self, name: Any = None, arguments: Any = None, /, *, lenient: Lenient = False) -> Any:
+    def tool(
+        self,
+        name: Any = None,
+        arguments: Any = None,
+        /,
+        *,
+        lenient: Lenient = False,
+        result: ResultOf = "return",
+    ) -> Any:
         """Register a tool: the function that its calls run, and the type of its arguments.
 
         With a type, the function gets the checked arguments as one object, and also the
@@ -293,24 +312,33 @@ class Router:
         result of the call; a `ToolFailed` reports to the model what went wrong, and any other
         exception ends the run. On an `AsyncStream`, a synchronous function runs in a thread.
 
+        A tool may be a generator, or return one. The values that it yields are its progress: handlers of
+        `ToolProgress` get each of them while the tool runs, and so do the readers of `Steps`. The result is
+        the generator's return value. An async generator has none, so its result is the last value that it
+        yields.
+
         Args:
             name: The tool's name for the model, or the function itself; None for the name of the
                 function.
             arguments: The arguments' type, or a pydantic `TypeAdapter`; None for the types of the
                 function's parameters.
             lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
+            result: "last" to take the last value that a generator yields as the result, and not its return
+                value.
 
         Raises:
             MisuseError: The router already has a tool with that name, or there is no function.
         """
         check_lenient(lenient)
+        check_result_of(result)
         if name is not None and not isinstance(name, str):
             # `@router.tool` without parentheses: the argument is the function.
-            return self._add_tool(name, _name_of(name), arguments=None, lenient=lenient)
+            return self._add_tool(name, _name_of(name), arguments=None, lenient=lenient, result=result)
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             """Add a function as a tool, and return it unchanged."""
-            return self._add_tool(function, _name_of(function) if name is None else name, arguments, lenient)
+            tool_name = _name_of(function) if name is None else name
+            return self._add_tool(function, tool_name, arguments, lenient, result=result)
 
         return add
 
@@ -389,6 +417,8 @@ class Router:
         arguments: object,
         lenient: Lenient,
         made: Tool | None = None,
+        *,
+        result: ResultOf = "return",
     ) -> Callable[..., Any]:
         """Add a tool to the table, and return its function unchanged.
 
@@ -399,11 +429,11 @@ class Router:
             lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
             made: A ready-made checker of the tool's calls; None to create one: now for a function inside
                 another function, otherwise when it is needed.
+            result: Where the tool has its result if it is a generator.
         """
         purpose = f"tool {name!r}"
         if name in self._tools:
             raise MisuseError(f"the router already has a {purpose}: {self._tools[name].name!r}")
-        refuse_generator(name, function)
         if arguments is None and isinstance(function, type):
             raise MisuseError(
                 f"{function.__name__} is a type and not a function: write "
@@ -414,7 +444,7 @@ class Router:
         takes_call = arguments is not None and not _accepts(function, 1)
         if made is None and arguments is None:
             # The annotations of a function inside another one may name local types, which are gone later.
-            made = _local_tool(function, name)
+            made = make_local_tool(function, name)
         entry = HandlerEntry(
             function,
             purpose,
@@ -423,6 +453,7 @@ class Router:
             takes_call=takes_call,
             lenient=lenient,
             ready_made=made,
+            result=result,
         )
         self._add(entry)
         self._tools[name] = entry
@@ -439,19 +470,6 @@ def _functions(tools: object) -> dict[str, Callable[..., Any]]:
             "registered with @router.tool"
         )
     return tools.functions()
-
-
-def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - whatever is given
-    """Return the checker of a tool's calls for a function inside another one; None for any other function.
-
-    Such a checker is made at once, because the function's annotations may name local types of the enclosing
-    function. They exist only while that function runs, and the router is run later.
-    """
-    if "<locals>" in getattr(function, "__qualname__", ""):
-        # A name that cannot be resolved yet is tried again when the router is run, and is an error then.
-        with suppress(MisuseError):
-            return FunctionTool(name, function)
-    return None
 
 
 def _name_of(function: object) -> str:

@@ -43,6 +43,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolProgress,
     ToolResult,
     Unknown,
     UsageUpdate,
@@ -222,6 +223,8 @@ def every_event(event: Event) -> str:
             return id
         case StepDone(id):
             return event.step or id
+        case ToolProgress(id, name):
+            return id + name
         case ToolResult(id, _, error):
             return error or id
         case Unknown(name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, assert_type
@@ -10,6 +10,7 @@ from typing import Any, assert_type
 from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Message, Router, Stream, ToolCall, Tools, response_format
+from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import CallUncertain, OutputInvalid
 from tokenstream.events import ToolCallDelta, ToolCallDone
 from tokenstream.partial_json import Repair
@@ -187,3 +188,45 @@ async def described_tools_later(stream: AsyncStream, tools: Tools) -> None:
     """The same for an `AsyncStream`."""
     async for call in stream.validated_calls(tools):
         assert_type(call, ToolCall)
+
+
+def search(query: str) -> Generator[str, None, int]:
+    """Show texts, and return a number."""
+    yield query
+    return len(query)
+
+
+def count(to: int) -> Iterator[int]:
+    """Show numbers."""
+    yield from range(to)
+
+
+async def search_later(query: str) -> AsyncGenerator[str, None]:
+    """Show texts, of which the last is the result."""
+    yield query
+
+
+def tools_that_stream(body: Iterable[bytes]) -> None:
+    """The result of a generator is what it returns, and its progress what it yields."""
+    for call in Stream(body).validated_calls(search):
+        assert_type(call.run(), int)
+        assert_type(call.run(on_progress=print), int)
+    for counted in Stream(body).validated_calls(count):
+        assert_type(counted.run(), Any)
+    for booked in Stream(body).validated_calls(book_table):
+        assert_type(booked.run(), float)
+    router = Router()
+    assert_type(router.tool(result="last")(search)("q"), Generator[str, None, int])
+    assert_type(router.tool("search_later")(search_later)("q"), AsyncGenerator[str, None])
+
+
+async def tools_that_stream_later(body: AsyncIterator[bytes], store: MemoryCallStore) -> None:
+    """The result of an async generator is the last value, if it yields one; it is awaited."""
+    async for call in AsyncStream(body).validated_calls(search_later):
+        assert_type(await call.run(on_progress=print), str | None)
+    async for plain in AsyncStream(body).validated_calls(search):
+        assert_type(plain.run(), int)
+    async for kept in AsyncStream(body).validated_calls(search, once=store):
+        assert_type(await kept.run(), int)
+    async for late in AsyncStream(body).validated_calls(search_later, once=store):
+        assert_type(await late.run(), str | None)

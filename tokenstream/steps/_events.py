@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from tokenstream._basics.members import show_members
-from tokenstream.events import MessageStart, StepDelta, StepDone, StepStart
-from tokenstream.steps._log import StepOutput
+from tokenstream.events import MessageStart, StepDelta, StepDone, StepStart, ToolProgress
+from tokenstream.steps._log import StepOutput, StepProgress
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.event_cursor import EventCursor
 
@@ -30,8 +30,8 @@ class RunEvents:
         self._log = log
         self._position = 0
         """Number of entries of the log that were read."""
-        self._readers: dict[str, list[_AnswerReader | _OutputReader]] = {}
-        """The readers of the answers and outputs that are not over, for each open step, by the step's id."""
+        self._readers: dict[str, list[_Reader]] = {}
+        """The readers of what is not over, for each open step, by the step's id."""
         self._answered: set[str] = set()
         """The ids of the open steps that have had an answer."""
         self._waiting: deque[Event] = deque()
@@ -120,12 +120,12 @@ class RunEvents:
             self._position += len(entries)
             # Each answer is read once per look: all its events before the first new entry have arrived.
             unread = [(step, reader) for step, readers in self._readers.items() for reader in readers]
-            reader: _AnswerReader | _OutputReader
+            reader: _Reader
             for entry in entries:
-                if isinstance(entry, StepOutput):
-                    output = _OutputReader(entry)
-                    self._readers[entry.step].append(output)
-                    unread.append((entry.step, output))
+                if isinstance(entry, StepOutput | StepProgress):
+                    reader = _OutputReader(entry) if isinstance(entry, StepOutput) else _ProgressReader(entry)
+                    self._readers[entry.step].append(reader)
+                    unread.append((entry.step, reader))
                     continue
                 if isinstance(entry, tuple):
                     # Another answer of a step has begun.
@@ -151,8 +151,8 @@ class RunEvents:
                     self._readers[step] = [reader for reader in readers if not reader.is_over]
             self._has_ended = has_ended
 
-    def _collect_from(self, readers: list[tuple[str, _AnswerReader | _OutputReader]]) -> None:
-        """Collect the new events of some answers and outputs, and clear the list `readers`."""
+    def _collect_from(self, readers: list[tuple[str, _Reader]]) -> None:
+        """Collect the new events of some answers, outputs and progress, and clear the list `readers`."""
         names = self._log.names
         for step, reader in readers:
             self._waiting.extend(names.renumber_event(event, reader.number, step) for event in reader.ready())
@@ -227,3 +227,34 @@ class _OutputReader:
         text = self._output.text.since(self._position)
         self._position += len(text)
         return [StepDelta(self._output.step, text)] if text else []
+
+
+class _ProgressReader:
+    """The position in the progress of a tool up to which a `RunEvents` has read it.
+
+    Args:
+        progress: The progress.
+    """
+
+    __slots__ = ("_position", "_progress", "is_over")
+
+    number: ClassVar[int] = -1
+    """The number of an answer; progress belongs to none, and its events have nothing to renumber."""
+
+    def __init__(self, progress: StepProgress) -> None:
+        self._progress = progress
+        self._position = 0
+        """Number of values that were read, or that were not kept until they were."""
+        self.is_over = False
+        """True once all values were returned."""
+
+    def ready(self) -> list[Event]:
+        """Return an event for each value since the last call that is kept."""
+        progress = self._progress
+        self.is_over = progress.is_closed
+        outputs = progress.since(self._position)
+        self._position = progress.count
+        return [ToolProgress(progress.call, progress.name, output) for output in outputs]
+
+
+_Reader: TypeAlias = _AnswerReader | _OutputReader | _ProgressReader

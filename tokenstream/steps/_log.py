@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from copy import copy
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.text_log import TextLog
@@ -193,6 +194,42 @@ class StepOutput:
         """True once the step has ended."""
 
 
+KEPT_PROGRESS = 1_000
+"""The most values that are kept of one tool's progress; the oldest make room for new ones."""
+
+
+class StepProgress:
+    """What a running tool has yielded to show, in order; the last `KEPT_PROGRESS` values of it.
+
+    Args:
+        step: The step's id.
+        call: The id that the tool's call has in the run.
+        name: The tool's name.
+    """
+
+    __slots__ = ("_outputs", "call", "count", "is_closed", "name", "step")
+
+    def __init__(self, step: str, call: str, name: str) -> None:
+        self.step = step
+        self.call = call
+        self.name = name
+        self._outputs = deque[Any](maxlen=KEPT_PROGRESS)
+        self.count = 0
+        """Number of values so far, also of those that are not kept."""
+        self.is_closed = False
+        """True once the step has ended."""
+
+    def append(self, output: object) -> None:
+        """Add a value."""
+        self._outputs.append(output)
+        self.count += 1
+
+    def since(self, position: int) -> list[Any]:
+        """Return the values that are kept of those after the first `position` ones."""
+        new = min(self.count - position, len(self._outputs))
+        return [*islice(reversed(self._outputs), new)][::-1]
+
+
 class Log:
     """The log of a run: the starts and ends of its steps, and the answers of the steps.
 
@@ -223,9 +260,9 @@ class Log:
         self._most_steps = most_steps
         self.lock = threading.RLock()
         """The lock that is held while steps begin and end, and while `names` is used."""
-        self.entries: list[StepEvent | tuple[str, StepAnswer] | StepOutput] = []
-        """The events of steps; for each answer, a pair of its step's id and the answer; and the outputs of
-        steps.
+        self.entries: list[StepEvent | tuple[str, StepAnswer] | StepOutput | StepProgress] = []
+        """The events of steps; for each answer, a pair of its step's id and the answer; and the outputs and
+        the progress of steps.
         """
         self.answers: list[StepAnswer] = []
         """The answers of all steps, in the order in which they were added."""

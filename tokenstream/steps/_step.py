@@ -14,7 +14,7 @@ from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, To
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.steps._log import Log, StepAnswer, StepOutput
+from tokenstream.steps._log import Log, StepAnswer, StepOutput, StepProgress
 from tokenstream.steps._tree import describe_step
 from tokenstream.stream._base import find_driver
 
@@ -243,6 +243,8 @@ class Step(RunNode):
         """True if an agent or a provider runs the tool itself; the caller sets this before the end."""
         self._output: StepOutput | None = None
         """The output so far; None before the first."""
+        self._progress: StepProgress | None = None
+        """The progress of the tool so far; None before the first."""
         self.updates: dict[str, dict[str, Any]] = {}
         """The last data of each type that `update` was given, such as "plan", by their types."""
         self._requests: dict[str, StepWaiting] = {}
@@ -392,6 +394,48 @@ class Step(RunNode):
     def output(self) -> str:
         """The output that `add_output` was given so far."""
         return "" if self._output is None else self._output.text.join()
+
+    def add_progress(self, output: Any) -> None:  # noqa: ANN401 - what a tool has to show
+        """Show a value while the tool runs whose call began the step; a router does so for generators.
+
+        Readers of the run's events get it as `ToolProgress`.
+
+        Args:
+            output: The value: a JSON value, or one that pydantic writes as JSON.
+
+        Raises:
+            MisuseError: The step has ended, or no call began it.
+
+        Example:
+            >>> from tokenstream import Steps
+            >>> from tokenstream.message import ToolCall
+            >>> with Steps() as run, run.step(ToolCall(id="call_1", name="index_files")) as step:
+            ...     step.add_progress("3 of 20")
+            >>> step.progress
+            ('3 of 20',)
+        """
+        with self._log.lock:
+            self._refuse_if_ended("show progress")
+            if self._call_id is None:
+                raise MisuseError(
+                    f"no call began {self._title}, so it has no tool: use update() or add_output(), or begin "
+                    "it with run.step(call)"
+                )
+            if self._progress is None:
+                name = self.name if self.cause is None else self.cause.name
+                self._progress = StepProgress(self.id, self._call_id, name)
+                self._log.entries.append(self._progress)
+            self._progress.append(output)
+        self._log.wake_readers()
+
+    @property
+    def progress(self) -> tuple[Any, ...]:
+        """The values that the step's tool has shown while it ran; the last 1,000 if there are more."""
+        progress = self._progress
+        if progress is None:
+            return ()
+        with self._log.lock:
+            return tuple(progress.since(0))
 
     def update(self, data: dict[str, Any]) -> None:
         """Report news about the step while it is running, such as its progress or a plan.
@@ -553,6 +597,8 @@ class Step(RunNode):
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
         if self._output is not None:
             self._output.is_closed = True
+        if self._progress is not None:
+            self._progress.is_closed = True
         has_outcome = self.result is not None or self.error is not None
         # A call that still waits for an answer, such as an approval, has no result yet.
         if self._call_id is not None and (

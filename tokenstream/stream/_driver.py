@@ -591,6 +591,7 @@ class Driver(UncopyableObject):
 
     def record_closing(self) -> None:
         """Record that the stream is closed early; set `error` if it was neither read nor stopped."""
+        self.verdict.is_asked = True
         if self.phase is ENDED:
             return
         self.verdict.closed = True

@@ -61,7 +61,7 @@ NEXT: dict[tuple[Phase, PhaseStep], Phase] = {
 class EndVerdict:
     """Decides once how a stream ends: by itself or by a stop, whichever is first."""
 
-    __slots__ = ("_decided", "_lock", "closed", "end_request", "error_due", "stop_reason")
+    __slots__ = ("_decided", "_lock", "closed", "end_request", "error_due", "is_asked", "stop_reason")
 
     def __init__(self) -> None:
         # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
@@ -71,6 +71,8 @@ class EndVerdict:
         """Reason of the first `stop` or `close` before the end; None if neither was called."""
         self.stop_reason: str | None = None
         """Reason of `stop`; None if the stream was only closed."""
+        self.is_asked = False
+        """True once `stop` or `close` was called, also after the end: tools may still run then."""
         self.closed = False
         """True if the stream was closed before its end."""
         self.error_due: Exception | None = None
@@ -84,6 +86,7 @@ class EndVerdict:
             closing: True if the stream is only closed, which is not reported as a stop.
         """
         with self._lock:
+            self.is_asked = True
             if not self._decided and self.end_request is None:
                 self.end_request = reason
                 self.stop_reason = None if closing else reason

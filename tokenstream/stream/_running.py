@@ -6,15 +6,26 @@ A `Work` is one call of a handler that is still to be made: the handler (its `en
 from __future__ import annotations
 
 from collections import deque
+from concurrent.futures import CancelledError
 from contextlib import suppress
+from functools import partial
 from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stages._tools.generators import (
+    ToolStopped,
+    is_async_generator,
+    is_generator,
+    run_async_generator,
+    run_generator,
+)
 from tokenstream.stream._outputs.once import AsyncOnce, Once
 from tokenstream.stream._reading.reader import only_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio import Event
     from anyio.abc import TaskGroup
 
@@ -191,14 +202,13 @@ class _Tasks:
             # coroutine around each call would cost time.
             if around_tool is None or not work.is_tool:
                 value = await self._call(work)
-                if value is not None and isawaitable(value):
-                    value = await value
             else:
                 with around_tool(work.item) as step:
-                    value = await self._call(work)
-                    if value is not None and isawaitable(value):
-                        value = await value
+                    value = await self._call(work, step)
                     _keep_result(step, value)
+        except ToolStopped:
+            # The tool has no result, as its stream was stopped.
+            return
         except self._cancelled as error:
             # The run is being cancelled, or a handler awaited a task that was cancelled.
             self._end_with(error)
@@ -216,22 +226,80 @@ class _Tasks:
             if not self._must_end:
                 await self._finish_work(each)
 
-    async def _call(self, work: Work) -> object:
-        """Call a handler, or return the stored result of a tool's call that has run before."""
-        once = self._run.once
-        if once is None or not work.is_tool:
-            return await self._call_now(work)
-        return await once.do(once.make_run(work.item).run(lambda: self._call_now(work)))
+    async def _call(self, work: Work, step: Any = None) -> object:  # noqa: ANN401 - a step, which stands above
+        """Call a handler, or return the stored result of a tool's call that has run before.
 
-    async def _call_now(self, work: Work) -> object:
-        """Call a handler; a sync tool is called in a thread, since it may block."""
-        if not work.is_tool or work.entry.is_async():
-            return work.call()
+        Args:
+            step: The step that surrounds the tool, and shows its progress; None if there is none.
+        """
+        if not work.is_tool:
+            value = work.call()
+            return await value if value is not None and isawaitable(value) else value
+        once = self._run.once
+        if once is None:
+            return await self._call_tool(work, step)
+        return await once.do(once.make_run(work.item).run(lambda: self._call_tool(work, step)))
+
+    async def _call_tool(self, work: Work, step: Any) -> object:  # noqa: ANN401 - as above
+        """Call a tool, and return its result; a sync tool is called in a thread, since it may block."""
+        value = work.call() if work.entry.is_async() else await self._run_in_thread(work, step, work.call)
+        if value is not None and isawaitable(value):
+            value = await value
+        if is_async_generator(value):
+            return await run_async_generator(value, partial(self._show_or_stop, work, step))
+        if is_generator(value):
+            # A coroutine has returned it. It may block, as any sync tool.
+            generator = value
+            return await self._run_in_thread(work, step, lambda: generator)
+        return value
+
+    async def _run_in_thread(self, work: Work, step: Any, call: Callable[[], object]) -> object:  # noqa: ANN401 - as above
+        """Call a function in a thread, and run the generator there that it may return.
+
+        All of the generator runs in one thread, which some objects, such as database cursors, require.
+        """
+        from anyio.from_thread import check_cancelled
+        from anyio.from_thread import run as run_in_loop
         from anyio.to_thread import run_sync
 
-        # The result is in a tuple, because trio refuses an awaitable as a thread's result.
-        (value,) = await run_sync(lambda: (work.call(),), limiter=self._threads)
+        def show(output: object) -> None:
+            """Show progress in the event loop, and wait until it is shown."""
+            goes_on = False
+            # On asyncio, this exception means that the handlers were cancelled with the run.
+            with suppress(CancelledError):
+                goes_on = run_in_loop(self._show, work, step, output)
+            # Raises the event loop's own exception, also if no handler has waited.
+            check_cancelled()
+            if not goes_on:
+                raise ToolStopped
+
+        def run() -> tuple[object]:
+            """Return the result in a tuple, because trio refuses an awaitable as a thread's result."""
+            value = call()
+            if is_generator(value):
+                value = run_generator(value, show, work.entry.result)
+            return (value,)
+
+        (value,) = await run_sync(run, limiter=self._threads)
         return value
+
+    async def _show_or_stop(self, work: Work, step: Any, output: object) -> None:  # noqa: ANN401 - as above
+        """Show progress of a tool; raise an exception if the tool is not to go on."""
+        from anyio.lowlevel import checkpoint_if_cancelled
+
+        goes_on = await self._show(work, step, output)
+        # A handler's failure cancels all tools; also one that never waits.
+        await checkpoint_if_cancelled()
+        if not goes_on:
+            raise ToolStopped
+
+    async def _show(self, work: Work, step: Any, output: object) -> bool:  # noqa: ANN401 - as above
+        """Show a value that a running tool has yielded; return False if the tool is not to go on."""
+        _show_in_step(step, output)
+        for each in self._run.show_progress(work, output):
+            if not self._must_end:
+                await self._finish_work(each)
+        return not self._must_end and not _was_stopped(self._driver)
 
     def _end_with(self, error: BaseException) -> None:
         """End the run because a handler failed; its error is raised once the tasks are over."""
@@ -283,8 +351,13 @@ def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
     """Call the handlers; store the failures of tools as results, but close the stream for any other error."""
     for work in works:
         _note_delivery(driver, work)
+        failure: BaseException | None = None
+        following: list[Work] | None = []
         try:
-            value = _call_once(run, work) if run.around_tool is None else _call_in_context(run, work)
+            value = _call(driver, run, work)
+        except ToolStopped as stopped:
+            # A handler of its progress has failed, or the stream was stopped: the tool has no result.
+            failure = stopped.error
         except BaseException as error:
             following = run.store_failure(work, error)
             if following is None:
@@ -293,6 +366,12 @@ def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
                 raise
         else:
             following = run.store_result(work, value)
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # This avoids a reference cycle between the error and this frame.
+                del failure
         if following:
             _call_all(driver, run, following)
 
@@ -303,12 +382,14 @@ def _note_delivery(driver: SyncDriver | AsyncDriver, work: Work) -> None:
     readings["content" if work.is_tool else "everything"] = True
 
 
-def _call_in_context(run: HandlerRun, work: Work) -> object:
-    """Call a handler; a tool runs inside the context manager of its step or of an observer."""
-    if run.around_tool is None or not work.is_tool:
-        return _call_handler(work)
+def _call(driver: SyncDriver, run: HandlerRun, work: Work) -> object:
+    """Call a handler; a tool runs inside the context manager of its step or of an observer, if it has one."""
+    if not work.is_tool:
+        return _refuse_awaitable(work, work.call())
+    if run.around_tool is None:
+        return _call_once(driver, run, work, None)
     with run.around_tool(work.item) as step:
-        value = _call_once(run, work)
+        value = _call_once(driver, run, work, step)
         _keep_result(step, value)
         return value
 
@@ -319,16 +400,54 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
         step.result = value
 
 
-def _call_once(run: HandlerRun, work: Work) -> object:
-    """Call a handler, or return the stored result of a tool's call that has run before."""
-    if run.once is None or not work.is_tool:
-        return _call_handler(work)
-    return run.once.do(run.once.make_run(work.item).run(lambda: _call_handler(work)))
+def _show_in_step(step: Any, output: object) -> None:  # noqa: ANN401 - as above
+    """Add a value that a running tool has yielded to the step around it; do nothing without a step."""
+    if step is not None:
+        # The run of the steps may have been ended meanwhile, from anywhere.
+        with suppress(MisuseError):
+            step.add_progress(output)
 
 
-def _call_handler(work: Work) -> object:
-    """Call a handler, and refuse an awaitable result, which a sync stream cannot await."""
+def _was_stopped(driver: SyncDriver | AsyncDriver) -> bool:
+    """Return True if the stream was stopped or closed, be it after the end of its answer."""
+    return driver.verdict.is_asked or driver.machine.accumulator.ending == "stopped"
+
+
+def _call_once(driver: SyncDriver, run: HandlerRun, work: Work, step: Any) -> object:  # noqa: ANN401 - as above
+    """Call a tool, or return the stored result of a call that has run before."""
+    if run.once is None:
+        return _call_tool(driver, run, work, step)
+    return run.once.do(run.once.make_run(work.item).run(lambda: _call_tool(driver, run, work, step)))
+
+
+def _call_tool(driver: SyncDriver, run: HandlerRun, work: Work, step: Any) -> object:  # noqa: ANN401 - as above
+    """Call a tool, and return its result; the values that a generator yields are shown as they come."""
     value = work.call()
+    if is_generator(value):
+        return run_generator(value, partial(_show, driver, run, work, step), work.entry.result)
+    if is_async_generator(value):
+        raise work.entry.make_async_error()
+    return _refuse_awaitable(work, value)
+
+
+def _show(driver: SyncDriver, run: HandlerRun, work: Work, step: Any, output: object) -> None:  # noqa: ANN401 - as above
+    """Show a value that a running tool has yielded.
+
+    Raises:
+        ToolStopped: The tool is not to go on.
+    """
+    _show_in_step(step, output)
+    try:
+        _call_all(driver, run, run.show_progress(work, output))
+    except BaseException as error:  # noqa: BLE001 - raised once the tool is closed
+        # Told apart from the tool's own failure, which may be for the model.
+        raise ToolStopped(error) from None
+    if _was_stopped(driver):
+        raise ToolStopped
+
+
+def _refuse_awaitable(work: Work, value: object) -> object:
+    """Return what a handler has returned, unless it is an awaitable, which a sync stream cannot await."""
     # Most handlers return None, and `isawaitable` is slow.
     if value is None or not isawaitable(value):
         return value

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._tools.kinds import FunctionTool, TypeTool
+from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._tools.generators import ResultOf
     from tokenstream.stages._tools.kinds import Tool
 
 
@@ -40,6 +40,8 @@ class HandlerEntry(NamedTuple):
     """The leniency with which the tool's arguments are read if they are almost JSON."""
     ready_made: Tool | None = None
     """The ready-made checker of the tool's calls; None if `as_tool` has to make a checker."""
+    result: ResultOf = "return"
+    """Where the tool has its result if it is a generator."""
 
     @property
     def name(self) -> str:
@@ -61,8 +63,8 @@ class HandlerEntry(NamedTuple):
         return TypeTool(str(self.tool), self.checked_by, self.function)
 
     def is_async(self) -> bool:
-        """Return True if the function is declared as a coroutine function."""
-        return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
+        """Return True if the function is declared with `async def`."""
+        return is_async(self.function)
 
     def make_async_error(self) -> MisuseError:
         """Return the error for this asynchronous handler, to raise in a `Stream`, which cannot await it."""

@@ -7,7 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import CallUncertain
-from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart, ToolResult
+from tokenstream.events import (
+    Finish,
+    PartDone,
+    PartStart,
+    ToolCallDone,
+    ToolCallStart,
+    ToolProgress,
+    ToolResult,
+)
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.stages._handlers.work import NO_WORK, CallWorkFinder, ViewWorkFinder, Work, WorkFinder
 from tokenstream.turns._results import ToolResults
@@ -143,6 +151,15 @@ class HandlerRun:
     def end(self, message: Message) -> list[Work]:
         """Return the calls of handlers that the end of the stream causes."""
         return [work for finder in self._finders for work in finder.end(message)]
+
+    def show_progress(self, work: Work, output: object) -> list[Work]:
+        """Return the calls of the handlers for a value that a running tool has yielded.
+
+        Args:
+            work: The call of the tool.
+            output: The value.
+        """
+        return self.feed(ToolProgress(work.item.id, work.item.name, output))
 
     def store_result(self, work: Work, value: object) -> list[Work]:
         """Store a tool's return value as the result of its call; ignore the value of any other handler.

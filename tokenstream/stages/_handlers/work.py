@@ -34,13 +34,13 @@ class Work(NamedTuple):
         return self.entry.tool is not None
 
     def call(self) -> object:
-        """Call the handler and return its result."""
+        """Call the handler; return what it returns, which is a generator if a tool is one."""
         entry, item = self
         if entry.tool is None:
             return entry.function(item)
         if entry.checked_by is entry.function:
             # The function's signature declares the arguments, so the call passes them on by name.
-            return item.run()
+            return item.call_tool()
         # A type declares the arguments, so the function receives one value of that type.
         return entry.function(item.arguments, item) if entry.takes_call else entry.function(item.arguments)
 

@@ -8,6 +8,7 @@ from pydantic import PrivateAttr
 
 from tokenstream._basics.call_keys import place_of, set_place
 from tokenstream.message import ToolCall
+from tokenstream.stages._tools.generators import finish_call
 from tokenstream.stages._tools.kinds import TypeTool
 from tokenstream.stages._tools.repaired import set_repairs
 
@@ -139,8 +140,13 @@ class CheckedCall(ToolCall[Any, Any]):
         """A message with which the model can correct the call; "" if the call is valid."""
         return "" if self.error is None else self.error.words_for_model
 
-    def run(self) -> Any:  # noqa: ANN401 - what the function returns
-        """Call the tool's function with the arguments, and return its result.
+    def call_tool(self) -> Any:  # noqa: ANN401 - what the function returns
+        """Call the tool's function with the arguments; return what it returns, which may be a generator."""
+        self._check()
+        return self._tool.run(self._arguments)
+
+    def run(self, *, on_progress: Callable[[Any], object] | None = None) -> Any:  # noqa: ANN401 - as above
+        """Call the tool's function with the arguments, and return its result; see `ToolCall.run`.
 
         With a store, a call that has run before is not run again: its stored result is returned, as JSON
         values. In an `AsyncStream`, the result is then awaited: `await call.run()`.
@@ -157,8 +163,8 @@ class CheckedCall(ToolCall[Any, Any]):
             self.state is None or self.state.status == "new"
         )
         if self._run is None or is_for_application:
-            return self._tool.run(self._arguments)
-        return self._do(self._run.run(lambda: self._tool.run(self._arguments)))
+            return finish_call(self._tool.run(self._arguments), on_progress)
+        return self._do(self._run.run(lambda: finish_call(self._tool.run(self._arguments), on_progress)))
 
     @property
     def state(self) -> CallState | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from contextlib import suppress
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, get_origin
 
 from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.stages._tools.generators import makes_async_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -103,7 +105,6 @@ class FunctionTool(_AnyTool):
         # Imported on first use: tools that are declared by types need no signature.
         from tokenstream.stages._tools.signature import Signature
 
-        refuse_generator(name, function)
         self.name = name
         self.function = function
         self.signature = Signature(function)
@@ -138,31 +139,23 @@ class FunctionTool(_AnyTool):
         return json.dumps({self.signature.first_parameter: text})
 
     def run(self, arguments: dict[str, Any]) -> object:
-        """Call the function."""
+        """Call the function, and return what it returns, which may be an awaitable or a generator."""
         return self.signature.call(arguments)
 
     @property
     def is_async(self) -> bool:
-        """True if a call returns an awaitable, because the function is declared with `async def`."""
-        return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
+        """True if a call has to be awaited, because the function is declared with `async def`."""
+        return is_async(self.function)
 
     def __reduce__(self) -> tuple[type[FunctionTool], tuple[str, Callable[..., Any]]]:
         return FunctionTool, (self.name, self.function)
 
 
-def refuse_generator(name: str, function: Callable[..., Any]) -> None:
-    """Refuse a generator as a tool: its call only makes an object, and none of its code would run.
-
-    Raises:
-        MisuseError: The function is a generator, sync or async.
-    """
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return True for a function that is declared with `async def`, also for an async generator."""
     # A callable object has its code in `__call__`.
-    for code in (function, type(function).__call__):
-        if isgeneratorfunction(code) or isasyncgenfunction(code):
-            raise MisuseError(
-                f"the tool {name!r} is a generator, which would not run when the tool is called: make it a "
-                "function that returns its result"
-            )
+    is_coroutine = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+    return is_coroutine or makes_async_generator(function)
 
 
 class ToolTable:
@@ -231,6 +224,19 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
     if not callable(tool):
         raise MisuseError(f"{type(tool).__qualname__} is no tool; give a type, a TypeAdapter or a function")
     return FunctionTool(name or _name_of(tool), tool)
+
+
+def make_local_tool(function: Any, name: str) -> FunctionTool | None:  # noqa: ANN401 - whatever is given
+    """Return the checker of a tool's calls for a function inside another one; None for any other function.
+
+    Such a checker is made at once, because the function's annotations may name local types of the enclosing
+    function. They exist only while that function runs, and a router is run later.
+    """
+    if "<locals>" in getattr(function, "__qualname__", ""):
+        # A name that cannot be resolved yet is tried again when the router is run, and is an error then.
+        with suppress(MisuseError):
+            return FunctionTool(name, function)
+    return None
 
 
 def _is_type(tool: object) -> bool:

@@ -1,0 +1,679 @@
+"""Tools that stream: generators, whose values are shown while they run, and whose result is for the model."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from pydantic import BaseModel
+
+from tests.steps.answers import asking, async_stream_of, stream_of
+from tests.support.tables import in_one_test
+from tokenstream import AsyncStream, Router, Steps, Stream, testing
+from tokenstream.call_store import MemoryCallStore
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.events import Event, Finish, StepDone, ToolProgress, ToolResult
+from tokenstream.router import ToolFailed, ToolResults
+
+BACKENDS = ["asyncio", "trio"]
+
+
+class City(BaseModel):
+    """Arguments of a tool."""
+
+    city: str
+
+
+def weather(city: str) -> Generator[str, None, str]:
+    """Ask two stations, one after the other."""
+    yield f"asking {city} North"
+    yield f"asking {city} South"
+    return f"{city}: 7 °C"
+
+
+async def weather_later(city: str) -> AsyncGenerator[str, None]:
+    """Ask two stations, with waits; the last value is the weather."""
+    await anyio.lowlevel.checkpoint()
+    yield f"asking {city} North"
+    await anyio.lowlevel.checkpoint()
+    yield f"asking {city} South"
+    yield f"{city}: 7 °C"
+
+
+class Station:
+    """A callable object whose code is a generator."""
+
+    def __call__(self, city: str) -> Generator[str, None, str]:
+        return (yield from weather(city))
+
+
+SHOWN = ["asking Oslo North", "asking Oslo South"]
+
+
+def router_for(tool: Callable[..., Any], **options: Any) -> tuple[Router, list[Event]]:
+    """Return a router with a tool, and a list that gets the progress and the results."""
+    router, told = Router(once=options.pop("once", None)), list[Event]()
+    router.on(ToolProgress, ToolResult)(told.append)
+    router.tool("weather", **options)(tool)
+    return router, told
+
+
+def run(
+    tool: Callable[..., Any], *cities: str, backend: str | None = None, **options: Any
+) -> tuple[ToolResults, list[Event]]:
+    """Run a tool for some cities, on a stream or, with a backend, on an async one."""
+    router, told = router_for(tool, **options)
+    chunks = asking(*(cities or ("Oslo",)))
+    if backend is None:
+        return stream_of(chunks).run(router), told
+
+    async def main() -> ToolResults:
+        async with async_stream_of(chunks) as stream:
+            return await stream.run(router)
+
+    return anyio.run(main, backend=backend), told
+
+
+def outputs(told: list[Event]) -> list[Any]:
+    return [event.output for event in told if isinstance(event, ToolProgress)]
+
+
+def call_weather(city: str) -> Generator[str, None, str]:
+    """Return a generator, as a function that is none itself."""
+    return weather(city)
+
+
+async def call_weather_later(city: str) -> AsyncGenerator[str, None]:
+    """Return an async generator, as a coroutine."""
+    return weather_later(city)
+
+
+def hide_weather_later(city: str) -> object:
+    """Return an async generator, as a plain function."""
+    return weather_later(city)
+
+
+SYNC: list[Any] = [weather, call_weather, Station(), functools.partial(weather)]
+ASYNC: list[Any] = [weather_later, call_weather_later]
+
+
+@in_one_test("tool", SYNC, ids=str)
+def test_what_a_generator_yields_is_shown_before_its_result(tool: Any) -> None:
+    """Each value is an event with the id and the name of the call; the return value is the result."""
+    results, told = run(tool)
+
+    assert [
+        *[ToolProgress("call_0", "weather", words) for words in SHOWN],
+        ToolResult("call_0", "Oslo: 7 °C"),
+    ] == told
+    assert {"call_0": "Oslo: 7 °C"} == dict(results)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_async_stream_takes_generators_of_both_kinds(backend: str) -> None:
+    """An async generator cannot return a value, so its result is the last value that it yields."""
+    for tool in (*SYNC, *ASYNC):
+        results, told = run(tool, backend=backend)
+        shown = [*SHOWN, "Oslo: 7 °C"] if tool in ASYNC else SHOWN
+
+        assert shown == outputs(told)
+        assert [ToolResult("call_0", "Oslo: 7 °C")] == told[len(shown) :]
+        assert {"call_0": "Oslo: 7 °C"} == dict(results)
+
+
+def test_the_last_value_is_the_result_if_the_tool_was_registered_so() -> None:
+    """As in the AI SDK; a tool that yields nothing has no result then, which is null for the model."""
+
+    def count(city: str) -> Iterator[int]:
+        yield from range(len(city))
+
+    for backend in (None, "asyncio"):
+        assert {"call_0": 3, "call_1": None} == dict(
+            run(count, "Oslo", "", backend=backend, result="last")[0]
+        )
+    router = Router()
+    router.tool(result="last")(weather)
+    assert {"call_0": SHOWN[-1]} == dict(stream_of(asking("Oslo")).run(router))
+
+
+def test_a_result_is_in_the_return_value_or_in_the_last_value() -> None:
+    """Any other word is refused when the tool is registered."""
+    wrong: Any = "first"
+    with pytest.raises(MisuseError, match='result= takes "return" or "last"'):
+        Router().tool("weather", result=wrong)
+
+
+def test_a_generator_may_take_an_object_and_the_call() -> None:
+    """As any tool whose arguments are of a type."""
+    router, told = Router(), list[Event]()
+    router.on(ToolProgress)(told.append)
+
+    @router.tool("weather", City)
+    def look(asked: City, call: Any) -> Generator[str, None, str]:
+        yield call.id
+        return asked.city
+
+    assert {"call_0": "Oslo"} == dict(stream_of(asking("Oslo")).run(router))
+    assert ["call_0"] == outputs(told)
+
+
+def test_progress_is_shown_while_the_tool_runs() -> None:
+    """Each value before the tool goes on, also on an async stream, where the tool is in a thread."""
+    order = list[str]()
+
+    def look(city: str) -> Generator[str, None, str]:
+        for step in ("a", "b"):
+            order.append(f"begins {step}")
+            yield step
+        return city
+
+    async def tell(event: ToolProgress) -> None:
+        await anyio.lowlevel.checkpoint()
+        order.append(f"shown {event.output}")
+
+    async def main() -> None:
+        router = Router()
+        router.on(ToolProgress)(tell)
+        router.tool("weather")(look)
+        async with async_stream_of(asking("Oslo")) as stream:
+            await stream.run(router)
+
+    for backend in BACKENDS:
+        order.clear()
+        anyio.run(main, backend=backend)
+
+        assert ["begins a", "shown a", "begins b", "shown b"] == order
+
+
+def test_a_sync_generator_runs_in_one_thread() -> None:
+    """A cursor of a database may be used in the thread that has made it only; context variables stay."""
+    place = ContextVar("place", default="")
+    threads = set[int]()
+
+    def look(city: str) -> Generator[int, None, str]:
+        connection = sqlite3.connect(":memory:")
+        place.set(city)
+        for number in connection.execute("select 1 union select 2"):
+            threads.add(threading.get_ident())
+            yield number[0]
+        connection.close()
+        return place.get()
+
+    for backend in BACKENDS:
+        threads.clear()
+        results, told = run(look, backend=backend)
+
+        assert ([1, 2], {"call_0": "Oslo"}) == (outputs(told), dict(results))
+        assert len(threads) == 1
+        assert threading.get_ident() not in threads
+
+
+def test_an_async_generator_is_refused_for_a_sync_stream() -> None:
+    """It could not be awaited there, however it is given."""
+    with stream_of(asking("Oslo")) as stream, pytest.raises(MisuseError, match="is asynchronous"):
+        stream.run(router_for(weather_later)[0])
+    with stream_of(asking("Oslo")) as stream, pytest.raises(MisuseError, match="is asynchronous"):
+        stream.run(router_for(hide_weather_later)[0])
+    with stream_of(asking("Oslo")) as stream, pytest.raises(MisuseError, match="is asynchronous"):
+        stream.validated_calls(weather=weather_later)
+
+
+# -- failures ----------------------------------------------------------------------
+
+
+def failing(error: BaseException) -> Callable[[str], Generator[str, None, str]]:
+    """Return a tool that fails after it has shown something."""
+
+    def look(city: str) -> Generator[str, None, str]:
+        yield f"asking {city}"
+        raise error
+
+    return look
+
+
+def test_a_failure_after_progress_is_told_to_the_model() -> None:
+    """As for any tool; what was shown stays in the step."""
+    for backend in (None, *BACKENDS):
+        results, told = run(failing(ToolFailed("no station")), backend=backend)
+
+        assert [
+            ToolProgress("call_0", "weather", "asking Oslo"),
+            ToolResult("call_0", error="no station"),
+        ] == told
+        assert ({"call_0": "no station"}, {"call_0"}) == (dict(results), {*results.errors})
+    with Steps() as steps, steps.step("plan") as step:
+        step.follow(stream_of(asking("Oslo"))).run(router_for(failing(ToolFailed("no station")))[0])
+
+    assert ("failed", ("asking Oslo",)) == (step.steps[0].state, step.steps[0].progress)
+
+
+def test_any_other_exception_ends_the_run() -> None:
+    """It names the tool and the call, once."""
+    for backend in (None, *BACKENDS):
+        with pytest.raises(ZeroDivisionError) as caught:
+            run(failing(ZeroDivisionError()), backend=backend)
+
+        [note] = caught.value.__notes__
+        assert "for tool 'weather', call 'call_0'" in note
+
+
+def test_a_handler_of_progress_that_fails_ends_the_run_and_closes_the_generator() -> None:
+    """Its error is raised as it is, with a note that names the handler alone; also `ToolFailed`."""
+    closed = list[str]()
+
+    def look(city: str) -> Generator[str, None, str]:
+        try:
+            yield "asking"
+        finally:
+            closed.append(city)
+        return city
+
+    async def look_later(city: str) -> AsyncGenerator[str, None]:
+        try:
+            yield "asking"
+            yield "never shown"
+        finally:
+            closed.append(city)
+
+    tools: list[tuple[Any, str | None]] = [
+        (look, None),
+        *[(tool, name) for tool in (look, look_later) for name in BACKENDS],
+    ]
+    for kind in (ZeroDivisionError, ToolFailed):
+        for tool, backend in tools:
+            closed.clear()
+            router = Router()
+
+            @router.on(ToolProgress)
+            def fail(event: ToolProgress, kind: type[Exception] = kind) -> None:
+                assert event.name == "weather"
+                raise kind("of a handler")
+
+            router.tool("weather")(tool)
+            with pytest.raises(kind, match="of a handler") as caught:
+                if backend is None:
+                    stream_of(asking("Oslo")).run(router)
+                else:
+                    anyio.run(_run_async, router, backend=backend)
+
+            assert ["Oslo"] == closed
+            assert ["for ToolProgress" in note for note in caught.value.__notes__] == [True]
+            assert dict(caught.value.tool_results) == {}  # type: ignore[attr-defined]
+
+
+async def _run_async(router: Router) -> ToolResults:
+    async with async_stream_of(asking("Oslo")) as stream:
+        return await stream.run(router)
+
+
+# -- endings -----------------------------------------------------------------------
+
+
+class Endless:
+    """A tool that goes on until it is closed, and notes how often it was."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+        self.begun = 0
+
+    def look(self, city: str) -> Generator[int, None, str]:
+        try:
+            while True:
+                self.begun += 1
+                yield self.begun
+        finally:
+            self.closed += 1
+
+    async def look_later(self, city: str) -> AsyncIterator[int]:
+        try:
+            while True:
+                self.begun += 1
+                yield self.begun
+                await anyio.lowlevel.checkpoint()
+        finally:
+            # A generator may wait while it is closed.
+            await anyio.lowlevel.cancel_shielded_checkpoint()
+            self.closed += 1
+
+
+def test_a_stopped_stream_closes_the_generator_once() -> None:
+    """The call then has no result, and no step of it has failed."""
+    tool = Endless()
+    router = Router()
+    router.tool("weather")(tool.look)
+    with Steps() as steps, steps.step("plan") as step:
+        stream = step.follow(Stream(iter(asking("Oslo", "Rome")), format="openai-chat"))
+
+        @router.on(ToolProgress)
+        def stop(event: ToolProgress) -> None:
+            if event.output == 3:
+                stream.stop("enough")
+
+        results = stream.run(router)
+
+    assert (1, 3) == (tool.closed, tool.begun)
+    assert {} == dict(results)
+    assert ("stopped", (1, 2, 3)) == (step.steps[0].state, step.steps[0].progress)
+    assert "stopped" == results.message.ending
+    assert (
+        "the user has stopped it"
+        == ToolResults(results.message, {}, missing="the user has stopped it")["call_0"]
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_stopped_async_stream_closes_the_generators(backend: str) -> None:
+    """Each of them, once, at its next value."""
+    for name in ("look", "look_later"):
+        tool, router = Endless(), Router()
+        router.tool("weather")(getattr(tool, name))
+
+        async def main(router: Router = router) -> ToolResults:
+            gate = anyio.Event()
+
+            async def chunks() -> AsyncIterator[bytes]:
+                *first, last = asking("Oslo")
+                for chunk in first:
+                    yield chunk
+                await gate.wait()
+                yield last
+
+            async with AsyncStream(chunks(), format="openai-chat") as stream:
+
+                def stop(event: ToolProgress) -> None:
+                    if event.output == 3:
+                        stream.stop("enough")
+                        gate.set()
+
+                router.on(ToolProgress)(stop)
+                return await stream.run(router)
+
+        assert {} == dict(anyio.run(main, backend=backend))
+        assert (1, 3) == (tool.closed, tool.begun)
+
+
+def test_a_stop_after_the_end_of_the_answer_closes_the_generators() -> None:
+    """Most calls are at the end of an answer, and their tools outlast it; a guard stops them, too."""
+    for name, backend in [("look", "asyncio"), ("look_later", "asyncio"), ("look", "trio")]:
+        tool, router, ended = Endless(), Router(), anyio.Event()
+        router.tool("weather")(getattr(tool, name))
+
+        @router.on(Finish)
+        def tell(event: Finish, ended: anyio.Event = ended) -> None:
+            assert event.reason == "tool_calls"
+            ended.set()
+
+        async def main(router: Router = router, ended: anyio.Event = ended) -> None:
+            async with async_stream_of(asking("Oslo")) as stream, anyio.create_task_group() as group:
+
+                async def stop() -> None:
+                    await ended.wait()
+                    for _ in range(20):
+                        await anyio.lowlevel.checkpoint()
+                    assert stream.message.ending == "complete"
+                    stream.stop("enough")
+
+                group.start_soon(stop)
+                assert {} == dict(await stream.run(router))
+
+        anyio.run(main, backend=backend)
+
+        assert tool.closed == 1
+
+
+def test_a_guard_that_stops_the_answer_stops_its_tools() -> None:
+    """They are closed at the next value that they yield."""
+    tool, router = Endless(), Router()
+    router.tool("weather")(tool.look)
+
+    async def main() -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            script = testing.script().tool_call("weather", {"city": "Oslo"}).text("One ", "two ", "three")
+            for chunk in script.finish().chunks("anthropic"):
+                yield chunk
+                await anyio.sleep(0.001)
+
+        async with AsyncStream(chunks(), format="anthropic") as stream:
+            stream.guard(lambda seen: "enough" if "two" in seen.text else None, every=1)
+            assert {} == dict(await stream.run(router))
+            assert stream.stop_reason == "enough"
+
+    anyio.run(main)
+
+    assert tool.closed == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_cancelled_run_closes_the_generators_once(backend: str) -> None:
+    """Those in threads at their next value."""
+    for name in ("look", "look_later"):
+        tool, router = Endless(), Router()
+        router.tool("weather")(getattr(tool, name))
+
+        async def main(router: Router = router) -> None:
+            async with async_stream_of(asking("Oslo")) as stream:
+                with anyio.CancelScope() as scope:
+
+                    @router.on(ToolProgress)
+                    def cancel(event: ToolProgress, scope: anyio.CancelScope = scope) -> None:
+                        if event.output == 3:
+                            scope.cancel()
+
+                    await stream.run(router)
+                assert scope.cancelled_caught
+
+        anyio.run(main, backend=backend)
+
+        assert (1, 3) == (tool.closed, tool.begun)
+
+
+def test_a_timeout_within_the_tool_covers_all_of_it() -> None:
+    """A limit around a generator's own code counts the time in which its values are shown, too."""
+
+    async def look(city: str) -> AsyncGenerator[str, None]:
+        yield f"asking {city}"
+        try:
+            with anyio.fail_after(0.01):
+                await anyio.sleep_forever()
+        except TimeoutError:
+            raise ToolFailed("the station does not answer") from None
+
+    results, told = run(look, backend="asyncio")
+
+    assert (["asking Oslo"], "the station does not answer") == (outputs(told), results["call_0"])
+
+
+def test_ctrl_c_in_a_generator_ends_the_run() -> None:
+    """And is raised as it is."""
+    with pytest.raises(KeyboardInterrupt):
+        run(failing(KeyboardInterrupt()))
+
+
+# -- stores ------------------------------------------------------------------------
+
+
+def test_a_store_keeps_only_the_result() -> None:
+    """The same call again gives the result at once, and shows nothing."""
+    for backend in (None, *BACKENDS):
+        store = MemoryCallStore()
+        router, told = router_for(weather, once=store)
+
+        async def main(router: Router = router) -> ToolResults:
+            async with AsyncStream(asking("Oslo"), format="openai-chat", answer_id="answer 1") as stream:
+                return await stream.run(router)
+
+        for shown in (SHOWN, []):
+            told.clear()
+            if backend is None:
+                results = Stream(asking("Oslo"), format="openai-chat", answer_id="answer 1").run(router)
+            else:
+                results = anyio.run(main, backend=backend)
+
+            assert (shown, {"call_0": "Oslo: 7 °C"}) == (outputs(told), dict(results))
+
+
+def test_a_call_that_was_stopped_is_uncertain_to_a_store() -> None:
+    """Nobody knows how far the tool has come, so it is not run again."""
+    store, tool = MemoryCallStore(), Endless()
+    router = Router(once=store)
+    router.tool("weather")(tool.look)
+    stream = Stream(iter(asking("Oslo", "Rome")), format="openai-chat", answer_id="answer 1")
+    router.on(ToolProgress)(lambda _: stream.stop())
+    stream.run(router)
+
+    assert len(store.uncertain()) == 1
+    assert tool.closed == 1
+    again = Stream(asking("Oslo"), format="openai-chat", answer_id="answer 1").run(router)
+    assert {"call_0"} == again.errors
+    assert tool.begun == 1
+
+
+# -- calls that the application runs ------------------------------------------------
+
+
+def test_a_call_runs_a_generator_to_its_result() -> None:
+    """With a function for the progress, or without one."""
+    shown = list[str]()
+    for options in ({}, {"once": MemoryCallStore()}):
+        for on_progress in (None, shown.append):
+            shown.clear()
+            stream = stream_of(asking("Oslo"))
+            [call] = stream.validated_calls(weather, **options)  # type: ignore[call-overload] # any option
+
+            if on_progress is None:
+                assert call.run() == "Oslo: 7 °C"
+            else:
+                assert call.run(on_progress=on_progress) == "Oslo: 7 °C"
+    assert [] == shown  # the store has had the result
+
+
+def test_a_call_of_an_async_stream_is_awaited() -> None:
+    """Of an async generator, and of any with a store."""
+
+    async def main() -> list[Any]:
+        shown, results = list[Any](), list[Any]()
+        stream = async_stream_of(asking("Oslo"))
+        async for call in stream.validated_calls(weather=weather_later):
+            results.append(await call.run(on_progress=shown.append))
+        stream = async_stream_of(asking("Oslo"))
+        async for kept in stream.validated_calls(weather, once=MemoryCallStore()):
+            results.append(await kept.run(on_progress=shown.append))
+        return [results, shown]
+
+    assert [["Oslo: 7 °C"] * 2, [*SHOWN, "Oslo: 7 °C", *SHOWN]] == anyio.run(main)
+
+
+def test_a_function_for_progress_that_fails_closes_the_generator() -> None:
+    """And its error is raised."""
+    tool = Endless()
+
+    def fail(output: int) -> None:
+        raise ZeroDivisionError(output)
+
+    [call] = stream_of(asking("Oslo")).validated_calls(weather=tool.look)
+    with pytest.raises(ZeroDivisionError):
+        call.run(on_progress=fail)
+
+    async def main() -> None:
+        async for each in async_stream_of(asking("Oslo")).validated_calls(weather=tool.look_later):
+            with pytest.raises(ZeroDivisionError):
+                await each.run(on_progress=fail)
+
+    anyio.run(main)
+
+    assert (2, 2) == (tool.begun, tool.closed)
+
+
+# -- steps -------------------------------------------------------------------------
+
+
+def test_readers_of_a_run_get_the_progress_between_a_step_and_its_result() -> None:
+    """With the id that the call has in the run; a late reader gets it, too."""
+    router, _ = router_for(weather)
+    with Steps() as steps, steps.step("plan") as step:
+        for _again in range(2):
+            step.follow(stream_of(asking("Oslo"))).run(router)
+    events = [event for event in steps.events() if isinstance(event, ToolProgress | ToolResult | StepDone)]
+
+    assert [
+        *[ToolProgress("call_0", "weather", words) for words in SHOWN],
+        ToolResult("call_0", "Oslo: 7 °C"),
+        StepDone("2"),
+        *[ToolProgress("call_0-2", "weather", words) for words in SHOWN],
+        ToolResult("call_0-2", "Oslo: 7 °C"),
+        StepDone("3"),
+        StepDone("1"),
+    ] == events
+    assert ["2", "2", "2"] == [event.step for event in events[:3]]
+    assert tuple(SHOWN) == step.steps[0].progress
+
+
+def test_a_reader_gets_the_progress_while_the_tool_runs() -> None:
+    """Each value is there before the tool goes on."""
+    router, seen = Router(), list[list[Any]]()
+
+    def look(city: str) -> Generator[int, None, str]:
+        for number in range(3):
+            yield number
+            seen.append(outputs(events.ready()))
+        return city
+
+    router.tool("weather")(look)
+    with Steps() as steps, steps.step("plan") as step:
+        events = steps.events()
+        step.follow(stream_of(asking("Oslo"))).run(router)
+
+    assert [[0], [1], [2]] == seen
+
+
+def test_a_slow_reader_gets_the_last_thousand_values_in_order() -> None:
+    """Memory is bounded; a reader that keeps up gets every value."""
+    router, fast = Router(), list[Any]()
+
+    def look(city: str) -> Generator[int, None, str]:
+        for number in range(2_500):
+            yield number
+            fast.extend(outputs(quick.ready()))
+        return city
+
+    router.tool("weather")(look)
+    with Steps() as steps, steps.step("plan") as step:
+        quick, slow = steps.events(), steps.events()
+        step.follow(stream_of(asking("Oslo"))).run(router)
+
+    assert [*range(2_500)] == fast
+    assert [*range(1_500, 2_500)] == outputs(slow.ready()) == list(step.steps[0].progress)
+
+
+def test_a_step_shows_progress_of_a_tool_that_the_application_runs() -> None:
+    """`add_progress` takes what a call yields; a step without a call has no tool."""
+    with Steps() as steps, stream_of(asking("Oslo")) as stream:
+        [call] = stream.validated_calls(weather)
+        with steps.step(call) as step:
+            step.result = call.run(on_progress=step.add_progress)
+        with steps.step("plan") as plan, pytest.raises(MisuseError, match="no call began the step 'plan'"):
+            plan.add_progress("1 of 2")
+        with pytest.raises(MisuseError, match="has already ended"):
+            step.add_progress("late")
+
+    assert tuple(SHOWN) == step.progress
+    assert () == plan.progress
+    assert SHOWN == outputs(list(steps.events()))
+
+
+def test_an_answer_that_breaks_off_lets_a_generator_finish() -> None:
+    """As any tool whose call was handed out."""
+    *chunks, _ = asking("Oslo", "Rome")[:-3]
+    router, told = router_for(weather)
+    with pytest.raises(StreamError) as caught:
+        stream_of(chunks).run(router)
+
+    assert SHOWN == outputs(told)[:2]
+    assert {"call_0": "Oslo: 7 °C"} == dict(caught.value.tool_results or {})

@@ -1,0 +1,141 @@
+"""Generators as tools: what they yield is progress to show, and at the end they have a result.
+
+the tool yields ──▶ progress, shown at once ──▶ … ──▶ the tool returns ──▶ the result, for the model
+                          │
+                          └─ (stopped) ─▶ the generator is closed, and there is no result
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import closing
+from inspect import isasyncgenfunction, isawaitable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+ResultOf: TypeAlias = Literal["return", "last"]
+"""Where a generator has the result of its call: in its return value, or in the last value it yields."""
+
+
+class ToolStopped(BaseException):
+    """Ends a generator that is still running when its stream is stopped or closed, or a handler has failed.
+
+    Not an `Exception`, so that it is no failure of the tool: a store of calls does not know how far the tool
+    has come, and a step is stopped.
+
+    Args:
+        error: The error of the handler; None if the stream was stopped or closed.
+    """
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        super().__init__("the tool was stopped while it was running")
+        self.error = error
+
+
+def check_result_of(value: Any) -> ResultOf:  # noqa: ANN401 - whatever is given
+    """Return the option `result` of a tool, if it is valid.
+
+    Raises:
+        MisuseError: The option has another value.
+    """
+    if value not in get_args(ResultOf):
+        raise MisuseError(f'result= takes "return" or "last", the last value that it yields, not {value!r}')
+    result: ResultOf = value
+    return result
+
+
+def makes_async_generator(function: Callable[..., Any]) -> bool:
+    """Return True for an async generator function, or an object whose `__call__` is one."""
+    return isasyncgenfunction(function) or isasyncgenfunction(type(function).__call__)
+
+
+def is_generator(value: object) -> TypeGuard[Generator[Any, Any, Any]]:
+    """Return True for a generator, unless it is awaited, as those of `types.coroutine` are."""
+    return not isawaitable(value) and isinstance(value, Generator)
+
+
+def is_async_generator(value: object) -> TypeGuard[AsyncGenerator[Any, Any]]:
+    """Return True for an async generator."""
+    return isinstance(value, AsyncGenerator)
+
+
+def run_generator(
+    generator: Generator[Any, Any, Any], show: Callable[[Any], object], result: ResultOf = "return"
+) -> Any:  # noqa: ANN401 - what the generator returns
+    """Run a generator to its end, and return its result; it is closed if anything ends it early.
+
+    Args:
+        generator: The generator, which has not begun.
+        show: Called with each value, before the generator goes on.
+        result: Where the result is.
+
+    Example:
+        >>> def count():
+        ...     yield 1
+        ...     yield 2
+        ...     return "done"
+        >>> run_generator(count(), print)
+        1
+        2
+        'done'
+    """
+    last: Any = None
+    with closing(generator):
+        while True:
+            try:
+                last = next(generator)
+            except StopIteration as end:
+                return last if result == "last" else end.value
+            show(last)
+
+
+async def run_async_generator(
+    generator: AsyncGenerator[Any, Any], show: Callable[[Any], Awaitable[object] | None]
+) -> Any:  # noqa: ANN401 - what the generator yields
+    """Run an async generator to its end, and return the last value that it has yielded; None without any.
+
+    Args:
+        generator: The generator, which has not begun.
+        show: Called with each value, before the generator goes on; the result is awaited if it is awaitable.
+    """
+    last: Any = None
+    async for last in generator:
+        try:
+            waiting = show(last)
+            if waiting is not None:
+                await waiting
+        except GeneratorExit:
+            # The event loop has dropped this task, which cannot wait; the loop closes the generator itself.
+            raise
+        except BaseException:
+            await generator.aclose()
+            raise
+    return last
+
+
+def finish_call(value: Any, on_progress: Callable[[Any], object] | None) -> Any:  # noqa: ANN401 - as the tool returns it
+    """Return the result of a tool from what its function has returned, which may be a generator.
+
+    Args:
+        value: The value; an async generator becomes an awaitable of the result, any other awaitable stays.
+        on_progress: Called with each value that a generator yields; None to call nothing.
+    """
+    if is_generator(value):
+        return run_generator(value, on_progress or _ignore)
+    if is_async_generator(value):
+        show = on_progress or _ignore
+
+        def show_only(output: object) -> None:
+            """Show a value; what the caller's function returns is not awaited."""
+            show(output)
+
+        return run_async_generator(value, show_only)
+    return value
+
+
+def _ignore(output: object) -> None:
+    """Show nothing."""
