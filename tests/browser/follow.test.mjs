@@ -683,6 +683,9 @@ const AGENT = [
   { type: "step_delta", id: "2", text: "build", step: "2" },
   { type: "step_update", id: "2", data: { type: "progress", progress: 1 }, step: "2" },
   { type: "step_update", id: "2", data: { type: "progress", progress: 2 }, step: "2" },
+  { type: "tool_progress", id: "c", name: "remove", output: "1 of 3", step: "2" },
+  { type: "tool_progress", id: "c", name: "remove", step: "2" },
+  { type: "tool_progress", id: "another", output: 1, step: "2" },
   { type: "tool_result", id: "c", output: { files: 3 }, step: "2" },
   { type: "step_done", id: "2", step: "2" },
   { type: "step_done", id: "1", step: "1" },
@@ -707,7 +710,16 @@ test("a call has the requests of its step and its result, and the step what it p
   const step = answer.steps.get("2");
   assert.deepEqual([step.state, step.output, step.updates], ["done", "removed build", { progress: { type: "progress", progress: 2 } }]);
   assert.deepEqual([step.requests, step.cause.result], [[{ id: "r", request: { command: "rm -r build" }, answered: true, step: "2" }], result]);
+  assert.deepEqual(step.cause.progress, ["1 of 3", null]);
   assert.equal(answer.connections, 2);
+});
+
+test("a call has the last thousand values that its tool has shown", async () => {
+  const call = { type: "tool_call_done", call: { id: "c", name: "f", arguments_text: "{}" } };
+  const shown = Array.from({ length: 1_500 }, (_, output) => ({ type: "tool_progress", id: "c", output }));
+  const message = await follow(serve((_, response) => head(response).end(body(0, [call, ...shown, END]))).url).done;
+
+  assert.deepEqual(message.toolCalls[0].progress, shown.slice(500).map(({ output }) => output));
 });
 
 test("results are at the calls that they belong to, wherever a run has them", async () => {

@@ -10,12 +10,14 @@ from tokenstream import Steps, testing
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-__all__ = ["OUTPUT", "PLANS", "RESULTS", "TEXTS", "run_with_news"]
+__all__ = ["OUTPUT", "PLANS", "PROGRESS", "RESULTS", "TEXTS", "run_with_news"]
 
 TEXTS = ("I look. ", "The helper reads. ", "Two tests fail.")
 """The texts of the run, each of an answer of its own."""
 OUTPUT = ("1 passed\n", '2 failed: "größer" <b>\n')
 """Output of the tool while it runs."""
+PROGRESS: tuple[Any, ...] = ("1 of 2", {"done": 2})
+"""What the tool shows while it runs."""
 RESULTS: tuple[Any, ...] = ({"exit": 1}, "read")
 PLANS = tuple(
     {"type": "plan", "entries": [{"content": "test", "status": status}]}
@@ -56,6 +58,8 @@ def run_with_news() -> list[Event]:
                 look()
                 tool.update({"type": "progress", "progress": 1, "total": 2})
                 tool.update({"type": "retry", "attempt": 1})
+                for shown in PROGRESS:
+                    tool.add_progress(shown)
                 look()
                 tool.result = RESULTS[0]
             with turn.step("review", agent="helper") as helper:

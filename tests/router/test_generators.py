@@ -677,3 +677,31 @@ def test_an_answer_that_breaks_off_lets_a_generator_finish() -> None:
 
     assert SHOWN == outputs(told)[:2]
     assert {"call_0": "Oslo: 7 °C"} == dict(caught.value.tool_results or {})
+
+
+def test_the_tree_of_a_run_shows_the_last_progress_of_a_running_tool() -> None:
+    """In one line, shortened; it goes once the tool has ended."""
+    router, lines = Router(), list[str]()
+    endless = list[Any]()
+    endless.append(endless)
+    shown: list[Any] = ["1 of\n2", {"at": Station()}, "x" * 100, endless, {Station(): 1}, None]
+
+    def look(city: str) -> Generator[Any, None, str]:
+        for output in shown:
+            yield output
+            lines.append(str(steps).splitlines()[-1].partition("0.0 s")[2])
+        return city
+
+    router.tool("weather")(look)
+    with Steps(clock=lambda: 0.0) as steps, steps.step("plan") as step:
+        step.follow(stream_of(asking("Oslo"))).run(router)
+
+    assert [
+        " - 1 of\\n2",
+        ' - {"at": "Station"}',
+        f" - {'x' * 59}…",
+        " - list",
+        " - dict",
+        " - null",
+    ] == lines
+    assert str(steps).splitlines()[-1].endswith("done 0.0 s")

@@ -37,7 +37,8 @@ def draw_run(run: Steps) -> str:
 def describe_step(step: Step) -> str:
     """Return a line that describes a step: name, arguments, agent, state, duration, tokens and error.
 
-    An agent that is also the parent step's is left out.
+    An agent that is also the parent step's is left out. A tool that is running has its last progress in place
+    of an error.
     """
     words = [one_line(step.name)]
     if step.cause is not None and (arguments := describe_arguments(step.cause)):
@@ -47,6 +48,8 @@ def describe_step(step: Step) -> str:
     words += _describe_figures(step.state, step.seconds, step.total_usage)
     if step.error is not None:
         words.append(f"- {one_line(step.error)}")
+    elif step.ended is None and (progress := step.progress):
+        words.append(f"- {_describe_progress(progress[-1])}")
     return " ".join(words)
 
 
@@ -70,6 +73,16 @@ def describe_arguments(call: ToolCall) -> str:
     return _shorten(
         " ".join(f"{name}={dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
     )
+
+
+def _describe_progress(output: object) -> str:
+    """Return a value that a tool has shown in one line; a value that is no JSON is the name of its class."""
+    if isinstance(output, str):
+        return _shorten(output)
+    try:
+        return _shorten(dumps(output, ensure_ascii=False, default=lambda value: type(value).__name__))
+    except (ValueError, TypeError, RecursionError):
+        return type(output).__name__
 
 
 def _shorten(text: str) -> str:

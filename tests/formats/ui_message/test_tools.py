@@ -13,6 +13,7 @@ from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import (
     ToolCallDelta,
     ToolCallStart,
+    ToolProgress,
     ToolResult,
 )
 from tokenstream.message import (
@@ -24,6 +25,10 @@ from tokenstream.message import (
 
 def results_in(told: Told) -> list[ToolResult]:
     return [event for event in told.events if isinstance(event, ToolResult)]
+
+
+def progress_in(told: Told) -> list[ToolProgress]:
+    return [event for event in told.events if isinstance(event, ToolProgress)]
 
 
 def test_a_call_is_handed_out_once_its_input_is_available() -> None:
@@ -160,7 +165,7 @@ def test_a_call_that_the_server_answered_is_handed_out_and_asks_for_nothing() ->
     assert ["weather"] == [call.name for call in told.calls]
     assert ([ToolResult("call_1", "sun")], ["tool_call"]) == (results_in(told), told.kinds)
     assert {"call_1": "sun"} == dict(told.message.tool_results)
-    assert "tool-output-available" in told.unknown, "progress is no result"
+    assert [ToolProgress("call_1", "weather", "…")] == progress_in(told), "progress is no result"
     assert "stop" == told.message.finish_reason
 
 
@@ -174,6 +179,19 @@ def test_a_result_that_comes_again_is_unknown_data() -> None:
 
     assert ([ToolResult("call_1", "sun")], {"result_repeated"}) == (results_in(told), told.rules)
     assert "tool-output-error" in told.unknown
+
+
+def test_progress_after_a_result_is_unknown_data() -> None:
+    """The tool has ended; progress of a call of an earlier message has no name."""
+    told = answer(
+        call("output-available", output="…", preliminary=True),
+        call("input-available", **NAMED, input={}),
+        call("output-available", output="sun"),
+        call("output-available", output="…", preliminary=True),
+    )
+
+    assert [ToolProgress("call_1", "", "…")] == progress_in(told)
+    assert ["tool-output-available"] == [name for name in told.unknown if name.startswith("tool")]
 
 
 def test_preliminary_results_replace_each_other_and_stay_open() -> None:

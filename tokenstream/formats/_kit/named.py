@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, text_of
+from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part, ServerToolCall
 
@@ -65,8 +67,8 @@ class NamedParts(Parts):
         """Ids of the client's calls for which the server has sent no result."""
         self._answered: set[str] = set()
         """Ids of the calls whose result was reported."""
-        self.own_calls: set[str] = set()
-        """Ids of the client's calls."""
+        self.own_calls: dict[str, str] = {}
+        """Names of the tools that the client's calls are for, by the calls' ids."""
         self.server_calls: set[str] = set()
         """Ids of the calls of tools that the server runs itself, and not the client."""
         self._data: dict[int, dict[str, Any]] = {}
@@ -109,6 +111,20 @@ class NamedParts(Parts):
             executed: True if the payload says that the server has run the tool itself.
         """
         return id in self.own_calls or not (executed or id in self.server_calls)
+
+    def progress_of_call(self, id: str, output: Json) -> bool:
+        """Report what a tool shows while it runs; return False, and do nothing, if its call has a result.
+
+        Args:
+            id: The id of the call.
+            output: What the tool shows.
+        """
+        if id in self._answered:
+            return False
+        if self.may_hold_surrogates:
+            id, output = mend_surrogates(id), mend_surrogates(output)
+        self.emit(ToolProgress(id, self.own_calls.get(id, ""), output, raw=self.raw))
+        return True
 
     def answer_call(self, id: str, payload: dict[str, Any]) -> bool:
         """Record that a call has its result; return False if it had one before, which counts.
@@ -246,7 +262,7 @@ class NamedParts(Parts):
         # An id may be used again; then it is that of this call.
         self._answered.discard(id)
         self.server_calls.discard(id)
-        self.own_calls.add(id)
+        self.own_calls[id] = name
         return call
 
     def start_server_call(self, call: ServerToolCall) -> OpenPart | None:
@@ -257,7 +273,7 @@ class NamedParts(Parts):
         # A call after the finish reason is a departure.
         self.note_if_late()
         self._answered.discard(call.id)
-        self.own_calls.discard(call.id)
+        self.own_calls.pop(call.id, None)
         self.server_calls.add(call.id)
         part = self.calls[call.id] = self.open(0, call)
         return part

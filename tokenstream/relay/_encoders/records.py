@@ -28,6 +28,7 @@ from tokenstream.events import (
     StepWaiting,
     TextDelta,
     ToolCallDelta,
+    ToolProgress,
     ToolResult,
     Unknown,
 )
@@ -57,6 +58,7 @@ _HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
 _GIVEN: dict[tuple[type, str], Callable[[Any], Json]] = {
     (StepUpdate, "data"): to_json_object,
     (StepWaiting, "request"): to_json_value,
+    (ToolProgress, "output"): to_json_value,
 }
 """Maps the fields that the caller has filled, perhaps with no JSON value, to functions that return one."""
 _MAX_CACHED_ID = 200

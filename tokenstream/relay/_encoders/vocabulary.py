@@ -21,6 +21,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolProgress,
     ToolResult,
 )
 from tokenstream.message import MediaPart, ReasoningPart, TextPart, ToolCall, Usage
@@ -238,6 +239,9 @@ class Vocabulary:
             NotExpressible: `drop` does not allow leaving the event out. An event whose class is newer than
                 this encoder is always left out, since `drop` has no name for it.
         """
+        if event.__class__ is ToolProgress:
+            # Nothing is lost: it was for the time until the result.
+            return ()
         kind = _EVENTS_OF_RUNS.get(event.__class__)
         if kind is None:
             self.losses.unknown_events.add(event.__class__.__name__)

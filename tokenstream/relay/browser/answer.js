@@ -242,6 +242,7 @@ export class Answer {
           return { requests };
         });
         break;
+      case "tool_progress":
       case "tool_result":
         // All messages have the calls of all, as ids of calls are unique in a run.
         this.message.take(event);

@@ -7,6 +7,7 @@
  * @property {string} [name] Tool call: the tool's name.
  * @property {string} [arguments_text] Tool call: its JSON so far.
  * @property {any} [arguments] Complete tool call: the parsed arguments.
+ * @property {any[]} [progress] Tool call of the application: what the tool has shown while it ran, the last 1,000 values.
  * @property {ToolResult} [result] Tool call of the application or an agent: what the tool has returned, once it has.
  * @property {readonly Request[]} [requests] Tool call in a run: what its step has asked for, such as permissions.
  * @property {Uint8Array[]} [chunks] Media: its bytes, in pieces.
@@ -65,6 +66,10 @@ export type Part = {
      * Complete tool call: the parsed arguments.
      */
     arguments?: any;
+    /**
+     * Tool call of the application: what the tool has shown while it ran, the last 1,000 values.
+     */
+    progress?: any[];
     /**
      * Tool call of the application or an agent: what the tool has returned, once it has.
      */

@@ -8,6 +8,7 @@
  * @property {string} [name] Tool call: the tool's name.
  * @property {string} [arguments_text] Tool call: its JSON so far.
  * @property {any} [arguments] Complete tool call: the parsed arguments.
+ * @property {any[]} [progress] Tool call of the application: what the tool has shown while it ran, the last 1,000 values.
  * @property {ToolResult} [result] Tool call of the application or an agent: what the tool has returned, once it has.
  * @property {readonly Request[]} [requests] Tool call in a run: what its step has asked for, such as permissions.
  * @property {Uint8Array[]} [chunks] Media: its bytes, in pieces.
@@ -37,6 +38,9 @@
  * @property {number} [status] The HTTP status, if the server answered with an error.
  */
 /** @typedef {"streaming" | "complete" | "stopped" | "truncated" | "failed"} Ending */
+
+/** The most values that are kept of a tool's progress. */
+const KEPT_PROGRESS = 1_000;
 
 /** A message of an answer, as far as it has arrived. */
 export class Message {
@@ -142,6 +146,11 @@ export class Message {
         const part = this.#part(event, { kind: "media" });
         part.transcript = (part.transcript ?? "") + (event.transcript ?? "");
         if (event.data) (part.chunks ??= []).push(Uint8Array.from(atob(event.data), byte => byte.charCodeAt(0)));
+        break;
+      }
+      case "tool_progress": {
+        const call = this.calls.get(event.id);
+        if (call) call.progress = [...(call.progress ?? []).slice(1 - KEPT_PROGRESS), event.output ?? null];
         break;
       }
       case "tool_result": {

@@ -41,6 +41,7 @@ _OUTSIDE_MESSAGE = frozenset(
     }
 )
 # State and activity events are for the application or its interface, so no part is made of them.
+# Of activities, only the progress of a tool is read.
 _REPORTED_AS_UNKNOWN = frozenset(
     {
         "ACTIVITY_DELTA",

@@ -16,7 +16,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
-from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, is_server_call, read_output
+from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, is_server_call, read_output, read_progress
 from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -192,6 +192,12 @@ class RunParts(NamedParts):
         )
         self.whole(0, result)
 
+    def read_activity(self, payload: dict[str, Any]) -> None:
+        """Read an activity, which is no part: the progress of a tool, if our relay has sent it."""
+        progress = read_progress(payload)
+        if progress is None or not self.progress_of_call(*progress):
+            self.unknown("ACTIVITY_SNAPSHOT", payload)
+
     # -- ends --------------------------------------------------------------
 
     def end_chunked_part(self) -> None:
@@ -269,5 +275,6 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
     "TOOL_CALL_END": RunParts.read_call_end,
     "TOOL_CALL_CHUNK": RunParts.read_call_chunk,
     "TOOL_CALL_RESULT": RunParts.read_result,
+    "ACTIVITY_SNAPSHOT": RunParts.read_activity,
 }
 """Readers of the events that add to a part, by event type."""

@@ -66,6 +66,30 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     return content, error if isinstance(error, str) else None, told.get("providerExecuted") is True
 
 
+PROGRESS = "TOOL_PROGRESS"
+"""The type of the activity in which a relay of this library sends the progress of a tool.
+
+AG-UI has no event for it (github.com/ag-ui-protocol/ag-ui, issues 443 and 620, seen 2026-11), but activities
+are for "intermediate planning or tool use visibility" (docs.ag-ui.com/drafts/activity-events).
+"""
+
+
+def read_progress(payload: dict[str, Any]) -> tuple[str, Json] | None:
+    """Return the id of a call and what its tool shows, from an activity; None for any other activity.
+
+    Example:
+        >>> content, told = {"toolCallId": "call_1", "output": 3}, {"tokenstream": {}}
+        >>> read_progress({"activityType": "TOOL_PROGRESS", "content": content, "metadata": told})
+        ('call_1', 3)
+    """
+    content, id = dict_of(payload, "content"), text_of(dict_of(payload, "content"), "toolCallId")
+    # Another application may have an activity of that name.
+    is_ours = "tokenstream" in dict_of(payload, "metadata")
+    if id is None or not is_ours or payload.get("activityType") != PROGRESS:
+        return None
+    return id, content.get("output")
+
+
 def finish_word_of(payload: dict[str, Any]) -> str:
     """Return the word for which a run has ended: its outcome, or the finish reason in its metadata.
 

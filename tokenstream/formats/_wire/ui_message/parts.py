@@ -151,7 +151,7 @@ class UIParts(NamedParts):
     def read_result(self, payload: dict[str, Any]) -> None:
         """Read a tool's result: of a call of the client's, or as a part if the server has run the tool.
 
-        A preliminary result is replaced by the next one; that of a client's call is reported as unknown.
+        A preliminary result is replaced by the next one; that of a client's call is the tool's progress.
         """
         type_, id_ = text_of(payload, "type") or "", call_id_of(payload)
         is_preliminary = payload.get("preliminary") is True
@@ -162,7 +162,8 @@ class UIParts(NamedParts):
             error = told if isinstance(told, str) else _FAILURES.get(type_, "the tool has failed")
         if self.is_own_call(id_, executed=executed):
             if is_preliminary:
-                self.unknown(type_, payload)
+                if not self.progress_of_call(id_, payload.get("output")):
+                    self.unknown(type_, payload)
             elif self.answer_call(id_, payload):
                 self.result_of_call(id_, payload.get("output"), error, provider_executed=executed)
             return
@@ -226,7 +227,7 @@ class UIParts(NamedParts):
         self.drop_call(call)
         # The client need not answer this call.
         self.unanswered.discard(call_id_of(payload))
-        self.own_calls.discard(call_id_of(payload))
+        self.own_calls.pop(call_id_of(payload), None)
         self.server_calls.add(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
         content = ServerToolCall(

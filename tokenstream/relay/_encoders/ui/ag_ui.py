@@ -10,7 +10,7 @@ from tokenstream._basics.untrusted import text_of
 from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats._wire.ag_ui.words import OUTCOMES
+from tokenstream.formats._wire.ag_ui.words import OUTCOMES, PROGRESS
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StepWaiting,
         ToolCallDone,
         ToolCallStart,
+        ToolProgress,
         ToolResult,
     )
     from tokenstream.formats._kit.named import NamedKind
@@ -220,6 +221,11 @@ class AGUIEncoder(NamedEncoder):
         }
         return [*self.unsent_head(), ("", payload)]
 
+    def encode_progress(self, event: ToolProgress) -> Payloads:
+        """Return an `ACTIVITY_SNAPSHOT`, which replaces the one before of the same call."""
+        content = {"toolCallId": event.id, "toolName": event.name, "output": event.output}
+        return self._activity(PROGRESS, f"progress-{event.id}", event.step, content)
+
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `STEP_STARTED`; AG-UI identifies steps by name, so two open steps get different names."""
         is_taken = any(step.name == event.name for step in self._steps.values())
@@ -298,7 +304,7 @@ class AGUIEncoder(NamedEncoder):
         """Return an `ACTIVITY_SNAPSHOT`: the client keeps the last one of each id as a message.
 
         Args:
-            kind: The type of the activity, in lower case.
+            kind: The type of the activity, in any case.
             id: The id of the activity among all messages of the run.
             step: The id of the step to which the activity belongs.
             content: What is to be shown of it.

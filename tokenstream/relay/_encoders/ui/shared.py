@@ -15,6 +15,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolProgress,
     ToolResult,
 )
 from tokenstream.relay._encoders.encoder import HANDLERS, Encoder
@@ -57,6 +58,7 @@ class NamedEncoder(Encoder, ABC):
         ToolCallDelta: "encode_input",
         ToolCallDone: "encode_input_end",
         ToolCallStart: "encode_input_start",
+        ToolProgress: "encode_progress",
         ToolResult: "encode_result",
     }
     scope: str = ""
@@ -129,6 +131,10 @@ class NamedEncoder(Encoder, ABC):
     @abstractmethod
     def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
         """Return the payloads for the end of a call of a tool that the provider runs."""
+
+    @abstractmethod
+    def encode_progress(self, event: ToolProgress) -> Payloads:
+        """Return the payloads for what a running tool shows."""
 
     @abstractmethod
     def encode_result(self, event: ToolResult) -> Payloads:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallDone,
         ToolCallStart,
+        ToolProgress,
         ToolResult,
     )
     from tokenstream.formats._kit.named import NamedKind
@@ -192,15 +193,10 @@ class UIMessageEncoder(NamedEncoder):
                 not allow leaving the result or the output out.
         """
         result, id = prepare_result(event, raw=True), self.call_id_of(event)
-        calls: list[Payload] = []
         kind: Kind = "server_tool_result" if event.provider_executed else "tool_result"
-        if id not in self.sent_calls:
-            cause = self._causes.pop(id, None)
-            if cause is None:
-                return self.omit("the result of a call that was not sent", kind)
-            self.sent_calls.add(id)
-            payload = _call_payload(cause, _input_of(cause))
-            calls = [("", {**payload, "providerExecuted": True, "dynamic": True})]
+        calls = self._send_cause(id)
+        if calls is None:
+            return self.omit("the result of a call that was not sent", kind)
         output: dict[str, Any] = {"type": "tool-output-available", "toolCallId": id}
         if result.error is None:
             output["output"] = result.output
@@ -214,6 +210,18 @@ class UIMessageEncoder(NamedEncoder):
             self._goes_on = True
         self._finished_calls.add(id)
         return [*self.unsent_head(), *calls, ("", output)]
+
+    def encode_progress(self, event: ToolProgress) -> Payloads:
+        """Return a preliminary `tool-output-available`, which the client replaces by the next, or the result.
+
+        The AI SDK sends so what a tool yields: `executeTool` and `uiMessageChunkSchema` of vercel/ai, seen in
+        2026-11. The progress of a call that the client does not know is left out.
+        """
+        calls = self._send_cause(event.id)
+        if calls is None or event.id in self._finished_calls:
+            return ()
+        output = {"toolCallId": event.id, "output": to_json_value(event.output), "preliminary": True}
+        return [*self.unsent_head(), *calls, ("", {"type": "tool-output-available", **output})]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `source-url`, which has no field for the cited text.
@@ -294,6 +302,19 @@ class UIMessageEncoder(NamedEncoder):
             approval = {"type": "tool-approval-request", "approvalId": event.id, "toolCallId": call_id}
             payloads.append(("", approval))
         return payloads
+
+    def _send_cause(self, id: str) -> list[Payload] | None:
+        """Return the payloads of a call that only its step has named; None if the call is not known at all.
+
+        There are none if the call was sent before.
+        """
+        if id in self.sent_calls:
+            return []
+        cause = self._causes.pop(id, None)
+        if cause is None:
+            return None
+        self.sent_calls.add(id)
+        return [("", {**_call_payload(cause, _input_of(cause)), "providerExecuted": True, "dynamic": True})]
 
     def encode_tail(self) -> Payloads:
         """Return the ends of the step and of the message, with the token counts, and the sentinel."""
