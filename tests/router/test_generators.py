@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sqlite3
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -21,6 +22,7 @@ from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event, Finish, StepDone, ToolProgress, ToolResult
 from tokenstream.router import ToolFailed, ToolResults
+from tokenstream.stages._tools.generators import run_async_generator
 
 BACKENDS = ["asyncio", "trio"]
 
@@ -361,6 +363,7 @@ def test_a_stopped_stream_closes_the_generator_once() -> None:
     assert (1, 3) == (tool.closed, tool.begun)
     assert {} == dict(results)
     assert ("stopped", (1, 2, 3)) == (step.steps[0].state, step.steps[0].progress)
+    assert "the tool was stopped while it was running" == step.steps[0].error
     assert "stopped" == results.message.ending
     assert (
         "the user has stopped it"
@@ -494,6 +497,25 @@ def test_ctrl_c_in_a_generator_ends_the_run() -> None:
     """And is raised as it is."""
     with pytest.raises(KeyboardInterrupt):
         run(failing(KeyboardInterrupt()))
+
+
+def test_a_task_that_its_event_loop_drops_ends_at_once() -> None:
+    """Nothing can be awaited any more, so the generator is left to the event loop."""
+
+    class Forever:
+        """Waits, and is never woken."""
+
+        def __await__(self) -> Generator[None, None, None]:
+            yield
+
+    async def look() -> AsyncGenerator[str, None]:
+        yield "asking"
+
+    running = run_async_generator(look(), lambda _: Forever())
+    running.send(None)
+    running.close()
+
+    assert inspect.getcoroutinestate(running) == inspect.CORO_CLOSED
 
 
 # -- stores ------------------------------------------------------------------------

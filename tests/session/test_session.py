@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -522,6 +522,43 @@ def test_a_tool_that_raises_ends_the_answer_with_its_exception() -> None:
         with pytest.raises(ZeroDivisionError):
             talk.ask("call:noon", router=router)
         assert talk.ask("two").error is None
+
+
+class Asking:
+    """A session that keeps the answers to what it is asked."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.answers: list[Any] = []
+
+    def ask(self, content: Any, **options: Any) -> Any:
+        self.answers.append(self._session.ask(content, **options))
+        return self.answers[-1]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_stopped_answer_closes_a_tool_that_streams(colour: Any) -> None:
+    """The model learns that its call was stopped, so the session can go on."""
+    router, told = Router(), list[str]()
+
+    with serving(ResponsesServer()) as url, talking(colour, url) as talk:
+        talk.session = asking = Asking(talk.session)
+
+        @router.tool
+        def look_up(word: str) -> Iterator[str]:
+            try:
+                yield f"looking for {word}"
+                asking.answers[0].stop("enough")
+                yield "the last that is shown"
+                told.append("goes on")
+            finally:
+                told.append("closed")
+
+        answered = talk.ask("call:noon", router=router)
+
+        assert told == ["closed"]
+        assert [call.name for call in answered.message.tool_calls] == ["look_up"]
+        assert talk.ask("two").text
 
 
 def test_calls_without_a_tool_are_left_to_the_application() -> None:

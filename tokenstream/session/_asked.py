@@ -12,6 +12,8 @@ from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream.errors import StreamTruncated
 from tokenstream.session._rounds import Question, Round
 from tokenstream.session._steps import RunTools
+from tokenstream.stream._base import find_driver
+from tokenstream.turns import ToolResults
 
 if TYPE_CHECKING:
     from tokenstream.recovery import Attempt
@@ -29,8 +31,8 @@ _COUNTS = (b'"usage"', b'"usageMetadata"', b'"usage_metadata"')
 """Names of the fields with token counts."""
 _PIECES = (b'.delta"', b"inlineData")
 """Words of messages with pieces of an answer that nothing is needed of for its calls."""
-
-
+_STOPPED = "the tool was stopped by the application"
+"""The result of a call whose tool was stopped, for the model."""
 _UNANSWERED = (
     "the connection was closed after the tools were run, before the end of the answer; what had arrived is "
     "in .partial"
@@ -187,7 +189,10 @@ class Asked:
         messages, self._messages = self._messages, []
         if not (self._reads_text or any(word in message for message in messages for word in _CALLS)):
             return False
-        results = yield RunTools(router, messages, self._options)
+        results = yield RunTools(router, messages, self._options, self.is_stopped)
+        if self.is_stopped():
+            # A generator that was closed has no result, and an API refuses the next question without one.
+            results = ToolResults(results.message, dict(results), results.errors, missing=_STOPPED)
         if not results:
             return False
         stream, earlier = self.round.answer, self.round.text_calls_before
@@ -200,6 +205,12 @@ class Asked:
         self._settled += self._read
         self._read.clear()
         return True
+
+    def is_stopped(self) -> bool:
+        """Return True once the application has stopped or closed the answer."""
+        answer = self.round.answer
+        driver: Any = None if answer is None else find_driver(answer)
+        return driver is not None and driver.verdict.is_asked
 
     def release(self, exchange: AskedExchange) -> Steps[None]:
         """Stop the answer of an attempt that is not read any further."""

@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup, TaskStatus
 
-    from tokenstream.router import Router, ToolResults
+    from tokenstream.router import ToolResults
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Opened, Step, Steps, T
-    from tokenstream.stream._options import Options
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
@@ -112,9 +111,9 @@ class AsyncLine(Line):
                     raise
             case Close():
                 await self.disconnect()
-            case RunTools(router, messages, options):
+            case RunTools():
                 try:
-                    return await _run_tools(router, messages, options)
+                    return await _run_tools(step)
                 except Exception as error:
                     raise FunctionFailed(error) from error
         return None
@@ -244,10 +243,10 @@ async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
         return await awaited
 
 
-async def _run_tools(router: Router, messages: list[bytes], options: Options) -> ToolResults:
+async def _run_tools(step: RunTools) -> ToolResults:
     """Run the tools that an answer calls."""
     # Each message is a whole payload.
-    source: Any = replace(read_at_once(SyncSource(iter(messages), do_nothing)), messages=True)
-    driver: Any = AsyncDriver(source, options)
+    source: Any = replace(read_at_once(SyncSource(iter(step.messages), do_nothing)), messages=True)
+    driver: Any = AsyncDriver(source, step.options)
     async with AsyncStream(driver) as stream:
-        return await stream.run(router.tools_only())
+        return await stream.run(step.tools_for(stream))

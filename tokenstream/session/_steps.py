@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+from tokenstream.events import ToolProgress
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from tokenstream.router import Router
+    from tokenstream.stream import AsyncStream, Stream
     from tokenstream.stream._options import Options
 
 T = TypeVar("T")
@@ -70,6 +73,24 @@ class RunTools(NamedTuple):
     """The messages of the answer, at least those that contain its calls and its end."""
     options: Options
     """The options for reading them."""
+    is_stopped: Callable[[], bool]
+    """Returns True once the application has stopped the answer; generators are then closed."""
+
+    def tools_for(self, stream: Stream | AsyncStream) -> Router:
+        """Return the tools, which stop a stream of the messages once the answer is stopped.
+
+        Args:
+            stream: The stream that the tools are run for.
+        """
+        tools = self.router.tools_only()
+
+        def stop_early(_: ToolProgress) -> None:
+            """Stop the tool that has shown something."""
+            if self.is_stopped():
+                stream.stop()
+
+        tools.on(ToolProgress)(stop_early)
+        return tools
 
 
 Step: TypeAlias = Open | Send | Receive | Wait | Close | RunTools

@@ -21,11 +21,10 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokenstream.router import Router, ToolResults
+    from tokenstream.router import ToolResults
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Step, Steps, T
-    from tokenstream.stream._options import Options
 
 
 class _Current(NamedTuple):
@@ -103,9 +102,9 @@ class SyncLine(Line):
                     raise
             case Close():
                 _close(current)
-            case RunTools(router, messages, options):
+            case RunTools():
                 try:
-                    return _run_tools(router, messages, options)
+                    return _run_tools(step)
                 except Exception as error:
                     raise FunctionFailed(error) from error
         return None
@@ -202,8 +201,8 @@ def _find_socket(opened: Any) -> OpenWebSocket | None:  # noqa: ANN401 - whateve
     return socket
 
 
-def _run_tools(router: Router, messages: list[bytes], options: Options) -> ToolResults:
+def _run_tools(step: RunTools) -> ToolResults:
     """Run the tools that an answer calls."""
-    driver: Any = SyncDriver(SyncSource(iter(messages), do_nothing, messages=True), options)
+    driver: Any = SyncDriver(SyncSource(iter(step.messages), do_nothing, messages=True), step.options)
     with Stream(driver) as stream:
-        return stream.run(router.tools_only())
+        return stream.run(step.tools_for(stream))

@@ -14,6 +14,7 @@ from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, To
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.stages._tools.generators import ToolStopped
 from tokenstream.steps._log import Log, StepAnswer, StepOutput, StepProgress
 from tokenstream.steps._tree import describe_step
 from tokenstream.stream._base import find_driver
@@ -629,7 +630,7 @@ def _is_call(given: object) -> bool:
 def _describe_error(error: BaseException) -> str:
     """Return an error's message, mostly after the name of its class, to store as a step's `error`."""
     name, message_text = type(error).__name__, message_of(error)
-    if isinstance(error, ToolFailed | LeftOpen) and message_text:
+    if isinstance(error, ToolFailed | LeftOpen | ToolStopped) and message_text:
         # The messages of these classes are written for users, who need no name of a class.
         return message_text
     return f"{name}: {message_text}" if message_text else name
