@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, get_weather
+from tests.frameworks.models import FORMS, model
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, tap, testing
 from tokenstream.errors import (
@@ -22,34 +23,10 @@ from tokenstream.errors import (
 anthropic = needed("langchain_anthropic")
 fakes = needed("langchain_core.language_models.fake_chat_models")
 messages = needed("langchain_core.messages")
-openai = needed("langchain_openai")
-httpx = needed("httpx")
+needed("langchain_openai")
 prebuilt = needed("langgraph.prebuilt")
 
 pytestmark = [*WARNINGS]
-
-FORMS: dict[str, dict[str, Any]] = {
-    "chat": {},
-    "chat, standard blocks": {"output_version": "v1"},
-    "responses": {"use_responses_api": True},
-    "responses, standard blocks": {"use_responses_api": True, "output_version": "v1"},
-}
-
-
-def model(*answers: Any, hook: Any = None, fault: Any = None, **options: Any) -> Any:
-    """Return a chat model whose provider gives these answers."""
-    hooks = {"response": [hook]} if hook is not None else {}
-    return openai.ChatOpenAI(
-        model="m",
-        api_key="k",
-        base_url="http://testserver/v1",
-        max_retries=0,
-        http_client=httpx.Client(transport=testing.transport([*answers], fault=fault), event_hooks=hooks),
-        http_async_client=httpx.AsyncClient(
-            transport=testing.transport([*answers], fault=fault), event_hooks=hooks
-        ),
-        **options,
-    )
 
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)

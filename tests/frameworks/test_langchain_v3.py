@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, get_weather
-from tests.frameworks.test_langchain import FORMS, model
+from tests.frameworks.models import FORMS, model
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Steps, Stream, tap, testing
 from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, StreamTruncated
@@ -18,6 +18,7 @@ agents = needed("langchain.agents")
 anthropic = needed("langchain_anthropic")
 fakes = needed("langchain_core.language_models.fake_chat_models")
 tools = needed("langchain_core.tools")
+needed("langchain_openai")
 
 pytestmark = [
     *WARNINGS,
