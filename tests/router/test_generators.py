@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from tests.steps.answers import asking, async_stream_of, stream_of
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Router, Steps, Stream, testing
+from tokenstream import AsyncStream, Router, Steps, Stream, Tools, testing
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event, Finish, StepDone, ToolProgress, ToolResult
@@ -143,6 +143,14 @@ def test_the_last_value_is_the_result_if_the_tool_was_registered_so() -> None:
     router = Router()
     router.tool(result="last")(weather)
     assert {"call_0": SHOWN[-1]} == dict(stream_of(asking("Oslo")).run(router))
+
+
+def test_generators_may_be_given_in_a_table_of_tools() -> None:
+    """The request describes them as any other tool."""
+    router = Router(Tools(weather))
+
+    assert "Ask two stations" in str(router.tools.to_openai_chat())
+    assert {"call_0": "Oslo: 7 °C"} == dict(stream_of(asking("Oslo")).run(router))
 
 
 def test_a_result_is_in_the_return_value_or_in_the_last_value() -> None:
