@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.formats._wire.anthropic_agents.words import COUNTS
@@ -249,7 +250,8 @@ class ClaudeCode(AgentReader):
             message = text_of(line, "result", "error") or told or text_of(line, "subtype")
             error = self._failure(message, code=_code(status))
         elif text_of(line, "stop_reason") == "tool_use" and self._is_waiting:
-            error = self._truncated(turn, "ended the turn while a tool that it had called was running")
+            error = StreamTruncated(f"{self._agent} ended a turn while its tool was still running")
+            error.partial = self._find_partial(turn, "truncated")
         if is_aside:
             if was_whole and turn.usage:
                 turn.step.feed(UsageUpdate(turn.usage))

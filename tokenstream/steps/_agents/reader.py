@@ -239,15 +239,9 @@ class AgentReader(ABC):
     def _truncation_of(self, turn: Turn) -> StreamTruncated:
         """Return the error of a turn that no line has ended."""
         told = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
-        return self._truncated(turn, f"ended without the line that ends a turn{told}{self._last_words}")
-
-    def _truncated(self, turn: Turn, how: str) -> StreamTruncated:
-        """Return the error of a turn that is not whole.
-
-        Args:
-            how: What the agent has done, for the error's message.
-        """
-        error = StreamTruncated(f"{self._agent} {how}")
+        error = StreamTruncated(
+            f"{self._agent} ended without the line that ends a turn{told}{self._last_words}"
+        )
         error.partial = self._find_partial(turn, "truncated")
         return error
 
