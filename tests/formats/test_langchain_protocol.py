@@ -352,8 +352,9 @@ def test_the_bytes_of_a_server_are_read_however_they_are_cut() -> None:
     assert Stream([body]).final() == Stream(pieces).final()
 
 
+@pytest.mark.slow
 def test_the_format_keeps_the_rules_of_all_formats() -> None:
     """Unknown fields and events are carried, and garbage does no harm."""
     folder = OURS / "langchain-protocol"
     recordings = [folder / "reasoning_and_calls.ndjson", folder / "agent_with_subagent.sse"]
-    testing.check_format(LangChainProtocol, recordings, cuts=64, changes=64)
+    testing.check_format(LangChainProtocol, recordings)

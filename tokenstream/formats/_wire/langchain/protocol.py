@@ -222,10 +222,13 @@ class LangChainProtocol(HostedSession):
         reader(self, event)
 
     def _begin(self, event: dict[str, Any], kind: str, run: str | None) -> bool:
-        """Begin an answer, unless one is open; return False for an event of another message."""
+        """Begin an answer, unless one is open; return False for an event of another message.
+
+        An id that LangChain made up is reported as a field, and not as the id of the answer.
+        """
         if kind == _START:
-            id = text_of(event, "id") or ""
-            if text_of(event, "role") not in (None, "ai") or self._answer not in (None, id):
+            is_asked = self._answer in (None, text_of(event, "id") or "")
+            if text_of(event, "role") not in (None, "ai") or not is_asked:
                 return False
             if self.answer_is_open:
                 # The end of the answer before is missing.
@@ -241,18 +244,16 @@ class LangChainProtocol(HostedSession):
         self._blocks.clear()
         self._model_run = run
         self._names_provider = False
-        self.begin_answer()
+        id = text_of(event, "id") if kind == _START else None
+        is_made_up = id is not None and id.startswith(MADE_UP_ID_PREFIXES)
+        self.begin_answer(None if is_made_up else id, text_of(dict_of(event, "metadata"), *MODEL_FIELDS))
+        if is_made_up:
+            self.parts.field("run_id", id)
         return True
 
     def _read_start(self, event: dict[str, Any]) -> None:
-        """Report the id and the model of an answer; an id that LangChain made up is reported as a field."""
-        metadata, id = dict_of(event, "metadata"), text_of(event, "id")
-        self._note_provider(metadata)
-        if id is not None and id.startswith(MADE_UP_ID_PREFIXES):
-            self.parts.head(model=text_of(metadata, *MODEL_FIELDS))
-            self.parts.field("run_id", id)
-        else:
-            self.parts.head(id=id, model=text_of(metadata, *MODEL_FIELDS))
+        """Read what the start of an answer says beyond its id and its model."""
+        self._note_provider(dict_of(event, "metadata"))
         self._read_usage(event)
 
     def _read_block_start(self, event: dict[str, Any]) -> None:
