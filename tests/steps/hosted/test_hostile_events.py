@@ -9,12 +9,16 @@ import pytest
 
 from tests.steps.agents.test_hostile_lines import are_over, spoil
 from tests.steps.told import told
-from tests.support.recordings import events_of, ours
+from tests.support.recordings import OURS, events_of, ours
 from tokenstream import Steps
 from tokenstream.errors import StreamError
 
-_FORMATS = ("openai-agents", "anthropic-agents", "mistral-conversations")
-_NAMES = [each.name for each in ours() if each.format in _FORMATS]
+_AGENTS = {
+    **{name: name for name in ("openai-agents", "anthropic-agents", "mistral-conversations", "ag-ui")},
+    "langchain-protocol": "langgraph",
+}
+"""The names of the agents, by the formats of their events."""
+_NAMES = [each.name for each in ours() if each.format in _AGENTS and (OURS / f"{each.name}.sse").exists()]
 
 
 @pytest.mark.few_rows(3)
@@ -26,7 +30,7 @@ def test_spoilt_events_raise_nothing_but_errors_of_a_stream(name: str) -> None:
         lines = [json.dumps(spoil(each, source)) for each in events_of(name)]
         with Steps() as run:
             try:
-                for _line in run.follow(lines, agent=name.partition("/")[0]):
+                for _line in run.follow(lines, agent=_AGENTS[name.partition("/")[0]]):
                     pass
             except StreamError:
                 pass
