@@ -281,7 +281,7 @@ PUBLIC: dict[str, list[str]] = {
         "ValidatedCalls",
         "Words",
     ],
-    "tokenstream.session": ["Answer", "AsyncAnswer", "AsyncSession", "Session"],
+    "tokenstream.session": ["Answer", "AsyncAnswer", "AsyncSession", "Session", "Steer"],
     "tokenstream.steps": [
         "AsyncAttached",
         "AsyncPeer",

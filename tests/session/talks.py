@@ -17,6 +17,8 @@ from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
+    from tokenstream.session import Steer
+
 __all__ = ["COLOURS", "Answered", "AsyncTalk", "Talk", "talking"]
 
 COLOURS = ("sync", "asyncio", "trio")
@@ -77,6 +79,19 @@ class Talk:
         except StreamError as failure:
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason)
+
+    def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
+        """Ask, and say something more once the first piece of text has come."""
+        answer, pieces, steers, error = self.session.ask(content, **options), [], [], None
+        try:
+            with answer:
+                for piece in answer.text:
+                    pieces.append(piece)
+                    if not steers:
+                        steers.append(self.session.steer(words))
+        except StreamError as failure:
+            error = failure
+        return Answered(pieces, answer.message, error, answer.stop_reason), steers[0]
 
     def leave_unread(self, content: Any, **options: Any) -> AbstractContextManager[Any]:
         """Ask, and read nothing of the answer within the block."""
@@ -139,6 +154,23 @@ class AsyncTalk(Talk):
         except StreamError as failure:
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason)
+
+    def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
+        """Ask, and say something more once the first piece of text has come."""
+        steered: tuple[Answered, Steer] = self._portal.call(self._steer, content, words, options)
+        return steered
+
+    async def _steer(self, content: Any, words: Any, options: dict[str, Any]) -> tuple[Answered, Steer]:
+        answer, pieces, steers, error = self.session.ask(content, **options), [], [], None
+        try:
+            async with answer:
+                async for piece in answer.text:
+                    pieces.append(piece)
+                    if not steers:
+                        steers.append(await self.session.steer(words))
+        except StreamError as failure:
+            error = failure
+        return Answered(pieces, answer.message, error, answer.stop_reason), steers[0]
 
     def speak(self, content: Any, *, media: int | None, played_ms: float, **options: Any) -> Answered:
         """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
+    from tokenstream.session._steering import Steer
 
 Payload = dict[str, Any]
 
@@ -35,6 +36,8 @@ class Addressee(NamedTuple):
     """The exchange that gets the message; None to keep it for the next one."""
     is_end: bool = False
     """True if no more messages of the answer will come."""
+    is_held: bool = False
+    """True if the message ends a response that another one of the same answer may follow."""
     is_discarded: bool = False
     """True if nobody gets the message."""
     begins: bool = True
@@ -123,6 +126,14 @@ class SessionAPI(ABC):
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
         return []
 
+    def write_steer(self, steer: Steer) -> list[Payload]:
+        """Return the messages that steer an answer in progress.
+
+        Raises:
+            MisuseError: The API has no such message.
+        """
+        raise MisuseError(f"{self.format} cannot steer an answer: interrupt() it, and ask anew")
+
     def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True if a request can only be written after further messages of another answer.
 
@@ -167,18 +178,22 @@ class SessionAPI(ABC):
     def settle(self, exchange: AskedExchange) -> None:  # noqa: B027 - nothing, by default
         """Note that an answer was read to its end, so that the next question can build on it."""
 
-    def make_format(self, asked: HasRounds | None) -> str | Format:
+    @abstractmethod
+    def make_format(self, asked: HasRounds) -> Format:
         """Return the format that reads an answer.
 
         Args:
-            asked: The question, whose answer goes on after tools were run, with further answers of the API;
-                None for a single answer.
+            asked: The question, whose answer may go on with further answers of the API.
         """
-        return self.format
 
 
 class HasRounds(Protocol):
     """A question, as far as the format of its answer needs it."""
+
+    @property
+    def runs_tools(self) -> bool:
+        """True if tools are run, so that further answers of the API may follow."""
+        ...
 
     @property
     def goes_on(self) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.session._steps import Steps
     from tokenstream.stream._options import Options
 
+_CREATED = b'"response.created"'
 _CALLS = (b"function_call", b"tool_call", b"toolCall")
 """Words of which each message that contains a whole call has at least one."""
 _ENDS = (b"response.completed", b"response.incomplete", b"response.done", b"serverContent")
@@ -77,7 +78,7 @@ class Asked:
         self.conversation = conversation
         self.router = router
         self._options = options
-        self.goes_on = router is not None
+        self._has_rounds = router is not None
         """True while further rounds may follow, because the tools may still have to be run."""
         self.round = Round(question, lane)
         """The current round; further ones follow with the results of tools."""
@@ -94,6 +95,17 @@ class Asked:
         """The messages of the exchanges whose tools were run: with them, a restarted answer begins."""
         self._repeated: deque[bytes] = deque()
         """The messages that the current attempt is still to begin with."""
+
+    @property
+    def runs_tools(self) -> bool:
+        """True if tools are run, with whose results the model goes on."""
+        return self.router is not None
+
+    @property
+    def goes_on(self) -> bool:
+        """True while further responses may follow: after tools, or because the answer was steered."""
+        exchange = self.exchange
+        return self._has_rounds or (exchange is not None and bool(exchange.steers) and not exchange.is_read)
 
     def begin(self, attempt: Attempt | None) -> Steps[AskedExchange]:
         """Send the question.
@@ -113,14 +125,14 @@ class Asked:
         if self._repeated:
             raise StreamTruncated(_UNANSWERED)
         # Its source has a single answer.
-        self.goes_on = False
+        self._has_rounds = False
 
     def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
         """Return the turns that ask the model to continue a broken answer; none for any other attempt."""
         self._messages.clear()
         self._read.clear()
         self._repeated.clear()
-        self.goes_on = self.router is not None
+        self._has_rounds = self.router is not None
         if attempt is None or attempt.mode != "continue":
             # Tools that were run are not run again, so a restart asks from their results on. The tokens that
             # were spent on what is repeated are those of the attempt before.
@@ -157,7 +169,7 @@ class Asked:
                 raise StreamTruncated(_UNANSWERED)
             if not current.completed or not (yield from self._answer_calls(self.router, current)):
                 break
-        self.goes_on = False
+        self._has_rounds = False
         return None
 
     def _note(self, message: bytes) -> None:
@@ -167,6 +179,9 @@ class Asked:
         """
         if self._may_restart:
             self._read.append(message)
+        if _CREATED in message:
+            # The tools are run by the last response alone; the one before was steered.
+            self._messages.clear()
         is_piece = any(word in message for word in _PIECES)
         if self._reads_text or (not is_piece and any(word in message for word in (*_CALLS, *_ENDS))):
             self._messages.append(message)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.schemas import Tools
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
+    from tokenstream.session._steering import Steer
     from tokenstream.stages._citations.citations import CitationMarkers
 
 
@@ -188,6 +189,14 @@ class AsyncSession(SessionBase):
         answer = AsyncAnswer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
         asked.round.answer = answer
         return answer
+
+    async def steer(self, content: Any, *, lane: str | None = None) -> Steer:  # noqa: ANN401 - see `Session.steer`
+        """Say something to the model while it answers, without stopping it (OpenAI Responses).
+
+        Another task may call this while the answer is read. The arguments, the result and the errors are
+        those of `Session.steer`.
+        """
+        return await self._line.run(self._make_steer(content, lane))
 
     # -- answers -------------------------------------------------------------
 

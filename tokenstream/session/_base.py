@@ -15,6 +15,7 @@ from tokenstream.session._api import check_settings
 from tokenstream.session._asked import Asked
 from tokenstream.session._conversation import SessionConversation
 from tokenstream.session._rounds import Question, find_turn_method, write_history
+from tokenstream.session._steering import steer_answer
 from tokenstream.stream._options import Options
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.session._lines import Line
+    from tokenstream.session._steering import Steer
+    from tokenstream.session._steps import Steps
     from tokenstream.session._turns import Bell
 
 _RESPONSES = "openai-responses"
@@ -165,21 +168,14 @@ class SessionBase:
             MisuseError: An argument is invalid, or the session is not open.
             ConcurrentRead: The answer before is still in progress.
         """
-        if self._is_closed:
-            raise StreamClosed("the session is closed, and asks nothing more")
-        if not self._is_open:
-            raise MisuseError("the session is not open yet: enter it with `with`, or `async with`")
+        lane = self._check_lane(lane)
         if router is not None and not isinstance(router, Router):
             raise MisuseError(f"router= is a Router, and not {type(router).__name__}")
-        if lane is not None and not self._conversation.known_api.has_lanes:
-            raise MisuseError(f"{self.format} has no lanes: leave out lane=")
-        if lane is not None and not isinstance(lane, str):
-            raise MisuseError(f"lane= is the name of a lane, and not {lane!r:.80}")
         may_restart = self._retry is not None
         asked = Asked(
             self._conversation,
             Question(content),
-            lane or "",
+            lane,
             router,
             self._options(self._conversation.known_api.format),
             may_restart=may_restart,
@@ -189,14 +185,40 @@ class SessionBase:
 
     def _make_options(self, asked: Asked) -> Options:
         """Return the options with which an answer is read."""
-        rounds = None if asked.router is None else asked
-        return self._options(self._conversation.known_api.make_format(rounds))
+        return self._options(self._conversation.known_api.make_format(asked))
 
     def _options(self, format: Any) -> Options:  # noqa: ANN401 - a format, or its name
         """Return the options for reading in a format."""
         tools = self._conversation.known_api.tools
         offered = offered_in({"tools": tools}) if tools else None
         return Options(format, self._limits, self._deadlines, make_stage=self._make_stage, offered=offered)
+
+    def _make_steer(self, content: object, lane: object) -> Steps[Steer]:
+        """Check the arguments of `steer`, and return the steps that send the input.
+
+        Raises:
+            MisuseError: An argument is invalid, or the session is not open.
+        """
+        question, lane = Question(content), self._check_lane(lane)
+        if question.results is not None:
+            raise MisuseError("session.steer() takes what the user says: pass results of tools to ask()")
+        return steer_answer(self._conversation, question, lane)
+
+    def _check_lane(self, lane: object) -> str:
+        """Return the name of a lane, "" for the default one.
+
+        Raises:
+            MisuseError: The session is not open, or has no such lane.
+        """
+        if self._is_closed:
+            raise StreamClosed("the session is closed, and asks nothing more")
+        if not self._is_open:
+            raise MisuseError("the session is not open yet: enter it with `with`, or `async with`")
+        if lane is not None and not self._conversation.known_api.has_lanes:
+            raise MisuseError(f"{self.format} has no lanes: leave out lane=")
+        if lane is not None and not isinstance(lane, str):
+            raise MisuseError(f"lane= is the name of a lane, and not {lane!r:.80}")
+        return lane or ""
 
     # -- sending POSTs instead -------------------------------------------------
 

@@ -79,7 +79,7 @@ class SessionConversation:
         """The exchanges of the current connection that have not ended."""
         self._rounds: dict[str, list[Round]] = {}
         """The rounds that were asked, by lane."""
-        self._latest: dict[str, AskedExchange] = {}
+        self.latest: dict[str, AskedExchange] = {}
         """The last exchange of each lane."""
         self._kept: list[bytes] = []
         """Messages that belong to no answer, for the next one."""
@@ -201,7 +201,7 @@ class SessionConversation:
         """
         has_lanes = self.api is not None and self.api.has_lanes
         # Another thread may ask in another lane meanwhile.
-        for exchange in list(self._latest.values()):
+        for exchange in list(self.latest.values()):
             is_in_the_way = exchange.round.lane == lane or not has_lanes
             if is_in_the_way and not (exchange.dropped or exchange.is_read):
                 hint = ", or ask in another lane=" if has_lanes else ""
@@ -287,10 +287,10 @@ class SessionConversation:
     def _begin_round(self, exchange: AskedExchange) -> list[Round]:
         """Settle the round before, note the round of an exchange, and return the rounds before it."""
         asked = exchange.round
-        latest = self._latest.get(asked.lane)
+        latest = self.latest.get(asked.lane)
         if latest is not None and latest.round is not asked:
             self.settle(latest)
-        self._latest[asked.lane] = exchange
+        self.latest[asked.lane] = exchange
         rounds = self._rounds.setdefault(asked.lane, [])
         if not rounds or rounds[-1] is not asked:
             rounds.append(asked)
@@ -440,7 +440,7 @@ class SessionConversation:
         place = api.find_place(payload, [each for each in self._exchanges if not each.ended])
         exchange = place.exchange
         if exchange is not None:
-            exchange.put(data)
+            exchange.put(data, is_held=place.is_held)
             exchange.begun = exchange.begun or place.begins
             if place.ending is not None:
                 exchange.put(json.dumps(place.ending).encode())
@@ -451,7 +451,7 @@ class SessionConversation:
         elif not place.is_discarded:
             self._keep(data, payload)
         self._exchanges = [each for each in self._exchanges if not each.ended]
-        yield from self._send_quietly(place.replies)
+        yield from self.send_quietly(place.replies)
 
     def _keep(self, data: bytes, payload: Payload) -> None:
         """Keep a message that belongs to no answer, for the next one."""
@@ -486,9 +486,9 @@ class SessionConversation:
             payloads += self.api.write_cancel(exchange)
         if played_ms is not None:
             payloads += self.api.write_truncation([*earlier, exchange], played_ms)
-        yield from self._send_quietly(payloads)
+        yield from self.send_quietly(payloads)
 
-    def _send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
+    def send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
         """Write messages; if the connection turns out to be closed, only note that."""
         number = self._connection.number
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenstream.session._rounds import Round
+    from tokenstream.session._steering import Steer
     from tokenstream.session._turns import Bell
 
 
@@ -31,11 +32,13 @@ class AskedExchange:
         "dropped",
         "ended",
         "error",
+        "held",
         "is_cut",
         "is_post",
         "messages",
         "repeats",
         "round",
+        "steers",
         "turns",
         "waiting",
         "written",
@@ -74,15 +77,37 @@ class AskedExchange:
         """The id of the answer, from the latest event that names it."""
         self.audio: dict[str, float] = {}
         """The milliseconds of audio that were received, by the id of their item; 0 before any has come."""
+        self.steers: list[Steer] = []
+        """The input that was sent for the answer while it was written."""
+        self.held: bytes | None = None
+        """The end of a response that another one may follow, as it was steered; None if there is none."""
         self.is_cut = False
         """True once the server was told how much of the audio was heard."""
 
-    def put(self, message: bytes) -> None:
-        """Add a message of the answer, unless nobody reads it any more."""
-        if not self.dropped:
+    def put(self, message: bytes, *, is_held: bool = False) -> None:
+        """Add a message of the answer, unless nobody reads it any more.
+
+        Args:
+            message: The message.
+            is_held: True for the end of a response that another one may follow: it waits until that is known.
+        """
+        if is_held:
+            self.held = message
+        elif not self.dropped:
             self.messages.append(message)
             self.waiting += len(message)
             self._ring()
+
+    def release_held(self) -> None:
+        """Add the end that was kept back, now that it is known what follows."""
+        held, self.held = self.held, None
+        if held is not None:
+            self.put(held)
+
+    @property
+    def is_steered(self) -> bool:
+        """True while the server is still to say what becomes of input for this answer."""
+        return any(not steer.is_settled for steer in self.steers)
 
     def take(self) -> bytes:
         """Return the oldest message that was not read."""
@@ -104,6 +129,10 @@ class AskedExchange:
             error: The exception with which the connection broke; None if it did not.
         """
         self.ended, self.error = True, error
+        if self.completed:
+            self.release_held()
+        for steer in self.steers:
+            steer.lose()
         self._ring()
 
     def ask_again(self) -> None:

@@ -210,7 +210,7 @@ class LiveAPI(SessionAPI):
             # Of an answer in progress, the server may have the question only.
             self._last_resumable = self._last_settled if open_exchanges else self._last_known
 
-    def make_format(self, asked: HasRounds | None) -> Format:
+    def make_format(self, asked: HasRounds) -> Format:
         """Return the format that reads an answer."""
         return _LiveAnswer().of_rounds(asked)
 

@@ -233,7 +233,7 @@ class RealtimeAPI(SessionAPI):
             return _COMPANDED_BYTES_PER_MS
         return (int_of(audio, "rate") or _RATE) * _LINEAR_BYTES_PER_MS
 
-    def make_format(self, asked: HasRounds | None) -> Format:
+    def make_format(self, asked: HasRounds) -> Format:
         """Return the format that reads an answer, with what is known about the session."""
         return _RealtimeAnswer(session=self._session).of_rounds(asked)
 

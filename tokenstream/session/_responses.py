@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
-from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
+from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn, SteeredResponses
 from tokenstream.session._api import (
     NOBODY,
     Addressee,
@@ -22,6 +22,7 @@ from tokenstream.session._api import (
     ids_in,
     refuse_question,
 )
+from tokenstream.session._steering import take_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
+    from tokenstream.session._steering import Steer
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _CREATED = "response.created"
+_STEERED = "steered"
+"""The reason of a response that ends early, since input was sent for it."""
 _BEGINS = frozenset({_CREATED, "response.output_item.added"})
 _CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
 # Quirk (aimock 1.43, 2026-11): it knows no request to stop an answer.
@@ -62,6 +66,8 @@ class ResponsesAPI(SessionAPI):
         super().__init__(model, tools, settings)
         self._parents: dict[str, _Parent] = {}
         """The response that the next question continues, by lane."""
+        self._pending: dict[str, list[Steer]] = {}
+        """The input that waits for the results of tools, by the id of the response that has called them."""
         self._cancelled_lanes: set[str] = set()
         """The lanes of this connection in which the server was asked to stop an answer."""
 
@@ -69,6 +75,7 @@ class ResponsesAPI(SessionAPI):
     def greet(self, *, is_set_up: bool) -> list[Payload]:
         # A connection needs no setup.
         self._cancelled_lanes.clear()
+        self._pending.clear()
         return super().greet(is_set_up=is_set_up)
 
     @staticmethod
@@ -119,6 +126,11 @@ class ResponsesAPI(SessionAPI):
             cancel["response_id"] = exchange.answer_id
         return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
 
+    def write_steer(self, steer: Steer) -> list[Payload]:
+        """Return the message that steers a response, whose lane the server knows."""
+        turns = steer.write_turns(self.turn_method)
+        return [{"type": "response.steer", "previous_response_id": steer.target, "input": turns}]
+
     def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True for a cancelled answer in the same lane that has not begun.
 
@@ -133,6 +145,8 @@ class ResponsesAPI(SessionAPI):
         exchange = in_lane[0] if in_lane else None
         ids = ids_in(payload)
         owner = self.owners.find(ids)
+        if kind.startswith("response.steer."):
+            return self._place_steer(payload)
         is_error = kind == "error" or (not kind and "error" in payload)
         if is_error:
             return self._place_error(payload, owner or exchange)
@@ -144,6 +158,8 @@ class ResponsesAPI(SessionAPI):
             owner = exchange
         if owner is not None:
             exchange = owner
+        elif kind == _CREATED and exchange is not None and exchange.held is not None:
+            self._follow(exchange, payload)
         elif kind == _CREATED and exchange is not None and exchange.answer_id is not None:
             # The response before ended without an event that says so, for example with an error.
             exchange.end()
@@ -152,18 +168,72 @@ class ResponsesAPI(SessionAPI):
             # A message about the connection is kept for the next answer; one of an answer has come too late.
             return NOBODY if kind.startswith("response.") else Addressee()
         self.owners.note(ids, exchange)
+        return self._take_in(payload, kind, exchange)
+
+    def _take_in(self, payload: Payload, kind: str, exchange: AskedExchange) -> Addressee:
+        """Return the place of a message of an exchange's answer, and note what it says about the response."""
         id = text_of(dict_of(payload, "response"), "id")
         # Quirk (LiteLLM, 2026-10): the first event has another id than the last one, by which alone the
         # server knows the response.
         exchange.answer_id = id or exchange.answer_id
         if kind in _FINAL:
-            exchange.completed = kind in _CONTINUABLE
-            return Addressee(exchange, is_end=True)
-        if kind == _CREATED and exchange.dropped:
-            # The request to stop may have come before there was anything to stop.
-            exchange.cancel_sent = True
-            return Addressee(exchange, replies=self.write_cancel(exchange))
+            return self._place_end(payload, kind, exchange)
+        if kind == _CREATED:
+            self._apply_pending(exchange, payload)
+            if exchange.dropped:
+                # The request to stop may have come before there was anything to stop.
+                exchange.cancel_sent = True
+                return Addressee(exchange, replies=self.write_cancel(exchange))
         return Addressee(exchange)
+
+    def _place_end(self, payload: Payload, kind: str, exchange: AskedExchange) -> Addressee:
+        """Return the place of the end of a response, which another one follows if it was steered."""
+        details = dict_of(dict_of(payload, "response"), "incomplete_details")
+        was_steered = text_of(details, "reason") == _STEERED
+        # Without its successor, an answer that was steered is cut.
+        exchange.completed = kind in _CONTINUABLE and not (was_steered and exchange.steers)
+        is_held = kind in _CONTINUABLE and not exchange.dropped and exchange.is_steered
+        return Addressee(exchange, is_end=not is_held, is_held=is_held)
+
+    def _place_steer(self, payload: Payload) -> Addressee:
+        """Return the place of an event about input for a response, and note what it says."""
+        exchange = self.owners.find([text_of(dict_of(payload, "steer"), "previous_response_id")])
+        if exchange is None:
+            return NOBODY
+        steer = take_event(exchange.steers, payload)
+        if steer is not None and steer.state == "pending":
+            self._pending.setdefault(steer.target, []).append(steer)
+        return self._settle_steer(exchange)
+
+    @staticmethod
+    def _settle_steer(exchange: AskedExchange) -> Addressee:
+        """Return the place of an event about input; it ends the answer if nothing else is to come."""
+        if exchange.ended:
+            return NOBODY
+        is_end = exchange.held is not None and not exchange.is_steered
+        if is_end:
+            # No response follows this one.
+            exchange.completed = True
+        return Addressee(exchange, is_end=is_end)
+
+    @staticmethod
+    def _follow(exchange: AskedExchange, payload: Payload) -> None:
+        """Let an answer go on with the response that follows a steered one."""
+        id = text_of(dict_of(payload, "response"), "id")
+        for steer in exchange.steers:
+            if steer.state == "accepted":
+                steer.apply(id)
+                exchange.round.steers.append(steer)
+        exchange.completed = False
+        exchange.release_held()
+
+    def _apply_pending(self, exchange: AskedExchange, payload: Payload) -> None:
+        """Note that input which has waited for the results of tools is part of a response that begins."""
+        response = dict_of(payload, "response")
+        parent = text_of(response, "previous_response_id")
+        for steer in self._pending.pop(parent or "", ()):
+            steer.apply(text_of(response, "id"))
+            exchange.round.steers.append(steer)
 
     def _place_error(self, payload: Payload, exchange: AskedExchange | None) -> Addressee:
         """Return the place of an error, which ends the answer of its lane."""
@@ -176,11 +246,18 @@ class ResponsesAPI(SessionAPI):
                 return NOBODY
             return refuse_question(exchange)
         lane = text_of(payload, "stream_id") or ""
-        if lane in self._cancelled_lanes and _is_about_cancelling(error):
+        if lane in self._cancelled_lanes and _is_about(error, "cancel"):
             # The answer was over when the request to stop it arrived.
             return NOBODY
         if exchange is None:
             return Addressee()
+        sent = [steer for steer in exchange.steers if steer.state == "sent"]
+        if sent and _is_about(error, "steer"):
+            # The server knows no such request, or not for this response.
+            sent[0].refuse(payload)
+            if self._settle_steer(exchange).is_end:
+                exchange.end()
+            return NOBODY
         if exchange.ended:
             # It names a response that is over.
             return NOBODY
@@ -194,9 +271,9 @@ class ResponsesAPI(SessionAPI):
             self._parents.pop(lane, None)
         return Addressee(exchange, is_end=True)
 
-    def make_format(self, asked: HasRounds | None) -> str | Format:
-        """Return the format that reads one response, or several in turn."""
-        return self.format if asked is None else _ResponsesOfRounds().of_rounds(asked)
+    def make_format(self, asked: HasRounds) -> Format:
+        """Return the format that reads an answer, of several responses if tools are run or it is steered."""
+        return (_ResponsesOfRounds() if asked.runs_tools else _ResponsesOfSteering()).of_rounds(asked)
 
     def settle(self, exchange: AskedExchange) -> None:
         """Let the next question continue this answer."""
@@ -209,7 +286,16 @@ class _ResponsesOfRounds(FormatOfRounds, ResponsesInTurn):
     """The format of an answer of several responses."""
 
 
-def _is_about_cancelling(error: Payload) -> bool:
-    """Return True for an error that a request to stop an answer has caused, perhaps as it came late."""
+class _ResponsesOfSteering(FormatOfRounds, SteeredResponses):
+    """The format of an answer of one response, and of those that follow if it is steered."""
+
+
+def _is_about(error: Payload, request: str) -> bool:
+    """Return True for an error that a request has caused, which may be unknown to the server, or late.
+
+    Args:
+        error: The error.
+        request: A word of the request, such as "cancel" for one to stop an answer.
+    """
     words = [(text_of(error, name) or "").lower() for name in ("code", "message", "param")]
-    return words[0] == _UNKNOWN_REQUEST or any("cancel" in each for each in words)
+    return words[0] == _UNKNOWN_REQUEST or any(request in each for each in words)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.message import Part
+    from tokenstream.session._steering import Steer
     from tokenstream.turns._drop import Drop
 
 _DROP: Drop = ("incomplete", "invalid_tool_call", "media", "opaque", "citation")
@@ -121,13 +122,15 @@ class Round:
         lane: The name of the lane; "" for the only one.
     """
 
-    __slots__ = ("_message", "answer", "lane", "question", "text_calls_before")
+    __slots__ = ("_message", "answer", "lane", "question", "steers", "text_calls_before")
 
     def __init__(self, question: Question, lane: str = "") -> None:
         self.question = question
         self.lane = lane
         self.answer: HasMessage | None = None
         """The stream of the answer; None before it is made, and once its message is kept."""
+        self.steers: list[Steer] = []
+        """The input that was applied while the answer was written."""
         self.text_calls_before = 0
         """The number of calls in the text of that stream's earlier rounds: their ids are not the server's."""
         self._message = Message()
@@ -177,6 +180,8 @@ def write_history(
     for index, each in enumerate(said):
         later = said[index + 1].question if index + 1 < len(said) else following
         turns += each.question.write_turns(method)
+        for steer in each.steers:
+            turns += steer.write_turns(method)
         turns += _write_answer(each.message, method, later)
     return turns
 

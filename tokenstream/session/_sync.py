@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.schemas import Tools
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
+    from tokenstream.session._steering import Steer
     from tokenstream.stages._citations.citations import CitationMarkers
 
 
@@ -182,6 +183,24 @@ class Session(SessionBase):
         answer = Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
         asked.round.answer = answer
         return answer
+
+    def steer(self, content: Any, *, lane: str | None = None) -> Steer:  # noqa: ANN401 - see the docstring
+        """Say something to the model while it answers, without stopping it (OpenAI Responses).
+
+        If the server applies the input, the answer ends where it is, and the model goes on with the input: in
+        the same stream, after a `MessageStart` with `another`. Any thread may call this.
+
+        Args:
+            content: A text, or an item or a list of items with the role "user", as in the API's requests.
+            lane: The lane of the answer; None for the default lane.
+
+        Returns:
+            What becomes of the input, in its `state`, which changes while the answer is read.
+
+        Raises:
+            MisuseError: An argument is invalid, or no answer is in progress that has begun.
+        """
+        return self._line.run(self._make_steer(content, lane))
 
     # -- answers -------------------------------------------------------------
 

@@ -37,7 +37,6 @@ class ResponsesInTurn(OpenAIResponses):
 
     ends_with_input: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = None
-    # A delta of one response may look like a delta of the response before.
     fast: ClassVar[Fast | None] = None
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -51,6 +50,9 @@ class ResponsesInTurn(OpenAIResponses):
             self._is_between = self._created = False
             response = dict_of(payload, "response")
             self._items.begin_response(text_of(response, "id"), text_of(response, "model"))
+            if self._fast_path is not None:
+                # A delta of this response may look like one of the response before.
+                self._fast_path.clear()
         super().read(payload, event)
 
     def conclude(self) -> None:
@@ -73,3 +75,9 @@ class ResponsesInTurn(OpenAIResponses):
     def resting(self) -> bool:
         """True while tools are run."""
         return self._is_between
+
+
+class SteeredResponses(ResponsesInTurn):
+    """The `openai-responses` format of an answer that another response continues if it is steered."""
+
+    fast: ClassVar[Fast | None] = OpenAIResponses.fast

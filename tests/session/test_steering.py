@@ -1,0 +1,259 @@
+"""Input for an answer in progress: whatever comes of it, the answer is whole or known to be cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.session.servers import Hangup, Line, Payload, RealtimeServer, ResponsesServer, serving
+from tests.session.talks import COLOURS, talking
+from tests.support.timing import PATIENCE
+from tokenstream import MessageStart, MisuseError, Router, StreamError
+from tokenstream.turns import ToolResults
+
+in_every_colour = pytest.mark.parametrize("colour", COLOURS)
+WAIT: Payload = {"wait": "until the client has sent something more"}
+STOP: Payload = {"wait": "until the client has asked to stop"}
+STEER = {"id": "steer_1", "previous_response_id": "resp_1"}
+ACCEPTED = {"type": "response.steer.accepted", "steer": STEER}
+BUSY = {"type": "invalid_request_error", "code": "too_many_pending_steers", "message": "busy"}
+REFUSED = {"type": "response.steer.failed", "error": BUSY, "steer": {**STEER, "id": None, "input": "shorter"}}
+LATE = {
+    "type": "response.steer.failed",
+    "error": {**BUSY, "code": "successor_creation_failed"},
+    "steer": {**STEER, "input": "shorter"},
+}
+UNKNOWN = {
+    "type": "error",
+    "status": 400,
+    "error": {"code": "invalid_value", "param": "type", "message": "Invalid value: 'response.steer'."},
+}
+CALL = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "look_up", "arguments": "{}"}
+PENDING = {
+    "type": "response.steer.pending",
+    "steer": STEER,
+    "reason": "waiting_for_required_input",
+    "required_input": [{"type": "function_call_output", "call_id": "call_1", "name": "look_up"}],
+}
+
+
+class Scripted(ResponsesServer):
+    """A server that answers each question with the next script."""
+
+    def __init__(self, *scripts: list[Payload]) -> None:
+        super().__init__()
+        self.scripts = list(scripts)
+
+    def take(self, line: Line, payload: Payload) -> None:
+        for act in self.scripts.pop(0):
+            if act is WAIT:
+                line.inbox.get(timeout=PATIENCE)
+                line.inbox.task_done()
+            elif act is STOP:
+                line.cancelled.wait(PATIENCE)
+            else:
+                self.send(line, act)
+
+    def sent_to_steer(self) -> list[Payload]:
+        return [payload for _, payload in self.received if payload["type"] == "response.steer"]
+
+
+def begun(id: str, *pieces: str, parent: str | None = None) -> list[Payload]:
+    """Return the beginning of a response."""
+    head = {"id": id, "object": "response", "status": "in_progress", "output": []}
+    item = {"id": f"msg_{id}", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+    where = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    return [
+        {"type": "response.created", "response": {**head, "previous_response_id": parent}},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        *[{"type": "response.output_text.delta", "delta": piece, **where} for piece in pieces],
+    ]
+
+
+def ended(id: str, text: str, *items: Payload, reason: str | None = None) -> Payload:
+    """Return the end of a response; `reason` is that of one which is incomplete."""
+    word = "incomplete" if reason else "completed"
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    item = {"id": f"msg_{id}", "type": "message", "role": "assistant", "status": word, "content": content}
+    response: Payload = {"id": id, "object": "response", "status": word, "output": [item, *items]}
+    if reason:
+        response["incomplete_details"] = {"reason": reason}
+    return {"type": f"response.{word}", "response": response}
+
+
+def whole(id: str, *pieces: str, parent: str | None = None) -> list[Payload]:
+    return [*begun(id, *pieces, parent=parent), ended(id, "".join(pieces))]
+
+
+FIRST = [*begun("resp_1", "Once "), WAIT]
+STEERED = [*FIRST, ACCEPTED, ended("resp_1", "Once ", reason="steered")]
+NEXT = whole("resp_2", "upon ", "a time.", parent="resp_1")
+
+
+@in_every_colour
+def test_an_answer_goes_on_with_the_input_in_the_same_stream(colour: str) -> None:
+    """The input is applied from the next response on, which the next question then continues."""
+    server = Scripted([*STEERED, *NEXT], whole("resp_3", "Fine."))
+    with serving(server) as url, talking(colour, url) as talk:
+        answered, steer = talk.steer("A story!", "shorter")
+        following = talk.ask("And?")
+
+        assert answered.pieces == ["Once ", "upon ", "a time."]
+        assert (answered.message.ending, answered.message.finish_reason) == ("complete", "stop")
+        assert (steer.state, steer.response_id, steer.error) == ("applied", "resp_2", None)
+        [sent] = server.sent_to_steer()
+        assert sent["previous_response_id"] == "resp_1"
+        assert sent["input"][0]["content"] == [{"type": "input_text", "text": "shorter"}]
+        assert following.text == "Fine."
+        assert server.received[-1][1]["previous_response_id"] == "resp_2"
+
+
+@in_every_colour
+@pytest.mark.parametrize("refusal", [REFUSED, UNKNOWN], ids=["refused", "unknown"])
+def test_refused_input_leaves_the_answer_as_it_is(colour: str, refusal: Payload) -> None:
+    """By a server that steers, and by one that doesn't know the message."""
+    server = Scripted([*FIRST, refusal, *begun("resp_1", "upon.")[2:], ended("resp_1", "Once upon.")])
+    with serving(server) as url, talking(colour, url) as talk:
+        answered, steer = talk.steer("A story!", "shorter")
+
+        assert (answered.text, answered.message.ending, answered.error) == ("Once upon.", "complete", None)
+        assert steer.state == "refused"
+        assert steer.error is not None
+        assert steer.error.code == refusal["error"]["code"]
+
+
+@pytest.mark.parametrize(
+    ("rest", "text", "state"),
+    [
+        ([ACCEPTED, ended("resp_1", "Once "), *NEXT], "Once upon a time.", "applied"),
+        ([ended("resp_1", "Once "), ACCEPTED, *NEXT], "Once upon a time.", "applied"),
+        ([ACCEPTED, ended("resp_1", "Once "), LATE], "Once ", "refused"),
+        ([ended("resp_1", "Once "), REFUSED], "Once ", "refused"),
+        ([ended("resp_1", "Once "), UNKNOWN], "Once ", "refused"),
+        ([ACCEPTED, ended("resp_1", "Once ", reason="steered"), LATE], "Once ", "refused"),
+    ],
+    ids=["completed", "late acceptance", "late refusal", "refusal", "unknown", "no successor"],
+)
+def test_an_answer_ends_once_its_input_is_settled(rest: list[Payload], text: str, state: str) -> None:
+    """A response may end before the server has said what becomes of the input."""
+    server = Scripted([*FIRST, *rest], whole("resp_3", "Fine."))
+    with serving(server) as url, talking("sync", url) as talk:
+        answered, steer = talk.steer("A story!", "shorter")
+
+        assert (answered.text, answered.message.ending, steer.state) == (text, "complete", state)
+        assert talk.ask("And?").text == "Fine."
+
+
+@pytest.mark.parametrize("code", [1000, None], ids=["closed", "broken"])
+def test_a_steered_answer_that_is_cut_is_never_complete(code: int | None) -> None:
+    """Wherever its connection ends before the last response does, even between the two."""
+    script = [*STEERED, *NEXT]
+    for cut in range(5, len(script)):
+
+        class Cutting(Scripted):
+            def take(self, line: Line, payload: Payload) -> None:
+                super().take(line, payload)
+                raise Hangup(code)
+
+        with serving(Cutting(script[:cut])) as url, talking("sync", url) as talk:
+            answered, steer = talk.steer("A story!", "shorter")
+
+            assert isinstance(answered.error, StreamError)
+            assert answered.message.ending == "truncated"
+            assert steer.state == ("applied" if cut > script.index(NEXT[0]) else "lost")
+
+
+@in_every_colour
+def test_input_waits_for_the_results_of_tools(colour: str) -> None:
+    """The response that begins with the results has the input, too."""
+    called = ended("resp_1", "Once ", CALL)
+    server = Scripted([*FIRST, ACCEPTED, called, PENDING], whole("resp_2", "Fine.", parent="resp_1"))
+    with serving(server) as url, talking(colour, url) as talk:
+        answered, steer = talk.steer("A story!", "shorter")
+
+        assert (steer.state, answered.message.ending) == ("pending", "complete")
+        results = ToolResults(answered.message, {"call_1": "noon"})
+        assert talk.ask(results).text == "Fine."
+        assert (steer.state, steer.response_id) == ("applied", "resp_2")
+
+
+def test_tools_are_run_once_though_the_answer_was_steered() -> None:
+    """Those of the response that went on with the input."""
+    router, runs = Router(), []
+
+    @router.tool
+    def look_up() -> str:
+        runs.append("ran")
+        return "noon"
+
+    added = {"type": "response.output_item.done", "output_index": 1, "item": CALL}
+    second = [*begun("resp_2", "Wait. ", parent="resp_1"), added, ended("resp_2", "Wait. ", CALL)]
+    server = Scripted([*STEERED, *second], whole("resp_3", "Noon.", parent="resp_2"))
+    with serving(server) as url, talking("sync", url, tools=router) as talk:
+        answered, steer = talk.steer("A story!", "shorter", router=router)
+
+        assert (answered.text, runs, steer.state) == ("Once Wait. Noon.", ["ran"], "applied")
+
+
+def test_the_history_has_the_input_that_was_applied() -> None:
+    """It is between the question and the answer, for a connection that knows nothing, or for another API."""
+    server = Scripted([*STEERED, *NEXT])
+    with serving(server) as url, talking("sync", url) as talk:
+        talk.steer("A story!", "shorter")
+        turns = talk.session.turns("openai-chat")
+
+        assert [turn["content"] for turn in turns] == ["A story!", "shorter", "Once upon a time."]
+
+
+def test_an_event_tells_where_the_input_is_applied() -> None:
+    """Another start of a message."""
+    server = Scripted([*STEERED, *NEXT])
+    with serving(server) as url, talking("sync", url) as talk, talk.session.ask("A story!") as answer:
+        starts: list[Any] = []
+        for event in answer:
+            if type(event).__name__ == "TextDelta" and not server.sent_to_steer():
+                talk.session.steer([{"type": "message", "role": "user", "content": "shorter"}])
+            if isinstance(event, MessageStart):
+                starts.append((event.id, event.another))
+
+        assert starts == [("resp_1", False), ("resp_2", True)]
+
+
+def test_what_comes_too_late_is_refused_and_not_sent() -> None:
+    """The session knows that the answer has ended, although the caller has not read that."""
+    server = Scripted(whole("resp_1", "Once"))
+    with serving(server) as url, talking("sync", url) as talk:
+        talk.ask("A story!")
+        steer = talk.session.steer("shorter")
+
+        assert (steer.state, server.sent_to_steer()) == ("refused", [])
+        assert steer.error.code == "response_already_completed"
+        assert repr(steer) == "<Steer of resp_1, refused>"
+
+
+def test_an_interruption_ends_an_answer_that_was_steered() -> None:
+    """The input is then applied to nothing that anybody reads."""
+    server = Scripted([*FIRST, ACCEPTED, STOP, {"type": "response.cancelled", "response": {"id": "resp_1"}}])
+    with serving(server) as url, talking("sync", url) as talk:
+        with talk.session.ask("A story!") as answer:
+            next(iter(answer.text))
+            steer = talk.session.steer("shorter")
+            answer.interrupt()
+        server.scripts.append(whole("resp_2", "Yes?"))
+
+        assert talk.ask("Stop.").text == "Yes?"
+        assert steer.state in ("accepted", "lost")
+
+
+def test_misuse_is_told() -> None:
+    """Before anything was asked, for results of tools, and by an API that cannot steer."""
+    with serving(Scripted(whole("resp_1", "Once"))) as url, talking("sync", url) as talk:
+        with pytest.raises(MisuseError, match="no answer to steer"):
+            talk.session.steer("shorter")
+        with pytest.raises(MisuseError, match="pass results of tools to ask"):
+            talk.session.steer(ToolResults(talk.ask("A story!").message, {}))
+    with serving(RealtimeServer()) as url, talking("sync", url) as talk:
+        talk.ask("one")
+        with pytest.raises(MisuseError, match="cannot steer"):
+            talk.session.steer("shorter")
