@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _RECIPE = '{"title": "Pan cakes", "steps": ["mix", "bake", "eat"]}'
-_JSON = testing.script().text(*(_RECIPE[at : at + 5] for at in range(0, len(_RECIPE), 5))).finish("stop")
+
+
+def _json(size: int) -> list[bytes]:
+    """Return the answer with the recipe, in pieces of a size."""
+    pieces = [_RECIPE[at : at + size] for at in range(0, len(_RECIPE), size)]
+    return testing.script().text(*pieces).finish("stop").chunks("anthropic")
+
+
 _TALK = (
     testing.script()
     .reasoning("Hm. ", "Rain?")
@@ -50,7 +57,7 @@ _IN_TURNS = [
 """Blocks that are written by turns, which no script does."""
 _ANSWERS: dict[str, list[bytes]] = {
     "talk": _TALK.chunks("anthropic"),
-    "JSON": _JSON.chunks("anthropic"),
+    "JSON": _json(5),
     "blocks in turns": _IN_TURNS,
 }
 _OTHERS: dict[str, list[bytes]] = {
@@ -221,6 +228,18 @@ def test_an_answer_that_comes_again_is_given_once_to_every_reader(name: str, dat
         readers = _play(data, name, stream)
 
     _check_whole(readers, _whole(name))
+
+
+@given(data=st.data())
+def test_text_that_comes_again_in_other_pieces_is_given_once(data: st.DataObject) -> None:
+    """A second answer may be cut elsewhere, and bring in one piece what came in many."""
+    answer = _ANSWERS["JSON"]
+    cut = data.draw(st.integers(0, len(answer) - 1), label="cut")
+    size = data.draw(st.sampled_from([1, 3, 7, len(_RECIPE)]), label="size")
+    with _again(answer[:cut], _json(size)) as stream:
+        readers = _play(data, "JSON", stream)
+
+    _check_whole(readers, _whole("JSON"))
 
 
 @pytest.mark.parametrize("name", _ANSWERS)

@@ -18,23 +18,98 @@ from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import ITEM_END
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from collections.abc import Callable, Iterable
 
     from tokenstream._answer_log import AnswerLog, PartWords
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.accumulator import Accumulator
 
-    Content: TypeAlias = str | list[ToolCall]
-    """Words of one kind, or calls."""
-
 ItemT = TypeVar("ItemT")
-ContentT = TypeVar("ContentT", bound="Content")
+
+
+class DeliveredItems:
+    """What a reader has of an answer, with which a restarted answer is compared.
+
+    The restarted answer has to repeat it: text as one text, in whatever pieces, and other items one by one.
+
+    Args:
+        accumulator: Holds the restarted answer.
+        items: The items that the reader has.
+        are_same: Compares two items; None if items are pieces of text.
+    """
+
+    __slots__ = ("_accumulator", "_are_same", "_position", "_repeated", "items")
+
+    def __init__(
+        self,
+        accumulator: Accumulator,
+        items: Iterable[Any] = (),
+        are_same: Callable[[Any, Any], bool] | None = None,
+    ) -> None:
+        self._accumulator = accumulator
+        self._are_same = are_same
+        self.items: list[Any] = [*items]
+        """All items that the reader has, in the order of their delivery."""
+        self._position = 0
+        """Number of items that the restarted answer has repeated, or that were delivered since then."""
+        self._repeated = 0
+        """Number of characters of the piece at `_position` that the restarted answer has repeated."""
+
+    @property
+    def lacks_items(self) -> bool:
+        """True while the restarted answer has not repeated all items."""
+        return self._position < len(self.items)
+
+    def add(self, item: object) -> None:
+        """Record an item that is delivered now, when no item is missing."""
+        self.items.append(item)
+        self._position = len(self.items)
+
+    def begin_again(self) -> None:
+        """Compare from the first item on, because the answer was restarted."""
+        self._position = self._repeated = 0
+
+    def skip(self, item: Any) -> Any:  # noqa: ANN401 - an item of any kind
+        """Return what the reader lacks of the next item: all, nothing (None) or, of a text, its rest.
+
+        Raises:
+            StreamError: The item differs from what the reader has.
+        """
+        start = 0
+        while self.lacks_items:
+            before = self.items[self._position]
+            if self._are_same is None and isinstance(before, str) and isinstance(item, str):
+                # An index, because a text that repeats many short pieces is copied only once.
+                size = min(len(item) - start, len(before) - self._repeated)
+                if not before.startswith(item[start : start + size], self._repeated):
+                    raise make_difference_error(self._accumulator)
+                start, self._repeated = start + size, self._repeated + size
+                if self._repeated == len(before):
+                    self._position, self._repeated = self._position + 1, 0
+                if start == len(item):
+                    return None
+            elif before is item or (self._are_same is not None and self._are_same(before, item)):
+                self._position += 1
+                return None
+            else:
+                raise make_difference_error(self._accumulator)
+        return item[start:] if start else item
+
+    def check_end(self) -> None:
+        """Check that an answer that has ended, unless it was stopped, has repeated all items.
+
+        Raises:
+            StreamError: An item is missing.
+        """
+        # In an answer that was stopped, the rest might still have come.
+        if self.lacks_items and self._accumulator.ending != "stopped":
+            raise make_difference_error(self._accumulator)
 
 
 class Position(Generic[ItemT]):
     """A reader's position in what a choice tells its readers."""
 
-    __slots__ = ("_at", "_has", "_log", "_repeated", "accumulator", "choice")
+    __slots__ = ("_at", "_has", "_log", "accumulator", "choice")
 
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
         self.accumulator = accumulator
@@ -43,10 +118,8 @@ class Position(Generic[ItemT]):
         """The log that is read."""
         self._at = 0
         """Index in the log of the first run, or call, that may be new."""
-        self._has: dict[type, Content] = {}
-        """Content that the reader has of a restarted answer, by kind; empty once all of it was repeated."""
-        self._repeated: dict[type, int] = {}
-        """Number of the characters or calls of `_has` that the restarted answer has repeated, by kind."""
+        self._has: dict[type, DeliveredItems] = {}
+        """What the reader has of a restarted answer, by kind; empty once all of it was repeated."""
 
     def ready(self) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items.
@@ -63,9 +136,9 @@ class Position(Generic[ItemT]):
             StreamError: The answer was restarted, and the new one lacks something that the reader has.
         """
         item = self.ready()
-        # In an answer that was stopped, the rest might still have come.
-        if item is None and self._has and self.accumulator.ending != "stopped":
-            raise make_difference_error(self.accumulator)
+        if item is None:
+            for has in self._has.values():
+                has.check_end()
         return item
 
     # -- within ------------------------------------------------------------
@@ -74,7 +147,6 @@ class Position(Generic[ItemT]):
         """Return the log to read, which is another one after a restart, and once the choice has begun."""
         if self._log.is_void:
             self._has = self._list_delivered()
-            self._repeated = dict.fromkeys(self._has, 0)
             self._begin()
             self._log = self.accumulator.log_of(self.choice)
         return self._log
@@ -83,33 +155,23 @@ class Position(Generic[ItemT]):
         """Go to the start of another log."""
         self._at = 0
 
-    def _list_delivered(self) -> dict[type, Content]:
+    def _list_delivered(self) -> dict[type, DeliveredItems]:
         """Return what the reader has of the answer, by kind, without kinds of which it has nothing."""
         raise NotImplementedError
 
-    def _skip(self, kind: type, new: ContentT) -> ContentT:
-        """Return what the reader lacks of words, or of calls, that are next in the log.
+    def _skip(self, kind: type, new: Any) -> Any:  # noqa: ANN401 - words or a call
+        """Return what the reader lacks of words, or of a call, that are next in the log; None for nothing.
 
         Raises:
             StreamError: They differ from what the reader has.
         """
-        has: Any = self._has.get(kind)
+        has = self._has.get(kind)
         if has is None:
             return new
-        start = self._repeated[kind]
-        before = has[start : start + len(new)]
-        if not self._are_same(before, new[: len(before)]):
-            raise make_difference_error(self.accumulator)
-        self._repeated[kind] = start + len(before)
-        if start + len(before) == len(has):
+        rest = has.skip(new)
+        if not has.lacks_items:
             del self._has[kind]
-        rest: Any = new[len(before) :]
-        found: ContentT = rest
-        return found
-
-    def _are_same(self, before: Any, again: Any) -> bool:  # noqa: ANN401 - contents of one kind
-        """Return True if a restarted answer repeats what the reader has."""
-        return bool(before == again)
+        return rest
 
 
 class WordPosition(Position[ItemT]):
@@ -188,7 +250,7 @@ class WordPosition(Position[ItemT]):
         new = list[tuple[int, str]]()
         for part, text in found:
             if part != ENDED:
-                new.append((part, self._skip(log.words[part].kind, text)))
+                new.append((part, self._skip(log.words[part].kind, text) or ""))
             elif not self._has:
                 new.append((part, text))
         return new
@@ -202,15 +264,16 @@ class WordPosition(Position[ItemT]):
         super()._begin()
         self._read, self._words = {}, None
 
-    def _list_delivered(self) -> dict[type, Content]:
+    def _list_delivered(self) -> dict[type, DeliveredItems]:
         self._note_read()
-        delivered: dict[type, Content] = {}
+        delivered: dict[type, DeliveredItems] = {}
         for kind in self._kinds:
             _, runs = self._log.read(0, {}, (kind,), most=self._read)
             # After another restart, a reader may have more than the new answer has repeated.
-            longest = max("".join([text for _, text in runs]), self._has.get(kind, ""), key=len)
+            known = self._has[kind].items if kind in self._has else ()
+            longest = max(("".join([text for _, text in runs]), *known), key=len)
             if longest:
-                delivered[kind] = longest
+                delivered[kind] = DeliveredItems(self.accumulator, [longest])
         return delivered
 
 
@@ -319,11 +382,11 @@ class CallPosition(Position[ToolCall]):
             calls = self._check(log.calls[self._at])
             if calls is None:
                 return None
-            new = self._skip(ToolCall, calls)
+            new: ToolCall | None = self._skip(ToolCall, calls[0]) if calls else None
             self._at += 1
-            if new:
-                self._calls += new
-                return new[0]
+            if new is not None:
+                self._calls.append(new)
+                return new
         return None
 
     def after(self, event: object) -> ToolCall | None:
@@ -341,12 +404,15 @@ class CallPosition(Position[ToolCall]):
         """
         return [call] if call.complete else []
 
-    def _list_delivered(self) -> dict[type, Content]:
-        return {ToolCall: [*self._calls]} if self._calls else {}
+    def _list_delivered(self) -> dict[type, DeliveredItems]:
+        return (
+            {ToolCall: DeliveredItems(self.accumulator, self._calls, self._is_same_call)}
+            if self._calls
+            else {}
+        )
 
-    def _are_same(self, before: list[ToolCall], again: list[ToolCall]) -> bool:
-        for old, new in zip(before, again, strict=True):
-            if not is_same_call(old, new):
-                return False
-            self.renamed[old.id] = new.id
-        return True
+    def _is_same_call(self, before: ToolCall, call: ToolCall) -> bool:
+        is_same = is_same_call(before, call)
+        if is_same:
+            self.renamed[before.id] = call.id
+        return is_same
