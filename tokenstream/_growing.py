@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
-from tokenstream._basics.text_log import TextLog, size_of
+from tokenstream._basics.text_log import TextLog, last_of, size_of
 from tokenstream._basics.untrusted import is_list
 from tokenstream.events import ToolResult
 from tokenstream.message import (
@@ -71,7 +71,7 @@ class Arguments(TextLog):
             reader = self._reader = FreeText() if self._free else _parser()
         missing = self.length - self._read_count
         if missing:
-            reader.feed(self._last(missing))
+            reader.feed("".join(last_of(self.pieces, missing)))
             self._read_count += missing
         return reader.value
 
@@ -85,18 +85,8 @@ class Arguments(TextLog):
                 lenient._reader = _parser(lenient=True)
         missing = self.length - lenient.length
         if missing:
-            lenient.append(self._last(missing))
+            lenient.append("".join(last_of(self.pieces, missing)))
         return lenient.value
-
-    def _last(self, missing: int) -> str:
-        """Return the last `missing` characters without joining the pieces before these characters."""
-        pieces_from_end: list[str] = []
-        pieces = reversed(self.pieces)
-        while missing > 0:
-            piece = next(pieces)
-            pieces_from_end.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
-            missing -= len(piece)
-        return "".join(reversed(pieces_from_end))
 
 
 class FreeText:

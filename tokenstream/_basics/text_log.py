@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PieceT = TypeVar("PieceT", str, bytes)
+
 _BLOCK = 1024
 """The number of pieces that are joined into a block, since many short strings need much more memory."""
 
@@ -14,6 +21,24 @@ def size_of(text: str) -> int:
         3
     """
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def last_of(pieces: Sequence[PieceT], size: int) -> list[PieceT]:
+    """Return the last pieces, which have `size` characters or bytes in all; the first one is cut if needed.
+
+    The pieces before these are not looked at.
+
+    Example:
+        >>> last_of(["a", "bcd", "e"], 3)
+        ['cd', 'e']
+    """
+    from_end: list[PieceT] = []
+    for piece in reversed(pieces):
+        if size <= 0:
+            break
+        from_end.append(piece if len(piece) <= size else piece[len(piece) - size :])
+        size -= len(piece)
+    return from_end[::-1]
 
 
 class TextLog:
@@ -76,15 +101,8 @@ class TextLog:
         """Return the text from position `start` on, without copying the text before that position."""
         if start <= 0:
             return self.join()
-        # The last pieces are collected, from the end, until they are long enough.
         pieces = self.pieces[:]
-        missing = sum(map(len, pieces)) - start
-        pieces_from_end: list[str] = []
-        while missing > 0:
-            piece = pieces.pop()
-            pieces_from_end.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
-            missing -= len(piece)
-        return "".join(reversed(pieces_from_end))
+        return "".join(last_of(pieces, sum(map(len, pieces)) - start))
 
     def slice(self, start: int, end: int) -> str:
         """Return the text between two positions."""

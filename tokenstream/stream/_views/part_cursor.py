@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.text_log import last_of
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -229,13 +230,7 @@ class PartCursor:
         Args:
             start_length: The length of the data at the start of the part.
         """
-        # The pieces are taken from the end, until they have all characters or bytes that are missing.
         pieces = [*(self._part.extra or ())]
         missing = start_length + sum(map(len, pieces)) - self._data_length
         self._data_length += max(missing, 0)
-        new_pieces: list[Any] = []
-        while missing > 0 and pieces:
-            piece = pieces.pop()
-            new_pieces.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
-            missing -= len(piece)
-        return new_pieces[::-1]
+        return last_of(pieces, missing)
