@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.wire import sse
-from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.text_log import ByteLog, TextLog
 from tokenstream._pipeline.machine import Machine
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import (
@@ -55,6 +55,21 @@ def test_many_small_pieces_are_kept_in_few_objects() -> None:
     assert log.join() == "ab" * 100_000
     assert log.slice(0, 4) == "abab"
     assert log.slice(199_996, 199_998) == "ab"
+    assert len(log.pieces) < 1_200
+
+
+@pytest.mark.parametrize("start", [-1, 0, 1, 2_047, 2_048, 2_049, 4_095, 4_096, 5_998, 5_999, 6_000, 6_001])
+def test_text_and_bytes_are_read_from_any_position(start: int) -> None:
+    """It does not matter which of the pieces have been joined."""
+    text, data = TextLog(), ByteLog()
+    for number in range(3_000):
+        text.append(f"{number % 10}b")
+        data.append(b"%db" % (number % 10))
+    whole = "".join(f"{number % 10}b" for number in range(3_000))
+
+    assert whole[max(start, 0) :] == text.since(start)
+    assert whole[max(start, 0) :].encode() == data.since(start)
+    assert whole.encode() == data.join()
 
 
 @pytest.mark.slow

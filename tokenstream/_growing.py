@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
-from tokenstream._basics.text_log import TextLog, last_of, size_of
+from tokenstream._basics.text_log import ByteLog, TextLog, last_of, size_of
 from tokenstream._basics.untrusted import is_list
 from tokenstream.events import ToolResult
 from tokenstream.message import (
@@ -127,8 +127,8 @@ class GrowingPart:
         """The text that belongs to this part alone: arguments, or a transcript."""
         self.log: PartWords | None = None
         """The words of a text, reasoning or a refusal that came in deltas; None before the first delta."""
-        self.extra: list[Any] | None = None
-        """Pieces of a signature, or of media."""
+        self.extra: Any = None
+        """The growing signature, a `TextLog`, or the growing data of media, a `ByteLog`."""
 
     def add_piece(self, text: str) -> Arguments:
         """Append to the part's arguments or transcript; return the object that contains the whole text."""
@@ -142,10 +142,10 @@ class GrowingPart:
         pieces.append(text)
         return pieces
 
-    def add_extra(self, piece: object) -> None:
+    def add_extra(self, piece: str | bytes) -> None:
         """Add a piece of a signature, or of media."""
         if self.extra is None:
-            self.extra = []
+            self.extra = TextLog() if isinstance(piece, str) else ByteLog()
         self.extra.append(piece)
 
     def finish(self, content: Part) -> None:
@@ -181,13 +181,11 @@ class GrowingPart:
             ):
                 # A result grows as text; a later start of the part may have the result in the server's form.
                 changes["content"] = (start.content or "") + self.pieces.join()
-        if self.extra:
+        if self.extra is not None:
             if isinstance(start, MediaPart):
-                # Joined in place, so that the next call need not join these pieces again.
-                self.extra[:] = [b"".join(self.extra)]
-                changes["data"] = start.data + self.extra[0]
+                changes["data"] = start.data + self.extra.join()
             elif isinstance(start, ReasoningPart):
-                changes["signature"] = (start.signature or "") + "".join(self.extra)
+                changes["signature"] = (start.signature or "") + self.extra.join()
         return start.model_copy(update=changes)
 
 

@@ -387,6 +387,29 @@ def test_a_look_costs_what_has_changed() -> None:
     assert seen.looks < 10
 
 
+@pytest.mark.parametrize("kind", ["text", "signature", "media"])
+def test_a_look_at_a_part_costs_what_is_new_in_it(kind: str) -> None:
+    """A reader who looks after each of many deltas of one part is not made to go through all of them."""
+    deltas: dict[str, Event] = {
+        "text": TextDelta("word ", part=0),
+        "signature": ReasoningDelta("", "sign", part=0),
+        "media": MediaDelta(b"data", part=0),
+    }
+    delta = deltas[kind]
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    for _ in range(20 * 1024):
+        accumulator.take(delta)
+    cursor.ready()
+    (part,) = accumulator.parts_from(0, 0)
+    log: Any = part.log if kind == "text" else part.extra
+    seen = log.pieces = _Counted(log.pieces)
+    accumulator.take(delta)
+
+    assert [delta] == cursor.ready()
+    assert seen.looks < 10
+
+
 class _Counted(list[Any]):
     """Parts that count how often one of them is looked at."""
 

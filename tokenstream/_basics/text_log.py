@@ -1,8 +1,8 @@
-"""Text that grows in pieces, which are joined only when the text is read."""
+"""Text or bytes that grow in pieces, which are joined only when they are read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +41,76 @@ def last_of(pieces: Sequence[PieceT], size: int) -> list[PieceT]:
     return from_end[::-1]
 
 
-class TextLog:
-    """Text that grows at its end, kept in pieces.
+class PieceLog(Generic[PieceT]):
+    """Text or bytes that grow at their end, kept in pieces.
 
-    From time to time, the last pieces are joined into a longer piece, called a block.
+    From time to time, the last pieces are joined into a longer piece, called a block. Only the thread that
+    appends joins them; meanwhile, any thread may read.
+    """
+
+    __slots__ = ("_blocks", "full_at", "length", "pieces")
+
+    _empty: ClassVar[Any]
+    """A piece without content."""
+
+    def __init__(self) -> None:
+        # Blocks, then the pieces since the last block, in one list, because another
+        # thread may join it at any moment and must find each piece exactly once.
+        self.pieces: list[PieceT] = []
+        """Blocks, then the pieces since the last block; `make_glance` appends here directly."""
+        self.full_at = _BLOCK
+        """The length of `pieces` at which `pack` has to be called."""
+        self.length = 0
+        """Length in characters or bytes."""
+        self._blocks = (0, 0)
+        """The number of blocks, and their length."""
+
+    def append(self, piece: PieceT) -> None:
+        """Add a piece at the end."""
+        pieces = self.pieces
+        pieces.append(piece)
+        self.length += len(piece)
+        if len(pieces) >= self.full_at:
+            self.pack()
+
+    def pack(self) -> None:
+        """Join the pieces that were added since the last call into one, so that there are never too many."""
+        # All pieces before this index are blocks, since `full_at` leaves room for the blocks so far.
+        start = self.full_at - _BLOCK
+        block: PieceT = self._empty.join(self.pieces[start:])
+        self.pieces[start:] = [block]
+        self.full_at += 1
+        # Set last: until then, a reader finds the new block behind the ones that it knows.
+        self._blocks = start + 1, self._blocks[1] + len(block)
+
+    def join(self) -> PieceT:
+        """Return all of it."""
+        whole: PieceT = self._empty.join(self.pieces)
+        return whole
+
+    def since(self, start: int) -> PieceT:
+        """Return what follows position `start`, without copying or measuring the blocks before it."""
+        if start <= 0:
+            return self.join()
+        count, before = self._blocks
+        if start < before:
+            count = before = 0
+        # `length` may lack the last of these pieces, if another thread is appending it now.
+        pieces = self.pieces[count:]
+        since: PieceT = self._empty.join(last_of(pieces, before + sum(map(len, pieces)) - start))
+        return since
+
+
+class ByteLog(PieceLog[bytes]):
+    """Bytes that grow in pieces."""
+
+    __slots__ = ()
+
+    _empty = b""
+
+
+class TextLog(PieceLog[str]):
+    """Text that grows in pieces.
 
     Example:
         >>> log = TextLog()
@@ -54,38 +120,14 @@ class TextLog:
         ('Hello', 'lo', 5)
     """
 
-    __slots__ = ("_measured", "full_at", "length", "pieces")
+    __slots__ = ("_measured",)
+
+    _empty = ""
 
     def __init__(self) -> None:
-        # Blocks, then the pieces since the last block, in one list, because another
-        # thread may join it at any moment and must find each piece exactly once.
-        self.pieces: list[str] = []
-        """Blocks, then the pieces since the last block; `make_glance` appends here directly."""
-        self.full_at = _BLOCK
-        """The length of `pieces` at which `pack` has to be called."""
-        self.length = 0
-        """Length of the text in characters."""
+        super().__init__()
         self._measured = (0, 0)
         """The number of characters that `size` has measured, and the number of their bytes."""
-
-    def append(self, text: str) -> None:
-        """Add a piece at the end of the text."""
-        pieces = self.pieces
-        pieces.append(text)
-        self.length += len(text)
-        if len(pieces) >= self.full_at:
-            self.pack()
-
-    def pack(self) -> None:
-        """Join the pieces that were added since the last call into one, so that there are never too many."""
-        # All pieces before this index are blocks, since `full_at` leaves room for the blocks so far.
-        start = self.full_at - _BLOCK
-        self.pieces[start:] = ["".join(self.pieces[start:])]
-        self.full_at += 1
-
-    def join(self) -> str:
-        """Return the whole text."""
-        return "".join(self.pieces)
 
     @property
     def size(self) -> int:
@@ -96,13 +138,6 @@ class TextLog:
             # Both are assigned at once, because another thread may measure, too.
             self._measured = measured + len(text), size + size_of(text)
         return size + size_of(text)
-
-    def since(self, start: int) -> str:
-        """Return the text from position `start` on, without copying the text before that position."""
-        if start <= 0:
-            return self.join()
-        pieces = self.pieces[:]
-        return "".join(last_of(pieces, sum(map(len, pieces)) - start))
 
     def slice(self, start: int, end: int) -> str:
         """Return the text between two positions."""

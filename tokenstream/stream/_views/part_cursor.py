@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tokenstream._basics.text_log import last_of
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -31,7 +30,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream._basics.text_log import TextLog
+    from tokenstream._basics.text_log import PieceT, TextLog
     from tokenstream._growing import GrowingPart
     from tokenstream.events import Event
     from tokenstream.message import Part
@@ -164,7 +163,7 @@ class PartCursor:
         else:
             if text:
                 yield ReasoningDelta(text, choice=choice, part=index)
-            signature = "".join(self._take_new_extra())
+            signature = self._take_new_extra("")
             if signature:
                 yield ReasoningDelta("", signature, choice=choice, part=index)
 
@@ -196,7 +195,7 @@ class PartCursor:
         yield from self._read_start(start)
         transcript = self._take_new_text(self._part.pieces, content.transcript, is_all=final is not None)
         if final is None:
-            data = b"".join(self._take_new_extra(len(content.data)))
+            data = self._take_new_extra(b"", len(content.data))
         else:
             data = content.data[self._data_length :]
         if data or transcript:
@@ -224,13 +223,14 @@ class PartCursor:
         self._position += len(text)
         return text
 
-    def _take_new_extra(self, start_length: int = 0) -> list[Any]:
-        """Return the new pieces of a signature or of media data, and count them as delivered.
+    def _take_new_extra(self, empty: PieceT, start_length: int = 0) -> PieceT:
+        """Return the new signature or media data, and count it as delivered.
 
         Args:
+            empty: The result if nothing is new.
             start_length: The length of the data at the start of the part.
         """
-        pieces = [*(self._part.extra or ())]
-        missing = start_length + sum(map(len, pieces)) - self._data_length
-        self._data_length += max(missing, 0)
-        return last_of(pieces, missing)
+        extra, position = self._part.extra, max(self._data_length, start_length)
+        new: PieceT = empty if extra is None else extra.since(position - start_length)
+        self._data_length = position + len(new)
+        return new
