@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
+from websockets.sync.client import connect as connect_socket
 
 from tests.calls_in_text.support import BARE, WRITERS, make_call
 from tests.calls_in_text.test_streams import HERMES, body, look
 from tests.recovery.routes.providers import Behaviour, Provider
-from tests.session.servers import LiveServer, RealtimeServer, ResponsesServer, Server, serving
+from tests.session import servers
+from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
 from tokenstream import (
     MisuseError,
     Retry,
     Route,
     Router,
+    Session,
     Stream,
     Tools,
     aconnect,
@@ -269,6 +273,128 @@ def test_a_session_runs_the_tools_that_are_called_in_the_text(
     assert (None, "complete", "stop") == (answer.error, answer.message.ending, answer.message.finish_reason)
     assert all(f"[{word}]" in answer.text and turns.count(f'{{\\"word\\": \\"{word}') == 1 for word in run)
     assert 0 == talk.session.resent
+
+
+CALL = {"name": "look", "arguments": '{"at": "x"}'}
+
+
+@pytest.mark.parametrize("tool_tags", [True, "auto"])
+@pytest.mark.parametrize(
+    ("answers", "runs"),
+    [
+        ([CALL, HERMES, "Done."], 2),
+        ([HERMES, CALL, "Done."], 2),
+        ([f"Look. {HERMES}", HERMES, CALL, "Done."], 3),
+        ([HERMES, ""], 1),
+    ],
+)
+@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
+def test_each_round_of_a_session_has_calls_of_its_own(
+    server: Callable[[], Server], answers: list[Any], runs: int, tool_tags: Any, monkeypatch: Any
+) -> None:
+    """Of the API or in the text; each tool that is run is a call of the answer, and of one round."""
+    replies = iter(answers)
+    monkeypatch.setattr(servers, "reply_to", lambda _items: next(replies))
+    with serving(server()) as url, talking("sync", url, tool_tags=tool_tags, tools=Tools(look)) as talk:
+        answer = talk.ask("Go.", router=Router(Tools(look)))
+        rounds = talk.session.messages
+
+    assert runs == len(answer.message.tool_calls)
+    assert len(answers) - (answers[-1] == "") <= len(rounds) <= len(answers)
+    assert all(len(each.tool_calls) <= 1 for each in rounds)
+    assert "tool_call>" not in answer.text
+    assert (None, "complete") == (answer.error, answer.message.ending)
+    # A turn of Gemini Live without content leaves no trace in the message.
+    assert answer.message.finish_reason == "stop" or (server is LiveServer and answers[-1] == "")
+
+
+@pytest.mark.parametrize("first", [CALL, HERMES], ids=["of the API", "in the text"])
+@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer])
+def test_an_answer_that_is_interrupted_while_its_tool_runs_is_not_complete(
+    server: Callable[[], Server], first: Any, monkeypatch: Any
+) -> None:
+    """The model learns the result, but what it says to it is not read."""
+    replies = iter([first, "Done.", "Again."])
+    monkeypatch.setattr(servers, "reply_to", lambda _items: next(replies))
+    asked: list[Any] = []
+
+    def look(at: str) -> str:
+        """Look, and be interrupted meanwhile."""
+        interrupting = threading.Thread(target=asked[0].interrupt)
+        interrupting.start()
+        interrupting.join()
+        return at
+
+    served, tools = server(), Tools(look)
+    with serving(served) as url, Session(lambda: connect_socket(url), tools=tools, tool_tags=True) as session:
+        asked.append(session.ask("Go.", router=Router(tools)))
+        with asked[0] as answer:
+            seen = [*answer.text]
+        with session.ask("And now?") as later:
+            text = later.final().text
+
+    assert [] == seen
+    assert ("stopped", "interrupted") == (answer.message.ending, answer.stop_reason)
+    assert text in ("Done.", "Again.")
+
+
+@pytest.mark.parametrize("mode", ["continue", "restart"])
+@pytest.mark.parametrize("first", [CALL, f"Look. {HERMES}"], ids=["of the API", "in the text"])
+def test_rounds_whose_tools_were_run_stay_if_asking_on_fails(first: Any, mode: Any, monkeypatch: Any) -> None:
+    """The connection is gone after the tools, and another one cannot be opened at once."""
+    replies, failures, run = iter([first, "Done."]), [1], list[str]()
+    monkeypatch.setattr(servers, "reply_to", lambda _items: next(replies))
+    served = ResponsesServer()
+
+    def open_socket() -> Any:
+        if run and failures and failures.pop():
+            raise ConnectionRefusedError("not now")
+        return connect_socket(url)
+
+    def look(at: str) -> str:
+        """Look, while the connection breaks."""
+        run.append(at)
+        served.lines[0].connection.socket.close()
+        return at
+
+    tools = Tools(look)
+    retry = Retry(mode=mode, attempts=3, wait=0)
+    with serving(served) as url, Session(open_socket, tools=tools, tool_tags=True, retry=retry) as session:
+        with session.ask("Go.", router=Router(tools)) as answer:
+            message = answer.final()
+        rounds = session.messages
+
+    assert ["x"] == run
+    assert (1, "complete") == (len(message.tool_calls), message.ending)
+    assert message.text.endswith("Done.")
+    assert [1, 0] == [len(each.tool_calls) for each in rounds]
+
+
+def test_gemini_live_learns_the_results_of_calls_in_the_text_after_its_own(monkeypatch: Any) -> None:
+    """In the middle of its turn it waits for the others, and a text would interrupt it."""
+
+    class Both(LiveServer):
+        def answer(self, line: Line) -> None:
+            if self.answers:
+                super().answer(line)
+                return
+            self.answers += 1
+            turn = {"role": "model", "parts": [{"text": f"{HERMES}\n"}]}
+            call = {"id": "call_own", "name": "look", "args": {"at": "y"}}
+            self.send(line, {"serverContent": {"modelTurn": turn}})
+            self.send(line, {"toolCall": {"functionCalls": [call]}})
+
+    monkeypatch.setattr(servers, "reply_to", lambda _items: "Done.")
+    served = Both()
+    with serving(served) as url, talking("sync", url, tool_tags=True, tools=Tools(look)) as talk:
+        answer = talk.ask("Go.", router=Router(Tools(look)))
+        own = sent_by(served)
+        talk.ask("And now?")
+
+    assert ["x", "y"] == [call.arguments["at"] for call in answer.message.tool_calls if call.arguments]
+    assert "call_own" in own
+    assert "tool_response" not in own
+    assert "tool_response" in sent_by(served)
 
 
 @pytest.mark.parametrize("copied", [False, True])

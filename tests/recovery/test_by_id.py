@@ -158,6 +158,15 @@ def test_a_placeholder_never_answers_for_a_format() -> None:
         placeholder.tolerates({}, "")
 
 
+def test_the_parts_of_a_placeholder_are_made_once() -> None:
+    """What they hold stays, also when somebody asks for an attribute that parts do not have."""
+    parts = Undetected(limits=DEFAULT_LIMITS, pings=False, found=lambda _format: None).parts
+    parts.calls_seen += 5
+
+    assert not hasattr(parts, "no_such_attribute")
+    assert parts.calls_seen == 5
+
+
 @pytest.mark.parametrize("start", [0, 1, 2])
 def test_many_events_without_a_format_wait_for_it(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
     """Their positions are known once it is found, so they are described only then."""

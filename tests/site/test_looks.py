@@ -204,18 +204,18 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
 """What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
 
 
-def _found(served: str, page: Page, words: str, enough: int = 30) -> list[str]:
-    """Return the addresses that a search lists, the best first, without the site's own.
+_ENOUGH = 30
+"""The number of results that a search is waited for: the page of each is loaded, to show its words there."""
 
-    Args:
-        enough: How many to wait for, where there are that many. For each of them its page is loaded.
-    """
+
+def _found(served: str, page: Page, words: str) -> list[str]:
+    """Return the first addresses that a search lists, the best first, without the site's own."""
     page.goto(f"{served}/search.html?{urlencode({'q': words})}")
     # The summary comes when all results are listed, hundreds for a common word.
     page.wait_for_function(
         "enough => document.querySelectorAll('#search-results > ul > li').length >= enough"
         " || document.querySelector('.search-summary')?.textContent.includes('found')",
-        arg=enough,
+        arg=_ENOUGH,
     )
     links: list[str] = page.locator("#search-results > ul > li > a").evaluate_all(
         "links => links.map(link => link.href)"

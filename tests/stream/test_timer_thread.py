@@ -48,6 +48,30 @@ def test_calls_are_made_at_their_times(set_call: Any) -> None:
     later.cancel()
 
 
+def test_the_thread_is_woken_only_for_a_call_before_its_next_look() -> None:
+    """A process with many short answers sets and cancels calls that are far away."""
+    timers = TimerThread()
+    looked: list[float] = []
+    condition = vars(TimerThread)["_changed"].__get__(timers)
+    wait = condition.wait
+
+    def note(seconds: float | None = None) -> bool:
+        looked.append(0.0 if seconds is None else seconds)
+        return wait(seconds)
+
+    condition.wait = note
+    timers.set(_LATER, lambda: None).cancel()
+    wait_for(lambda: len(looked) == 1)
+    for _ in range(100):
+        timers.set(_LATER, lambda: None).cancel()
+    made = threading.Event()
+    timers.set(0.05, made.set)
+
+    assert made.wait(looked[0] / 2)
+    # Once for the call that is near, and once more behind it.
+    assert len(looked) <= 3
+
+
 def test_a_cancelled_call_is_never_made(set_call: Any) -> None:
     """Also if it was due already; and nothing that it refers to is kept."""
     made, last = list[str](), threading.Event()

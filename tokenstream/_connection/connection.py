@@ -234,7 +234,7 @@ class Connection:
         if self.finished:
             return []
         choices = self.format.parts.choices.values()
-        if not self.format.finish_is_last:
+        if self.format.goes_on or not self.format.finish_is_last:
             # In this format, content may follow a finish reason, so no choice is certain to be finished.
             return [choice.index for choice in choices]
         return [choice.index for choice in choices if choice.finish is None]

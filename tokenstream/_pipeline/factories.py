@@ -57,6 +57,19 @@ def make_stage_factory(
     return make_split_factory(reasoning_tags, tool_tags, citation_markers)
 
 
+def looks_for_calls(make_stage: StageFactory | None) -> bool:
+    """Return True if the stage that a function creates looks for calls in texts.
+
+    Args:
+        make_stage: A result of `make_stage_factory`.
+    """
+    if make_stage is None:
+        return False
+    from tokenstream._pipeline.split_texts import wanted_of
+
+    return bool(wanted_of(make_stage).dialects)
+
+
 def change_stage_factory(
     make_stage: StageFactory | None,
     tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it

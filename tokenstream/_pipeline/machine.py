@@ -869,7 +869,8 @@ class Machine:
         elif ending is None or ending == "complete":
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
             ending = self.connection.format.verdict
-        self.accumulator.conclude(ending, cut=() if error is None else self.connection.unfinished_choices)
+        is_cut = error is not None or self.connection.format.goes_on
+        self.accumulator.conclude(ending, cut=self.connection.unfinished_choices if is_cut else ())
         if error is not None:
             self.progress.store_on(error)
         if self.observer is not None:

@@ -64,6 +64,16 @@ def make_split_factory(
     )
 
 
+def wanted_of(make_stage: StageFactory | None) -> Wanted:
+    """Return what a stage looks for.
+
+    Args:
+        make_stage: A result of `make_split_factory`.
+    """
+    wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
+    return wanted
+
+
 def change_split_factory(
     make_stage: StageFactory | None,
     tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
@@ -76,7 +86,7 @@ def change_split_factory(
         tool_tags: As there; None for the same.
         citation_markers: As there; None for the same.
     """
-    wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
+    wanted = wanted_of(make_stage)
     if tool_tags is not None:
         is_auto = tool_tags == "auto"
         dialects = choose_dialects(True if is_auto else tool_tags)
@@ -178,6 +188,8 @@ class SplitTexts:
             if event.part is None:
                 out.append(self._calls.finish(event, out) if isinstance(event, Finish) else event)
                 continue
+            if self._calls.finished:
+                self._calls.begin_part(event.choice)
             self._replace_one(event, out)
         # Text of a part that was cut off, held back because a tag might begin with it, is released.
         for choice, part in self._parts_cut:
@@ -265,7 +277,6 @@ class SplitTexts:
     def _begin(self, event: Event, start: TextPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
-        self._calls.begin_text(event.choice)
         tags, dialects, is_auto, (markers, keep, sources) = self._wanted
         tools = self._parts.offered
         if is_auto and (not tools or self._calls.has_own(event.choice)):

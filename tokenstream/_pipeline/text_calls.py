@@ -23,14 +23,14 @@ class CallsInText:
         parts: The parts of the format, which counts the calls and gives them their ids.
     """
 
-    __slots__ = ("_finished", "_handed_out", "_own", "_parts", "_unsettled", "settles")
+    __slots__ = ("_handed_out", "_own", "_parts", "_unsettled", "finished", "settles")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._handed_out: set[int] = set()
         """Choices with calls in their text that were handed out."""
-        self._finished: set[int] = set()
-        """Choices with a finish reason; more may come, when the results of tools were sent."""
+        self.finished: set[int] = set()
+        """Choices with a finish reason; another answer may follow, when the results of tools were sent."""
         self._own: set[int] = set()
         """Choices for which the API itself has sent a call."""
         self._unsettled: dict[int, list[tuple[TextCall, CallEnded]]] = {}
@@ -42,11 +42,11 @@ class CallsInText:
         """Note that the answer has ended by itself."""
         self.settles = True
 
-    def begin_text(self, choice: int) -> None:
-        """Note that a text begins: behind a finish reason, it is one of another answer."""
-        if choice in self._finished:
-            self._finished.remove(choice)
-            self._handed_out.discard(choice)
+    def begin_part(self, choice: int) -> None:
+        """Note an event of a part: behind a finish reason, it is of another answer, with calls of its own."""
+        if choice in self.finished:
+            for kept in (self.finished, self._handed_out, self._own):
+                kept.discard(choice)
 
     def note_own(self, choice: int) -> None:
         """Note that the API itself has sent a call."""
@@ -108,7 +108,7 @@ class CallsInText:
 
     def finish(self, event: Finish, out: list[Event]) -> Finish:
         """Return the finish of a choice: the reason is "tool_calls" if calls were read from its text."""
-        self._finished.add(event.choice)
+        self.finished.add(event.choice)
         self._settle(event.choice, event.raw, out, is_whole=event.reason not in CUT_SHORT)
         if event.reason != "stop" or event.choice not in self._handed_out:
             return event

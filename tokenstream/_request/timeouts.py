@@ -58,12 +58,15 @@ def find_timeouts(
     if find_left is None or build is None:
         return None
     given = {name: options[name] for name in ("timeout", "extensions") if name in options}
-    write_own = getattr(getattr(client, "timeout", None), "as_dict", None)
-    if not given and write_own is not None:
-        return TimeoutsLeft(write_own(), find_left)
-    # The client itself combines its own timeouts with those of the options; no address is needed for that.
     with suppress(Exception):
-        timeouts: object = build("POST", "http://localhost", **given).extensions.get("timeout")
+        # A client of httpx's own classes is only asked; another one may combine its timeouts in its own way.
+        is_plain = not given and type(client).__module__.partition(".")[0] in ("httpx", "httpx2")
+        # For the rest, the client combines its own timeouts with those of the options; that needs no address.
+        timeouts: object = (
+            client.timeout.as_dict()
+            if is_plain
+            else build("POST", "http://localhost", **given).extensions.get("timeout")
+        )
         if is_dict(timeouts):
             return TimeoutsLeft(timeouts, find_left)
     return None

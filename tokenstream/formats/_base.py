@@ -290,6 +290,11 @@ class Format(Resuming, ABC):
         return (self.ended and not self.assumed) or self.parts.finished
 
     @property
+    def goes_on(self) -> bool:
+        """True if further answers of the API belong to this one, as after its tools were run."""
+        return False
+
+    @property
     def resting(self) -> bool:
         """True while the server waits for the client to speak, such as between answers of a session.
 

@@ -219,7 +219,12 @@ class FormatOfRounds(Format):
     @property
     @override
     def finished(self) -> bool:
-        return super().finished and not (self.asked is not None and self.asked.goes_on)
+        return super().finished and not self.goes_on
+
+    @property
+    @override
+    def goes_on(self) -> bool:
+        return self.asked is not None and self.asked.goes_on
 
 
 def ids_in(payload: Payload) -> list[str | None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.call_markup import dialect_of
 from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, is_dict
+from tokenstream._pipeline.factories import looks_for_calls
 from tokenstream.errors import StreamTruncated
 from tokenstream.session._rounds import Question, Round
 from tokenstream.session._steps import RunTools
@@ -30,6 +31,8 @@ _ENDS = (b"response.completed", b"response.incomplete", b"response.done", b"serv
 """Words of which each message that ends an answer has at least one."""
 _COUNTS = (b'"usage"', b'"usageMetadata"', b'"usage_metadata"')
 """Names of the fields with token counts."""
+_SOUNDS = (b'audio.delta"', b'audio_transcript.delta"')
+"""Words of messages with pieces of sound, which contain no calls."""
 _PIECES = (b'.delta"', b"inlineData")
 """Words of messages with pieces of an answer that nothing is needed of for its calls."""
 _STOPPED = "the tool was stopped by the application"
@@ -61,7 +64,7 @@ class Asked:
         question: What the application says.
         lane: The name of the lane; "" for the default one.
         router: The tools to run; None to leave calls to the application.
-        options: The options for reading an answer, to run its tools.
+        options: The options for reading an answer, to run its tools; None without a router.
         may_restart: True if another attempt at the answer may begin it again.
     """
 
@@ -71,13 +74,15 @@ class Asked:
         question: Question,
         lane: str,
         router: Router | None,
-        options: Options,
+        options: Options | None,
         *,
         may_restart: bool = False,
     ) -> None:
         self.conversation = conversation
         self.router = router
-        self._options = options
+        self._tool_options: Any = options
+        self._reads_text = options is not None and looks_for_calls(options.make_stage)
+        """True if calls are also looked for in the text."""
         self._has_rounds = router is not None
         """True while further rounds may follow, because the tools may still have to be run."""
         self.round = Round(question, lane)
@@ -169,6 +174,9 @@ class Asked:
                 raise StreamTruncated(_UNANSWERED)
             if not current.completed or not (yield from self._answer_calls(self.router, current)):
                 break
+            if self.is_stopped():
+                # More would follow, so that the answer is not finished.
+                return None
         self._has_rounds = False
         return None
 
@@ -182,14 +190,11 @@ class Asked:
         if _CREATED in message:
             # The tools are run by the last response alone; the one before was steered.
             self._messages.clear()
+        if any(word in message for word in _SOUNDS):
+            return
         is_piece = any(word in message for word in _PIECES)
         if self._reads_text or (not is_piece and any(word in message for word in (*_CALLS, *_ENDS))):
             self._messages.append(message)
-
-    @property
-    def _reads_text(self) -> bool:
-        """True if calls are also looked for in the text."""
-        return self._options.make_stage is not None
 
     def _answer_calls(self, router: Router, answered: AskedExchange) -> Steps[bool]:
         """Run the tools that the answer has called, and ask on with their results.
@@ -204,7 +209,7 @@ class Asked:
         messages, self._messages = self._messages, []
         if not (self._reads_text or any(word in message for message in messages for word in _CALLS)):
             return False
-        results = yield RunTools(router, messages, self._options, self.is_stopped)
+        results = yield RunTools(router, messages, self._tool_options, self.is_stopped)
         if self.is_stopped():
             # A generator that was closed has no result, and an API refuses the next question without one.
             results = ToolResults(results.message, dict(results), results.errors, missing=_STOPPED)
@@ -215,10 +220,11 @@ class Asked:
         self.round = Round(Question(results), self.round.lane)
         self.round.answer = stream
         self.round.text_calls_before = earlier + sum(map(bool, map(dialect_of, results.message.tool_calls)))
-        self.exchange = yield from self.conversation.ask(self.round, [])
+        # Even if asking fails: another attempt goes on from here, because the tools were run.
         self._earlier.append(answered)
         self._settled += self._read
         self._read.clear()
+        self.exchange = yield from self.conversation.ask(self.round, [])
         return True
 
     def is_stopped(self) -> bool:

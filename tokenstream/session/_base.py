@@ -171,23 +171,20 @@ class SessionBase:
         lane = self._check_lane(lane)
         if router is not None and not isinstance(router, Router):
             raise MisuseError(f"router= is a Router, and not {type(router).__name__}")
-        may_restart = self._retry is not None
-        asked = Asked(
-            self._conversation,
-            Question(content),
-            lane,
-            router,
-            self._options(self._conversation.known_api.format),
-            may_restart=may_restart,
-        )
+        tool_options = None
+        if router is not None:
+            # The stream of the answer has the deadlines, also while tools are run.
+            tool_options = self._options_for(self._conversation.known_api.format)._replace(deadlines=None)
+        question, may_restart = Question(content), self._retry is not None
+        asked = Asked(self._conversation, question, lane, router, tool_options, may_restart=may_restart)
         self._conversation.check_free(asked.round.lane)
         return asked
 
     def _make_options(self, asked: Asked) -> Options:
         """Return the options with which an answer is read."""
-        return self._options(self._conversation.known_api.make_format(asked))
+        return self._options_for(self._conversation.known_api.make_format(asked))
 
-    def _options(self, format: Any) -> Options:  # noqa: ANN401 - a format, or its name
+    def _options_for(self, format: Any) -> Options:  # noqa: ANN401 - a format, or its name
         """Return the options for reading in a format."""
         tools = self._conversation.known_api.tools
         offered = offered_in({"tools": tools}) if tools else None

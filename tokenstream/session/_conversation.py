@@ -253,12 +253,12 @@ class SessionConversation:
             self._asking.give()
 
     def _write_in_turn(self, exchange: AskedExchange, earlier: Sequence[Round]) -> Steps[None]:
-        """Send the question of an exchange; a connection that turns out to be closed is replaced once.
+        """Send the question of an exchange; a connection that turns out to be closed is replaced.
 
         Args:
             earlier: The rounds before it.
         """
-        for is_last in (False, True):
+        while True:
             yield from self._catch_up()
             yield from self._drain_cancelled(exchange)
             yield from self.connect()
@@ -276,8 +276,9 @@ class SessionConversation:
                 # Messages that had arrived before the end may have a handle to resume with.
                 yield from self._catch_up()
                 yield from self._lose(error, number)
-                if is_last or not is_gone:
+                if not is_gone or exchange.repeats >= _MAX_REPEATS:
                     raise
+                exchange.repeats += 1
             else:
                 break
         kept, self._kept = self._kept, []

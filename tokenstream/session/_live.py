@@ -47,6 +47,8 @@ class LiveAPI(SessionAPI):
         """The last round that a connection with this handle has."""
         self._awaited: set[str] = set()
         """Ids of the calls whose results the server waits for, on this connection."""
+        self._unsent: list[Payload] = []
+        """Turns with results of calls in the text, which the server takes only between two of its turns."""
         self._reader = GeminiLive()
         """Tells where turns end."""
         self._was_interrupted = False
@@ -74,6 +76,9 @@ class LiveAPI(SessionAPI):
             self._last_known = self._handle = None
             return []
         self._last_known = None if self._handle is None else self._last_resumable
+        if self._last_known is None:
+            # The whole history has them.
+            self._unsent.clear()
         setup = dict(self.settings)
         if self.model is not None:
             setup["model"] = self.model if "/" in self.model else f"models/{self.model}"
@@ -103,7 +108,8 @@ class LiveAPI(SessionAPI):
         self._last_settled = rounds[-1] if rounds else None
         if response is not None:
             return [response]
-        return [{"clientContent": {"turns": [*turns, *exchange.turns], "turnComplete": True}}]
+        unsent, self._unsent = self._unsent, []
+        return [{"clientContent": {"turns": [*unsent, *turns, *exchange.turns], "turnComplete": True}}]
 
     def _write_results(self, question: Question) -> Payload | None:
         """Return the message with the results that the server waits for; None if the question has none."""
@@ -112,6 +118,10 @@ class LiveAPI(SessionAPI):
         turns = question.write_turns(self.turn_method)
         parts = [part for turn in turns for part in dicts_of(turn.get("parts"))]
         responses = [part["functionResponse"] for part in parts if is_dict(part.get("functionResponse"))]
+        # In the middle of a turn, a text would interrupt the model.
+        self._unsent += [
+            turn for turn in turns if any("text" in part for part in dicts_of(turn.get("parts")))
+        ]
         self._awaited.clear()
         return {"toolResponse": {"functionResponses": responses}}
 

@@ -147,7 +147,7 @@ class Round:
         calls = [(index, part) for index, part in enumerate(message.parts) if part.kind == "tool_call"]
         own = [index for index, call in calls if not dialect_of(call) and call.id in results]
         in_text = [index for index, call in calls if dialect_of(call)][: self.text_calls_before]
-        parts = message.parts[max(*own, *in_text, -1, -1) + 1 :]
+        parts = message.parts[max([*own, *in_text], default=-1) + 1 :]
         return message.model_copy(update={"parts": parts})
 
     @property

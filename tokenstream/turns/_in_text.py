@@ -50,17 +50,17 @@ class CallMarkup(NamedTuple):
         arguments = object_in(call)
         if arguments is None or _match_name(call.name) is None:
             return None
-        parameters = ""
-        for key, value in arguments.items() if self.parameter else ():
+        parameters: list[str] = []
+        for key, value in (arguments if self.parameter else {}).items():
             parameter = self._write_parameter(key, value)
             if parameter is None:
                 return None
-            parameters += parameter
+            parameters.append(parameter)
         return self.call.format(
             name=call.name,
             quoted=json.dumps(call.name, ensure_ascii=False),
             arguments=text_arguments(call).strip(),
-            parameters=parameters,
+            parameters="".join(parameters),
         )
 
     def _write_parameter(self, key: str, value: object) -> str | None:

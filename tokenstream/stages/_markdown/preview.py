@@ -163,7 +163,7 @@ class Completion:
         return self._lines.join(lines, count)
 
     def join_before(self, lines: list[str], count: int) -> str:
-        """Return the text of the lines before a paragraph, the first `count` of a block."""
+        """Return the text of the lines before a paragraph or a formula, the first `count` of a block."""
         return self._before.join(lines, count)
 
     def join_line(self, pieces: list[str], count: int) -> str:

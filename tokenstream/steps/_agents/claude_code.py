@@ -249,9 +249,6 @@ class ClaudeCode(AgentReader):
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
             message = text_of(line, "result", "error") or told or text_of(line, "subtype")
             error = self._failure(message, code=_code(status))
-        elif text_of(line, "stop_reason") == "tool_use" and self._is_waiting:
-            error = StreamTruncated(f"{self._agent} ended a turn while its tool was still running")
-            error.partial = self._find_partial(turn, "truncated")
         if is_aside:
             if was_whole and turn.usage:
                 turn.step.feed(UsageUpdate(turn.usage))
@@ -260,6 +257,15 @@ class ClaudeCode(AgentReader):
         self._end_answers(turn.usage, text_of(line, "stop_reason"))
         # The whole messages of a turn come before its result.
         self._streamed.clear()
+        # Quirk (Claude Code 2.1, by a report of 2026-04): a run that is stopped from outside is a "success".
+        if (
+            error is None
+            and structured is None
+            and text_of(line, "stop_reason") == "tool_use"
+            and self._is_waiting
+        ):
+            error = StreamTruncated(f"{self._agent} ended a turn while its tool was still running")
+            error.partial = self._find_partial(turn, "truncated")
         self._end_turn(error)
 
     # -- within ------------------------------------------------------------
@@ -267,7 +273,16 @@ class ClaudeCode(AgentReader):
     @property
     def _is_waiting(self) -> bool:
         """True while a tool has no result that the agent needs to go on."""
-        return bool(self._tools.keys() - self._in_background - self._over.keys())
+        return bool(self._tools.keys() - self._find_background().keys() - self._over.keys())
+
+    def _find_background(self) -> dict[str, Step]:
+        """Return the tools that go on when a turn ends: agents in the background, with their own tools."""
+        kept: dict[str, Step] = {}
+        for id, step in self._tools.items():
+            caller = None if step.parent is None or step.parent.cause is None else step.parent.cause.id
+            if id in self._in_background or caller in kept:
+                kept[id] = step
+        return kept
 
     def _count_cost(self, line: dict[str, Json]) -> float | None:
         """Return the cost of the turn that a result ends; None if the agent has not told it."""
@@ -298,11 +313,7 @@ class ClaudeCode(AgentReader):
         """End the turn in progress with its tools, but for those of agents that go on in the background."""
         for id, failure in [*self._over.items()]:
             self._end_call_of("", id, None, failure=failure)
-        kept: dict[str, Step] = {}
-        for id, step in self._tools.items():
-            caller = None if step.parent is None or step.parent.cause is None else step.parent.cause.id
-            if id in self._in_background or caller in kept:
-                kept[id] = step
+        kept = self._find_background()
         super()._end_turn(error)
         self._tools.update(kept)
 

@@ -86,7 +86,7 @@ class TimerThread:
         """The length of the queue at which cancelled calls are dropped."""
         self._thread: threading.Thread | None = None
         self._wakes_at = 0.0
-        """The time at which the thread wakes by itself; before that, it does not see an earlier call."""
+        """The time at which the waiting thread looks at the queue by itself; 0.0 while it does not wait."""
 
     def __len__(self) -> int:
         """Return the number of calls that wait, with those that were cancelled and not yet dropped."""
