@@ -245,6 +245,23 @@ CONVERSATION = Shape(
     (_conversation("conversation.response.done", usage={"prompt_tokens": 18, "completion_tokens": 55}),),
 )
 
+TRANSCRIPTION = Shape(
+    "transcription",
+    named,
+    lambda _, text, __: ("transcription.text.delta", {"type": "transcription.text.delta", "text": text}),
+    (("transcription.language", {"type": "transcription.language", "audio_language": "en"}),),
+    (
+        (
+            "transcription.done",
+            {
+                "type": "transcription.done",
+                "model": "voxtral-mini-2602",
+                "usage": {"prompt_tokens": 18, "completion_tokens": 55},
+            },
+        ),
+    ),
+)
+
 
 def _chunk(content: str, **fields: Any) -> Event:
     head = {"type": "AIMessageChunk", "id": "lc_run--019aa3b5-6c1e-7a02-9d41-52c0a1b7e9f3"}
@@ -365,6 +382,7 @@ SHAPES = {
     "anthropic-agents": MANAGED,
     "mistral-conversations": CONVERSATION,
     "langchain-protocol, JSON lines": LANGCHAIN_PROTOCOL,
+    "transcription": TRANSCRIPTION,
     "langchain, JSON lines": LANGCHAIN,
     "llamaindex, JSON lines": LLAMAINDEX,
     "ui-message": UI,

@@ -59,6 +59,7 @@ FRAMES: dict[str, Callable[[str], Any]] = {
         "code": word,
     },
     "langchain-protocol": lambda word: {"event": "error", "message": "m", "code": word},
+    "transcription": lambda word: {"type": "error", "error": {"message": "m", "code": word}},
     "a2a": lambda word: (
         {"jsonrpc": "2.0", "id": 1, "error": {"code": int(word), "message": "m"}}
         if word.startswith("-")
@@ -114,6 +115,7 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
         {"event": "error", "message": "m", "code": "overloaded_error"},
         {"type": "error", "id": None, "error": "no_such_run", "message": "m"},
     ),
+    "transcription": ({"type": "error", "error": {"message": "m", "code": 429}},),
     "a2a": (
         {"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "m"}},
         {"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_REJECTED"}}},

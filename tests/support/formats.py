@@ -24,6 +24,7 @@ from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.formats._wire.pieces import Pieces
 from tokenstream.formats._wire.tgi import TGI
 from tokenstream.formats._wire.tokenstream import TokenStream
+from tokenstream.formats._wire.transcription import Transcription
 from tokenstream.formats._wire.ui_message import UIMessage
 
 __all__ = [
@@ -52,5 +53,6 @@ __all__ = [
     "Pieces",
     "Text",
     "TokenStream",
+    "Transcription",
     "UIMessage",
 ]

@@ -75,15 +75,6 @@ def _is_translation(payload: dict[str, Any], _event: str) -> bool:
     return text_of(dict_of(payload, "session"), "type") == "translation"
 
 
-def _is_transcription(payload: dict[str, Any], event: str) -> bool:
-    kind, session = text_of(payload, "type") or event, dict_of(payload, "session")
-    # Mistral's session has the id of the request; OpenAI's has its own type of event, or of session.
-    is_session = "request_id" in session or text_of(session, "type") == "transcription"
-    return kind.startswith(("transcription.", "transcription_session.")) or (
-        kind.startswith("session.") and is_session
-    )
-
-
 def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
     if event == "chunk" or is_dict(payload.get("chunk")):
         return "bytes" in payload or "bytes" in dict_of(payload, "chunk")
@@ -108,7 +99,6 @@ def _is_snowflake(payload: dict[str, Any], _event: str) -> bool:
 _KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
     "a realtime translation": _is_translation,
     "a session of OpenAI's Live API or a realtime translation": _is_live,
-    "a live transcription": _is_transcription,
     "a run of Bedrock's InvokeAgent": _is_invoke_agent,
     "a run of Bedrock's InvokeFlow": _is_flow,
     HARNESS: _is_harness,

@@ -6,6 +6,7 @@ from typing import Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._detect.refused import find_refused
+from tokenstream.formats._kit.sessions import is_transcription_session
 
 _SESSION_EVENTS = ("conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 
@@ -20,7 +21,8 @@ def is_event(payload: dict[str, Any]) -> bool:
     kind = text_of(payload, "type") or ""
     if kind in ("session.created", "session.updated"):
         # Sessions of other APIs, which have no responses, begin with such an event, too.
-        return "session" in payload and find_refused(payload, "") is None
+        is_other = is_transcription_session(payload) or find_refused(payload, "") is not None
+        return "session" in payload and not is_other
     # Events of the Responses API have a sequence number instead of an id.
     has_id = "event_id" in payload and "sequence_number" not in payload
     if kind in ("response.created", "response.done"):

@@ -11,6 +11,7 @@ from tokenstream.formats._detect.refused import find_refused
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import SESSION_COUNTS
+from tokenstream.formats._kit.sessions import is_transcription_session
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
@@ -187,6 +188,8 @@ class OpenAIRealtime(Format):
         A session that only transcribes or translates has no responses, so nothing of it would be read.
         """
         self.error = find_refused(payload, "")
+        if is_transcription_session(payload):
+            self.error = self.first_frames.find_mismatch(self, certain=True)
         session = self._session = dict_of(payload, "session")
         model = text_of(session, "model")
         if model:

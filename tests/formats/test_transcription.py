@@ -1,0 +1,239 @@
+"""Transcriptions of Mistral, and of the utterances in a session of OpenAI's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support import chunkings
+from tests.support.formats import Transcription
+from tests.support.packages import needed
+from tests.support.reading import read as read_chunks
+from tests.support.recordings import events_of, frames_of, ours
+from tests.support.tables import in_one_test
+from tokenstream import Stream, testing
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.events import Finish
+from tokenstream.limits import Limits
+
+RECORDED = {each.name: each.body for each in ours() if each.format == "transcription"}
+FILES = [name for name in RECORDED if "openai_session" not in name]
+OF_ITEM = "conversation.item.input_audio_transcription."
+
+
+def event(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "event_id": "event_1", **fields}
+
+
+def said(text: str, item: str = "a") -> dict[str, Any]:
+    return event(OF_ITEM + "delta", item_id=item, delta=text)
+
+
+def over(text: str, item: str = "a", **fields: Any) -> dict[str, Any]:
+    return event(OF_ITEM + "completed", item_id=item, transcript=text, **fields)
+
+
+SESSION = event("session.created", session={"type": "transcription"})
+
+
+def read(*frames: Any) -> Told:
+    return tell(Transcription(), *frames)
+
+
+def file(*texts: str) -> list[dict[str, Any]]:
+    """Return the pieces of a transcript of a file, by Mistral."""
+    return [{"type": "transcription.text.delta", "text": text} for text in texts]
+
+
+def done(text: str, **fields: Any) -> dict[str, Any]:
+    """Return the end of a transcript of a file, by Mistral."""
+    return {"type": "transcription.done", "model": "m", "text": text, **fields}
+
+
+@in_one_test("name", RECORDED)
+def test_a_transcript_is_the_text_of_the_message(name: str) -> None:
+    """It is detected, and read alike however its bytes are cut."""
+    said = next(each.expected for each in ours() if each.name == name)
+    for chunks in chunkings.several(RECORDED[name], name).values():
+        found = read_chunks(chunks)
+        assert (None, said["choices"][0]["text"]) == (found.error, found.message.text)
+
+
+def test_segments_speakers_and_languages_are_kept_beside_the_text() -> None:
+    """They are fields, since the text of the message has the words already."""
+    told = Stream([RECORDED["transcription/mistral_file"]]).final()
+    of_session = read(
+        SESSION, said("Hi"), event(OF_ITEM + "segment", item_id="a", id="s", speaker="A"), over("Hi")
+    )
+
+    assert [("1", 1.1)] == [(each["speaker_id"], each["end"]) for each in told.provider_data["segments"]]
+    assert ("en", "en") == (told.provider_data["audio_language"], told.provider_data["language"])
+    assert ["A"] == [each["speaker"] for each in of_session.message.provider_data["segments"]]
+
+
+def test_segments_that_only_the_end_brings_are_kept() -> None:
+    told = read(
+        *file("Hi"), done("Hi", segments=[{"type": "transcription_segment", "text": "Hi", "start": 0}])
+    )
+
+    assert [{"text": "Hi", "start": 0}] == told.message.provider_data["segments"]
+
+
+def test_the_text_is_read_from_the_end_if_no_delta_brought_it() -> None:
+    """A server may send it in one event; a bill by duration has no tokens."""
+    told = read(SESSION, over("Hello", usage={"type": "duration", "seconds": 2}, languages=["en"]))
+
+    assert ("Hello", "stop", None) == (told.message.text, told.message.finish_reason, told.error)
+    assert {"type": "duration", "seconds": 2} == told.message.usage.provider_data
+    assert ["en"] == told.message.provider_data["languages"]
+
+
+def test_a_text_that_differs_from_its_pieces_is_an_error() -> None:
+    """Nobody can tell which one was said."""
+    with pytest.raises(ProtocolError):
+        Stream([*file("Hel", "lo"), done("Jello")]).final()
+
+
+def test_log_probabilities_are_kept() -> None:
+    """Those of all pieces make one list."""
+    pieces = [{**said(piece), "logprobs": [{"token": piece}]} for piece in ("Hel", "lo")]
+    told = read(SESSION, *pieces, over("Hello"))
+
+    assert [{"token": "Hel"}, {"token": "lo"}] == told.message.provider_data["logprobs"]
+
+
+@in_one_test("name", FILES)
+def test_a_transcript_of_a_file_is_truncated_wherever_it_breaks_off(name: str) -> None:
+    """Only the event that ends the transcript makes it complete."""
+    frames = frames_of(RECORDED[name])
+    for length in range(1, len(frames)):
+        told = read(*frames[:length])
+        adds_up(told)
+        assert told.truncated
+
+
+def test_a_session_is_truncated_wherever_an_utterance_breaks_off() -> None:
+    """It is complete between the utterances, and only there."""
+    frames = events_of("transcription/openai_session")
+    ends = [at for at, each in enumerate(frames, 1) if each["type"].endswith("completed")]
+    for length in range(1, len(frames) + 1):
+        assert (length not in ends) == read(*frames[:length]).truncated
+
+
+def test_utterances_of_a_session_are_answers_one_after_the_other() -> None:
+    """Each is a part with the id of its item; two may be transcribed at the same time."""
+    both = [said("On", "a"), said("Tw", "b"), over("Two", "b"), said("e", "a"), over("One", "a")]
+    stream = Stream([SESSION, *both])
+    reasons = [each.reason for each in stream if isinstance(each, Finish)]
+
+    parts: list[Any] = [*stream.message.parts]
+    assert [("a", "One"), ("b", "Two")] == [(part.provider_data["item_id"], part.text) for part in parts]
+    assert (["stop"], "complete") == (reasons, stream.message.ending)
+
+
+def test_a_completed_transcript_that_is_repeated_is_read_once() -> None:
+    told = read(SESSION, said("One"), over("One"), over("One"))
+
+    assert ("One", {"finish_repeated"}) == (told.message.text, told.rules)
+
+
+def test_audio_that_was_cleared_is_no_open_utterance() -> None:
+    """Its speech began, and the client dropped it."""
+    began, cleared = (
+        event("input_audio_buffer.speech_started", item_id="b"),
+        event("input_audio_buffer.cleared"),
+    )
+    before = [SESSION, said("One"), over("One")]
+
+    assert read(*before, began).truncated
+    assert read(*before, began, cleared).error is None
+
+
+def test_an_utterance_that_cannot_be_transcribed_is_an_error_at_the_end() -> None:
+    """The session goes on; the next utterance makes up for it."""
+    failed = event(OF_ITEM + "failed", item_id="a", error={"code": "audio_unintelligible", "message": "m"})
+    last, before = read(SESSION, failed), read(SESSION, failed, over("Two", "b"))
+
+    assert isinstance(last.error, ProviderError)
+    assert "audio_unintelligible" == last.error.code
+    assert (None, "Two") == (before.error, before.message.text)
+
+
+def test_an_error_event_of_a_session_of_openai_does_not_end_it() -> None:
+    """If the session breaks off, that error says why."""
+    trouble = event("error", error={"type": "invalid_request_error", "code": "x", "message": "m"})
+    went_on, cut = read(SESSION, trouble, over("Hi")), read(SESSION, trouble)
+
+    assert (None, "Hi") == (went_on.error, went_on.message.text)
+    assert isinstance(cut.error, ProviderError)
+
+
+def test_an_error_of_mistral_ends_the_session() -> None:
+    created = {"type": "session.created", "session": {"request_id": "r", "model": "m"}}
+    told = read(created, {"type": "error", "error": {"message": "the audio is too long", "code": 3000}})
+
+    assert isinstance(told.error, ProviderError)
+    assert "3000" == told.error.code
+
+
+@in_one_test(
+    "payload",
+    [
+        SESSION,
+        event("transcription_session.created", session={}),
+        event("session.updated", session={"request_id": "r"}),
+    ],
+)
+def test_a_session_that_only_transcribes_is_none_of_realtime(payload: dict[str, Any]) -> None:
+    """The error names the format that reads it, at once."""
+    stream = Stream([payload, said("Hi")], format="openai-realtime")
+    with pytest.raises(ProtocolError, match="looks like transcription"):
+        stream.final()
+
+
+def test_open_utterances_are_bounded() -> None:
+    committed = [event("input_audio_buffer.committed", item_id=f"item_{n}") for n in range(4)]
+    told = tell(Transcription(limits=Limits(parts=3)), SESSION, *committed)
+
+    assert isinstance(told.error, LimitExceeded)
+
+
+def test_what_is_new_is_passed_on() -> None:
+    told = read(
+        SESSION, event("weather.changed"), event("conversation.item.added", item={}), over("Hi", sky="blue")
+    )
+
+    assert ["session.created", "weather.changed", "conversation.item.added"] == told.unknown
+    assert "blue" == told.message.provider_data["sky"]
+
+
+@in_one_test("name", RECORDED)
+def test_most_payloads_need_no_decoding(name: str) -> None:
+    """Read in the fast way, they give the same events."""
+    many = [*file(*(f"{n} " for n in range(40))), done("")]
+    reads_alike_at_a_glance(Transcription, many)
+    reads_alike_at_a_glance(Transcription, frames_of(RECORDED[name]))
+
+
+@pytest.mark.slow
+def test_all_rules_for_formats_hold() -> None:
+    """However a transcript is cut, shuffled, or filled with fields of wrong types."""
+    recordings = [testing.Recording.of([body], name=name) for name, body in RECORDED.items()]
+
+    testing.check_format(Transcription, recordings)
+
+
+def test_the_objects_of_mistralai_are_read_like_their_bytes() -> None:
+    """Each is an event with a name and its payload as `data`."""
+    models: Any = needed("mistralai.client").models
+    name = "transcription/mistral_file"
+    objects = [
+        models.TranscriptionStreamEvents.model_validate({"event": each["type"], "data": each})
+        for each in events_of(name)
+    ]
+    stream = Stream(objects)
+
+    assert Stream([RECORDED[name]]).final().parts == stream.final().parts
+    assert "transcription" == stream.format

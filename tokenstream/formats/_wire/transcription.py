@@ -1,0 +1,319 @@
+"""Transcriptions of Mistral, and of OpenAI's sessions: turns their events into text.
+
+OpenAI's transcripts of files have events in the style of the Responses API, and are read with these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import SESSION_COUNTS, report_logprobs, usage_of
+from tokenstream.formats._kit.session_parts import SessionParts
+from tokenstream.formats._kit.sessions import is_transcription_session
+from tokenstream.message import TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.limits import Limits
+
+_Reader: TypeAlias = "Callable[[Transcription, dict[str, Any]], None]"
+
+_OF_SESSION = "conversation.item.input_audio_transcription."
+"""The beginning of the types of OpenAI's events about the transcript of one utterance."""
+_READ_FIELDS = (
+    "type",
+    "event_id",
+    "item_id",
+    "content_index",
+    "segment_id",
+    "model",
+    "delta",
+    "text",
+    "transcript",
+    "logprobs",
+    "segments",
+    "usage",
+)
+"""Fields of an event that are read, or say only where its text belongs."""
+_FILE = ""
+"""The key of the transcript of a file, which is the only one of its stream."""
+
+
+class Transcription(Format):
+    """The `transcription` format: the transcript of a file, or of the utterances in a session.
+
+    The transcript of a file ends with an event of its own. A session has no such event, so it is complete if
+    the input ends while no utterance is being spoken or transcribed.
+
+    Args:
+        limits: Bounds on parts and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> transcription = Transcription()
+        >>> for event in transcription.feed({"type": "transcription.text.delta", "text": "Hel"}):
+        ...     print(type(event).__name__)
+        MessageStart
+        PartStart
+        TextDelta
+    """
+
+    __slots__ = (
+        "_failure",
+        "_last",
+        "_last_error",
+        "_model",
+        "_open",
+        "_segments_seen",
+        "_session",
+        "_speaking",
+        "_texts",
+    )
+
+    name: ClassVar[str] = "transcription"
+    ends_with_input: ClassVar[bool] = True
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._model: str | None = None
+        """The session's model, which its events do not repeat."""
+        self._session = False
+        """True once an event is of a session of OpenAI's, which no event ends."""
+        self._open: dict[str, OpenPart | None] = {}
+        """The transcripts that have not ended, by the ids of their items; None for one without text."""
+        self._last: str | None = None
+        """The key of the transcript that ended last; None before any has."""
+        self._speaking = False
+        """True from the beginning of an utterance until its audio is committed or cleared."""
+        self._segments_seen = False
+        """True once an event has brought a segment, which the end of a transcript may repeat."""
+        self._failure: StreamError | None = None
+        """The error of the last utterance, if that could not be transcribed."""
+        self._last_error: StreamError | None = None
+        """The last error that an event of a session has reported; most do not end the session."""
+
+    def _make_parts(self) -> SessionParts:
+        self._texts = SessionParts(self.limits, self.note)
+        return self._texts
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a stream's first payload is an event of a transcription.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" if it has none.
+        """
+        return (text_of(payload, "type") or event) in _OF_FILES or is_transcription_session(payload)
+
+    @property
+    def finished(self) -> bool:
+        """True once the transcript of a file has ended, or no utterance of a session is open."""
+        return self.ended or (self._session and self._is_quiet and self._failure is None)
+
+    @property
+    def resting(self) -> bool:
+        """True while nobody speaks in a session: silence does not count as a stall."""
+        return self._session and not self._open
+
+    @property
+    def _is_quiet(self) -> bool:
+        """True if an utterance has ended, and none is being spoken or transcribed."""
+        return self._last is not None and not self._open and not self._speaking
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return None if the delta is from a delta event: later ones may be read without decoding.
+
+        Otherwise, return `always_decode`: the event had a whole text, which the next one may only repeat.
+        """
+        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the events held back at the input's end; set `error` unless a transcript ended there."""
+        if self.error is None and not self.ended:
+            is_over = self._session and self._is_quiet
+            # An `error` event may say why the session ended.
+            self.error = self._failure if is_over else self._last_error or self.cut_short()
+        return super().end(now=now)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload that looks like an error is an event of a session, which goes on."""
+        return "event_id" in payload and text_of(payload, "type") is not None
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "type")
+        if kind is None:
+            self.note("type_missing")
+        reader = self._READERS.get(kind or event)
+        if reader is None:
+            self.parts.unknown(kind or event or "event", payload)
+        else:
+            reader(self, payload)
+
+    # -- the session -------------------------------------------------------
+
+    def _read_session(self, payload: dict[str, Any]) -> None:
+        """Record the session's model; report the event as unknown."""
+        session = dict_of(payload, "session")
+        request = text_of(session, "request_id")
+        self._session = self._session or request is None
+        own = text_of(dict_of(dict_of(dict_of(session, "audio"), "input"), "transcription"), "model")
+        beta = text_of(dict_of(session, "input_audio_transcription"), "model")
+        self._model = text_of(session, "model") or own or beta or self._model
+        self.parts.head(id=request, model=self._model)
+        self.parts.unknown(text_of(payload, "type") or "session", payload)
+
+    def _read_speech(self, payload: dict[str, Any]) -> None:
+        """Note that somebody begins to speak, or that what was said is dropped; report it as unknown."""
+        self._session = True
+        self._speaking = text_of(payload, "type") == "input_audio_buffer.speech_started"
+        self.parts.unknown(text_of(payload, "type") or "input_audio_buffer", payload)
+
+    def _read_committed(self, payload: dict[str, Any]) -> None:
+        """Begin the transcript of an utterance, whose audio is complete; report that as unknown."""
+        self._session, self._speaking = True, False
+        self._begin(text_of(payload, "item_id") or "")
+        self.parts.unknown("input_audio_buffer.committed", payload)
+
+    def _read_error(self, payload: dict[str, Any]) -> None:
+        """Store the error of an error event of a session, and report the event as unknown."""
+        self._last_error = provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
+    # -- transcripts -------------------------------------------------------
+
+    def _read_delta(self, payload: dict[str, Any]) -> None:
+        """Add a piece of a transcript."""
+        text = text_of(payload, "delta", "text")
+        if text is not None:
+            self._add(self._key_of(payload), text)
+        self._read_rest(payload)
+
+    def _read_done(self, payload: dict[str, Any]) -> None:
+        """End a transcript; the payload repeats its text, and has the counts of tokens or seconds."""
+        key = self._key_of(payload)
+        if key == self._last and key not in self._open:
+            self.note("finish_repeated")
+            return
+        self._begin(key)
+        self.parts.head(model=text_of(payload, "model"))
+        text, part = text_of(payload, "text", "transcript") or "", self._open[key]
+        if part is None:
+            if text:
+                self._add(key, text)
+        elif not self._segments_seen:
+            # The pieces may be of several speakers in turns, whose order the whole text need not have.
+            self.parts.tell(part, text, len(text))
+        segments = dicts_of(payload.get("segments"))
+        if segments and not self._segments_seen:
+            self.parts.items("segments", [fields_except(each, "type") for each in segments])
+        self._read_rest(payload)
+        report = dict_of(payload, "usage")
+        if report:
+            counts = SESSION_COUNTS.read(report) if "input_tokens" in report else usage_of(report)
+            self.parts.usage(counts)
+        self._finish(key)
+        if not self._session:
+            self.conclude()
+
+    def _read_failed(self, payload: dict[str, Any]) -> None:
+        """End an utterance that could not be transcribed; report the event as unknown."""
+        key = self._key_of(payload)
+        self._begin(key)
+        self._failure = provider_error({"error": dict_of(payload, "error") or "the transcription failed"})
+        self.parts.unknown(_OF_SESSION + "failed", payload)
+        self._finish(key, failed=True)
+
+    def _read_segment(self, payload: dict[str, Any]) -> None:
+        """Report a segment, with its times and its speaker; its text is in the deltas, or in the end."""
+        self._segments_seen = True
+        self._begin(self._key_of(payload))
+        self.parts.items("segments", [fields_except(payload, "type", "event_id")])
+
+    def _read_rest(self, payload: dict[str, Any]) -> None:
+        """Report the other fields of an event, such as `languages`, and log probabilities."""
+        if payload.get("logprobs"):
+            report_logprobs(self.parts, "logprobs", payload["logprobs"], 0)
+        self.parts.report_unknown_fields(payload, _READ_FIELDS)
+
+    def _key_of(self, payload: dict[str, Any]) -> str:
+        """Return the key of a payload's transcript: the id of the utterance, in a session of OpenAI's."""
+        if (text_of(payload, "type") or "").startswith(_OF_SESSION):
+            self._session = True
+            return text_of(payload, "item_id") or ""
+        return _FILE
+
+    def _begin(self, key: str) -> None:
+        """Begin a transcript, unless it has begun; if no other is open, begin an answer, too."""
+        if key in self._open:
+            return
+        if len(self._open) >= self.limits.parts:
+            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        if not self._open:
+            # The errors of the utterances before do not concern this one.
+            self._failure = self._last_error = None
+            if self._session or not self.parts.started:
+                self._texts.begin_answer(key or None, self._model)
+        self._open[key] = None
+
+    def _add(self, key: str, text: str) -> None:
+        """Add text to a transcript, whose first text opens its part."""
+        self._begin(key)
+        part = self._open[key]
+        if part is None:
+            part = self.parts.open(0, TextPart(provider_data={"item_id": key} if key else None))
+            self._open[key] = part
+        self.parts.add(part, text)
+
+    def _finish(self, key: str, *, failed: bool = False) -> None:
+        """End a transcript; if no other is open, report the finish reason, for which there is no word."""
+        part = self._open.pop(key)
+        self._last = key
+        if part is not None:
+            self.parts.close(part)
+        if not self._open:
+            self.parts.finish(0, "error" if failed else "stop", None)
+
+    _READERS: ClassVar[dict[str, _Reader]] = {
+        # Mistral, the transcript of a file or of a session.
+        "transcription.language": _read_rest,
+        "transcription.text.delta": _read_delta,
+        "transcription.segment": _read_segment,
+        "transcription.done": _read_done,
+        # OpenAI, the utterances of a session.
+        "session.created": _read_session,
+        "session.updated": _read_session,
+        "transcription_session.created": _read_session,
+        "transcription_session.updated": _read_session,
+        "input_audio_buffer.speech_started": _read_speech,
+        "input_audio_buffer.cleared": _read_speech,
+        "input_audio_buffer.committed": _read_committed,
+        _OF_SESSION + "delta": _read_delta,
+        _OF_SESSION + "segment": _read_segment,
+        _OF_SESSION + "completed": _read_done,
+        _OF_SESSION + "failed": _read_failed,
+        "error": _read_error,
+    }
+    event_names: ClassVar[frozenset[str]] = frozenset(_READERS) - {"error"}
+
+
+_OF_FILES = frozenset(
+    {
+        "transcription.language",
+        "transcription.text.delta",
+        "transcription.segment",
+        "transcription.done",
+    }
+)
+"""Types of events that only transcriptions have."""
