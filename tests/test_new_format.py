@@ -33,6 +33,7 @@ _EXCEPTIONS = {
     },
     # Their errors are those of other formats, or none; or they are raised only at the end of a session.
     "openai-realtime": _ERRORS,
+    "openai-live": _ERRORS,
     "anthropic-agents": _ERRORS,
     "gemini-live": _ERRORS,
     "langchain": {*_ERRORS, *_WORDS},

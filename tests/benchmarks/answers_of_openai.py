@@ -223,6 +223,14 @@ REALTIME = Shape(
     ),
 )
 
+LIVE = Shape(
+    "openai-live",
+    alone,
+    lambda _, text, __: _realtime("session.output_transcript.delta", delta=text),
+    (_realtime("session.started", session={"id": "live_1", "model": "gpt-live-1", "status": "active"}),),
+    (_realtime("session.closed", reason="close_requested", usage={"seconds": 9}),),
+)
+
 
 def _mistral(delta: Payload, finish: str | None, source: random.Random | None) -> Event:
     payload = {
@@ -269,6 +277,7 @@ SHAPES = {
     "openai-completions": COMPLETIONS,
     "openai-assistants": ASSISTANTS,
     "openai-realtime, messages": REALTIME,
+    "openai-live, messages": LIVE,
     "openai-agents": AGENTS,
 }
 """The shapes of answers, by their names in the tables."""

@@ -430,15 +430,6 @@ _HELLO_OF_MODEL: list[dict[str, Any]] = [
     {"messageStop": {"stopReason": "tool_use"}},
 ]
 _OTHERS: dict[str, tuple[str, list[dict[str, Any]]]] = {
-    "translation": (
-        "a realtime translation",
-        [{"type": "session.created", "event_id": "e1", "session": {"type": "translation", "model": "m"}}],
-    ),
-    "translation joined": (
-        "a realtime translation",
-        [{"type": "session.output_transcript.delta", "event_id": "e2", "delta": "Gu"}],
-    ),
-    "live": ("Live API", [{"type": "session.started", "event_id": "e1", "session": {"type": "live"}}]),
     "agent": ("InvokeAgent", [{"chunk": {"bytes": b"Hello"}}]),
     "agent's trace": ("InvokeAgent", [{"trace": {"agentId": "a", "trace": {}}}]),
     "flow": ("InvokeFlow", [{"flowOutputEvent": {"content": {"document": "Hi"}}}]),

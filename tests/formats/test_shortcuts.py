@@ -30,6 +30,7 @@ _UNITS = {
     "llamaindex, JSON lines": {"event", "line"},
     "ollama": {"event", "line"},
     "openai-agents": set[str](),
+    "openai-live, messages": {"message"},
     "openai-realtime, messages": {"message"},
     "tokenstream": {"event", "line", "message"},
 }

@@ -60,6 +60,7 @@ FRAMES: dict[str, Callable[[str], Any]] = {
     },
     "langchain-protocol": lambda word: {"event": "error", "message": "m", "code": word},
     "transcription": lambda word: {"type": "error", "error": {"message": "m", "code": word}},
+    "openai-live": lambda word: {"type": "error", "error": {"type": "server_error", "code": word}},
     "a2a": lambda word: (
         {"jsonrpc": "2.0", "id": 1, "error": {"code": int(word), "message": "m"}}
         if word.startswith("-")

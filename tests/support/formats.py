@@ -19,6 +19,7 @@ from tokenstream.formats._wire.openai_agents import OpenAIAgents
 from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.formats._wire.openai_completions import OpenAICompletions
+from tokenstream.formats._wire.openai_live import OpenAILive
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.formats._wire.pieces import Pieces
@@ -48,6 +49,7 @@ __all__ = [
     "OpenAIAssistants",
     "OpenAIChat",
     "OpenAICompletions",
+    "OpenAILive",
     "OpenAIRealtime",
     "OpenAIResponses",
     "Pieces",

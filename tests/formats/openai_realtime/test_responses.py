@@ -24,7 +24,7 @@ from tests.formats.openai_realtime.support import HELLO
 from tests.support import registry
 from tests.support.formats import OpenAIRealtime
 from tests.support.tables import in_one_test
-from tokenstream.errors import NotAStream, ProtocolError, ProviderError, StreamTruncated
+from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Ping
 
 
@@ -146,7 +146,7 @@ def test_responses_that_are_written_in_turns_keep_their_own_parts() -> None:
         ([*HELLO, done(), created("resp_2")], StreamTruncated),
         ([session()], StreamTruncated),
         ([session(type="transcription")], ProtocolError),
-        ([session(type="translation")], NotAStream),
+        ([session(type="translation")], ProtocolError),
         ([event("transcription_session.created", session={})], ProtocolError),
         ([*HELLO, done(), event("rate_limits.updated", rate_limits=[{"name": "tokens"}])], None),
     ],

@@ -5,21 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import mark_cause
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
 from tokenstream.errors import NotAStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LIVE_EVENTS = (
-    "session.started",
-    "session.closed",
-    "session.input_transcript.",
-    "session.output_transcript.",
-    "session.output_audio.",
-    "session.delegation.",
-)
-"""The beginnings of the types of events that only sessions of the Live API and of translations have."""
 _TRACE_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
 _FLOW_EVENTS = frozenset({"flowOutputEvent", "flowCompletionEvent", "flowTraceEvent"})
 HARNESS = "a run of AgentCore's InvokeHarness"
@@ -64,17 +55,6 @@ def is_snowflakes_call(delta: dict[str, Any]) -> bool:
     )
 
 
-def _is_live(payload: dict[str, Any], _event: str) -> bool:
-    kind = text_of(payload, "type") or ""
-    if kind == "response.event":
-        return "delegation_id" in payload
-    return kind.startswith(_LIVE_EVENTS) or text_of(dict_of(payload, "session"), "type") == "live"
-
-
-def _is_translation(payload: dict[str, Any], _event: str) -> bool:
-    return text_of(dict_of(payload, "session"), "type") == "translation"
-
-
 def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
     if event == "chunk" or is_dict(payload.get("chunk")):
         return "bytes" in payload or "bytes" in dict_of(payload, "chunk")
@@ -97,8 +77,6 @@ def _is_snowflake(payload: dict[str, Any], _event: str) -> bool:
 
 
 _KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
-    "a realtime translation": _is_translation,
-    "a session of OpenAI's Live API or a realtime translation": _is_live,
     "a run of Bedrock's InvokeAgent": _is_invoke_agent,
     "a run of Bedrock's InvokeFlow": _is_flow,
     HARNESS: _is_harness,

@@ -1,25 +1,31 @@
-"""The kinds of sessions over a WebSocket that begin with the same event, `session.created`."""
+"""The kinds of OpenAI's and Mistral's sessions, which begin with the same event, `session.created`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from tokenstream._basics.untrusted import dict_of, text_of
 
 
-def is_transcription_session(payload: dict[str, Any]) -> bool:
-    """Return whether a payload is about a session that only transcribes, of OpenAI or Mistral.
+def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live"] | None:
+    """Return the kind of a session that has no responses; None for any other session or payload.
+
+    A session that translates has the events of OpenAI's Live API, so its kind is "live".
 
     Example:
-        >>> is_transcription_session({"type": "session.created", "session": {"type": "transcription"}})
+        >>> find_session_kind({"type": "session.created", "session": {"type": "transcription"}})
+        'transcription'
+        >>> find_session_kind({"type": "session.created", "session": {"type": "realtime"}}) is None
         True
-        >>> is_transcription_session({"type": "session.created", "session": {"type": "realtime"}})
-        False
     """
     kind, session = text_of(payload, "type") or "", dict_of(payload, "session")
     if kind in ("transcription_session.created", "transcription_session.updated"):
         # Names in the beta version of OpenAI's API.
-        return True
+        return "transcription"
+    if kind not in ("session.created", "session.updated"):
+        return None
+    type_of_session = text_of(session, "type")
     # Mistral's session has the id of the request; OpenAI's has a type.
-    is_session = "request_id" in session or text_of(session, "type") == "transcription"
-    return is_session and kind in ("session.created", "session.updated")
+    if type_of_session == "transcription" or "request_id" in session:
+        return "transcription"
+    return "live" if type_of_session in ("translation", "live") else None

@@ -14,7 +14,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import SESSION_COUNTS, report_logprobs, usage_of
 from tokenstream.formats._kit.session_parts import SessionParts
-from tokenstream.formats._kit.sessions import is_transcription_session
+from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class Transcription(Format):
             payload: The decoded payload.
             event: The SSE event's name, "" if it has none.
         """
-        return (text_of(payload, "type") or event) in _OF_FILES or is_transcription_session(payload)
+        is_own = (text_of(payload, "type") or event) in _OF_FILES
+        return is_own or find_session_kind(payload) == "transcription"
 
     @property
     def finished(self) -> bool:

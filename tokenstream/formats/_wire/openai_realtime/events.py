@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.formats._detect.refused import find_refused
-from tokenstream.formats._kit.sessions import is_transcription_session
+from tokenstream.formats._kit.sessions import find_session_kind
 
 _SESSION_EVENTS = ("conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 
@@ -21,8 +20,7 @@ def is_event(payload: dict[str, Any]) -> bool:
     kind = text_of(payload, "type") or ""
     if kind in ("session.created", "session.updated"):
         # Sessions of other APIs, which have no responses, begin with such an event, too.
-        is_other = is_transcription_session(payload) or find_refused(payload, "") is not None
-        return "session" in payload and not is_other
+        return "session" in payload and find_session_kind(payload) is None
     # Events of the Responses API have a sequence number instead of an id.
     has_id = "event_id" in payload and "sequence_number" not in payload
     if kind in ("response.created", "response.done"):

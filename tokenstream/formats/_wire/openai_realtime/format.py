@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
-from tokenstream.formats._detect.refused import find_refused
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import SESSION_COUNTS
-from tokenstream.formats._kit.sessions import is_transcription_session
+from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
@@ -187,8 +186,7 @@ class OpenAIRealtime(Format):
 
         A session that only transcribes or translates has no responses, so nothing of it would be read.
         """
-        self.error = find_refused(payload, "")
-        if is_transcription_session(payload):
+        if find_session_kind(payload) is not None:
             self.error = self.first_frames.find_mismatch(self, certain=True)
         session = self._session = dict_of(payload, "session")
         model = text_of(session, "model")

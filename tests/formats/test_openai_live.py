@@ -1,0 +1,214 @@
+"""Sessions of OpenAI's Live API, and realtime translations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support import chunkings
+from tests.support.formats import OpenAILive
+from tests.support.packages import needed
+from tests.support.reading import read as read_chunks
+from tests.support.recordings import events_of, frames_of, ours
+from tests.support.tables import in_one_test
+from tokenstream import Stream, testing
+from tokenstream.errors import ProtocolError, ProviderError
+
+RECORDED = {each.name: each.body for each in ours() if each.format == "openai-live"}
+
+
+def event(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "event_id": "event_1", **fields}
+
+
+def said(text: str) -> dict[str, Any]:
+    return event("session.output_transcript.delta", delta=text, start_ms=0, end_ms=9)
+
+
+def nested(kind: str, delegation: str = "d", **fields: Any) -> dict[str, Any]:
+    """Return an event of a delegated response."""
+    return event("response.event", delegation_id=delegation, event={"type": kind, **fields})
+
+
+def worked(text: str, delegation: str = "d") -> dict[str, Any]:
+    return nested("response.output_text.delta", delegation, delta=text)
+
+
+def closed(reason: str | None = "close_requested", **fields: Any) -> dict[str, Any]:
+    return event("session.closed", reason=reason, **fields)
+
+
+STARTED = event("session.started", session={"id": "live_1", "model": "gpt-live-1"})
+
+
+def read(*frames: Any) -> Told:
+    return tell(OpenAILive(), *frames)
+
+
+def parts_of(told: Told) -> list[Any]:
+    return [*told.message.parts]
+
+
+@in_one_test("name", RECORDED)
+def test_what_the_model_says_is_the_text_of_the_message(name: str) -> None:
+    """It is detected, and read alike however its bytes are cut."""
+    expected = next(each.expected for each in ours() if each.name == name)
+    for chunks in chunkings.several(RECORDED[name], name).values():
+        found = read_chunks(chunks)
+        assert (None, expected["choices"][0]["text"]) == (found.error, found.message.text)
+
+
+def test_the_audio_is_a_part_beside_the_text() -> None:
+    """A session states its format; in a translation, each piece does."""
+    of_session = Stream([RECORDED["openai-live/delegation"]]).final()
+    of_translation = Stream([RECORDED["openai-live/translation"]]).final()
+
+    for message in (of_session, of_translation):
+        [audio] = [part for part in message.parts if part.kind == "media"]
+        assert ("audio/pcm", 24_000) == (audio.mime_type, (audio.provider_data or {})["format"]["rate"])
+        assert bytes(range(len(audio.data))) == audio.data
+
+
+def test_delegated_work_is_a_result_and_not_in_the_text() -> None:
+    """Its id is that of the delegation; two responses of it are two results."""
+    ended = nested("response.completed", response={"status": "completed"})
+    work = [worked("12"), worked(":00"), ended, worked("Bye"), ended]
+    told = read(STARTED, said("Hm. "), *work, said("Noon."), closed())
+
+    assert "Hm. Noon." == told.message.text
+    results = [part for part in parts_of(told) if part.kind == "server_tool_result"]
+    assert [("d", "responses", "12:00", None), ("d", "responses", "Bye", None)] == [
+        (part.id, part.name, part.content, part.error) for part in results
+    ]
+    assert (set(), None) == (told.rules, told.error)
+
+
+@in_one_test(
+    "end, error",
+    [
+        (nested("response.failed", response={"error": {"code": "server_error", "message": "no"}}), "no"),
+        (nested("response.incomplete", response={"error": None}), "incomplete"),
+        (said("Never mind."), "the session was closed before the response ended"),
+    ],
+)
+def test_delegated_work_that_was_not_completed_has_an_error(end: dict[str, Any], error: str) -> None:
+    """The session itself goes on."""
+    told = read(STARTED, worked("12"), end, closed())
+
+    [result] = [part for part in parts_of(told) if part.kind == "server_tool_result"]
+    assert ("12", error) == (result.content, result.error)
+    assert told.error is None
+
+
+def test_other_events_of_delegated_work_are_carried() -> None:
+    """Also calls: whoever owns the tools finds them there."""
+    call = nested("response.output_item.done", item={"type": "function_call", "name": "f", "arguments": "{}"})
+    told = read(STARTED, call, closed())
+
+    assert ["session.started", "response.event"] == told.unknown
+    assert [] == told.calls
+
+
+@in_one_test(
+    "word, reason",
+    [
+        ("close_requested", "stop"),
+        ("remote_hangup", "stop"),
+        ("expired", "length"),
+        ("content", "content_filter"),
+        ("full_moon", "unknown"),
+        (None, "stop"),
+    ],
+)
+def test_a_session_is_closed_for_a_reason(word: str | None, reason: str) -> None:
+    """The end of a translation has no such word."""
+    told = read(STARTED, said("Hi"), closed(word))
+
+    assert (reason, word) == (told.message.finish_reason, told.message.raw_finish_reason)
+    assert told.error is None
+
+
+def test_a_lost_connection_is_an_error() -> None:
+    """The server says that it was lost, so the answer is not complete."""
+    told = read(STARTED, said("Hi"), closed("connection_lost"))
+
+    assert isinstance(told.error, ProviderError)
+    assert ("error", "connection_lost", "Hi") == (
+        told.message.finish_reason,
+        told.error.code,
+        told.message.text,
+    )
+
+
+def test_the_usage_is_in_seconds() -> None:
+    """The last report counts, since each one is of the whole session."""
+    message = Stream([RECORDED["openai-live/delegation"]]).final()
+
+    assert {"seconds": 2} == message.usage.provider_data
+    assert {"usage_ratio": 0.01} == (message.provider_data or {})["context_window"]
+
+
+@in_one_test("name", RECORDED)
+def test_a_session_is_truncated_wherever_it_breaks_off(name: str) -> None:
+    """Only the event that closes the session says that all has arrived."""
+    frames = frames_of(RECORDED[name])
+    for length in range(1, len(frames)):
+        told = read(*frames[:length])
+        adds_up(told)
+        assert told.truncated
+
+
+def test_an_error_event_does_not_end_the_session() -> None:
+    """If the session breaks off, that error says why."""
+    trouble = event("error", error={"type": "invalid_request_error", "code": "x", "message": "m"})
+    went_on, cut = read(STARTED, trouble, said("Hi"), closed()), read(STARTED, trouble)
+
+    assert (None, "Hi") == (went_on.error, went_on.message.text)
+    assert isinstance(cut.error, ProviderError)
+
+
+def test_deltas_that_are_no_text_or_audio_are_carried() -> None:
+    no_audio = event("session.output_audio.delta", delta="?")
+    told = read(STARTED, event("session.output_transcript.delta"), no_audio)
+
+    assert (["delta_misfits"], 3) == ([*told.rules], len(told.unknown))
+
+
+def test_a_session_that_is_joined_late_is_read() -> None:
+    told = read(said("Hi"), closed())
+
+    assert ("Hi", {"start_missing"}) == (told.message.text, told.rules)
+
+
+@in_one_test("payload", [STARTED, said("Hi"), event("session.created", session={"type": "translation"})])
+def test_a_session_is_none_of_realtime(payload: dict[str, Any]) -> None:
+    """The error names the format that reads it."""
+    stream = Stream([payload, said("Hi")], format="openai-realtime")
+    with pytest.raises(ProtocolError, match=r"looks? like openai-live"):
+        stream.final()
+
+
+@in_one_test("name", RECORDED)
+def test_most_payloads_need_no_decoding(name: str) -> None:
+    """Read in the fast way, they give the same events."""
+    reads_alike_at_a_glance(OpenAILive, [STARTED, *(said(f"{n} ") for n in range(40)), closed()])
+    reads_alike_at_a_glance(OpenAILive, frames_of(RECORDED[name]))
+
+
+@pytest.mark.slow
+def test_all_rules_for_formats_hold() -> None:
+    """However a session is cut, shuffled, or filled with fields of wrong types."""
+    recordings = [testing.Recording.of([body], name=name) for name, body in RECORDED.items()]
+
+    testing.check_format(OpenAILive, recordings)
+
+
+def test_the_objects_of_the_sdk_are_read_like_their_payloads() -> None:
+    """All kinds of events that the recording has are among the SDK's types."""
+    live: Any = needed("openai.types.live")
+    adapter: Any = needed("pydantic").TypeAdapter(live.ServerEvent)
+    stream = Stream([adapter.validate_python(each) for each in events_of("openai-live/delegation")])
+
+    assert Stream([RECORDED["openai-live/delegation"]]).final().parts == stream.final().parts
