@@ -57,7 +57,7 @@ def test_what_the_model_says_is_the_text_of_the_message(name: str) -> None:
     expected = next(each.expected for each in ours() if each.name == name)
     for chunks in chunkings.several(RECORDED[name], name).values():
         found = read_chunks(chunks)
-        assert (None, expected["choices"][0]["text"]) == (found.error, found.message.text)
+        assert (None, expected["choices"][0]["text"]) == (found.error, found.text())
 
 
 def test_the_audio_is_a_part_beside_the_text() -> None:

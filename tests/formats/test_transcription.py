@@ -58,7 +58,7 @@ def test_a_transcript_is_the_text_of_the_message(name: str) -> None:
     said = next(each.expected for each in ours() if each.name == name)
     for chunks in chunkings.several(RECORDED[name], name).values():
         found = read_chunks(chunks)
-        assert (None, said["choices"][0]["text"]) == (found.error, found.message.text)
+        assert (None, said["choices"][0]["text"]) == (found.error, found.text())
 
 
 def test_segments_speakers_and_languages_are_kept_beside_the_text() -> None:
