@@ -96,6 +96,13 @@ def test_a_text_that_differs_from_its_pieces_is_an_error() -> None:
         Stream([*file("Hel", "lo"), done("Jello")]).final()
 
 
+def test_an_end_without_a_text_contradicts_nothing() -> None:
+    """The pieces are then all that there is."""
+    stream = Stream([*file("Hel", "lo"), {"type": "transcription.done", "model": "m"}])
+
+    assert ("Hello", "complete") == (stream.final().text, stream.message.ending)
+
+
 def test_log_probabilities_are_kept() -> None:
     """Those of all pieces make one list."""
     pieces = [{**said(piece), "logprobs": [{"token": piece}]} for piece in ("Hel", "lo")]

@@ -210,10 +210,9 @@ class Transcription(Format):
         self._begin(key)
         self.parts.head(model=text_of(payload, "model"))
         text, part = text_of(payload, "text", "transcript") or "", self._open[key]
-        if part is None:
-            if text:
-                self._add(key, text)
-        elif not self._segments_seen:
+        if text and part is None:
+            self._add(key, text)
+        elif text and part is not None and not self._segments_seen:
             # The pieces may be of several speakers in turns, whose order the whole text need not have.
             self.parts.tell(part, text, len(text))
         segments = dicts_of(payload.get("segments"))
