@@ -9,6 +9,7 @@ import pytest
 
 from tests.sources.sockets import answer, client_context, event, open_socket
 from tests.support.packages import needed
+from tests.support.recordings import events_of
 from tests.support.timing import meanwhile
 from tokenstream import AsyncStream, Deadlines, Stream
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
@@ -89,6 +90,24 @@ def test_a_connection_of_openai_is_read_beneath_its_objects() -> None:
             assert stream.final().text == "HelloHello"
 
         assert (stream.format, stream.message.ending) == ("openai-realtime", "complete")
+
+
+def delegating(connection: ServerConnection) -> None:
+    """Send our recording of the Live API once the client has said something."""
+    connection.recv()
+    for each in events_of("openai-live/delegation"):
+        connection.send(json.dumps(each))
+
+
+@pytest.mark.slow
+def test_a_connection_to_the_live_api_of_openai_is_read_beneath_its_objects() -> None:
+    """The session is one message, which ends before the connection does."""
+    with open_socket(delegating) as url, client(url).live.connect() as connection:
+        connection.send({"type": "session.start", "session": {"model": "gpt-live-1"}})
+        with Stream(connection) as stream:
+            assert stream.final().text == "One moment. It is noon, Zoë."
+
+        assert (stream.format, stream.message.ending) == ("openai-live", "complete")
 
 
 def responding(connection: ServerConnection) -> None:
