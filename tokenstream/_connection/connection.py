@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._connection.error_body import ErrorBody
+from tokenstream._connection.payload_parts import PayloadParts
 from tokenstream._connection.unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
@@ -55,7 +56,7 @@ class Connection:
 
     | | at first | then |
     |---|---|---|
-    | `framing` | `Unframed` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, `TextBody`, `WholeMessages` |
+    | `framing` | `Unframed` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, … |
     | `format` | `Undetected` | the format that the frames reveal |
 
     A format that was named is used from the start, and so is `Payloads`, which passes
@@ -186,11 +187,22 @@ class Connection:
             self._found(format.name)
 
     def _use_framing(self, framing: Framing) -> None:
-        """Set the framing, and tell a format that is still undetected what its frames are."""
+        """Set the framing, and tell the format of it."""
         self.framing = framing
+        if isinstance(framing, PayloadParts):
+            framing.tell = self._tell_format
+        self._tell_format(framing)
+
+    def _tell_format(self, framing: Framing) -> None:
+        """Tell a format that is still undetected what its frames are."""
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
+
+    @property
+    def _body(self) -> Framing:
+        """The framing of the body itself, which may be within the messages of a binary event stream."""
+        return self.framing.body if isinstance(self.framing, PayloadParts) else self.framing
 
     def _find_arrived(self, told: Told) -> str:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
@@ -223,7 +235,7 @@ class Connection:
     @property
     def _is_cut(self) -> bool:
         """True if the input so far ends inside a frame, or inside the array of frames."""
-        if isinstance(self.framing, JSONBody) and self.framing.is_open:
+        if isinstance(self._body, JSONBody) and self._body.is_open:
             return True
         # White space alone, and an SSE comment, which begins with a colon, are not part of a frame.
         return self.tail.lstrip()[:1] not in (b"", b":")
@@ -262,22 +274,22 @@ class Connection:
     @property
     def comments(self) -> int:
         """Number of SSE comments so far."""
-        return self.framing.comments if isinstance(self.framing, SSEParser) else 0
+        return self._body.comments if isinstance(self._body, SSEParser) else 0
 
     @property
     def last_event_id(self) -> str | None:
         """The id of the last SSE event; None if the server sent none."""
-        return (self.framing.last_event_id or None) if isinstance(self.framing, SSEParser) else None
+        return (self._body.last_event_id or None) if isinstance(self._body, SSEParser) else None
 
     @property
     def first_event_id(self) -> str:
         """The id of the first SSE event; "" if the server sent none."""
-        return self.framing.first_event_id if isinstance(self.framing, SSEParser) else ""
+        return self._body.first_event_id if isinstance(self._body, SSEParser) else ""
 
     @property
     def retry(self) -> int | None:
         """The server's reconnection time in milliseconds; None if the server sent none."""
-        return self.framing.retry if isinstance(self.framing, SSEParser) else None
+        return self._body.retry if isinstance(self._body, SSEParser) else None
 
     @property
     def frames_seen(self) -> int:
@@ -493,7 +505,7 @@ class Connection:
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
-        if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
+        if isinstance(self._body, JSONBody) and not self._body.is_array and format.frames == 1:
             self._note_if_not_streamed()
         if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
             # Each message states its length, so remaining bytes are a message that was cut off.
@@ -522,7 +534,7 @@ class Connection:
         withheld = self.format.withheld
         if withheld is not None:
             return withheld
-        stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
+        stray = self._body.stray if isinstance(self._body, SSEParser) else b""
         error = find_error(stray, self._limits) if stray else None
         if error is not None and self.format.is_whole:
             self._departures.note("error_after_finish", event=self.frames_seen)
@@ -543,8 +555,8 @@ class Connection:
 
     def _note_replaced_characters(self) -> None:
         """Count a departure of the server from the protocol for each replaced piece of malformed UTF-8."""
-        if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
-            self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
+        if isinstance(self._body, SSEParser | TextBody) and self._body.replaced:
+            self._departures.note("invalid_utf8", event=self.frames_seen, count=self._body.replaced)
 
     def abandon(self) -> list[Event]:
         """Close all open parts after the connection broke.
@@ -608,6 +620,6 @@ class Connection:
         events = self._read_last_frames([frame])
         self._accepted_unfinished = True
         # A blank line should have ended the SSE event.
-        if not isinstance(self.format, Undetected) and isinstance(self.framing, SSEParser):
+        if not isinstance(self.format, Undetected) and isinstance(self._body, SSEParser):
             self.format.note("blank_line_missing")
         return events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._connection.payload_parts import PayloadParts, begins_with_part
 from tokenstream.formats._detect.recognise import is_websocket_message, whole_object
 from tokenstream.formats._detect.unknown import describe_unknown_body
 from tokenstream.framing import AWSEventStreamParser, SSEParser
@@ -143,6 +144,9 @@ class Unframed:
             The framing; None if the bytes do not decide yet, or if the body cannot be read.
         """
         kind = sniff(self.tail, self._content_type, over=ended)
+        if kind == "aws-eventstream" and not ended and begins_with_part(self.tail) is None:
+            # The first message tells what the others have.
+            return None
         if kind == "undecided":
             return None
         framing = self._make_framing(kind)
@@ -173,7 +177,22 @@ class Unframed:
             return parser(limits=self._limits, reads_errors=True)
         if kind == "json":
             return self._make_json_body()
-        return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None
+        if kind != "aws-eventstream":
+            return None
+        if begins_with_part(self.tail):
+            return PayloadParts(self._limits, self._make_body)
+        return AWSEventStreamParser(limits=self._limits)
+
+    def _make_body(self, found: Callable[[Framing], None]) -> Unframed:
+        """Return the placeholder for the framing of a body within the messages of this one."""
+        return Unframed(
+            self._format,
+            content_type=None,
+            limits=self._limits,
+            pings=self._pings,
+            departures=self._departures,
+            found=found,
+        )
 
     def _make_json_body(self) -> JSONBody:
         """Return the framing for a body of JSON; in it, a missing event name is no departure."""

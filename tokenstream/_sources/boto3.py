@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tokenstream._sources.kinds import SyncSource
     from tokenstream.errors import StreamError
 
-_STREAM_KEYS = ("stream", "body")
-"""Keys under which the stream is in the responses of `converse_stream` and
-`invoke_model_with_response_stream`."""
+_STREAM_KEYS = ("stream", "body", "Body")
+"""Keys under which the stream is in the responses of `converse_stream`,
+`invoke_model_with_response_stream` and SageMaker's `invoke_endpoint_with_response_stream`."""
 _DAMAGED_STREAM = frozenset(
     {"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"}
 )

@@ -247,6 +247,18 @@ def _package_of(items: object) -> str:
     return module.partition(".")[0]
 
 
+def _bytes_of_part(item: dict[str, Any]) -> Any:  # noqa: ANN401 - the item, if it is anything else
+    """Return the bytes of an event of SageMaker, a piece of any server's body; any other item unchanged.
+
+    Example:
+        >>> _bytes_of_part({"PayloadPart": {"Bytes": b"data: "}}), _bytes_of_part({"choices": []})
+        (b'data: ', {'choices': []})
+    """
+    part: object = item.get("PayloadPart")
+    data: object = part.get("Bytes") if is_dict(part) else None
+    return data if isinstance(data, bytes) and len(item) == 1 else item
+
+
 class Converter:
     """Converts the items of an iterator to chunks and payloads."""
 
@@ -267,4 +279,6 @@ class Converter:
         if payload is None and item is not None:
             # A helper of the SDK has added the event.
             return SKIPPED
-        return payload if payload.__class__ is dict else _check_server_value(payload, self._items)
+        if is_dict(payload):
+            return _bytes_of_part(payload) if "PayloadPart" in payload else payload
+        return _check_server_value(payload, self._items)

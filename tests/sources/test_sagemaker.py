@@ -1,0 +1,184 @@
+"""Streams of SageMaker's endpoints: the body of any server, cut anywhere into parts of AWS's messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.aws_eventstream import exception, message
+from tests.support.loopback import Loopback, sized
+from tests.support.packages import needed
+from tests.support.tables import in_one_test
+from tokenstream import AsyncStream, Stream, testing
+from tokenstream.errors import ProviderError, StreamError, StreamTruncated
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+pytestmark = pytest.mark.anyio
+HEADERS = {
+    ":event-type": "PayloadPart",
+    ":content-type": "application/octet-stream",
+    ":message-type": "event",
+}
+
+
+ANSWER = testing.script().text("Hel", "lo – 🌊").finish("stop")
+CHUNKS = ANSWER.chunks("openai-chat")
+CHAT = b"".join(CHUNKS)
+BEFORE = CHAT.index(b'"lo ')
+"""The place of the second piece of the text."""
+OTHERS = [(name, b"".join(ANSWER.chunks(name))) for name in ("ollama", "anthropic", "tgi")]
+WHOLE = json.dumps(
+    {
+        "id": "c",
+        "object": "chat.completion",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "Hello – 🌊"}, "finish_reason": "stop"}
+        ],
+    }
+).encode()
+BODIES = [("openai-chat", CHAT), *OTHERS, ("openai-chat", WHOLE)]
+
+
+def events(*pieces: bytes) -> list[dict[str, Any]]:
+    """Return the events that boto3 makes of parts."""
+    return [{"PayloadPart": {"Bytes": piece}} for piece in pieces]
+
+
+def packed(*pieces: bytes) -> bytes:
+    """Return the messages of parts, as they come over the wire."""
+    return b"".join(message(HEADERS, piece) for piece in pieces)
+
+
+def read(source: Any) -> tuple[str | None, str, str]:
+    stream = Stream(source)
+    return stream.final().text, stream.message.ending, str(stream.format)
+
+
+@in_one_test("format, body", BODIES)
+def test_a_body_is_read_wherever_it_was_cut_into_parts(format: str, body: bytes) -> None:
+    """In the format that it has, from the events of boto3 and from the messages themselves."""
+    for cut in range(1, len(body), 41):
+        pieces = body[:cut], body[cut:]
+
+        assert read(events(*pieces)) == ("Hello – 🌊", "complete", format)
+        assert read([packed(*pieces)]) == ("Hello – 🌊", "complete", format)
+
+
+def test_messages_are_read_wherever_the_chunks_were_cut() -> None:
+    """Byte by byte, and at each place."""
+    body = packed(CHAT[:30], CHAT[30:31], b"", CHAT[31:])
+    chunkings = [[body[:cut], body[cut:]] for cut in range(1, len(body), 7)]
+    for chunks in [[bytes([each]) for each in body], *chunkings]:
+        assert read(chunks) == ("Hello – 🌊", "complete", "openai-chat")
+
+
+def test_each_delta_is_there_with_its_part() -> None:
+    """A part that has arrived is not held until the next one."""
+    chunks = [packed(chunk) for chunk in CHUNKS]
+    seen: list[str] = []
+
+    def sending() -> Any:
+        for chunk in chunks:
+            yield chunk
+            seen.append(str(stream.message.text))
+
+    stream = Stream(sending())
+    stream.final()
+
+    assert sorted(set(seen), key=len) == ["", "Hel", "Hello – 🌊"]
+
+
+@in_one_test("format, body", BODIES)
+def test_no_cut_is_complete(format: str, body: bytes) -> None:
+    """A body that ends early is truncated, whether the messages around it are whole or not."""
+    whole = packed(body)
+    ends = [end for end in range(1, len(body), 23) if is_cut(body[:end])]
+    for end in ends:
+        for source in (events(body[:end]), [packed(body[:end])], [whole[: len(whole) - len(body) - 4 + end]]):
+            with pytest.raises(StreamError) as caught:
+                Stream(source).final()
+            assert caught.value.partial.ending != "complete", (format, end)
+
+
+def is_cut(body: bytes) -> bool:
+    """Return True if a body itself is not read as a complete answer."""
+    try:
+        return not Stream([body]).final().complete
+    except StreamError:
+        return True
+
+
+def test_a_message_that_is_cut_tells_of_the_cut() -> None:
+    """Nothing of the message is read."""
+    with pytest.raises(StreamTruncated) as caught:
+        Stream([packed(CHAT[:BEFORE]) + packed(CHAT[BEFORE:])[:-9]]).final()
+
+    assert caught.value.partial.text == "Hel"
+
+
+@in_one_test(
+    "name, payload, code",
+    [
+        ("ModelStreamError", {"Message": "late", "ErrorCode": "ModelInvocationTimeExceeded"}, None),
+        ("InternalStreamFailure", {"Message": "late"}, "InternalStreamFailure"),
+    ],
+)
+def test_a_failure_within_the_stream_is_the_providers_error(
+    name: str, payload: dict[str, Any], code: str | None
+) -> None:
+    """What had arrived before it is kept."""
+    with pytest.raises(ProviderError, match="late") as caught:
+        Stream([packed(CHAT[:BEFORE]) + exception(name, payload)]).final()
+
+    assert caught.value.code == (code or payload["ErrorCode"])
+    assert caught.value.partial.text == "Hel"
+
+
+async def test_an_async_stream_reads_the_same() -> None:
+    """The events of an asynchronous client, and the bytes."""
+
+    async def sending(items: list[Any]) -> AsyncIterator[Any]:
+        for item in items:
+            yield item
+
+    for items in (events(CHAT[:40], CHAT[40:]), [packed(CHAT[:40], CHAT[40:])]):
+        message = await AsyncStream(sending(items)).final()
+
+        assert (message.text, message.ending) == ("Hello – 🌊", "complete")
+
+
+@contextmanager
+def client(url: str) -> Generator[Any]:
+    """Make boto3's client of SageMaker's endpoints."""
+    made = needed("boto3").client(
+        "sagemaker-runtime",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="made-up",
+        aws_secret_access_key="made-up",
+        config=needed("botocore.config").Config(retries={"max_attempts": 0}, read_timeout=5),
+    )
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("key", [None, "Body"], ids=["response", "stream"])
+@pytest.mark.slow
+def test_the_response_of_boto3_is_read_in_one_line(key: str | None) -> None:
+    """And so is the stream in it."""
+    script = sized(
+        packed(CHAT[:40], CHAT[40:]), headers=[("Content-Type", "application/vnd.amazon.eventstream")]
+    )
+    with Loopback(script) as server, client(server.url) as own:
+        response = own.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"{}")
+        with Stream(response if key is None else response[key]) as stream:
+            assert stream.final().text == "Hello – 🌊"
+            assert stream.format == "openai-chat"

@@ -1,0 +1,121 @@
+"""The body of any server, in pieces within the messages of a binary event stream, as SageMaker sends it."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from tokenstream._basics.json import decode_tolerantly
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream.errors import ProviderError
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.framing import AWSEventStreamParser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import StreamError
+    from tokenstream.framing import EventStreamMessage
+    from tokenstream.framing._given import Framing
+    from tokenstream.limits import Limits
+
+# SageMaker's InvokeEndpointWithResponseStream (botocore 1.44.8, 2026-11).
+_PART = "PayloadPart"
+_IS_PART = b"\x0b:event-type\x07\x00\x0bPayloadPart"
+"""The header of a message that has a piece of the body."""
+_PRELUDE = 12
+_MOST_HEADERS = 4096
+"""The size up to which the first message's headers are waited for; those of a piece take a hundred bytes."""
+_read_prelude = Struct(">III").unpack_from
+
+
+def begins_with_part(start: bytes) -> bool | None:
+    """Return whether the first message of a binary event stream has a piece of another body.
+
+    Args:
+        start: The bytes that have arrived.
+
+    Returns:
+        None if its headers have not arrived.
+
+    Example:
+        >>> begins_with_part(bytes.fromhex("00000010 00000000 05c248eb 7d98c8ff"))
+        False
+    """
+    if len(start) < _PRELUDE:
+        return None
+    _, headers_size, checksum = _read_prelude(start)
+    if checksum != crc32(start[:8]) or headers_size > _MOST_HEADERS:
+        return False
+    if len(start) < _PRELUDE + headers_size:
+        return None
+    return _IS_PART in start[_PRELUDE : _PRELUDE + headers_size]
+
+
+class PayloadParts:
+    """Take the pieces of a body out of binary messages, and pass them on to the framing of that body.
+
+    Args:
+        limits: `line` limits the size of a message; the framing of the body has limits of its own.
+        make_body: Makes the placeholder for the body's framing, with a function that it calls with the
+            framing once that is known.
+    """
+
+    __slots__ = ("_messages", "body", "error", "tell")
+
+    def __init__(self, limits: Limits, make_body: Callable[[Callable[[Framing], None]], Framing]) -> None:
+        self._messages = AWSEventStreamParser(limits=limits)
+        self.body: Framing = make_body(self._use)
+        """The framing of the body, or the placeholder for it."""
+        self.tell: Callable[[Framing], object] = _ignore
+        """Called with the framing of the body once it is known."""
+        self.error: StreamError | None = None
+
+    def _use(self, framing: Framing) -> None:
+        self.body = framing
+        self.tell(framing)
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes of the unfinished frame, or of the message in which the input ended."""
+        return self.body.tail or self._messages.tail
+
+    @property
+    def unfinished(self) -> Any:  # noqa: ANN401 - a frame
+        """The last frame if only its end is missing; None if the input ended inside a message."""
+        return None if self._messages.tail else self.body.unfinished
+
+    def frames(self, chunk: bytes) -> list[Any]:
+        """Return the frames of the body that a chunk completes."""
+        frames: list[Any] = []
+        for message in self._messages.frames(chunk):
+            if self.error is not None:
+                return frames
+            if message.kind != "event":
+                self.error = _failure_in(message)
+            elif message.event == _PART and message.payload:
+                frames += self.body.frames(message.payload)
+                self.error = self.body.error
+        self.error = self.error or self._messages.error
+        return frames
+
+    def end(self) -> list[Any]:
+        """Return the frames of the body that the end of the input completes."""
+        self._messages.end()
+        frames = self.body.end()
+        self.error = self.error or self.body.error
+        return frames
+
+
+def _ignore(_framing: Framing) -> None:
+    """Do nothing with a framing."""
+
+
+def _failure_in(message: EventStreamMessage) -> ProviderError:
+    """Return the error that a message in place of a piece reports."""
+    decoded: object = decode_tolerantly(message.payload)
+    details = decoded if is_dict(decoded) else {}
+    code = text_of(details, "ErrorCode") or message.event
+    error = provider_error({"error": {"code": code, "message": text_of(details, "Message")}})
+    return error or ProviderError(f"the provider reports an error: {code}", code=code)
