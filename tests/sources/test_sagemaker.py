@@ -173,7 +173,7 @@ def client(url: str) -> Generator[Any]:
 @pytest.mark.parametrize("key", [None, "Body"], ids=["response", "stream"])
 @pytest.mark.slow
 def test_the_response_of_boto3_is_read_in_one_line(key: str | None) -> None:
-    """And so is the stream in it."""
+    """The response of the client is passed to the stream, or the event stream in the response."""
     script = sized(
         packed(CHAT[:40], CHAT[40:]), headers=[("Content-Type", "application/vnd.amazon.eventstream")]
     )

@@ -21,6 +21,7 @@ from tokenstream.steps._agents.codex_server import CodexServer
 from tokenstream.steps._agents.cursor import CursorCLI
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.goose import Goose
+from tokenstream.steps._agents.harness import AgentCoreHarness
 from tokenstream.steps._agents.langgraph import LangGraphRun
 from tokenstream.steps._agents.mcp import MCP
 from tokenstream.steps._agents.mistral_conversations import MistralConversationsRun
@@ -51,6 +52,7 @@ _ALL = (
     Goose,
     ADK,
     AgentCore,
+    AgentCoreHarness,
     A2ATasks,
     MCP,
     OpenAIAgentsRun,

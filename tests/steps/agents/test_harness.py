@@ -1,0 +1,147 @@
+"""Runs of AgentCore's InvokeHarness, as boto3 gives their events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.tables import in_one_test
+from tokenstream import Steps
+from tokenstream.errors import StreamError, StreamTruncated
+
+Event = dict[str, Any]
+
+
+def message(role: str, reason: str, *blocks: list[Event]) -> list[Event]:
+    """Return the events of a message."""
+    events: list[Event] = [{"messageStart": {"role": role}}]
+    for index, block in enumerate(blocks):
+        events += [
+            {kind: {**event, "contentBlockIndex": index}} for each in block for kind, event in each.items()
+        ]
+        events.append({"contentBlockStop": {"contentBlockIndex": index}})
+    return [*events, {"messageStop": {"stopReason": reason}}]
+
+
+def text(*pieces: str) -> list[Event]:
+    return [{"contentBlockDelta": {"delta": {"text": piece}}} for piece in pieces]
+
+
+def call(*pieces: str, **fields: str) -> list[Event]:
+    start = {"toolUse": {"toolUseId": "t1", "name": "transfer", **fields}}
+    return [
+        {"contentBlockStart": {"start": start}},
+        *[{"contentBlockDelta": {"delta": {"toolUse": {"input": piece}}}} for piece in pieces],
+    ]
+
+
+def result(status: str, *contents: Event) -> list[Event]:
+    start = {"toolResult": {"toolUseId": "t1", "status": status}}
+    return [
+        {"contentBlockStart": {"start": start}},
+        {"contentBlockDelta": {"delta": {"toolResult": list(contents)}}},
+    ]
+
+
+HOOK: Event = {
+    "hookEvent": {"hookEventId": "h", "name": "n", "type": "before_tool_call", "decision": "allow"}
+}
+METADATA: Event = {
+    "metadata": {
+        "usage": {"inputTokens": 9, "outputTokens": 4, "totalTokens": 13},
+        "metrics": {"latencyMs": 1},
+    }
+}
+ASKS = message(
+    "assistant", "tool_use", text("Let me ", "look. "), call('{"usd"', ": 100}", type="server_tool_use")
+)
+TELLS = message("user", "tool_result", result("success", {"text": "sent"}, {"json": {"id": 1}}))
+DONE = message("assistant", "end_turn", text("Done."))
+WHOLE = [*ASKS, HOOK, *TELLS, *DONE, METADATA]
+
+
+def followed(events: list[Event]) -> tuple[Steps, StreamError | None]:
+    """Follow a run to its end; its first events may also be of an answer, so the agent is named."""
+    run = Steps()
+    try:
+        with run:
+            for _ in run.follow(events, agent="agentcore-harness"):
+                pass
+    except StreamError as error:
+        return run, error
+    return run, None
+
+
+def test_a_run_is_a_turn_with_its_answers_and_tools() -> None:
+    """The tool runs at AWS, between two answers, and the counts are those of the run."""
+    run, error = followed(WHOLE)
+
+    [turn] = run.turns
+    assert (run.agent, error, turn.state, turn.result) == ("agentcore-harness", None, "done", "Done.")
+    assert [message.text for message in turn.step.messages] == ["Let me look. ", "Done."]
+    [tool] = turn.step.steps
+    assert (tool.name, tool.state, tool.result) == ("transfer", "done", 'sent{"id": 1}')
+    assert tool.cause is not None
+    assert tool.cause.arguments == {"usd": 100}
+    assert turn.usage is not None
+    assert (turn.usage.input_tokens, turn.usage.output_tokens) == (9, 4)
+
+
+def test_no_cut_is_a_complete_run() -> None:
+    """Not even between two messages; only the counts at the end may be missing."""
+    for end in range(1, len(WHOLE) - 1):
+        run, error = followed(WHOLE[:end])
+
+        assert isinstance(error, StreamTruncated), end
+        assert run.turns[-1].state == "failed", end
+    assert followed(WHOLE[:-1])[1] is None
+
+
+def test_a_run_that_ends_with_a_call_is_complete_with_its_counts() -> None:
+    """The caller is to run the tool; without the counts, the run may have been cut."""
+    asks = message("assistant", "tool_use", call("{}", type="tool_use"))
+
+    run, error = followed([*asks, METADATA])
+    assert (error, run.turns[-1].state) == (None, "done")
+    assert isinstance(followed(asks)[1], StreamTruncated)
+
+
+@in_one_test(
+    "reason, state",
+    [
+        ("end_turn", "done"),
+        ("max_tokens", "done"),
+        ("partial_turn", "done"),
+        ("interrupted", "failed"),
+        ("max_iterations_exceeded", "failed"),
+        ("timeout_exceeded", "failed"),
+        ("hook_stopped", "failed"),
+    ],
+)
+def test_the_stop_reason_tells_how_a_run_has_ended(reason: str, state: str) -> None:
+    """A run that was stopped has failed, with its reason in the error, and keeps its answer."""
+    run, _ = followed([HOOK, *message("assistant", reason, text("Hi")), METADATA])
+
+    [turn] = run.turns
+    assert (turn.state, turn.step.messages[-1].text) == (state, "Hi")
+    if state == "failed":
+        assert turn.error is not None
+        assert turn.error.endswith(f"the run has ended: {reason}")
+
+
+@in_one_test("name", ["internalServerException", "validationException", "runtimeClientError"])
+def test_an_exception_in_the_stream_fails_the_turn(name: str) -> None:
+    """Its message is that of the error."""
+    run, _ = followed([HOOK, *ASKS, {name: {"message": "no"}}])
+
+    [turn] = run.turns
+    assert turn.state == "failed"
+    assert turn.error == "ProviderError: agentcore-harness reports an error: no"
+
+
+def test_a_tool_that_failed_is_a_failed_step() -> None:
+    """The result of a tool says that it failed, and the model goes on with that."""
+    failed = message("user", "tool_result", result("error", {"text": "no money"}))
+    run, error = followed([*ASKS, *failed, *DONE])
+
+    [tool] = run.turns[0].step.steps
+    assert (error, tool.state, str(tool.error)) == (None, "failed", "no money")
