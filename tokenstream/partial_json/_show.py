@@ -110,8 +110,8 @@ class WordLog(TextLog):
         super().__init__()
         self._words = words
 
-    def append(self, text: str) -> None:
-        for word in self._words.feed(text):
+    def append(self, piece: str) -> None:
+        for word in self._words.feed(piece):
             super().append(word)
 
 
