@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.frameworks import test_langchain, test_openai_agents
+from tests.frameworks import models, test_openai_agents
 from tests.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, get_weather
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Steps, testing
@@ -44,7 +44,7 @@ def get_time(zone: str) -> str:
 
 def asked(*answers: Any, **options: Any) -> Any:
     """Return the events of a graph whose model gives these answers."""
-    model = test_langchain.model(*answers, **options)
+    model = models.model(*answers, **options)
     agent = prebuilt.create_react_agent(model, [get_weather, get_time])
     return agent.astream_events({"messages": [("user", "Weather?")]}, version="v2")
 
@@ -66,10 +66,10 @@ def test_a_graph_of_langgraph_is_followed() -> None:
 
 
 @pytest.mark.parametrize("mode", ["messages", ["updates", "messages"]], ids=["alone", "among others"])
-@pytest.mark.parametrize("options", test_langchain.FORMS.values(), ids=test_langchain.FORMS)
+@pytest.mark.parametrize("options", models.FORMS.values(), ids=models.FORMS)
 def test_the_messages_of_a_graph_are_followed(options: dict[str, Any], mode: Any) -> None:
     """The way in which LangGraph's own pages show tokens; in `for`, too."""
-    model = test_langchain.model(CALLED, ANSWERED, **options)
+    model = models.model(CALLED, ANSWERED, **options)
     graph = prebuilt.create_react_agent(model, [get_weather])
     with Steps() as run:
         passed = list(run.follow(graph.stream({"messages": [("user", "Weather?")]}, stream_mode=mode)))

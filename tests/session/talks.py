@@ -82,7 +82,8 @@ class Talk:
 
     def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
         """Ask, and say something more once the first piece of text has come."""
-        answer, pieces, steers, error = self.session.ask(content, **options), [], [], None
+        answer, pieces, error = self.session.ask(content, **options), [], None
+        steers: list[Any] = []
         try:
             with answer:
                 for piece in answer.text:
@@ -161,7 +162,8 @@ class AsyncTalk(Talk):
         return steered
 
     async def _steer(self, content: Any, words: Any, options: dict[str, Any]) -> tuple[Answered, Steer]:
-        answer, pieces, steers, error = self.session.ask(content, **options), [], [], None
+        answer, pieces, error = self.session.ask(content, **options), [], None
+        steers: list[Any] = []
         try:
             async with answer:
                 async for piece in answer.text:

@@ -55,7 +55,7 @@ def test_the_thread_is_woken_only_for_a_call_before_its_next_look() -> None:
     condition = vars(TimerThread)["_changed"].__get__(timers)
     wait = condition.wait
 
-    def note(seconds: float | None = None) -> bool:
+    def note(seconds: float | None = None) -> Any:
         looked.append(0.0 if seconds is None else seconds)
         return wait(seconds)
 

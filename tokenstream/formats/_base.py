@@ -53,7 +53,6 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Self
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError, StreamTruncated
@@ -232,7 +231,7 @@ class Format(Resuming, ABC):
         """Return the object that collects the answer's parts and events, which a format may derive."""
         return Parts(self.limits, self.note)
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Self:
+    def fresh(self, *, limits: Limits, pings: bool) -> Format:
         """Return a format with the same options for a new connection."""
         return type(self)(limits=limits, pings=pings)
 

@@ -213,8 +213,9 @@ class FormatOfRounds(Format):
         return self
 
     @override
-    def fresh(self, *, limits: Limits, pings: bool) -> Self:
-        return super().fresh(limits=limits, pings=pings).of_rounds(self.asked)
+    def fresh(self, *, limits: Limits, pings: bool) -> Any:
+        format: Any = super().fresh(limits=limits, pings=pings)
+        return format.of_rounds(self.asked)
 
     @property
     @override

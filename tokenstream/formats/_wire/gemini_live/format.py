@@ -19,7 +19,6 @@ from tokenstream.formats._wire.gemini_live.words import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Self
 
     from tokenstream.events import Event
     from tokenstream.limits import Limits
@@ -94,7 +93,7 @@ class GeminiLive(Format):
         self._turn = LiveTurn(self.limits, self.note)
         return self._turn
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Self:
+    def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
         """Return a format with the same options for a new connection."""
         return type(self)(limits=limits, pings=pings, one=self._one)
 

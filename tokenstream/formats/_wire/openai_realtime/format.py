@@ -21,7 +21,6 @@ from tokenstream.formats._wire.openai_realtime.words import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Self
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
@@ -98,7 +97,7 @@ class OpenAIRealtime(Format):
         self._outputs = RealtimeOutputs(self.limits, self.note)
         return self._outputs
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Self:
+    def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format with the same options for a new connection."""
         return type(self)(limits=limits, pings=pings, answer=self._answer, session=self._session)
 
