@@ -31,6 +31,7 @@ class Answered(NamedTuple):
     message: Message
     error: StreamError | None
     stop_reason: str | None
+    departures: dict[str, int]
 
     @property
     def text(self) -> str:
@@ -78,7 +79,7 @@ class Talk:
                         break
         except StreamError as failure:
             error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason)
+        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
 
     def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
         """Ask, and say something more once the first piece of text has come."""
@@ -92,7 +93,7 @@ class Talk:
                         steers.append(self.session.steer(words))
         except StreamError as failure:
             error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason), steers[0]
+        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures)), steers[0]
 
     def leave_unread(self, content: Any, **options: Any) -> AbstractContextManager[Any]:
         """Ask, and read nothing of the answer within the block."""
@@ -108,7 +109,7 @@ class Talk:
                 if heard == media:
                     break
             answer.interrupt(played_ms=played_ms)
-        return Answered([], answer.message, None, answer.stop_reason)
+        return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
 
 
 class AsyncTalk(Talk):
@@ -154,7 +155,7 @@ class AsyncTalk(Talk):
                         break
         except StreamError as failure:
             error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason)
+        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
 
     def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
         """Ask, and say something more once the first piece of text has come."""
@@ -172,7 +173,7 @@ class AsyncTalk(Talk):
                         steers.append(await self.session.steer(words))
         except StreamError as failure:
             error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason), steers[0]
+        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures)), steers[0]
 
     def speak(self, content: Any, *, media: int | None, played_ms: float, **options: Any) -> Answered:
         """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
@@ -189,7 +190,7 @@ class AsyncTalk(Talk):
                 if heard == media:
                     break
             await answer.interrupt(played_ms=played_ms)
-        return Answered([], answer.message, None, answer.stop_reason)
+        return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
 
 
 @contextmanager

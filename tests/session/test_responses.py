@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,16 @@ import pytest
 from tests.session.servers import Line, Payload, ResponsesServer, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE
-from tokenstream import Deadlines, ProviderError, Retry, StatusError, StreamInterrupted, StreamTruncated
+from tokenstream import (
+    Deadlines,
+    ProviderError,
+    Retry,
+    Router,
+    StatusError,
+    Stream,
+    StreamInterrupted,
+    StreamTruncated,
+)
 from tokenstream.turns import ToolResults
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
@@ -371,6 +381,31 @@ def test_a_fallback_sends_posts_when_no_connection_can_be_opened(colour: str) ->
         assert [payload.get("previous_response_id") for payload in payloads] == [None, "resp_1"]
         assert [len(payload["input"]) for payload in payloads] == [1, 1]
         assert [message.text for message in talk.session.messages] == texts
+
+
+def test_the_answer_to_a_post_ends_where_the_server_says_so(colour: str) -> None:
+    """As an answer that was asked for without a session: the end mark is none of the answer's events."""
+    head = {"id": "resp_1", "object": "response", "output": []}
+    delta = {"output_index": 0, "content_index": 0, "delta": "Hi"}
+    events: list[Payload] = [
+        {"type": "response.created", "response": {**head, "status": "in_progress"}},
+        {"type": "response.output_text.delta", **delta},
+        {"type": "response.completed", "response": {**head, "status": "completed"}},
+    ]
+    body = [*[f"data: {json.dumps(event)}\n\n".encode() for event in events], b"data: [DONE]\n\n"]
+    plain = Stream(body)
+    plain.final()
+    seen: list[Any] = []
+
+    def post(_payload: Payload) -> Any:
+        return [*body]
+
+    with talking(colour, "ws://127.0.0.1:9/v1/responses", fallback=post, model="gpt-5.1") as talk:
+        for router in (None, Router()):
+            answer = talk.ask("one", router=router)
+            seen.append((answer.text, answer.message.ending, answer.departures))
+
+    assert [("Hi", "complete", dict(plain.departures))] * 2 == seen
 
 
 def test_a_question_whose_connection_cannot_be_opened_is_not_in_the_way(colour: str) -> None:

@@ -191,6 +191,11 @@ class HasRounds(Protocol):
     """A question, as far as the format of its answer needs it."""
 
     @property
+    def is_post(self) -> bool:
+        """True once the question was sent as a POST, which gets a single answer."""
+        ...
+
+    @property
     def runs_tools(self) -> bool:
         """True if tools are run, so that further answers of the API may follow."""
         ...

@@ -83,6 +83,8 @@ class Asked:
         self._tool_options: Any = options
         self._reads_text = options is not None and looks_for_calls(options.make_stage)
         """True if calls are also looked for in the text."""
+        self.is_post = False
+        """True once the question was sent as a POST, which gets a single answer."""
         self._has_rounds = router is not None
         """True while further rounds may follow, because the tools may still have to be run."""
         self.round = Round(question, lane)
@@ -130,7 +132,7 @@ class Asked:
         if self._repeated:
             raise StreamTruncated(_UNANSWERED)
         # Its source has a single answer.
-        self._has_rounds = False
+        self.is_post, self._has_rounds = True, False
 
     def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
         """Return the turns that ask the model to continue a broken answer; none for any other attempt."""

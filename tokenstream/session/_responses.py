@@ -285,8 +285,14 @@ class ResponsesAPI(SessionAPI):
 class _ResponsesOfRounds(FormatOfRounds, ResponsesInTurn):
     """The format of an answer of several responses."""
 
+    @override
+    def conclude(self) -> None:
+        super().conclude()
+        # Nothing follows the answer to a POST, whose connection may stay open.
+        self.ended = self.asked is not None and self.asked.is_post
 
-class _ResponsesOfSteering(FormatOfRounds, SteeredResponses):
+
+class _ResponsesOfSteering(_ResponsesOfRounds, SteeredResponses):
     """The format of an answer of one response, and of those that follow if it is steered."""
 
 
