@@ -194,6 +194,7 @@ def test_tools_are_run_once_though_the_answer_was_steered() -> None:
         answered, steer = talk.steer("A story!", "shorter", router=router)
 
         assert (answered.text, runs, steer.state) == ("Once Wait. Noon.", ["ran"], "applied")
+        assert [message.text for message in talk.session.messages] == ["Once Wait. ", "Noon."]
 
 
 def test_the_history_has_the_input_that_was_applied() -> None:

@@ -95,6 +95,8 @@ class Asked:
         """The exchanges of the answer whose tools were run."""
         self._messages: list[bytes] = []
         """The messages of the current exchange that its tools are run by."""
+        self._was_steered = False
+        """True if the current round has more than one response, because input was sent for it."""
         self._may_restart = may_restart and router is not None
         self._read: list[bytes] = []
         """The messages of the current exchange, all of them if the answer may be restarted."""
@@ -139,6 +141,7 @@ class Asked:
         self._messages.clear()
         self._read.clear()
         self._repeated.clear()
+        self._was_steered = False
         self._has_rounds = self.router is not None
         if attempt is None or attempt.mode != "continue":
             # Tools that were run are not run again, so a restart asks from their results on. The tokens that
@@ -191,6 +194,7 @@ class Asked:
             self._read.append(message)
         if _CREATED in message:
             # The tools are run by the last response alone; the one before was steered.
+            self._was_steered = self._was_steered or bool(self._messages)
             self._messages.clear()
         if any(word in message for word in _SOUNDS):
             return
@@ -218,7 +222,9 @@ class Asked:
         if not results:
             return False
         stream, earlier = self.round.answer, self.round.text_calls_before
-        self.round.keep(results.message)
+        # What was written before the input is only in the answer's own stream.
+        self.round.keep(self.round.message if self._was_steered else results.message)
+        self._was_steered = False
         self.round = Round(Question(results), self.round.lane)
         self.round.answer = stream
         self.round.text_calls_before = earlier + sum(map(bool, map(dialect_of, results.message.tool_calls)))

@@ -74,6 +74,7 @@ class LiveAPI(SessionAPI):
                 raise MisuseError(_SET_UP_BY_SDK)
             # Only the caller could have given the handle to the SDK.
             self._last_known = self._handle = None
+            self._unsent.clear()
             return []
         self._last_known = None if self._handle is None else self._last_resumable
         if self._last_known is None:
