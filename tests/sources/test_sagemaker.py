@@ -122,6 +122,37 @@ def test_a_message_that_is_cut_tells_of_the_cut() -> None:
     assert caught.value.partial.text == "Hel"
 
 
+def test_text_is_not_complete_if_a_message_was_cut() -> None:
+    """A body of bare text ends with the input, so that only the messages tell of a cut."""
+    first, second = packed(b"Hello wor"), packed(b"ld, how are you")
+    for end in range(1, len(second)):
+        stream = Stream([first + second[:end]], format="text")
+        with pytest.raises(StreamTruncated):
+            stream.final()
+        assert (stream.message.text, stream.message.ending) == ("Hello wor", "truncated"), end
+    assert Stream([first + second], format="text").final().text == "Hello world, how are you"
+
+
+@in_one_test("rest", [b"", b" ", b": a comment"])
+def test_the_rest_of_a_body_hides_no_cut_message(rest: bytes) -> None:
+    """Content may follow the finish reason of `gemini`, and may have been in the message that was cut."""
+    body = b"".join(ANSWER.chunks("gemini")) + rest
+    more = packed(b"\n\n" + body)
+    for end in range(1, len(more), 13):
+        stream = Stream([packed(body) + more[:end]])
+        with pytest.raises(StreamTruncated):
+            stream.final()
+        assert (stream.message.text, stream.message.ending) == ("Hello – 🌊", "truncated"), end
+
+
+def test_a_message_that_is_cut_after_the_answer_takes_nothing_from_it() -> None:
+    """The cut is counted, as in any binary event stream."""
+    stream = Stream([packed(*CHUNKS[:-1]) + packed(CHUNKS[-1])[:-9]])
+
+    assert (stream.final().text, stream.message.ending) == ("Hello – 🌊", "complete")
+    assert stream.departures["broken_after_finish"].count == 1
+
+
 @in_one_test(
     "name, payload, code",
     [
@@ -138,6 +169,33 @@ def test_a_failure_within_the_stream_is_the_providers_error(
 
     assert caught.value.code == (code or payload["ErrorCode"])
     assert caught.value.partial.text == "Hel"
+
+
+@in_one_test("name, payload", [("ModelStreamError", b""), ("InternalStreamFailure", b"boom text")])
+def test_a_failure_without_json_is_the_providers_error(name: str, payload: bytes) -> None:
+    """The name of the exception is the code of the error, and the message has a verdict."""
+    stream = Stream([packed(CHAT[:BEFORE]) + failure(name, payload)])
+    with pytest.raises(ProviderError) as caught:
+        stream.final()
+
+    assert caught.value.code == name
+    assert (stream.message.text, stream.message.ending) == ("Hel", "failed")
+
+
+@in_one_test("format", ["openai-chat", "anthropic"])
+def test_a_failure_after_the_answer_takes_nothing_from_it(format: str) -> None:
+    """An exception after the finish reason is a departure, and so is one after the sentinel."""
+    chunks = ANSWER.chunks(format)
+    for pieces, departure in ((chunks[:-1], "error_after_finish"), (chunks, "data_after_end")):
+        stream = Stream([packed(*pieces) + failure("InternalStreamFailure", b"")])
+
+        assert (stream.final().text, stream.message.ending) == ("Hello – 🌊", "complete")
+        assert stream.departures[departure].count == 1, pieces[-1]
+
+
+def failure(name: str, payload: bytes) -> bytes:
+    """Return the message of an exception, whose payload may be anything."""
+    return message({":exception-type": name, ":message-type": "exception"}, payload)
 
 
 async def test_an_async_stream_reads_the_same() -> None:

@@ -234,11 +234,22 @@ class Connection:
 
     @property
     def _is_cut(self) -> bool:
-        """True if the input so far ends inside a frame, or inside the array of frames."""
-        if isinstance(self._body, JSONBody) and self._body.is_open:
+        """True if the input so far ends inside a frame, a binary message, or the array of frames."""
+        if self._cut_message or (isinstance(self._body, JSONBody) and self._body.is_open):
             return True
         # White space alone, and an SSE comment, which begins with a colon, are not part of a frame.
         return self.tail.lstrip()[:1] not in (b"", b":")
+
+    @property
+    def _cut_message(self) -> bytes:
+        """The bytes of the binary message in which the input so far ends; empty in other framings.
+
+        Each message states its length, so remaining bytes are always a message that was cut off.
+        """
+        framing = self.framing
+        if isinstance(framing, PayloadParts) and framing.message_tail:
+            return framing.message_tail
+        return self._body.tail if isinstance(self._body, AWSEventStreamParser) else b""
 
     @property
     def unfinished_choices(self) -> list[int]:
@@ -413,8 +424,8 @@ class Connection:
         mismatch = first_frames.find_mismatch(format)
         if mismatch is not None:
             return mismatch
-        end_may_complete = isinstance(format, Undetected) or format.ended or format.ends_with_input
-        if end_may_complete:
+        end_may_complete = format.ended or (format.ends_with_input and not self._cut_message)
+        if end_may_complete or isinstance(format, Undetected):
             return None
         return first_frames.explain(format.cut_short(), format)
 
@@ -494,8 +505,10 @@ class Connection:
         if self.error is None and isinstance(self.framing, Payloads) and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
-        if self.error is None and format.finished and not self.finished:
-            # The input ends inside a frame, which may have held more of the answer.
+        # The input ends inside a frame, which may have held more of the answer.
+        may_have_had_more = format.finished and not self.finished
+        # In a format without an end of its own, the end of the input is none either in a message.
+        if self.error is None and (may_have_had_more or (self._cut_message and not format.finished)):
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
@@ -507,8 +520,7 @@ class Connection:
         self.error = format.first_frames.explain(format.error, format)
         if isinstance(self._body, JSONBody) and not self._body.is_array and format.frames == 1:
             self._note_if_not_streamed()
-        if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
-            # Each message states its length, so remaining bytes are a message that was cut off.
+        if self.error is None and self._cut_message:
             format.note("broken_after_finish")
         return events
 

@@ -6,17 +6,12 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from tokenstream._basics.json import decode_tolerantly
-from tokenstream._basics.untrusted import is_dict, text_of
-from tokenstream.errors import ProviderError
-from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing import AWSEventStreamParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import StreamError
-    from tokenstream.framing import EventStreamMessage
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
@@ -56,6 +51,9 @@ def begins_with_part(start: bytes) -> bool | None:
 class PayloadParts:
     """Take the pieces of a body out of binary messages, and pass them on to the framing of that body.
 
+    A message that reports a failure is a frame of its own, among those of the body: the format decides,
+    as in any binary event stream, if the failure takes something from the answer.
+
     Args:
         limits: `line` limits the size of a message; the framing of the body has limits of its own.
         make_body: Makes the placeholder for the body's framing, with a function that it calls with the
@@ -79,12 +77,17 @@ class PayloadParts:
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished frame, or of the message in which the input ended."""
-        return self.body.tail or self._messages.tail
+        return self.body.tail or self.message_tail
+
+    @property
+    def message_tail(self) -> bytes:
+        """The bytes of the message in which the input ended; the tail of the body may stand beside them."""
+        return self._messages.tail
 
     @property
     def unfinished(self) -> Any:  # noqa: ANN401 - a frame
         """The last frame if only its end is missing; None if the input ended inside a message."""
-        return None if self._messages.tail else self.body.unfinished
+        return None if self.message_tail else self.body.unfinished
 
     def frames(self, chunk: bytes) -> list[Any]:
         """Return the frames of the body that a chunk completes."""
@@ -93,7 +96,7 @@ class PayloadParts:
             if self.error is not None:
                 return frames
             if message.kind != "event":
-                self.error = _failure_in(message)
+                frames.append(message)
             elif message.event == _PART and message.payload:
                 frames += self.body.frames(message.payload)
                 self.error = self.body.error
@@ -110,12 +113,3 @@ class PayloadParts:
 
 def _ignore(_framing: Framing) -> None:
     """Do nothing with a framing."""
-
-
-def _failure_in(message: EventStreamMessage) -> ProviderError:
-    """Return the error that a message in place of a piece reports."""
-    decoded: object = decode_tolerantly(message.payload)
-    details = decoded if is_dict(decoded) else {}
-    code = text_of(details, "ErrorCode") or message.event
-    error = provider_error({"error": {"code": code, "message": text_of(details, "Message")}})
-    return error or ProviderError(f"the provider reports an error: {code}", code=code)

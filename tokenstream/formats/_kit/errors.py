@@ -286,7 +286,9 @@ def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> Provi
         decoded = None
     details = decoded if is_dict(decoded) else {}
     message = _first_text(details, "message", "Message") or headers.get(":error-message")
-    return provider_error({"error": {"code": name, "message": message, "details": details}})
+    # SageMaker's `ModelStreamError` has the code of what failed beside its message.
+    code = _first_text(details, "ErrorCode") or name
+    return provider_error({"error": {"code": code, "message": message, "details": details}})
 
 
 def named_exception(payload: dict[str, Any]) -> ProviderError | None:
