@@ -14,7 +14,7 @@ from tests.support.loopback import Loopback, sized
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Stream, testing
-from tokenstream.errors import ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import NotAStream, ProviderError, StreamError, StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -196,6 +196,17 @@ def test_a_failure_after_the_answer_takes_nothing_from_it(format: str) -> None:
 def failure(name: str, payload: bytes) -> bytes:
     """Return the message of an exception, whose payload may be anything."""
     return message({":exception-type": name, ":message-type": "exception"}, payload)
+
+
+@in_one_test("depth", [2, 600])
+def test_parts_within_parts_are_no_stream(depth: int) -> None:
+    """A body that is itself made of parts is refused, and not opened level by level."""
+    body = CHAT
+    for _ in range(depth):
+        body = packed(body)
+
+    with pytest.raises(NotAStream):
+        Stream([body]).final()
 
 
 async def test_an_async_stream_reads_the_same() -> None:

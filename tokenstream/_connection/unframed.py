@@ -40,6 +40,7 @@ class Unframed:
         pings: True to return comments as frames.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the framing before the framing gets its first bytes.
+        is_within_parts: True for a body that arrives in parts, which has no parts of its own.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Unframed:
         "_found",
         "_has_read_message",
         "_holds_object",
+        "_is_within_parts",
         "_limits",
         "_pings",
         "_refused",
@@ -69,6 +71,7 @@ class Unframed:
         pings: bool,
         departures: Departures,
         found: Callable[[Framing], None],
+        is_within_parts: bool = False,
     ) -> None:
         self._format = format
         self._content_type = content_type
@@ -76,6 +79,7 @@ class Unframed:
         self._pings = pings
         self._departures = departures
         self._found = found
+        self._is_within_parts = is_within_parts
         self._has_read_message = False
         """True if the first chunk was a whole message, or a line without its line end."""
         self._holds_object = False
@@ -180,7 +184,8 @@ class Unframed:
         if kind != "aws-eventstream":
             return None
         if begins_with_part(self.tail):
-            return PayloadParts(self._limits, self._make_body)
+            # Each level of parts would be read within a call of the level around it, to any depth.
+            return None if self._is_within_parts else PayloadParts(self._limits, self._make_body)
         return AWSEventStreamParser(limits=self._limits)
 
     def _make_body(self, found: Callable[[Framing], None]) -> Unframed:
@@ -192,6 +197,7 @@ class Unframed:
             pings=self._pings,
             departures=self._departures,
             found=found,
+            is_within_parts=True,
         )
 
     def _make_json_body(self) -> JSONBody:
