@@ -145,3 +145,86 @@ def test_a_tool_that_failed_is_a_failed_step() -> None:
 
     [tool] = run.turns[0].step.steps
     assert (error, tool.state, str(tool.error)) == (None, "failed", "no money")
+
+
+HALF: list[Event] = [{"messageStart": {"role": "assistant"}}, *text("half")]
+
+
+def test_a_message_that_begins_breaks_the_one_before() -> None:
+    """An answer without its end is truncated, and no part of the next one."""
+    run, error = followed([*HALF, *message("assistant", "end_turn", text("other")), METADATA])
+
+    [turn] = run.turns
+    assert (error, turn.state, turn.result) == (None, "done", "other")
+    told = [(message.text, message.ending) for message in turn.step.messages]
+    assert told == [("half", "truncated"), ("other", "complete")]
+
+
+def test_counts_in_the_middle_of_an_answer_complete_nothing() -> None:
+    """The turn is truncated, as its answer is, and keeps the counts."""
+    run, _ = followed([*HALF, METADATA])
+
+    [turn] = run.turns
+    assert (turn.state, turn.step.messages[0].ending) == ("failed", "truncated")
+    assert turn.usage is not None
+    assert turn.usage.input_tokens == 9
+
+
+@in_one_test("after", [[METADATA], DONE, []])
+def test_a_run_that_failed_ends_with_its_counts(after: list[Event]) -> None:
+    """They follow the stop reason, as in a run that is done; they may be missing, too."""
+    run, error = followed([*message("assistant", "timeout_exceeded", text("Hi")), *after])
+
+    turn = run.turns[0]
+    assert (error, turn.state, len(run.turns)) == (None, "failed", 2 if after is DONE else 1)
+    assert str(turn.error).endswith("the run has ended: timeout_exceeded")
+    if after == [METADATA]:
+        assert turn.usage is not None
+        assert (turn.usage.input_tokens, turn.usage.output_tokens) == (9, 4)
+
+
+@in_one_test("counts", [[], [METADATA]])
+@in_one_test(
+    "late",
+    [
+        text("late"),
+        call("{}", type="tool_use"),
+        [{"contentBlockStop": {"contentBlockIndex": 0}}],
+        [{"messageStop": {"stopReason": "tool_use"}}],
+        [{"internalServerException": {"message": "no"}}],
+        [HOOK],
+    ],
+)
+def test_what_comes_after_the_end_begins_no_turn(late: list[Event], counts: list[Event]) -> None:
+    """Only a message begins one; a turn that is done stays as it is."""
+    run, error = followed([*DONE, *counts, *late, METADATA])
+
+    [turn] = run.turns
+    assert (error, turn.state, turn.result) == (None, "done", "Done.")
+    assert [(message.text, message.ending) for message in turn.step.messages] == [("Done.", "complete")]
+    assert turn.usage is not None
+    assert not turn.step.steps
+
+
+def test_an_exception_alone_is_a_turn_that_failed() -> None:
+    """A run that fails before its first message has no other turn to tell so."""
+    run, _ = followed([{"validationException": {"message": "no"}}])
+
+    [turn] = run.turns
+    assert turn.error == "ProviderError: agentcore-harness reports an error: no"
+
+
+def test_a_turn_after_one_that_failed_begins_anew() -> None:
+    """The stop reason of the turn that failed says nothing about the next one."""
+    run, error = followed([*ASKS, {"runtimeClientError": {"message": "no"}}, *TELLS, METADATA])
+
+    assert [turn.state for turn in run.turns] == ["failed", "failed"]
+    assert str(run.turns[1].error).startswith("StreamTruncated")
+    assert error is None
+
+
+def test_another_message_begins_another_turn() -> None:
+    """A turn is over with its counts, or with the message after its last one."""
+    run, error = followed([*DONE, METADATA, *DONE, *DONE, METADATA])
+
+    assert (error, [turn.state for turn in run.turns]) == (None, ["done"] * 3)

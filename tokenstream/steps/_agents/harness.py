@@ -5,12 +5,15 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.reader import TextAgentReader
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
 
@@ -77,6 +80,9 @@ class AgentCoreHarness(TextAgentReader):
     | a block with `toolResult` | the end of that tool |
     | `hookEvent` | nothing |
     | `metadata` | the end of the turn, with its tokens |
+
+    The next `messageStart` and the end of the input end a turn without `metadata`. Whatever else comes
+    after the last message of a turn is ignored. A `messageStart` breaks off an answer without a `messageStop`.
     """
 
     name: ClassVar[str] = "agentcore-harness"
@@ -101,25 +107,40 @@ class AgentCoreHarness(TextAgentReader):
         event = dict_of(line, kind)
         if kind == "messageStart":
             self._begin_message(event)
+        elif kind == "metadata":
+            self._finish(event)
+        elif self._is_over:
+            return
         elif kind in ("contentBlockStart", "contentBlockDelta", "contentBlockStop"):
             self._read_block(kind, event, int_of(event, "contentBlockIndex") or 0)
         elif kind == "messageStop":
             self._end_message(text_of(event, "stopReason") or "")
-        elif kind == "metadata":
-            self._finish(event)
         elif kind in _EXCEPTIONS:
             self.fail(text_of(event, "message"), kind)
 
+    @override
+    def end_open_turn(self, exit_code: int | None) -> StreamError | None:
+        if self._ends_without_a_line():
+            # Only the counts are missing. A run that failed has its error, as it has with the counts.
+            self._finish({})
+        return super().end_open_turn(exit_code)
+
     # -- within ------------------------------------------------------------
+
+    @property
+    def _is_over(self) -> bool:
+        """True after the last message of a turn, until another message begins the next turn."""
+        return self._ends_without_a_line() or (self._turn is None and self.turns_ended > 0)
 
     def _begin_message(self, event: dict[str, Json]) -> None:
         """Begin a message; the turn before is over if the model had ended it."""
         if self._ends_without_a_line():
             self._finish({})
+        self._break_answer()
+        if self._turn is None or event.get("role") != "user":
+            self._reason = None
         self._open_turn()
         self._blocks.clear()
-        if event.get("role") != "user":
-            self._reason = None
 
     def _read_block(self, kind: str, event: dict[str, Json], index: int) -> None:
         """Read the start, a piece or the end of a content block."""
@@ -162,9 +183,6 @@ class AgentCoreHarness(TextAgentReader):
         if reason != "tool_result":
             self._reason = reason
             self._end_answer(_REASONS.get(reason, "unknown"))
-        if reason in _FAILURES:
-            # Of the run, at most its token counts follow.
-            self._finish({})
 
     def _finish(self, metadata: dict[str, Json]) -> None:
         """End the turn, with the token counts of the whole run."""
@@ -172,6 +190,8 @@ class AgentCoreHarness(TextAgentReader):
             return
         usage = counts_in(dict_of(metadata, "usage"), _COUNTS)
         reason = self._reason
+        # Of an answer that is still open, the end has not come. The counts are those of the turn.
+        self._break_answer()
         self._end_answer("stop", usage)
         if reason in _FAILURES:
             self._end_turn(self._failure(f"the run has ended: {reason}", code=reason))
