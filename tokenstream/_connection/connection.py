@@ -246,10 +246,8 @@ class Connection:
 
         Each message states its length, so remaining bytes are always a message that was cut off.
         """
-        framing = self.framing
-        if isinstance(framing, PayloadParts) and framing.message_tail:
-            return framing.message_tail
-        return self._body.tail if isinstance(self._body, AWSEventStreamParser) else b""
+        around = self.framing.message_tail if isinstance(self.framing, PayloadParts) else b""
+        return around or (self._body.tail if isinstance(self._body, AWSEventStreamParser) else b"")
 
     @property
     def unfinished_choices(self) -> list[int]:

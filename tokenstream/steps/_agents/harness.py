@@ -82,7 +82,7 @@ class AgentCoreHarness(TextAgentReader):
     | `metadata` | the end of the turn, with its tokens |
 
     The next `messageStart` and the end of the input end a turn without `metadata`. Whatever else comes
-    after the last message of a turn is ignored. A `messageStart` breaks off an answer without a `messageStop`.
+    after the last message of a turn is ignored. A `messageStart` breaks off an answer without `messageStop`.
     """
 
     name: ClassVar[str] = "agentcore-harness"
