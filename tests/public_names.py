@@ -281,7 +281,7 @@ PUBLIC: dict[str, list[str]] = {
         "ValidatedCalls",
         "Words",
     ],
-    "tokenstream.session": ["Answer", "AsyncAnswer", "AsyncSession", "Session", "Steer"],
+    "tokenstream.session": ["Answer", "AsyncAnswer", "AsyncSession", "Session", "Steer", "SteerState"],
     "tokenstream.steps": [
         "AsyncAttached",
         "AsyncPeer",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -10,6 +10,7 @@ from tests.session.servers import Hangup, Line, Payload, RealtimeServer, Respons
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE
 from tokenstream import MessageStart, MisuseError, Router, StreamError
+from tokenstream.session import Steer, SteerState
 from tokenstream.turns import ToolResults
 
 in_every_colour = pytest.mark.parametrize("colour", COLOURS)
@@ -231,6 +232,14 @@ def test_what_comes_too_late_is_refused_and_not_sent() -> None:
         assert (steer.state, server.sent_to_steer()) == ("refused", [])
         assert steer.error.code == "response_already_completed"
         assert repr(steer) == "<Steer of resp_1, refused>"
+
+
+def test_what_became_of_input_is_all_that_a_steer_has() -> None:
+    """The session's own words about it are not the application's to say."""
+    public = [name for name in dir(Steer) if not name.startswith("_")]
+
+    assert public == ["error", "id", "is_settled", "response_id", "state", "target"]
+    assert "applied" in get_args(SteerState)
 
 
 def test_an_interruption_ends_an_answer_that_was_steered() -> None:

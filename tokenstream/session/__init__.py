@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenstream.session._async import AsyncAnswer, AsyncSession
-from tokenstream.session._steering import Steer
+from tokenstream.session._steering import Steer, SteerState
 from tokenstream.session._sync import Answer, Session
 
-__all__ = ["Answer", "AsyncAnswer", "AsyncSession", "Session", "Steer"]
+__all__ = ["Answer", "AsyncAnswer", "AsyncSession", "Session", "Steer", "SteerState"]

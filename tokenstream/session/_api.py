@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
-    from tokenstream.session._steering import Steer
+    from tokenstream.session._steering import SentSteer
 
 Payload = dict[str, Any]
 
@@ -126,7 +126,7 @@ class SessionAPI(ABC):
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
         return []
 
-    def write_steer(self, steer: Steer) -> list[Payload]:
+    def write_steer(self, steer: SentSteer) -> list[Payload]:
         """Return the messages that steer an answer in progress.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenstream.session._rounds import Round
-    from tokenstream.session._steering import Steer
+    from tokenstream.session._steering import SentSteer
     from tokenstream.session._turns import Bell
 
 
@@ -77,7 +77,7 @@ class AskedExchange:
         """The id of the answer, from the latest event that names it."""
         self.audio: dict[str, float] = {}
         """The milliseconds of audio that were received, by the id of their item; 0 before any has come."""
-        self.steers: list[Steer] = []
+        self.steers: list[SentSteer] = []
         """The input that was sent for the answer while it was written."""
         self.held: bytes | None = None
         """The end of a response that another one may follow, as it was steered; None if there is none."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question, Round
-    from tokenstream.session._steering import Steer
+    from tokenstream.session._steering import SentSteer
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _CREATED = "response.created"
@@ -66,7 +66,7 @@ class ResponsesAPI(SessionAPI):
         super().__init__(model, tools, settings)
         self._parents: dict[str, _Parent] = {}
         """The response that the next question continues, by lane."""
-        self._pending: dict[str, list[Steer]] = {}
+        self._pending: dict[str, list[SentSteer]] = {}
         """The input that waits for the results of tools, by the id of the response that has called them."""
         self._cancelled_lanes: set[str] = set()
         """The lanes of this connection in which the server was asked to stop an answer."""
@@ -126,7 +126,7 @@ class ResponsesAPI(SessionAPI):
             cancel["response_id"] = exchange.answer_id
         return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
 
-    def write_steer(self, steer: Steer) -> list[Payload]:
+    def write_steer(self, steer: SentSteer) -> list[Payload]:
         """Return the message that steers a response, whose lane the server knows."""
         turns = steer.write_turns(self.turn_method)
         return [{"type": "response.steer", "previous_response_id": steer.target, "input": turns}]
@@ -202,7 +202,7 @@ class ResponsesAPI(SessionAPI):
             return NOBODY
         steer = take_event(exchange.steers, payload)
         if steer is not None and steer.state == "pending":
-            self._pending.setdefault(steer.target, []).append(steer)
+            self._pending.setdefault(steer.target or "", []).append(steer)
         return self._settle_steer(exchange)
 
     @staticmethod

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.message import Part
-    from tokenstream.session._steering import Steer
+    from tokenstream.session._steering import SentSteer
     from tokenstream.turns._drop import Drop
 
 _DROP: Drop = ("incomplete", "invalid_tool_call", "media", "opaque", "citation")
@@ -129,7 +129,7 @@ class Round:
         self.lane = lane
         self.answer: HasMessage | None = None
         """The stream of the answer; None before it is made, and once its message is kept."""
-        self.steers: list[Steer] = []
+        self.steers: list[SentSteer] = []
         """The input that was applied while the answer was written."""
         self.text_calls_before = 0
         """The number of calls in the text of that stream's earlier rounds: their ids are not the server's."""

@@ -27,39 +27,60 @@ class Steer:
     Its `state` changes while the answer is read, as the server tells what has become of the input.
 
     Args:
-        question: The input.
-        target: The id of the response that it steers.
+        target: The id of the response that it steers; None if none was in progress.
 
     Example:
-        >>> from tokenstream.session._rounds import Question
-        >>> steer = Steer(Question("Be brief."), "resp_1")
-        >>> steer.take({"type": "response.steer.accepted", "steer": {"id": "steer_1"}})
-        >>> steer.state, steer.is_settled
-        ('accepted', False)
+        >>> from tokenstream import Session, testing
+        >>> from websockets.sync.client import connect
+        >>> with testing.serve([testing.script().text("Once upon.").finish()], sessions=True) as server:
+        ...     url = f"{server.ws_url}/v1/responses"
+        ...     with Session(lambda: connect(url), model="gpt-5.1") as session:
+        ...         with session.ask("Tell me a story.") as answer:
+        ...             begun = next(iter(answer.text))
+        ...             steer = session.steer("Make it about a cat.")
+        ...             message = answer.final()
+        >>> steer.state, steer.is_settled  # This server steers nothing.
+        ('refused', True)
     """
 
-    __slots__ = ("_question", "error", "id", "response_id", "state", "target")
+    __slots__ = ("error", "id", "response_id", "state", "target")
 
-    def __init__(self, question: Question, target: str) -> None:
-        self._question = question
+    def __init__(self, target: str | None) -> None:
         self.target = target
-        """The id of the response that it steers."""
+        """The id of the response that it steers; None if none was in progress."""
         self.state: SteerState = "sent"
         """The state: "sent"; "accepted" by the server; "pending" until the results of tools are sent, with
-        which it is applied; "applied"; "refused", see `error`; "lost" if the connection ended first, so that
-        nobody knows.
+        which it is applied; "applied"; "refused", see `error`; "lost" if nobody knows what became of it.
         """
         self.id: str | None = None
         """The id that the server has given to the input; None before it is accepted."""
         self.response_id: str | None = None
         """The id of the response from whose beginning on the input is applied; None before."""
         self.error: ProviderError | None = None
-        """The server's reason to refuse the input; None if it has not."""
+        """The reason to refuse the input; None if it was not refused."""
 
     @property
     def is_settled(self) -> bool:
         """True once the answer need not wait for the server to say more about the input."""
         return self.state not in ("sent", "accepted")
+
+    def __repr__(self) -> str:
+        return f"<Steer of {self.target}, {self.state}>"
+
+
+class SentSteer(Steer):
+    """A `Steer`, and what only the session does with it.
+
+    Args:
+        question: The input.
+        target: The id of the response that it steers; None if none was in progress.
+    """
+
+    __slots__ = ("_question",)
+
+    def __init__(self, question: Question, target: str | None) -> None:
+        super().__init__(target)
+        self._question = question
 
     def write_turns(self, method: str) -> list[dict[str, Any]]:
         """Return the turns of the input in the form of one API.
@@ -83,7 +104,7 @@ class Steer:
         self.state, self.response_id = "applied", response_id
 
     def refuse(self, payload: dict[str, Any]) -> None:
-        """Note that the server does not use the input, and its error."""
+        """Note that the input is not used, and the error that says why."""
         self.state = "refused"
         self.error = provider_error({"error": dict_of(payload, "error") or payload})
 
@@ -91,9 +112,6 @@ class Steer:
         """Note that nothing more will be said about the input."""
         if not self.is_settled:
             self.state = "lost"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.target}, {self.state}>"
 
 
 def steer_answer(conversation: SessionConversation, question: Question, lane: str) -> Steps[Steer]:
@@ -105,7 +123,7 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
     exchange = conversation.latest.get(lane)
     if exchange is None or exchange.is_post or exchange.dropped or exchange.answer_id is None:
         raise MisuseError("there is no answer to steer: steer one once something of it has arrived")
-    steer = Steer(question, exchange.answer_id)
+    steer = SentSteer(question, exchange.answer_id)
     payloads = conversation.known_api.write_steer(steer)
     if exchange.ended:
         steer.refuse({"code": _LATE_CODE, "message": "the response had ended before it was steered"})
@@ -115,7 +133,7 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
     return steer
 
 
-def take_event(steers: Iterable[Steer], payload: dict[str, Any]) -> Steer | None:
+def take_event(steers: Iterable[SentSteer], payload: dict[str, Any]) -> SentSteer | None:
     """Note what an event says about one of several inputs; return that input, None for an unknown one."""
     details = dict_of(payload, "steer")
     target, id = text_of(details, "previous_response_id"), text_of(details, "id")
