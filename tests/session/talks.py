@@ -90,7 +90,7 @@ class Talk:
                 for piece in answer.text:
                     pieces.append(piece)
                     if not steers:
-                        steers.append(self.session.steer(words))
+                        steers.append(self.session.steer(words, lane=options.get("lane")))
         except StreamError as failure:
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures)), steers[0]
@@ -170,7 +170,7 @@ class AsyncTalk(Talk):
                 async for piece in answer.text:
                     pieces.append(piece)
                     if not steers:
-                        steers.append(await self.session.steer(words))
+                        steers.append(await self.session.steer(words, lane=options.get("lane")))
         except StreamError as failure:
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures)), steers[0]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.session.servers import Hangup, Line, Payload, RealtimeServer, ResponsesServer, serving
 from tests.session.talks import COLOURS, talking
-from tests.support.timing import PATIENCE
-from tokenstream import MessageStart, MisuseError, Router, StreamError
+from tests.support.timing import PATIENCE, wait_for
+from tokenstream import MessageStart, MisuseError, Router, Session, StreamError
 from tokenstream.session import Steer, SteerState
 from tokenstream.turns import ToolResults
 
@@ -87,6 +88,11 @@ def whole(id: str, *pieces: str, parent: str | None = None) -> list[Payload]:
     return [*begun(id, *pieces, parent=parent), ended(id, "".join(pieces))]
 
 
+def in_lane(lane: str, script: list[Payload]) -> list[Payload]:
+    """Return the messages of a script as those of a lane."""
+    return [act if act is WAIT else {**act, "stream_id": lane} for act in script]
+
+
 FIRST = [*begun("resp_1", "Once "), WAIT]
 STEERED = [*FIRST, ACCEPTED, ended("resp_1", "Once ", reason="steered")]
 NEXT = whole("resp_2", "upon ", "a time.", parent="resp_1")
@@ -122,6 +128,68 @@ def test_refused_input_leaves_the_answer_as_it_is(colour: str, refusal: Payload)
         assert steer.state == "refused"
         assert steer.error is not None
         assert steer.error.code == refusal["error"]["code"]
+
+
+@in_every_colour
+@pytest.mark.parametrize("of_lane", [{"stream_id": "b"}, {}], ids=["with its lane", "without"])
+def test_input_that_is_refused_in_a_lane_concerns_no_other_lane(colour: str, of_lane: Payload) -> None:
+    """Each answer goes on, also if the server's error names no lane, and so does the next question."""
+    asked = [in_lane("a", begun("resp_1", "Once ")), in_lane("b", [*begun("resp_2", "There "), WAIT])]
+    rest = [{**UNKNOWN, **of_lane}, *in_lane("b", begun("resp_2", "was.")[2:])]
+    ends = in_lane("b", [ended("resp_2", "There was.")]) + in_lane("a", [ended("resp_1", "Once ")])
+    server = Scripted(asked[0], [*asked[1], *rest, *ends], in_lane("a", whole("resp_3", "Fine.")))
+    with serving(server) as url, talking(colour, url) as talk:
+        first = talk.begin("one", lane="a")
+        wait_for(lambda: server.sent == 3)
+        second, steer = talk.steer("two", "shorter", lane="b")
+
+        assert (second.text, second.error, steer.state) == ("There was.", None, "refused")
+        assert (first.result(PATIENCE).text, first.result(PATIENCE).error) == ("Once ", None)
+        assert server.sent_to_steer()[0]["stream_id"] == "b"
+        assert talk.ask("And?", lane="a").text == "Fine."
+
+
+def test_an_error_about_input_is_not_one_of_the_next_question() -> None:
+    """It comes after the answer was interrupted and has ended."""
+    over = {"type": "response.cancelled", "response": {"id": "resp_1"}}
+    server = Scripted([*FIRST, STOP, over, UNKNOWN], whole("resp_2", "Yes?"))
+    with serving(server) as url, talking("sync", url) as talk:
+        with talk.session.ask("A story!") as answer:
+            next(iter(answer.text))
+            steer = talk.session.steer("shorter")
+            answer.interrupt()
+        following = talk.ask("Stop.")
+
+        assert (following.text, following.error) == ("Yes?", None)
+        assert steer.state in ("lost", "refused")
+
+
+@pytest.mark.parametrize("failure", [TimeoutError("slow"), KeyboardInterrupt()], ids=["timeout", "stopped"])
+def test_an_answer_does_not_wait_for_input_that_could_not_be_sent(failure: BaseException) -> None:
+    """The caller gets the exception, and the answer ends as if nothing had been said."""
+    server = Scripted(whole("resp_1", "Once ", "upon."))
+
+    def open_stuck() -> Any:
+        connection: Any = connect(url)
+        send = connection.send
+
+        def send_most(text: str) -> None:
+            if "response.steer" in text:
+                raise failure
+            send(text)
+
+        connection.send = send_most
+        return connection
+
+    with serving(server) as url, Session(open_stuck, format="openai-responses") as session:
+        with session.ask("A story!") as answer:
+            pieces = iter(answer.text)
+            next(pieces)
+            with pytest.raises(type(failure)):
+                session.steer("shorter")
+
+            assert list(pieces) == ["upon."]
+        assert answer.message.complete
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,12 @@ class SessionAPI(ABC):
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
         return []
 
-    def write_steer(self, steer: SentSteer) -> list[Payload]:
+    def write_steer(self, exchange: AskedExchange, steer: SentSteer) -> list[Payload]:
         """Return the messages that steer an answer in progress.
+
+        Args:
+            exchange: The answer.
+            steer: The input.
 
         Raises:
             MisuseError: The API has no such message.

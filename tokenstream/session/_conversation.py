@@ -403,9 +403,8 @@ class SessionConversation:
     def _is_held_up(self, exchange: AskedExchange) -> bool:
         """Return True if a cancelled answer in the same lane has not ended."""
         lane = exchange.round.lane
-        return any(
-            each.dropped for each in self._exchanges if each.round.lane == lane and each is not exchange
-        )
+        others = [each for each in self._exchanges if each.is_open and each is not exchange]
+        return any(each.dropped for each in others if each.round.lane == lane)
 
     def _ask_again(self, exchange: AskedExchange) -> Steps[None]:
         """Write the request of an exchange once more, as no answer can come."""

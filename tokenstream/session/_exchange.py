@@ -104,6 +104,14 @@ class AskedExchange:
         if held is not None:
             self.put(held)
 
+    def complete_held(self) -> bool:
+        """Return True if the end that was kept back is the end of the answer, as no response follows it."""
+        if self.held is None or self.is_steered:
+            return False
+        if not any(steer.state == "lost" for steer in self.steers):
+            self.completed = True
+        return True
+
     @property
     def is_steered(self) -> bool:
         """True while the server is still to say what becomes of input for this answer."""

@@ -6,6 +6,7 @@ server remembers responses; one that it does not remember is replaced by the who
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
@@ -37,6 +38,8 @@ _FINAL = frozenset({"response.completed", "response.incomplete", "response.faile
 _CREATED = "response.created"
 _STEERED = "steered"
 """The reason of a response that ends early, since input was sent for it."""
+_MAX_STEERS = 256
+"""The number of inputs to remember on one connection; the server takes few at a time."""
 _BEGINS = frozenset({_CREATED, "response.output_item.added"})
 _CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
 # Quirk (aimock 1.43, 2026-11): it knows no request to stop an answer.
@@ -68,6 +71,8 @@ class ResponsesAPI(SessionAPI):
         """The response that the next question continues, by lane."""
         self._pending: dict[str, list[SentSteer]] = {}
         """The input that waits for the results of tools, by the id of the response that has called them."""
+        self._steers: deque[tuple[AskedExchange, SentSteer]] = deque(maxlen=_MAX_STEERS)
+        """The input that was sent on this connection, with the exchange of the answer; the oldest first."""
         self._cancelled_lanes: set[str] = set()
         """The lanes of this connection in which the server was asked to stop an answer."""
 
@@ -76,6 +81,7 @@ class ResponsesAPI(SessionAPI):
         # A connection needs no setup.
         self._cancelled_lanes.clear()
         self._pending.clear()
+        self._steers.clear()
         return super().greet(is_set_up=is_set_up)
 
     @staticmethod
@@ -126,10 +132,12 @@ class ResponsesAPI(SessionAPI):
             cancel["response_id"] = exchange.answer_id
         return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
 
-    def write_steer(self, steer: SentSteer) -> list[Payload]:
-        """Return the message that steers a response, whose lane the server knows."""
-        turns = steer.write_turns(self.turn_method)
-        return [{"type": "response.steer", "previous_response_id": steer.target, "input": turns}]
+    def write_steer(self, exchange: AskedExchange, steer: SentSteer) -> list[Payload]:
+        """Return the message that steers a response."""
+        self._steers.append((exchange, steer))
+        turns, lane = steer.write_turns(self.turn_method), exchange.round.lane
+        message: Payload = {"type": "response.steer", "previous_response_id": steer.target, "input": turns}
+        return [{**message, "stream_id": lane} if lane else message]
 
     def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True for a cancelled answer in the same lane that has not begun.
@@ -203,17 +211,9 @@ class ResponsesAPI(SessionAPI):
         steer = take_event(exchange.steers, payload)
         if steer is not None and steer.state == "pending":
             self._pending.setdefault(steer.target or "", []).append(steer)
-        return self._settle_steer(exchange)
-
-    @staticmethod
-    def _settle_steer(exchange: AskedExchange) -> Addressee:
-        """Return the place of an event about input; it ends the answer if nothing else is to come."""
         if exchange.ended:
             return NOBODY
-        is_end = exchange.held is not None and not exchange.is_steered
-        if is_end:
-            # No response follows this one.
-            exchange.completed = True
+        is_end = exchange.complete_held()
         return Addressee(exchange, is_end=is_end)
 
     @staticmethod
@@ -245,19 +245,14 @@ class ResponsesAPI(SessionAPI):
                 # An answer that has begun may still go on; the server then closes the connection.
                 return NOBODY
             return refuse_question(exchange)
+        if _is_about(error, "steer") and (place := self._place_refusal(payload)):
+            return place
         lane = text_of(payload, "stream_id") or ""
         if lane in self._cancelled_lanes and _is_about(error, "cancel"):
             # The answer was over when the request to stop it arrived.
             return NOBODY
         if exchange is None:
             return Addressee()
-        sent = [steer for steer in exchange.steers if steer.state == "sent"]
-        if sent and _is_about(error, "steer"):
-            # The server knows no such request, or not for this response.
-            sent[0].refuse(payload)
-            if self._settle_steer(exchange).is_end:
-                exchange.end()
-            return NOBODY
         if exchange.ended:
             # It names a response that is over.
             return NOBODY
@@ -270,6 +265,27 @@ class ResponsesAPI(SessionAPI):
             # The server forgets the parent of a request that has failed.
             self._parents.pop(lane, None)
         return Addressee(exchange, is_end=True)
+
+    def _place_refusal(self, payload: Payload) -> Addressee | None:
+        """Return the place of an error about input, which has refused it; None if no input can be meant.
+
+        The server answers in the order of the messages, and need not name the lane.
+        """
+        lane = text_of(payload, "stream_id")
+        unanswered = [
+            (exchange, steer)
+            for exchange, steer in self._steers
+            if (lane is None or lane == exchange.round.lane) and not steer.is_answered
+        ]
+        if not unanswered:
+            return None
+        # Input whose answer is over waits for nothing.
+        sent = [(exchange, steer) for exchange, steer in unanswered if steer.state == "sent"]
+        for exchange, steer in (sent or unanswered)[:1]:
+            steer.refuse(payload)
+            if exchange.complete_held():
+                exchange.end()
+        return NOBODY
 
     def make_format(self, asked: HasRounds) -> Format:
         """Return the format that reads an answer, of several responses if tools are run or it is steered."""

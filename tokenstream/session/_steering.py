@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.session._steps import Steps
 
 SteerState: TypeAlias = Literal["sent", "accepted", "pending", "applied", "refused", "lost"]
+"""What has become of input for an answer in progress; see `Steer.state`."""
 
 _LATE_CODE = "response_already_completed"
 """The code with which the server refuses input for a response that has ended."""
@@ -82,6 +83,11 @@ class SentSteer(Steer):
         super().__init__(target)
         self._question = question
 
+    @property
+    def is_answered(self) -> bool:
+        """True once the server has said anything about the input."""
+        return self.id is not None or self.error is not None
+
     def write_turns(self, method: str) -> list[dict[str, Any]]:
         """Return the turns of the input in the form of one API.
 
@@ -124,12 +130,19 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
     if exchange is None or exchange.is_post or exchange.dropped or exchange.answer_id is None:
         raise MisuseError("there is no answer to steer: steer one once something of it has arrived")
     steer = SentSteer(question, exchange.answer_id)
-    payloads = conversation.known_api.write_steer(steer)
+    payloads = conversation.known_api.write_steer(exchange, steer)
     if exchange.ended:
         steer.refuse({"code": _LATE_CODE, "message": "the response had ended before it was steered"})
     else:
         exchange.steers.append(steer)
-        yield from conversation.send_quietly(payloads)
+        try:
+            yield from conversation.send_quietly(payloads)
+        except BaseException:
+            # Nobody knows whether the server has it, so the answer must not wait for what it says.
+            steer.lose()
+            if exchange.complete_held():
+                exchange.end()
+            raise
     return steer
 
 
@@ -140,7 +153,7 @@ def take_event(steers: Iterable[SentSteer], payload: dict[str, Any]) -> SentStee
     of_target = [steer for steer in steers if steer.target == target]
     known = [steer for steer in of_target if id is not None and steer.id == id]
     # The server answers in the order of the messages.
-    unanswered = [steer for steer in of_target if steer.id is None and steer.error is None]
+    unanswered = [steer for steer in of_target if not steer.is_answered]
     steer = next(iter(known or unanswered), None)
     if steer is not None:
         steer.take(payload)
