@@ -164,6 +164,17 @@ def test_an_error_about_input_is_not_one_of_the_next_question() -> None:
         assert steer.state in ("lost", "refused")
 
 
+def test_a_server_that_ignores_input_holds_up_no_end_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows then what became of the input."""
+    monkeypatch.setattr("tokenstream.session._conversation._DRAIN_SECONDS", 0.05)
+    server = Scripted([*FIRST, ended("resp_1", "Once ")], whole("resp_2", "Fine."))
+    with serving(server) as url, talking("sync", url) as talk:
+        answered, steer = talk.steer("A story!", "shorter")
+
+        assert (answered.text, answered.message.ending, steer.state) == ("Once ", "complete", "lost")
+        assert talk.ask("And?").text == "Fine."
+
+
 @pytest.mark.parametrize("failure", [TimeoutError("slow"), KeyboardInterrupt()], ids=["timeout", "stopped"])
 def test_an_answer_does_not_wait_for_input_that_could_not_be_sent(failure: BaseException) -> None:
     """The caller gets the exception, and the answer ends as if nothing had been said."""
@@ -197,12 +208,21 @@ def test_an_answer_does_not_wait_for_input_that_could_not_be_sent(failure: BaseE
     [
         ([ACCEPTED, ended("resp_1", "Once "), *NEXT], "Once upon a time.", "applied"),
         ([ended("resp_1", "Once "), ACCEPTED, *NEXT], "Once upon a time.", "applied"),
+        ([ended("resp_1", "Once "), NEXT[0], ACCEPTED, *NEXT[1:]], "Once upon a time.", "applied"),
         ([ACCEPTED, ended("resp_1", "Once "), LATE], "Once ", "refused"),
         ([ended("resp_1", "Once "), REFUSED], "Once ", "refused"),
         ([ended("resp_1", "Once "), UNKNOWN], "Once ", "refused"),
         ([ACCEPTED, ended("resp_1", "Once ", reason="steered"), LATE], "Once ", "refused"),
     ],
-    ids=["completed", "late acceptance", "late refusal", "refusal", "unknown", "no successor"],
+    ids=[
+        "completed",
+        "late acceptance",
+        "acceptance after the next response",
+        "late refusal",
+        "refusal",
+        "unknown",
+        "no successor",
+    ],
 )
 def test_an_answer_ends_once_its_input_is_settled(rest: list[Payload], text: str, state: str) -> None:
     """A response may end before the server has said what becomes of the input."""

@@ -9,12 +9,17 @@ from tokenstream.session._steps import Close, Open, Receive, Send
 from tokenstream.session._turns import FairLock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.session._api import Payload
     from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._steps import Opened, Steps
     from tokenstream.session._turns import Bell
+
+
+def earliest(times: Iterable[float | None]) -> float | None:
+    """Return the first of several times; None if there is none."""
+    return min((time for time in times if time is not None), default=None)
 
 
 class RenewedConnection:

@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.formats._detect.places import format_of_path
-from tokenstream.session._connection import RenewedConnection
+from tokenstream.session._connection import RenewedConnection, earliest
 from tokenstream.session._exchange import AskedExchange
 from tokenstream.session._live import LiveAPI
 from tokenstream.session._realtime import RealtimeAPI
@@ -382,11 +382,13 @@ class SessionConversation:
             TimeoutError: No message has arrived in time.
         """
         is_held_up = not exchange.begun and self._is_held_up(exchange)
-        limits = [limit for limit in (until, held_up_until if is_held_up else None) if limit is not None]
+        limits = (until, exchange.held_until, held_up_until if is_held_up else None)
         number = self._connection.number
         try:
-            message = yield from self._connection.receive(min(limits, default=None), exchange)
+            message = yield from self._connection.receive(earliest(limits), exchange)
         except TimeoutError:
+            if exchange.end_silence(self._clock()):
+                return
             if not is_held_up or self._clock() < held_up_until:
                 raise
             # The server goes on with the cancelled answer, so that only another connection helps.
@@ -402,9 +404,8 @@ class SessionConversation:
 
     def _is_held_up(self, exchange: AskedExchange) -> bool:
         """Return True if a cancelled answer in the same lane has not ended."""
-        lane = exchange.round.lane
         others = [each for each in self._exchanges if each.is_open and each is not exchange]
-        return any(each.dropped for each in others if each.round.lane == lane)
+        return any(each.dropped for each in others if each.round.lane == exchange.round.lane)
 
     def _ask_again(self, exchange: AskedExchange) -> Steps[None]:
         """Write the request of an exchange once more, as no answer can come."""
@@ -440,7 +441,7 @@ class SessionConversation:
         place = api.find_place(payload, [each for each in self._exchanges if not each.ended])
         exchange = place.exchange
         if exchange is not None:
-            exchange.put(data, is_held=place.is_held)
+            exchange.put(data, held_until=self._clock() + _DRAIN_SECONDS if place.is_held else None)
             exchange.begun = exchange.begun or place.begins
             if place.ending is not None:
                 exchange.put(json.dumps(place.ending).encode())

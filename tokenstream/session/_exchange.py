@@ -22,6 +22,7 @@ class AskedExchange:
     """
 
     __slots__ = (
+        "_held_until",
         "again",
         "answer_id",
         "audio",
@@ -81,18 +82,21 @@ class AskedExchange:
         """The input that was sent for the answer while it was written."""
         self.held: bytes | None = None
         """The end of a response that another one may follow, as it was steered; None if there is none."""
+        self._held_until: float | None = None
+        """Time until which to wait for what the server says of input that it has not mentioned."""
         self.is_cut = False
         """True once the server was told how much of the audio was heard."""
 
-    def put(self, message: bytes, *, is_held: bool = False) -> None:
+    def put(self, message: bytes, *, held_until: float | None = None) -> None:
         """Add a message of the answer, unless nobody reads it any more.
 
         Args:
             message: The message.
-            is_held: True for the end of a response that another one may follow: it waits until that is known.
+            held_until: For the end of a response that another one may follow, which waits until that is
+                known: time until which to wait for the first word about the input. None for other messages.
         """
-        if is_held:
-            self.held = message
+        if held_until is not None:
+            self.held, self._held_until = message, held_until
         elif not self.dropped:
             self.messages.append(message)
             self.waiting += len(message)
@@ -104,6 +108,22 @@ class AskedExchange:
         if held is not None:
             self.put(held)
 
+    @property
+    def held_until(self) -> float | None:
+        """The time at which the end that was kept back is the end of the answer; None if another one follows.
+
+        A server that has accepted input, or has ended the response because of it, is waited for.
+        """
+        is_silent = self.completed and not any(steer.state == "accepted" for steer in self.steers)
+        return self._held_until if self.held is not None and is_silent else None
+
+    def end_silence(self, now: float) -> bool:
+        """End the answer if the server has said nothing of its input for too long; return True if so."""
+        if self.held_until is None or now < self.held_until:
+            return False
+        self.end()
+        return True
+
     def complete_held(self) -> bool:
         """Return True if the end that was kept back is the end of the answer, as no response follows it."""
         if self.held is None or self.is_steered:
@@ -111,6 +131,11 @@ class AskedExchange:
         if not any(steer.state == "lost" for steer in self.steers):
             self.completed = True
         return True
+
+    def keep_applied(self) -> None:
+        """Keep the input that was applied, for the history."""
+        kept = self.round.steers
+        kept += [steer for steer in self.steers if steer.state == "applied" and steer not in kept]
 
     @property
     def is_steered(self) -> bool:

@@ -211,7 +211,11 @@ class ResponsesAPI(SessionAPI):
         steer = take_event(exchange.steers, payload)
         if steer is not None and steer.state == "pending":
             self._pending.setdefault(steer.target or "", []).append(steer)
+        exchange.keep_applied()
         if exchange.ended:
+            if steer is not None:
+                # The answer has gone on without it.
+                steer.lose()
             return NOBODY
         is_end = exchange.complete_held()
         return Addressee(exchange, is_end=is_end)
@@ -221,9 +225,8 @@ class ResponsesAPI(SessionAPI):
         """Let an answer go on with the response that follows a steered one."""
         id = text_of(dict_of(payload, "response"), "id")
         for steer in exchange.steers:
-            if steer.state == "accepted":
-                steer.apply(id)
-                exchange.round.steers.append(steer)
+            steer.follow(id)
+        exchange.keep_applied()
         exchange.completed = False
         exchange.release_held()
 

@@ -77,11 +77,13 @@ class SentSteer(Steer):
         target: The id of the response that it steers; None if none was in progress.
     """
 
-    __slots__ = ("_question",)
+    __slots__ = ("_question", "_successor")
 
     def __init__(self, question: Question, target: str | None) -> None:
         super().__init__(target)
         self._question = question
+        self._successor: str | None = None
+        """The id of the response that has followed the steered one; None before."""
 
     @property
     def is_answered(self) -> bool:
@@ -104,6 +106,16 @@ class SentSteer(Steer):
             self.refuse(payload)
         elif word in ("accepted", "pending") and self.state != "applied":
             self.state = "accepted" if word == "accepted" else "pending"
+            if word == "accepted" and self._successor is not None:
+                # The response that has begun with the input came first.
+                self.apply(self._successor)
+
+    def follow(self, response_id: str | None) -> None:
+        """Note that another response follows the steered one, with the input if it was accepted."""
+        if self.state == "accepted":
+            self.apply(response_id)
+        elif self.state == "sent":
+            self._successor = response_id
 
     def apply(self, response_id: str | None) -> None:
         """Note that a response has begun with the input."""
