@@ -36,6 +36,7 @@ __all__ = [
     "Server",
     "deaf",
     "no_pause",
+    "questions_in",
     "serving",
     "wait_after",
 ]

@@ -7,10 +7,18 @@ from typing import Any, get_args
 import pytest
 from websockets.sync.client import connect
 
-from tests.session.servers import Hangup, Line, Payload, RealtimeServer, ResponsesServer, serving
+from tests.session.servers import (
+    Hangup,
+    Line,
+    Payload,
+    RealtimeServer,
+    ResponsesServer,
+    questions_in,
+    serving,
+)
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE, wait_for
-from tokenstream import MessageStart, MisuseError, Router, Session, StreamError
+from tokenstream import MessageStart, MisuseError, Retry, Router, Session, StreamError
 from tokenstream.session import Steer, SteerState
 from tokenstream.turns import ToolResults
 
@@ -294,6 +302,29 @@ def test_the_history_has_the_input_that_was_applied() -> None:
         turns = talk.session.turns("openai-chat")
 
         assert [turn["content"] for turn in turns] == ["A story!", "shorter", "Once upon a time."]
+
+
+@in_every_colour
+@pytest.mark.parametrize("mode", ["restart", "continue"])
+def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, mode: Any) -> None:
+    """The answer, the state of the input and the history then say the same."""
+
+    class Breaking(Scripted):
+        def take(self, line: Line, payload: Payload) -> None:
+            super().take(line, payload)
+            if self.scripts:
+                raise Hangup(None)
+
+    server = Breaking([*STEERED, *begun("resp_2", "upon ", parent="resp_1")], whole("resp_3", "Once upon ", "a cat."))
+    retry = Retry(mode=mode, wait=0, hold=False, least=0.0)
+    with serving(server) as url, talking(colour, url, retry=retry) as talk:
+        answered, steer = talk.steer("A story!", "shorter")
+        turns = talk.session.turns("openai-chat")
+
+        assert (answered.message.ending, steer.state) == ("complete", "applied")
+        assert questions_in(server.received[-1][1]["input"])[:2] == ["A story!", "shorter"]
+        assert [turn["content"] for turn in turns] == ["A story!", "shorter", answered.message.text]
+        assert steer.response_id == ("resp_3" if mode == "restart" else "resp_2")
 
 
 def test_an_event_tells_where_the_input_is_applied() -> None:

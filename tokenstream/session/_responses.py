@@ -109,7 +109,10 @@ class ResponsesAPI(SessionAPI):
             payload["previous_response_id"] = parent.id
         elif items:
             payload.pop("previous_response_id", None)
-        payload["input"] = [*items, *question.write_turns(self.turn_method), *exchange.turns]
+        said = question.write_turns(self.turn_method)
+        # Input that another attempt at the answer was steered with.
+        said += [turn for steer in exchange.round.steers for turn in steer.write_turns(self.turn_method)]
+        payload["input"] = [*items, *said, *exchange.turns]
         return payload
 
     def _find_parent(self, lane: str, question: Question) -> _Parent | None:
@@ -181,6 +184,10 @@ class ResponsesAPI(SessionAPI):
     def _take_in(self, payload: Payload, kind: str, exchange: AskedExchange) -> Addressee:
         """Return the place of a message of an exchange's answer, and note what it says about the response."""
         id = text_of(dict_of(payload, "response"), "id")
+        if kind == _CREATED and exchange.answer_id is None and not exchange.turns:
+            # An attempt that begins the answer again was asked with the input.
+            for steer in exchange.round.steers:
+                steer.apply(id)
         # Quirk (LiteLLM, 2026-10): the first event has another id than the last one, by which alone the
         # server knows the response.
         exchange.answer_id = id or exchange.answer_id
