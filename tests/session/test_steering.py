@@ -315,7 +315,9 @@ def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, m
             if self.scripts:
                 raise Hangup(None)
 
-    server = Breaking([*STEERED, *begun("resp_2", "upon ", parent="resp_1")], whole("resp_3", "Once upon ", "a cat."))
+    server = Breaking(
+        [*STEERED, *begun("resp_2", "upon ", parent="resp_1")], whole("resp_3", "Once upon ", "a cat.")
+    )
     retry = Retry(mode=mode, wait=0, hold=False, least=0.0)
     with serving(server) as url, talking(colour, url, retry=retry) as talk:
         answered, steer = talk.steer("A story!", "shorter")
@@ -351,6 +353,46 @@ def test_what_comes_too_late_is_refused_and_not_sent() -> None:
         assert (steer.state, server.sent_to_steer()) == ("refused", [])
         assert steer.error.code == "response_already_completed"
         assert repr(steer) == "<Steer of resp_1, refused>"
+
+
+def test_input_between_two_responses_is_refused_and_not_sent() -> None:
+    """Before the first one, while tools are run, and before the response with their results has begun."""
+    router, steers = Router(), []
+    connected: list[Any] = []
+
+    def open_telling() -> Any:
+        connection: Any = connect(url)
+        send = connection.send
+
+        def send_and_tell(text: str) -> None:
+            send(text)
+            connected.append(session.steer("shorter"))
+
+        connection.send = send_and_tell
+        return connection
+
+    @router.tool
+    def look_up() -> str:
+        steers.append(session.steer("shorter"))
+        return "noon"
+
+    called = ended("resp_1", "Wait. ", CALL)
+    added = {"type": "response.output_item.done", "output_index": 1, "item": CALL}
+    server = Scripted([*begun("resp_1", "Wait. "), added, called], whole("resp_2", "Noon.", parent="resp_1"))
+    with (
+        serving(server) as url,
+        Session(open_telling, format="openai-responses", tools=router) as session,
+        session.ask("What time is it?", router=router) as answer,
+    ):
+        assert answer.final().text == "Wait. Noon."
+        over = session.steer("shorter")
+
+    refused = [*steers, *connected]
+    assert [steer.target for steer in refused] == ["resp_1", None, None]
+    assert {(steer.state, steer.error.code) for steer in refused} == {("refused", "no_response_in_progress")}
+    assert over.error is not None
+    assert over.error.code == "response_already_completed"
+    assert server.sent_to_steer() == []
 
 
 def test_what_became_of_input_is_all_that_a_steer_has() -> None:

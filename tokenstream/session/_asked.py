@@ -85,9 +85,9 @@ class Asked:
         """True if calls are also looked for in the text."""
         self.is_post = False
         """True once the question was sent as a POST, which gets a single answer."""
-        self._has_rounds = router is not None
+        self.has_rounds = router is not None
         """True while further rounds may follow, because the tools may still have to be run."""
-        self.round = Round(question, lane)
+        self.round = Round(question, lane, self)
         """The current round; further ones follow with the results of tools."""
         self.exchange: AskedExchange | None = None
         """The current exchange; None until the question is sent."""
@@ -114,7 +114,7 @@ class Asked:
     def goes_on(self) -> bool:
         """True while further responses may follow: after tools, or because the answer was steered."""
         exchange = self.exchange
-        return self._has_rounds or (exchange is not None and bool(exchange.steers) and not exchange.is_read)
+        return self.has_rounds or (exchange is not None and bool(exchange.steers) and not exchange.is_read)
 
     def begin(self, attempt: Attempt | None) -> Steps[AskedExchange]:
         """Send the question.
@@ -134,7 +134,7 @@ class Asked:
         if self._repeated:
             raise StreamTruncated(_UNANSWERED)
         # Its source has a single answer.
-        self.is_post, self._has_rounds = True, False
+        self.is_post, self.has_rounds = True, False
 
     def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
         """Return the turns that ask the model to continue a broken answer; none for any other attempt."""
@@ -142,7 +142,7 @@ class Asked:
         self._read.clear()
         self._repeated.clear()
         self._was_steered = False
-        self._has_rounds = self.router is not None
+        self.has_rounds = self.router is not None
         if attempt is None or attempt.mode != "continue":
             # Tools that were run are not run again, so a restart asks from their results on. The tokens that
             # were spent on what is repeated are those of the attempt before.
@@ -182,7 +182,7 @@ class Asked:
             if self.is_stopped():
                 # More would follow, so that the answer is not finished.
                 return None
-        self._has_rounds = False
+        self.has_rounds = False
         return None
 
     def _note(self, message: bytes) -> None:
@@ -225,7 +225,7 @@ class Asked:
         # What was written before the input is only in the answer's own stream.
         self.round.keep(self.round.message if self._was_steered else results.message)
         self._was_steered = False
-        self.round = Round(Question(results), self.round.lane)
+        self.round = Round(Question(results), self.round.lane, self)
         self.round.answer = stream
         self.round.text_calls_before = earlier + sum(map(bool, map(dialect_of, results.message.tool_calls)))
         # Even if asking fails: another attempt goes on from here, because the tools were run.

@@ -32,6 +32,15 @@ class HasMessage(Protocol):
     def message(self) -> Message: ...
 
 
+class AsksOn(Protocol):
+    """The question that a round belongs to, as far as input for its answer needs it."""
+
+    @property
+    def has_rounds(self) -> bool:
+        """True while tools may still be run, with whose results the answer goes on."""
+        ...
+
+
 class Question:
     """The application's words in one round: a text, items of the API's requests, or the results of tools.
 
@@ -120,12 +129,14 @@ class Round:
     Args:
         question: What the application says.
         lane: The name of the lane; "" for the only one.
+        asked: The call that has asked it, and may ask on with the results of tools; None if nothing does.
     """
 
-    __slots__ = ("_message", "answer", "lane", "question", "steers", "text_calls_before")
+    __slots__ = ("_message", "answer", "asked", "lane", "question", "steers", "text_calls_before")
 
-    def __init__(self, question: Question, lane: str = "") -> None:
+    def __init__(self, question: Question, lane: str = "", asked: AsksOn | None = None) -> None:
         self.question = question
+        self.asked = asked
         self.lane = lane
         self.answer: HasMessage | None = None
         """The stream of the answer; None before it is made, and once its message is kept."""
@@ -163,7 +174,7 @@ class Round:
             message: The message to keep; None for that of the stream.
         """
         self._message = self.message if message is None else message
-        self.answer = None
+        self.answer = self.asked = None
 
 
 def write_history(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.session._conversation import SessionConversation
+    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._rounds import Question
     from tokenstream.session._steps import Steps
 
@@ -20,6 +21,8 @@ SteerState: TypeAlias = Literal["sent", "accepted", "pending", "applied", "refus
 
 _LATE_CODE = "response_already_completed"
 """The code with which the server refuses input for a response that has ended."""
+_BETWEEN_CODE = "no_response_in_progress"
+"""The code for input that comes before a response, or between two responses of an answer."""
 
 
 class Steer:
@@ -136,26 +139,43 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
     """Send input for the answer in progress in a lane; return what tells what becomes of it.
 
     Raises:
-        MisuseError: The API cannot steer, or no answer is in progress that has begun.
+        MisuseError: The API cannot steer, or nothing was asked in the lane.
     """
     exchange = conversation.latest.get(lane)
-    if exchange is None or exchange.is_post or exchange.dropped or exchange.answer_id is None:
-        raise MisuseError("there is no answer to steer: steer one once something of it has arrived")
+    if exchange is None:
+        raise MisuseError("there is no answer to steer: ask a question first")
     steer = SentSteer(question, exchange.answer_id)
     payloads = conversation.known_api.write_steer(exchange, steer)
-    if exchange.ended:
-        steer.refuse({"code": _LATE_CODE, "message": "the response had ended before it was steered"})
-    else:
-        exchange.steers.append(steer)
-        try:
-            yield from conversation.send_quietly(payloads)
-        except BaseException:
-            # Nobody knows whether the server has it, so the answer must not wait for what it says.
-            steer.lose()
-            if exchange.complete_held():
-                exchange.end()
-            raise
+    refusal = _why_not(exchange)
+    if refusal is not None:
+        steer.refuse(refusal)
+        return steer
+    exchange.steers.append(steer)
+    try:
+        yield from conversation.send_quietly(payloads)
+    except BaseException:
+        # Nobody knows whether the server has it, so the answer must not wait for what it says.
+        steer.lose()
+        if exchange.complete_held():
+            exchange.end()
+        raise
     return steer
+
+
+def _why_not(exchange: AskedExchange) -> dict[str, Any] | None:
+    """Return the error with which input is refused that cannot be sent; None if it can be."""
+    asked = exchange.round.asked
+    goes_on = exchange.again or not exchange.ended or (asked is not None and asked.has_rounds)
+    if exchange.is_post:
+        return {"code": _BETWEEN_CODE, "message": "an answer to a POST cannot be steered"}
+    if exchange.dropped or not goes_on:
+        return {"code": _LATE_CODE, "message": "the response had ended before it was steered"}
+    if exchange.ended or exchange.answer_id is None:
+        return {
+            "code": _BETWEEN_CODE,
+            "message": "no response is in progress: tools are run, or the next one has not begun",
+        }
+    return None
 
 
 def take_event(steers: Iterable[SentSteer], payload: dict[str, Any]) -> SentSteer | None:

@@ -198,7 +198,7 @@ class Session(SessionBase):
             What becomes of the input, in its `state`, which changes while the answer is read.
 
         Raises:
-            MisuseError: An argument is invalid, or no answer is in progress that has begun.
+            MisuseError: An argument is invalid, the API cannot steer, or nothing was asked in the lane.
         """
         return self._line.run(self._make_steer(content, lane))
 
