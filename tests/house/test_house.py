@@ -34,7 +34,7 @@ _FEATURES = {
     "short ways of a relay's tokens": {"code": 45, "docstrings": 20},
     "events of LangChain and LangGraph": {"code": 600, "docstrings": 140, "tables": 10},
     "subagents of AG-UI": {"code": 210, "docstrings": 60},
-    "input for an answer in progress": {"code": 190, "docstrings": 115},
+    "input for an answer in progress": {"code": 262, "docstrings": 145},
     "transcripts": {"code": 195, "docstrings": 75, "tables": 20},
     "sessions of the Live API": {"code": 110, "docstrings": 20, "tables": 20},
     "bodies in parts of binary messages": {"code": 100, "docstrings": 45},

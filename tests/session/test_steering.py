@@ -69,6 +69,18 @@ class Scripted(ResponsesServer):
         return [payload for _, payload in self.received if payload["type"] == "response.steer"]
 
 
+class Cutting(Scripted):
+    """A server that ends the connection after each script, with a close code; None to break it."""
+
+    def __init__(self, code: int | None, *scripts: list[Payload]) -> None:
+        super().__init__(*scripts)
+        self.code = code
+
+    def take(self, line: Line, payload: Payload) -> None:
+        super().take(line, payload)
+        raise Hangup(self.code)
+
+
 def begun(id: str, *pieces: str, parent: str | None = None) -> list[Payload]:
     """Return the beginning of a response."""
     head = {"id": id, "object": "response", "status": "in_progress", "output": []}
@@ -244,21 +256,32 @@ def test_an_answer_ends_once_its_input_is_settled(rest: list[Payload], text: str
 
 @pytest.mark.parametrize("code", [1000, None], ids=["closed", "broken"])
 def test_a_steered_answer_that_is_cut_is_never_complete(code: int | None) -> None:
-    """Wherever its connection ends before the last response does, even between the two."""
+    """Wherever its connection ends before the last response does, even after one that was called steered."""
     script = [*STEERED, *NEXT]
     for cut in range(5, len(script)):
-
-        class Cutting(Scripted):
-            def take(self, line: Line, payload: Payload) -> None:
-                super().take(line, payload)
-                raise Hangup(code)
-
-        with serving(Cutting(script[:cut])) as url, talking("sync", url) as talk:
+        with serving(Cutting(code, script[:cut])) as url, talking("sync", url) as talk:
             answered, steer = talk.steer("A story!", "shorter")
 
             assert isinstance(answered.error, StreamError)
             assert answered.message.ending == "truncated"
             assert steer.state == ("applied" if cut > script.index(NEXT[0]) else "lost")
+
+
+@in_every_colour
+@pytest.mark.parametrize("code", [1000, None], ids=["closed", "broken"])
+@pytest.mark.parametrize("said", [[], [ACCEPTED]], ids=["sent", "accepted"])
+def test_a_response_that_was_called_completed_stays_complete(
+    colour: str, code: int | None, said: list[Payload]
+) -> None:
+    """If the connection then ends, the server has written nothing with the input."""
+    with (
+        serving(Cutting(code, [*FIRST, *said, ended("resp_1", "Once ")])) as url,
+        talking(colour, url) as talk,
+    ):
+        answered, steer = talk.steer("A story!", "shorter")
+
+        assert (answered.text, answered.message.ending, answered.error) == ("Once ", "complete", None)
+        assert steer.state == "lost"
 
 
 @in_every_colour
