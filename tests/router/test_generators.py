@@ -318,6 +318,84 @@ def test_a_handler_of_progress_that_fails_ends_the_run_and_closes_the_generator(
             assert dict(caught.value.tool_results) == {}  # type: ignore[attr-defined]
 
 
+def clinging(error: BaseException) -> list[Any]:
+    """Return tools, one for each kind of generator, that raise an exception when they are closed."""
+
+    def look(city: str) -> Generator[int, None, str]:
+        try:
+            yield len(city)
+        except GeneratorExit:
+            raise error from None
+        return city
+
+    async def look_later(city: str) -> AsyncGenerator[int, None]:
+        try:
+            yield len(city)
+        except GeneratorExit:
+            raise error from None
+
+    return [look, look_later]
+
+
+@in_one_test("backend", [None, *BACKENDS], ids=str)
+@in_one_test("error", [ToolFailed("aborted"), OSError("aborted"), SystemExit("aborted")], ids=repr)
+def test_a_handler_of_progress_that_fails_is_told_whatever_closing_the_tool_raises(
+    backend: str | None, error: BaseException
+) -> None:
+    """A tool that fails while it is closed only adds a note to the handler's error, and has no result."""
+    for tool in clinging(error)[: 1 if backend is None else 2]:
+        router, told = router_for(tool)
+
+        @router.on(ToolProgress)
+        def fail(event: ToolProgress) -> None:
+            raise ZeroDivisionError(event.output)
+
+        with pytest.raises(ZeroDivisionError) as caught:
+            if backend is None:
+                stream_of(asking("Oslo")).run(router)
+            else:
+                anyio.run(_run_async, router, backend=backend)
+
+        assert [ToolProgress("call_0", "weather", 4)] == told
+        assert {} == dict(caught.value.tool_results)  # type: ignore[attr-defined]
+        assert [type(error).__name__ in note for note in caught.value.__notes__].count(True) == 1
+
+
+@in_one_test("backend", [None, *BACKENDS], ids=str)
+@in_one_test("error", [ToolFailed("aborted"), OSError("aborted")], ids=repr)
+def test_a_stopped_tool_that_fails_while_it_is_closed_has_no_result(
+    backend: str | None, error: BaseException
+) -> None:
+    """It was stopped, whatever it makes of that."""
+    for tool in clinging(error)[: 1 if backend is None else 2]:
+        router, told = router_for(tool)
+        streams = list[Any]()
+        router.on(ToolProgress)(lambda _, streams=streams: streams[0].stop("enough"))
+
+        async def main(router: Router = router, streams: list[Any] = streams) -> ToolResults:
+            async with async_stream_of(asking("Oslo")) as stream:
+                streams.append(stream)
+                return await stream.run(router)
+
+        if backend is None:
+            streams.append(stream_of(asking("Oslo")))
+            results = streams[0].run(router)
+        else:
+            results = anyio.run(main, backend=backend)
+
+        assert {} == dict(results)
+        assert [ToolProgress("call_0", "weather", 4)] == told
+
+
+def test_ctrl_c_while_a_stopped_tool_is_closed_ends_the_run() -> None:
+    """And is raised as it is."""
+    router, _ = router_for(clinging(KeyboardInterrupt())[0])
+    stream = stream_of(asking("Oslo"))
+    router.on(ToolProgress)(lambda _: stream.stop("enough"))
+    with pytest.raises(KeyboardInterrupt):
+        stream.run(router)
+
+
 async def _run_async(router: Router) -> ToolResults:
     async with async_stream_of(asking("Oslo")) as stream:
         return await stream.run(router)

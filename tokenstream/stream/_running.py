@@ -268,6 +268,7 @@ class _Tasks:
             # On asyncio, this exception means that the handlers were cancelled with the run.
             with suppress(CancelledError):
                 goes_on = run_in_loop(self._show, work, step, output)
+            self._check_failure()
             # Raises the event loop's own exception, also if no handler has waited.
             check_cancelled()
             if not goes_on:
@@ -288,7 +289,8 @@ class _Tasks:
         from anyio.lowlevel import checkpoint_if_cancelled
 
         goes_on = await self._show(work, step, output)
-        # A handler's failure cancels all tools; also one that never waits.
+        self._check_failure()
+        # A cancellation ends all tools; also one that never waits.
         await checkpoint_if_cancelled()
         if not goes_on:
             raise ToolStopped
@@ -300,6 +302,11 @@ class _Tasks:
             if not self._must_end:
                 await self._finish_work(each)
         return not self._must_end and not _was_stopped(self._driver)
+
+    def _check_failure(self) -> None:
+        """Raise ToolStopped if a handler has failed; its error gets a note if closing the tool fails, too."""
+        if self._must_end and not isinstance(self._failure, self._cancelled):
+            raise ToolStopped(self._failure)
 
     def _end_with(self, error: BaseException) -> None:
         """End the run because a handler failed; its error is raised once the tasks are over."""

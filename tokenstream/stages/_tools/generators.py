@@ -8,10 +8,11 @@ the tool yields ──▶ progress, shown at once ──▶ … ──▶ the to
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import closing
+from contextlib import suppress
 from inspect import isasyncgenfunction, isawaitable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 
+from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def run_generator(
 ) -> Any:  # noqa: ANN401 - what the generator returns
     """Run a generator to its end, and return its result; it is closed if anything ends it early.
 
+    An exception that it raises while it is closed is a note on the error that has ended it.
+
     Args:
         generator: The generator, which has not begun.
         show: Called with each value, before the generator goes on.
@@ -84,13 +87,24 @@ def run_generator(
         'done'
     """
     last: Any = None
-    with closing(generator):
+    try:
         while True:
             try:
                 last = next(generator)
             except StopIteration as end:
                 return last if result == "last" else end.value
             show(last)
+    except BaseException as error:
+        try:
+            generator.close()
+        except Exception as failure:  # noqa: BLE001 - the error before is the one to raise
+            _note_failure(error, failure)
+        except BaseException as failure:
+            # Such as Ctrl-C, which ends a tool that was only stopped, but not in place of a handler's error.
+            if not isinstance(error, ToolStopped) or error.error is None:
+                raise
+            _note_failure(error, failure)
+        raise
 
 
 async def run_async_generator(
@@ -111,10 +125,22 @@ async def run_async_generator(
         except GeneratorExit:
             # The event loop has dropped this task, which cannot wait; the loop closes the generator itself.
             raise
-        except BaseException:
-            await generator.aclose()
+        except BaseException as error:
+            try:
+                await generator.aclose()
+            except Exception as failure:  # noqa: BLE001 - the error before is the one to raise
+                _note_failure(error, failure)
             raise
     return last
+
+
+def _note_failure(error: BaseException, failure: BaseException) -> None:
+    """Add a note about what a generator has raised while it was closed to the error that has closed it."""
+    noted = error.error if isinstance(error, ToolStopped) and error.error is not None else error
+    name = type(failure).__name__
+    # An exception that is a frozen dataclass takes no notes.
+    with suppress(AttributeError):
+        noted.add_note(f"while the tool was closed, {name} was raised: {message_of(failure)}")
 
 
 def finish_call(value: Any, on_progress: Callable[[Any], object] | None) -> Any:  # noqa: ANN401 - as the tool returns it
