@@ -678,6 +678,37 @@ def test_a_call_of_an_async_stream_is_awaited() -> None:
     assert [["Oslo: 7 °C"] * 2, [*SHOWN, "Oslo: 7 °C", *SHOWN]] == anyio.run(main)
 
 
+async def call_weather_soon(city: str) -> Generator[str, None, str]:
+    """Return a generator, as a coroutine."""
+    await anyio.lowlevel.checkpoint()
+    return weather(city)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_call_runs_every_generator_that_a_router_runs(backend: str) -> None:
+    """However the function gives it: as a generator function, as a plain function, or as a coroutine."""
+
+    async def main(tool: Any, once: MemoryCallStore | None) -> tuple[Any, list[Any]]:
+        shown = list[Any]()
+        async with async_stream_of(asking("Oslo")) as stream:
+            [call] = [call async for call in stream.validated_calls(weather=tool, once=once)]
+            result = call.run(on_progress=shown.append)
+            return (await result if inspect.isawaitable(result) else result), shown
+
+    for tool in (*SYNC, *ASYNC, hide_weather_later, call_weather_soon):
+        results, told = run(tool, backend=backend)
+        for once in (None, MemoryCallStore()):
+            assert (results["call_0"], outputs(told)) == anyio.run(main, tool, once, backend=backend)
+
+
+def test_a_call_of_a_sync_stream_refuses_a_hidden_async_generator() -> None:
+    """As the router does, and without a warning of a coroutine that was never awaited."""
+    for once in (None, MemoryCallStore()):
+        [call] = stream_of(asking("Oslo")).validated_calls(weather=hide_weather_later, once=once)
+        with pytest.raises(MisuseError, match="'weather' is asynchronous, and a Stream cannot await it"):
+            call.run()
+
+
 def test_a_function_for_progress_that_fails_closes_the_generator() -> None:
     """And its error is raised."""
     tool = Endless()

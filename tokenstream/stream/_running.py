@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stages._tools.generators import (
     ToolStopped,
-    is_async_generator,
-    is_generator,
-    run_async_generator,
-    run_generator,
+    finish_call,
+    finish_later,
+    needs_await,
 )
 from tokenstream.stream._outputs.once import AsyncOnce, Once
 from tokenstream.stream._reading.reader import only_error
@@ -243,15 +242,14 @@ class _Tasks:
     async def _call_tool(self, work: Work, step: Any) -> object:  # noqa: ANN401 - as above
         """Call a tool, and return its result; a sync tool is called in a thread, since it may block."""
         value = work.call() if work.entry.is_async() else await self._run_in_thread(work, step, work.call)
-        if value is not None and isawaitable(value):
-            value = await value
-        if is_async_generator(value):
-            return await run_async_generator(value, partial(self._show_or_stop, work, step))
-        if is_generator(value):
-            # A coroutine has returned it. It may block, as any sync tool.
-            generator = value
-            return await self._run_in_thread(work, step, lambda: generator)
-        return value
+        if value is None or not needs_await(value):
+            return value
+        # A generator that was awaited may block, as any sync tool.
+        return await finish_later(
+            value,
+            partial(self._show_or_stop, work, step),
+            lambda generator: self._run_in_thread(work, step, lambda: generator),
+        )
 
     async def _run_in_thread(self, work: Work, step: Any, call: Callable[[], object]) -> object:  # noqa: ANN401 - as above
         """Call a function in a thread, and run the generator there that it may return.
@@ -276,10 +274,7 @@ class _Tasks:
 
         def run() -> tuple[object]:
             """Return the result in a tuple, because trio refuses an awaitable as a thread's result."""
-            value = call()
-            if is_generator(value):
-                value = run_generator(value, show, work.entry.result)
-            return (value,)
+            return (finish_call(call(), show, work.entry.result),)
 
         (value,) = await run_sync(run, limiter=self._threads)
         return value
@@ -429,11 +424,7 @@ def _call_once(driver: SyncDriver, run: HandlerRun, work: Work, step: Any) -> ob
 
 def _call_tool(driver: SyncDriver, run: HandlerRun, work: Work, step: Any) -> object:  # noqa: ANN401 - as above
     """Call a tool, and return its result; the values that a generator yields are shown as they come."""
-    value = work.call()
-    if is_generator(value):
-        return run_generator(value, partial(_show, driver, run, work, step), work.entry.result)
-    if is_async_generator(value):
-        raise work.entry.make_async_error()
+    value = finish_call(work.call(), partial(_show, driver, run, work, step), work.entry.result)
     return _refuse_awaitable(work, value)
 
 
@@ -454,9 +445,9 @@ def _show(driver: SyncDriver, run: HandlerRun, work: Work, step: Any, output: ob
 
 
 def _refuse_awaitable(work: Work, value: object) -> object:
-    """Return what a handler has returned, unless it is an awaitable, which a sync stream cannot await."""
+    """Return what a handler has returned, unless a sync stream would have to await it."""
     # Most handlers return None, and `isawaitable` is slow.
-    if value is None or not isawaitable(value):
+    if value is None or not needs_await(value):
         return value
     if iscoroutine(value):
         # Otherwise Python warns that it was never awaited.

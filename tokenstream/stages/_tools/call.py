@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PrivateAttr
 
 from tokenstream._basics.call_keys import place_of, set_place
+from tokenstream.errors import MisuseError
 from tokenstream.message import ToolCall
-from tokenstream.stages._tools.generators import finish_call
+from tokenstream.stages._tools.generators import finish_call, finish_later, is_async_generator, needs_await
 from tokenstream.stages._tools.kinds import TypeTool
 from tokenstream.stages._tools.repaired import set_repairs
 
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.store import CallState
 
 
+def make_async_error(name: str) -> MisuseError:
+    """Return the error for an asynchronous tool of a `Stream`, which cannot await it.
+
+    Args:
+        name: The name of the tool.
+    """
+    return MisuseError(
+        f"the tool {name!r} is asynchronous, and a Stream cannot await it: read the calls of an AsyncStream, "
+        "or make the tool a plain function"
+    )
+
+
 class CheckedCall(ToolCall[Any, Any]):
     """A tool call with its arguments in the types that the tool declares, or with an error.
 
@@ -38,6 +51,7 @@ class CheckedCall(ToolCall[Any, Any]):
     _error: Any = PrivateAttr(default=None)
     _run: Any = PrivateAttr(default=None)
     _do: Any = PrivateAttr(default=None)
+    _may_await: bool = PrivateAttr(default=True)
 
     @classmethod
     def of(cls, call: ToolCall, repairs: tuple[Repair, ...] = ()) -> Self:
@@ -51,17 +65,19 @@ class CheckedCall(ToolCall[Any, Any]):
         set_place(checked, place_of(call))
         return checked
 
-    def accept(self, arguments: object, tool: Tool, describe: Describe) -> Self:
+    def accept(self, arguments: object, tool: Tool, describe: Describe, *, may_await: bool = True) -> Self:
         """Mark the call as valid, and return it.
 
         Args:
             arguments: The arguments with which to run the call.
             tool: The tool that runs the call.
             describe: Describes this call, and the others of its answer, for stores of calls.
+            may_await: False in a `Stream`, where nothing can be awaited.
         """
         self._arguments = arguments
         self._tool = tool
         self._describe = describe
+        self._may_await = may_await
         return self
 
     def find_store_key(self) -> str:
@@ -163,8 +179,23 @@ class CheckedCall(ToolCall[Any, Any]):
             self.state is None or self.state.status == "new"
         )
         if self._run is None or is_for_application:
-            return finish_call(self._tool.run(self._arguments), on_progress)
-        return self._do(self._run.run(lambda: finish_call(self._tool.run(self._arguments), on_progress)))
+            return self._run_tool(on_progress)
+        return self._do(self._run.run(lambda: self._run_tool(on_progress)))
+
+    def _run_tool(self, on_progress: Callable[[Any], object] | None) -> Any:  # noqa: ANN401 - as above
+        """Call the tool's function, and return its result; in an `AsyncStream`, maybe an awaitable of it."""
+
+        def show(output: object) -> None:
+            """Show a value; what the caller's function returns is not awaited."""
+            if on_progress is not None:
+                on_progress(output)
+
+        value = finish_call(self._tool.run(self._arguments), show)
+        if self._may_await:
+            return finish_later(value, show) if needs_await(value) else value
+        if is_async_generator(value):
+            raise make_async_error(self.name)
+        return value
 
     @property
     def state(self) -> CallState | None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.members import show_members
-from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputInvalid
+from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import check_lenient
-from tokenstream.stages._tools.call import CheckedCall
+from tokenstream.stages._tools.call import CheckedCall, make_async_error
 from tokenstream.stages._tools.draft import CallDraft, CallPartials
 from tokenstream.stages._tools.kinds import FunctionTool, gather
 from tokenstream.stages._tools.unwrap import unwrap
@@ -56,7 +56,7 @@ class ValidatedCalls:
         Call get_weather again with all of its arguments, corrected.
     """
 
-    __slots__ = ("_lenient", "_tools", "error", "stop")
+    __slots__ = ("_lenient", "_may_await", "_tools", "error", "stop")
 
     def __init__(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
@@ -70,6 +70,8 @@ class ValidatedCalls:
         self._tools = gather(tools, named)
         self._lenient: Mapping[str, Lenient] = lenient_by_name or dict.fromkeys(self._tools, lenient_for_all)
         """The leniency with which arguments that are not JSON are read, by tool."""
+        self._may_await = True
+        """False for a stream that cannot await the results of tools."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,10 +86,8 @@ class ValidatedCalls:
         """
         for tool in self._tools.values():
             if isinstance(tool, FunctionTool) and tool.is_async:
-                raise MisuseError(
-                    f"the tool {tool.name!r} is asynchronous, and a Stream cannot await it: read the calls "
-                    "of an AsyncStream, or make the tool a plain function"
-                )
+                raise make_async_error(tool.name)
+        self._may_await = False
 
     def drafting(self, call: ToolCall) -> CallPartials:
         """Return a stage that reads the arguments of a call as they arrive.
@@ -178,7 +178,11 @@ class ValidatedCalls:
                 return [self._refuse_invalid(call, _find_fault(text) or error, text, repairs)]
             arguments, text, more_repairs = unwrapped
             repairs = (*repairs, *more_repairs)
-        return [CheckedCall.of(call, repairs).accept(arguments, tool, self._describe_call)]
+        return [
+            CheckedCall.of(call, repairs).accept(
+                arguments, tool, self._describe_call, may_await=self._may_await
+            )
+        ]
 
     def _describe_call(self, name: str, text: str) -> str | None:
         """Return the description of a call's arguments; None for a call of no tool, or without one."""

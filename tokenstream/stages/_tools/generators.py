@@ -143,25 +143,38 @@ def _note_failure(error: BaseException, failure: BaseException) -> None:
         noted.add_note(f"while the tool was closed, {name} was raised: {message_of(failure)}")
 
 
-def finish_call(value: Any, on_progress: Callable[[Any], object] | None) -> Any:  # noqa: ANN401 - as the tool returns it
-    """Return the result of a tool from what its function has returned, which may be a generator.
+def needs_await(value: object) -> bool:
+    """Return True for what a tool has returned if its result has to be awaited."""
+    return isawaitable(value) or is_async_generator(value)
+
+
+def finish_call(value: Any, show: Callable[[Any], object], result: ResultOf = "return") -> Any:  # noqa: ANN401 - as the tool returns it
+    """Return the result of a tool from what its function has returned: a generator is run to its end.
 
     Args:
-        value: The value; an async generator becomes an awaitable of the result, any other awaitable stays.
-        on_progress: Called with each value that a generator yields; None to call nothing.
+        value: The value; one that `needs_await` is returned as it is, for `finish_later`.
+        show: Called with each value that a generator yields.
+        result: Where a generator has its result.
     """
-    if is_generator(value):
-        return run_generator(value, on_progress or _ignore)
+    return run_generator(value, show, result) if is_generator(value) else value
+
+
+async def finish_later(
+    value: Any,  # noqa: ANN401 - as the tool returns it
+    show: Callable[[Any], Awaitable[object] | None],
+    finish: Callable[[Any], Awaitable[object]] | None = None,
+) -> Any:  # noqa: ANN401 - as the tool returns it
+    """Return the result of a tool that `needs_await`: an awaitable of it, which may be of a generator.
+
+    Args:
+        value: The value that the tool's function has returned.
+        show: Called with each value that an async generator yields; see `run_async_generator`.
+        finish: Runs a generator that was awaited, if it is not to block the event loop; None to run it here.
+    """
+    if isawaitable(value):
+        value = await value
     if is_async_generator(value):
-        show = on_progress or _ignore
-
-        def show_only(output: object) -> None:
-            """Show a value; what the caller's function returns is not awaited."""
-            show(output)
-
-        return run_async_generator(value, show_only)
-    return value
-
-
-def _ignore(output: object) -> None:
-    """Show nothing."""
+        return await run_async_generator(value, show)
+    if finish is not None and is_generator(value):
+        return await finish(value)
+    return finish_call(value, show)
