@@ -352,6 +352,13 @@ class Router:
         """
         return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
 
+    def _tools_with(self, event: type[Event]) -> Router:
+        """Return a router with the same tools, and with the handlers of a class of events for these alone."""
+        other = self.tools_only()
+        shown = [entry._replace(events=(event,)) for entry in self._entries if event in entry.events]
+        other._entries = [*self._tools.values(), *shown]
+        return other
+
     def _add(self, entry: HandlerEntry) -> Callable[..., Any]:
         """Add a handler to the table, and return its function.
 

@@ -370,7 +370,10 @@ def test_a_stopped_tool_that_fails_while_it_is_closed_has_no_result(
     for tool in clinging(error)[: 1 if backend is None else 2]:
         router, told = router_for(tool)
         streams = list[Any]()
-        router.on(ToolProgress)(lambda _, streams=streams: streams[0].stop("enough"))
+
+        @router.on(ToolProgress)
+        def stop(_: ToolProgress, streams: list[Any] = streams) -> None:
+            streams[0].stop("enough")
 
         async def main(router: Router = router, streams: list[Any] = streams) -> ToolResults:
             async with async_stream_of(asking("Oslo")) as stream:

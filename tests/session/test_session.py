@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,6 +46,7 @@ from tokenstream import (
     ToolCall,
     Tools,
 )
+from tokenstream.events import Event, TextDelta, ToolProgress, ToolResult
 from tokenstream.session import Answer, AsyncAnswer
 
 URL = "ws://127.0.0.1:9/v1/responses"
@@ -559,6 +560,30 @@ def test_a_stopped_answer_closes_a_tool_that_streams(colour: Any) -> None:
         assert told == ["closed"]
         assert [call.name for call in answered.message.tool_calls] == ["look_up"]
         assert talk.ask("two").text
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_progress_of_a_tool_is_shown_by_its_handlers(colour: Any) -> None:
+    """Each value before the tool goes on; other events have no handlers in a session."""
+    router, told = Router(), list[Any]()
+
+    @router.on(TextDelta, ToolProgress, ToolResult)
+    def show(event: Event) -> None:
+        told.append(event)
+
+    @router.tool
+    def look_up(word: str) -> Generator[str, None, str]:
+        yield f"looking for {word}"
+        told.append("goes on")
+        yield "found"
+        return word
+
+    with serving(ResponsesServer()) as url, talking(colour, url) as talk:
+        talk.ask("call:noon", router=router)
+
+    first, goes_on, second = told
+    assert ("looking for noon", "goes on", "found") == (first.output, goes_on, second.output)
+    assert "look_up" == first.name == second.name
 
 
 def test_calls_without_a_tool_are_left_to_the_application() -> None:

@@ -77,12 +77,14 @@ class RunTools(NamedTuple):
     """Returns True once the application has stopped the answer; generators are then closed."""
 
     def tools_for(self, stream: Stream | AsyncStream) -> Router:
-        """Return the tools, which stop a stream of the messages once the answer is stopped.
+        """Return the tools, and the handlers of their progress, for a stream of the messages.
+
+        The stream is stopped once the answer is stopped.
 
         Args:
             stream: The stream that the tools are run for.
         """
-        tools = self.router.tools_only()
+        tools = self.router._tools_with(ToolProgress)  # noqa: SLF001 - only a session shows nothing else
 
         def stop_early(_: ToolProgress) -> None:
             """Stop the tool that has shown something."""
