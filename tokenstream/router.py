@@ -148,8 +148,11 @@ class Router:
 
         return Tools(*[entry.as_tool() for entry in self._tools.values()])
 
-    def tools_only(self) -> Router:
+    def tools_only(self, *events: type[Event]) -> Router:
         """Return a router with the same tools, and without the handlers of events, fields and items.
+
+        Args:
+            *events: Classes of events whose handlers stay, for these events alone.
 
         Example:
             >>> router = Router()
@@ -162,6 +165,9 @@ class Router:
         other = Router(concurrency=self._concurrency, once=self.once)
         other._tools = dict(self._tools)
         other._entries = list(self._tools.values())
+        for entry in self._entries:
+            if entry.view is None and (kept := tuple(each for each in entry.events if each in events)):
+                other._add(entry._replace(events=kept))
         return other
 
     # -- registering -------------------------------------------------------
@@ -351,13 +357,6 @@ class Router:
             cursors: Creates the stream's cursors, with a method for each view.
         """
         return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
-
-    def _tools_with(self, event: type[Event]) -> Router:
-        """Return a router with the same tools, and with the handlers of a class of events for these alone."""
-        other = self.tools_only()
-        shown = [entry._replace(events=(event,)) for entry in self._entries if event in entry.events]
-        other._entries = [*self._tools.values(), *shown]
-        return other
 
     def _add(self, entry: HandlerEntry) -> Callable[..., Any]:
         """Add a handler to the table, and return its function.

@@ -174,6 +174,16 @@ def test_a_generator_may_take_an_object_and_the_call() -> None:
     assert ["call_0"] == outputs(told)
 
 
+def test_a_router_with_tools_alone_may_keep_the_handlers_of_progress() -> None:
+    """They are called for this event alone, also if they are for others, too."""
+    router, told = router_for(weather)
+    stream_of(asking("Oslo")).run(router.tools_only(ToolProgress))
+
+    assert [ToolProgress("call_0", "weather", words) for words in SHOWN] == told
+    stream_of(asking("Oslo")).run(router.tools_only())
+    assert 2 == len(told)
+
+
 def test_progress_is_shown_while_the_tool_runs() -> None:
     """Each value before the tool goes on, also on an async stream, where the tool is in a thread."""
     order = list[str]()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, assert_type
 
 from tokenstream import AsyncSession, AsyncStream, Message, Retry, Router, Session, Stream, Tools, connect
+from tokenstream.events import ToolProgress
 from tokenstream.session import Answer, AsyncAnswer
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def sessions(open_socket: Any, router: Router, tools: Tools, results: ToolResult
     Session(open_socket, tools=router)
     Session(open_socket, retries=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     assert_type(router.tools_only(), Router)
+    assert_type(router.tools_only(ToolProgress), Router)
 
 
 async def async_sessions(open_socket: Any) -> None:

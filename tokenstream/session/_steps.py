@@ -84,7 +84,7 @@ class RunTools(NamedTuple):
         Args:
             stream: The stream that the tools are run for.
         """
-        tools = self.router._tools_with(ToolProgress)  # noqa: SLF001 - only a session shows nothing else
+        tools = self.router.tools_only(ToolProgress)
 
         def stop_early(_: ToolProgress) -> None:
             """Stop the tool that has shown something."""
