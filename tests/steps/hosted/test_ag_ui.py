@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,8 +13,16 @@ from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import StreamTruncated
 
+if TYPE_CHECKING:
+    from tokenstream.steps import Step
+
 RUN = [START, *CALL, STARTED, *TEXT, FINISHED, RESULT, *HELLO, END]
 BELOW: list[Any] = [("weather", "done", "", [("scout", "done", "I look out.", [])])]
+
+
+def endings_of(step: Step) -> list[tuple[str, str | None, str | None]]:
+    """Return the texts, endings and finish reasons of a step's answers."""
+    return [(each.text, each.ending, each.finish_reason) for each in step.messages]
 
 
 def test_tools_and_subagents_are_steps() -> None:
@@ -64,19 +72,105 @@ def test_a_subagent_that_fails_does_not_fail_the_run() -> None:
     (turn,) = run.turns
     (scout,) = turn.step.steps
     assert (turn.state, scout.state, "lost" in str(scout.error)) == ("done", "failed", True)
-    assert scout.text == "I look out."
+    assert endings_of(scout) == [("I look out.", "failed", None)]
+    assert endings_of(turn.step) == [("Hello", "complete", "stop")]
 
 
-_ENDS: list[tuple[dict[str, Any], str]] = [
-    ({"type": "RUN_ERROR", "message": "no credit", "code": "quota"}, "failed"),
-    ({**END, "outcome": {"type": "interrupt", "interrupts": [{"id": "i1", "reason": "approval"}]}}, "done"),
+INTERRUPTED = {**END, "outcome": {"type": "interrupt", "interrupts": [{"id": "i1", "reason": "approval"}]}}
+_ENDS: list[tuple[dict[str, Any], str, str, str, str | None]] = [
+    (END, "done", "failed", "truncated", None),
+    (INTERRUPTED, "done", "done", "complete", "pause"),
+    ({"type": "RUN_ERROR", "message": "no credit", "code": "quota"}, "failed", "failed", "truncated", None),
 ]
 
 
-@in_one_test(("end", "state"), _ENDS)
-def test_a_run_ends_with_an_error_or_waits(end: dict[str, Any], state: str) -> None:
-    """The steps of subagents that are still open end with the run."""
-    run = follow([START, STARTED, *TEXT[:2], *HELLO, end])
+@in_one_test(("end", "state", "state_below", "ending", "reason"), _ENDS)
+def test_a_subagent_that_is_open_ends_with_the_run(
+    end: dict[str, Any], state: str, state_below: str, ending: str, reason: str | None
+) -> None:
+    """Its answer may lack words, except if the whole run waits for the user."""
+    run = follow([START, {**STARTED, "parentToolCallId": None}, *TEXT[:2], *HELLO, end])
 
-    assert [turn.state for turn in run.turns] == [state]
-    assert run.turns[0].step.text == "Hello"
+    (turn,) = run.turns
+    (scout,) = turn.step.steps
+    assert (turn.state, turn.step.text, scout.state) == (state, "Hello", state_below)
+    assert endings_of(scout) == [("I look", ending, reason)]
+
+
+def test_a_tool_of_a_subagent_that_waits_for_the_user_is_not_stopped() -> None:
+    """The counts of the run are not those of the subagent."""
+    calls = [{**each, "subagentRunId": "s"} for each in CALL]
+    usage = {"usage": [{"inputTokens": 9, "outputTokens": 4}]}
+    run = follow([START, {**STARTED, "parentToolCallId": None}, *TEXT, *calls, {**INTERRUPTED, **usage}])
+
+    assert tree(run) == [
+        ("ag-ui", "done", "", [("scout", "done", "I look out.", [("weather", "done", "", [])])])
+    ]
+    assert run.total_usage.output_tokens == 4
+
+
+def test_a_run_that_another_one_follows_without_its_end_is_cut() -> None:
+    """Each has words of its own, and an end of the first one ends nothing more."""
+    second = {**START, "runId": "r2"}
+    end, word = {**END, "runId": "r2"}, {"type": "TEXT_MESSAGE_CHUNK", "messageId": "m"}
+    run = follow([START, {**word, "delta": "ha"}, second, {**word, "delta": "ho"}, END, end])
+
+    assert [(turn.state, turn.step.text) for turn in run.turns] == [("failed", "ha"), ("done", "ho")]
+    assert "StreamTruncated" in str(run.turns[0].step.error_type)
+
+
+@in_one_test(
+    "late", [END, HELLO[1], {"type": "RUN_ERROR", "message": "m"}, STARTED, START | {"type": "CUSTOM"}]
+)
+def test_what_comes_after_a_run_begins_no_other_one(late: dict[str, Any]) -> None:
+    """Only the event that starts a run does."""
+    with Steps() as run:
+        list(run.follow([START, *HELLO, END, late]))
+
+    assert tree(run) == [("ag-ui", "done", "Hello", [])]
+
+
+def test_a_start_that_is_repeated_begins_nothing() -> None:
+    """It is of the run that is open."""
+    assert tree(follow([START, *HELLO[:2], START, *HELLO[2:], END])) == [("ag-ui", "done", "Hello", [])]
+
+
+def test_a_chunk_without_an_id_continues_the_message_of_the_chunk_before() -> None:
+    """That may be a subagent's, and a call has its arguments in chunks, too."""
+    text, call = {"type": "TEXT_MESSAGE_CHUNK"}, {"type": "TOOL_CALL_CHUNK"}
+    mine = [{**text, "messageId": "m", "delta": "Hel"}, {**text, "delta": "lo"}]
+    its = [{**text, "messageId": "w", "delta": "I look", "subagentRunId": "s"}, {**text, "delta": " out."}]
+    calls = [{**call, "toolCallId": "c", "toolCallName": "weather", "delta": "{"}, {**call, "delta": "}"}]
+    run = follow([START, *calls, STARTED, *its, FINISHED, *mine, RESULT, END])
+
+    (turn,) = run.turns
+    tool = next(step for step in turn.step.steps if step.name == "weather")
+    scout = next(step for step in turn.step.steps if step.name == "scout")
+    assert (turn.step.text, scout.text) == ("Hello", "I look out.")
+    assert tool.cause is not None
+    assert (tool.cause.arguments_text, tool.result) == ("{}", "sun")
+
+
+def test_an_answer_that_grows_beyond_a_limit_fails_its_turn() -> None:
+    """The end of the run does not make it whole."""
+    calls = [{**CALL[0], "toolCallId": str(number)} for number in range(1_025)]
+    run = follow([START, *calls, END])
+
+    (turn,) = run.turns
+    assert (turn.state, turn.step.error_type) == ("failed", "LimitExceeded")
+
+
+def test_what_a_subagent_does_after_its_end_is_ignored() -> None:
+    """Its step, or the tool that has called it, has ended."""
+    its = {"type": "STEP_STARTED", "stepName": "plan", "subagentRunId": "s"}
+    below = {**STARTED, "subagentRunId": "u", "parentToolCallId": None, "parentSubagentRunId": "s"}
+    finished = {**FINISHED, "subagentRunId": "u"}
+    late = [TEXT[1], {**CALL[0], "toolCallId": "d", "subagentRunId": "s"}, {**CALL[3], "toolCallId": "d"}]
+
+    assert tree(follow([START, *CALL, STARTED, *TEXT, FINISHED, *late, RESULT, *HELLO, END])) == [
+        ("ag-ui", "done", "Hello", BELOW)
+    ]
+    run = follow([START, *CALL, STARTED, *TEXT, RESULT, *late, its, below, finished, FINISHED, *HELLO, END])
+    [(_, state, text, [(_, _, _, [scout]), *others])] = tree(run)
+    assert (state, text, scout) == ("done", "Hello", ("scout", "stopped", "I look out.", []))
+    assert others == [("plan", "done", "", []), ("scout", "done", "", [])]

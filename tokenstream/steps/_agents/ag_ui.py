@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
+from tokenstream.errors import StreamTruncated
 from tokenstream.formats._wire.ag_ui.format import unwrap
 from tokenstream.formats._wire.ag_ui.words import read_output
-from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents.reader import REMEMBERED, AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _CONTENT = ("TEXT_MESSAGE_", "REASONING_", "TOOL_CALL_", "THINKING_")
 """The beginnings of the types of events about an answer."""
 _END: dict[str, Any] = {"type": "RUN_FINISHED"}
 """Stands for the end of a subagent's answer, which has no event of its own."""
+_UNENDED = "the run ended before the subagent did"
 
 
 class AGUIRun(AgentReader):
@@ -42,14 +45,22 @@ class AGUIRun(AgentReader):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
+        self._run_id: str | None = None
+        """The id of the run that is the turn in progress; None if it is not known."""
+        self._ended_runs = RecentIds(REMEMBERED)
+        """The ids of the last runs that have ended, to recognise an end that is repeated."""
         self._answers: dict[str, ModelAnswer] = {}
         """The answers in progress, by the ids of the subagents' runs; "" for that of the agent itself."""
         self._subagents: dict[str, Step] = {}
         """The steps of the subagents in progress, by the ids of their runs."""
+        self._ended_subagents: set[str] = set()
+        """The ids of the runs of the subagents that have ended in the turn in progress."""
         self._named: dict[str, Step] = {}
         """The steps in progress that the agent has named."""
         self._speakers: dict[str, str] = {}
         """The ids of the subagents' runs, by the ids of their messages and calls."""
+        self._last_chunk = ("", "")
+        """The type of the last chunk, and the id of its message or call, which the next one may leave out."""
         self._calls: dict[str, tuple[str, list[str]]] = {}
         """The tools of the calls in progress, with the pieces of their arguments, by the ids of the calls."""
         self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
@@ -74,6 +85,9 @@ class AGUIRun(AgentReader):
         """Begin, continue or end turns and steps, as an event says."""
         event = unwrap(line)
         kind = text_of(event, "type") or ""
+        if self._turn is None and self.turns_ended and kind != "RUN_STARTED":
+            # Between two turns, an event is late or repeated.
+            return
         reader = self._readers.get(kind)
         if reader is not None:
             reader(event)
@@ -82,48 +96,76 @@ class AGUIRun(AgentReader):
 
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the events are not read any further."""
-        self._forget()
+        self._forget_turn()
         super().stop(error)
 
     # -- the run -------------------------------------------------------------
 
     def _read_start(self, event: dict[str, Json]) -> None:
-        """Begin a turn."""
+        """Begin a turn; one of another run that is open has been cut, and a repeated start is ignored."""
+        id, turn = text_of(event, "runId"), self._turn
+        if turn is not None and id is not None and self._run_id not in (id, None):
+            self._end_turn(self._truncation_of(turn))
+        self._run_id = id or self._run_id
         self._run.session = text_of(event, "threadId") or self._run.session
         self._open_turn().session = self._run.session
         self._find_answer("").read_piece(event)
 
     def _read_end(self, event: dict[str, Json]) -> None:
         """End the turn; what the run waits for is reported before."""
-        answer = self._find_answer("")
-        answer.read_piece(event)
-        for interrupt in dicts_of(dict_of(event, "outcome").get("interrupts")):
-            id = text_of(interrupt, "id")
-            if id is not None:
-                self._open_turn().step.wait_for(id, interrupt)
-        self._finish(None)
+        id = text_of(event, "runId")
+        if id is not None and id != self._run_id and id in self._ended_runs:
+            # The end of an earlier run is late, or repeated.
+            return
+        self._find_answer("").read_piece(event)
+        interrupts = dicts_of(dict_of(event, "outcome").get("interrupts"))
+        for interrupt in interrupts:
+            request = text_of(interrupt, "id")
+            if request is not None:
+                self._open_turn().step.wait_for(request, interrupt)
+        if interrupts:
+            # The subagents wait as well, and the next run goes on with them.
+            for subagent in [*self._subagents]:
+                self._end_answer(subagent, {**_END, "outcome": event.get("outcome")})
+            self._end_steps(None, cut=None)
+        self._end_turn(None)
 
     def _read_error(self, event: dict[str, Json]) -> None:
         """End the turn, which has failed."""
         self._find_answer("").read_piece(event)
-        self._finish(self._failure(text_of(event, "message"), code=text_of(event, "code")))
+        self._end_turn(self._failure(text_of(event, "message"), code=text_of(event, "code")))
 
-    def _finish(self, error: StreamError | None) -> None:
-        """End the turn with the steps in it.
+    def _end_turn(self, error: StreamError | None) -> None:
+        """End the turn in progress with the answers and the steps in it; open subagents have been cut.
 
         Args:
             error: The error with which it failed; None if it is done.
         """
-        for id in [*self._answers]:
-            self._end_answer(id)
-        for step in reversed([*self._subagents.values(), *self._named.values(), *self._tools.values()]):
-            if step.ended is None:
-                step.end(error)
-        self._forget()
-        self._end_turn(error)
+        told = {run: self._end_answer(run) for run in [*self._answers]}
+        error = error or told.get("")
+        self._end_steps(error, cut=error or StreamTruncated(_UNENDED))
+        if self._run_id is not None:
+            self._ended_runs.add(self._run_id)
+        self._forget_turn()
+        super()._end_turn(error)
 
-    def _forget(self) -> None:
+    def _end_steps(self, error: StreamError | None, *, cut: StreamError | None) -> None:
+        """End the steps that are open in the turn in progress.
+
+        Args:
+            error: The error with which the turn failed; None if it is done.
+            cut: The error of subagents, which have had no end of their own; None if they only wait.
+        """
+        ends: list[tuple[Step, StreamError | None]] = [(step, cut) for step in self._subagents.values()]
+        ends += [(step, error) for step in (*self._named.values(), *self._tools.values())]
+        # A step ends before the one that it is below, which has a lower number.
+        for step, reason in sorted(ends, key=lambda each: int(each[0].id), reverse=True):
+            step.end(reason)
+
+    def _forget_turn(self) -> None:
         """Forget what belongs to the turn in progress."""
+        self._run_id, self._last_chunk = None, ("", "")
+        self._ended_subagents.clear()
         for kept in (self._answers, self._subagents, self._named, self._speakers, self._calls):
             kept.clear()
 
@@ -131,16 +173,31 @@ class AGUIRun(AgentReader):
 
     def _read_content(self, event: dict[str, Json], kind: str) -> None:
         """Add to the answer of the agent, or of the subagent that an event names."""
-        id = text_of(event, "toolCallId", "messageId") or ""
+        id = self._find_id(event, kind)
         # Only the first event of a message has to name the subagent.
         run = text_of(event, "subagentRunId") or self._speakers.get(id, "")
-        if run:
+        if run and id:
             self._speakers[id] = run
+        if run in self._ended_subagents:
+            # The event is late, or repeated.
+            return
         answer = self._find_answer(run)
+        if answer.step.ended is not None:
+            # The tool that has called the subagent has ended, and the subagent with it.
+            return
         # In its own step, the text of a subagent is an answer.
         answer.read_piece({name: value for name, value in event.items() if name != "subagentRunId"})
         if kind.startswith("TOOL_CALL_"):
-            self._read_tool(event, kind, answer.step)
+            self._read_tool(event, kind, answer.step, id)
+
+    def _find_id(self, event: dict[str, Json], kind: str) -> str:
+        """Return the id of an event's message or call, which a chunk may leave out; "" if it has none."""
+        id = text_of(event, "toolCallId", "messageId")
+        if id is None and kind == self._last_chunk[0]:
+            id = self._last_chunk[1]
+        # Any other event of the message ends the one that chunks write.
+        self._last_chunk = (kind, id or "") if kind.endswith("_CHUNK") else ("", "")
+        return id or ""
 
     def _find_answer(self, run: str) -> ModelAnswer:
         """Return the answer in progress of a subagent, or of the agent itself; begin it if there is none."""
@@ -149,20 +206,27 @@ class AGUIRun(AgentReader):
             self._answers[run] = ModelAnswer(step, _NAME, [])
         return self._answers[run]
 
-    def _end_answer(self, run: str) -> None:
-        """End an answer; that of a subagent ends with the subagent, without an event of its own."""
+    def _end_answer(self, run: str, end: dict[str, Json] | None = None) -> StreamError | None:
+        """End an answer, if there is one; return its error, or None.
+
+        Args:
+            run: The id of the subagent's run; "" for the agent itself.
+            end: An event that ends the answer; None if it has had its end, or has been cut.
+        """
         answer = self._answers.pop(run, None)
-        if answer is not None:
-            if run and answer.has_begun:
-                answer.read_piece(_END)
-            answer.end()
+        if answer is None:
+            return None
+        if end is not None and answer.has_begun:
+            answer.read_piece(end)
+        return answer.end() or answer.error
 
     # -- subagents and steps -------------------------------------------------
 
     def _begin_subagent(self, event: dict[str, Json]) -> None:
         """Begin the step of a subagent."""
         id = text_of(event, "subagentRunId")
-        if id is not None:
+        if id:
+            self._ended_subagents.discard(id)
             self._find_subagent(id, event)
 
     def _find_subagent(self, id: str, event: dict[str, Json] | None = None) -> Step:
@@ -178,28 +242,47 @@ class AGUIRun(AgentReader):
             tool = self._tools.get(text_of(told, "parentToolCallId") or "")
             above = tool or self._subagents.get(text_of(told, "parentSubagentRunId") or "")
             name = text_of(told, "name") or id
-            step = (above or self._open_turn().step).step(name, agent=name)
+            step = self._open_step(above).step(name, agent=name)
             self._subagents[id] = step
         return step
 
     def _end_subagent(self, event: dict[str, Json]) -> None:
         """End the step of a subagent, with its result or its error; the run may go on."""
         id = text_of(event, "subagentRunId") or ""
-        step = self._subagents.pop(id, None)
-        self._end_answer(id)
-        if step is not None and step.ended is None:
-            step.result = event.get("result")
-            failed = event.get("type") == "SUBAGENT_ERROR"
-            step.end(
-                self._failure(text_of(event, "message"), code=text_of(event, "code")) if failed else None
-            )
+        if id not in self._subagents:
+            return
+        if self._subagents[id].ended is None:
+            self._subagents[id].result = event.get("result")
+        if event.get("type") == "SUBAGENT_ERROR":
+            message, code = text_of(event, "message"), text_of(event, "code")
+            end = {"type": "RUN_ERROR", "message": message, "code": code}
+            self._close_subagent(id, end, self._failure(message, code=code))
+        else:
+            self._close_subagent(id, _END)
+
+    def _close_subagent(self, id: str, end: dict[str, Json], error: StreamError | None = None) -> None:
+        """End the answer and the step of a subagent.
+
+        Args:
+            id: The id of the subagent's run.
+            end: An event that ends its answer.
+            error: The error with which it failed; None if it is done.
+        """
+        step = self._subagents.pop(id)
+        self._ended_subagents.add(id)
+        told = self._end_answer(id, end)
+        step.end(error or told)
 
     def _begin_named(self, event: dict[str, Json]) -> None:
         """Begin a step that the agent names."""
         name = text_of(event, "stepName") or "step"
         if name not in self._named:
-            above = self._subagents.get(text_of(event, "subagentRunId") or "") or self._open_turn().step
-            self._named[name] = above.step(name)
+            above = self._subagents.get(text_of(event, "subagentRunId") or "")
+            self._named[name] = self._open_step(above).step(name)
+
+    def _open_step(self, step: Step | None) -> Step:
+        """Return a step, or that of the turn if it is None or has ended, as with a tool that called it."""
+        return self._open_turn().step if step is None or step.ended is not None else step
 
     def _end_named(self, event: dict[str, Json]) -> None:
         """End a step that the agent names."""
@@ -209,15 +292,16 @@ class AGUIRun(AgentReader):
 
     # -- tools ---------------------------------------------------------------
 
-    def _read_tool(self, event: dict[str, Json], kind: str, step: Step) -> None:
+    def _read_tool(self, event: dict[str, Json], kind: str, step: Step, id: str) -> None:
         """Begin the step of a tool at the end of its call, and end it at its result.
 
         Args:
             event: The event.
             kind: The type of the event.
             step: The step of the agent that has called the tool.
+            id: The id of the call.
         """
-        id, name = text_of(event, "toolCallId") or "", text_of(event, "toolCallName")
+        name = text_of(event, "toolCallName")
         if name is not None:
             self._calls.setdefault(id, (name, []))
         if id in self._calls:
