@@ -169,6 +169,20 @@ def test_an_error_event_does_not_end_the_session() -> None:
     assert isinstance(cut.error, ProviderError)
 
 
+AUDIO = event("session.output_audio.delta", delta="AAAA")
+
+
+@in_one_test("piece", [said("Ho"), worked("12"), AUDIO])
+def test_an_error_is_no_reason_for_a_later_end(piece: dict[str, Any]) -> None:
+    """The session has gone on, so it was cut for another reason."""
+    trouble = event("error", error={"type": "invalid_request_error", "code": "x", "message": "m"})
+    frames = [STARTED, *(said(f"{n} ") for n in range(40)), trouble, piece, piece]
+
+    assert read(*frames).truncated
+    assert not read(*frames, trouble).truncated
+    reads_alike_at_a_glance(OpenAILive, frames)
+
+
 def test_deltas_that_are_no_text_or_audio_are_carried() -> None:
     no_audio = event("session.output_audio.delta", delta="?")
     told = read(STARTED, event("session.output_transcript.delta"), no_audio)

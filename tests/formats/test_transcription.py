@@ -146,6 +146,52 @@ def test_a_completed_transcript_that_is_repeated_is_read_once() -> None:
     assert ("One", {"finish_repeated"}) == (told.message.text, told.rules)
 
 
+COMMITTED = event("input_audio_buffer.committed", item_id="a")
+SEGMENT = event(OF_ITEM + "segment", item_id="a", id="s")
+FAILED = event(OF_ITEM + "failed", item_id="a", error={"code": "audio_unintelligible", "message": "m"})
+
+
+@in_one_test(
+    "late, rule",
+    [
+        (COMMITTED, "part_repeated"),
+        (said("e"), "part_after_close"),
+        (SEGMENT, "part_after_close"),
+        (over("One"), "finish_repeated"),
+        (FAILED, "finish_repeated"),
+    ],
+)
+def test_what_is_late_or_repeated_opens_no_transcript_again(late: dict[str, Any], rule: str) -> None:
+    """It is counted, and changes neither the text nor the end, also behind the next utterance."""
+    for others in ([], [said("Two", "b"), over("Two", "b")], [said("Two", "b")]):
+        before = read(SESSION, said("One"), over("One"), *others)
+        told = read(SESSION, said("One"), over("One"), *others, late)
+
+        assert (before.text, before.truncated) == (told.text, told.truncated)
+        assert (before.message.ending, {rule}) == (told.message.ending, told.rules)
+
+
+def test_late_pieces_and_segments_are_carried() -> None:
+    """Nobody can tell where they belong, but nothing is lost."""
+    told = read(SESSION, over("One"), said("e"), SEGMENT)
+
+    assert ["session.created", OF_ITEM + "delta"] == told.unknown
+    assert ["s"] == [each["id"] for each in told.message.provider_data["segments"]]
+
+
+def test_an_item_that_is_deleted_is_no_open_utterance() -> None:
+    """Nothing more comes of it; what had come stays."""
+    deleted = event("conversation.item.deleted", item_id="b")
+    committed = event("input_audio_buffer.committed", item_id="b")
+    before = [SESSION, said("One"), over("One"), committed]
+
+    assert read(*before).truncated
+    assert (None, "One") == (read(*before, deleted).error, read(*before, deleted).message.text)
+    told = read(*before, said("Tw", "b"), deleted, said("o", "b"))
+    assert (None, "OneTw", "complete") == (told.error, told.message.text, told.message.ending)
+    assert read(SESSION, deleted, said("One")).truncated
+
+
 def test_audio_that_was_cleared_is_no_open_utterance() -> None:
     """Its speech began, and the client dropped it."""
     began, cleared = (
@@ -160,12 +206,22 @@ def test_audio_that_was_cleared_is_no_open_utterance() -> None:
 
 def test_an_utterance_that_cannot_be_transcribed_is_an_error_at_the_end() -> None:
     """The session goes on; the next utterance makes up for it."""
-    failed = event(OF_ITEM + "failed", item_id="a", error={"code": "audio_unintelligible", "message": "m"})
-    last, before = read(SESSION, failed), read(SESSION, failed, over("Two", "b"))
+    last, before = read(SESSION, FAILED), read(SESSION, FAILED, over("Two", "b"))
 
     assert isinstance(last.error, ProviderError)
     assert "audio_unintelligible" == last.error.code
     assert (None, "Two") == (before.error, before.message.text)
+
+
+def test_an_answer_of_several_utterances_has_failed_if_one_of_them_has() -> None:
+    """It makes no difference which of those that are transcribed at the same time ends first."""
+    both = [SESSION, said("One"), said("Tw", "b")]
+
+    for ends in ([FAILED, over("Two", "b")], [over("Two", "b"), FAILED]):
+        told, made_up = read(*both, *ends), read(*both, *ends, over("Three", "c"))
+        assert isinstance(told.error, ProviderError)
+        assert ("error", "failed") == (told.message.finish_reason, told.message.ending)
+        assert (None, "stop") == (made_up.error, made_up.message.finish_reason)
 
 
 def test_an_error_event_of_a_session_of_openai_does_not_end_it() -> None:
@@ -175,6 +231,11 @@ def test_an_error_event_of_a_session_of_openai_does_not_end_it() -> None:
 
     assert (None, "Hi") == (went_on.error, went_on.message.text)
     assert isinstance(cut.error, ProviderError)
+    assert isinstance(read(SESSION, said("H"), trouble).error, ProviderError)
+    # After another piece, it is no reason for the end.
+    pieces = [said(f"{n} ") for n in range(40)]
+    assert read(SESSION, *pieces, trouble, *pieces).truncated
+    reads_alike_at_a_glance(Transcription, [SESSION, *pieces, trouble, *pieces])
 
 
 def test_an_error_of_mistral_ends_the_session() -> None:

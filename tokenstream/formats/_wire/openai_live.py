@@ -82,7 +82,7 @@ class OpenAILive(Format):
         self._delegated: dict[str, OpenPart] = {}
         """The results of the open responses, by the ids of their delegations."""
         self._last_error: StreamError | None = None
-        """The last error that an event has reported; most do not end the session."""
+        """The last error that an event has reported since the last content; most do not end the session."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
@@ -138,7 +138,7 @@ class OpenAILive(Format):
         self.parts.report_unknown_fields(payload, ("type", "event_id", "client_event_id", "usage"))
 
     def _read_error(self, payload: dict[str, Any]) -> None:
-        """Store the error of an error event, and report the event as unknown."""
+        """Store the error of an error event, and report the event as unknown, so that the next is decoded."""
         self._last_error = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
@@ -169,6 +169,7 @@ class OpenAILive(Format):
         if self._text is NO_PART:
             self._text = self.parts.open(0, TextPart())
         self.parts.add(self._text, text)
+        self._last_error = None
 
     def _read_audio(self, payload: dict[str, Any]) -> None:
         """Add a piece of audio, which is base64."""
@@ -183,6 +184,7 @@ class OpenAILive(Format):
             start = MediaPart(mime_type=text_of(shown, "type"), provider_data=data_of_part)
             self._audio = self.parts.open(0, start)
         self.parts.add_media(self._audio, data)
+        self._last_error = None
 
     def _report_misfit(self, payload: dict[str, Any]) -> None:
         """Report a payload that cannot be read as unknown; count a departure from the documentation."""
@@ -201,6 +203,7 @@ class OpenAILive(Format):
                 part = self.parts.open(0, ServerToolResult(id=id, name="responses"))
                 self._delegated[id] = part
             self.parts.add(part, delta)
+            self._last_error = None
             return
         self.parts.unknown("response.event", payload)
         part = self._delegated.pop(id, None) if kind in _RESPONSE_ENDS else None

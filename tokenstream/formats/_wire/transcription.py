@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
@@ -44,6 +45,8 @@ _READ_FIELDS = (
     "usage",
 )
 """Fields of an event that are read, or say only where its text belongs."""
+_REMEMBERED = 2_000
+"""Number of ids of ended utterances that are remembered at least, so that late events open none again."""
 _FILE = ""
 """The key of the transcript of a file, which is the only one of its stream."""
 
@@ -68,6 +71,7 @@ class Transcription(Format):
     """
 
     __slots__ = (
+        "_ended_items",
         "_failure",
         "_last",
         "_last_error",
@@ -91,6 +95,8 @@ class Transcription(Format):
         """True once an event is of a session of OpenAI's, which no event ends."""
         self._open: dict[str, OpenPart | None] = {}
         """The transcripts that have not ended, by the ids of their items; None for one without text."""
+        self._ended_items = RecentIds(_REMEMBERED)
+        """The ids of the items whose transcripts have ended."""
         self._last: str | None = None
         """The key of the transcript that ended last; None before any has."""
         self._speaking = False
@@ -98,9 +104,9 @@ class Transcription(Format):
         self._segments_seen = False
         """True once an event has brought a segment, which the end of a transcript may repeat."""
         self._failure: StreamError | None = None
-        """The error of the last utterance, if that could not be transcribed."""
+        """The error of an utterance of the last answer that could not be transcribed; None if all could."""
         self._last_error: StreamError | None = None
-        """The last error that an event of a session has reported; most do not end the session."""
+        """The last error that an event has reported since the last text; most do not end the session."""
 
     def _make_parts(self) -> SessionParts:
         self._texts = SessionParts(self.limits, self.note)
@@ -184,11 +190,22 @@ class Transcription(Format):
     def _read_committed(self, payload: dict[str, Any]) -> None:
         """Begin the transcript of an utterance, whose audio is complete; report that as unknown."""
         self._session, self._speaking = True, False
-        self._begin(text_of(payload, "item_id") or "")
+        key = text_of(payload, "item_id") or ""
+        if not self._is_late(key, "part_repeated"):
+            self._begin(key)
         self.parts.unknown("input_audio_buffer.committed", payload)
 
+    def _read_deleted(self, payload: dict[str, Any]) -> None:
+        """End the transcript of an item that the client has deleted; report the event as unknown."""
+        self._session, key = True, text_of(payload, "item_id") or ""
+        if key in self._open:
+            self._finish(key)
+        else:
+            self._ended_items.add(key)
+        self.parts.unknown("conversation.item.deleted", payload)
+
     def _read_error(self, payload: dict[str, Any]) -> None:
-        """Store the error of an error event of a session, and report the event as unknown."""
+        """Store the error of a session's error event; report it as unknown, so that the next is decoded."""
         self._last_error = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
@@ -196,16 +213,18 @@ class Transcription(Format):
 
     def _read_delta(self, payload: dict[str, Any]) -> None:
         """Add a piece of a transcript."""
-        text = text_of(payload, "delta", "text")
+        text, key = text_of(payload, "delta", "text"), self._key_of(payload)
+        if self._is_late(key, "part_after_close"):
+            self.parts.unknown(text_of(payload, "type") or "delta", payload)
+            return
         if text is not None:
-            self._add(self._key_of(payload), text)
+            self._add(key, text)
         self._read_rest(payload)
 
     def _read_done(self, payload: dict[str, Any]) -> None:
         """End a transcript; the payload repeats its text, and has the counts of tokens or seconds."""
         key = self._key_of(payload)
-        if key == self._last and key not in self._open:
-            self.note("finish_repeated")
+        if self._is_late(key, "finish_repeated"):
             return
         self._begin(key)
         self.parts.head(model=text_of(payload, "model"))
@@ -230,15 +249,19 @@ class Transcription(Format):
     def _read_failed(self, payload: dict[str, Any]) -> None:
         """End an utterance that could not be transcribed; report the event as unknown."""
         key = self._key_of(payload)
-        self._begin(key)
-        self._failure = provider_error({"error": dict_of(payload, "error") or "the transcription failed"})
+        is_late = self._is_late(key, "finish_repeated")
+        if not is_late:
+            self._begin(key)
+            self._failure = provider_error({"error": dict_of(payload, "error") or "the transcription failed"})
         self.parts.unknown(_OF_SESSION + "failed", payload)
-        self._finish(key, failed=True)
+        if not is_late:
+            self._finish(key)
 
     def _read_segment(self, payload: dict[str, Any]) -> None:
         """Report a segment, with its times and its speaker; its text is in the deltas, or in the end."""
-        self._segments_seen = True
-        self._begin(self._key_of(payload))
+        self._segments_seen, key = True, self._key_of(payload)
+        if not self._is_late(key, "part_after_close"):
+            self._begin(key)
         self.parts.items("segments", [fields_except(payload, "type", "event_id")])
 
     def _read_rest(self, payload: dict[str, Any]) -> None:
@@ -253,6 +276,19 @@ class Transcription(Format):
             self._session = True
             return text_of(payload, "item_id") or ""
         return _FILE
+
+    def _is_late(self, key: str, departure: str) -> bool:
+        """Return True if an event is of a transcript that has ended, which it must not open again.
+
+        Args:
+            key: The key of the transcript. Without an id, only a repeated end is known to be late.
+            departure: The name of the departure that is counted if the event is late.
+        """
+        is_repeated = departure == "finish_repeated" and key == self._last
+        if key in self._open or not (is_repeated or (key and key in self._ended_items)):
+            return False
+        self.note(departure)
+        return True
 
     def _begin(self, key: str) -> None:
         """Begin a transcript, unless it has begun; if no other is open, begin an answer, too."""
@@ -275,15 +311,17 @@ class Transcription(Format):
             part = self.parts.open(0, TextPart(provider_data={"item_id": key} if key else None))
             self._open[key] = part
         self.parts.add(part, text)
+        self._last_error = None
 
-    def _finish(self, key: str, *, failed: bool = False) -> None:
+    def _finish(self, key: str) -> None:
         """End a transcript; if no other is open, report the finish reason, for which there is no word."""
         part = self._open.pop(key)
         self._last = key
+        self._ended_items.add(key)
         if part is not None:
             self.parts.close(part)
         if not self._open:
-            self.parts.finish(0, "error" if failed else "stop", None)
+            self.parts.finish(0, "stop" if self._failure is None else "error", None)
 
     _READERS: ClassVar[dict[str, _Reader]] = {
         # Mistral, the transcript of a file or of a session.
@@ -299,6 +337,7 @@ class Transcription(Format):
         "input_audio_buffer.speech_started": _read_speech,
         "input_audio_buffer.cleared": _read_speech,
         "input_audio_buffer.committed": _read_committed,
+        "conversation.item.deleted": _read_deleted,
         _OF_SESSION + "delta": _read_delta,
         _OF_SESSION + "segment": _read_segment,
         _OF_SESSION + "completed": _read_done,
