@@ -15,6 +15,7 @@ from tests.support.recordings import events_of, frames_of, ours
 from tests.support.tables import in_one_test
 from tokenstream import Stream, testing
 from tokenstream.errors import ProtocolError, ProviderError
+from tokenstream.stages import Reorder
 
 RECORDED = {each.name: each.body for each in ours() if each.format == "openai-live"}
 
@@ -181,6 +182,14 @@ def test_an_error_is_no_reason_for_a_later_end(piece: dict[str, Any]) -> None:
     assert read(*frames).truncated
     assert not read(*frames, trouble).truncated
     reads_alike_at_a_glance(OpenAILive, frames)
+
+
+def test_an_event_that_comes_again_is_dropped_by_a_reorder() -> None:
+    """The ids of events are no numbers, so their order stays."""
+    events = [{**each, "event_id": f"e{at}"} for at, each in enumerate([STARTED, said("ha"), closed()])]
+    stream = Stream([*events[:2], events[1], *events[2:]], reorder=Reorder("event_id"))
+
+    assert ("ha", ["frame_repeated"]) == (stream.final().text, [*stream.departures])
 
 
 def test_deltas_that_are_no_text_or_audio_are_carried() -> None:

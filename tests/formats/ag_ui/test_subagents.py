@@ -11,6 +11,7 @@ from tests.formats.ag_ui.support import CALL, END, HELLO, START, run
 from tokenstream import Limits, Stream
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.message import ServerToolResult
+from tokenstream.stages import Reorder
 
 STARTED = {"type": "SUBAGENT_STARTED", "subagentRunId": "s", "name": "scout", "parentToolCallId": "c"}
 FINISHED = {"type": "SUBAGENT_FINISHED", "subagentRunId": "s", "result": "sun"}
@@ -74,3 +75,12 @@ def test_events_with_positions_are_read() -> None:
     for place in range(len(envelopes)):
         with pytest.raises(StreamTruncated):
             Stream(envelopes[:place]).final()
+
+
+def test_an_event_with_a_position_that_comes_again_is_dropped_by_a_reorder() -> None:
+    """Positions may be numbers, or any other ids."""
+    for form in ("{}", "o{}"):
+        envelopes = [{"id": form.format(at), "chunk": event} for at, event in enumerate([START, *HELLO, END])]
+        twice = [*envelopes[:3], envelopes[2], *envelopes[3:]]
+        stream = Stream(twice, reorder=Reorder("id"))
+        assert ("Hello", ["frame_repeated"]) == (stream.final().text, [*stream.departures])
