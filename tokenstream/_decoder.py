@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
@@ -112,10 +113,11 @@ class Decoder:
         self._machine.finish(None, now)
         return self._drain()
 
-    def __del__(self) -> None:
-        """Free all of what was read at once, without the garbage collector."""
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Free all of what was read at once, without the garbage collector; not while Python shuts down."""
         machine = getattr(self, "_machine", None)
-        if machine is not None:  # None if the constructor failed
+        # The constructor may have failed; and at the exit, modules are gone.
+        if machine is not None and not is_finalizing():
             machine.dispose()
 
     def check(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.machine import Machine
@@ -80,10 +81,11 @@ class Onlooker:
         self.error: StreamError | None = None
         """The error that ended the answer; None for an answer that ended without an error."""
 
-    def __del__(self) -> None:
-        """Free all of what was read at once, without the garbage collector."""
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Free all of what was read at once, without the garbage collector; not while Python shuts down."""
         machine = getattr(self, "machine", None)
-        if machine is not None:  # None if the constructor failed
+        # The constructor may have failed; and at the exit, modules are gone.
+        if machine is not None and not is_finalizing():
             machine.dispose()
 
     # -- beginning ---------------------------------------------------------
