@@ -298,6 +298,17 @@ def test_input_waits_for_the_results_of_tools(colour: str) -> None:
         assert (steer.state, steer.response_id) == ("applied", "resp_2")
 
 
+def test_input_that_waits_for_results_is_lost_with_its_connection() -> None:
+    """Another connection gets the results alone."""
+    called = ended("resp_1", "Once ", CALL)
+    cut = Cutting(1000, [*FIRST, ACCEPTED, called, PENDING], whole("resp_2", "Fine.", parent="resp_1"))
+    with serving(cut) as url, talking("sync", url) as talk:
+        answered, steer = talk.steer("A story!", "shorter")
+        assert talk.ask(ToolResults(answered.message, {"call_1": "noon"})).text == "Fine."
+
+        assert steer.state == "lost"
+
+
 def test_tools_are_run_once_though_the_answer_was_steered() -> None:
     """Those of the response that went on with the input."""
     router, runs = Router(), []

@@ -7,6 +7,7 @@ server remembers responses; one that it does not remember is replaced by the who
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
@@ -80,9 +81,15 @@ class ResponsesAPI(SessionAPI):
     def greet(self, *, is_set_up: bool) -> list[Payload]:
         # A connection needs no setup.
         self._cancelled_lanes.clear()
-        self._pending.clear()
+        self._lose_pending()
         self._steers.clear()
         return super().greet(is_set_up=is_set_up)
+
+    def _lose_pending(self) -> None:
+        """Note that no response begins with the input that waits for the results of tools."""
+        pending, self._pending = self._pending, {}
+        for steer in chain.from_iterable(pending.values()):
+            steer.lose(is_pending=True)
 
     @staticmethod
     def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`

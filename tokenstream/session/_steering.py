@@ -129,9 +129,13 @@ class SentSteer(Steer):
         self.state = "refused"
         self.error = provider_error({"error": dict_of(payload, "error") or payload})
 
-    def lose(self) -> None:
-        """Note that nothing more will be said about the input."""
-        if not self.is_settled:
+    def lose(self, *, is_pending: bool = False) -> None:
+        """Note that nothing more will be said about the input.
+
+        Args:
+            is_pending: True if no response can begin with it, although it waits for one.
+        """
+        if not self.is_settled or (is_pending and self.state == "pending"):
             self.state = "lost"
 
 
