@@ -29,7 +29,7 @@ _FEATURES = {
     "nothing left to the collector": {"code": 50, "docstrings": 45},
     "a log that nobody forges": {"code": 20, "docstrings": 10},
     "journals left before their clients": {"code": 30, "docstrings": 15},
-    "rounds of a session with calls in the text": {"code": 100, "docstrings": 45},
+    "rounds of a session with calls in the text": {"code": 145, "docstrings": 75},
     "tools that stream": {"code": 370, "docstrings": 205, "tables": 10},
     "short ways of a relay's tokens": {"code": 45, "docstrings": 20},
     "events of LangChain and LangGraph": {"code": 600, "docstrings": 140, "tables": 10},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import MisuseError, ProviderError
 from tokenstream.formats._kit.errors import provider_error
@@ -25,6 +26,7 @@ _BETWEEN_CODE = "no_response_in_progress"
 """The code for input that comes before a response, or between two responses of an answer."""
 
 
+@show_members
 class Steer:
     """Input that was sent with `session.steer` for an answer in progress.
 
