@@ -37,6 +37,10 @@ _FEATURES = {
     "input for an answer in progress": {"code": 262, "docstrings": 145},
     "transcripts": {"code": 225, "docstrings": 85, "tables": 20},
     "sessions of the Live API": {"code": 115, "docstrings": 20, "tables": 20},
+    "subagents of AG-UI": {"code": 210, "docstrings": 60},
+    "input for an answer in progress": {"code": 275, "docstrings": 155},
+    "transcripts": {"code": 195, "docstrings": 75, "tables": 20},
+    "sessions of the Live API": {"code": 110, "docstrings": 20, "tables": 20},
     "bodies in parts of binary messages": {"code": 100, "docstrings": 45},
     "runs of a harness": {"code": 100, "docstrings": 30, "tables": 30},
 }
