@@ -30,6 +30,10 @@ RULES: dict[str, str] = {
         "another answer began in the same body, after the terminal event: it is left out, except by "
         "stream.responses"
     ),
+    "answers_interleaved": (
+        "the answers of several models were interleaved, and nothing tells whose the pieces are: the open "
+        "one fails, and the rest is passed on as unknown"
+    ),
     "done_missing": (
         "the input ended without the terminal event, but with a finish reason: the answer is complete"
     ),

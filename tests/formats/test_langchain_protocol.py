@@ -13,7 +13,7 @@ from tests.support.formats import LangChainProtocol
 from tests.support.recordings import OURS, events_of
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Stream, connect, testing
-from tokenstream.errors import PositionLost, ProviderError, StreamTruncated
+from tokenstream.errors import PositionLost, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import ToolCallDone, ToolResult
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart
 
@@ -52,9 +52,12 @@ def finish(word: str | None = "stop", /, **fields: Any) -> dict[str, Any]:
     return {"event": "message-finish", "metadata": metadata} | fields
 
 
-def wrapped(data: Any, method: str = "messages") -> dict[str, Any]:
+def wrapped(data: Any, method: str = "messages", **params: Any) -> dict[str, Any]:
     """Return an event of a graph."""
-    return {"type": "event", "method": method, "params": {"namespace": [], "data": data}}
+    return {"type": "event", "method": method, "params": {"namespace": [], "data": data, **params}}
+
+
+RUNNING, COMPLETED = (wrapped({"event": state}, "lifecycle") for state in ("running", "completed"))
 
 
 HELLO = (begin(0, type="text", text=""), add(0, "text", text="Hel"), add(0, "text", text="lo"))
@@ -287,6 +290,15 @@ def test_a_run_that_failed_is_an_error() -> None:
     assert "I ask the helper." == caught.value.partial.text
 
 
+def test_a_run_whose_last_answer_failed_has_failed() -> None:
+    """The server may call it complete: the graph itself has not."""
+    broken = [start(), *HELLO, {"event": "error", "message": "busy", "code": "overloaded_error"}]
+    with pytest.raises(ProviderError, match="busy") as caught:
+        Stream([RUNNING, *[wrapped(event) for event in broken], COMPLETED]).final()
+
+    assert "Hello" == caught.value.partial.text
+
+
 def test_events_that_a_server_sends_again_are_dropped() -> None:
     """Their ids are the same on every connection."""
     stream = Stream([*AGENT[:12], *AGENT])
@@ -342,6 +354,99 @@ def test_the_answers_of_models_that_run_at_once_are_not_mixed() -> None:
     )
 
     assert ("Hello", "stop") == (told.message.text, told.message.finish_reason)
+
+
+def at_once(**nodes: str) -> list[dict[str, Any]]:
+    """Return the events of a server's run in which two models answer at once, each with its node if named."""
+    a, b = ({"node": nodes[name]} if name in nodes else {} for name in ("a", "b"))
+    return [
+        RUNNING,
+        wrapped(start(id="a"), **a),
+        wrapped(start(id="b"), **b),
+        wrapped(add(0, "text", text="A"), **a),
+        wrapped(add(0, "text", text="B"), **b),
+        wrapped(finish(), **a),
+        wrapped(finish(), **b),
+    ]
+
+
+def test_the_models_of_a_server_that_run_at_once_are_told_apart_by_their_nodes() -> None:
+    """A server sends no id of the model's run, but may name the node."""
+    events = [*at_once(a="one", b="two"), COMPLETED]
+
+    assert ("A", "complete") == (Stream(events).final().text, Stream(events).final().ending)
+    assert ["A", "B"] == [response.final().text for response in Stream(events).responses]
+
+
+def test_answers_that_nothing_tells_apart_are_never_joined() -> None:
+    """Without nodes, the texts of two models that run at once cannot be assigned: the answer has failed."""
+    stream = Stream([*at_once(), COMPLETED])
+    with pytest.raises(ProtocolError, match="several models"):
+        stream.final()
+
+    assert ("", "failed", ["answers_interleaved"]) == (
+        stream.message.text,
+        stream.message.ending,
+        list(stream.departures),
+    )
+    (response,) = Stream([*at_once(), COMPLETED]).responses
+    assert "failed" == response.message.ending
+
+
+def test_two_tasks_of_one_node_are_never_joined() -> None:
+    """The name of the node is then no help."""
+    with pytest.raises(ProtocolError):
+        Stream([*at_once(a="work", b="work"), COMPLETED]).final()
+
+
+def test_pieces_without_a_node_are_of_no_known_answer_while_two_are_open() -> None:
+    """Only the starts name their nodes."""
+    events = at_once(a="one", b="two")
+    for event in events[3:]:
+        del event["params"]["node"]
+
+    with pytest.raises(ProtocolError):
+        Stream([*events, COMPLETED]).final()
+
+
+def test_the_answer_after_those_that_were_mixed_is_read() -> None:
+    """The run goes on, and its last answer decides, as after an error of a model."""
+    last = [wrapped(event) for event in (start(id="c"), *HELLO, finish())]
+    stream = Stream([*at_once(), *last, COMPLETED])
+
+    assert ("Hello", "complete", 1) == (
+        stream.final().text,
+        stream.message.ending,
+        stream.departures["answers_interleaved"].count,
+    )
+
+
+def test_a_start_that_is_sent_again_is_no_other_answer() -> None:
+    """It has the id of the answer that is open."""
+    told = read(start(), *HELLO[:2], start(), HELLO[2], finish())
+    graph = Stream([wrapped(event) for event in (start(), *HELLO[:2], start(), HELLO[2], finish())])
+
+    assert ("Hello", None, {"start_repeated"}) == (told.message.text, told.error, told.rules)
+    assert ("Hello", ["start_repeated"]) == (graph.final().text, list(graph.departures))
+    # The message of a model alone has no other beside it: the end of the first one is missing.
+    assert isinstance(read(start(), *HELLO, start(id="msg_2")).error, StreamTruncated)
+
+
+def test_a_message_of_a_tool_is_not_the_answer() -> None:
+    """A tool's message may come first, and beside the answer if the node tells it."""
+    tool = [start(id="t", role="tool", metadata={}), *HELLO, finish(None)]
+    said = [start(), *HELLO, finish()]
+    beside = [
+        wrapped(start(), node="model"),
+        *[wrapped(event, node="tools") for event in tool],
+        *[wrapped(event, node="model") for event in said[1:]],
+    ]
+
+    assert "Hello" == Stream([wrapped(event) for event in (*tool, *said)]).final().text
+    assert "Hello" == Stream(beside).final().text
+    # Nothing tells the pieces of the answer from those of the tool's message that is open.
+    with pytest.raises(ProtocolError):
+        Stream([RUNNING, *[wrapped(event) for event in (*tool[:2], *said)], COMPLETED]).final()
 
 
 def test_the_bytes_of_a_server_are_read_however_they_are_cut() -> None:

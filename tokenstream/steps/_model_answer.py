@@ -88,6 +88,12 @@ class ModelAnswer:
             self.step.conclude("truncated" if isinstance(error, StreamTruncated) else "failed")
         return error
 
+    def fail(self) -> None:
+        """End the answer as failed, because of something that its own pieces do not tell."""
+        if self.step.ended is None and self.has_begun:
+            self._read_like_last = None
+            self.step.conclude("failed")
+
     def _find_arrived(self, told: Told) -> str:
         """Return the text that the step has of a part, to be compared with the whole text in `told`."""
         message = self.step.message

@@ -7,7 +7,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.formats.test_langchain_protocol import AGENT, HELLO, finish, start
+from tests.formats.test_langchain_protocol import (
+    AGENT,
+    COMPLETED,
+    HELLO,
+    RUNNING,
+    add,
+    at_once,
+    finish,
+    start,
+)
 from tests.steps.hosted.support import follow, tree
 from tests.support.recordings import OURS
 from tests.support.tables import in_one_test
@@ -141,6 +150,77 @@ def test_models_that_answer_at_once_have_steps_of_their_own() -> None:
     run = follow([one[0], two[0], two[1], one[1], two[2], one[2]])
 
     assert tree(run) == [("langgraph", "done", "one", [("b", "done", "two", [])])]
+
+
+def test_the_models_of_a_server_that_answer_at_once_have_steps_of_their_own() -> None:
+    """A server names the node of an event, and not the model's run."""
+    run = follow([*at_once(a="one", b="two"), COMPLETED])
+
+    assert tree(run) == [("langgraph", "done", "A", [("two", "done", "B", [])])]
+
+
+_BESIDE_TOOL = [RUNNING, wrapped(start(role="tool", id="t")), *said("Hello")]
+_MIXED = [at_once(), at_once(a="work", b="work"), _BESIDE_TOOL]
+
+
+@in_one_test("events", _MIXED)
+def test_answers_that_nothing_tells_apart_are_not_complete(events: list[dict[str, Any]]) -> None:
+    """No answer is made of the texts of two models."""
+    with Steps() as run:
+        list(run.follow([*events, COMPLETED]))
+
+    (turn,) = run.turns
+    assert (turn.state, turn.step.text, turn.step.steps) == ("failed", "", ())
+    assert "several models" in str(turn.error)
+    assert turn.step.message is None or turn.step.message.ending == "failed"
+
+
+def test_the_answer_after_those_that_were_mixed_decides() -> None:
+    """The run goes on, such as with the node that joins the results."""
+    assert [turn.state for turn in follow([*at_once(), *said("Hello"), COMPLETED]).turns] == ["done"]
+
+
+def test_a_start_that_is_sent_again_begins_no_other_answer() -> None:
+    """It has the id of the answer that is open."""
+    events = said("Hello")
+
+    assert tree(follow([RUNNING, events[0], *events, COMPLETED])) == [("langgraph", "done", "Hello", [])]
+
+
+def test_a_run_that_is_interrupted_inside_an_answer_is_truncated() -> None:
+    """Between two answers, it is done: it waits for a person."""
+    interrupted = wrapped({"event": "interrupted"}, "lifecycle")
+    cut = [RUNNING, wrapped(start()), wrapped(add(0, "text", text="hi")), interrupted]
+    with Steps() as run:
+        list(run.follow(cut))
+
+    (turn,) = run.turns
+    assert (turn.state, "StreamTruncated" in str(turn.error)) == ("failed", True)
+    assert turn.step.message is not None
+    assert (turn.step.message.text, turn.step.message.ending) == ("hi", "truncated")
+    assert [turn.state for turn in follow([RUNNING, *said("May I?"), interrupted]).turns] == ["done"]
+
+
+_STRAY = [
+    said("Late"),
+    [tool("started", tool_name="count"), tool("finished", output="1")],
+    [COMPLETED],
+    [wrapped({"event": "running"}, "lifecycle", ("plan:t1",))],
+]
+
+
+@in_one_test("stray", _STRAY)
+def test_only_the_start_of_a_run_begins_another_turn(stray: list[dict[str, Any]]) -> None:
+    """What a server sends between two runs is of no turn."""
+    first = [RUNNING, *said("one"), COMPLETED]
+    run = follow([*first, *stray, RUNNING, *said("two"), COMPLETED, *stray])
+
+    assert [(turn.state, turn.step.text) for turn in run.turns] == [("done", "one"), ("done", "two")]
+
+
+def test_events_that_a_server_sends_again_after_a_turn_are_dropped() -> None:
+    """Their ids are remembered beyond the turn."""
+    assert tree(follow([*AGENT, *AGENT])) == [("langgraph", "done", SAID, [TOOL])]
 
 
 def test_a_message_that_a_node_returns_whole_is_an_answer() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.langchain.messages import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.formats._wire.langchain.protocol import (
     RUN_ENDS,
     is_graph_event,
     message_event_in,
+    mixed_error,
     result_of_tool,
+    source_of,
 )
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.steps._agents.reader import AgentReader
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 Namespace = tuple[str, ...]
 """The path of a subgraph: the nodes in which it and those above it run, each with the id of its task."""
 
+_Key: TypeAlias = "tuple[Namespace, OpenMessage]"
 _EVENTS, _MESSAGE = "langchain-protocol", "langchain"
 """The formats of a model's events, and of a whole message."""
 
@@ -51,9 +55,11 @@ class LangGraphRun(AgentReader):
         """The steps of the subgraphs that have not ended."""
         self._called_by: dict[Namespace, str] = {}
         """The ids of the tool calls that have begun these subgraphs, by their namespaces."""
-        self._answers: dict[tuple[Namespace, str], ModelAnswer] = {}
-        """The answers in progress, by the namespace, and by the id of the model's run if that is known."""
-        self._beside: set[tuple[Namespace, str]] = set()
+        self._messages: dict[Namespace, OpenMessages] = {}
+        """The open messages, by their namespaces."""
+        self._answers: dict[_Key, ModelAnswer] = {}
+        """The answers in progress, by their namespaces and messages."""
+        self._beside: set[_Key] = set()
         """The keys of the answers that have steps of their own, since another model answers at that time."""
         self._server_ends_run = False
         """True if the events say when the run begins, and so also when it ends."""
@@ -81,11 +87,14 @@ class LangGraphRun(AgentReader):
             return
         path: object = params.get("namespace")
         namespace = tuple([str(name) for name in path]) if is_list(path) else ()
+        if self._turn is None and self._server_ends_run and not _begins_run(line, namespace):
+            # What a server sends between two runs is of no turn.
+            return
         reader(namespace, params, line)
 
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the events are not read any further."""
-        self._forget()
+        self._forget_turn()
         super().stop(error)
 
     def end_open_turn(self, exit_code: int | None) -> StreamError | None:
@@ -119,7 +128,7 @@ class LangGraphRun(AgentReader):
             turn = self._open_turn()
             turn.session = self._run.session
             if state in RUN_ENDS:
-                cut = self._end_answers() if state != "interrupted" else None
+                cut = self._end_answers()
                 self._finish(self._failure(error) if state == "failed" else cut or self._cut)
         elif state not in RUN_ENDS:
             self._find_step(namespace, text_of(data, "graph_name"), dict_of(data, "cause"))
@@ -150,6 +159,7 @@ class LangGraphRun(AgentReader):
         """End the step of a subgraph, with its open answers."""
         step = self._steps.pop(namespace, None)
         self._called_by.pop(namespace, None)
+        self._messages.pop(namespace, None)
         cut = self._end_answers(namespace)
         if step is not None and step.ended is None:
             step.end(error or cut)
@@ -163,13 +173,14 @@ class LangGraphRun(AgentReader):
         for namespace in sorted(self._steps, key=len, reverse=True):
             self._end_subgraph(namespace, error)
         self._open_turn()
-        self._forget()
+        self._forget_turn()
         self._end_turn(error)
 
-    def _forget(self) -> None:
+    def _forget_turn(self) -> None:
         """Forget what belongs to the turn in progress."""
         self._steps.clear()
         self._called_by.clear()
+        self._messages.clear()
         self._answers.clear()
         self._beside.clear()
         self._cut = None
@@ -183,22 +194,38 @@ class LangGraphRun(AgentReader):
         if not is_dict(event):
             self._read_whole_message(namespace, event)
             return
-        key = namespace, text_of(metadata, "run_id") or ""
-        kind, answer = text_of(event, "event"), self._answers.get(key)
-        if kind == "message-start":
-            if text_of(event, "role") not in (None, "ai"):
-                return
-            if answer is not None:
-                self._end_answer(key)
+        messages = self._messages.setdefault(namespace, OpenMessages())
+        message = messages.place(event, source_of(line, metadata))
+        if message is None or not message.is_answer:
+            # The rest of a message whose start is missing, or a message that is no model's.
+            return
+        key, kind = (namespace, message), text_of(event, "event")
+        if message.is_mixed:
+            self._end_mixed(is_start=kind == START and not namespace)
+            return
+        answer = self._answers.get(key)
+        if kind == START and answer is None:
             answer = self._begin_answer(key, node, text_of(metadata, "lc_agent_name"))
         if answer is None:
-            # The rest of a message that is no model's.
+            # The rest of an answer that is over.
             return
         answer.read_piece(event)
-        if kind in ("message-finish", "error") or answer.is_over:
+        if kind in (FINISH, "error") or answer.is_over:
             self._end_answer(key)
 
-    def _begin_answer(self, key: tuple[Namespace, str], node: str | None, agent: str | None) -> ModelAnswer:
+    def _end_mixed(self, *, is_start: bool) -> None:
+        """End the answers of which nothing tells whose the pieces are.
+
+        Args:
+            is_start: True if an answer of the whole graph begins, of which nothing is read.
+        """
+        for key in [key for key in self._answers if key[1].is_mixed]:
+            self._answers[key].fail()
+            self._end_answer(key, mixed_error())
+        if is_start:
+            self._cut = mixed_error()
+
+    def _begin_answer(self, key: _Key, node: str | None, agent: str | None) -> ModelAnswer:
         """Begin an answer in the step of its namespace, or in a step below if that has an open answer."""
         namespace = key[0]
         step = self._find_step(namespace, agent if namespace else None)
@@ -215,10 +242,15 @@ class LangGraphRun(AgentReader):
             answer.read_piece(message)
             answer.end()
 
-    def _end_answer(self, key: tuple[Namespace, str]) -> StreamError | None:
-        """End an answer; return its error, or None."""
+    def _end_answer(self, key: _Key, error: StreamError | None = None) -> StreamError | None:
+        """End an answer; return its error, or None.
+
+        Args:
+            key: The key of the answer.
+            error: An error that the answer's own pieces do not tell.
+        """
         answer = self._answers.pop(key)
-        error = answer.end() or answer.error
+        error = error or answer.end() or answer.error
         if key in self._beside:
             self._beside.discard(key)
             answer.step.end(error)
@@ -275,3 +307,10 @@ class LangGraphRun(AgentReader):
         step = self._find_step(namespace)
         if id is not None and step.ended is None:
             step.wait_for(id, payload)
+
+
+def _begins_run(line: dict[str, Json], namespace: Namespace) -> bool:
+    """Return True for the event with which a server begins a run."""
+    data = dict_of(dict_of(line, "params"), "data")
+    is_of_run = line.get("method") == "lifecycle" and not namespace and not data.get("namespace")
+    return is_of_run and text_of(data, "event") not in RUN_ENDS

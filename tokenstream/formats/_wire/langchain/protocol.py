@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
-from tokenstream.errors import PositionLost, StreamTruncated
+from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import HostedSession
 from tokenstream.formats._kit.values import failure_text
+from tokenstream.formats._wire.langchain.messages import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.formats._wire.langchain.protocol_blocks import ProtocolBlocks
 from tokenstream.formats._wire.langchain.words import (
     MADE_UP_ID_PREFIXES,
@@ -32,9 +33,8 @@ _Reader: TypeAlias = "Callable[[LangChainProtocol, dict[str, Any]], object]"
 
 RUN_ENDS = frozenset({"completed", "failed", "interrupted", "drained"})
 """The states in which a graph, or a subgraph, has ended."""
-_START, _FINISH = "message-start", "message-finish"
 _MESSAGE_EVENTS = frozenset(
-    {_START, "content-block-start", "content-block-delta", "content-block-finish", _FINISH}
+    {START, "content-block-start", "content-block-delta", "content-block-finish", FINISH}
 )
 _FAILED = frozenset({"tool-error", "error"})
 
@@ -63,9 +63,10 @@ class LangChainProtocol(HostedSession):
     __slots__ = (
         "_blocks",
         "_is_of_graph",
-        "_model_run",
+        "_message",
+        "_messages",
         "_names_provider",
-        "_placed_message",
+        "_placed_messages",
         "_run_is_open",
     )
 
@@ -84,12 +85,14 @@ class LangChainProtocol(HostedSession):
         """True if the events are those of a graph, between whose answers tools run in silence."""
         self._run_is_open = False
         """True after the start of a graph's run, whose end the server then sends, too."""
-        self._model_run: str | None = None
-        """The id of the model's run that writes the open answer; None if the events do not tell it."""
+        self._messages = OpenMessages()
+        """The open messages of the graph itself, of which one is the open answer."""
+        self._message: OpenMessage | None = None
+        """The message of the answer that began last; None before the first one."""
         self._names_provider = False
         """True if the open answer names its provider, whose integration passes on the finish reason."""
-        self._placed_message: str | None = None
-        """The id of the open message, judging by the events that `place_of` was given."""
+        self._placed_messages = OpenMessages()
+        """The open messages, judging by the events that `place_of` was given."""
 
     @classmethod
     @override
@@ -97,22 +100,23 @@ class LangChainProtocol(HostedSession):
         if is_graph_event(payload):
             return True
         kind = text_of(payload, "event")
-        return kind in _MESSAGE_EVENTS and (kind in (_START, _FINISH) or "index" in payload)
+        return kind in _MESSAGE_EVENTS and (kind in (START, FINISH) or "index" in payload)
 
     @override
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        inner, _ = _message_event_in(payload)
+        inner, metadata = _message_event_in(payload)
         kind = text_of(inner, "event")
-        if kind == _START and text_of(inner, "role") in (None, "ai"):
-            self._placed_message = text_of(inner, "id") or ""
-            return self._placed_message, False
         if kind not in _MESSAGE_EVENTS and kind != "error":
             # The end of a run ends the answer that is open.
-            return None, _ending_of_run(payload) is not None
-        placed = self._placed_message
-        if kind in (_FINISH, "error"):
-            self._placed_message = None
-        return placed, placed is not None and self._placed_message is None
+            is_end = _ending_of_run(payload) is not None
+            if is_end:
+                self._placed_messages.clear()
+            return None, is_end
+        message = self._placed_messages.place(inner, source_of(payload, metadata))
+        if message is None or not message.is_answer:
+            return None, False
+        # What mixes an answer with another one ends it.
+        return message.id, message.is_mixed or kind in (FINISH, "error")
 
     @override
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
@@ -152,7 +156,7 @@ class LangChainProtocol(HostedSession):
             self._end_run(dict_of(params, "data"))
         elif method == "messages" and not params.get("namespace"):
             inner, metadata = _message_event_in(payload)
-            self._read_message(inner or payload, text_of(metadata, "run_id"))
+            self._read_message(inner or payload, source_of(payload, metadata))
         elif not params.get("namespace") and self._read_of_run(method, dict_of(params, "data")):
             return
         else:
@@ -184,7 +188,9 @@ class LangChainProtocol(HostedSession):
     def _end_run(self, data: dict[str, Any]) -> None:
         """End the run of the graph, with its error if it has failed."""
         self._run_is_open = False
-        failure = None
+        self._messages.clear()
+        # The run may be called complete although its last answer has failed.
+        failure = self._failure
         if text_of(data, "event") == "failed":
             failure = provider_error({"error": text_of(data, "error") or "the run failed"})
         if self.answer_is_open:
@@ -205,46 +211,68 @@ class LangChainProtocol(HostedSession):
 
     # -- messages ------------------------------------------------------------
 
-    def _read_message(self, event: dict[str, Any], run: str | None = None) -> None:
+    def _read_message(self, event: dict[str, Any], source: str | None = None) -> None:
         """Read an event of a model's message.
 
         Args:
             event: The event.
-            run: The id of the run of its model; None if it is not known.
+            source: The run of its model, or its node; None if neither is known.
         """
         kind = text_of(event, "event") or ""
-        reader = self._READERS.get(kind)
-        is_others = self.answer_is_open and None not in (run, self._model_run) and run != self._model_run
-        # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
-        if reader is None or is_others or not self._begin(event, kind, run):
-            self.parts.unknown(kind or text_of(event, "type") or "message", event)
+        reader, message = self._READERS.get(kind), self._messages.place(event, source)
+        if message is not None and message.is_mixed:
+            self._end_mixed(message, kind)
+        elif kind == START and self.answer_is_open and message is self._message:
+            self.note("start_repeated")
             return
-        reader(self, event)
+        # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
+        elif reader is not None and self._begin(event, kind, message, source):
+            reader(self, event)
+            return
+        self.parts.unknown(kind or text_of(event, "type") or "message", event)
 
-    def _begin(self, event: dict[str, Any], kind: str, run: str | None) -> bool:
+    def _end_mixed(self, message: OpenMessage, kind: str) -> None:
+        """End the open answer, if nothing tells its pieces from those of another message.
+
+        Args:
+            message: The message that stands for both.
+            kind: The kind of the event that was read.
+        """
+        if not self._is_of_graph:
+            # A model alone writes one message after the other: the end of the one before is missing.
+            self.error = self.cut_short()
+        elif self.answer_is_open:
+            if self._message is not None and self._message.is_mixed:
+                self.note("answers_interleaved")
+                self.end_answer("error", None, failure=mixed_error())
+        elif kind == START and message.is_answer and self._failure is None:
+            # An answer that cannot begin, because the message of a tool is open.
+            self.note("answers_interleaved")
+            self._failure = mixed_error()
+
+    def _begin(
+        self, event: dict[str, Any], kind: str, message: OpenMessage | None, source: str | None
+    ) -> bool:
         """Begin an answer, unless one is open; return False for an event of another message.
 
         An id that LangChain made up is reported as a field, and not as the id of the answer.
         """
-        if kind == _START:
-            is_asked = self._answer in (None, text_of(event, "id") or "")
-            if text_of(event, "role") not in (None, "ai") or not is_asked:
+        if message is None:
+            if self.parts.started or self._answer is not None:
+                # The rest of a message that is not read.
                 return False
-            if self.answer_is_open:
-                # The end of the answer before is missing.
-                self.error = self.cut_short()
-                return False
-        elif self.answer_is_open:
-            return True
-        elif self.parts.started or self._answer is not None:
-            # The rest of a message that is not read, such as that of a tool.
-            return False
-        else:
             self.note_missing_start()
+            message = OpenMessage("", is_answer=True)
+            if kind not in (FINISH, "error"):
+                message = self._messages.begin(source, "", is_answer=True)
+        elif self.answer_is_open:
+            return message is self._message
+        elif kind != START or not message.is_answer or self._answer not in (None, message.id):
+            return False
         self._blocks.clear()
-        self._model_run = run
+        self._message = message
         self._names_provider = False
-        id = text_of(event, "id") if kind == _START else None
+        id = text_of(event, "id") if kind == START else None
         is_made_up = id is not None and id.startswith(MADE_UP_ID_PREFIXES)
         self.begin_answer(None if is_made_up else id, text_of(dict_of(event, "metadata"), *MODEL_FIELDS))
         if is_made_up:
@@ -318,11 +346,11 @@ class LangChainProtocol(HostedSession):
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
 
     _READERS: ClassVar[dict[str, _Reader]] = {
-        _START: _read_start,
+        START: _read_start,
         "content-block-start": _read_block_start,
         "content-block-delta": _read_delta,
         "content-block-finish": _read_block_finish,
-        _FINISH: _read_finish,
+        FINISH: _read_finish,
         "usage": _read_usage,
         "error": _read_error,
     }
@@ -393,6 +421,31 @@ def message_event_in(payload: dict[str, Any]) -> tuple[object, dict[str, Any]]:
         return pair, {}
     metadata = pair[-1]
     return pair[0], metadata if is_dict(metadata) else {}
+
+
+def source_of(payload: dict[str, Any], metadata: dict[str, Any]) -> str | None:
+    """Return what tells the events of a message from those of others that are open in the same namespace.
+
+    It is the model's run, or the node; None if neither is known.
+
+    Args:
+        payload: The event of the graph.
+        metadata: LangGraph's metadata, which a server does not send.
+
+    Example:
+        >>> source_of({"params": {"node": "writer"}}, {}), source_of({}, {"run_id": "r1"})
+        ('writer', 'r1')
+    """
+    node = text_of(dict_of(payload, "params"), "node")
+    return text_of(metadata, "run_id") or node or text_of(metadata, "langgraph_node")
+
+
+def mixed_error() -> ProtocolError:
+    """Return the error of an answer whose pieces nothing tells from those of another one."""
+    return ProtocolError(
+        "several models of the graph answer at once, and nothing tells whose the pieces are; "
+        "what had arrived before is in .partial"
+    )
 
 
 def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
