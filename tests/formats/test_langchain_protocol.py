@@ -449,6 +449,68 @@ def test_a_message_of_a_tool_is_not_the_answer() -> None:
         Stream([RUNNING, *[wrapped(event) for event in (*tool[:2], *said)], COMPLETED]).final()
 
 
+_TOLD: dict[str, tuple[list[str], object, str]] = {
+    "the end lacks": (['{"a":'], {"a": 1}, '{"a": 1}'),
+    "written without spaces": (['{"a":1,"b":'], {"a": 1, "b": 2}, '{"a":1,"b":2}'),
+    "as text": (['{"a":'], '{"a":1}', '{"a":1}'),
+    "equal in another spelling": (['{"b":2,', '"a":1}'], {"a": 1, "b": 2}, '{"b":2,"a":1}'),
+    "no pieces": ([], {"a": 1}, '{"a": 1}'),
+}
+
+
+@in_one_test(("pieces", "whole", "arguments"), list(_TOLD.values()), ids=list(_TOLD))
+def test_the_end_of_a_call_adds_what_its_pieces_lack(
+    pieces: list[str], whole: object, arguments: str
+) -> None:
+    """The end of the block has all arguments."""
+    called = end(0, type="tool_call", id="c", name="f", args=whole)
+    begun = begin(0, type="tool_call_chunk", id="c", name="f", args="")
+    told = read(start(), begun, *[add(0, "tool-call", args=piece) for piece in pieces], called, finish())
+
+    assert [(arguments, True)] == [(call.arguments_text, call.complete) for call in told.message.tool_calls]
+    assert (set(), None) == (told.rules, told.error)
+
+
+def test_a_call_whose_end_tells_other_arguments_is_not_handed_out() -> None:
+    """It might be run with arguments that were not meant."""
+    begun = begin(0, type="tool_call_chunk", id="c", name="f", args="")
+    called = end(0, type="tool_call", id="c", name="f", args={"a": 2})
+    told = read(start(), begun, add(0, "tool-call", args='{"a":1}'), called, finish())
+
+    assert isinstance(told.error, ProtocolError)
+    assert ([], {"late_content"}) == (complete_calls(told), told.rules - {"call_open_at_end"})
+
+
+def test_the_content_of_a_blocks_start_is_its_first_piece() -> None:
+    """A start may have text, reasoning, or arguments."""
+    told = read(
+        start(),
+        begin(0, type="reasoning", reasoning="H"),
+        add(0, "reasoning", reasoning="m."),
+        end(0, type="reasoning", reasoning="Hm."),
+        begin(1, type="text", text="he"),
+        add(1, "text", text="llo"),
+        end(1, type="text", text="hello"),
+        begin(2, type="tool_call_chunk", id="c", name="f", args='{"a"'),
+        add(2, "tool-call", args=": 1}"),
+        end(2, type="tool_call", id="c", name="f", args={"a": 1}),
+        begin(3, type="server_tool_call_chunk", id="s", name="search", args='{"q"'),
+        add(3, "tool-call", args=': "x"}'),
+        end(3, type="server_tool_call", id="s", name="search", args={"q": "x"}),
+        finish(),
+    )
+
+    assert ("Hm.", "hello", None, set()) == (
+        told.message.reasoning,
+        told.message.text,
+        told.error,
+        told.rules,
+    )
+    assert ['{"a": 1}', '{"q": "x"}'] == [
+        getattr(part, "arguments_text", None) for part in told.message.parts[2:]
+    ]
+
+
 def test_the_bytes_of_a_server_are_read_however_they_are_cut() -> None:
     """The body of the recording, in pieces of 7 bytes."""
     body = (OURS / "langchain-protocol" / "agent_with_subagent.sse").read_bytes()

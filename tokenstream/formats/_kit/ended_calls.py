@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.late import LateArguments, is_other_value
 from tokenstream.formats._kit.values import json_text
+
+if TYPE_CHECKING:
+    from tokenstream.formats._kit.open import OpenCall
 
 
 class EndedCalls(ContentParts):
@@ -58,6 +63,24 @@ class EndedCalls(ContentParts):
             return
         if all(is_other_value(text, call.arguments_text) for _, call in finished):
             raise self._find_contradiction()
+
+    def compare_open(self, call: OpenCall, arguments: str) -> None:
+        """Compare all arguments of a call, which the server tells at its end, with the pieces of them.
+
+        Args:
+            call: The call, which has not been handed out.
+            arguments: The arguments, as JSON text.
+
+        Raises:
+            ProtocolError: The pieces are other arguments.
+        """
+        if is_other_value(arguments, call.arguments.join() + call.placeholder):
+            self.note("late_content")
+            # Stored as well, because no finish reason makes up for it.
+            self.difference = ProtocolError(
+                "the end of a tool call tells other arguments than its pieces; the call was not handed out"
+            )
+            raise self.difference
 
     def _find_contradiction(self) -> ProtocolError:
         """Return the error for other arguments of a call that was handed out, and count it."""

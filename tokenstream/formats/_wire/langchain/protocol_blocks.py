@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.late import says_no_arguments
 from tokenstream.formats._kit.open import NO_PART, OpenCall
-from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._kit.values import base64_bytes, spellings_of
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
 
@@ -67,7 +68,7 @@ class ProtocolBlocks:
         self._last_call = None
 
     def begin(self, event: dict[str, Any]) -> None:
-        """Begin a block; a text, reasoning or a call with a name becomes a part."""
+        """Begin a block; a text, reasoning or a call with a name becomes a part, with what the start has."""
         self._close_ended_calls()
         self._close_last_call()
         index, content = int_of(event, "index") or 0, _content_of(event)
@@ -77,13 +78,19 @@ class ProtocolBlocks:
         block = self._make_block(index, text_of(content, "type") or "")
         if block.kind == "text":
             block.part = self._parts.open(0, TextPart(provider_data=fields_except(content, *_TEXT_FIELDS)))
+            self._parts.add(block.part, text_of(content, "text") or "")
         elif block.kind == "reasoning":
             data = fields_except(content, *_REASONING_FIELDS)
             block.part = self._parts.open(0, ReasoningPart(provider_data=data))
+            self._parts.add(block.part, text_of(content, "reasoning") or "")
         elif block.kind in _CALLS:
             self._open_call(block, content)
+            # An empty object stands for arguments that are still to come.
+            if not says_no_arguments(text_of(content, "args") or ""):
+                self._add_arguments(block, content)
         elif block.kind == _SERVER_CALL_CHUNK:
             self._open_server_call(block, content)
+            self._add_arguments(block, content)
         # The start of a whole block only says what comes at its end.
 
     def add(self, event: dict[str, Any]) -> bool:
@@ -241,9 +248,27 @@ class ProtocolBlocks:
             self._parts.note("call_nameless")
             self._parts.whole(0, OpaquePart(type="tool_call", data=content))
             return
-        if not call.has_arguments and not call.placeholder and arguments:
-            self._parts.add_arguments(call, arguments if isinstance(arguments, str) else json_text(arguments))
+        if arguments:
+            self._complete(call, arguments)
         self._ended_calls.append(call)
+
+    def _complete(self, call: OpenCall, arguments: object) -> None:
+        """Add what the pieces of a call's arguments lack.
+
+        Args:
+            call: The call.
+            arguments: All arguments, as JSON text or as a JSON value.
+
+        Raises:
+            ProtocolError: The pieces are other arguments.
+        """
+        came = call.arguments.join() + call.placeholder
+        spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
+        whole = next((text for text in spellings if text.startswith(came)), None)
+        if whole is None:
+            self._parts.compare_open(call, spellings[0])
+        elif len(whole) > len(came):
+            self._parts.add_arguments(call, whole[len(came) :])
 
     def _open_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """Open the part of a call, if its name is known."""
