@@ -95,8 +95,6 @@ class Asked:
         """The exchanges of the answer whose tools were run."""
         self._messages: list[bytes] = []
         """The messages of the current exchange that its tools are run by."""
-        self._was_steered = False
-        """True if the current round has more than one response, because input was sent for it."""
         self._may_restart = may_restart and router is not None
         self._read: list[bytes] = []
         """The messages of the current exchange, all of them if the answer may be restarted."""
@@ -141,7 +139,6 @@ class Asked:
         self._messages.clear()
         self._read.clear()
         self._repeated.clear()
-        self._was_steered = False
         self.has_rounds = self.router is not None
         if attempt is None or attempt.mode != "continue":
             # Tools that were run are not run again, so a restart asks from their results on. The tokens that
@@ -194,7 +191,6 @@ class Asked:
             self._read.append(message)
         if _CREATED in message:
             # The tools are run by the last response alone; the one before was steered.
-            self._was_steered = self._was_steered or bool(self._messages)
             self._messages.clear()
         if any(word in message for word in _SOUNDS):
             return
@@ -223,8 +219,7 @@ class Asked:
             return False
         stream, earlier = self.round.answer, self.round.text_calls_before
         # What was written before the input is only in the answer's own stream.
-        self.round.keep(self.round.message if self._was_steered else results.message)
-        self._was_steered = False
+        self.round.keep(self.round.message if answered.steers else results.message)
         self.round = Round(Question(results), self.round.lane, self)
         self.round.answer = stream
         self.round.text_calls_before = earlier + sum(map(bool, map(dialect_of, results.message.tool_calls)))
