@@ -91,13 +91,11 @@ class OpenMessages:
         """Return the open message of a source; those among which nothing tells are mixed."""
         if source is not None:
             return self._open.get(source) or self._open.get(None)
-        messages = list(dict.fromkeys(self._open.values()))
-        if not messages:
-            return None
-        if len(messages) > 1:
-            self._mix(messages[0], messages[1:])
-            self._open = dict.fromkeys(self._open, messages[0])
-        return messages[0]
+        first = next(iter(self._open.values()), None)
+        if first is not None and len(self._open) > 1:
+            self._mix(first, {each for each in self._open.values() if each is not first})
+            self._open = dict.fromkeys(self._open, first)
+        return first
 
     @staticmethod
     def _mix(message: OpenMessage, others: Iterable[OpenMessage]) -> None:
