@@ -9,7 +9,7 @@ from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
@@ -59,6 +59,9 @@ class Decoder:
     """
 
     __slots__ = ("_machine",)
+
+    # A name of the class: those of the module are gone by the time at which it is asked.
+    _is_finalizing = staticmethod(sys.is_finalizing)
 
     def __init__(
         self,
@@ -113,11 +116,11 @@ class Decoder:
         self._machine.finish(None, now)
         return self._drain()
 
-    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def __del__(self) -> None:
         """Free all of what was read at once, without the garbage collector; not while Python shuts down."""
         machine = getattr(self, "_machine", None)
         # The constructor may have failed; and at the exit, modules are gone.
-        if machine is not None and not is_finalizing():
+        if machine is not None and not self._is_finalizing():
             machine.dispose()
 
     def check(self) -> None:

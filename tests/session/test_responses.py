@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.session.servers import Line, Payload, ResponsesServer, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE
+from tests.support.wire import DONE
 from tokenstream import (
     Deadlines,
     ProviderError,
@@ -19,6 +19,7 @@ from tokenstream import (
     Stream,
     StreamInterrupted,
     StreamTruncated,
+    testing,
 )
 from tokenstream.turns import ToolResults
 
@@ -385,14 +386,7 @@ def test_a_fallback_sends_posts_when_no_connection_can_be_opened(colour: str) ->
 
 def test_the_answer_to_a_post_ends_where_the_server_says_so(colour: str) -> None:
     """As an answer that was asked for without a session: the end mark is none of the answer's events."""
-    head = {"id": "resp_1", "object": "response", "output": []}
-    delta = {"output_index": 0, "content_index": 0, "delta": "Hi"}
-    events: list[Payload] = [
-        {"type": "response.created", "response": {**head, "status": "in_progress"}},
-        {"type": "response.output_text.delta", **delta},
-        {"type": "response.completed", "response": {**head, "status": "completed"}},
-    ]
-    body = [*[f"data: {json.dumps(event)}\n\n".encode() for event in events], b"data: [DONE]\n\n"]
+    body = [*testing.script().text("Hi").finish().chunks("openai-responses"), DONE]
     plain = Stream(body)
     plain.final()
     seen: list[Any] = []

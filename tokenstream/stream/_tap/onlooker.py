@@ -44,6 +44,9 @@ class Onlooker:
         "machine",
     )
 
+    # A name of the class: those of the module are gone by the time at which it is asked.
+    _is_finalizing = staticmethod(sys.is_finalizing)
+
     def __init__(
         self,
         *,
@@ -81,11 +84,11 @@ class Onlooker:
         self.error: StreamError | None = None
         """The error that ended the answer; None for an answer that ended without an error."""
 
-    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def __del__(self) -> None:
         """Free all of what was read at once, without the garbage collector; not while Python shuts down."""
         machine = getattr(self, "machine", None)
         # The constructor may have failed; and at the exit, modules are gone.
-        if machine is not None and not is_finalizing():
+        if machine is not None and not self._is_finalizing():
             machine.dispose()
 
     # -- beginning ---------------------------------------------------------
