@@ -58,6 +58,18 @@ DIFFERENCES = (
         "Gemini's calls are sent whole: one that began before another and ended after it comes behind it.",
     ),
     Difference(
+        (
+            "openai responses",
+            "openai of Python, responses",
+            "anthropic",
+            "anthropic of Python",
+            "gemini",
+            "google-genai of Python",
+        ),
+        ("langchain-protocol/anthropic_length",),
+        "A text that was opened empty before the reasoning is sent where its first content comes, behind it.",
+    ),
+    Difference(
         ("google-genai of Python",),
         ("anthropic/thinking", "tokenstream/thinking"),
         "The SDK raises at a signature that is no base64, as the one that was made up for this recording.",
