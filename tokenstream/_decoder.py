@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
@@ -60,9 +59,6 @@ class Decoder:
 
     __slots__ = ("_machine",)
 
-    # A name of the class: those of the module are gone by the time at which it is asked.
-    _is_finalizing = staticmethod(sys.is_finalizing)
-
     def __init__(
         self,
         format: FormatName | type[Format] | Format | None = None,
@@ -117,10 +113,9 @@ class Decoder:
         return self._drain()
 
     def __del__(self) -> None:
-        """Free all of what was read at once, without the garbage collector; not while Python shuts down."""
+        """Free all of what was read at once, without the garbage collector."""
         machine = getattr(self, "_machine", None)
-        # The constructor may have failed; and at the exit, modules are gone.
-        if machine is not None and not self._is_finalizing():
+        if machine is not None:  # None if the constructor failed
             machine.dispose()
 
     def check(self) -> None:

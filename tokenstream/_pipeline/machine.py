@@ -35,6 +35,7 @@ Rules for this file:
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
@@ -182,6 +183,9 @@ class Machine:
         "continues",
         "error",
     )
+
+    # A name of the class: those of the module are gone by the time at which it is asked.
+    _is_finalizing = staticmethod(sys.is_finalizing)
 
     def __init__(
         self,
@@ -942,7 +946,10 @@ class Machine:
         """Let go of the parts that refer back to this machine, so that all of it is freed with its owner.
 
         Only the owner calls this, as the last that it does: no method may be called afterwards.
+        While Python shuts down, it does nothing.
         """
+        if self._is_finalizing():
+            return
         self.connection.dispose()
         del self.accumulator, self.delivered, self.connection, self.progress
         del self.read, self.pull, self.pull_unguarded, self.on_read

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.machine import Machine
@@ -44,9 +43,6 @@ class Onlooker:
         "machine",
     )
 
-    # A name of the class: those of the module are gone by the time at which it is asked.
-    _is_finalizing = staticmethod(sys.is_finalizing)
-
     def __init__(
         self,
         *,
@@ -85,10 +81,9 @@ class Onlooker:
         """The error that ended the answer; None for an answer that ended without an error."""
 
     def __del__(self) -> None:
-        """Free all of what was read at once, without the garbage collector; not while Python shuts down."""
+        """Free all of what was read at once, without the garbage collector."""
         machine = getattr(self, "machine", None)
-        # The constructor may have failed; and at the exit, modules are gone.
-        if machine is not None and not self._is_finalizing():
+        if machine is not None:  # None if the constructor failed
             machine.dispose()
 
     # -- beginning ---------------------------------------------------------
