@@ -38,7 +38,6 @@ class Silence:
     """Always None: a silence is an error, not a reason to stop."""
 
     __slots__ = (
-        "_begun",
         "_busy_at_end",
         "_busy_since_content",
         "_earlier_chunks",
@@ -63,8 +62,6 @@ class Silence:
         self.error: StreamStalled | None = None
         self._earlier_chunks = -1
         """Number of chunks before a new connection; until its first chunk, only `first_event` applies."""
-        self._begun = False
-        """True once `_has_begun` was found to be True on this connection."""
 
     @property
     def deadline(self) -> float | None:
@@ -83,14 +80,10 @@ class Silence:
     @property
     def _has_begun(self) -> bool:
         """True once a frame has arrived, and a chunk of a further connection, if there is one."""
-        if not self._begun:
-            meter = self._machine.meter
-            # The first connection comes after -1 chunks.
-            is_first = self._earlier_chunks < 0
-            self._begun = meter.first_event_at is not None and (
-                is_first or meter.chunks != self._earlier_chunks
-            )
-        return self._begun
+        meter = self._machine.meter
+        # The first connection comes after -1 chunks.
+        is_first = self._earlier_chunks < 0
+        return meter.first_event_at is not None and (is_first or meter.chunks != self._earlier_chunks)
 
     def find_earliest(self, deadline: float | None) -> float:
         """Return a time before which no deadline can pass, whatever arrives until then.
@@ -133,7 +126,7 @@ class Silence:
         Args:
             now: Time at which the wait begins.
         """
-        self.error, self.is_over, self._begun = None, False, False
+        self.error, self.is_over = None, False
         self._earlier_chunks = self._machine.meter.chunks
         self._machine.begun_at = now
 
