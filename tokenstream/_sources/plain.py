@@ -120,7 +120,7 @@ def from_iterable(source: Iterable[Any]) -> SyncSource:
 def _make_closer(items: object, source: object) -> Callable[[], object]:
     """Return a function that closes an iterator and its iterable, as far as they can be closed."""
     objects = [items] if items is source else [items, source]
-    methods = [getattr(each, "abort" if is_graph_run(each) else "close", None) for each in objects]
+    methods = [getattr(each, _closing_name(each), None) for each in objects]
     closers = [close for close in methods if callable(close)]
     if not closers:
         return do_nothing
@@ -164,10 +164,14 @@ class _AsyncCloser:
             await close_object(each)
 
 
+def _closing_name(source: object) -> str:
+    """Return the name of the method that closes a source; only `abort` ends a run of LangGraph."""
+    return "abort" if is_graph_run(source) else "close"
+
+
 async def close_object(source: object) -> None:
     """Close an object if it has `aclose`, or a sync or async `close`; abort a run of LangGraph."""
-    name = "abort" if is_graph_run(source) else "close"
-    close = getattr(source, "aclose", None) or getattr(source, name, None)
+    close = getattr(source, "aclose", None) or getattr(source, _closing_name(source), None)
     if callable(close):
         result: Any = close()
         if hasattr(result, "__await__"):
