@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._rounds import Question, Round
+    from tokenstream.session._rounds import HasRounds, Question, Round
     from tokenstream.session._steering import SentSteer
 
 Payload = dict[str, Any]
@@ -189,25 +189,6 @@ class SessionAPI(ABC):
         Args:
             asked: The question, whose answer may go on with further answers of the API.
         """
-
-
-class HasRounds(Protocol):
-    """A question, as far as the format of its answer needs it."""
-
-    @property
-    def is_post(self) -> bool:
-        """True once the question was sent as a POST, which gets a single answer."""
-        ...
-
-    @property
-    def runs_tools(self) -> bool:
-        """True if tools are run, so that further answers of the API may follow."""
-        ...
-
-    @property
-    def goes_on(self) -> bool:
-        """True while further answers of the API may follow in the same stream."""
-        ...
 
 
 class FormatOfRounds(Format):

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._rounds import Question, Round
+    from tokenstream.session._rounds import HasRounds, Question, Round
 
 _SET_UP_BY_SDK = (
     "google-genai sets the session up itself: pass model, tools and settings to its connect(model=…, "

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._rounds import Round
+    from tokenstream.session._rounds import HasRounds, Round
 
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
 _TRANSCRIPT_DELTAS = ("response.output_audio_transcript.delta", "response.audio_transcript.delta")

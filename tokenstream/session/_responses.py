@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._api import HasRounds
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._rounds import Question, Round
+    from tokenstream.session._rounds import HasRounds, Question, Round
     from tokenstream.session._steering import SentSteer
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})

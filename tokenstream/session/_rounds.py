@@ -32,8 +32,23 @@ class HasMessage(Protocol):
     def message(self) -> Message: ...
 
 
-class AsksOn(Protocol):
-    """The question that a round belongs to, as far as input for its answer needs it."""
+class HasRounds(Protocol):
+    """A question, as far as its rounds and the format of its answer need it."""
+
+    @property
+    def is_post(self) -> bool:
+        """True once the question was sent as a POST, which gets a single answer."""
+        ...
+
+    @property
+    def runs_tools(self) -> bool:
+        """True if tools are run, so that further answers of the API may follow."""
+        ...
+
+    @property
+    def goes_on(self) -> bool:
+        """True while further answers of the API may follow in the same stream."""
+        ...
 
     @property
     def has_rounds(self) -> bool:
@@ -134,7 +149,7 @@ class Round:
 
     __slots__ = ("_message", "answer", "asked", "lane", "question", "steers", "text_calls_before")
 
-    def __init__(self, question: Question, lane: str = "", asked: AsksOn | None = None) -> None:
+    def __init__(self, question: Question, lane: str = "", asked: HasRounds | None = None) -> None:
         self.question = question
         self.asked = asked
         self.lane = lane
