@@ -219,7 +219,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         # Only the calls that `validated_calls` and routers give are checked: `CheckedCall` has the error.
         return ""
 
-    # What a generator yields is its progress. The second overload of each pair is for calls with a store.
+    # Yielded values are a call's progress. The second overload of each pair is for calls with a store.
     @overload
     def run(
         self: ToolCall[Any, Generator[YieldT, Any, ReturnT]], *, on_progress: OnProgress[YieldT] = None

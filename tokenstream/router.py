@@ -435,7 +435,7 @@ class Router:
             lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
             made: A ready-made checker of the tool's calls; None to create one: now for a function inside
                 another function, otherwise when it is needed.
-            result: Where the tool has its result if it is a generator.
+            result: The place of the tool's result if it is a generator.
         """
         purpose = f"tool {name!r}"
         if name in self._tools:

@@ -218,7 +218,7 @@ class Asked:
         if not results:
             return False
         stream, earlier = self.round.answer, self.round.text_calls_before
-        # What was written before the input is only in the answer's own stream.
+        # The words before the input are only in the answer's own stream.
         self.round.keep(self.round.message if answered.steers else results.message)
         self.round = Round(Question(results), self.round.lane, self)
         self.round.answer = stream

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.session._steps import Steps
 
 SteerState: TypeAlias = Literal["sent", "accepted", "pending", "applied", "refused", "lost"]
-"""What has become of input for an answer in progress; see `Steer.state`."""
+"""The fate of input for an answer in progress; see `Steer.state`."""
 
 _LATE_CODE = "response_already_completed"
 """The code with which the server refuses input for a response that has ended."""

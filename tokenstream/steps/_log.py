@@ -199,7 +199,7 @@ KEPT_PROGRESS = 1_000
 
 
 class StepProgress:
-    """What a running tool has yielded to show, in order; the last `KEPT_PROGRESS` values of it.
+    """The values that a running tool has yielded to show, in order; the last `KEPT_PROGRESS` of them.
 
     Args:
         step: The step's id.

@@ -41,7 +41,7 @@ class HandlerEntry(NamedTuple):
     ready_made: Tool | None = None
     """The ready-made checker of the tool's calls; None if `as_tool` has to make a checker."""
     result: ResultOf = "return"
-    """Where the tool has its result if it is a generator."""
+    """The place of the tool's result if it is a generator."""
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 ResultOf: TypeAlias = Literal["return", "last"]
-"""Where a generator has the result of its call: in its return value, or in the last value it yields."""
+"""The place of the result of a generator's call: its return value, or the last value it yields."""
 
 
 class ToolStopped(BaseException):

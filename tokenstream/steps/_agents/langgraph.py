@@ -88,7 +88,7 @@ class LangGraphRun(AgentReader):
         path: object = params.get("namespace")
         namespace = tuple([str(name) for name in path]) if is_list(path) else ()
         if self._turn is None and self._server_ends_run and not _begins_run(line, namespace):
-            # What a server sends between two runs is of no turn.
+            # A line between two runs is part of no turn.
             return
         reader(namespace, params, line)
 

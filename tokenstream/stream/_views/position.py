@@ -28,9 +28,9 @@ ItemT = TypeVar("ItemT")
 
 
 class DeliveredItems:
-    """What a reader has of an answer, with which a restarted answer is compared.
+    """The items that a reader has of an answer; a restarted answer is compared with them.
 
-    The restarted answer has to repeat it: text as one text, in whatever pieces, and other items one by one.
+    The restarted answer has to repeat them: text as one text, in whatever pieces, and other items one by one.
 
     Args:
         accumulator: Holds the restarted answer.
@@ -119,7 +119,7 @@ class Position(Generic[ItemT]):
         self._at = 0
         """Index in the log of the first run, or call, that may be new."""
         self._has: dict[type, DeliveredItems] = {}
-        """What the reader has of a restarted answer, by kind; empty once all of it was repeated."""
+        """The items that the reader has of a restarted answer, by kind; empty once all of it was repeated."""
 
     def ready(self) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items.

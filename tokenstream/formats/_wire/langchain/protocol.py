@@ -115,7 +115,7 @@ class LangChainProtocol(HostedSession):
         message = self._placed_messages.place(inner, source_of(payload, metadata))
         if message is None or not message.is_answer:
             return None, False
-        # What mixes an answer with another one ends it.
+        # A line that mixes an answer with another one ends it.
         return message.id, message.is_mixed or kind in (FINISH, "error")
 
     @override
