@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -20,6 +20,7 @@ from tokenstream.framing import SSEParser
 from tokenstream.relay import ProtocolName
 from tokenstream.relay.journal import Fenced, MemoryJournal
 from tokenstream.relay.journal._memory import MemoryStorage
+from tokenstream.stream import Origin
 from tokenstream.testing import faults
 
 pytestmark = pytest.mark.anyio
@@ -222,6 +223,26 @@ async def test_an_answer_that_is_no_stream_is_a_line_of_its_own(
     assert record.getMessage() == (
         r"an answer broke off: network (StreamInterrupted) · answer 7\nCRITICAL forged"
     )
+
+
+async def test_an_error_keeps_the_host_that_it_names(caplog: pytest.LogCaptureFixture) -> None:
+    """An application's own source knows whom it has asked; the relay adds the id that its readers get."""
+
+    async def broken() -> AsyncIterator[Event]:
+        yield TextDelta("Hel")
+        await anyio.lowlevel.checkpoint()
+        error = StreamError("the provider is gone")
+        error.origin = Origin(host="api.example", request_id="req_7")
+        raise error
+
+    await Client().call(relay.respond(broken()))
+    async with MemoryJournal() as journal:
+        await Client().call(relay.respond(broken(), journal=journal, id="answer-7"))
+
+    without, with_id = (record.getMessage() for record in warnings_in(caplog))
+    assert "api.example · req_7" in without
+    assert "api.example · req_7" in with_id
+    assert "answer-7" in with_id
 
 
 async def test_a_journal_that_gives_an_answer_up_says_whose_it_was(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import mark_reported
@@ -81,8 +82,8 @@ def report_broken(error: StreamError, id: str | None, *, status: int | None = No
     """
     if not mark_reported(error):
         return
-    if error.origin.answer_id is None:
-        error.origin = None if id is None else KnownById(id).origin
+    if error.origin.answer_id is None and id is not None:
+        error.origin = replace(error.origin, answer_id=one_line(id))
     if status is None:
         warn("an answer broke off: %s", describe_cause(error), of=error)
     else:
