@@ -7,6 +7,7 @@ the handlers; for a single task, a loop over a view is shorter.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
@@ -146,7 +147,7 @@ class Router:
         """
         from tokenstream.schemas import Tools
 
-        return Tools(*[entry.as_tool() for entry in self._tools.values()])
+        return Tools(*[entry.checker for entry in self._tools.values()])
 
     def tools_only(self, *events: type[Event]) -> Router:
         """Return a router with the same tools, and without the handlers of events, fields and items.
@@ -167,7 +168,7 @@ class Router:
         other._entries = list(self._tools.values())
         for entry in self._entries:
             if entry.view is None and (kept := tuple(each for each in entry.events if each in events)):
-                other._add(entry._replace(events=kept))
+                other._add(replace(entry, events=kept))
         return other
 
     # -- registering -------------------------------------------------------

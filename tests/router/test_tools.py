@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import TypeAdapter
+from pydantic_core import core_schema
 
 from tests.router.support import (
     City,
@@ -22,6 +23,7 @@ from tests.router.support import (
     takes_three,
     tool_call,
 )
+from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, ToolCallDone
 from tokenstream.message import ToolCall
@@ -202,3 +204,37 @@ def test_a_router_without_tools_answers_no_call() -> None:
 
     assert [["c1"]] == done(run, *_ended(calls))
     assert {} == dict(run.finish(message_of("", "complete", *calls)))
+
+
+class Town:
+    """A type that counts how often a schema is made for it."""
+
+    made = 0
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> core_schema.CoreSchema:
+        cls.made += 1
+        return core_schema.no_info_after_validator_function(str.title, core_schema.str_schema())
+
+
+def go(town: Annotated[str, Town]) -> str:
+    return f"to {town}"
+
+
+@pytest.mark.parametrize("arguments", [None, dict[str, Annotated[str, Town]]], ids=["function", "type"])
+def test_all_answers_share_the_schema_of_a_tool(arguments: Any) -> None:
+    """It takes far longer to make than to use, and an agent has many tools and answers."""
+    router = Router()
+    script = testing.script().tool_call("go", {"town": "rome"}, id="call_1").finish("tool_calls")
+
+    if arguments is None:
+        router.tool(go)
+    else:
+        router.tool("go", arguments)(lambda ticket: go(**ticket))
+    made: list[int] = []
+    for _ in range(3):
+        Town.made = 0
+        assert script.stream("openai-chat").run(router) == {"call_1": "to Rome"}
+        made.append(Town.made)
+
+    assert made[1:] == [0, 0]

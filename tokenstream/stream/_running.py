@@ -56,10 +56,12 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
         _call_all(driver, run, run.end(driver.message))
         if run.once is not None:
             run.once.do(run.once.end(driver.machine.accumulator))
+        return run.finish(driver.message)
     except BaseException as error:
         run.put_results_on(error, driver.message)
         raise
-    return run.finish(driver.message)
+    finally:
+        run.dispose()
 
 
 async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> ToolResults:
@@ -69,14 +71,18 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
     """
     from anyio import create_task_group
 
-    tasks = _Tasks(driver, _begin_run(driver, cursors, router, AsyncOnce), router.concurrency)
+    run = _begin_run(driver, cursors, router, AsyncOnce)
+    tasks = _Tasks(driver, run, router.concurrency)
     try:
-        async with create_task_group() as tasks.group:
-            await tasks.read()
-    except BaseExceptionGroup as errors:
-        # On trio, a Ctrl-C struck during the wait for the tools.
-        raise only_error(errors) from None
-    return await tasks.finish()
+        try:
+            async with create_task_group() as tasks.group:
+                await tasks.read()
+        except BaseExceptionGroup as errors:
+            # On trio, a Ctrl-C struck during the wait for the tools.
+            raise only_error(errors) from None
+        return await tasks.finish()
+    finally:
+        run.dispose()
 
 
 class _Tasks:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.kinds import Tool
 
 
-class HandlerEntry(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class HandlerEntry:
     """A handler with a description of the items that it handles."""
 
     function: Callable[..., Any]
@@ -39,7 +41,7 @@ class HandlerEntry(NamedTuple):
     lenient: Lenient = False
     """The leniency with which the tool's arguments are read if they are almost JSON."""
     ready_made: Tool | None = None
-    """The ready-made checker of the tool's calls; None if `as_tool` has to make a checker."""
+    """The ready-made checker of the tool's calls; None if `checker` has to make it."""
     result: ResultOf = "return"
     """The place of the tool's result if it is a generator."""
 
@@ -52,8 +54,9 @@ class HandlerEntry(NamedTuple):
         name: str | None = getattr(function, "__qualname__", None)
         return name or type(function).__name__
 
-    def as_tool(self) -> Tool:
-        """Return the object that checks the arguments of calls of this tool."""
+    @functools.cached_property
+    def checker(self) -> Tool:
+        """The object that checks the arguments of calls of this tool; all runs of a router share it."""
         if self.ready_made is not None:
             return self.ready_made
         if self.checked_by is self.function:

@@ -107,7 +107,7 @@ class HandlerRun:
         """Let the events that end a tool call cause a run of its tool, with checked arguments."""
         # The names of the tools whose arguments a view reads.
         names_of_views = frozenset(entry.source for entry in self._entries)
-        checkers = [entry.as_tool() for entry in tools.values()]
+        checkers = [entry.checker for entry in tools.values()]
         lenient: dict[str, Lenient] = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
         cursor = self._checked_calls = cursors.router_calls(*checkers, lenient=lenient)
         finder = CallWorkFinder(tools, names_of_views, cursor, self._refuse_call)
@@ -217,6 +217,12 @@ class HandlerRun:
                 self.put_results_on(finder.error, message)
                 raise finder.error
         return self._results(message)
+
+    def dispose(self) -> None:
+        """Let go of the finders, which refer back to this run; called once the run is over."""
+        self._table.clear()
+        self._finders.clear()
+        self._view_finders.clear()
 
     def put_results_on(self, error: BaseException, message: Message) -> None:
         """Attach the tools' results to an error, because tools that have run cannot be undone.
