@@ -8,8 +8,8 @@ Nothing is searched for: what is made is noted as it is made, and a test that ha
 microseconds. Only where something is open does the garbage collector look for what nobody can close any more:
 it warns, and the warning fails the test as any other, unless the test expects it.
 
-A test that leaves something on purpose is marked `leaves_behind`, with the reason. Slow tests, and those of
-browsers, programs and frameworks, which keep connections and threads for later, may leave something, unless
+A test that leaves something on purpose is marked `leaves_behind`, with the reason. Those of browsers,
+programs and frameworks, which keep connections and threads for later, may leave something, unless
 TOKENSTREAM_LEFTOVERS is set, as `python -m tests.shake` does.
 """
 
@@ -46,7 +46,7 @@ __all__ = [
 
 _SECONDS = 10.0
 """Seconds for what is about to end by itself, as a thread that has been told to."""
-_MAY_LEAVE = ("slow", "agents", "browser", "cookbook", "site")
+_MAY_LEAVE = ("agents", "browser", "cookbook", "site")
 """Marks of tests that may leave something."""
 _CACHED = ("Trio thread ", "litellm-logging_", "tokenstream-timers")
 """The beginnings of the names of threads that a library keeps for later, and that end by themselves."""

@@ -47,8 +47,8 @@ def test_that_fails():
     kept.append(socket.socket())
     assert False
 
-@pytest.mark.slow
-def test_that_is_slow():
+@pytest.mark.cookbook
+def test_that_runs_another_program():
     kept.append(socket.socket())
 
 @pytest.mark.leaves_behind("so that another test finds it")
@@ -110,7 +110,7 @@ def test_a_loop_is_told_until_it_is_closed_and_its_tasks_even_then() -> None:
 def test_the_test_that_leaves_something_is_the_one_that_fails(tmp_path: Path, *, asked: bool) -> None:
     """A shared fixture may keep things, a test may do so on purpose, and one that fails is told only once.
 
-    Slow tests fail only where that is asked for.
+    Tests of other programs fail only where that is asked for.
     """
     leaving = tmp_path / "test_it.py"
     leaving.write_text(_LEAVES)
@@ -128,11 +128,11 @@ def test_the_test_that_leaves_something_is_the_one_that_fails(tmp_path: Path, *,
     )
     words = [line.split() for line in done.stdout.splitlines() if line.startswith(("ERROR ", "FAILED "))]
 
-    slow = {("ERROR", "test_that_is_slow")} if asked else set[tuple[str, str]]()
+    other = {("ERROR", "test_that_runs_another_program")} if asked else set[tuple[str, str]]()
     assert {(word, test.rpartition("::")[2]) for word, test, *_ in words} == {
         ("ERROR", "test_that_leaves"),
         ("FAILED", "test_that_fails"),
-        *slow,
+        *other,
     }
     # The summary may tell it once more.
     told, _, _ = done.stdout.partition("short test summary info")
