@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
@@ -121,7 +122,7 @@ class Decoder:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     @property
     def error(self) -> StreamError | None:

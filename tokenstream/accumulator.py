@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._answer_log import NO_LOG, AnswerLog
 from tokenstream._basics.call_keys import AnswerCalls
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
@@ -192,7 +193,7 @@ class Accumulator:
         """
         self._refuse_mixed_kinds()
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     def take(self, event: Event) -> bool:
         """Fold an event into the message; return True if it had content."""

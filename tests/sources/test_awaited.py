@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support.raised import is_same_error
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConnectError, MisuseError, StreamClosed, StreamInterrupted
 
@@ -185,7 +186,7 @@ def test_an_error_of_ours_passes_through_a_manager() -> None:
     with pytest.raises(StreamInterrupted) as caught:
         Stream(Broken(cause)).final()
 
-    assert cause is caught.value
+    assert is_same_error(cause, caught.value)
 
 
 async def test_a_manager_that_yields_what_is_at_hand_is_read() -> None:

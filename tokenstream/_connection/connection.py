@@ -79,6 +79,7 @@ class Connection:
     """
 
     __slots__ = (
+        "__weakref__",
         "_accepted_unfinished",
         "_adapt",
         "_departures",
@@ -215,10 +216,18 @@ class Connection:
         arrived = "" if self._find_text is None else self._find_text(told)
         return arrived + added_by(self._last_events, told)
 
+    @property
+    def is_untouched(self) -> bool:
+        """True if no frame has arrived, so that nothing may be asked of this connection later."""
+        return isinstance(self.format, Undetected) and not self.format.has_frames and self.left_frame is None
+
     def dispose(self) -> None:
         """Let go of the framing and the format, which may refer back to this connection."""
-        self.format.dispose()
-        del self.format, self.framing
+        # A connection that went on with the answer of another one has the same format.
+        format = getattr(self, "format", None)
+        if format is not None:
+            format.dispose()
+            del self.format, self.framing
 
     @property
     def finished(self) -> bool:

@@ -86,7 +86,7 @@ class Hold:
 
     def drop(self) -> None:
         """Discard the held events, and hold back no more."""
-        self._dropped, self._held = self._held, []
+        self._dropped, self._held, self._on_release = self._held, [], None
         self.ready.clear()
         self.released = True
 
@@ -120,7 +120,9 @@ class Hold:
         Args:
             failed: True if the input failed before any of the answer was visible.
         """
-        announcements = [] if self._on_release is None else self._on_release(failed)
+        # Called once: it belongs to a recovery that has this hold.
+        on_release, self._on_release = self._on_release, None
+        announcements = [] if on_release is None else on_release(failed)
         # None means that the held events have to be dropped.
         if announcements is not None:
             self.ready.extend(announcements)

@@ -38,6 +38,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
+from weakref import ref
 
 from tokenstream._basics.call_markup import find_call_markup
 from tokenstream._basics.offered_tools import offered_in
@@ -138,6 +139,7 @@ class Machine:
         "arrivals",
         "asked",
         "connection",
+        "_superseded",
         "delivered",
         "departures",
         "guarding",
@@ -260,6 +262,8 @@ class Machine:
         self.coding: ContentDecoder | None = None
         self.is_between_slices = False
         """True while the next slice of a compressed chunk waits to be read; no other input may be given."""
+        self._superseded: list[ref[Connection]] = []
+        """The connections that others have replaced, as long as they exist."""
         self.connection: Connection
         """Reads the input."""
         self.connect(content_type)
@@ -426,6 +430,7 @@ class Machine:
                 `self.kept_format`, or for a new format if there is none.
         """
         self.coding = make_content_decoder(coding, self.limits)
+        superseded = getattr(self, "connection", None)
         self.connection = Connection(
             self.wanted,
             content_type=content_type,
@@ -440,6 +445,16 @@ class Machine:
             adapt=None if self.pausing is None else self.pausing.adapt,
         )
         self.unit = str if self.connection.takes_text else bytes  # the type of the chunks
+        if superseded is not None:
+            self._let_go(superseded)
+
+    def _let_go(self, superseded: Connection) -> None:
+        """Dispose of a connection that another has replaced: now or, if it has read frames, at the end."""
+        if superseded.is_untouched and superseded.format is not self.connection.format:
+            superseded.dispose()
+        else:
+            self._superseded = [each for each in self._superseded if each() is not None]
+            self._superseded.append(ref(superseded))
 
     def expect_format(
         self, format: str | type[Format] | Format | None, make_stage: StageFactory | None
@@ -939,7 +954,8 @@ class Machine:
 
     def return_to(self, connection: Connection) -> None:
         """Return to an earlier connection, which has brought the whole answer, and forget what followed."""
-        self.connection, self.error = connection, None
+        superseded, self.connection, self.error = self.connection, connection, None
+        self._let_go(superseded)
         self.arrivals.forget_loss()
 
     def dispose(self) -> None:
@@ -950,8 +966,10 @@ class Machine:
         """
         if self._is_finalizing():
             return
-        self.connection.dispose()
-        del self.accumulator, self.delivered, self.connection, self.progress
+        for connection in (self.connection, *(each() for each in self._superseded)):
+            if connection is not None:
+                connection.dispose()
+        del self.accumulator, self.delivered, self.connection, self.progress, self.asked
         del self.read, self.pull, self.pull_unguarded, self.on_read
         self.joining = self.guarding = self.resumption = self.pausing = self.shortcut = self.glance = None
 

@@ -13,6 +13,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
 from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream._sources import FunctionFailed
+from tokenstream._sources.kinds import do_nothing
 from tokenstream.formats._detect.places import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
@@ -110,10 +111,10 @@ class _RepeatedRequests(SourceOpener):
     makes_request = True
     """True: the request follows the mode of each attempt."""
     _previous: _RepeatedRequests | None = None
-    """The opener of the attempt before, which may be this one; None if that has sent no request."""
+    """The opener of the attempt before; None if that is this one, or has sent no request."""
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
-        super().__init__(self._make_attempt_source, format)
+        super().__init__(do_nothing, format)
         self.arguments = asked
         method, url, _, _, options = asked
         # Created now, because this refuses a sync client for an async stream, and the reverse.
@@ -154,16 +155,17 @@ class _RepeatedRequests(SourceOpener):
         Args:
             previous: The opener of the attempt before, which may be this one.
         """
-        self._previous = previous if isinstance(previous, _RepeatedRequests) else None
-        if self._previous is not None and self._previous is not self:
-            self.key.succeed(self._previous.key)
+        self._previous = None
+        if isinstance(previous, _RepeatedRequests) and previous is not self:
+            self._previous = previous
+            self.key.succeed(previous.key)
 
     def _find_payload(self, attempt: Attempt) -> Json:
         """Return the JSON of an attempt's request, before the turns of a continuation are added."""
         payload = self.arguments[-1].get("json") if attempt.payload is None else attempt.payload
         return payload(attempt) if callable(payload) else payload
 
-    def _make_attempt_source(self, attempt: Attempt) -> Deferred:
+    def _call_open(self, attempt: Attempt) -> Deferred:
         """Return the source for an attempt's request: the original one, or one that resumes or continues.
 
         The request gets its idempotency key, and is noted in `asked`. If the attempt abandons an answer that

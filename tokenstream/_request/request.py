@@ -229,7 +229,7 @@ class HTTPRequest:
                     # With the cause that it has already, or none: the message of `error` may quote a key.
                     raise failed from failed.__cause__
                 if timeouts is not None:
-                    timeouts.end()
+                    timeouts.end(response)
                 source = from_response(response)
                 return replace(
                     source,
@@ -402,10 +402,10 @@ def _find_library(client: object) -> str:
 
 def _is_session(client: object) -> bool:
     """Return True for an `aiohttp.ClientSession`, without an import of aiohttp."""
-    return any(
-        each.__name__ == "ClientSession" and each.__module__.partition(".")[0] == "aiohttp"
-        for each in type(client).__mro__
-    )
+    for kind in type(client).__mro__:
+        if kind.__name__ == "ClientSession" and kind.__module__.partition(".")[0] == "aiohttp":
+            return True
+    return False
 
 
 def _default_library() -> str:

@@ -24,9 +24,12 @@ class TimeoutsLeft(dict[str, Any]):
         super().__init__(timeouts)
         self._find_left: Callable[[], float] | None = find_left
 
-    def end(self) -> None:
+    def end(self, response: FromHTTPX) -> None:
         """Return the client's own timeouts from now on, because the body has limits of its own."""
         self._find_left = None
+        # httpx's response and its stream refer to each other, and so they would keep this object.
+        with suppress(AttributeError, RuntimeError):  # a response that was made by hand may have no request
+            response.request.extensions["timeout"] = dict(self)
 
     def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - as `dict.get`
         """Return a timeout: the client's own, or the seconds that are left, if they are fewer."""

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from tokenstream._basics.clear import clear
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream.departures import Departures
@@ -497,14 +498,15 @@ class Format(Resuming, ABC):
         What is read of an answer refers to its parts, and these to that. Nothing may be read afterwards.
         """
         self._fast_path = None
-        for choice in self.parts.choices.values():
+        # A format that has read several connections may be disposed of with each of them.
+        for choice in getattr(self.parts, "choices", {}).values():
             clear(choice)
         clear(self.parts)
 
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     def note(self, name: str) -> None:
         """Count the departure `name`, a known deviation of servers; record that the current frame has it."""

@@ -12,6 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from zlib import crc32
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._aws_headers import read_headers
@@ -140,7 +141,7 @@ class AWSEventStreamParser:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     @property
     def tail(self) -> bytes:

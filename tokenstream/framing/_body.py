@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing._header_frames import SPACE
 from tokenstream.framing._json_array import JSONArrayParser
@@ -73,7 +74,7 @@ class JSONBody:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     @property
     def tail(self) -> bytes:

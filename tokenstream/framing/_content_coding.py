@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
 from tokenstream.framing._decompressors import DECOMPRESSORS, WAY_OUT
 
@@ -60,7 +61,7 @@ class ContentDecoder:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     @property
     def ended(self) -> bool:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._chunks import as_bytes
@@ -166,7 +167,7 @@ class JSONFrames:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     def begin_lines(self, *, is_certain: bool = False) -> list[bytes]:
         """Read lines from here on, although there were lines of SSE; return the data in the last of them.

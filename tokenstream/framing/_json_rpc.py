@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
@@ -140,7 +141,7 @@ class JSONRPCParser:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     def _read(self, payloads: list[bytes]) -> list[JSONRPCMessage]:
         """Return the messages in some payloads; stop with `error` set at a payload that exceeds a limit.

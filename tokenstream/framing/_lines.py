@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing._chunks import as_bytes
 
@@ -76,7 +77,7 @@ class LineFraming(ABC, Generic[FrameT]):
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     @property
     def tail(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
@@ -276,7 +277,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     @property
     def repairs(self) -> tuple[Repair, ...]:

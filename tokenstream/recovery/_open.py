@@ -82,8 +82,8 @@ class SourceOpener(ABC):
         """True if the function takes the attempt, which has the position from which to resume."""
         self._prefix_refused = False
         """True once the server has refused a prefix."""
-        self._last_source: object = self
-        """The source of the previous attempt; before the first attempt, this opener, which is no source."""
+        self._last_source: object = SourceOpener
+        """The source of the previous attempt; before the first attempt, this class, which is no source."""
 
     @property
     def name(self) -> str:

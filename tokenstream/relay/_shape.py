@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,
@@ -177,7 +178,7 @@ class Shaping:
     def check(self) -> None:
         """Raise the error of a stage, if one has failed."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     # -- within ------------------------------------------------------------------
 

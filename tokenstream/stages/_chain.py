@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Chain(Generic[InT_contra, OutT]):
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     @property
     def deadline(self) -> float | None:

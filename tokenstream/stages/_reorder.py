@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, PositionLost, ProtocolError
@@ -181,7 +182,7 @@ class Reorder:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     # -- for the driver ----------------------------------------------------
 

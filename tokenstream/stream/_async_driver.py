@@ -12,6 +12,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send
@@ -188,7 +189,7 @@ class AsyncDriver(Driver):
                 self.machine.give_again(event)
                 return
         if self.phase is ENDED and self.error is not None:
-            raise self.error.with_traceback(None)
+            raise raised_anew(self.error)
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
@@ -297,7 +298,7 @@ class AsyncDriver(Driver):
         self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
         await self.close_source(quiet=True)
         if self.error is not None:
-            raise self.error.with_traceback(None)
+            raise raised_anew(self.error)
         raise StopAsyncIteration
 
     async def _step(self, advance: Callable[[], Awaitable[Event | None]]) -> Event | None:
@@ -445,7 +446,7 @@ class AsyncDriver(Driver):
         # The loop raises the error once; a later read only ends the loop.
         error, self.verdict.error_due = self.verdict.error_due, None
         if error is not None:
-            raise error.with_traceback(None)
+            raise raised_anew(error)
         raise StopAsyncIteration
 
     async def _pass_slice(self) -> None:

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
@@ -215,7 +216,7 @@ class Driver(UncopyableObject):
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
         if isinstance(self.error, StreamClosed):
-            raise self.error.with_traceback(None)
+            raise raised_anew(self.error)
         if self.verdict.closed:
             raise StreamClosed(
                 "the stream was closed; what had arrived is in .message, and the views give it"

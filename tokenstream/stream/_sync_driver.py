@@ -11,6 +11,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send_now
@@ -134,7 +135,7 @@ class SyncDriver(Driver):
                 # Ctrl-C struck after the end of the stream, before the source was closed.
                 self.end(quiet=True)
             if self.error is not None:
-                raise self.error.with_traceback(None)
+                raise raised_anew(self.error)
             raise StopIteration
         return self.__next__()
 
@@ -231,7 +232,7 @@ class SyncDriver(Driver):
                 self.machine.give_again(event)
                 return
         if self.phase is ENDED and self.error is not None:
-            raise self.error.with_traceback(None)
+            raise raised_anew(self.error)
 
     def _advance_now(self) -> Event | None:
         """Return the event of a chunk that has already arrived; None if none has, or if a read would wait."""
@@ -420,9 +421,7 @@ class SyncDriver(Driver):
         self.close_source(quiet=True)
         # The error is raised once; a later call only ends the loop.
         error, self.verdict.error_due = self.verdict.error_due, None
-        if error is not None:
-            raise error.with_traceback(None)
-        raise StopIteration
+        raise StopIteration if error is None else raised_anew(error)
 
     def _read(self, until: float | None = None) -> Event | None:
         """Read the next item; return its event if the machine's fast path produced one, else None."""

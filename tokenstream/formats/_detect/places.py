@@ -25,7 +25,10 @@ def format_of_path(path: str) -> str | None:
         >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages"), format_of_path("/")
         ('openai-chat', 'anthropic', None)
     """
-    return next((format for end, format in FORMATS if end.search(path)), None)
+    for end, format in FORMATS:
+        if end.search(path):
+            return format
+    return None
 
 
 def format_of_request(url: str, format: str | type[Format] | Format | None) -> str | None:

@@ -94,6 +94,11 @@ class Undetected(Format):
         self.messages = False
         """True if the frames are WebSocket messages, where the client may have to speak first."""
 
+    @property
+    def has_frames(self) -> bool:
+        """True if frames are held for the format that will be found."""
+        return bool(self._held)
+
     def _make_parts(self) -> _LatentParts:
         return _LatentParts(self.limits, self.note)
 

@@ -249,7 +249,9 @@ class Meter:
     @property
     def glanced(self) -> int:
         """Number of chunks on the fast path, which does not cut them into frames; each has one delta."""
-        return self.content_chunks - self.framed_content_chunks
+        counted = self._counted
+        # There are as many chunks before the first stamp as there are counted gaps.
+        return counted.number + len(counted.stamps) - self.framed_content_chunks
 
     @property
     def chunks(self) -> int:
@@ -259,9 +261,7 @@ class Meter:
     @property
     def content_chunks(self) -> int:
         """Number of chunks with content."""
-        counted = self._counted
-        # There are as many chunks before the first stamp as there are counted gaps.
-        return counted.number + len(counted.stamps)
+        return self.framed_content_chunks + self.glanced
 
     def count_chunk(self, size: int) -> None:
         """Count a chunk that is cut into frames.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import OutputInvalid
 
 STOP = "the output is invalid"
@@ -41,4 +42,4 @@ class DocumentStage:
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)

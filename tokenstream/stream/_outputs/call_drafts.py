@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import TokenStreamError
 from tokenstream.events import (
     Finish,
@@ -227,7 +228,7 @@ class CallDraftCursor:
         failure = self._failure
         # An exception of the application is raised at once, an error of the answer at its end.
         if failure is not None and (at_end or not isinstance(failure, TokenStreamError)):
-            raise failure.with_traceback(None) from failure.__cause__
+            raise raised_anew(failure) from failure.__cause__
         return None
 
     def _read_arrived(self) -> None:

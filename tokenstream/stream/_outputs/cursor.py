@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import OutputInvalid, TokenStreamError
 from tokenstream.events import Finish, PartDone, ToolCallDone
 from tokenstream.stages._cursor import ITEM_END, NULL
@@ -160,7 +161,7 @@ class OutputCursor(Generic[ItemT]):
         if self._delivered is not None:
             self._delivered.check_end()
         if self._failure is not None:
-            raise self._failure.with_traceback(None) from self._failure.__cause__
+            raise raised_anew(self._failure) from self._failure.__cause__
         return None
 
     @property

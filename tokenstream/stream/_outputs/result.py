@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._typed.schema import Schema
@@ -103,7 +104,7 @@ class ResultCursor(Generic[T]):
         try:
             return _Outcome(self._type, self._read_value())
         except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-            return _Outcome(self._type, error=error)
+            return _Outcome(self._type, error=error.with_traceback(None))
 
     def _read_value(self) -> T:
         """Return the value of the finished answer, read at once if possible, or else as drafts."""
@@ -126,7 +127,7 @@ class ResultCursor(Generic[T]):
         best = drafts[-1] if drafts else None
         error = failed_stream_error(cause, text, errors=() if best is None else best.errors, best=best)
         error.partial, error.origin = self._answer.message, cause.origin
-        error.__cause__ = cause
+        error.__cause__ = raised_anew(cause)
         return error
 
     def _make_drafts(self) -> OutputCursor[Partial[T]]:
@@ -154,7 +155,7 @@ class _Outcome(Generic[T]):
     def get(self) -> T:
         """Return the value, or raise the error."""
         if self._error is not None:
-            raise self._error.with_traceback(None) from self._error.__cause__
+            raise raised_anew(self._error) from self._error.__cause__
         # From a cursor, None would mean that no item has arrived.
         value: T = NULL if self._value is None else self._value
         return value

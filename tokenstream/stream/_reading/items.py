@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tokenstream._basics.kept_errors import without_own_frames
+
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, SyncSource
 
@@ -39,7 +41,7 @@ class SourceFailed:
     __slots__ = ("error",)
 
     def __init__(self, error: Exception) -> None:
-        self.error = error
+        self.error = without_own_frames(error)
 
 
 class BusyTime:

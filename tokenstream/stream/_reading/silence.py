@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Silence:
     def check(self) -> None:
         """Raise the error, if a deadline has passed."""
         if self.error is not None:
-            raise self.error
+            raise raised_anew(self.error)
 
     def begin_connection(self, now: float) -> None:
         """Start to wait for the first event of another connection.

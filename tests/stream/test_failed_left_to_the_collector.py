@@ -1,0 +1,270 @@
+"""Nothing of an answer that failed waits for the garbage collector, whichever reader raised its error.
+
+A kept error would hold its traceback, the traceback the frames that have read, and those the stream.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from tests.support.tables import in_one_test
+from tests.support.uncollected import left_by, left_by_async
+from tests.support.wire import DONE, chat, chat_call, sse
+from tokenstream import AsyncStream, Retry, Router, Stream, aconnect, connect, relay
+from tokenstream.errors import StreamError, TokenStreamError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tokenstream.message import Message
+
+BEGUN = [
+    chat({"role": "assistant", "content": ""}),
+    *(chat({"content": each}) for each in ('{"a": ', "1", "2")),
+]
+CALL = chat(chat_call(0, '{"a":', id="c1", name="f"))
+FAILING = {
+    "cut": BEGUN,
+    "a call cut": [*BEGUN, CALL],
+    "an error": [*BEGUN, sse({"error": {"message": "overloaded", "type": "server_error"}})],
+    "nothing": [],
+    "not the JSON that is asked for": [*BEGUN[:1], chat({"content": '{"a": "x"}'}), chat({}, "stop"), DONE],
+}
+"""The chunks of answers that fail."""
+
+
+class Answer(BaseModel):
+    a: int
+
+
+def reset(chunks: list[bytes]) -> Iterator[bytes]:
+    yield from chunks
+    raise ConnectionResetError("the peer is gone")
+
+
+async def reset_later(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        await anyio.lowlevel.checkpoint()
+        yield chunk
+    raise ConnectionResetError("the peer is gone")
+
+
+async def areading(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        await anyio.lowlevel.checkpoint()
+        yield chunk
+
+
+def each_event(stream: Stream) -> None:
+    for _ in stream:
+        pass
+
+
+def words(stream: Stream) -> None:
+    for _ in stream.text.words():
+        pass
+
+
+def calls(stream: Stream) -> None:
+    for _ in stream.tool_calls:
+        pass
+
+
+def drafts(stream: Stream) -> None:
+    for _ in stream.partials(Answer):
+        pass
+
+
+READERS: dict[str, Callable[[Stream], object]] = {
+    "events": each_event,
+    "final": Stream.final,
+    "text": words,
+    "calls": calls,
+    "drafts": drafts,
+    "result": lambda stream: stream.result(Answer),
+    "relay": lambda stream: [*relay.encode(stream, "openai-chat")],
+}
+
+
+@in_one_test("reader", READERS.values())
+@in_one_test("chunks", FAILING.values())
+@pytest.mark.parametrize("source", [list, iter, reset], ids=["list", "iterator", "reset"])
+def test_a_failed_stream_leaves_nothing(
+    source: Callable[[list[bytes]], Any], chunks: list[bytes], reader: Callable[[Stream], object]
+) -> None:
+    """Neither the error that was raised, nor the source's own, keeps the stream."""
+
+    def run() -> None:
+        try:
+            with Stream(source(chunks), format="openai-chat") as stream:
+                reader(stream)
+        except TokenStreamError:
+            pass
+
+    assert left_by(run) == {}
+
+
+def test_an_error_that_is_raised_again_is_the_same_to_its_reader() -> None:
+    """The same object while the reader has it; later, another one with the same words and notes."""
+    stream = Stream(BEGUN, format="openai-chat")
+
+    def ask() -> StreamError:
+        with pytest.raises(StreamError) as caught:
+            stream.final()
+        return caught.value
+
+    first = ask()
+    first.add_note("seen")
+    assert ask() is first
+    words, partial = str(first), first.partial
+    del first
+    again = ask()
+    assert (str(again), again.__notes__) == (words, ["seen"])
+    assert again.partial is partial
+
+
+def test_the_cause_tells_where_the_source_failed() -> None:
+    """Its traceback begins in the source."""
+    with pytest.raises(StreamError) as caught:
+        Stream(reset(BEGUN), format="openai-chat").final()
+
+    cause = caught.value.__cause__
+    assert isinstance(cause, ConnectionResetError)
+    assert cause.__traceback__ is not None
+    assert cause.__traceback__.tb_frame.f_code is reset.__code__
+
+
+def test_a_partial_answer_keeps_nothing_else() -> None:
+    """It is an object of its own, and may be kept."""
+    kept: list[Message | None] = []
+
+    def run() -> None:
+        kept.clear()
+        try:
+            Stream(BEGUN, format="openai-chat").final()
+        except StreamError as error:
+            kept.append(error.partial)
+
+    assert "Stream" not in left_by(run)
+    assert [message.text for message in kept if message] == ['{"a": 12']
+
+
+async def aeach_event(stream: AsyncStream) -> None:
+    async for _ in stream:
+        pass
+
+
+async def awords(stream: AsyncStream) -> None:
+    async for _ in stream.text.words():
+        pass
+
+
+async def arelay(stream: AsyncStream) -> None:
+    async for _ in relay.encode(stream, "openai-chat"):
+        pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("source", [areading, reset_later])
+@pytest.mark.parametrize("reader", [aeach_event, AsyncStream.final, awords, arelay])
+async def test_a_failed_asynchronous_stream_leaves_nothing(source: Any, reader: Any) -> None:
+    """The same, where a task has read."""
+
+    async def run(chunks: list[bytes]) -> None:
+        try:
+            async with AsyncStream(source(chunks), format="openai-chat") as stream:
+                await reader(stream)
+        except TokenStreamError:
+            pass
+
+    for chunks in FAILING.values():
+        assert await left_by_async(lambda chunks=chunks: run(chunks)) == {}  # type: ignore[misc]
+
+
+def answering(status: int, chunks: list[bytes]) -> httpx.MockTransport:
+    """Give each request the same answer."""
+    return httpx.MockTransport(
+        lambda _: httpx.Response(
+            status, headers={"content-type": "text/event-stream"}, stream=httpx.ByteStream(b"".join(chunks))
+        )
+    )
+
+
+ADDRESS = "https://api.example/v1/chat/completions"
+ASKED = {"model": "m", "messages": []}
+
+
+@pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait=0)], ids=["once", "retried"])
+def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None) -> None:
+    """Neither after one attempt, nor after the last of several."""
+    client = httpx.Client(transport=answering(status, BEGUN))
+
+    def run() -> None:
+        try:
+            with connect(
+                "https://api.example/v1/chat/completions", json=ASKED, client=client, retry=retry
+            ) as stream:
+                stream.final()
+        except TokenStreamError:
+            pass
+
+    assert {*left_by(run)} <= {"TimedCall"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait=0)], ids=["once", "retried"])
+async def test_a_failed_asynchronous_request_leaves_nothing(retry: Retry | None) -> None:
+    """The same, in an event loop."""
+    client = httpx.AsyncClient(transport=answering(200, BEGUN))
+
+    async def run() -> None:
+        try:
+            async with aconnect(ADDRESS, json=ASKED, client=client, retry=retry) as stream:
+                await stream.final()
+        except TokenStreamError:
+            pass
+
+    assert await left_by_async(run) == {}
+
+
+def test_a_failed_tool_leaves_nothing() -> None:
+    """Neither the tool's error nor the router's keeps the answer."""
+    router = Router()
+
+    @router.tool
+    def f(a: int) -> str:
+        """Find a city."""
+        raise ValueError(f"{a} is no city")
+
+    whole = [*BEGUN[:1], CALL, chat(chat_call(0, " 1}")), chat({}, "tool_calls"), DONE]
+
+    def run() -> None:
+        with suppress(TokenStreamError, ValueError), Stream(whole, format="openai-chat") as stream:
+            stream.run(router)
+
+    assert left_by(run) == {}
+
+
+@pytest.mark.parametrize("wait", [0, 0.001])
+def test_a_retried_answer_leaves_nothing(wait: float) -> None:
+    """Neither does the attempt that failed, nor the one that has brought the answer."""
+    statuses = [503, 200]
+    replies = [answering(status, [*BEGUN, chat({}, "stop"), DONE]) for status in statuses]
+
+    def run() -> None:
+        left = iter(replies)
+        transport = httpx.MockTransport(lambda request: next(left).handle_request(request))
+        with httpx.Client(transport=transport) as client:
+            with connect(ADDRESS, json=ASKED, client=client, retry=Retry(wait=wait)) as stream:
+                assert stream.final().text == '{"a": 12'
+            assert [attempt.number for attempt in stream.attempts] == [1, 2]
+
+    # A timer that was cancelled is an empty object, which the thread of timers drops with the next ones.
+    assert {*left_by(run)} <= {"TimedCall"}
