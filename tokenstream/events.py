@@ -24,6 +24,7 @@ __all__ = [
     "CitationAdded",
     "Event",
     "Finish",
+    "InputTranscript",
     "MediaDelta",
     "MessageStart",
     "PartDelta",
@@ -388,6 +389,29 @@ class Finish(AnswerEvent):
 
 @show_members
 @dataclass(slots=True)
+class InputTranscript(AnswerEvent):
+    """Words that the user has spoken to a session, as the provider has transcribed them.
+
+    They are not part of the answer, nor of its message. A provider transcribes beside the model, so that the
+    words may arrive before the answer to them, during it, or with the next answer of the session.
+
+    Example:
+        >>> InputTranscript("What time ", "item_7").transcript is None
+        True
+        >>> InputTranscript("is it?", "item_7", "What time is it?").transcript
+        'What time is it?'
+    """
+
+    text: str
+    """The words that are new."""
+    id: str = ""
+    """The id of what was said, such as that of the user's item in the conversation; "" if it has none."""
+    transcript: str | None = None
+    """All words, with the last event of this id; they may correct the earlier ones. None before."""
+
+
+@show_members
+@dataclass(slots=True)
 class Ping(AnswerEvent):
     """A heartbeat of the server, which has no content; returned only with `pings=True`.
 
@@ -599,6 +623,7 @@ Event: TypeAlias = (
     | StepDone
     | ToolProgress
     | ToolResult
+    | InputTranscript
     | Unknown
 )
 """Union of all events, for `match` and `assert_never`; a minor release may add more events."""

@@ -17,6 +17,7 @@ from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
+    from tokenstream.events import Event
     from tokenstream.session import Steer
 
 __all__ = ["COLOURS", "Answered", "AsyncTalk", "Talk", "talking"]
@@ -111,6 +112,11 @@ class Talk:
             answer.interrupt(played_ms=played_ms)
         return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
 
+    def listen(self, content: Any) -> list[Event]:
+        """Ask, and return the events of the answer."""
+        with self.session.ask(content) as answer:
+            return [*answer]
+
 
 class AsyncTalk(Talk):
     """A session in an event loop."""
@@ -191,6 +197,15 @@ class AsyncTalk(Talk):
                     break
             await answer.interrupt(played_ms=played_ms)
         return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
+
+    def listen(self, content: Any) -> list[Event]:
+        """Ask, and return the events of the answer."""
+
+        async def read() -> list[Event]:
+            async with self.session.ask(content) as answer:
+                return [event async for event in answer]
+
+        return self._portal.call(read)
 
 
 @contextmanager

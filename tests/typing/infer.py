@@ -23,6 +23,7 @@ from tokenstream.events import (
     CitationAdded,
     Event,
     Finish,
+    InputTranscript,
     MediaDelta,
     MessageStart,
     PartDelta,
@@ -223,6 +224,8 @@ def every_event(event: Event) -> str:
             return id
         case StepDone(id):
             return event.step or id
+        case InputTranscript(text, id):
+            return id + text
         case ToolProgress(id, name):
             return id + name
         case ToolResult(id, _, error):

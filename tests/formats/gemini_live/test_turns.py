@@ -21,7 +21,7 @@ from tests.support import registry
 from tests.support.formats import GeminiLive
 from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, ProviderError, StreamTruncated
-from tokenstream.events import Finish, MessageStart, Unknown
+from tokenstream.events import Finish, InputTranscript, MessageStart, Unknown
 from tokenstream.limits import Limits
 
 
@@ -120,7 +120,8 @@ def test_what_belongs_to_the_session_is_kept_or_carried() -> None:
     )
     unknown = [one.name for one in came.events if isinstance(one, Unknown) and one.kind == "event"]
 
-    assert unknown == ["inputTranscription", "interimInputTranscription", "voiceActivity"]
+    assert [one.text for one in came.events if isinstance(one, InputTranscript)] == ["Hello?"]
+    assert unknown == ["interimInputTranscription", "voiceActivity"]
     assert came.message.provider_data == {
         "sessionResumptionUpdate": {"newHandle": "h-2", "resumable": True},
         "goAway": {"timeLeft": "10s"},

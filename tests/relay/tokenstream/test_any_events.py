@@ -89,6 +89,7 @@ _event: st.SearchStrategy[Any] = st.one_of(
     st.builds(told.StepStart, _text, _text, _word, _word, st.none() | _call),
     st.builds(told.StepDelta, _text, _text),
     st.builds(told.ToolProgress, _text, _text, _json),
+    st.builds(told.InputTranscript, _text, _text, st.none() | _text),
     st.builds(told.StepUpdate, _text, st.dictionaries(_text, _json, max_size=2)),
     st.builds(told.StepWaiting, _text, _json, st.booleans()),
     st.builds(told.StepDone, _text, st.sampled_from(["done", "failed"]), _word),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import (
     CitationAdded,
+    InputTranscript,
     MediaDelta,
     PartDelta,
     PartDone,
@@ -239,8 +240,8 @@ class Vocabulary:
             NotExpressible: `drop` does not allow leaving the event out. An event whose class is newer than
                 this encoder is always left out, since `drop` has no name for it.
         """
-        if event.__class__ is ToolProgress:
-            # Nothing is lost: it was for the time until the result.
+        if event.__class__ in (ToolProgress, InputTranscript):
+            # Nothing is lost of the answer: one was for the time until the result, one is the user's.
             return ()
         kind = _EVENTS_OF_RUNS.get(event.__class__)
         if kind is None:

@@ -9,6 +9,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.heard import Heard
 from tokenstream.formats._kit.openai import SESSION_COUNTS
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
@@ -57,6 +58,7 @@ class OpenAIRealtime(Format):
     __slots__ = (
         "_answer",
         "_failure",
+        "_heard",
         "_last_error",
         "_open_responses",
         "_outputs",
@@ -95,6 +97,7 @@ class OpenAIRealtime(Format):
 
     def _make_parts(self) -> RealtimeOutputs:
         self._outputs = RealtimeOutputs(self.limits, self.note)
+        self._heard = Heard(self._outputs)
         return self._outputs
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
@@ -206,6 +209,24 @@ class OpenAIRealtime(Format):
         """
         self._last_error = provider_error(payload, "error")
         self.parts.unknown("error", payload)
+
+    def _read_heard(self, payload: dict[str, Any]) -> None:
+        """Report words of the user; a transcription runs beside the responses, before or after them."""
+        id, text = text_of(payload, "item_id") or "", text_of(payload, "delta")
+        # OpenAI's type has the text as optional.
+        if text is not None:
+            self._heard.add_piece(id, text)
+        else:
+            self.parts.unknown(text_of(payload, "type") or "event", payload)
+
+    def _read_all_heard(self, payload: dict[str, Any]) -> None:
+        """Report the end of what the user has said, or that it could not be transcribed."""
+        id, whole = text_of(payload, "item_id") or "", text_of(payload, "transcript")
+        if whole is not None:
+            self._heard.add_whole(id, whole)
+        else:
+            self._heard.drop(id)
+            self.parts.unknown(text_of(payload, "type") or "event", payload)
 
     # -- responses -----------------------------------------------------------
 
@@ -368,6 +389,9 @@ class OpenAIRealtime(Format):
         "transcription_session.created": _read_session,
         "transcription_session.updated": _read_session,
         "rate_limits.updated": _read_rate_limits,
+        "conversation.item.input_audio_transcription.delta": _read_heard,
+        "conversation.item.input_audio_transcription.completed": _read_all_heard,
+        "conversation.item.input_audio_transcription.failed": _read_all_heard,
         "error": _read_error,
         "response.created": _read_created,
         "response.done": _read_done,

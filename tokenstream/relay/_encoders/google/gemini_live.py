@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.events import InputTranscript
 from tokenstream.formats._wire.gemini_live.words import USAGE
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.google.shared import PartEncoder, make_grounding, require_name
@@ -29,6 +30,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     Gemini Live has no message for errors: its server closes the connection with a code.
     """
 
+    handlers: ClassVar[Mapping[type, str]] = {**PartEncoder.handlers, InputTranscript: "encode_heard"}
     name: ClassVar[str] = "gemini-live"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
@@ -86,6 +88,11 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         elif event.data:
             medium.pieces.append(event.data)
         return payloads
+
+    def encode_heard(self, event: InputTranscript) -> Payloads:
+        """Return what the user has said; the last piece says that it is the last."""
+        is_last = {} if event.transcript is None else {"finished": True}
+        return self._server_content(inputTranscription={"text": event.text, **is_last})
 
     def encode_tail(self) -> Payloads:
         """Return the end of the generation, and the end of the turn with the token counts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.events import InputTranscript
 from tokenstream.formats._kit.openai import SESSION_COUNTS
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
@@ -45,6 +46,7 @@ _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
 class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     """Encodes an answer as the messages of a session with one response."""
 
+    handlers: ClassVar[Mapping[type, str]] = {**ItemEncoder.handlers, InputTranscript: "encode_heard"}
     name: ClassVar[str] = "openai-realtime"
     default_id: ClassVar[str] = "resp_1"
     content_type: ClassVar[str] = "application/x-ndjson"
@@ -82,6 +84,13 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         if event.transcript:
             payloads += self.write_text(event.part, "media", event.transcript)
         return payloads
+
+    def encode_heard(self, event: InputTranscript) -> Payloads:
+        """Return what the user has said, piece by piece or as a whole."""
+        is_last = event.transcript is not None
+        kind = f"conversation.item.input_audio_transcription.{'completed' if is_last else 'delta'}"
+        words = {"transcript": event.transcript} if is_last else {"delta": event.text}
+        return [self._event(kind, item_id=event.id, content_index=0, **words)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the response with status "failed"; before it has begun, an `error` of the session."""
