@@ -21,11 +21,11 @@ from tokenstream.stream._options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._steer import Steer
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.session._lines import Line
-    from tokenstream.session._steering import Steer
     from tokenstream.session._steps import Steps
     from tokenstream.session._turns import Bell
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.errors import MisuseError, ProviderError
+from tokenstream._steer import Steer
+from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.errors import provider_error
 
 if TYPE_CHECKING:
@@ -17,61 +17,10 @@ if TYPE_CHECKING:
     from tokenstream.session._rounds import Question
     from tokenstream.session._steps import Steps
 
-SteerState: TypeAlias = Literal["sent", "accepted", "pending", "applied", "refused", "lost"]
-"""The fate of input for an answer in progress; see `Steer.state`."""
-
 _LATE_CODE = "response_already_completed"
 """The code with which the server refuses input for a response that has ended."""
 _BETWEEN_CODE = "no_response_in_progress"
 """The code for input that comes before a response, or between two responses of an answer."""
-
-
-@show_members
-class Steer:
-    """Input that was sent with `session.steer` for an answer in progress.
-
-    Its `state` changes while the answer is read, as the server tells what has become of the input.
-
-    Args:
-        target: The id of the response that it steers; None if none was in progress.
-
-    Example:
-        >>> from tokenstream import Session, testing
-        >>> from websockets.sync.client import connect
-        >>> with testing.serve([testing.script().text("Once upon.").finish()], sessions=True) as server:
-        ...     url = f"{server.ws_url}/v1/responses"
-        ...     with Session(lambda: connect(url), model="gpt-5.1") as session:
-        ...         with session.ask("Tell me a story.") as answer:
-        ...             begun = next(iter(answer.text))
-        ...             steer = session.steer("Make it about a cat.")
-        ...             message = answer.final()
-        >>> steer.state, steer.is_settled  # This server steers nothing.
-        ('refused', True)
-    """
-
-    __slots__ = ("error", "id", "response_id", "state", "target")
-
-    def __init__(self, target: str | None) -> None:
-        self.target = target
-        """The id of the response that it steers; None if none was in progress."""
-        self.state: SteerState = "sent"
-        """The state: "sent"; "accepted" by the server; "pending" until the results of tools are sent, with
-        which it is applied; "applied"; "refused", see `error`; "lost" if nobody knows what became of it.
-        """
-        self.id: str | None = None
-        """The id that the server has given to the input; None before it is accepted."""
-        self.response_id: str | None = None
-        """The id of the response from whose beginning on the input is applied; None before."""
-        self.error: ProviderError | None = None
-        """The reason to refuse the input; None if it was not refused."""
-
-    @property
-    def is_settled(self) -> bool:
-        """True once the answer need not wait for the server to say more about the input."""
-        return self.state not in ("sent", "accepted")
-
-    def __repr__(self) -> str:
-        return f"<Steer of {self.target}, {self.state}>"
 
 
 class SentSteer(Steer):

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tokenstream._steer import Steer
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.router import Router
     from tokenstream.schemas import Tools
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._steering import Steer
     from tokenstream.stages._citations.citations import CitationMarkers
 
 

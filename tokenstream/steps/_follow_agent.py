@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.kinds import do_nothing
+from tokenstream.errors import MisuseError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_response
 from tokenstream.steps._follow import cannot_follow_error
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
+from tokenstream.steps._input import make_line_writer
 from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines, LineReader, are_bare_lines
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._peer.asynchronous import AsyncPeer
@@ -54,6 +56,7 @@ def follow_agent(
     agent: str | None,
     exit_code: object,
     stderr: object,
+    stdin: object,
     until: object,
     deadlines: Deadlines,
 ) -> FollowedItems[Any] | AsyncFollowedItems[Any]:
@@ -64,13 +67,16 @@ def follow_agent(
     """
     check_option("deadlines", deadlines, Deadlines)
     if isinstance(source, Peer | AsyncPeer):
+        if stdin is not None:
+            raise MisuseError("stdin= is for the lines of an agent: a peer has its own")
         messages = PeerRun(run, agent, until, source)
         limits = source.deadlines if deadlines is AGENT_DEADLINES else deadlines
         if isinstance(source, AsyncPeer):
             peer = _BorrowedAsyncPeer(source)
             return AsyncFollowedItems(peer, messages, limits, exit_code, stderr)
         return FollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
-    lines = LineReader(run, agent, until, has_bare_lines=are_bare_lines(source))
+    write = None if stdin is None else make_line_writer(stdin)
+    lines = LineReader(run, agent, until, has_bare_lines=are_bare_lines(source), write=write)
     if is_asynchronous(source):
         return AsyncFollowedLines(AsyncChunks(source), lines, deadlines, exit_code, stderr)
     is_readable = is_response(source) or any(hasattr(source, name) for name in ("__iter__", "read"))

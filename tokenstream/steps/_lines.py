@@ -16,6 +16,8 @@ from tokenstream.steps._read_beside import NOTHING, RunBuilder
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
+    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._input import LineWriter
     from tokenstream.steps._run import Steps
 
 _LINE_ENDS = (b"\n", b"\r")
@@ -31,9 +33,19 @@ class LineReader(RunBuilder):
         agent: The name of the agent; None to detect it.
         until: Ends the loop before the end of the lines, as in `RunBuilder`; None to read all lines.
         has_bare_lines: True if it is known that each item is a line without its line end.
+        write: Writes a line to the agent; None if it is only read.
     """
 
-    def __init__(self, run: Steps, agent: str | None, until: object, *, has_bare_lines: bool = False) -> None:
+    def __init__(
+        self,
+        run: Steps,
+        agent: str | None,
+        until: object,
+        *,
+        has_bare_lines: bool = False,
+        write: LineWriter | None = None,
+    ) -> None:
+        self._write = write
         super().__init__(run, agent, until)
         self._frames = JSONFrames()
         self._ready: deque[Any] = deque()
@@ -81,6 +93,11 @@ class LineReader(RunBuilder):
         else:
             self._read(item, line)
         return item
+
+    def _prepare(self, reader: AgentReader) -> None:
+        """Let the reader write to the agent."""
+        super()._prepare(reader)
+        reader.steering.write = self._write
 
     def _feed_bytes(self, chunk: bytes) -> None:
         """Take in a chunk, which may be a line of a list of lines, without a line end."""

@@ -48,6 +48,7 @@ class RunBuilder(ABC):
         """True once the run's turns were ended."""
         self.must_stop = False
         """True once the loop must end because of `until`."""
+        self._run = run
         self._agent = AgentRun(run, agent, self._prepare)
 
     @property
@@ -159,8 +160,9 @@ class RunBuilder(ABC):
         if not self.has_ended:
             self._agent.call(method, shown, *arguments)
 
-    def _prepare(self, reader: AgentReader) -> None:  # noqa: B027 - only a peer has anything
-        """Give a reader what it needs beyond the items."""
+    def _prepare(self, reader: AgentReader) -> None:
+        """Give a reader what it needs beyond the items, and let the run steer its agent."""
+        self._run.note_reader(reader)
 
     def _add_partial(self, error: StreamError) -> None:
         """Store the last answer in an error."""

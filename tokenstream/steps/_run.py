@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from weakref import ref
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from tokenstream._steer import Steer
     from tokenstream.events import StepWaiting
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
+    from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
     from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
         agent: str | None
         exit_code: ExitCode
         stderr: IO[bytes] | IO[str] | AsyncLines | None
+        stdin: IO[bytes] | IO[str] | asyncio.StreamWriter | None
         deadlines: Deadlines
 
 
@@ -208,6 +212,8 @@ class Steps(RunNode):
         self.costs = Ledger()
         """The costs of the agents' sessions up to their last turns, also over several loops."""
         self._turns: list[Turn] = []
+        self._reader: ref[AgentReader] | None = None
+        """Reads the agent that is followed; None before."""
 
     def __del__(self) -> None:
         # An unknown option ends the construction before there is a list of steps.
@@ -312,6 +318,7 @@ class Steps(RunNode):
         agent: str,
         exit_code: ExitCode = None,
         stderr: IO[bytes] | IO[str] | None = None,
+        stdin: IO[bytes] | IO[str] | None = None,
         until: Until = None,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> FollowedLines: ...
@@ -323,6 +330,7 @@ class Steps(RunNode):
         agent: str,
         exit_code: ExitCode = None,
         stderr: AsyncLines | None = None,
+        stdin: asyncio.StreamWriter | None = None,
         until: Until = None,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> AsyncFollowedLines: ...
@@ -349,6 +357,7 @@ class Steps(RunNode):
         agent: str | None = None,
         exit_code: ExitCode = None,
         stderr: Any = None,
+        stdin: Any = None,
         until: Until | PeerCall = None,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> Any:
@@ -374,6 +383,8 @@ class Steps(RunNode):
                 `Popen.wait`; None if it is not known. It is asked after the last line, for 5 seconds at most.
             stderr: The standard error of the process, a pipe or byte stream: it is read beside the lines,
                 and errors have its end in `stderr`. None to leave it alone.
+            stdin: The standard input of the process, for `steer`: a pipe, or a writer of asyncio, which stays
+                open. None if the agent is only read, and for a peer, which has its own.
             until: Ends the loop early: "turn" or "idle" once a turn has ended and none is open, what
                 `peer.begin(…)` returns once it is answered, or a function of an item that returns True
                 for the last one. A new loop over the same object goes on.
@@ -403,7 +414,7 @@ class Steps(RunNode):
         from tokenstream.steps._follow import follow, has_lines
         from tokenstream.steps._peer.base import BasePeer
 
-        has_options = any(option is not None for option in (agent, exit_code, stderr, until))
+        has_options = any(option is not None for option in (agent, exit_code, stderr, stdin, until))
         has_options = has_options or deadlines is not AGENT_DEADLINES
         if has_options or isinstance(events, BasePeer) or has_lines(events):
             from tokenstream.steps._follow_agent import follow_agent
@@ -414,10 +425,42 @@ class Steps(RunNode):
                 agent=agent,
                 exit_code=exit_code,
                 stderr=stderr,
+                stdin=stdin,
                 until=until,
                 deadlines=deadlines,
             )
         return follow(events, self)
+
+    def steer(self, text: str) -> Steer:
+        """Say something to the agent that the run follows, while it works.
+
+        Codex's app server takes such input, over a `Peer` or an `AsyncPeer`, and so do agents that speak ACP
+        and say that they do. Claude Code takes it if `follow` has its standard input, and the process runs
+        with `--input-format stream-json`. The call returns at once; the loop over the run goes on, and reads
+        what the agent says of the input. A refusal ends nothing.
+
+        Args:
+            text: The words.
+
+        Returns:
+            The input, whose `state` changes as the run is read. The run's events have each state, too, as a
+            `StepUpdate` of the turn with the type "steer".
+
+        Raises:
+            MisuseError: No agent is followed, it takes no input while it works, or it is only read.
+            StreamInterrupted: The agent no longer reads.
+        """
+        reader = None if self._reader is None else self._reader()
+        if reader is None:
+            raise MisuseError("there is no agent to steer: call run.follow(…), and read from it first")
+        words: Any = text
+        if not isinstance(words, str) or not words:
+            raise MisuseError(f"run.steer() takes the words to say, not {words!r:.80}")
+        return reader.steer(words)
+
+    def note_reader(self, reader: AgentReader) -> None:
+        """Note the reader of the agent that is followed now."""
+        self._reader = ref(reader)
 
     def events(self) -> RunEvents:
         """Return an iterator over all events of the run, from its start, for a user interface.

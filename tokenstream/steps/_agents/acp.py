@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
+from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.message import Usage
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.reader import REMEMBERED
+from tokenstream.steps._agents.steering import AgentSteer, refuse_idle, take_refusal
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream._steer import Steer
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
+    from tokenstream.steps._turn import Turn
 
 _CHUNKS = {"agent_message_chunk": "text", "agent_thought_chunk": "reasoning"}
 """The kind of a part by the update that adds to it."""
@@ -26,6 +30,8 @@ _ASKING = frozenset({"session/request_permission", "elicitation/create"})
 """Requests that a person has to answer."""
 _PROMPT = "session/prompt"
 """The request that begins a turn; its answer ends the turn."""
+_STEER = "_session/steering"
+"""The request with input for the prompt in progress, an extension of some agents."""
 _REPLAYING = "session/load"
 """The request whose answer follows the updates of the session's earlier turns."""
 _REASONS: dict[str, FinishReason] = {
@@ -67,6 +73,8 @@ class ACP(Conversations["_ACPSession"]):
         """The sessions of prompts without an answer, by the ids of the requests."""
         self._replays: dict[str, _ACPSession] = {}
         """The sessions whose earlier turns are being sent again, by the ids of the requests."""
+        self._is_steerable = False
+        """True once the agent has said that it takes input while it works."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -98,6 +106,46 @@ class ACP(Conversations["_ACPSession"]):
         elif method in _ASKING and "id" in line:
             self._session_of(params).read_request(line)
 
+    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+        """Read the answer to a request of the program: to input for a turn, or to any other."""
+        if method != _STEER:
+            super().read_answer(method, answer)
+            return
+        steer = self.steering.take(answer.get("id"), answer)
+        if steer is None or take_refusal(steer, answer):
+            return
+        result = dict_of(answer, "result")
+        if text_of(result, "outcome") == "promptRequired":
+            steer.refuse("the agent wants the input as a prompt of its own", text_of(result, "reason"))
+        else:
+            # It may have begun a turn of its own, although it was asked not to.
+            steer.become("applied")
+
+    def steer(self, text: str) -> Steer:
+        """Send a `_session/steering` for the prompt in progress, which some agents take beyond the protocol.
+
+        Quirk (claude-agent-acp 0.64, 2026-08): an agent that can be steered says so in its answer to
+        `initialize`. It is never tried otherwise: codex-acp answers an unknown method with success.
+        """
+        if not self._is_steerable:
+            raise MisuseError(
+                f"{self._agent} does not say that it takes input while it works (`_meta.steering` in its "
+                "answer to initialize): wait for the end of its turn"
+            )
+        session = self.find_working()
+        if session is None:
+            return refuse_idle(text)
+        steer = AgentSteer(text, session.turn)
+        params: dict[str, Json] = {
+            "sessionId": session.id,
+            "prompt": [{"type": "text", "text": text}],
+            "_meta": {"steering": {"idleBehavior": "promptRequired"}},
+        }
+        early = self.steering.request(steer, _STEER, params)
+        if early is not None:
+            self.read_answer(_STEER, early)
+        return steer
+
     # -- within ------------------------------------------------------------
 
     def _session_of(self, params: dict[str, Json]) -> _ACPSession:
@@ -112,6 +160,8 @@ class ACP(Conversations["_ACPSession"]):
         """Read the answer to a request: the agent's name, a new session, or the end of a turn."""
         id, result, error = str(line.get("id")), dict_of(line, "result"), line.get("error")
         self._run.agent = text_of(dict_of(result, "agentInfo"), "name") or self._run.agent
+        if dict_of(dict_of(result, "_meta"), "steering").get("supported") is True:
+            self._is_steerable = True
         self._run.session = text_of(result, "sessionId") or self._run.session
         self._run.model = _find_model(result) or self._run.model
         if id in self._replays:
@@ -149,6 +199,11 @@ class _ACPSession(ConversationReader):
         """The most tokens that the agent has counted in the model's context; 0 if it has counted none."""
         self._cost: dict[str, float] | None = None
         """The cost of the session so far, in US dollars; None if the agent has not told it."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn in progress; None between two turns."""
+        return self._turn
 
     @property
     def is_answering(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
+from uuid import uuid4
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
 from tokenstream.errors import StreamTruncated
@@ -12,6 +13,7 @@ from tokenstream.formats._kit.values import counts_in
 from tokenstream.formats._wire.anthropic_agents.words import COUNTS
 from tokenstream.steps._agents.claude_answer import ClaudeAnswer
 from tokenstream.steps._agents.reader import AgentReader, last_text
+from tokenstream.steps._agents.steering import AgentSteer, refuse_idle
 from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._step import LeftOpen
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
+    from tokenstream._steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.message import Usage
     from tokenstream.steps._model_answer import ModelAnswer
@@ -216,7 +219,11 @@ class ClaudeCode(AgentReader):
                 self._begin_tools(answer)
 
     def _read_user(self, line: dict[str, Json]) -> None:
-        """End the tools whose results are in a line."""
+        """End the tools whose results are in a line; note input that the agent has taken."""
+        steer = self.steering.take(text_of(line, "uuid"))
+        if steer is not None:
+            steer.become("applied")
+            return
         agent = text_of(line, "parent_tool_use_id") or ""
         for block in dicts_of(dict_of(line, "message").get("content")):
             id = text_of(block, "tool_use_id")
@@ -267,6 +274,27 @@ class ClaudeCode(AgentReader):
             error = StreamTruncated(f"{self._agent} ended a turn while its tool was still running")
             error.partial = self._find_partial(turn, "truncated")
         self._end_turn(error)
+
+    def steer(self, text: str) -> Steer:
+        """Write a user's message to the process, which runs with `--input-format stream-json`.
+
+        With `--replay-user-messages`, the process repeats the message once it has taken it.
+        """
+        if self.steering.write is not None and self._turn is None:
+            return refuse_idle(text)
+        steer, id = AgentSteer(text, self._turn), str(uuid4())
+        message: dict[str, Json] = {"role": "user", "content": [{"type": "text", "text": text}]}
+        line: dict[str, Json] = {
+            "type": "user",
+            "uuid": id,
+            "session_id": self._run.session or "",
+            "parent_tool_use_id": None,
+            # Otherwise it is for the time after the turn.
+            "priority": "now",
+            "message": message,
+        }
+        self.steering.send(steer, id, line)
+        return steer
 
     # -- within ------------------------------------------------------------
 

@@ -9,15 +9,18 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is
 from tokenstream.message import Usage
 from tokenstream.steps._agents.codex_items import counts_in, describe, failure_of, result_of
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
+from tokenstream.steps._agents.steering import AgentSteer, refuse_idle, take_refusal
 from tokenstream.steps._agents.values import plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream._steer import Steer
     from tokenstream.errors import ErrorKind, ProviderError
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
+    from tokenstream.steps._turn import Turn
 
 _DELTAS = {
     "item/agentMessage/delta": "text",
@@ -36,6 +39,8 @@ _ASKING = frozenset(
     }
 )
 """Requests that a person has to answer."""
+_STEER = "turn/steer"
+"""The request with input for the turn in progress."""
 _SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgentActivity", "plan"})
 """Kinds of items that are neither tools nor parts of an answer."""
 _STATES = {"inProgress": "in_progress"}
@@ -94,6 +99,39 @@ class CodexServer(Conversations["_Thread"]):
                 thread = self._conversations[id] = _Thread(self._run, id, self)
             thread.read(line)
 
+    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+        """Read the answer to a request of the program: to input for a turn, or to any other."""
+        if method != _STEER:
+            super().read_answer(method, answer)
+        elif (steer := self.steering.take(id := answer.get("id"), answer)) is not None and not take_refusal(
+            steer, answer
+        ):
+            steer.become("accepted")
+            self.steering.keep(id, steer)
+
+    def steer(self, text: str) -> Steer:
+        """Send a `turn/steer` for the turn in progress."""
+        thread = self.find_working()
+        if thread is None:
+            return refuse_idle(text)
+        steer = AgentSteer(text, thread.turn, thread.turn_id)
+        params: dict[str, Json] = {
+            "threadId": thread.id,
+            "expectedTurnId": thread.turn_id,
+            "input": [{"type": "text", "text": text}],
+        }
+        early = self.steering.request(steer, _STEER, params)
+        if early is not None:
+            self.read_answer(_STEER, early)
+        return steer
+
+    def note_said(self, item: dict[str, Json]) -> None:
+        """Note that something the user has said is part of a turn now: the first input with these words."""
+        said = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
+        steer = next((each for each in self.steering.waiting if each.text == said), None)
+        if steer is not None:
+            steer.become("applied")
+
 
 class _Thread(ConversationReader):
     """Reads the messages about one thread."""
@@ -102,6 +140,7 @@ class _Thread(ConversationReader):
 
     def __init__(self, run: Steps, id: str, owner: CodexServer) -> None:
         super().__init__(run, id, owner)
+        self._server = owner
         self._said: dict[str, int] = {}
         """The number of characters of each item of an answer so far, by the item's id."""
         self._item: str | None = None
@@ -112,6 +151,16 @@ class _Thread(ConversationReader):
         """The counts of the thread so far."""
         self._complaint: str | None = None
         """The message of the last `error`."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn in progress; None between two turns."""
+        return self._turn
+
+    @property
+    def turn_id(self) -> str | None:
+        """The id of the turn in progress; None between two turns."""
+        return self._turn_id
 
     def read(self, line: dict[str, Json]) -> None:
         """Read a message about the thread."""
@@ -248,6 +297,8 @@ class _Thread(ConversationReader):
     def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""
         kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
+        if kind == "userMessage":
+            self._server.note_said(item)
         if kind in _SPOKEN:
             return
         if kind in ("agentMessage", "reasoning"):

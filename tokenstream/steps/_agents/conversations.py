@@ -36,12 +36,18 @@ class Conversations(AgentReader, Generic[ConversationT]):
         """True while a turn of the run is in progress; the turns of subagents do not count."""
         return any(each.has_open_turn for id, each in self._conversations.items() if id not in self._starters)
 
+    def find_working(self) -> ConversationT | None:
+        """Return the conversation with a turn in progress, other than a subagent's; None if there is none."""
+        own = [each for id, each in self._conversations.items() if id not in self._starters]
+        return next((each for each in own if each.has_open_turn), None)
+
     def is_of_subagent(self, id: str) -> bool:
         """Return True for the conversation of a subagent."""
         return id in self._starters
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turns that are still open; return the error of the run, or None."""
+        self.steering.lose()
         errors = [each.end_open_turn(exit_code) for each in self._conversations.values()]
         return next((error for error in errors if error is not None), None) or super().end(exit_code)
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream.errors import ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import (
     Finish,
     MessageStart,
@@ -19,12 +19,14 @@ from tokenstream.events import (
 )
 from tokenstream.message import ReasoningPart, TextPart, ToolCall
 from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.steps._agents.steering import Steering
 from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
+    from tokenstream._steer import Steer
     from tokenstream.message import Ending, FinishReason, Message, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
@@ -65,6 +67,8 @@ class AgentReader(ABC):
         """The ids that the agent's requests have in the run, by the ids that the agent gave them."""
         self.send_answer: Callable[[int | str, Any], None] | None = None
         """Sends the answer to a request of the agent, by its id; None if the agent cannot be answered."""
+        self.steering = Steering()
+        """The input for the agent while it works."""
 
     @abstractmethod
     def read(self, line: dict[str, Json]) -> None:
@@ -89,6 +93,15 @@ class AgentReader(ABC):
             answer: The whole message, with its `result` or its `error`.
         """
         self.read(answer)
+
+    def steer(self, text: str) -> Steer:
+        """Say something to the agent while it works; return what tells what becomes of it.
+
+        Raises:
+            MisuseError: The agent takes no input while it works, or is only read.
+            StreamInterrupted: The agent no longer reads.
+        """
+        raise MisuseError(f"{self._agent} takes no input while it works: wait for the end of its turn")
 
     @classmethod
     @abstractmethod
@@ -116,6 +129,7 @@ class AgentReader(ABC):
         Args:
             exit_code: The exit code of the agent's process; None if it is not known.
         """
+        self.steering.lose()
         error = self.end_open_turn(exit_code)
         if error is not None:
             return error

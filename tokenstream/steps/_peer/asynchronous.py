@@ -164,7 +164,21 @@ class AsyncPeer(BasePeer):
             MisuseError: No such request waits for a reply.
             StreamInterrupted: The agent no longer reads.
         """
-        send = partial(self._send_soon, self.exchange.answer(to, {"result": result}))
+        self._send_from_anywhere(self.exchange.answer(to, {"result": result}))
+
+    def begin_soon(self, method: str, params: dict[str, Any]) -> int:
+        """Send a request whose answer nobody waits for, from an ordinary function; return its id.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        call, data = self.exchange.begin(method, params, is_awaited=False)
+        self._send_from_anywhere(data)
+        return call.id
+
+    def _send_from_anywhere(self, data: bytes) -> None:
+        """Send bytes, or leave them to the loop that reads; may be called in any thread."""
+        send = partial(self._send_soon, data)
         host = self._host
         if host is None or host.is_running():
             send()

@@ -37,9 +37,11 @@ _KINDS: dict[int, ErrorKind] = {
 class PeerCall:
     """A request that `Peer.begin` has sent; it is answered while the peer's messages are read."""
 
-    __slots__ = ("done", "error", "id", "method", "number", "result")
+    __slots__ = ("done", "error", "id", "is_awaited", "method", "number", "result")
 
-    def __init__(self, method: str, id: int) -> None:
+    def __init__(self, method: str, id: int, *, is_awaited: bool = True) -> None:
+        self.is_awaited = is_awaited
+        """False if it is no error that the peer never answers."""
         self.method = method
         """The method of the request."""
         self.id = id
@@ -169,10 +171,22 @@ class PeerExchange:
 
     # -- to the peer -------------------------------------------------------
 
-    def begin(self, method: str, params: Any) -> tuple[PeerCall, bytes]:  # noqa: ANN401 - JSON
-        """Begin a request; return it with the bytes to send."""
+    def begin(
+        self,
+        method: str,
+        params: Any,  # noqa: ANN401 - JSON
+        *,
+        is_awaited: bool = True,
+    ) -> tuple[PeerCall, bytes]:
+        """Begin a request; return it with the bytes to send.
+
+        Args:
+            method: The method.
+            params: The parameters.
+            is_awaited: False if it is no error that the peer closes its output without an answer.
+        """
         with self._lock:
-            call = PeerCall(method, self._next_id)
+            call = PeerCall(method, self._next_id, is_awaited=is_awaited)
             self._next_id += 1
             message = _with_params({"id": call.id, "method": method}, params)
             data = self._encode(message)
@@ -241,7 +255,8 @@ class PeerExchange:
             calls, self._calls = self._calls, {}
             for call in calls.values():
                 call.give_up()
-                self.broken_call = call
+                if call.is_awaited:
+                    self.broken_call = call
 
     def take(self) -> JSONRPCMessage | Note | None:
         """Return the next message or note, in their order; None if there is none yet.

@@ -30,7 +30,6 @@ class PeerRun(RunBuilder):
     """
 
     def __init__(self, run: Steps, agent: str | None, until: Any, peer: Peer | AsyncPeer) -> None:  # noqa: ANN401 - checked by the base
-        self._run = run
         self._peer = peer
         self._exchange = peer.exchange
         self._call = until if isinstance(until, PeerCall) else None
@@ -99,7 +98,9 @@ class PeerRun(RunBuilder):
 
     def _prepare(self, reader: AgentReader) -> None:
         """Let the reader answer the agent's requests."""
+        super()._prepare(reader)
         peer = self._peer
         peer.followed = (self._run, reader)
+        reader.steering.ask = peer.begin_soon
         self._exchange.on_reply = reader.read_reply
         reader.send_answer = peer.reply_soon if isinstance(peer, AsyncPeer) else peer.reply

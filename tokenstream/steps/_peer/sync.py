@@ -119,6 +119,16 @@ class Peer(BasePeer):
         self._write(data)
         return call
 
+    def begin_soon(self, method: str, params: dict[str, Any]) -> int:
+        """Send a request whose answer nobody waits for; return its id.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        call, data = self.exchange.begin(method, params, is_awaited=False)
+        self._write(data)
+        return call.id
+
     def notify(self, method: str, params: Any = None, /, **names: Any) -> None:  # noqa: ANN401 - JSON
         """Send a notification, which has no answer.
 
