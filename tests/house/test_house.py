@@ -42,7 +42,7 @@ _FEATURES = {
     "models of a graph at once": {"code": 130, "docstrings": 80},
     "failed answers that leave nothing": {"code": 95, "docstrings": 45},
     "what the user said": {"code": 120, "docstrings": 45},
-    "input for an agent at work": {"code": 260, "docstrings": 130},
+    "input for an agent at work": {"code": 295, "docstrings": 145},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 88_000, "docstrings": 40_100, "tables": 4_100}) + sum(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import websockets.sync.client as websockets
 
 from tests.support.timing import PATIENCE
 from tests.testing.sessions.support import RESPONSES, exceptions, open_client
-from tokenstream import Stream, connect, testing
+from tokenstream import Session, Stream, connect, testing
 from tokenstream.testing import faults
 
 if TYPE_CHECKING:
@@ -261,3 +262,38 @@ def test_a_path_without_sessions_is_refused() -> None:
         pass
 
     assert b"/v1/realtime" in caught.value.response.body
+
+
+def test_a_client_can_try_its_steering() -> None:
+    """The answer ends where it is, and the next one goes on in the same stream."""
+    first = testing.script().text("Once ").pause(60).text("upon a time.").finish()
+    second = testing.script().text("a cat.").finish()
+    with testing.serve([first, second, AGAIN], sessions=True, steers=True, pace="recorded") as server:
+        url = f"{server.ws_url}{RESPONSES}"
+        with Session(lambda: websockets.connect(url), model="m") as session:
+            steer = None
+            with session.ask("A story!") as answer:
+                for _ in answer.text:
+                    steer = steer or session.steer("About a cat.")
+            late = session.steer("Too late.")
+            following = session.ask("And?").final()
+
+    assert steer is not None
+    assert (answer.message.text, answer.message.ending) == ("Once a cat.", "complete")
+    assert steer.state == "applied"
+    assert steer.response_id not in (None, steer.target)
+    assert late.state == "refused"
+    assert following.ending == "complete"
+
+
+@pytest.mark.parametrize(("steers", "code"), [(True, "response_already_completed"), (False, "invalid_value")])
+def test_input_for_nothing_is_refused(steers: bool, code: str) -> None:
+    """Also by a server whose answers take none."""
+    with (
+        testing.serve([HELLO], sessions=True, steers=steers) as server,
+        open_client(server, RESPONSES) as client,
+    ):
+        client.send("response.steer", previous_response_id="resp_9", input=[])
+        refusal = client.recv()
+
+    assert refusal["error"]["code"] == code

@@ -42,6 +42,7 @@ class Server(ReplayServer):
         port: The port; 0 for any free port.
         tls: True to use TLS.
         sessions: True to hold sessions over WebSockets.
+        steers: True if the sessions' answers take input while they are played.
     """
 
     def __init__(
@@ -52,10 +53,11 @@ class Server(ReplayServer):
         port: int = 0,
         tls: bool = False,
         sessions: bool = False,
+        steers: bool = False,
     ) -> None:
         super().__init__(self._play, host=host, port=port, tls=server_context(host) if tls else None)
         self._player = player
-        self._store = SessionStore() if sessions else None
+        self._store = SessionStore(steers=steers) if sessions else None
 
     @property
     def ws_url(self) -> str:
@@ -124,6 +126,7 @@ def serve(
     port: int = 0,
     tls: bool = False,
     sessions: bool = False,
+    steers: bool = False,
 ) -> Server:
     """Play recordings and scripts on a server, for any client that takes an address.
 
@@ -151,6 +154,8 @@ def serve(
             `Server.client_context`. The package trustme must be installed.
         sessions: True to hold sessions over WebSockets, at the paths of OpenAI's Responses and
             Realtime APIs and of Gemini Live: each request for an answer gets the next one.
+        steers: True if an answer of OpenAI Responses takes input while it is played: it ends where it is,
+            and the next one follows it. By default, such input is refused.
 
     Raises:
         MisuseError: `what` cannot be played.
@@ -164,7 +169,7 @@ def serve(
         Hello anthropic {}
     """
     player = Player(what, format=format, pace=pace, chunking=chunking, fault=fault)
-    return Server(player, host=host, port=port, tls=tls, sessions=sessions)
+    return Server(player, host=host, port=port, tls=tls, sessions=sessions, steers=steers)
 
 
 def _reply_of(recording: Recording) -> Reply:

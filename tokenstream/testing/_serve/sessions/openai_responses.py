@@ -48,6 +48,8 @@ class ResponsesSession(ServedSession):
                 self.ask(request, request.get("stream_id") or "")
         elif kind == "response.cancel":
             self._cancel(request)
+        elif kind == "response.steer" and self.store.steers:
+            self._steer(request)
         else:
             self.refuse(
                 f"Invalid value: '{kind}'. Supported values are: 'response.create' and 'response.cancel'.",
@@ -119,6 +121,29 @@ class ResponsesSession(ServedSession):
         begun = turn.response or {"id": self.store.make_id("resp_cancelled"), "object": "response"}
         response = {**begun, "status": "cancelled", "output": turn.output}
         self.cancel(turn, _with_lane({"type": "response.cancelled", "response": response}, turn.asked))
+
+    def _steer(self, request: Payload) -> None:
+        """End a response where it is, and follow it with the next answer; refuse what comes too late."""
+        target, lane = request.get("previous_response_id"), text_of(request, "stream_id") or ""
+        turn = self.find_turn(target, lane)
+        if turn is None:
+            error = {
+                "type": "invalid_request_error",
+                "code": "response_already_completed",
+                "message": "The response is not in progress.",
+            }
+            steer = {"id": None, "previous_response_id": target, "input": request.get("input")}
+            failed = {"type": "response.steer.failed", "error": error, "steer": steer}
+            self.send(_with_lane(failed, request))
+            return
+        id = str(turn.response.get("id"))
+        accepted = {"id": self.store.make_id("steer"), "previous_response_id": id}
+        self.send(_with_lane({"type": "response.steer.accepted", "steer": accepted}, turn.asked))
+        details = {"status": "incomplete", "incomplete_details": {"reason": "steered"}, "output": turn.output}
+        self._keep(id, turn.asked)
+        self.ask_first({**turn.asked, "previous_response_id": id}, turn.lane)
+        ending = {"type": "response.incomplete", "response": {**turn.response, **details}}
+        self.cancel(turn, _with_lane(ending, turn.asked))
 
     def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
         """Send an error; the connection stays open."""

@@ -199,6 +199,10 @@ class ServedSession:
         self._waiting.setdefault(lane, deque()).append(request)
         self._begin_waiting(lane)
 
+    def ask_first(self, request: Payload, lane: str) -> None:
+        """Play the next answer once the current one of the lane has ended, before any other that waits."""
+        self._waiting.setdefault(lane, deque()).appendleft(request)
+
     def may_begin(self, request: Payload) -> bool:
         """Return True if an answer can be given to a request; otherwise refuse the request."""
         return True

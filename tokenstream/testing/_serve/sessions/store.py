@@ -24,9 +24,14 @@ class SessionStore:
     """Keeps the responses and the handles of a server's sessions, and the ids that were used.
 
     All methods may be called from any thread.
+
+    Args:
+        steers: True if answers take input while they are played.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, steers: bool = False) -> None:
+        self.steers = steers
+        """True if answers take input while they are played."""
         self._lock = threading.Lock()
         self._used_ids: set[str] = set()
         self._last_numbers: dict[str, int] = {}
