@@ -38,6 +38,7 @@ _FEATURES = {
     "transcripts": {"code": 225, "docstrings": 85, "tables": 20},
     "sessions of the Live API": {"code": 115, "docstrings": 20, "tables": 20},
     "bodies in parts of binary messages": {"code": 100, "docstrings": 45},
+    "runs of InvokeAgent": {"code": 205, "docstrings": 85},
     "runs of a harness": {"code": 100, "docstrings": 30, "tables": 30},
     "models of a graph at once": {"code": 130, "docstrings": 80},
     "failed answers that leave nothing": {"code": 95, "docstrings": 45},

@@ -228,3 +228,14 @@ def test_another_message_begins_another_turn() -> None:
     run, error = followed([*DONE, METADATA, *DONE, *DONE, METADATA])
 
     assert (error, [turn.state for turn in run.turns]) == (None, ["done"] * 3)
+
+
+def test_what_the_user_has_said_is_no_answer() -> None:
+    """A message of the user may have words beside the results of tools."""
+    told = message("user", "tool_result", text("I am the user."), result("success", {"text": "sent"}))
+    run, error = followed([*ASKS, *told, *DONE, METADATA])
+
+    assert (error, [message.text for message in run.turns[0].step.messages]) == (
+        None,
+        ["Let me look. ", "Done."],
+    )

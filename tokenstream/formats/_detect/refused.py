@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 _TRACE_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
 _FLOW_EVENTS = frozenset({"flowOutputEvent", "flowCompletionEvent", "flowTraceEvent"})
 HARNESS = "a run of AgentCore's InvokeHarness"
+INVOKE_AGENT = "a run of Bedrock's InvokeAgent"
 SNOWFLAKE = "a tool call of Snowflake Cortex"
+
+_FOLLOWED = {HARNESS: "agentcore-harness", INVOKE_AGENT: "bedrock-agent"}
+"""The agents whose runs these are, which `run.follow` reads."""
 
 
 def refusal(name: str) -> NotAStream:
@@ -24,7 +28,9 @@ def refusal(name: str) -> NotAStream:
         >>> str(refusal("a trace"))
         'the stream is a trace, which is not read'
     """
-    return mark_cause(NotAStream(f"the stream is {name}, which is not read"), "unknown_format")
+    agent = _FOLLOWED.get(name)
+    advice = "" if agent is None else f" as an answer: follow it, as in run.follow(events, agent={agent!r})"
+    return mark_cause(NotAStream(f"the stream is {name}, which is not read{advice}"), "unknown_format")
 
 
 def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
@@ -77,7 +83,7 @@ def _is_snowflake(payload: dict[str, Any], _event: str) -> bool:
 
 
 _KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
-    "a run of Bedrock's InvokeAgent": _is_invoke_agent,
+    INVOKE_AGENT: _is_invoke_agent,
     "a run of Bedrock's InvokeFlow": _is_flow,
     HARNESS: _is_harness,
     SNOWFLAKE: _is_snowflake,

@@ -15,6 +15,7 @@ from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.ag_ui import AGUIRun
 from tokenstream.steps._agents.agentcore import AgentCore, is_exception
 from tokenstream.steps._agents.anthropic_agents import AnthropicAgentsRun
+from tokenstream.steps._agents.bedrock_agent import BedrockAgent
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.codex_server import CodexServer
@@ -53,6 +54,7 @@ _ALL = (
     ADK,
     AgentCore,
     AgentCoreHarness,
+    BedrockAgent,
     A2ATasks,
     MCP,
     OpenAIAgentsRun,

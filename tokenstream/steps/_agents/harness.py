@@ -91,6 +91,8 @@ class AgentCoreHarness(TextAgentReader):
         super().__init__(run)
         self._blocks: dict[int, _ToolBlock] = {}
         """The open blocks of tools, by their index."""
+        self._is_told = False
+        """True within a message of the user, which has the results of tools, and what the user has said."""
         self._reason: str | None = None
         """The stop reason of the last message of the model; None before it has ended."""
 
@@ -141,6 +143,7 @@ class AgentCoreHarness(TextAgentReader):
             self._reason = None
         self._open_turn()
         self._blocks.clear()
+        self._is_told = event.get("role") == "user"
 
     def _read_block(self, kind: str, event: dict[str, Json], index: int) -> None:
         """Read the start, a piece or the end of a content block."""
@@ -156,6 +159,8 @@ class AgentCoreHarness(TextAgentReader):
 
     def _add_delta(self, delta: dict[str, Json], block: _ToolBlock | None) -> None:
         """Add a piece to the answer, or to a block of a tool."""
+        if block is None and self._is_told:
+            return
         if block is None:
             self._add_text("text", text_of(delta, "text") or "", is_whole=False)
             reasoning = text_of(dict_of(delta, "reasoningContent"), "text")
