@@ -16,6 +16,7 @@ _DOCS = ROOT / "docs"
 _INDEX = (_DOCS / "index.md").read_text(encoding="utf-8")
 _PATH = [_DOCS / link for link in links(_INDEX.partition("\n## The path\n")[2].partition("\n## ")[0])]
 _MADE = {
+    "docs/about/capabilities.md",
     "docs/about/conformance.md",
     "docs/about/conformance/recovery.md",
     "docs/reference/errors-index.md",
