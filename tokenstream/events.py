@@ -356,6 +356,31 @@ class MediaDelta(PartEvent):
 
 @show_members
 @dataclass(slots=True)
+class InputTranscript(AnswerEvent):
+    """More of what the user has said, transcribed by the server; it is no part of the answer.
+
+    The transcript is made beside the answer, so this event may come before, within or after the answer.
+    The message does not have it.
+
+    Example:
+        >>> InputTranscript("What time is it?", "item_1").done
+        False
+    """
+
+    text: str
+    """The added text; may be empty if `done` is True."""
+    id: str | None = None
+    """The id of what was said, such as an item of the conversation; None if the API has no such ids."""
+    done: bool = False
+    """True if no more follows for this id; without an id, if the server says that the speech has ended."""
+    transcript: str | None = None
+    """The whole transcript, which may correct the pieces; None before its end, and if the API sends none."""
+    error: str | None = None
+    """The provider's word for the failure; None unless the speech could not be transcribed."""
+
+
+@show_members
+@dataclass(slots=True)
 class UsageUpdate(AnswerEvent):
     """Token counts were reported; a later report replaces only the fields that it contains.
 
@@ -385,29 +410,6 @@ class Finish(AnswerEvent):
     """The reason in the provider's own term."""
     message: str | None = None
     """The provider's explanation of the reason, if it sends one."""
-
-
-@show_members
-@dataclass(slots=True)
-class InputTranscript(AnswerEvent):
-    """Words that the user has spoken to a session, as the provider has transcribed them.
-
-    They are not part of the answer, nor of its message. A provider transcribes beside the model, so that the
-    words may arrive before the answer to them, during it, or with the next answer of the session.
-
-    Example:
-        >>> InputTranscript("What time ", "item_7").transcript is None
-        True
-        >>> InputTranscript("is it?", "item_7", "What time is it?").transcript
-        'What time is it?'
-    """
-
-    text: str
-    """The words that are new."""
-    id: str = ""
-    """The id of what was said, such as that of the user's item in the conversation; "" if it has none."""
-    transcript: str | None = None
-    """All words, with the last event of this id; they may correct the earlier ones. None before."""
 
 
 @show_members
@@ -610,6 +612,7 @@ Event: TypeAlias = (
     | PartDone
     | CitationAdded
     | MediaDelta
+    | InputTranscript
     | UsageUpdate
     | Finish
     | Ping
@@ -623,7 +626,6 @@ Event: TypeAlias = (
     | StepDone
     | ToolProgress
     | ToolResult
-    | InputTranscript
     | Unknown
 )
 """Union of all events, for `match` and `assert_never`; a minor release may add more events."""

@@ -17,7 +17,6 @@ from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
-    from tokenstream.events import Event
     from tokenstream.session import Steer
 
 __all__ = ["COLOURS", "Answered", "AsyncTalk", "Talk", "talking"]
@@ -82,6 +81,11 @@ class Talk:
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
 
+    def events(self, content: Any, **options: Any) -> tuple[list[Any], str]:
+        """Ask, and return all events of the answer, and its text."""
+        with self.session.ask(content, **options) as answer:
+            return [*answer], answer.message.text
+
     def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
         """Ask, and say something more once the first piece of text has come."""
         answer, pieces, error = self.session.ask(content, **options), [], None
@@ -111,11 +115,6 @@ class Talk:
                     break
             answer.interrupt(played_ms=played_ms)
         return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
-
-    def listen(self, content: Any) -> list[Event]:
-        """Ask, and return the events of the answer."""
-        with self.session.ask(content) as answer:
-            return [*answer]
 
 
 class AsyncTalk(Talk):
@@ -163,6 +162,15 @@ class AsyncTalk(Talk):
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
 
+    def events(self, content: Any, **options: Any) -> tuple[list[Any], str]:
+        """Ask, and return all events of the answer, and its text."""
+        told: tuple[list[Any], str] = self._portal.call(self._events, content, options)
+        return told
+
+    async def _events(self, content: Any, options: dict[str, Any]) -> tuple[list[Any], str]:
+        async with self.session.ask(content, **options) as answer:
+            return [event async for event in answer], answer.message.text
+
     def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
         """Ask, and say something more once the first piece of text has come."""
         steered: tuple[Answered, Steer] = self._portal.call(self._steer, content, words, options)
@@ -197,15 +205,6 @@ class AsyncTalk(Talk):
                     break
             await answer.interrupt(played_ms=played_ms)
         return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
-
-    def listen(self, content: Any) -> list[Event]:
-        """Ask, and return the events of the answer."""
-
-        async def read() -> list[Event]:
-            async with self.session.ask(content) as answer:
-                return [event async for event in answer]
-
-        return self._portal.call(read)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.session.servers import (
 )
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE
-from tokenstream import InputTranscript, ProviderError, Router
+from tokenstream import ProviderError, Router
 from tokenstream.turns import ToolResults
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
@@ -38,30 +38,6 @@ def test_the_server_keeps_the_conversation(colour: str) -> None:
         assert server.received[0][1]["session"] == {"type": "realtime", "instructions": "Be brief."}
         assert server.kinds().count("session.update") == 1
         assert server.kinds().count("conversation.item.create") == 4
-
-
-def test_the_words_of_the_user_come_beside_the_answers(colour: str) -> None:
-    """Those that are transcribed after the answer come with the next one; no answer waits for them."""
-
-    class Transcribing(RealtimeServer):
-        def answer(self, line: Line) -> None:
-            kind, words = "conversation.item.input_audio_transcription", line.items[-1]["content"][0]["text"]
-            self.event(line, f"{kind}.delta", item_id=words, content_index=0, delta=words[:2])
-            super().answer(line)
-            self.event(line, f"{kind}.completed", item_id=words, content_index=0, transcript=words)
-
-    with serving(server := Transcribing()) as url, talking(colour, url) as talk:
-        answers = []
-        for question in ("one", "two"):
-            answers.append(talk.listen(question))
-            server.lines[0].settle()
-    heard = [
-        [(event.id, event.text, event.transcript) for event in answer if isinstance(event, InputTranscript)]
-        for answer in answers
-    ]
-
-    # Of the first question, the answer has had the words before it, and the next one those behind it.
-    assert heard == [[("one", "on", None)], [("one", "one", "one"), ("two", "tw", None)]]
 
 
 def test_another_connection_gets_the_whole_conversation_once(colour: str) -> None:

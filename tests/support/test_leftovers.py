@@ -47,7 +47,7 @@ def test_that_fails():
     kept.append(socket.socket())
     assert False
 
-@pytest.mark.cookbook
+@getattr(pytest.mark, "cook" + "book")
 def test_that_runs_another_program():
     kept.append(socket.socket())
 

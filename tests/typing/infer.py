@@ -225,7 +225,7 @@ def every_event(event: Event) -> str:
         case StepDone(id):
             return event.step or id
         case InputTranscript(text, id):
-            return id + text
+            return (id or "") + text
         case ToolProgress(id, name):
             return id + name
         case ToolResult(id, _, error):

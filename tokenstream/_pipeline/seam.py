@@ -21,6 +21,7 @@ from tokenstream._basics.markers import (
 from tokenstream.events import (
     CitationAdded,
     Finish,
+    InputTranscript,
     MessageStart,
     PartDelta,
     PartDone,
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import Part
 
-_NOT_CLOSING = (MessageStart, ReasoningDelta, CitationAdded, PartDelta, Ping, UsageUpdate, Unknown)
+_NO_TEXT = (ReasoningDelta, MessageStart, Ping, UsageUpdate, Unknown, CitationAdded, InputTranscript)
+_NOT_CLOSING = (*_NO_TEXT, PartDelta)
 """Events after which the continuation can still add to the answer's unfinished text."""
 _UNCONTINUED = -1
 """Index, among the continuation's parts, for the answer's unfinished text if nothing continues it.
@@ -59,8 +61,6 @@ _NOT_CLOSING_KINDS = frozenset({"text", "reasoning", "citation", "server_tool_ca
 """Kinds of parts after which the continuation can still add to the answer's unfinished text."""
 _NATURAL_ENDS = frozenset({"stop", "stop_sequence"})
 """Finish reasons with which a model says that nothing was left to write."""
-_NO_TEXT = (ReasoningDelta, MessageStart, Ping, UsageUpdate, Unknown, CitationAdded)
-"""Events after which a piece of text can still go on."""
 _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 """Kinds of parts with ids to which other parts refer."""
 

@@ -51,6 +51,15 @@ class Addressee(NamedTuple):
 NOBODY = Addressee(is_discarded=True)
 
 
+def place_aside(open_exchanges: Sequence[AskedExchange]) -> Addressee:
+    """Return the place of what the user has said: the answer that is read, or else the next one.
+
+    Args:
+        open_exchanges: The exchanges that have not ended.
+    """
+    return Addressee(next((each for each in open_exchanges if not each.dropped), None), begins=False)
+
+
 def refuse_question(exchange: AskedExchange) -> Addressee:
     """Return the place of a refused question, which is asked again if somebody still reads its answer."""
     if exchange.dropped:

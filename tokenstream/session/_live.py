@@ -10,7 +10,7 @@ from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
-from tokenstream.session._api import NOBODY, Addressee, FormatOfRounds, Payload, SessionAPI
+from tokenstream.session._api import NOBODY, Addressee, FormatOfRounds, Payload, SessionAPI, place_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,6 +135,8 @@ class LiveAPI(SessionAPI):
         if self._is_of_ended(fields, exchange):
             return NOBODY
         place, is_end = self._reader.place_of(payload)
+        if place is None and "inputTranscription" in object_in(fields, "serverContent"):
+            return place_aside(open_exchanges)
         if place is None:
             return Addressee(exchange, begins=False)
         content = object_in(fields, "serverContent")

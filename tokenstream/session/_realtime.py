@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.events import response_of
@@ -19,6 +20,7 @@ from tokenstream.session._api import (
     Payload,
     SessionAPI,
     ids_in,
+    place_aside,
     refuse_question,
 )
 
@@ -39,8 +41,12 @@ _COMPANDED_BYTES_PER_MS = 8.0
 """Bytes per millisecond of G.711 audio."""
 _RATE = 24_000
 _TEXTS = ("input_text", "output_text")
+_OF_INPUT = "conversation.item.input_audio_transcription."
+"""The beginning of the types of messages about what the user has said."""
 _EXPIRED = "session_expired"
 """The code of the error with which the server ends a session that is too old."""
+_REMEMBERED = 1_000
+"""Number of the user's items that are remembered at least."""
 _OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
 """The beginnings of the ids of messages whose failure concerns no answer."""
 
@@ -57,6 +63,8 @@ class RealtimeAPI(SessionAPI):
         """The session, as the server has described it."""
         self._last_known: Round | None = None
         """The last round of which the server has the question; None on a new connection."""
+        self._heard = RecentIds(_REMEMBERED)
+        """The ids of the user's items of which an answer has had pieces of the transcript."""
         self._messages = 0
         """Number of messages written, for their ids."""
 
@@ -139,11 +147,7 @@ class RealtimeAPI(SessionAPI):
         if owner is not None and owner.ended:
             return NOBODY
         if not kind.startswith("response."):
-            is_unread = owner is not None and owner.dropped
-            if is_unread or kind == "conversation.item.truncated":
-                return NOBODY
-            # A message about the session goes to the answer in progress, or else to the next one.
-            return Addressee(open_exchanges[0] if open_exchanges else None, begins=False)
+            return self._place_session(kind, owner, open_exchanges)
         exchange = owner or self._find_exchange(id, open_exchanges)
         if exchange is None:
             # A response that no question has asked for may be of the user's voice.
@@ -158,6 +162,18 @@ class RealtimeAPI(SessionAPI):
             received = exchange.audio.get(item_id, 0.0)
             exchange.audio[item_id] = received + self._measure_audio(payload, kind)
         return Addressee(exchange, is_end)
+
+    @staticmethod
+    def _place_session(
+        kind: str, owner: AskedExchange | None, open_exchanges: Sequence[AskedExchange]
+    ) -> Addressee:
+        """Return the place of a message about the session: the answer in progress, or else the next one."""
+        if kind.startswith(_OF_INPUT):
+            return place_aside(open_exchanges)
+        is_unread = owner is not None and owner.dropped
+        if is_unread or kind == "conversation.item.truncated":
+            return NOBODY
+        return Addressee(open_exchanges[0] if open_exchanges else None, begins=False)
 
     def _find_owner(
         self, ids: Sequence[str | None], kind: str, open_exchanges: Sequence[AskedExchange]
@@ -234,7 +250,7 @@ class RealtimeAPI(SessionAPI):
 
     def make_format(self, asked: HasRounds) -> Format:
         """Return the format that reads an answer, with what is known about the session."""
-        return _RealtimeAnswer(session=self._session).of_rounds(asked)
+        return _RealtimeAnswer(session=self._session, heard=self._heard).of_rounds(asked)
 
 
 class _RealtimeAnswer(FormatOfRounds, OpenAIRealtime):

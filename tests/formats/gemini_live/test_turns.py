@@ -120,8 +120,8 @@ def test_what_belongs_to_the_session_is_kept_or_carried() -> None:
     )
     unknown = [one.name for one in came.events if isinstance(one, Unknown) and one.kind == "event"]
 
-    assert [one.text for one in came.events if isinstance(one, InputTranscript)] == ["Hello?"]
     assert unknown == ["interimInputTranscription", "voiceActivity"]
+    assert InputTranscript("Hello?") in came.events
     assert came.message.provider_data == {
         "sessionResumptionUpdate": {"newHandle": "h-2", "resumable": True},
         "goAway": {"timeLeft": "10s"},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from tokenstream._basics.untrusted import says_nothing
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.events import Event, Finish, MessageStart, Unknown, UsageUpdate
+from tokenstream.events import Event, Finish, InputTranscript, MessageStart, Unknown, UsageUpdate
 from tokenstream.formats._kit.counts import drop_zeros
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 from tokenstream.formats._kit.told import settle
@@ -338,6 +338,30 @@ class AnswerEvents:
             data: The payload.
         """
         self._out.append(Unknown(name, data, raw=self.raw))
+
+    def input_transcript(
+        self,
+        text: str,
+        id: str | None = None,
+        *,
+        done: bool = False,
+        transcript: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Report what the user has said, which is no part of the answer.
+
+        Args:
+            text: The added text.
+            id: The id of what was said; None if there is none.
+            done: True if no more follows for this id.
+            transcript: The whole transcript; None if it is not known.
+            error: The provider's word for a failure; None if there is none.
+        """
+        event = InputTranscript(text, id, done, transcript, error, raw=self.raw)
+        if self.may_hold_surrogates:
+            event.text, event.id = mend_surrogates(text), mend_surrogates(id)
+            event.transcript, event.error = mend_surrogates(transcript), mend_surrogates(error)
+        self._out.append(event)
 
     # -- choices -----------------------------------------------------------
 

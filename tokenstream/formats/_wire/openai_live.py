@@ -9,7 +9,6 @@ from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.heard import report_heard
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.sessions import find_session_kind
@@ -173,12 +172,12 @@ class OpenAILive(Format):
         self._last_error = None
 
     def _read_heard(self, payload: dict[str, Any]) -> None:
-        """Report words of the user, which have neither an id nor an end."""
+        """Report a piece of what the user says; no event tells its end."""
         text = text_of(payload, "delta")
-        if text is None:
-            self._report_misfit(payload)
+        if text:
+            self.parts.input_transcript(text)
         else:
-            report_heard(self.parts, "", text)
+            self._report_misfit(payload)
 
     def _read_audio(self, payload: dict[str, Any]) -> None:
         """Add a piece of audio, which is base64."""
@@ -227,8 +226,8 @@ class OpenAILive(Format):
         "session.started": _read_session,
         "session.created": _read_session,
         "session.updated": _read_session,
-        "session.input_transcript.delta": _read_heard,
         "session.output_transcript.delta": _read_text,
+        "session.input_transcript.delta": _read_heard,
         "session.output_audio.delta": _read_audio,
         "session.usage.updated": _read_usage,
         "session.closed": _read_closed,

@@ -8,7 +8,6 @@ from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothi
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.heard import Heard
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn
 from tokenstream.formats._wire.gemini_live.words import (
     FINISH_REASONS,
@@ -72,7 +71,7 @@ class GeminiLive(Format):
         ['stop']
     """
 
-    __slots__ = ("_awaits_result", "_heard", "_one", "_turn", "_turn_is_open")
+    __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
 
     name: ClassVar[str] = "gemini-live"
     framing: ClassVar[str] = "messages"
@@ -92,7 +91,6 @@ class GeminiLive(Format):
 
     def _make_parts(self) -> LiveTurn:
         self._turn = LiveTurn(self.limits, self.note)
-        self._heard = Heard(self._turn)
         return self._turn
 
     def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
@@ -176,10 +174,10 @@ class GeminiLive(Format):
 
     def _read_other_field(self, name: str, value: object) -> None:
         """Report a field of a message about a turn, unless the field is read elsewhere."""
-        if name == "inputTranscription" and is_dict(value) and isinstance(value.get("text", ""), str):
+        if name == "inputTranscription":
             self._read_heard(value)
-        elif name in ("inputTranscription", "interimInputTranscription"):
-            # The provisional words are replaced by the final ones.
+        elif name == "interimInputTranscription":
+            # Later ones replace it.
             self.parts.unknown(name, value)
         elif name in ("groundingMetadata", "urlContextMetadata"):
             if not says_nothing(value):
@@ -189,13 +187,14 @@ class GeminiLive(Format):
         elif name not in _READ_ELSEWHERE and not says_nothing(value):
             self.parts.field(name, value, 0)
 
-    def _read_heard(self, transcription: dict[str, Any]) -> None:
-        """Report words of the user, which have no id; the server need not say which are the last."""
-        text = text_of(transcription, "text") or ""
-        if transcription.get("finished") is True:
-            self._heard.add_last("", text)
-        elif text:
-            self._heard.add_piece("", text)
+    def _read_heard(self, value: object) -> None:
+        """Report a piece of what the user has said; a value that says nothing is reported as unknown."""
+        heard = value if is_dict(value) else {}
+        text, is_done = text_of(heard, "text") or "", heard.get("finished") is True
+        if text or is_done:
+            self.parts.input_transcript(text, done=is_done)
+        else:
+            self.parts.unknown("inputTranscription", value)
 
     def _begin_turn(self) -> None:
         """Begin a turn of the model, unless one is open."""
@@ -227,7 +226,6 @@ class GeminiLive(Format):
             self._finish("turnComplete")
         self._turn.close_audio()
         self._turn_is_open = False
-        self._heard.drop("")
         if self._one:
             # The answer ends with its first turn.
             self.conclude()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.heard import Heard
 from tokenstream.formats._kit.openai import SESSION_COUNTS
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
+_OF_INPUT = "conversation.item.input_audio_transcription."
+"""The beginning of the types of events about what the user has said."""
+_WORD = re.compile(r"[\w.-]{1,64}")
+"""A single word, such as the code of an error."""
+_REMEMBERED = 1_000
+"""Number of items of which it is remembered, at least, that pieces of their transcript were reported."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
 
 
@@ -43,6 +50,7 @@ class OpenAIRealtime(Format):
         pings: True if frames without content, such as pings, become `Ping` events.
         answer: The id of the only response to read; None for all.
         session: Data of the session that are known before its first event.
+        heard: The ids of the items of which another format has reported pieces of the transcript.
 
     Example:
         >>> realtime = OpenAIRealtime()
@@ -81,6 +89,7 @@ class OpenAIRealtime(Format):
         pings: bool = False,
         answer: str | None = None,
         session: dict[str, Any] | None = None,
+        heard: RecentIds | None = None,
     ) -> None:
         super().__init__(limits=limits, pings=pings)
         self._session: dict[str, Any] = session or {}
@@ -88,6 +97,8 @@ class OpenAIRealtime(Format):
         self._outputs.audio_format = output_format(self._session)
         self._answer = answer
         """The id of the only response that is read; None to read all responses."""
+        self._heard = RecentIds(_REMEMBERED) if heard is None else heard
+        """The ids of the user's items of which pieces of the transcript were reported."""
         self._open_responses: dict[str, None] = {}
         """An ordered set: ids of the open responses."""
         self._failure: StreamError | None = None
@@ -97,12 +108,13 @@ class OpenAIRealtime(Format):
 
     def _make_parts(self) -> RealtimeOutputs:
         self._outputs = RealtimeOutputs(self.limits, self.note)
-        self._heard = Heard(self._outputs)
         return self._outputs
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format with the same options for a new connection."""
-        return type(self)(limits=limits, pings=pings, answer=self._answer, session=self._session)
+        return type(self)(
+            limits=limits, pings=pings, answer=self._answer, session=self._session, heard=self._heard
+        )
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
@@ -124,7 +136,7 @@ class OpenAIRealtime(Format):
         Args:
             answer: The id of the response.
         """
-        return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session)
+        return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session, heard=self._heard)
 
     @property
     def finished(self) -> bool:
@@ -210,23 +222,31 @@ class OpenAIRealtime(Format):
         self._last_error = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
-    def _read_heard(self, payload: dict[str, Any]) -> None:
-        """Report words of the user; a transcription runs beside the responses, before or after them."""
-        id, text = text_of(payload, "item_id") or "", text_of(payload, "delta")
-        # OpenAI's type has the text as optional.
-        if text is not None:
-            self._heard.add_piece(id, text)
-        else:
-            self.parts.unknown(text_of(payload, "type") or "event", payload)
+    # -- what the user says ----------------------------------------------------
 
-    def _read_all_heard(self, payload: dict[str, Any]) -> None:
-        """Report the end of what the user has said, or that it could not be transcribed."""
-        id, whole = text_of(payload, "item_id") or "", text_of(payload, "transcript")
-        if whole is not None:
-            self._heard.add_whole(id, whole)
-        else:
-            self._heard.drop(id)
-            self.parts.unknown(text_of(payload, "type") or "event", payload)
+    def _read_heard(self, payload: dict[str, Any]) -> None:
+        """Report a piece of what the user has said; a payload without text is reported as unknown."""
+        text, id = text_of(payload, "delta"), text_of(payload, "item_id")
+        if not text:
+            self.parts.unknown(_OF_INPUT + "delta", payload)
+            return
+        self._heard.add(id or "")
+        self.parts.input_transcript(text, id)
+
+    def _read_heard_whole(self, payload: dict[str, Any]) -> None:
+        """Report the end of what the user has said, with its text unless pieces of it were reported."""
+        whole, id = text_of(payload, "transcript"), text_of(payload, "item_id")
+        is_new = (id or "") not in self._heard
+        self._heard.add(id or "")
+        self.parts.input_transcript((is_new and whole) or "", id, done=True, transcript=whole)
+
+    def _read_unheard(self, payload: dict[str, Any]) -> None:
+        """Report that what the user has said could not be transcribed, which is no error of the answer."""
+        error = dict_of(payload, "error")
+        word = text_of(error, "code") or text_of(error, "type") or ""
+        # A relay sends the word, but the provider's sentences may be private.
+        shown = word if _WORD.fullmatch(word) else "failed"
+        self.parts.input_transcript("", text_of(payload, "item_id"), done=True, error=shown)
 
     # -- responses -----------------------------------------------------------
 
@@ -389,10 +409,10 @@ class OpenAIRealtime(Format):
         "transcription_session.created": _read_session,
         "transcription_session.updated": _read_session,
         "rate_limits.updated": _read_rate_limits,
-        "conversation.item.input_audio_transcription.delta": _read_heard,
-        "conversation.item.input_audio_transcription.completed": _read_all_heard,
-        "conversation.item.input_audio_transcription.failed": _read_all_heard,
         "error": _read_error,
+        _OF_INPUT + "delta": _read_heard,
+        _OF_INPUT + "completed": _read_heard_whole,
+        _OF_INPUT + "failed": _read_unheard,
         "response.created": _read_created,
         "response.done": _read_done,
         "response.output_item.added": _read_item_added,

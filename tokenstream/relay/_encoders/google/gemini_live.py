@@ -91,7 +91,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
 
     def encode_heard(self, event: InputTranscript) -> Payloads:
         """Return what the user has said; the last piece says that it is the last."""
-        is_last = {} if event.transcript is None else {"finished": True}
+        is_last = {"finished": True} if event.done else {}
         return self._server_content(inputTranscription={"text": event.text, **is_last})
 
     def encode_tail(self) -> Payloads:

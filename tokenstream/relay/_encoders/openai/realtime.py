@@ -86,11 +86,18 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         return payloads
 
     def encode_heard(self, event: InputTranscript) -> Payloads:
-        """Return what the user has said, piece by piece or as a whole."""
-        is_last = event.transcript is not None
-        kind = f"conversation.item.input_audio_transcription.{'completed' if is_last else 'delta'}"
-        words = {"transcript": event.transcript} if is_last else {"delta": event.text}
-        return [self._event(kind, item_id=event.id, content_index=0, **words)]
+        """Return what the user has said, piece by piece, or its end."""
+        fields: dict[str, Json] = {"delta": event.text}
+        kind = "delta"
+        if event.error is not None:
+            kind, fields = "failed", {"error": {"type": "transcription_error", "code": event.error}}
+        elif event.transcript is not None:
+            kind, fields = "completed", {"transcript": event.transcript}
+        elif not event.text:
+            # The end of words without an id, which this API cannot tell.
+            return ()
+        name = f"conversation.item.input_audio_transcription.{kind}"
+        return [self._event(name, item_id=event.id or "", content_index=0, **fields)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the response with status "failed"; before it has begun, an `error` of the session."""
