@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.support.tables import in_one_test
-from tokenstream._basics.backoff import clamp_reconnect, last_event_id_header, wait_before
+from tokenstream._basics.waits import clamp_reconnect, last_event_id_header, wait_before
 from tokenstream.errors import MisuseError, StatusError
 
 

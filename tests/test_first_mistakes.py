@@ -19,7 +19,7 @@ from pydantic.errors import PydanticUserError
 from tests.stream.bodies import ANSWER
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, Stream, aconnect, connect, resilient, tap, testing
-from tokenstream._request.mistakes import find_mistake
+from tokenstream._request.options import find_mistake
 from tokenstream.errors import MisuseError, OutputIncomplete
 from tokenstream.testing import Recording
 

@@ -19,7 +19,7 @@ from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._citations.markers import MARKERS, search_for
 from tokenstream.stages._markdown import inline
-from tokenstream.stages._markdown.html_tags import OpenTag
+from tokenstream.stages._markdown.leaf import OpenTag
 from tokenstream.stages._text.text_search import TextSearch
 
 _SIZES = 16, 128, 1_024, 8_192
@@ -58,7 +58,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     ),
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_quote_kind": None,
-    "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
+    "tokenstream.stages._markdown.leaf.begin": _tag_of("<div>"),
     "tokenstream.stages._markdown.inline._compile": inline._compile(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
     # The heads of calls, which are short.
     "tokenstream.stages._calls.reading._head_end": None,
@@ -72,7 +72,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._text.until.__init__": None,
     "tokenstream.stages._guards.match.compile_pattern": None,
     "tokenstream.testing._record.filters._compile_pattern": None,
-    "tokenstream.testing._record.clients.refuse_earlier": None,
+    "tokenstream.testing._record.record.refuse_earlier": None,
 }
 """What functions put together; None where it is among the others, or reads nothing that a server sent."""
 

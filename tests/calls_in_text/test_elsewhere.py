@@ -33,7 +33,7 @@ from tokenstream import (
 )
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, TextPart, ToolCall
-from tokenstream.recovery._never import reason_against
+from tokenstream.recovery._rules import reason_against
 from tokenstream.relay import encode
 from tokenstream.session._rounds import Question
 from tokenstream.turns import ToolResults

@@ -10,7 +10,7 @@ import pytest
 
 from tests.calls_in_text.support import WRITERS, Call, calls_of, cuts, joined, read, text_of
 from tokenstream.events import Event, ToolCallDone
-from tokenstream.stages._calls.strings import mend_json
+from tokenstream.stages._calls.values import mend_json
 
 RAW = [
     # A value as the model writes it between quotes, what it means, and the repairs.

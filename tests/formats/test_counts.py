@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tokenstream import Stream, Usage
 from tokenstream.events import UsageUpdate
-from tokenstream.formats._kit.counts import drop_zeros
+from tokenstream.formats._kit.count_paths import drop_zeros
 
 Payload = dict[str, Any]
 _REPORTS = st.lists(

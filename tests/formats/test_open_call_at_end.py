@@ -17,7 +17,7 @@ from tests.support.streams import json_values
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Stream
 from tokenstream.errors import StreamTruncated
-from tokenstream.formats._kit.beginning import is_beginning
+from tokenstream.formats._kit.whole import is_beginning
 
 WEATHER = '{"path": "/srv/harbour", "depth": [1, 2], "all": true}'
 

@@ -8,7 +8,7 @@ from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream._apis import all_apis
 from tokenstream._hosts import HOSTS
-from tokenstream.otel._providers import format_at, operation_of, provider_of
+from tokenstream.otel._answered import format_at, operation_of, provider_of
 
 
 @in_one_test(

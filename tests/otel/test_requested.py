@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tables import in_one_test
-from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.request_facts import model_in
 from tokenstream.otel._attempts import parameters_of, server_address_of
 
 

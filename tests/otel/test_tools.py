@@ -13,7 +13,7 @@ from tests.otel.backend import Backend
 from tokenstream import Router, Steps, testing
 from tokenstream.otel import observe
 from tokenstream.otel._report import Receivers
-from tokenstream.otel._tools import around_tools
+from tokenstream.otel._runs import around_tools
 from tokenstream.router import ToolFailed
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from tokenstream.session._connection import FairLock
 from tokenstream.session._exchange import AskedExchange
 from tokenstream.session._rounds import Question, Round
-from tokenstream.session._turns import FairLock
 
 
 class Run:

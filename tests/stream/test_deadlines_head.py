@@ -17,7 +17,7 @@ from tests.support.wire import DONE
 from tokenstream import Deadlines, Stream, aconnect, connect
 from tokenstream.errors import StreamStalled
 from tokenstream.stream._reading import wake
-from tokenstream.stream._reading.timer_thread import TimerThread
+from tokenstream.stream._reading.wake import TimerThread
 
 DRIPPING: Script = [step for byte in chunked_head([("X-Long", "x" * 200)]) for step in (bytes([byte]), 0.05)]
 HEADS: dict[str, Script] = {"dripping": DRIPPING, "silent": [OPEN], "begun, then silent": [b"HTTP/1.1", OPEN]}

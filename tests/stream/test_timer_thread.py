@@ -16,7 +16,7 @@ from tests.support.wire import DONE
 from tokenstream import connect
 from tokenstream.limits import Deadlines
 from tokenstream.stream._reading import wake
-from tokenstream.stream._reading.timer_thread import TimerThread
+from tokenstream.stream._reading.wake import TimerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable

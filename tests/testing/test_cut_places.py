@@ -6,7 +6,7 @@ import pytest
 
 from tokenstream import testing
 from tokenstream.testing import Recording
-from tokenstream.testing._recordings.cut_places import as_recording, choose_cut_places
+from tokenstream.testing._recordings.places import as_recording, choose_cut_places
 
 
 def test_a_small_recording_is_cut_at_every_byte() -> None:

@@ -17,7 +17,7 @@ from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, aconnect, connect, testing
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.testing import Recording, Request, Server
-from tokenstream.testing._serve import tls as _tls
+from tokenstream.testing._serve import serve as _tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

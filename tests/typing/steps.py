@@ -19,8 +19,8 @@ from tokenstream import (
 from tokenstream.events import Event
 from tokenstream.steps import AsyncPeerMessage, PeerCall, PeerMessage, RunEvents, Step, Turn
 from tokenstream.steps._follow import Followed
+from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
-from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

@@ -22,7 +22,7 @@ from tokenstream.framing._text_body import TextBody
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.events import Event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.request_facts import model_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

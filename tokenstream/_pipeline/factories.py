@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits

@@ -41,7 +41,7 @@ from urllib.parse import unquote
 from weakref import ref
 
 from tokenstream._basics.call_markup import find_call_markup
-from tokenstream._basics.offered_tools import offered_in
+from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream._connection.error_body import ErrorBody
@@ -50,12 +50,11 @@ from tokenstream._pipeline.arrivals import Arrivals
 from tokenstream._pipeline.asked import AskedFacts
 from tokenstream._pipeline.delivered import Delivered
 from tokenstream._pipeline.factories import make_content_decoder
-from tokenstream._pipeline.glance import make_glance
 from tokenstream._pipeline.guarding import Guarding
 from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.joining import Joining
 from tokenstream._pipeline.progress import TRUNCATIONS, Progress
-from tokenstream._pipeline.reading import NO_EVENTS, read_events
+from tokenstream._pipeline.reading import NO_EVENTS, make_glance, read_events
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import (
@@ -73,7 +72,7 @@ from tokenstream.stages._metrics.meter import Meter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
     from tokenstream._pipeline.guarding import Stops

@@ -15,7 +15,7 @@ from tokenstream.stages._text.tags import TagScanner, check_tags
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.message import TextPart
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect

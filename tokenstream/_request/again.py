@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._apis import all_apis, api_named
-from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.waits import last_event_id_header
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
 from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream._sources import FunctionFailed

@@ -12,8 +12,8 @@ from tokenstream._basics.url import split_url
 from tokenstream._hosts import api_at
 from tokenstream._request.request import headers_without
 from tokenstream.errors import MisuseError
-from tokenstream.recovery._never import JSON_ASKED
 from tokenstream.recovery._open import prefix_from_caller
+from tokenstream.recovery._rules import JSON_ASKED
 from tokenstream.recovery._servers import VLLM, find_prefix, has_refused, remember_refusal
 from tokenstream.stream._continuation import Prefix
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._request.mistakes import find_mistake
+from tokenstream._request.options import find_mistake
 from tokenstream._request.origin import origin_of
 from tokenstream._request.own_client import CONNECT_SECONDS, get_tls_context
 from tokenstream._request.timeouts import find_timeouts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
+from tokenstream._sources.http_client import find_socket_limit
 from tokenstream._sources.kinds import SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import CHUNK_SIZE
-from tokenstream._sources.socket_limit import find_socket_limit
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.cli._failure import MISUSE, CommandFailed, reason_of
+from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
 from tokenstream.testing._recordings.headers import without_secret_headers
 from tokenstream.testing._recordings.secrets import find_secret
 

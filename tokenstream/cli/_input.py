@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenstream._connect import connect
+from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
 from tokenstream.cli._asking import build_request, has_request_options, open_file, open_standard_input
-from tokenstream.cli._failure import MISUSE, CommandFailed, reason_of
 from tokenstream.limits import Deadlines
 from tokenstream.testing._recordings.errors import RecordingInvalid
 from tokenstream.testing._recordings.file_format import EXTENSION, is_recording
-from tokenstream.testing._recordings.load import CASSETTE_EXTENSIONS
+from tokenstream.testing._recordings.files import CASSETTE_EXTENSIONS
 from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from tokenstream._basics.visible import one_line
-from tokenstream.cli._failure import CommandFailed, reason_of
+from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._numbers import parse_number
 from tokenstream.testing._recordings import file_format
 from tokenstream.testing._recordings.body_types import AWS, JSON, NDJSON, SNIFFED, SSE, TYPES, content_type_of

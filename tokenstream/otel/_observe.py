@@ -10,13 +10,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
-from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.otel._answered import (
     answer_attributes,
     error_type_of,
     first_chunk_attribute,
+    format_at,
+    operation_of,
     origin_attributes,
+    provider_of,
     token_attributes,
 )
 from tokenstream.otel._attempts import (
@@ -28,7 +31,6 @@ from tokenstream.otel._attempts import (
     server_address_of,
     server_attributes,
 )
-from tokenstream.otel._providers import format_at, operation_of, provider_of
 from tokenstream.otel._report import (
     DROPPED,
     NS_PER_SECOND,
@@ -40,8 +42,7 @@ from tokenstream.otel._report import (
     report_operation,
     run_quietly,
 )
-from tokenstream.otel._runs import RunObserver
-from tokenstream.otel._tools import around_tools
+from tokenstream.otel._runs import RunObserver, around_tools
 from tokenstream.steps import Steps
 from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
 from tokenstream.stream._base import find_driver
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream.message import Message
     from tokenstream.otel._attempts import Attributes
-    from tokenstream.otel._tools import Around
+    from tokenstream.otel._runs import Around
     from tokenstream.recovery import AttemptReport
     from tokenstream.stream._tap.onlooker import Onlooker
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._allow import Allow
     from tokenstream.partial_json._events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
     from tokenstream.partial_json._missing import MISSING
     from tokenstream.partial_json._parser import PartialJSONParser
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._show import Show
+    from tokenstream.partial_json._show import Allow, Show
     from tokenstream.partial_json._typed.partial import Partial
 
 __all__ = [
@@ -34,7 +33,7 @@ __all__ = [
 # Loaded on first use: the parser itself needs neither pydantic's type adapters nor
 # the package that defines the `Allow` flags.
 _HOMES = {
-    "Allow": "_allow",
+    "Allow": "_show",
     "JSONEvent": "_events",
     "JSONKind": "_events",
     "Lenient": "_repairs",

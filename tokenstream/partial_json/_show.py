@@ -1,8 +1,9 @@
-"""The unit in which a string becomes visible: characters, whole words, or the whole value."""
+"""What is visible of values that are not complete: which kinds, and strings by which unit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 from tokenstream._basics.members import show_members
@@ -11,6 +12,17 @@ from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+try:
+    # The package has no type annotations.
+    Allow: Any = import_module("partial_json_parser").Allow
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the flags `Allow` are those of partial-json-parser, which is not installed: "
+        "`pip install partial-json-parser`",
+        name=error.name,
+    ) from error
+
 
 ShowUnit: TypeAlias = Literal["characters", "words", "values"]
 """The unit in which an unfinished string becomes visible."""

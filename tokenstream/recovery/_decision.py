@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream._basics.backoff import clamp_reconnect
+from tokenstream._basics.waits import clamp_reconnect
 from tokenstream.errors import PositionLost
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
 from tokenstream._sources import Deferred, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.backoff import wait_before
+from tokenstream._basics.waits import wait_before
 from tokenstream.errors import AnswerRejected, PositionLost, ProviderError, StreamError, StreamStalled
 from tokenstream.recovery._decision import (
     ONLY_WHOLE,
@@ -22,10 +22,18 @@ from tokenstream.recovery._decision import (
     plan,
     why_late,
 )
-from tokenstream.recovery._never import NOT_JOINED, is_bad_request, is_filtered, refuses_prefill
 from tokenstream.recovery._notes import add_note_once
 from tokenstream.recovery._retry import check_returned_wait
-from tokenstream.recovery._rules import count_tokens_left, find_limit, make_continuation, why_not
+from tokenstream.recovery._rules import (
+    NOT_JOINED,
+    count_tokens_left,
+    find_limit,
+    is_bad_request,
+    is_filtered,
+    make_continuation,
+    refuses_prefill,
+    why_not,
+)
 from tokenstream.stream._attempts import Attempt, AttemptDecision
 
 if TYPE_CHECKING:

@@ -19,15 +19,12 @@ from tokenstream.errors import (
 from tokenstream.events import Restarted, Resumed
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
-from tokenstream.recovery._judge import find_error, is_awaited, make_message
-from tokenstream.recovery._log_lines import log_next
-from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
-from tokenstream.recovery._notes import add_note_once, make_continuation_note, note_refused_seams
-from tokenstream.recovery._outcome import make_content_test
+from tokenstream.recovery._hedge import run_race
+from tokenstream.recovery._judge import find_error, is_awaited, make_content_test, make_message
+from tokenstream.recovery._notes import add_note_once, log_next, make_continuation_note, note_refused_seams
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import Planner
-from tokenstream.recovery._race import run_race
-from tokenstream.recovery._rules import ending_with, make_seam
+from tokenstream.recovery._rules import JSON_ASKED, JSON_TEXT, TOO_SHORT, ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._log import warn

@@ -12,15 +12,156 @@ from tokenstream._basics.joint import UNKNOWN, AskedJoint, Joint, PrefixJoint, i
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream._pipeline.seam import Seam
-from tokenstream.errors import ProviderError
-from tokenstream.recovery._never import MAY_LACK, TOO_SHORT, reason_against
+from tokenstream.errors import ProviderError, StatusError
+from tokenstream.message import TextPart
 from tokenstream.stream._continuation import Continuation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenstream.errors import StreamError
-    from tokenstream.message import Ending, Message
+    from tokenstream.message import Ending, Message, Part
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
+
+HAS_CALL = "it has a tool call"
+"""The reason not to continue an answer with a call, open or finished."""
+MAY_LACK = "events may be missing where the server went on with it"
+JSON_TEXT = "its text is JSON, which only a prefix can continue"
+NOT_JOINED = "the model has not gone on from its last words"
+TOO_SHORT = "it is too short to be recognized at the beginning of a continuation"
+JSON_ASKED = "the request asks for JSON, which only a prefix can continue"
+"""Reasons not to continue JSON with a user's turn, because a model would answer that with prose."""
+_REFUSALS = (
+    "does not support assistant message prefill",
+    "does not support conversation prefill",
+    "must end with a user message",
+    "end with a user role",
+    "ending with a model turn",
+    "prefill is incompatible with enable_thinking",
+    "cannot end with trailing whitespace",
+    "substring not found",
+    "expected last role user",
+)
+"""Phrases in the error messages of servers that refuse a prefix."""
+_FILTER_WORDS = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
+"""Words in the codes of errors that a provider's content filter causes."""
+_FENCE = "```json"
+_REASONS = {
+    "tool_call": HAS_CALL,
+    "server_tool_call": "it broke off after a call of a tool that the provider runs",
+    "server_tool_result": "it broke off after a call of a tool that the provider runs",
+    "refusal": "the model has refused",
+    "media": "it has media",
+    "reasoning": "it broke off in its reasoning",
+    "opaque": "it broke off in a part that is not known",
+}
+"""Maps a kind of part to the reason not to continue an answer that ends with a part of this kind."""
+_ANYWHERE = frozenset({"tool_call", "refusal", "media"})
+"""Kinds of parts because of which an answer is not continued, wherever in the answer the part is."""
+_BAD_REQUEST = (400, 422)
+
+
+def reason_against(messages: Sequence[Message], error: StreamError | None, *, prefill: bool) -> str | None:
+    """Return the reason not to continue an answer; None if the answer may be continued.
+
+    Args:
+        messages: The messages of the choices so far.
+        error: The error that broke off the answer; None if it has reached its output limit.
+        prefill: True if the answer would be sent as a prefix.
+
+    Example:
+        >>> from tokenstream.errors import StreamTruncated
+        >>> from tokenstream.message import Message, TextPart
+        >>> message = Message(parts=(TextPart(text='{"a": '),))
+        >>> reason_against([message], StreamTruncated("cut"), prefill=False)
+        'its text is JSON, which only a prefix can continue'
+    """
+    message = messages[0]
+    if len(messages) > 1 or message.choice != 0:
+        return "it has several choices"
+    if message.finish_reason is not None or (error is not None and is_filtered(error)):
+        return "the provider has ended it"
+    kinds = [part.kind for part in message.parts if part.kind != "citation" and not _is_blank(part)]
+    # Parts of some kinds prevent a continuation wherever they are, others only at the end.
+    reason_anywhere = next((_REASONS[kind] for kind in kinds if kind in _ANYWHERE), None)
+    if reason_anywhere is not None:
+        return reason_anywhere
+    if kinds and kinds[-1] != "text":
+        return _REASONS[kinds[-1]]
+    if any(not part.complete for part in message.parts if part.kind == "server_tool_call"):
+        return _REASONS["server_tool_call"]
+    text = message.text
+    if not text.strip():
+        return "no text has arrived yet"
+    if may_have_call(text):
+        return "it has a call in its text"
+    return JSON_TEXT if not prefill and _is_json(text.lstrip()) else None
+
+
+def may_have_call(text: str) -> bool:
+    """Return True if a text has a call in it, or may end with the beginning of one.
+
+    Example:
+        >>> may_have_call("Hm. <tool_c"), may_have_call("`<tool_call>` opens it."), may_have_call("a < b")
+        (True, False, False)
+    """
+    if "<" not in text and "[" not in text:
+        return False
+    # The mechanism that reads such calls knows all openings, also those of which only some has arrived.
+    from tokenstream.stages._calls.dialects import choose_dialects
+    from tokenstream.stages._calls.scanner import CallScanner
+
+    scanner = CallScanner(choose_dialects(names=True), None)
+    scanner.feed(text)
+    # A lone bracket begins a link more often than a call.
+    return scanner.found or scanner.held not in ("", "[")
+
+
+def _is_blank(part: Part) -> bool:
+    """Return True if a part is a text of nothing but white space."""
+    return isinstance(part, TextPart) and not part.text.strip()
+
+
+def is_bad_request(error: StreamError) -> bool:
+    """Return True if the server rejected the request itself."""
+    return isinstance(error, StatusError) and error.status in _BAD_REQUEST
+
+
+def refuses_prefill(error: StreamError) -> bool:
+    """Return True if an error says that the server refuses a prefix."""
+    if not is_bad_request(error) and not isinstance(error, ProviderError):
+        return False
+    message = f"{error.message} {getattr(error, 'body', '')}".lower()
+    return any(phrase in message for phrase in _REFUSALS)
+
+
+def is_filtered(error: StreamError) -> bool:
+    """Return True if the provider's content filter caused the error."""
+    if not isinstance(error, ProviderError | StatusError):
+        return False
+    code_and_type = f"{error.code} {error.type}".lower()
+    return any(word in code_and_type for word in _FILTER_WORDS)
+
+
+def _is_json(text: str) -> bool:
+    """Return True if a broken answer's text is JSON, as far as it goes, or ends inside of a ```json block.
+
+    Args:
+        text: The text, without white space before it; not empty.
+    """
+    in_code_block = text.count("```") % 2 == 1
+    if in_code_block and text[text.rindex("```") :].lower().startswith(_FENCE):
+        return True
+    if text[0] not in "{[":
+        return False
+    # Text such as "[1] says" also begins with a bracket: only the parser can tell.
+    from tokenstream.partial_json import PartialJSONParser
+
+    parser = PartialJSONParser()
+    parser.feed(text)
+    return parser.error is None
+
 
 _MIN_SHARE = 0.1
 """Lower bound for an estimate of the tokens left, as a share of the output limit."""

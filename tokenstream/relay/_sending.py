@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from copy import copy
 from functools import lru_cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,24 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError
-from tokenstream.events import Ping, Unknown
+from tokenstream.events import (
+    CitationAdded,
+    MessageStart,
+    PartDone,
+    PartStart,
+    Ping,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+    Unknown,
+)
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._attribution import KnownById, find_broken, report_broken
 from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._encoders.records import implied_ending
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
-from tokenstream.relay._private import strip_private
+from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay._told_ending import TELLING, ToldEnding
@@ -33,6 +44,61 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
+
+_VALUE_FIELDS: dict[type, str] = {
+    PartStart: "content",
+    PartDone: "content",
+    ToolCallDone: "call",
+    CitationAdded: "citation",
+}
+"""Maps each class of event with a part, a call or a citation to the field with that value."""
+
+
+def strip_private(event: Event, id: str | None) -> Event | None:
+    """Return an event without the provider's private ids and fields; None if nothing is left.
+
+    Args:
+        event: The event; it is not changed. If nothing is private in it, the result is the same object.
+        id: The id of the answer, which replaces the provider's id.
+
+    Example:
+        >>> strip_private(MessageStart("resp_1", "gpt-6"), "msg-1")
+        MessageStart(choice=0, part=None, id='msg-1', model='gpt-6', role='assistant')
+    """
+    stripped: Any = event
+    cls = event.__class__
+    if cls is MessageStart:
+        stripped = copy(event)
+        stripped.id = id
+    elif cls is Unknown:
+        # All of it is the provider's own payload.
+        return None
+    elif cls is ToolCallStart and stripped.provider_data is not None:
+        stripped = copy(event)
+        stripped.provider_data = None
+    elif cls is ToolResult:
+        stripped = prepare_result(stripped, raw=False)
+    elif cls in _VALUE_FIELDS:
+        # The part, call or citation in the event.
+        field = _VALUE_FIELDS[cls]
+        value = getattr(event, field)
+        stripped_value = _strip_part(value)
+        if stripped_value is not value:
+            stripped = copy(event)
+            setattr(stripped, field, stripped_value)
+    result: Event = stripped
+    return result
+
+
+def _strip_part(value: Any) -> object:  # noqa: ANN401 - a part, or None
+    """Return a part without its provider fields; the same object if it has none."""
+    if getattr(value, "provider_data", None) is not None:
+        return value.model_copy(update={"provider_data": None})
+    # An opaque part has the provider's own payload as its data.
+    if getattr(value, "kind", "") == "opaque" and value.data:
+        return value.model_copy(update={"data": {}})
+    return value
+
 
 AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 """The media type of Bedrock's protocols, which are binary."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._basics.offered_tools import OfferedTools
+from tokenstream._basics.request_facts import OfferedTools
 from tokenstream.errors import MisuseError
 from tokenstream.schemas._build import describe
 from tokenstream.schemas._rules import SchemaRefused

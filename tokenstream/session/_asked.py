@@ -11,8 +11,8 @@ from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream._pipeline.factories import looks_for_calls
 from tokenstream.errors import StreamTruncated
+from tokenstream.session._lines import RunTools
 from tokenstream.session._rounds import Question, Round
-from tokenstream.session._steps import RunTools
 from tokenstream.stream._base import find_driver
 from tokenstream.turns import ToolResults
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.session._conversation import SessionConversation
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._steps import Steps
+    from tokenstream.session._lines import Steps
     from tokenstream.stream._options import Options
 
 _CREATED = b'"response.created"'

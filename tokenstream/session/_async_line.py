@@ -13,8 +13,17 @@ from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error
-from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wait
+from tokenstream.session._lines import (
+    CLOSED_MEANWHILE,
+    Close,
+    Line,
+    Open,
+    Receive,
+    RunTools,
+    Send,
+    Wait,
+    not_a_socket_error,
+)
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._log import log
@@ -30,7 +39,7 @@ if TYPE_CHECKING:
     from tokenstream.router import ToolResults
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._steps import Opened, Step, Steps, T
+    from tokenstream.session._lines import Opened, Step, Steps, T
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.offered_tools import offered_in
+from tokenstream._basics.request_facts import offered_in
 from tokenstream.errors import MisuseError, StreamClosed
 from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
 from tokenstream.recovery._resilient import check_retry
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
-    from tokenstream.session._lines import Line
-    from tokenstream.session._steps import Steps
-    from tokenstream.session._turns import Bell
+    from tokenstream.session._connection import Bell
+    from tokenstream.session._lines import Line, Steps
 
 _RESPONSES = "openai-responses"
 

@@ -13,12 +13,11 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.formats._detect.places import format_of_path
-from tokenstream.session._connection import RenewedConnection, earliest
+from tokenstream.session._connection import FairLock, RenewedConnection, earliest
 from tokenstream.session._exchange import AskedExchange
 from tokenstream.session._live import LiveAPI
 from tokenstream.session._realtime import RealtimeAPI
 from tokenstream.session._responses import ResponsesAPI
-from tokenstream.session._turns import FairLock
 from tokenstream.stream._log import log
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
     from tokenstream.session._api import Payload, SessionAPI
+    from tokenstream.session._connection import Bell
+    from tokenstream.session._lines import Steps
     from tokenstream.session._rounds import Round
-    from tokenstream.session._steps import Steps
-    from tokenstream.session._turns import Bell
 
 APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI)}
 _DRAIN_SECONDS = 5.0

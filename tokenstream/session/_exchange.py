@@ -6,9 +6,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tokenstream.session._connection import Bell
     from tokenstream.session._rounds import Round
     from tokenstream.session._steering import SentSteer
-    from tokenstream.session._turns import Bell
 
 
 class AskedExchange:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tokenstream.session._conversation import SessionConversation
     from tokenstream.session._exchange import AskedExchange
+    from tokenstream.session._lines import Steps
     from tokenstream.session._rounds import Question
-    from tokenstream.session._steps import Steps
 
 _LATE_CODE = "response_already_completed"
 """The code with which the server refuses input for a response that has ended."""

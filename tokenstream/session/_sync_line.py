@@ -12,8 +12,18 @@ from tokenstream._sources.failures import FunctionFailed
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error
-from tokenstream.session._steps import Close, Open, Opened, Receive, RunTools, Send, Wait
+from tokenstream.session._lines import (
+    CLOSED_MEANWHILE,
+    Close,
+    Line,
+    Open,
+    Opened,
+    Receive,
+    RunTools,
+    Send,
+    Wait,
+    not_a_socket_error,
+)
 from tokenstream.stream import Stream
 from tokenstream.stream._log import log
 from tokenstream.stream._sync_driver import SyncDriver
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.router import ToolResults
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.session._steps import Step, Steps, T
+    from tokenstream.session._lines import Step, Steps, T
 
 
 class _Current(NamedTuple):

@@ -23,15 +23,13 @@ if TYPE_CHECKING:
     from tokenstream.stages._reorder import Reorder
     from tokenstream.stages._stage import Stage
     from tokenstream.stages._text.accumulate import Accumulate
-    from tokenstream.stages._text.graphemes import Graphemes
-    from tokenstream.stages._text.lines import Lines
     from tokenstream.stages._text.redact import Redact
     from tokenstream.stages._text.sentences import Sentences
     from tokenstream.stages._text.smooth import Smooth
     from tokenstream.stages._text.tags import SplitTags
     from tokenstream.stages._text.throttle import Newest, Throttle
+    from tokenstream.stages._text.units import Graphemes, Lines, Words
     from tokenstream.stages._text.until import Until
-    from tokenstream.stages._text.words import Words
     from tokenstream.stages._tools.calls import CallDraft, ValidatedCalls
 
 __all__ = [
@@ -74,9 +72,9 @@ _HOMES = {
     "Chain": "_chain",
     "Citations": "_citations.citations",
     "Field": "_objects.field",
-    "Graphemes": "_text.graphemes",
+    "Graphemes": "_text.units",
     "Items": "_objects.items",
-    "Lines": "_text.lines",
+    "Lines": "_text.units",
     "MarkdownBlock": "_markdown.block",
     "MarkdownBlocks": "_markdown.blocks",
     "Newest": "_text.throttle",
@@ -93,7 +91,7 @@ _HOMES = {
     "ToolTags": "_calls.calls",
     "Until": "_text.until",
     "ValidatedCalls": "_tools.calls",
-    "Words": "_text.words",
+    "Words": "_text.units",
 }
 
 __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

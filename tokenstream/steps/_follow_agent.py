@@ -1,24 +1,195 @@
-"""The choice of how an agent is followed: by its lines or its messages, in `for` or in `async for`."""
+"""The choice of how an agent is followed, by its lines or its messages, and the reader of lines."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_list
 from tokenstream._sources.kinds import do_nothing
-from tokenstream.errors import MisuseError
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
+from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.limits import Deadlines, check_option
+from tokenstream.steps._agents.harness import TEXT
+from tokenstream.steps._agents.payloads import begins_as_payload, is_envelope, value_in
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_response
 from tokenstream.steps._follow import cannot_follow_error
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
 from tokenstream.steps._input import make_line_writer
-from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines, LineReader, are_bare_lines
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._peer.asynchronous import AsyncPeer
 from tokenstream.steps._peer.messages import PeerRun
 from tokenstream.steps._peer.sync import Peer
+from tokenstream.steps._read_beside import NOTHING, RunBuilder
 
 if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._input import LineWriter
     from tokenstream.steps._run import Steps
+
+_LINE_ENDS = (b"\n", b"\r")
+_OBJECTS = (dict, str)
+"""Types of values that a line may stand for; a string is text of an agent."""
+
+
+class LineReader(RunBuilder):
+    """Cuts an agent's output into lines, and builds a run from their objects.
+
+    Args:
+        run: The run that receives the steps.
+        agent: The name of the agent; None to detect it.
+        until: Ends the loop before the end of the lines, as in `RunBuilder`; None to read all lines.
+        has_bare_lines: True if it is known that each item is a line without its line end.
+        write: Writes a line to the agent; None if it is only read.
+    """
+
+    def __init__(
+        self,
+        run: Steps,
+        agent: str | None,
+        until: object,
+        *,
+        has_bare_lines: bool = False,
+        write: LineWriter | None = None,
+    ) -> None:
+        self._write = write
+        super().__init__(run, agent, until)
+        self._frames = JSONFrames()
+        self._ready: deque[Any] = deque()
+        self._error: StreamError | None = None
+        self._plain_lines = 0
+        self._has_bare_lines = has_bare_lines
+        self._is_after_bare_line = has_bare_lines
+        """True after a line without its line end: what follows is that end, or another line."""
+        self._envelope_lines = 0
+        """Number of lines without their line ends that are SSE without data, or else a log."""
+
+    @property
+    def plain_lines(self) -> int:
+        """Number of lines that are no JSON objects, such as logs, and were passed by."""
+        return self._plain_lines + self._frames.banner_lines
+
+    def feed(self, item: object) -> bool:
+        """Take in a line or any other piece of the output, as bytes or text, or an object of a line."""
+        before = len(self._ready)
+        if isinstance(item, str):
+            item = item.encode("utf-8", "surrogatepass")
+        if isinstance(item, bytes | bytearray):
+            self._feed_bytes(bytes(item))
+        else:
+            self._ready.append(item)
+        return len(self._ready) > before
+
+    def end(self) -> None:
+        """Take in the end of the input; the last line may lack its line end."""
+        rest = self._frames.unfinished
+        self._frames.end()
+        self._parse(rest)
+
+    def take(self) -> object:
+        """Return the object of the next line, and build the run from it; `NOTHING` if there is none yet."""
+        if not self._ready:
+            if self._error is not None and not self.has_ended:
+                raise self._error
+            return NOTHING
+        item: object = self._ready.popleft()
+        line = {"type": TEXT, "text": item} if item.__class__ is str else item
+        if self._until is None and not self.has_ended:
+            # The way of most lines.
+            self._agent.read(line)
+        else:
+            self._read(item, line)
+        return item
+
+    def _prepare(self, reader: AgentReader) -> None:
+        """Let the reader write to the agent."""
+        super()._prepare(reader)
+        reader.steering.write = self._write
+
+    def _feed_bytes(self, chunk: bytes) -> None:
+        """Take in a chunk, which may be a line of a list of lines, without a line end."""
+        line = chunk.strip()
+        if begins_as_payload(line) and b"\n" not in line and self._frames.holds_nothing:
+            value: object = None
+            try:
+                value = value_in(line)
+            except LimitExceeded as error:
+                self._error = self._error or error
+                return
+            except ProtocolError:
+                pass
+            # An object or a string is complete; of anything else, more may follow.
+            if value.__class__ in _OBJECTS:
+                # A CR alone ends no line: its LF may follow, or have been cut off.
+                self._is_after_bare_line = self._has_bare_lines or chunk[-1:] != b"\n"
+                if line[:1] == b"{":
+                    self._begin_lines()
+                self._ready.append(value)
+                return
+        if self._is_after_bare_line:
+            begins_with_line_end = chunk.lstrip(b" \t")[:1] in _LINE_ENDS
+            if self._has_bare_lines or (not begins_with_line_end and b"\n" not in line):
+                # A whole line is not followed by more of it, so this is another one.
+                if is_envelope(line) and not self._frames.has_lines:
+                    self._envelope_lines += 1
+                else:
+                    self._plain_lines += line != b""
+                return
+            self._is_after_bare_line = False
+        for payloads in self._frames.feed(chunk):
+            self._parse(payloads)
+        self._error = self._error or self._frames.error
+
+    def _begin_lines(self) -> None:
+        """Take in that a line holds JSON: the lines that looked like SSE before it were a log."""
+        self._plain_lines += self._envelope_lines
+        self._envelope_lines = 0
+        if not self._frames.has_lines:
+            self._parse(self._frames.begin_lines(is_certain=True))
+
+    def _parse(self, payloads: list[bytes]) -> None:
+        """Add the objects in some lines, up to the first that exceeds a limit."""
+        has_lines = self._frames.has_lines
+        for payload in payloads:
+            if self._error is not None:
+                return
+            try:
+                if has_lines and payload[:1] == b"{":
+                    # The way of most lines.
+                    self._ready.append(decode(payload))
+                else:
+                    self._add(value_in(payload if has_lines else b"data:" + payload))
+            except LimitExceeded as error:
+                self._error = error
+            except ProtocolError:
+                self._plain_lines += 1
+
+    def _add(self, value: object) -> None:
+        """Add a line's value if it is an object."""
+        if isinstance(value, _OBJECTS):
+            self._ready.append(value)
+        else:
+            self._plain_lines += 1
+
+
+def are_bare_lines(source: object) -> bool:
+    """Return True for a list in which each item is a line without its line end."""
+    if not is_list(source):
+        return False
+    texts = [item for item in source if isinstance(item, bytes | str)]
+    has_whole_line = any(item[:1] in (b"{", "{") and item.rstrip()[-1:] in (b"}", "}") for item in texts)
+    has_line_end = any("\n" in text if isinstance(text, str) else b"\n" in text for text in texts)
+    return has_whole_line and not has_line_end
+
+
+class FollowedLines(FollowedItems[dict[str, Any]]):
+    """Yields the decoded JSON object of each line of an agent, in `for`; made by `Steps.follow`."""
+
+
+class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
+    """Yields the decoded JSON object of each line of an agent, in `async for`; made by `Steps.follow`."""
 
 
 class _BorrowedPeer:

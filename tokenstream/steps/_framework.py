@@ -1,19 +1,23 @@
-"""Base classes of the readers that turn a framework's events into steps, of models, tools and agents."""
+"""Readers that turn a framework's events into steps: base classes, LlamaIndex, OpenAI's Agents SDK."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._sources.frameworks import model_event_of
+from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
+from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import StreamError
-    from tokenstream.steps._model_answer import ModelAnswer
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -143,3 +147,106 @@ def _has_arguments(call: ToolCall, arguments: object) -> bool:
         return bool(call.arguments == arguments)
     except OutputInvalid:
         return False
+
+
+class LlamaIndexRun(RunOfAgents):
+    """Reads the events of LlamaIndex's agent workflows; agents and their tools become steps."""
+
+    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
+        """Begin, continue or end steps, as an event says; ignore events of other kinds."""
+        if hasattr(event, "current_agent_name"):
+            self._read_agent(event)
+        elif hasattr(event, "tool_output"):
+            # The result of a call, which has the call's `tool_kwargs`, too.
+            output = event.tool_output
+            error = ToolFailed(str(output.content)) if output.is_error else None
+            self._end_step(str(event.tool_id), output, error)
+        elif hasattr(event, "tool_kwargs"):
+            id = str(event.tool_id)
+            self._begin_tool(id, str(event.tool_name), self._agent, id=id)
+
+    # -- within ------------------------------------------------------------
+
+    def _read_agent(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
+        """Read an event of an agent: its input, a piece of its model's answer, or the whole answer."""
+        step = self._switch_agent(str(event.current_agent_name))
+        if hasattr(event, "input"):
+            # The event reports a new request to the model, which ends the answer before.
+            self._end_answers()
+            return
+        if self._answer is None:
+            self._answer = ModelAnswer(step, "llamaindex", self._calls)
+        if hasattr(event, "delta"):
+            self._answer.read_piece(_as_chat_response(event, event.delta))
+        else:
+            # The event has the whole answer. Its text is new only if no pieces were streamed before.
+            new_text = "" if self._answer.has_begun else str(event.response.content or "")
+            self._answer.read_piece(_as_chat_response(event, new_text))
+            self._end_answers()
+
+
+def _as_chat_response(event: Any, delta: str) -> dict[str, Any]:  # noqa: ANN401 - an object of LlamaIndex
+    """Return an agent's event as a payload of the format "llamaindex", a chat response with `delta`."""
+    calls = [
+        {
+            "block_type": "tool_call",
+            "tool_call_id": call.tool_id,
+            "tool_name": call.tool_name,
+            "tool_kwargs": call.tool_kwargs,
+        }
+        for call in event.tool_calls
+    ]
+    raw: Any = payload_of(event.raw)
+    thinking = getattr(event, "thinking_delta", None)
+    return {
+        "delta": delta,
+        "raw": raw if is_dict(raw) else None,
+        "additional_kwargs": {} if thinking is None else {"thinking_delta": thinking},
+        "message": {"role": "assistant", "blocks": calls, "additional_kwargs": {}},
+    }
+
+
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
+"""The types of the payloads that end an answer."""
+
+
+class AgentsRun(RunOfAgents):
+    """Reads the events of the OpenAI Agents SDK; agents and their tools become steps."""
+
+    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
+        """Begin, continue or end steps, as an event says."""
+        if event.type == "agent_updated_stream_event":
+            self._switch_agent(str(event.new_agent.name))
+        elif event.type == "run_item_stream_event":
+            self._read_item(event.item)
+        else:
+            self._read_model(payload_of(model_event_of(event)))
+
+    # -- within ------------------------------------------------------------
+
+    def _read_model(self, payload: object) -> None:
+        """Add a payload of OpenAI Responses to the answer of the current agent's model."""
+        if not is_dict(payload):
+            return
+        kind = text_of(payload, "type")
+        if self._answer is None or kind == "response.created":
+            self._end_answers()
+            # The name stands for an agent that no event has announced.
+            step = self._open.get(self._AGENT_KEY) or self._switch_agent("agent")
+            self._answer = ModelAnswer(step, "openai-responses", self._calls)
+        self._answer.read_piece(payload)
+        if kind in _LAST_EVENTS:
+            self._end_answers()
+
+    def _read_item(self, item: object) -> None:
+        """Begin the step of a tool that was called, or end the step of a tool that has returned."""
+        raw: object = payload_of(getattr(item, "raw_item", None))
+        id = text_of(raw, "call_id") if is_dict(raw) else None
+        kind = getattr(item, "type", None)
+        if is_dict(raw) and id is not None and kind == "tool_call_item":
+            # A call of a built-in tool has a type instead of a name.
+            name = text_of(raw, "name") or text_of(raw, "type") or "tool"
+            # The call's id is also the key under which the output finds the step.
+            self._begin_tool(id, name, self._agent, id=id)
+        elif id is not None and kind == "tool_call_output_item":
+            self._end_step(id, getattr(item, "output", None))

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._follow import AsyncFollowed, Followed
+    from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
-    from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._peer.asynchronous import AsyncPeer
     from tokenstream.steps._peer.exchange import PeerCall
     from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage

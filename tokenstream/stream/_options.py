@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._pipeline.machine import Machine
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory

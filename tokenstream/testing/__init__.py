@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from tokenstream.testing._faults.matrix import every_cut, fault_matrix
     from tokenstream.testing._record.record import record
     from tokenstream.testing._recordings.cassette import load_cassette
-    from tokenstream.testing._recordings.chunking import Seed
     from tokenstream.testing._recordings.clock import VirtualClock
     from tokenstream.testing._recordings.errors import RecordingInvalid, RecordingRefused
     from tokenstream.testing._recordings.recording import Arrival, Recording
+    from tokenstream.testing._recordings.replay import Seed
     from tokenstream.testing._scripts.script import Script, all_formats, script
     from tokenstream.testing._serve.replies import Exchange, Request
     from tokenstream.testing._serve.respx import respx_side_effect
@@ -66,7 +66,7 @@ _HOMES = {
     "RecordingRefused": "_recordings.errors",
     "Request": "_serve.replies",
     "Script": "_scripts.script",
-    "Seed": "_recordings.chunking",
+    "Seed": "_recordings.replay",
     "Server": "_serve.serve",
     "Transport": "_serve.transport",
     "VirtualClock": "_recordings.clock",

@@ -16,7 +16,7 @@ from tokenstream.testing._pytest.diff import contains_answers, differences
 from tokenstream.testing._pytest.entry import pytest_addoption
 from tokenstream.testing._pytest.ids import id_of
 from tokenstream.testing._pytest.own_loop import run_apart
-from tokenstream.testing._recordings.cut_places import as_recording
+from tokenstream.testing._recordings.places import as_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

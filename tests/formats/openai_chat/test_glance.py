@@ -11,7 +11,7 @@ from tests.formats.openai_chat.payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
-from tokenstream._basics.offered_tools import offered_in
+from tokenstream._basics.request_facts import offered_in
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
 from tokenstream.formats._fast.shape import Shape
 

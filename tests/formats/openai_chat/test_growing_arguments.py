@@ -15,7 +15,7 @@ from tests.formats.told import DONE
 from tests.support.streams import json_values
 from tests.support.tables import in_one_test
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats._kit.beginning import may_go_on
+from tokenstream.formats._kit.whole import may_go_on
 
 
 def snapshots(text: str, ends: list[int], again: Payload) -> list[Payload]:

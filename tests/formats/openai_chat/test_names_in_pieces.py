@@ -12,7 +12,7 @@ import pytest
 from tests.formats.openai_chat.payloads import ROLE, call, chunk, read
 from tests.formats.told import DONE, Told
 from tokenstream import AsyncStream, Decoder, Stream, Tools, tap
-from tokenstream._basics.offered_tools import OfferedTools, offered_in
+from tokenstream._basics.request_facts import OfferedTools, offered_in
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta, ToolCallStart
 from tokenstream.schemas._offered import offered_by

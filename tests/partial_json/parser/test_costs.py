@@ -43,7 +43,7 @@ def test_the_parser_loads_no_type_adapters() -> None:
 def test_without_its_package_the_flags_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parser itself takes any int."""
     monkeypatch.setitem(sys.modules, "partial_json_parser", None)
-    monkeypatch.delitem(sys.modules, "tokenstream.partial_json._allow", raising=False)
+    monkeypatch.delitem(sys.modules, "tokenstream.partial_json._show", raising=False)
     monkeypatch.delitem(vars(tokenstream.partial_json), "Allow", raising=False)
 
     with pytest.raises(ModuleNotFoundError, match="pip install partial-json-parser"):

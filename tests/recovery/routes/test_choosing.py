@@ -25,7 +25,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import UsageUpdate
-from tokenstream.recovery._health import RouteHealth
+from tokenstream.recovery._route import RouteHealth
 
 DOWN = Behaviour("status")
 

@@ -13,8 +13,8 @@ from tokenstream._basics.url import split_url
 from tokenstream._request.own_client import CONNECT_SECONDS
 from tokenstream._request.request import HTTPRequest
 from tokenstream._sources import SyncSource
+from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._doctor.pacing import TimedChunk
-from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.departures import Departure, Departures
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser

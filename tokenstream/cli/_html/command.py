@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenstream._connection.head import strip_secrets
+from tokenstream.cli._advice import FAILED, MISUSE, CommandFailed, reason_of
 from tokenstream.cli._asking import has_request_options, list_secrets
-from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed, reason_of
 from tokenstream.cli._html.page import OPENING, build_page, build_run_page
 from tokenstream.cli._html.reading import read
 from tokenstream.cli._html.run import read_run

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from tokenstream.cli._doctor.report import SecretMask
 from tokenstream.cli._numbers import parse_number
 from tokenstream.cli._routes.candidates import find_candidates
-from tokenstream.cli._routes.report import as_json, lines_of
-from tokenstream.cli._routes.trial import try_route
+from tokenstream.cli._routes.trial import as_json, lines_of, try_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

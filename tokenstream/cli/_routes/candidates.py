@@ -7,13 +7,13 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import server_of
 from tokenstream._connection.head import ResponseHead
 from tokenstream._decoder import Decoder
+from tokenstream.cli._advice import MISUSE, CommandFailed
 from tokenstream.cli._asking import is_secret, open_file, read_env_header
-from tokenstream.cli._failure import MISUSE, CommandFailed
 from tokenstream.formats._detect.places import format_of_request
 from tokenstream.recovery import Route
 

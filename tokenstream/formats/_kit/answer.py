@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from tokenstream._basics.untrusted import says_nothing
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, Finish, InputTranscript, MessageStart, Unknown, UsageUpdate
-from tokenstream.formats._kit.counts import drop_zeros
+from tokenstream.formats._kit.count_paths import drop_zeros
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 from tokenstream.formats._kit.told import settle
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.told import TextFinder
     from tokenstream.limits import Limits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import is_one_value, looks_whole
-from tokenstream.formats._kit.beginning import may_go_on
 from tokenstream.formats._kit.values import canonical_json
+from tokenstream.formats._kit.whole import may_go_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._lenient.backslashes import continues_path
-from tokenstream.partial_json._lenient.escapes import MORE_NEEDED, read_entity, read_escape
+from tokenstream.partial_json._lenient.escapes import MORE_NEEDED, continues_path, read_entity, read_escape
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, PLAIN, TRIPLE, QuoteKind
 from tokenstream.partial_json._lenient.quotes import (
     CLOSING,

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
-from tokenstream.partial_json._shapes.prebuilt import find_schema_options
 from tokenstream.partial_json._shapes.shape import (
     ContextNeeded,
     InvalidEntry,
@@ -25,6 +24,7 @@ from tokenstream.partial_json._shapes.shape import (
     NestedErrors,
     ValueStructure,
 )
+from tokenstream.partial_json._shapes.write import find_schema_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
-from tokenstream.partial_json._shapes.prebuilt import find_schema_options
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.partial_json._shapes.core_schema import CoreSchema
+
+
+@cache
+def find_schema_options(make: Any) -> dict[str, bool]:  # noqa: ANN401 - SchemaValidator or SchemaSerializer
+    """Return the keyword arguments with which `make` follows the schema that it gets.
+
+    Without them, pydantic would use the validator or the serializer that a model already has. The result
+    is empty if this version of pydantic does not have the option.
+
+    Args:
+        make: `SchemaValidator` or `SchemaSerializer`.
+    """
+    option = {"_use_prebuilt": False}
+    try:
+        make({"type": "any"}, None, **option)
+    except TypeError:
+        return {}
+    return option
+
 
 ByAlias: TypeAlias = bool | None
 """True to write fields under their aliases, False under their names, None as each type defines it."""

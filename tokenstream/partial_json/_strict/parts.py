@@ -1,10 +1,10 @@
-"""Fast reading of strict JSON: a piece without escapes is split at its quotes."""
+"""Pieces of a document that need no look at escapes: strings without any, numbers and literals."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._document import new_event
+from tokenstream.partial_json._document import BOOL, NULL, new_event
 from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
@@ -16,11 +16,121 @@ from tokenstream.partial_json._strict.grammar import (
     IN_STRING,
     KEY,
     VALUE,
+    under,
+)
+from tokenstream.partial_json._strict.numbers import (
+    ACCEPTED,
+    FEW_DIGITS,
+    NUMBER,
+    START,
+    advance,
+    is_too_long,
+    parse_number,
 )
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._strict.reader import StrictReader
+
+_LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
+_SHORT = 20
+"""Number of characters in which to look for the comma after a number; most numbers are shorter."""
+
+
+@under("-0123456789", VALUE, FIRST_ELEMENT)
+def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a number from its first character; return the position after the part that has arrived."""
+    start = reader.base + position
+    # Most numbers are a few digits before a comma; a leading zero is not JSON.
+    digits, comma, _ = text[position : position + _SHORT].partition(",")
+    if comma and digits.isdecimal() and digits.isascii() and (digits[0] != "0" or digits == "0"):
+        end = position + len(digits)
+        reader.add_whole("number", int(digits), start, reader.base + end, out)
+        return end
+    match = NUMBER(text, position)
+    if match is not None:
+        end = match.end()
+        # The number is whole only if a character follows that cannot belong to it. (`int` may refuse more
+        # digits than `FEW_DIGITS`.)
+        if end < len(text) and text[end] not in ".eE" and end - position <= FEW_DIGITS:
+            number = match[0]
+            # If only group 1 has matched, there is neither a fraction nor an exponent.
+            value = (
+                int(number)
+                if match.lastindex == 1
+                else parse_number(number, decimals=reader.document.decimals)
+            )
+            if value is not None:
+                reader.add_whole("number", value, start, reader.base + end, out)
+                return end
+    reader.number_at = start
+    reader.document.begin_atom("number", start, out)
+    reader.state = continue_number
+    reader.atom_progress = START
+    return continue_number(reader, text, position, out)
+
+
+def continue_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Continue a number that is split between pieces; return the position up to which the piece was read."""
+    # `atom_progress` is the state of the number; in the states `ACCEPTED`, the number may end.
+    end, reader.atom_progress = advance(text, position, reader.atom_progress)
+    reader.incomplete += text[position:end]
+    if is_too_long(reader.incomplete):
+        reader.document.exceed_digits(reader.incomplete, reader.number_at)
+        return reader.stop_reading()
+    if end < len(text) and reader.atom_progress in ACCEPTED:
+        return end_number(reader, end, out)
+    reader.document.show_number(reader.incomplete)
+    return end if end == len(text) else reader.refuse(end, "a digit")
+
+
+def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
+    """End a number before the position `end`; return the position at which to read on."""
+    value = parse_number(reader.incomplete, decimals=reader.document.decimals)
+    if value is None:
+        # The exponent is too large: this sets the document's error.
+        reader.document.exceed_exponent(reader.incomplete, reader.number_at)
+        return reader.stop_reading()
+    reader.incomplete = ""
+    reader.document.end_atom(value, reader.base + end, out)
+    reader.end_value()
+    return end
+
+
+@under("tfn", VALUE, FIRST_ELEMENT)
+def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read as much of true, false or null as has arrived; return the position after that."""
+    word, value, _ = literal = _LITERALS[text[position]]
+    start = reader.base + position
+    if text.startswith(word, position):
+        reader.add_whole("literal", value, start, start + len(word), out)
+        return position + len(word)
+    # The piece ends within the word, or another word begins with this letter: read it letter by letter.
+    reader.document.begin_atom("literal", start, out)
+    reader.literal = literal
+    reader.state = continue_literal
+    reader.atom_progress = 0
+    return continue_literal(reader, text, position, out)
+
+
+def continue_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Continue true, false or null that is split between pieces; return the position after its letters."""
+    word, value, allow_bit = reader.literal
+    letters_before = reader.atom_progress
+    piece = text[position : position + len(word) - letters_before]
+    # Shorten the piece to the letters that continue the word; "" always does.
+    while not word.startswith(piece, letters_before):
+        piece = piece[:-1]
+    position += len(piece)
+    reader.atom_progress = letters_before + len(piece)
+    if reader.atom_progress == len(word):
+        reader.document.end_atom(value, reader.base + position, out)
+        reader.end_value()
+        return position
+    if reader.document.allow & allow_bit:
+        # The first letter determines the value, which may be visible before the word is complete.
+        reader.document.show_atom(value)
+    return position if position == len(text) else reader.refuse(position, f"the rest of {word}")
 
 
 def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for the reader's `feed`

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
-from tokenstream.partial_json._strict.atoms import continue_number, end_number
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -26,7 +25,7 @@ from tokenstream.partial_json._strict.grammar import (
     under,
 )
 from tokenstream.partial_json._strict.numbers import ACCEPTED, START
-from tokenstream.partial_json._strict.parts import read_parts
+from tokenstream.partial_json._strict.parts import continue_number, end_number, read_parts
 from tokenstream.partial_json._strict.strings import (
     CUT_ESCAPE,
     FAR,

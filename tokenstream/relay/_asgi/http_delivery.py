@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from anyio import Event
 
-    from tokenstream.relay._asgi.outlet import Outlet
+    from tokenstream.relay._asgi.writing import Outlet
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """The ASGI callable `receive`, which returns the client's next message."""

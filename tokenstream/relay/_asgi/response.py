@@ -12,7 +12,7 @@ from tokenstream.relay._asgi.http_delivery import HTTPDelivery, ResponseTiming, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.relay._asgi.outlet import Outlet
+    from tokenstream.relay._asgi.writing import Outlet
 
 
 class Response:

@@ -11,7 +11,7 @@ from tokenstream.relay.journal._errors import (
     UnknownAnswer,
     UnknownPosition,
 )
-from tokenstream.relay.journal._follower import Entry
+from tokenstream.relay.journal._feed import Entry
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._memory import MemoryJournal
 from tokenstream.relay.journal._redis import RedisJournal

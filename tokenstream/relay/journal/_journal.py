@@ -20,11 +20,10 @@ from tokenstream.relay.journal._errors import (
     UnknownAnswer,
     UnknownPosition,
 )
-from tokenstream.relay.journal._feed import Feed
-from tokenstream.relay.journal._follower import AnswerFollower
+from tokenstream.relay.journal._feed import AnswerFollower, Feed
 from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
 from tokenstream.relay.journal._records import has_failed_early
-from tokenstream.relay.journal._retrying import retry
+from tokenstream.relay.journal._storage import retry
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import warn
 

@@ -35,8 +35,7 @@ from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
-from tokenstream.relay.journal._retrying import retry
-from tokenstream.relay.journal._storage import Fenced
+from tokenstream.relay.journal._storage import Fenced, retry
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:

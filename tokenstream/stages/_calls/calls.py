@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.members import show_members
-from tokenstream._basics.offered_tools import offered_in
+from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall

@@ -12,12 +12,12 @@ from tokenstream.stages._calls.steps import (
     MarkupReader,
     NoCall,
 )
-from tokenstream.stages._calls.strings import mend_json
 from tokenstream.stages._calls.values import (
     ANY,
     BARE_WORDS,
     STRING,
     find_types,
+    mend_json,
     quote,
     write_python_arguments,
     write_value,

@@ -14,7 +14,7 @@ from tokenstream.stages._text.code import CodeMarks
 from tokenstream.stages._text.text_search import MOST_BLANK, TextSearch, end_of_space
 
 if TYPE_CHECKING:
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._text.tags import TagScanner

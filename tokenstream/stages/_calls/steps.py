@@ -6,13 +6,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.stages._calls.strings import end_of_string_text, is_escape_unfinished, mend_escape
+from tokenstream.stages._calls.values import end_of_string_text, is_escape_unfinished, mend_escape
 from tokenstream.stages._text.text_search import end_of_space, search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.stages._calls.dialects import Dialect
 

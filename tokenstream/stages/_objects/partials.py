@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 def _make_word_cutter() -> Cutter:
     # Imported on first use, because the module builds tables from all of Unicode.
-    from tokenstream.stages._text.words import Words
+    from tokenstream.stages._text.units import Words
 
     return Words()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
 from tokenstream.message import Usage
-from tokenstream.steps._agents.codex_items import counts_in, describe, failure_of, result_of
+from tokenstream.steps._agents.codex import counts_in, describe, failure_of, result_of
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.steering import AgentSteer, refuse_idle, take_refusal
 from tokenstream.steps._agents.values import plan_of

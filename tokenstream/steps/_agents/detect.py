@@ -13,7 +13,6 @@ from tokenstream.steps._agents.a2a import A2ATasks
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.ag_ui import AGUIRun
-from tokenstream.steps._agents.agentcore import AgentCore, is_exception
 from tokenstream.steps._agents.anthropic_agents import AnthropicAgentsRun
 from tokenstream.steps._agents.bedrock_agent import BedrockAgent
 from tokenstream.steps._agents.claude_code import ClaudeCode
@@ -22,14 +21,13 @@ from tokenstream.steps._agents.codex_server import CodexServer
 from tokenstream.steps._agents.cursor import CursorCLI
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.goose import Goose
-from tokenstream.steps._agents.harness import AgentCoreHarness
+from tokenstream.steps._agents.harness import AgentCore, AgentCoreHarness, is_exception
 from tokenstream.steps._agents.langgraph import LangGraphRun
 from tokenstream.steps._agents.mcp import MCP
 from tokenstream.steps._agents.mistral_conversations import MistralConversationsRun
-from tokenstream.steps._agents.objects import line_of
 from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun
-from tokenstream.steps._agents.opencode import OpenCode
-from tokenstream.steps._agents.opencode_server import OpenCodeServer
+from tokenstream.steps._agents.opencode import OpenCode, OpenCodeServer
+from tokenstream.steps._agents.payloads import line_of
 from tokenstream.steps._agents.pi import Pi
 
 if TYPE_CHECKING:

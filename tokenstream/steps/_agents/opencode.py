@@ -1,4 +1,4 @@
-"""Reads the lines of `opencode run --format json`."""
+"""Reads OpenCode: the lines of `opencode run --format json`, and the events of `opencode serve`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
+from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.reader import TextAgentReader
-from tokenstream.steps._agents.values import with_cache
+from tokenstream.steps._agents.values import change_arguments, plan_of, with_cache
+from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.message import FinishReason, Usage
     from tokenstream.steps._run import Steps
-
 
 _COUNTS = {
     "input": "input_tokens",
@@ -153,3 +154,185 @@ def usage_in(tokens: dict[str, Json]) -> Usage:
     counts = {name: value for name, value in tokens.items() if name in _COUNTS}
     cached = {f"cache {name}": value for name, value in dict_of(tokens, "cache").items()}
     return with_cache(counts_in(counts | cached, _COUNTS))
+
+
+_ASKING = frozenset({"permission.asked", "permission.updated", "question.asked"})
+"""Events of requests that a person has to answer."""
+_ANSWERED = frozenset({"permission.replied", "question.replied", "question.rejected"})
+_ABORTED = "MessageAbortedError"
+"""The error of a turn that was cancelled."""
+
+
+class OpenCodeServer(Conversations["_OpenCodeSession"]):
+    """Reads the events of an opencode server, which has the sessions of all its clients.
+
+    If `Steps.session` is set before, only that session and its subagents are read; otherwise all are.
+    A turn ends when its session is idle.
+
+    Source:
+        Events of opencode 1.18.33; `types.gen.d.ts` of @opencode-ai/sdk.
+    """
+
+    name: ClassVar[str] = "opencode-server"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._only = run.session
+        """The id of the only session that is read, with its subagents; None for all."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the event that greets a reader, and for events of a session."""
+        if "properties" not in line:
+            return False
+        kind = text_of(line, "type") or ""
+        is_of_session = kind.startswith(("message.", "session.")) and "sessionID" in dict_of(
+            line, "properties"
+        )
+        return kind == "server.connected" or is_of_session
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as an event says."""
+        properties, kind = dict_of(line, "properties"), text_of(line, "type") or ""
+        id = text_of(properties, "sessionID")
+        if id is None or self._is_repeated(text_of(line, "id")):
+            return
+        if self._only is not None and id != self._only and id not in self._starters:
+            return
+        self._run.session = self._run.session or id
+        session = self._conversations.get(id)
+        if session is None:
+            session = self._conversations[id] = _OpenCodeSession(self._run, id, self)
+        session.read_event(kind, properties)
+
+
+class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
+    """Reads the events of one session."""
+
+    name: ClassVar[str] = OpenCodeServer.name
+
+    def __init__(self, run: Steps, id: str, owner: OpenCodeServer) -> None:
+        super().__init__(run, id, owner)
+        self._counts_each = True
+        self._said: dict[str, int] = {}
+        """The number of characters of each text so far, by the id of its part."""
+        self._part: str | None = None
+        """The id of the part to which the last text belongs."""
+        self._kinds: dict[str, str] = {}
+        """The kinds of the texts that are open, by the ids of their parts."""
+        self._prompts: set[str] = set()
+        """The ids of messages of the user."""
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Read an event."""
+        self.read_event(text_of(line, "type") or "", dict_of(line, "properties"))
+
+    def read_event(self, kind: str, properties: dict[str, Json]) -> None:
+        """Read an event of the session.
+
+        Args:
+            kind: The type of the event.
+            properties: Its properties.
+        """
+        if kind == "message.part.updated":
+            self._read_part(dict_of(properties, "part"))
+        elif kind == "message.part.delta":
+            self._read_delta(properties)
+        elif kind == "message.updated":
+            self._read_message(dict_of(properties, "info"))
+        elif kind in _ASKING:
+            call_id = text_of(dict_of(properties, "tool"), "callID") or text_of(properties, "callID")
+            self._owner.ask(self._tools.get(call_id or "") or self._open_turn().step, properties)
+        elif kind in _ANSWERED:
+            self._owner.read_reply(text_of(properties, "requestID") or text_of(properties, "permissionID"))
+        else:
+            self._read_state(kind, properties)
+
+    # -- events ------------------------------------------------------------
+
+    def _read_state(self, kind: str, properties: dict[str, Json]) -> None:
+        """Read an event about the state of the session or its plan."""
+        status = dict_of(properties, "status")
+        if kind == "session.idle":
+            self._finish(None)
+        elif kind == "session.error":
+            self._finish(dict_of(properties, "error"))
+        elif kind == "todo.updated":
+            self._open_turn().step.update(plan_of(properties.get("todos")))
+        elif kind == "session.status" and text_of(status, "type") == "retry":
+            self._break_answer()
+            self._open_turn().step.update({**status, "type": "retry"})
+
+    def _read_message(self, info: dict[str, Json]) -> None:
+        """Note whose message it is, and which model answers."""
+        id = text_of(info, "id")
+        if info.get("role") == "user" and id is not None:
+            self._prompts.add(id)
+        elif info.get("role") == "assistant":
+            self._model = text_of(info, "modelID") or self._model
+            self._run.model = self._run.model or self._model
+
+    def _read_delta(self, properties: dict[str, Json]) -> None:
+        """Add a piece of text to its part."""
+        id = text_of(properties, "partID") or ""
+        if properties.get("field") == "text" and id in self._kinds:
+            self._add(id, text_of(properties, "delta") or "")
+
+    def _read_part(self, part: dict[str, Json]) -> None:
+        """Read a part of a message, which is sent whole each time that it changes."""
+        kind, id = text_of(part, "type"), text_of(part, "id") or ""
+        if text_of(part, "messageID") in self._prompts:
+            return
+        if kind in ("text", "reasoning"):
+            self._kinds.setdefault(id, kind)
+            self._add(id, (text_of(part, "text") or "")[self._said.get(id, 0) :])
+        elif kind == "tool":
+            self._read_tool(part)
+        elif kind == "step-start" and not self._is_repeated(f"start {id}"):
+            # This breaks off only an answer that has not ended.
+            self._break_answer()
+        elif kind == "step-finish" and not self._is_repeated(f"finish {id}"):
+            self._finish_step(part)
+
+    def _add(self, id: str, text: str) -> None:
+        """Add text to a part."""
+        if not text:
+            return
+        if id != self._part and self._answer is not None:
+            self._answer.close_part()
+        self._part = id
+        self._said[id] = self._said.get(id, 0) + len(text)
+        self._add_text(self._kinds[id], text, is_whole=False)
+
+    def _read_tool(self, part: dict[str, Json]) -> None:
+        """Begin, change or end the step of a tool."""
+        id, state = text_of(part, "callID") or "", dict_of(part, "state")
+        if self._has_read(f"tool {id}"):
+            return
+        name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
+        step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
+        change_arguments(step, state.get("input"), text_of(state, "title"))
+        self._owner.note_starter(metadata.get("sessionId"), step)
+        self._replace_output(step, text_of(metadata, "output") or "")
+        if text_of(state, "status") in ("completed", "error"):
+            self._remember(f"tool {id}")
+            self._end_tool(id, state.get("output"), failure=failure_in(state))
+
+    def _finish(self, error: dict[str, Json] | None) -> None:
+        """End the turn in progress, if there is one.
+
+        Args:
+            error: The error with which it failed; None if it is done.
+        """
+        if self._turn is None:
+            return
+        self._end_answer("stop" if error is None else "error")
+        self._said.clear()
+        self._kinds.clear()
+        if error is None:
+            self._end_turn(None)
+        elif text_of(error, "name") == _ABORTED:
+            self._stop_turn(LeftOpen("it was aborted"))
+        else:
+            message = text_of(dict_of(error, "data"), "message") or text_of(error, "name")
+            self._end_turn(self._failure(message))

@@ -1,16 +1,99 @@
-"""Takes the value out of a line, which may be JSON, or an event of SSE that holds JSON."""
+"""One line of an agent: the value in its JSON or SSE, and the line that an SDK's object was made from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import ProtocolError
 from tokenstream.framing._json_frames import DATA
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+
+_CLAUDE_SDK = "claude_agent_sdk"
+_BLOCKS = {
+    "TextBlock": "text",
+    "ThinkingBlock": "thinking",
+    "ToolUseBlock": "tool_use",
+    "ToolResultBlock": "tool_result",
+    "ServerToolUseBlock": "server_tool_use",
+    "ServerToolResultBlock": "advisor_tool_result",
+}
+"""The types of blocks by the classes that claude-agent-sdk makes of them."""
+_LINES = {
+    "AssistantMessage": "assistant",
+    "UserMessage": "user",
+    "ResultMessage": "result",
+    "StreamEvent": "stream_event",
+    "RateLimitEvent": "rate_limit_event",
+    "ConversationResetMessage": "conversation_reset",
+}
+"""The types of lines by the classes that claude-agent-sdk makes of them."""
+
+_HOSTED = {
+    "openai": ("AgentSession", "AgentOutput"),
+    "anthropic": ("BetaManagedAgents",),
+    "mistralai": ("ConversationEvents",),
+}
+"""The beginnings of the names of the classes that SDKs have for the events of hosted agents."""
+
+
+def line_of(item: object) -> dict[str, Json] | None:
+    """Return the line that an object of an SDK stands for, or None for any other object.
+
+    The objects are recognised by the names of their classes and modules; no SDK is imported.
+
+    Args:
+        item: A message of claude-agent-sdk, an event of google-adk or of a hosted agent, or anything else.
+    """
+    kind = type(item)
+    package, _, module = kind.__module__.partition(".")
+    if package == _CLAUDE_SDK:
+        return _line_of_claude(item, kind.__name__)
+    if package == "google" and module.startswith("adk.") and hasattr(item, "author"):
+        event: Any = item
+        dumped: Any = event.model_dump(mode="json", exclude_none=True)
+        return dumped if is_dict(dumped) else None
+    if kind.__name__.startswith(_HOSTED.get(package, ())):
+        payload: object = payload_of(item)
+        return payload if is_dict(payload) else None
+    return None
+
+
+def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa: ANN401 - a dataclass of the SDK
+    """Return the line of a message of claude-agent-sdk.
+
+    Args:
+        message: The message.
+        kind: The name of its class.
+    """
+    data = getattr(message, "data", None)
+    if is_dict(data):
+        # Messages of the system have their whole line.
+        return data
+    if kind not in _LINES:
+        return None
+    line: dict[str, Any] = {**vars(message), "type": _LINES[kind]}
+    if kind in ("AssistantMessage", "UserMessage"):
+        content = line.pop("content", None)
+        line["message"] = {
+            "id": line.pop("message_id", None),
+            "role": line["type"],
+            "model": line.get("model"),
+            "stop_reason": line.get("stop_reason"),
+            "usage": line.get("usage"),
+            "content": [_block_of(block) for block in content] if is_list(content) else content,
+        }
+    return line
+
+
+def _block_of(block: object) -> dict[str, Json]:
+    """Return a block of a message as Anthropic's API sends it."""
+    return {**vars(block), "type": _BLOCKS.get(type(block).__name__, "unknown")}
+
 
 _ENVELOPE = (b"event:", b"id:", b"retry:", b":")
 """The beginnings of lines of SSE that hold no data."""

@@ -8,10 +8,10 @@ from inspect import isawaitable, signature
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream._basics.backoff import wait_before
 from tokenstream._basics.members import show_members
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
+from tokenstream._basics.waits import wait_before
 from tokenstream._sources.causes import is_connection
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated

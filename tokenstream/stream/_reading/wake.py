@@ -5,16 +5,152 @@ Closing the socket would not end the read.
 
 from __future__ import annotations
 
+import os
+import threading
 from contextlib import suppress
 from functools import partial
+from heapq import heapify, heappop, heappush
+from itertools import count
+from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-from tokenstream.stream._reading.timer_thread import TimedCall, timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
     from typing import Self
+
+_IDLE_SECONDS = 10.0
+"""Seconds after which the thread ends if nothing is left to do."""
+_LONGEST_WAIT = 10.0
+"""Seconds after which the thread looks whether the call for which it waits was cancelled."""
+_LEAST_TO_DROP = 64
+"""Number of calls up to which those that were cancelled are not looked for."""
+
+
+class TimedCall:
+    """A call that is to be made at a given time, unless it is cancelled before."""
+
+    __slots__ = ("_call", "_lock", "was_made")
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call: Callable[[], object] | None = call
+        """The function; None once it was called or cancelled."""
+        self._lock = threading.Lock()
+        """Held during the call."""
+        self.was_made = False
+        """True once the call has begun."""
+
+    @property
+    def is_over(self) -> bool:
+        """True once the call was made or cancelled."""
+        return self._call is None
+
+    def make(self) -> None:
+        """Make the call, unless it was made or cancelled."""
+        with self._lock:
+            call, self._call = self._call, None
+            if call is not None:
+                self.was_made = True
+                call()
+
+    def cancel(self) -> None:
+        """Cancel the call; if it has begun, wait for its end, so that it has no effect after this method."""
+        with self._lock:
+            self._call = None
+
+
+class TimerThread:
+    """Makes calls at their times, in one thread, which lives only as long as there are any.
+
+    Args:
+        idle: Seconds after which the thread ends if nothing is left to do.
+
+    Example:
+        >>> called = threading.Event()
+        >>> timer = TimerThread(idle=0.0).set(0.0, called.set)
+        >>> called.wait(60.0), timer.was_made
+        (True, True)
+    """
+
+    __slots__ = ("_changed", "_drop_at", "_idle", "_numbers", "_process", "_queue", "_thread", "_wakes_at")
+
+    def __init__(self, idle: float = _IDLE_SECONDS) -> None:
+        self._idle = idle
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._changed = threading.Condition(threading.Lock())
+        """Its lock guards the attributes below; it is notified if the thread has to look at them again."""
+        self._queue: list[tuple[float, int, TimedCall]] = []
+        """A heap: the time of each call, its number, and the call."""
+        self._numbers = count()
+        self._drop_at = _LEAST_TO_DROP
+        """The length of the queue at which cancelled calls are dropped."""
+        self._thread: threading.Thread | None = None
+        self._wakes_at = 0.0
+        """The time at which the waiting thread looks at the queue by itself; 0.0 while it does not wait."""
+
+    def __len__(self) -> int:
+        """Return the number of calls that wait, with those that were cancelled and not yet dropped."""
+        return len(self._queue)
+
+    def set(self, seconds: float, call: Callable[[], object]) -> TimedCall:
+        """Call a function after some seconds; it must return soon.
+
+        Raises:
+            RuntimeError: No thread can be started, because the interpreter is exiting.
+        """
+        if self._process != os.getpid():
+            # Only this thread has been forked, and another one may have held the lock.
+            self._begin()
+        timed, due = TimedCall(call), monotonic() + seconds
+        with self._changed:
+            queue = self._queue
+            if len(queue) >= self._drop_at:
+                queue[:] = [each for each in queue if not each[2].is_over]
+                heapify(queue)
+                self._drop_at = max(_LEAST_TO_DROP, 2 * len(queue))
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, daemon=True, name="tokenstream-timers")
+                thread.start()
+                self._thread = thread
+            heappush(queue, (due, next(self._numbers), timed))
+            if due < self._wakes_at:
+                # Mostly not: to wake the thread costs as much as the rest of a short answer's waits.
+                self._changed.notify()
+        return timed
+
+    def _run(self) -> None:
+        """Make each call at its time."""
+        while (timed := self._wait_for_due()) is not None:
+            try:
+                timed.make()
+            except Exception as error:  # noqa: BLE001 - reported as of a thread of its own; the others go on
+                report: Any = threading.ExceptHookArgs((type(error), error, error.__traceback__, None))
+                threading.excepthook(report)
+
+    def _wait_for_due(self) -> TimedCall | None:
+        """Wait for the next call, and return it; None if there has been none for a while."""
+        queue = self._queue
+        with self._changed:
+            was_idle = False
+            while True:
+                while queue and queue[0][2].is_over:
+                    heappop(queue)
+                if not queue and was_idle:
+                    self._thread = None
+                    return None
+                seconds = min(queue[0][0] - monotonic(), _LONGEST_WAIT) if queue else self._idle
+                if queue and seconds <= 0:
+                    return heappop(queue)[2]
+                self._wakes_at = monotonic() + seconds
+                was_idle = not self._changed.wait(seconds)
+                self._wakes_at = 0.0
+
+
+timers = TimerThread()
+"""The thread of this process."""
 
 
 def shut_down(find_socket: Callable[[], Any] | None) -> bool:

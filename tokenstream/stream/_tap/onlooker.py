@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.offered_tools import OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory

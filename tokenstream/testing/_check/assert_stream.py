@@ -13,9 +13,8 @@ from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stream._reading.host import find_host
 from tokenstream.testing._pytest.diff import differences
-from tokenstream.testing._recordings.chunking import Seed
-from tokenstream.testing._recordings.cut_places import as_recording, choose_cut_places
-from tokenstream.testing._recordings.replay import Playback
+from tokenstream.testing._recordings.places import as_recording, choose_cut_places
+from tokenstream.testing._recordings.replay import Playback, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.chunking import Chunking
-    from tokenstream.testing._recordings.cut_places import Playable
     from tokenstream.testing._recordings.options import PlaybackOptions, StreamOptions
+    from tokenstream.testing._recordings.places import Playable
     from tokenstream.testing._recordings.recording import Recording
+    from tokenstream.testing._recordings.replay import Chunking
 
 ResultT = TypeVar("ResultT")
 

@@ -12,7 +12,7 @@ from tokenstream.testing._faults.base import Fault
 from tokenstream.testing._faults.events import reorder
 from tokenstream.testing._faults.text import garble
 from tokenstream.testing._faults.transport import cut, reset
-from tokenstream.testing._recordings.cut_places import choose_cut_places
+from tokenstream.testing._recordings.places import choose_cut_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

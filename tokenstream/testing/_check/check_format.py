@@ -13,7 +13,7 @@ from tokenstream.limits import Limits
 from tokenstream.message import Message
 from tokenstream.testing._check import manners, rules
 from tokenstream.testing._check.case import Case, Rule
-from tokenstream.testing._recordings.cut_places import Playable, as_recording
+from tokenstream.testing._recordings.places import Playable, as_recording
 from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._scripts.script import Script
 

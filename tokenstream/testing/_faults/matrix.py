@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing import faults
-from tokenstream.testing._recordings.cut_places import as_recording
-from tokenstream.testing._recordings.places import chunk_ends, divide
+from tokenstream.testing._recordings.places import as_recording, chunk_ends, divide
 from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Unpack
 
-    from tokenstream.testing._recordings.cut_places import Playable
     from tokenstream.testing._recordings.options import AllRecordingFields
+    from tokenstream.testing._recordings.places import Playable
     from tokenstream.testing._recordings.recording import Arrival, Breaks
     from tokenstream.testing.faults import Fault
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tokenstream.testing._recordings.chunking import Seed
 from tokenstream.testing._recordings.recording import Recording
+from tokenstream.testing._recordings.replay import Seed
 from tokenstream.testing._scripts.script import Script
 from tokenstream.testing.faults import Fault
 

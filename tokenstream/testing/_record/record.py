@@ -1,29 +1,229 @@
-"""The function `record`, which records an answer while the application reads it."""
+"""The function `record`, which records an answer, those of a client, or a program's, while they are read."""
 
 from __future__ import annotations
 
 import itertools
+import re
+import subprocess
+import sys
 import time
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from tokenstream._basics.members import name_defaults
+from tokenstream._sources.plain import is_file
+from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
-from tokenstream.testing._record.bodies import note_body
-from tokenstream.testing._record.clients import is_client, note_answers, refuse_earlier
+from tokenstream.testing._record.aiohttp_reads import NotedContent
+from tokenstream.testing._record.bodies import note_body, note_httpx
 from tokenstream.testing._record.filters import compile_replacements
 from tokenstream.testing._record.loops import note_loop
 from tokenstream.testing._record.notes import Notes, Terms
-from tokenstream.testing._record.processes import is_pipe, is_process, note_pipe, note_process
 from tokenstream.testing._record.streams import note_stream
+from tokenstream.testing._record.sync_reads import wrap_reads
+from tokenstream.testing._recordings.files import refuse_existing, refuse_extension
 from tokenstream.testing._recordings.headers import check_named_headers
-from tokenstream.testing._recordings.save import refuse_existing, refuse_extension
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
+    from typing import Self
 
+    from tokenstream._basics.loose import FromHTTPX
     from tokenstream.testing._record.filters import Filter, Replacements
+
+
+def is_process(source: object) -> bool:
+    """Return True for a process of `subprocess` or of asyncio."""
+    asyncio_subprocess = sys.modules.get("asyncio.subprocess")
+    return isinstance(source, subprocess.Popen) or (
+        asyncio_subprocess is not None and isinstance(source, asyncio_subprocess.Process)
+    )
+
+
+def is_pipe(source: object) -> bool:
+    """Return True for a pipe or for a stream reader of asyncio; a file is complete, and no pipe."""
+    if _is_stream_reader(source):
+        return True
+    pipe: Any = source
+    # Responses of http.client and urllib3 are files as well.
+    return is_file(pipe) and not hasattr(pipe, "headers") and not pipe.closed and not pipe.seekable()
+
+
+def note_process(process: Any, notes: Notes) -> None:  # noqa: ANN401 - of `subprocess` or of asyncio
+    """Record what a process prints, from now on, and its exit code once the application has waited for it.
+
+    Raises:
+        MisuseError: The output of the process is not a pipe.
+    """
+    if process.stdout is None or not is_pipe(process.stdout):
+        raise MisuseError("the process has no output that can be recorded: start it with stdout=PIPE")
+    process.stdout = note_pipe(process.stdout, notes)
+    for name in ("wait", "poll"):
+        # The process of asyncio has no `poll`.
+        if hasattr(process, name):
+            setattr(process, name, _wrap_wait(getattr(process, name), notes))
+
+
+def note_pipe(pipe: Any, notes: Notes) -> object:  # noqa: ANN401 - a pipe, or asyncio's stream reader
+    """Return an object that is read in place of a pipe, and adds the bytes that it returns to `notes`."""
+    return _NotedStreamReader(pipe, notes) if _is_stream_reader(pipe) else _NotedPipe(pipe, notes)
+
+
+def _is_stream_reader(source: object) -> bool:
+    """Return True for a stream reader of asyncio."""
+    return hasattr(source, "at_eof") and hasattr(source, "readexactly")
+
+
+def _wrap_wait(wait: Callable[..., Any], notes: Notes) -> Callable[..., Any]:
+    """Return a replacement for a method that returns the exit code, or waits for it."""
+
+    async def await_code(waiting: Any) -> int:  # noqa: ANN401 - an awaitable
+        """Wait for the end of the process; return its exit code."""
+        code: int = await waiting
+        notes.note_exit_code(code)
+        return code
+
+    # `run.follow` looks for a parameter `timeout` in the signature, which `wraps` keeps.
+    @wraps(wait)
+    def wait_and_note(*args: object, **options: object) -> object:
+        """Call the method; record the exit code that it returns, now or once it is awaited."""
+        result = wait(*args, **options)
+        if hasattr(result, "__await__"):
+            return await_code(result)
+        if isinstance(result, int):
+            notes.note_exit_code(result)
+        return result
+
+    return wait_and_note
+
+
+class _NotedPipe:
+    """Replaces a pipe, and records the bytes that are read from it.
+
+    Args:
+        pipe: The pipe, binary or text.
+        notes: Receives the bytes.
+    """
+
+    def __init__(self, pipe: Any, notes: Notes) -> None:  # noqa: ANN401 - with all the ways of reading
+        self._pipe = pipe
+        wrap_reads(pipe, notes, self)
+        if hasattr(pipe, "buffer"):
+            # A text file is often read through its binary file.
+            self.buffer = _NotedPipe(pipe.buffer, notes)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the pipe has
+        if name == "_pipe":
+            # `__init__` was not called, as in a copy: the lookup below would never end.
+            raise AttributeError(name)
+        return getattr(self._pipe, name)
+
+    def __iter__(self) -> _NotedPipe:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401 - a line of bytes or of text
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _NotedStreamReader(NotedContent):
+    """Replaces a stream reader of asyncio, and records the bytes that are read from it."""
+
+    async def __anext__(self) -> bytes:
+        line = await self.readline()
+        if not line:
+            raise StopAsyncIteration
+        return line
+
+
+_CLIENT_MEMBERS = ("build_request", "event_hooks", "send")
+
+
+def is_client(source: object) -> bool:
+    """Return True for an httpx or httpx2 client, sync or async."""
+    return isinstance(getattr(source, "event_hooks", None), dict) and all(
+        hasattr(source, name) for name in _CLIENT_MEMBERS
+    )
+
+
+def refuse_earlier(terms: Terms) -> None:
+    """Raise if the folder contains files with the names that this client's recordings will have.
+
+    Raises:
+        FileExistsError: The folder contains at least one of these files.
+    """
+    # The first file may have no number. In the pattern of the others, a character that no file name
+    # contains stands for the number.
+    any_number = re.escape(terms.path_of("\0").name).replace("\0", "[0-9]+")
+    own_name = re.compile(rf"{re.escape(terms.path_of(1).name)}|{any_number}")
+    folder = terms.path.parent
+    earlier = (
+        sorted(path for path in folder.iterdir() if own_name.fullmatch(path.name)) if folder.is_dir() else []
+    )
+    if earlier:
+        raise FileExistsError(f"there is a file {earlier[0]} already: pass overwrite=True to replace it")
+
+
+def note_answers(client: FromHTTPX, terms: Terms) -> None:
+    """Record every answer that a client receives, timed from its request.
+
+    Args:
+        client: A sync or async client; the hooks that are added run before the client's own hooks.
+    """
+    hooks = _Hooks(terms)
+    note_request, note_response = (
+        (hooks.note_request_async, hooks.note_response_async)
+        if hasattr(client, "aclose")
+        else (hooks.note_request, hooks.note_response)
+    )
+    own_hooks = client.event_hooks
+    client.event_hooks = {
+        **own_hooks,
+        "request": [note_request, *own_hooks.get("request", ())],
+        "response": [note_response, *own_hooks.get("response", ())],
+    }
+
+
+class _Hooks:
+    """Event hooks that record all answers of an httpx client.
+
+    The client calls one hook before each request, and another when the head of a response has arrived.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._started_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+        """Time at which each request was sent."""
+
+    def note_request(self, request: object) -> None:
+        """Store the time of a request, from which the times in the recording of its response are counted."""
+        self._started_at[request] = self._terms.clock()
+
+    def note_response(self, response: FromHTTPX) -> None:
+        """Begin to record a response, whose body is read later; nothing is written if the body is empty."""
+        note_httpx(
+            response, Notes(self._terms, started_at=self._started_at.get(response.request), keep_empty=False)
+        )
+
+    async def note_request_async(self, request: object) -> None:
+        """Do the same as `note_request`, for a client that awaits its hooks."""
+        self.note_request(request)
+
+    async def note_response_async(self, response: object) -> None:
+        """Do the same as `note_response`, for a client that awaits its hooks."""
+        self.note_response(response)
+
 
 SourceT = TypeVar("SourceT")
 

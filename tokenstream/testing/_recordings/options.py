@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations.citations import CitationMarkers
-    from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.recording import Arrival, Breaks
-    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
 
 

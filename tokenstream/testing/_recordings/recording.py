@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.options import (
         AllRecordingFields,
         PlaybackOptions,
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
         StreamOptions,
     )
     from tokenstream.testing._recordings.process import AsyncReplayedProcess, ReplayedProcess
-    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
 
 Breaks: TypeAlias = Literal["close", "reset", "stall", "half"]
@@ -127,7 +126,7 @@ class Recording:
             RecordingInvalid: The file is not a recording, or it is damaged; the message names the line.
             FileNotFoundError: There is no such file.
         """
-        from tokenstream.testing._recordings.load import load
+        from tokenstream.testing._recordings.files import load
 
         return load(Path(path))
 
@@ -143,7 +142,7 @@ class Recording:
             FileExistsError: The file exists, and `overwrite` is False.
             RecordingRefused: The recording contains something that looks like a secret.
         """
-        from tokenstream.testing._recordings.save import save
+        from tokenstream.testing._recordings.files import save
 
         save(self, Path(path), overwrite=overwrite)
 
@@ -179,7 +178,7 @@ class Recording:
         """
         if chunking == "recorded":
             return list(self._chunk_list)
-        from tokenstream.testing._recordings.chunking import apply_chunking
+        from tokenstream.testing._recordings.replay import apply_chunking
 
         return [data for _, data in apply_chunking(self, chunking).arrivals]
 

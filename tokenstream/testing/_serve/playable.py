@@ -19,8 +19,7 @@ from tokenstream.testing._serve.replies import Request, refusal
 
 if TYPE_CHECKING:
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.testing._recordings.chunking import Chunking
-    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
 
 _Answer: TypeAlias = Recording | Script

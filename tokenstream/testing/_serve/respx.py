@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.testing._recordings.chunking import Chunking
-    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing._serve.playable import Playable
     from tokenstream.testing._serve.transport import Transport
     from tokenstream.testing.faults import Fault

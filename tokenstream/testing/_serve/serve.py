@@ -1,10 +1,12 @@
-"""A server for tests, with real HTTP and WebSockets on loopback, for code that takes an address."""
+"""A server for tests, with real HTTP and WebSockets on loopback, and TLS by a private authority."""
 
 from __future__ import annotations
 
+import ssl
+from functools import cache
 from importlib import import_module
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -12,7 +14,6 @@ from tokenstream.testing._serve.playable import Player, headers_of
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
 from tokenstream.testing._serve.sessions import make_session
 from tokenstream.testing._serve.sessions.store import SessionStore
-from tokenstream.testing._serve.tls import client_context, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,13 +22,46 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.recording import Recording
-    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing._serve.playable import Playable
     from tokenstream.testing.faults import Fault
 
 __all__ = ["Exchange", "Request", "Server", "serve"]
+
+
+@cache
+def _authority() -> Any:  # noqa: ANN401 - its methods take contexts of other libraries, too
+    """Return the certificate authority of this process, made at the first call."""
+    try:
+        from trustme import CA
+    except ImportError as error:
+        raise MisuseError("serving TLS needs the package trustme: `pip install trustme`") from error
+    return CA()
+
+
+@cache
+def server_context(host: str) -> ssl.SSLContext:
+    """Return the TLS context of a server, with a certificate for its host.
+
+    Raises:
+        MisuseError: The package trustme is missing.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Quirk (CPython 3.11, 2026-11): a client that reads in one thread and writes in another, as the sync
+    # one of websockets does, may lose what it writes while tickets arrive;
+    # miguelgrinberg/python-engineio#461.
+    context.num_tickets = 0
+    _authority().issue_cert(host, "localhost").configure_cert(context)
+    return context
+
+
+@cache
+def client_context() -> ssl.SSLContext:
+    """Return a client's TLS context, which trusts only the servers of this module."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _authority().configure_trust(context)
+    return context
 
 
 @show_members

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
-    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing._serve.playable import Playable
     from tokenstream.testing.faults import Fault
 

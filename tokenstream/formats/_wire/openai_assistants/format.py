@@ -18,12 +18,12 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import usage_of
-from tokenstream.formats._wire.openai_assistants.parts import AssistantsContent
-from tokenstream.formats._wire.openai_assistants.words import (
+from tokenstream.formats._wire.openai_assistants.parts import (
     FINAL_STEP_STATUSES,
     FINISH_REASONS,
     INCOMPLETE_REASONS,
     OBJECTS,
+    AssistantsContent,
 )
 from tokenstream.message import ServerToolCall, ServerToolResult
 

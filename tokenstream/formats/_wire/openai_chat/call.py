@@ -1,15 +1,131 @@
-"""One tool call, as far as its fragments have arrived."""
+"""One tool call, as far as its fragments have arrived, and one such fragment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.json import is_one_value
+from tokenstream._basics.json import is_one_value, looks_whole
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, is_dict
 from tokenstream.formats._kit.whole import Wholeness
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall
-    from tokenstream.formats._wire.openai_chat.fragment import Fragment
+
+_ITEM_FIELDS = ("id", "index", "type")
+_BODY_FIELDS = ("name", "arguments", "input")
+ABSENT = object()
+"""Stands for the arguments of a fragment that has none."""
+
+
+class Fragment:
+    """One item of `tool_calls`, with its fields in one form for all servers.
+
+    Args:
+        item: The item as the server sent it.
+        position: The item's position in the list; None if it is the only item.
+    """
+
+    __slots__ = ("arguments", "extras", "id", "index", "name", "position", "type")
+
+    def __init__(self, item: dict[str, Any], position: int | None) -> None:
+        # The body, mostly the object in the field `function`, has the name and the arguments.
+        body_key, body = _body_of(item)
+        self.id = _id_of(item.get("id"))
+        index = index_of(item.get("index"))
+        self.index: int | str | None = index if isinstance(index, int | str) else None
+        name = body.get("name")
+        self.name: str = name if isinstance(name, str) and not name.isspace() else ""
+        """The tool's name; "" if the item has none."""
+        kind = item.get("type")
+        self.type: str = kind if isinstance(kind, str) and kind else body_key or "function"
+        self.arguments: object = body.get("input" if "input" in body else "arguments", ABSENT)
+        """The arguments: text, a JSON value, or `ABSENT`."""
+        self.extras = fields_except(
+            item, *_ITEM_FIELDS, body_key or "", *(_BODY_FIELDS if body is item else ())
+        )
+        """Fields that only this provider has; None if there are none."""
+        # A body usually has a name and either `arguments` or `input`; only a longer one has other fields.
+        if body is not item and len(body) > len(_BODY_FIELDS) - 1:
+            self.extras = {**(self.extras or {}), **(fields_except(body, *_BODY_FIELDS) or {})} or None
+        self.position = position
+
+    @property
+    def opens_value(self) -> bool:
+        """True if the arguments look like the start of a JSON object or array."""
+        arguments = self.arguments
+        if isinstance(arguments, str):
+            return arguments.lstrip()[:1] in ("{", "[")
+        return isinstance(arguments, dict | list)
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the arguments look like a whole JSON object or array."""
+        arguments = self.arguments
+        return looks_whole(arguments) if isinstance(arguments, str) else isinstance(arguments, dict | list)
+
+
+def is_single_fragment(chunk: dict[str, Any]) -> bool:
+    """Return whether a chunk contains one fragment of one call, without provider-specific fields.
+
+    Example:
+        >>> item = {"index": 0, "function": {"arguments": "{"}}
+        >>> is_single_fragment({"choices": [{"delta": {"tool_calls": [item]}}]})
+        True
+    """
+    items = [
+        item
+        for choice in dicts_of(chunk.get("choices"))
+        for item in dicts_of(dict_of(choice, "delta").get("tool_calls"))
+    ]
+    return len(items) == 1 and Fragment(items[0], position=None).extras is None
+
+
+def is_repetition(legacy: object, items: object) -> bool:
+    """Return whether a `function_call` repeats one of the `tool_calls` in the same delta.
+
+    Args:
+        legacy: The `function_call`.
+        items: The `tool_calls`.
+
+    Example:
+        >>> body = {"name": "f", "arguments": "{"}
+        >>> is_repetition(body, [{"index": 0, "function": body}]), is_repetition(body, None)
+        (True, False)
+    """
+    if not is_dict(legacy) or not legacy:
+        return False
+    for item in dicts_of(items):
+        _, body = _body_of(item)
+        # Only the first fragment of a call has the name.
+        same_name = body.get("name") == legacy.get("name") or body.get("name") in (None, "")
+        if same_name and body.get("arguments") == legacy.get("arguments"):
+            return True
+    return False
+
+
+def _id_of(value: object) -> str | None:
+    """Return the id of a call as text; None if there is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    # Quirk (Mistral, 2026-04): the text "null" stands for a missing id; zed-industries/zed#53605.
+    return value if isinstance(value, str) and value.strip() and value != "null" else None
+
+
+def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """Find the object in an item that contains the call's name and arguments.
+
+    Returns:
+        The key of the object in the item, and the object. If the item itself contains the name and
+        the arguments, the key is None, and the object is the item.
+    """
+    for key in ("function", "custom"):
+        if is_dict(item.get(key)):
+            return key, dict_of(item, key)
+    # A call of a kind that is not known has its body under another key.
+    for key, value in item.items():
+        if is_dict(value) and key not in ("arguments", "input", "extra_content"):
+            return key, value
+    return None, item
 
 
 class ChatCall:

@@ -15,8 +15,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.late import says_no_arguments
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import json_text
-from tokenstream.formats._wire.openai_chat.call import ChatCall
-from tokenstream.formats._wire.openai_chat.fragment import ABSENT, Fragment
+from tokenstream.formats._wire.openai_chat.call import ABSENT, ChatCall, Fragment
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:

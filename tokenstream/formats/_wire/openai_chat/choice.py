@@ -10,7 +10,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.formats._detect.refused import SNOWFLAKE, refusal
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
-from tokenstream.formats._wire.openai_chat.fragment import is_repetition
+from tokenstream.formats._wire.openai_chat.call import is_repetition
 from tokenstream.formats._wire.openai_chat.messages import MessageReader
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
 from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning

@@ -39,8 +39,8 @@ from tokenstream.formats._wire.openai_chat.bare import (
     convert_to_chunk,
     has_bare_layout,
 )
+from tokenstream.formats._wire.openai_chat.call import is_single_fragment
 from tokenstream.formats._wire.openai_chat.choice import ChoiceReader, Layout, Plans
-from tokenstream.formats._wire.openai_chat.fragment import is_single_fragment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

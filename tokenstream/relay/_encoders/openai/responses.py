@@ -12,15 +12,13 @@ from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, Server
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
-from tokenstream.relay._encoders.openai.responses_words import (
+from tokenstream.relay._encoders.openai.responses_items import (
     CALL_NAMES,
     PREFIXES,
     RESPONSE_FIELDS,
+    SERVER_CALL,
     TEXTS,
     TextNames,
-)
-from tokenstream.relay._encoders.openai.server_items import (
-    SERVER_CALL,
     find_lost,
     server_item_fields,
     server_item_type,

@@ -18,8 +18,8 @@ from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.errors import MisuseError
 from tokenstream.framing import SSEParser
-from tokenstream.testing._recordings.chunking import apply_chunking
 from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.replay import apply_chunking
 from tokenstream.testing._serve.replies import Request
 from tokenstream.testing._serve.sessions.store import AnswerIds
 

@@ -1,10 +1,13 @@
-"""The tools that a request offers to the model: their names, and the schemas of their arguments."""
+"""What a request names: the model, and the tools that it offers, with the schemas of their arguments."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+from tokenstream._basics.url import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,3 +82,20 @@ def _find_tools(holder: dict[str, Any], depth: int) -> list[tuple[str, dict[str,
         elif depth == 0:
             found += _find_tools(entry, depth + 1)
     return found
+
+
+_MODEL_IN_PATH = re.compile(r"/(?:models?|deployments)/([^/:]+)")
+"""Matches the model's name in a URL of Gemini, Bedrock or Azure."""
+
+
+def model_in(payload: object, url: str | None) -> str | None:
+    """Return the model's name from a request's JSON or from its URL; None if neither has it.
+
+    Example:
+        >>> model_in({}, "https://g.example/v1beta/models/gemini-3:streamGenerateContent")
+        'gemini-3'
+    """
+    if is_dict(payload) and isinstance(payload.get("model"), str):
+        return str(payload["model"])
+    match = None if url is None else _MODEL_IN_PATH.search(split_url(url).path)
+    return None if match is None else unquote(match[1])
