@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _TRACE_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
 _ENDS = frozenset({"FINISH", "ASK_USER"})
 """The types of observations with which the agent has decided on its answer."""
-_PLACES = ("webLocation", "s3Location", "confluenceLocation", "salesforceLocation", "sharePointLocation")
 
 
 class BedrockAgent(TextAgentReader):
@@ -109,10 +108,11 @@ class BedrockAgent(TextAgentReader):
     def _cite(self, source: dict[str, Json], part: dict[str, Json]) -> None:
         """Add a source to the answer, with the place of the words that cite it."""
         location = dict_of(source, "location")
-        place = next((dict_of(location, name) for name in _PLACES if is_dict(location.get(name))), {})
+        # Each kind of place has a field of its own, and most of them an address.
+        addresses = [text_of(dict_of(location, name), "url", "uri") for name in location]
         span = dict_of(dict_of(part, "textResponsePart"), "span")
         citation = Citation(
-            url=text_of(place, "url", "uri"),
+            url=next((each for each in addresses if each is not None), None),
             text=text_of(dict_of(source, "content"), "text"),
             start=int_of(span, "start"),
             end=int_of(span, "end"),
