@@ -48,6 +48,21 @@ def two_commands(request: Request) -> Script | Recording:
     return _call(script, *_command(tools, "ls /nope")).finish("tool_calls")
 
 
+def one_slow_command(request: Request) -> Script | Recording:
+    """Run a command that takes its time; then answer, and say so if the user has said something meanwhile."""
+    tools = _tools_of(request)
+    if not tools:
+        return _answer_beside(request)
+    if _has_results(request):
+        has_heard = "BE BRIEF" in json.dumps(_turns_of(request))
+        return _say("Briefly: " if has_heard else "At length: ", "hello.", tokens=(300, 9)).finish("stop")
+    # Only Anthropic's API has a signature, and a reader insists on it. Without reasoning, both texts would
+    # have the same id in OpenAI's.
+    signature = "c2ln" if "messages" in request.path else None
+    script = _begin((100, 20)).reasoning("Let me think.", signature=signature).text("I look.")
+    return _call(script, *_command(tools, "sleep 2; echo hello")).finish("tool_calls")
+
+
 def one_subagent(request: Request) -> Script | Recording:
     """Answer with a call of a subagent, which runs a command; then with an answer."""
     tools, text = _tools_of(request), json.dumps(_turns_of(request))

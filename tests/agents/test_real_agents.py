@@ -13,6 +13,7 @@ from tests.agents.model import (
     a_plan,
     at_limit,
     broken_once,
+    one_slow_command,
     one_subagent,
     refuse,
     two_commands,
@@ -334,3 +335,51 @@ def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
     assert sorted(step.state for step in first.step.steps) == ["done", "failed"]
     assert second.state == "done"
     assert run.waiting == ()
+
+
+def test_codex_is_steered(tmp_path: Path) -> None:
+    """The words reach the model within the turn, after the command that runs."""
+    steer = None
+    with codex_thread(tmp_path, one_slow_command) as (peer, run, thread):
+        peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
+        for message in run.follow(peer, until="turn"):
+            if message.wants_reply:
+                message.reply({"decision": "accept"})
+            item = message.params.get("item", {}) if isinstance(message.params, dict) else {}
+            if steer is None and item.get("type") == "commandExecution":
+                steer = run.steer("BE BRIEF")
+
+    assert steer is not None
+    assert (steer.state, [turn.result for turn in run.turns]) == ("applied", ["Briefly: hello."])
+    assert _states_of_input(run) == ["accepted", "applied"]
+
+
+def test_claude_code_is_steered(tmp_path: Path) -> None:
+    """Without aborting the command that runs, and in the same turn."""
+    options = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
+    content = {"role": "user", "content": [{"type": "text", "text": "MAINTASK"}]}
+    steer = None
+    with (
+        testing.serve(one_slow_command) as server,
+        started("claude", tmp_path, server.url, *options, "--dangerously-skip-permissions") as process,
+        Steps("fix") as run,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"type": "user", "message": content}).encode() + b"\n")
+        process.stdin.flush()
+        for line in run.follow(process.stdout, stdin=process.stdin, exit_code=process.wait):
+            if steer is None and "tool_use" in json.dumps(line):
+                steer = run.steer("BE BRIEF")
+            if line["type"] == "result":
+                process.stdin.close()
+
+    assert steer is not None
+    assert (steer.state, [turn.result for turn in run.turns]) == ("applied", ["Briefly: hello."])
+    assert [step.state for step in run.turns[0].step.steps] == ["done"]
+    assert _states_of_input(run) == ["accepted", "applied"]
+
+
+def _states_of_input(run: Steps) -> list[Any]:
+    told = [event.data for event in run.events() if isinstance(event, StepUpdate)]
+    return [data["state"] for data in told if data["type"] == "steer"]

@@ -251,8 +251,12 @@ def test_input_between_two_turns_is_refused_at_once() -> None:
 # -- Claude Code ---------------------------------------------------------------
 
 
-def claude(*, replays: bool) -> Callable[[Message], list[Message]]:
-    """Return a process that works until it gets a second message."""
+def lifecycle(uuid: str, state: str) -> Message:
+    return {"type": "command_lifecycle", "command_uuid": uuid, "state": state, "session_id": "s1"}
+
+
+def claude(told: Callable[[Message], list[Message]]) -> Callable[[Message], list[Message]]:
+    """Return a process that works until it gets a second message, of which it tells something."""
 
     def answer(message: Message) -> list[Message]:
         text = message["message"]["content"][0]["text"]
@@ -263,18 +267,34 @@ def claude(*, replays: bool) -> Callable[[Message], list[Message]]:
                 {"type": "system", "subtype": "init", "session_id": "s1", "model": "m"},
                 {"type": "assistant", "message": content, "session_id": "s1"},
             ]
-        again = [{**message, "isReplay": True}] if replays else []
-        assert (message["priority"], message["session_id"]) == ("now", "s1")
+        # A priority of its own would abort what the agent does.
+        assert ("priority" in message, message["session_id"]) == (False, "s1")
         end = {"type": "result", "subtype": "success", "result": "It is noon.", "session_id": "s1"}
-        return [*again, end]
+        return [*told(message), end]
 
     return answer
 
 
-@pytest.mark.parametrize(("replays", "state"), [(True, "applied"), (False, "lost")])
-def test_claude_code_takes_input_on_its_standard_input(replays: bool, state: str) -> None:
-    """Only if it repeats the messages that it has taken, anybody knows."""
-    with playing(claude(replays=replays)) as (output, stdin), Steps() as run:
+@in_one_test(
+    "told, news_of_it, state",
+    [
+        (lambda _: [], [], "lost"),
+        (lambda line: [{**line, "isReplay": True}], ["applied"], "applied"),
+        (
+            lambda line: [lifecycle(line["uuid"], state) for state in ("queued", "started", "completed")],
+            ["accepted", "applied"],
+            "applied",
+        ),
+        (lambda line: [lifecycle(line["uuid"], "queued")], ["accepted"], "lost"),
+        (lambda line: [lifecycle(line["uuid"], "discarded")], ["refused"], "refused"),
+        (lambda _: [lifecycle("other", "started")], [], "lost"),
+    ],
+)
+def test_claude_code_takes_input_on_its_standard_input(
+    told: Callable[[Message], list[Message]], news_of_it: list[str], state: str
+) -> None:
+    """It says when the words wait and when it has got to them, and may repeat them."""
+    with playing(claude(told)) as (output, stdin), Steps() as run:
         first = {"type": "user", "message": {"role": "user", "content": [{"type": "text", "text": "Look."}]}}
         stdin.write(json.dumps(first).encode() + b"\n")
         stdin.flush()
@@ -286,7 +306,7 @@ def test_claude_code_takes_input_on_its_standard_input(replays: bool, state: str
                 stdin.close()
 
     assert steer is not None
-    assert steer.state == state
+    assert (steer.state, news(run)) == (state, news_of_it)
     assert (run.turns[-1].result, run.turns[-1].state) == ("It is noon.", "done")
 
 

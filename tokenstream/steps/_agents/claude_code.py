@@ -77,6 +77,7 @@ class ClaudeCode(AgentReader):
             "stream_event": self._read_event,
             "assistant": self._read_message,
             "user": self._read_user,
+            "command_lifecycle": self._read_lifecycle,
             "result": self._read_result,
         }
         """The methods that read lines, by their types; all other lines are signs of life."""
@@ -220,7 +221,7 @@ class ClaudeCode(AgentReader):
                 self._begin_tools(answer)
 
     def _read_user(self, line: dict[str, Json]) -> None:
-        """End the tools whose results are in a line; note input that the agent has taken."""
+        """End the tools whose results are in a line; note input that the agent repeats when it takes it."""
         steer = self.steering.take(text_of(line, "uuid"))
         if steer is not None:
             steer.become("applied")
@@ -238,6 +239,20 @@ class ClaudeCode(AgentReader):
                 result = text_in(block.get("content"))
                 is_error = block.get("is_error") is True
                 self._end_call_of(agent, id, result, failure=(result or "it failed") if is_error else None)
+
+    def _read_lifecycle(self, line: dict[str, Json]) -> None:
+        """Note what the agent says of input: it waits for its place in the turn, or has got there."""
+        id, state = text_of(line, "command_uuid"), text_of(line, "state")
+        steer = self.steering.take(id)
+        if steer is None:
+            return
+        if state == "queued":
+            steer.become("accepted")
+            self.steering.keep(id, steer)
+        elif state in ("started", "completed"):
+            steer.become("applied")
+        else:
+            steer.refuse(f"the agent says that the input is {state}", state)
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn: it has failed if `is_error` or the subtype says so, whatever other words say."""
@@ -279,7 +294,8 @@ class ClaudeCode(AgentReader):
     def steer(self, text: str) -> Steer:
         """Write a user's message to the process, which runs with `--input-format stream-json`.
 
-        With `--replay-user-messages`, the process repeats the message once it has taken it.
+        Quirk (Claude Code 2.1.330, 2026-11): the message is taken into the turn after the tool that runs.
+        With the priority "now", it would abort that tool and end the turn.
         """
         if self.steering.write is not None and self._turn is None:
             return refuse_idle(text)
@@ -290,8 +306,6 @@ class ClaudeCode(AgentReader):
             "uuid": id,
             "session_id": self._run.session or "",
             "parent_tool_use_id": None,
-            # Otherwise it is for the time after the turn.
-            "priority": "now",
             "message": message,
         }
         self.steering.send(steer, id, line)
