@@ -57,7 +57,7 @@ def test_only_what_may_pass_is_asked_for_again(world: str, status: int, asked: i
     played = play(world, [error, WHOLE], Retry(wait=0))
 
     assert len(played.asked) == asked
-    assert is_same_error(played.error, error) is (asked == 1)
+    assert (played.error is error) is (asked == 1)
 
 
 def test_waits_double_and_are_shortened_by_chance() -> None:

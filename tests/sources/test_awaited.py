@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
-from tests.support.raised import is_same_error
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConnectError, MisuseError, StreamClosed, StreamInterrupted
 
@@ -186,7 +185,7 @@ def test_an_error_of_ours_passes_through_a_manager() -> None:
     with pytest.raises(StreamInterrupted) as caught:
         Stream(Broken(cause)).final()
 
-    assert is_same_error(cause, caught.value)
+    assert cause is caught.value
 
 
 async def test_a_manager_that_yields_what_is_at_hand_is_read() -> None:

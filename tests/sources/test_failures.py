@@ -19,7 +19,6 @@ import urllib3
 from tests.sources.faults import error_of_opening, error_of_reading
 from tests.support.loopback import OPEN, Loopback, Script, chunked_head, http_chunk, refusing_url, sized
 from tests.support.packages import needed
-from tests.support.raised import is_same_error
 from tests.support.tables import in_one_test
 from tokenstream import Deadlines, Stream, aconnect, connect, testing
 from tokenstream.errors import (
@@ -142,8 +141,8 @@ def _stalled(stream: Stream) -> str:
 @pytest.mark.parametrize("error", [StreamInterrupted("x"), MisuseError("x")], ids=["world", "misuse"])
 def test_an_error_of_ours_stays_what_it_is(error: StreamError | MisuseError) -> None:
     """It is not wrapped in another one."""
-    assert is_same_error(error, error_of_opening(error))
-    assert is_same_error(error, error_of_reading(error, begun=False))
+    assert error is error_of_opening(error)
+    assert error is error_of_reading(error, begun=False)
 
 
 def test_a_timeout_that_was_over_before_is_none_of_an_error() -> None:

@@ -6,7 +6,7 @@ A kept error would hold its traceback, the traceback the frames that have read, 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import httpx
@@ -127,6 +127,41 @@ def test_an_error_that_is_raised_again_is_the_same_to_its_reader() -> None:
     again = ask()
     assert (str(again), again.__notes__) == (words, ["seen"])
     assert again.partial is partial
+
+
+class Odd(StreamError):
+    """An error of the application, which can be made in one way only, and is like others."""
+
+    def __new__(cls, *, code: int) -> Self:
+        return super().__new__(cls, code)
+
+    def __init__(self, *, code: int) -> None:
+        super().__init__("the same words")
+        self.code = code
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Odd)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_an_error_of_the_application_is_raised_itself() -> None:
+    """Of its own class or of this library's, and never in place of another stream's."""
+    odd = [Odd(code=1), Odd(code=2), StreamError("mine")]
+    raised: list[BaseException] = []
+    for error in odd:
+
+        def source(error: StreamError = error) -> Iterator[bytes]:
+            yield from BEGUN
+            raise error
+
+        stream = Stream(source(), format="openai-chat")
+        for _ in range(2):
+            with pytest.raises(StreamError) as caught:
+                stream.final()
+            raised.append(caught.value)
+
+    assert [*map(id, raised)] == [id(error) for error in odd for _ in range(2)]
 
 
 def test_the_cause_tells_where_the_source_failed() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
+from weakref import ref
 
 from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.untrusted import is_dict
@@ -110,7 +111,7 @@ class _RepeatedRequests(SourceOpener):
     """False: a request is not a context manager."""
     makes_request = True
     """True: the request follows the mode of each attempt."""
-    _previous: _RepeatedRequests | None = None
+    _previous: ref[_RepeatedRequests] | None = None
     """The opener of the attempt before; None if that is this one, or has sent no request."""
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
@@ -157,7 +158,7 @@ class _RepeatedRequests(SourceOpener):
         """
         self._previous = None
         if isinstance(previous, _RepeatedRequests) and previous is not self:
-            self._previous = previous
+            self._previous = ref(previous)
             self.key.succeed(previous.key)
 
     def _find_payload(self, attempt: Attempt) -> Json:
@@ -215,7 +216,8 @@ class _RepeatedRequests(SourceOpener):
             answer_id: The id of the answer, which the server may still be writing in the background.
         """
         # The response may still run where it was begun, which may be the server of another route.
-        cancelling = (self._previous or self).cancel(answer_id)
+        previous = None if self._previous is None else self._previous()
+        cancelling = (previous or self).cancel(answer_id)
         if cancelling is None:
             return source
         limits = [each.limit_open for each in (cancelling, source) if each.limit_open is not None]

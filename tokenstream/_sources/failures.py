@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import mark_given
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.status import status_error
 from tokenstream._sources.boto3 import convert_aws_error
@@ -91,7 +92,7 @@ def reading_error(
         begun: True if a first event has arrived.
     """
     if isinstance(error, StreamError | MisuseError):
-        return error
+        return mark_given(error)
     names = class_names(error)
     causes = chain_class_names(error)
     converted: StreamError | MisuseError
@@ -184,7 +185,7 @@ def opening_error(
         read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
     """
     if isinstance(error, StreamError | MisuseError):
-        return error
+        return mark_given(error)
     names = class_names(error)
     converted = (
         _convert_refusal(error, names)
