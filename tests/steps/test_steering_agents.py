@@ -139,6 +139,82 @@ def test_a_refusal_of_codex_ends_nothing() -> None:
     assert (run.turns[-1].result, run.turns[-1].state) == ("It is noon.", "done")
 
 
+def answered(message: Message) -> Message:
+    return {"id": message["id"], "result": {"turnId": "u1"}}
+
+
+def elsewhere(text: str) -> Message:
+    message = said(text, "i9")
+    return {**message, "params": {**message["params"], "threadId": "t2", "turnId": "u9"}}
+
+
+@in_one_test(
+    "told, states",
+    [
+        (
+            lambda one, two: [answered(one), answered(two), said("a", "i3"), said("a", "i4")],
+            ["applied", "applied"],
+        ),
+        (
+            lambda one, two: [
+                answered(one),
+                said("a", "i3"),
+                {"id": two["id"], "error": {"code": 1, "message": "no"}},
+            ],
+            ["applied", "refused"],
+        ),
+        # The same item begins and ends.
+        (
+            lambda one, two: [answered(one), answered(two), said("a", "i3"), said("a", "i3")],
+            ["applied", "lost"],
+        ),
+        # Words of another thread.
+        (lambda one, two: [answered(one), answered(two), elsewhere("a")], ["lost", "lost"]),
+        (lambda *_: [], ["lost", "lost"]),
+    ],
+)
+def test_equal_words_are_told_apart(
+    told: Callable[[Message, Message], list[Message]], states: list[str]
+) -> None:
+    """Each has an answer of its own, and is taken in once; what the turn leaves open is lost with it."""
+    asked: list[Message] = []
+
+    def take(message: Message) -> list[Message]:
+        asked.append(message)
+        return told(*asked) if len(asked) == 2 else []
+
+    agent = codex(lambda _: [])
+
+    def play(message: Message) -> list[Message]:
+        if message["method"] != "turn/steer":
+            return agent(message)
+        ended = note("turn/completed", turn={"id": "u1", "status": "completed", "items": []})
+        said_of_it = take(message)
+        return [*said_of_it, ended] if len(asked) == 2 else []
+
+    with playing(play) as (output, stdin), Peer(output, stdin) as peer, Steps() as run:
+        peer.begin("turn/start", threadId="t1", input=[])
+        steers: list[Steer] = []
+        for message in run.follow(peer, agent="codex-server", until="turn"):
+            if not steers and message.method.endswith("delta"):
+                steers += [run.steer("a"), run.steer("a")]
+
+    assert [each.state for each in steers] == states
+
+
+def test_input_is_lost_with_the_run_at_the_latest() -> None:
+    """Also if the loop has ended with the turn, and the process goes on."""
+    init = json.dumps({"type": "system", "subtype": "init", "session_id": "s1"})
+    end = json.dumps({"type": "result", "subtype": "success", "result": "Done.", "session_id": "s1"})
+    with Steps() as run:
+        followed = run.follow([init, end], agent="claude-code", stdin=io.BytesIO(), until="turn")
+        steers = [run.steer("Be brief.") for line in followed if line["type"] == "system"]
+        states = [steers[0].state]
+
+    assert [*states, steers[0].state] == ["sent", "lost"]
+    assert run.steer("And now?").state == "refused"
+
+
 def test_input_that_codex_never_mentions_is_lost_with_the_run() -> None:
     """An answer that is missing at the end is no error of the run."""
     with playing(codex(lambda _: [])) as (output, stdin), Peer(output, stdin) as peer, Steps() as run:
@@ -353,10 +429,37 @@ def test_an_agent_that_is_only_read_is_not_steered(lines: list[str], words: str)
             run.steer("Be brief.")
 
 
-@in_one_test("stdin", [7, "text"])
+class Waiting:
+    """A file of an event loop."""
+
+    async def write(self, data: bytes) -> None:
+        raise NotImplementedError
+
+
+@in_one_test("stdin", [7, "text", Waiting()])
 def test_an_input_that_cannot_be_written_is_refused_at_once(stdin: Any) -> None:
     with Steps() as run, pytest.raises(MisuseError, match="stdin= takes the standard input"):
         run.follow([], agent="claude-code", stdin=stdin)
+
+
+@pytest.mark.parametrize("kind", ["a file of text", "a raw pipe"])
+def test_each_kind_of_pipe_gets_the_whole_line(kind: str) -> None:
+    """A raw one may take less than it is given."""
+
+    class Raw(io.RawIOBase):
+        taken = b""
+
+        def write(self, data: Any, /) -> int:
+            self.taken += bytes(data)[:10]
+            return min(len(data), 10)
+
+    pipe: Any = io.StringIO() if kind == "a file of text" else Raw()
+    with Steps() as run:
+        lines = ['{"type": "system", "subtype": "init", "session_id": "s1"}']
+        next(iter(run.follow(lines, agent="claude-code", stdin=pipe)))
+        run.steer("Be brief.")
+        line = pipe.getvalue() if kind == "a file of text" else pipe.taken
+        assert json.loads(line)["message"]["content"][0]["text"] == "Be brief."
 
 
 def test_only_words_are_said() -> None:

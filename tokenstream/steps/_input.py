@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import inspect
 import io
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,17 +29,30 @@ def make_line_writer(stdin: object) -> LineWriter:
         MisuseError: It cannot be written without waiting.
     """
     pipe: Any = stdin
-    if not callable(getattr(pipe, "write", None)):
+    write_some = getattr(pipe, "write", None)
+    if not callable(write_some) or inspect.iscoroutinefunction(write_some):
         raise MisuseError(
             "stdin= takes the standard input of the agent's process, a pipe or a writer of asyncio, "
             f"not {type(stdin).__name__}"
         )
 
+    takes_text = hasattr(pipe, "encoding") or isinstance(stdin, io.TextIOBase | codecs.StreamWriter)
+    # A writer of asyncio says nothing when its process is gone.
+    is_closing = getattr(pipe, "is_closing", bool)
+
     def write(line: dict[str, Json]) -> None:
         """Write one line at once."""
         data = to_json_bytes(line) + b"\n"
         try:
-            pipe.write(data.decode() if isinstance(pipe, io.TextIOBase) else data)
+            if is_closing():
+                raise BrokenPipeError
+            if takes_text:
+                pipe.write(data.decode())
+                data = b""
+            while data:
+                written = pipe.write(data)
+                # A raw pipe may take less; all others return nothing, or the whole.
+                data = data[written:] if isinstance(written, int) else b""
             if (flush := getattr(pipe, "flush", None)) is not None:
                 flush()
         except (OSError, ValueError, RuntimeError) as error:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
     from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._agents.steering import Steering
     from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
@@ -214,6 +215,8 @@ class Steps(RunNode):
         self._turns: list[Turn] = []
         self._reader: ref[AgentReader] | None = None
         """Reads the agent that is followed; None before."""
+        self._steering: Steering | None = None
+        """The input for that agent; None before."""
 
     def __del__(self) -> None:
         # An unknown option ends the construction before there is a list of steps.
@@ -450,17 +453,14 @@ class Steps(RunNode):
             MisuseError: No agent is followed, it takes no input while it works, or it is only read.
             StreamInterrupted: The agent no longer reads.
         """
+        from tokenstream.steps._agents.steering import steer_agent
+
         reader = None if self._reader is None else self._reader()
-        if reader is None:
-            raise MisuseError("there is no agent to steer: call run.follow(…), and read from it first")
-        words: Any = text
-        if not isinstance(words, str) or not words:
-            raise MisuseError(f"run.steer() takes the words to say, not {words!r:.80}")
-        return reader.steer(words)
+        return steer_agent(reader, text, is_over=self.ended is not None)
 
     def note_reader(self, reader: AgentReader) -> None:
         """Note the reader of the agent that is followed now."""
-        self._reader = ref(reader)
+        self._reader, self._steering = ref(reader), reader.steering
 
     def events(self) -> RunEvents:
         """Return an iterator over all events of the run, from its start, for a user interface.
@@ -485,6 +485,8 @@ class Steps(RunNode):
     # -- within ------------------------------------------------------------
 
     def _tell_observer(self) -> None:
+        if self._steering is not None:
+            self._steering.close()
         if self.observer is not None:
             self.observer.ended(self)
 

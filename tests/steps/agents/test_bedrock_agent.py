@@ -219,13 +219,50 @@ def test_a_failure_ends_the_turn(event: Event) -> None:
     assert len(run.turns) == 1
 
 
+BLOCKED = {"topicPolicy": {"topics": [{"name": "money", "type": "DENY", "action": "BLOCKED"}]}}
+MASKED = {"sensitiveInformationPolicy": {"piiEntities": [{"type": "NAME", "action": "ANONYMIZED"}]}}
+
+
+def guardrail(assessment: Event, **fields: Any) -> Event:
+    return trace("guardrailTrace", action="INTERVENED", outputAssessments=[assessment], **fields)
+
+
 def test_a_guardrail_may_replace_the_answer() -> None:
     """Then no trace tells what the agent has decided."""
-    blocked = trace("guardrailTrace", action="INTERVENED", traceId="g")
-    run, error = followed([*WHOLE[:4], blocked, chunk(b"I cannot say.")])
+    run, error = followed([*WHOLE[:4], guardrail(BLOCKED), chunk(b"I cannot say.")])
 
     assert (error, run.turns[-1].result) == (None, "I cannot say.")
     assert run.turns[-1].step.messages[-1].finish_reason == "content_filter"
+
+
+def test_a_guardrail_that_masks_a_name_decides_nothing() -> None:
+    """Nor does one of a collaborator."""
+    for harmless in (guardrail(MASKED), guardrail(BLOCKED, collaborator="scout")):
+        _, error = followed([*WHOLE[:4], harmless, chunk(b"It i")])
+        assert isinstance(error, StreamTruncated)
+        run, error = followed([*WHOLE[:5], harmless, DECIDES, chunk(SAYS)])
+        assert (error, run.turns[-1].step.messages[-1].finish_reason) == (None, "stop")
+
+
+def test_what_a_collaborator_does_is_not_what_the_agent_does() -> None:
+    """Its failure is that of its step; what it decides, even if nobody has seen it begin, ends no turn."""
+    asks = {"agentCollaboratorName": "scout", "input": {"type": "TEXT", "text": "Look."}}
+    begins = step(invocationInput={"traceId": "t1", "agentCollaboratorInvocationInput": asks})
+    fails = trace("failureTrace", collaborator="scout", failureReason="no map")
+    run, error = followed([begins, fails, DECIDES, chunk(SAYS)])
+    [scout] = run.turns[-1].step.steps
+    assert (error, scout.state, run.turns[-1].result) == (None, "failed", "It is 7 °C.")
+
+    ends = {"traceId": "t6", "type": "FINISH", "finalResponse": {"text": "It"}}
+    unseen = trace("orchestrationTrace", collaborator="ann", observation=ends)
+    _, error = followed([LOOKS, SEES, unseen, chunk(b"It")])
+    assert isinstance(error, StreamTruncated)
+
+
+def test_a_decision_without_an_answer_is_no_answer() -> None:
+    """The connection may have been lost before it."""
+    decided = step(observation={"traceId": "t2", "type": "FINISH"})
+    assert isinstance(followed([*WHOLE[:5], decided])[1], StreamTruncated)
 
 
 def test_events_that_botocore_has_parsed_are_read() -> None:

@@ -32,6 +32,8 @@ _PROMPT = "session/prompt"
 """The request that begins a turn; its answer ends the turn."""
 _STEER = "_session/steering"
 """The request with input for the prompt in progress, an extension of some agents."""
+_TAKEN = ("injected", "startedNewTurn")
+"""The outcomes of input that the agent has taken."""
 _REPLAYING = "session/load"
 """The request whose answer follows the updates of the session's earlier turns."""
 _REASONS: dict[str, FinishReason] = {
@@ -111,15 +113,15 @@ class ACP(Conversations["_ACPSession"]):
         if method != _STEER:
             super().read_answer(method, answer)
             return
-        steer = self.steering.take(answer.get("id"), answer)
-        if steer is None or take_refusal(steer, answer):
-            return
-        result = dict_of(answer, "result")
-        if text_of(result, "outcome") == "promptRequired":
-            steer.refuse("the agent wants the input as a prompt of its own", text_of(result, "reason"))
-        else:
-            # It may have begun a turn of its own, although it was asked not to.
-            steer.become("applied")
+        steer, result = self.steering.find(answer.get("id"), answer), dict_of(answer, "result")
+        if steer is not None and not take_refusal(steer, answer):
+            outcome = text_of(result, "outcome")
+            if outcome == "promptRequired":
+                steer.refuse("the agent wants the input as a prompt of its own", text_of(result, "reason"))
+            else:
+                # It may have begun a turn of its own, although it was asked not to.
+                steer.become("applied" if outcome in _TAKEN else "accepted")
+        self.steering.settle()
 
     def steer(self, text: str) -> Steer:
         """Send a `_session/steering` for the prompt in progress, which some agents take beyond the protocol.

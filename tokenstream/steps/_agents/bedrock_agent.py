@@ -54,6 +54,8 @@ class BedrockAgent(TextAgentReader):
         """True once a trace tells what the agent does, so that one tells its decision on the answer, too."""
         self._has_decided = False
         """True once the agent has decided on its answer, or asks its caller to run a tool."""
+        self._has_returned = False
+        """True once the agent has left calls to its caller."""
         self._is_blocked = False
         """True once a guardrail has replaced the answer."""
         self._tokens: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0}
@@ -71,7 +73,7 @@ class BedrockAgent(TextAgentReader):
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as an event says."""
-        kind = next(iter(line), "")
+        kind = str(next(iter(line), ""))
         event = dict_of(line, kind)
         if self.turns_ended:
             # Nothing follows a failure.
@@ -123,7 +125,7 @@ class BedrockAgent(TextAgentReader):
 
     def _return_control(self, event: dict[str, Json]) -> None:
         """End the answer with the calls that the agent leaves to its caller."""
-        self._has_decided = True
+        self._has_decided = self._has_returned = True
         answer = self._begin_answer()
         for number, each in enumerate(dicts_of(event.get("invocationInputs"))):
             told = dict_of(each, "functionInvocationInput") or dict_of(each, "apiInvocationInput")
@@ -138,18 +140,26 @@ class BedrockAgent(TextAgentReader):
 
     def _read_trace(self, trace: dict[str, Json], collaborator: str | None) -> None:
         """Read what the agent, or a collaborator of it, has done."""
-        turn = self._open_turn()
+        turn, is_own = self._open_turn(), collaborator is None
         parent = self._collaborators.get(collaborator or "", turn.step)
         for kind, value in trace.items():
             told = dict_of(trace, kind)
             if kind == "failureTrace":
-                code = int_of(told, "failureCode")
-                self.fail(text_of(told, "failureReason"), None if code is None else str(code))
-            elif kind == "guardrailTrace":
-                self._is_blocked = self._is_blocked or told.get("action") == "INTERVENED"
-            elif is_dict(value):
-                self._is_traced = self._is_traced or (kind == "orchestrationTrace" and parent is turn.step)
-                self._read_step(told, parent, is_own=parent is turn.step)
+                self._fail_by(told, parent, is_own=is_own)
+            elif kind == "guardrailTrace" and is_own:
+                # A guardrail that has only masked something has replaced no answer.
+                self._is_blocked = self._is_blocked or _has_blocked(told)
+            elif is_dict(value) and kind != "guardrailTrace":
+                self._is_traced = self._is_traced or (kind == "orchestrationTrace" and is_own)
+                self._read_step(told, parent, is_own=is_own)
+
+    def _fail_by(self, told: dict[str, Json], parent: Step, *, is_own: bool) -> None:
+        """End the turn, or the step of a collaborator, with the failure that a trace tells."""
+        code, reason = int_of(told, "failureCode"), text_of(told, "failureReason")
+        if is_own:
+            self.fail(reason, None if code is None else str(code))
+        elif parent.cause is not None:
+            self._end_tool(parent.cause.id, None, failure=reason or "it failed")
 
     def _read_step(self, told: dict[str, Json], parent: Step, *, is_own: bool) -> None:
         """Read one step of the agent: its reasoning, the beginning or the end of a tool, its decision.
@@ -212,11 +222,17 @@ class BedrockAgent(TextAgentReader):
         said = "".join(self._said)
         lacks = self._final is not None and len(said) < len(self._final) and self._final.startswith(said)
         is_decided = self._has_decided or self._is_blocked or not self._is_traced
-        if not is_decided or lacks or not (said or self._has_decided):
+        if not is_decided or lacks or not (said or self._has_returned):
             return False
-        reason: FinishReason = "content_filter" if self._is_blocked else "stop"
+        reason: FinishReason = "content_filter" if self._is_blocked and not self._has_decided else "stop"
         self._end_answer(reason, self._usage)
         return True
+
+
+def _has_blocked(told: dict[str, Json]) -> bool:
+    """Return True if a guardrail has blocked what was asked or answered."""
+    assessments = [told.get("inputAssessments"), told.get("outputAssessments")]
+    return told.get("action") == "INTERVENED" and '"BLOCKED"' in dumps(assessments, default=str)
 
 
 def _describe(told: dict[str, Json]) -> tuple[str | None, str]:
@@ -245,7 +261,7 @@ def _describe_action(told: dict[str, Json]) -> tuple[str, str]:
     given = [*dicts_of(told.get("parameters"))]
     for content in body.values():
         given += dicts_of(content.get("properties") if is_dict(content) else content)
-    return name, dumps({str(each.get("name")): each.get("value") for each in given})
+    return name, dumps({str(each.get("name")): each.get("value") for each in given}, default=str)
 
 
 def _result_of(told: dict[str, Json]) -> tuple[Json, str | None]:

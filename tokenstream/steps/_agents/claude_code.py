@@ -222,7 +222,7 @@ class ClaudeCode(AgentReader):
 
     def _read_user(self, line: dict[str, Json]) -> None:
         """End the tools whose results are in a line; note input that the agent repeats when it takes it."""
-        steer = self.steering.take(text_of(line, "uuid"))
+        steer = self.steering.find(text_of(line, "uuid"))
         if steer is not None:
             steer.become("applied")
             return
@@ -243,16 +243,16 @@ class ClaudeCode(AgentReader):
     def _read_lifecycle(self, line: dict[str, Json]) -> None:
         """Note what the agent says of input: it waits for its place in the turn, or has got there."""
         id, state = text_of(line, "command_uuid"), text_of(line, "state")
-        steer = self.steering.take(id)
+        steer = self.steering.find(id)
         if steer is None:
             return
         if state == "queued":
             steer.become("accepted")
-            self.steering.keep(id, steer)
         elif state in ("started", "completed"):
             steer.become("applied")
         else:
             steer.refuse(f"the agent says that the input is {state}", state)
+            self.steering.settle()
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn: it has failed if `is_error` or the subtype says so, whatever other words say."""

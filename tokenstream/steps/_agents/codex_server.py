@@ -103,11 +103,11 @@ class CodexServer(Conversations["_Thread"]):
         """Read the answer to a request of the program: to input for a turn, or to any other."""
         if method != _STEER:
             super().read_answer(method, answer)
-        elif (steer := self.steering.take(id := answer.get("id"), answer)) is not None and not take_refusal(
-            steer, answer
-        ):
+            return
+        steer = self.steering.find(answer.get("id"), answer)
+        if steer is not None and not take_refusal(steer, answer):
             steer.become("accepted")
-            self.steering.keep(id, steer)
+        self.steering.settle()
 
     def steer(self, text: str) -> Steer:
         """Send a `turn/steer` for the turn in progress."""
@@ -125,12 +125,18 @@ class CodexServer(Conversations["_Thread"]):
             self.read_answer(_STEER, early)
         return steer
 
-    def note_said(self, item: dict[str, Json]) -> None:
-        """Note that something the user has said is part of a turn now: the first input with these words."""
+    def note_said(self, item: dict[str, Json], turn_id: str | None) -> None:
+        """Note that something the user has said is part of a turn now: the first input with these words.
+
+        Args:
+            item: What was said.
+            turn_id: The turn.
+        """
         said = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
-        steer = next((each for each in self.steering.waiting if each.text == said), None)
-        if steer is not None:
-            steer.become("applied")
+        of_turn = [each for each in self.steering.waiting if each.target == turn_id and each.text == said]
+        if of_turn and not self._is_repeated(f"said {text_of(item, 'id')}"):
+            of_turn[0].become("applied")
+            self.steering.settle()
 
 
 class _Thread(ConversationReader):
@@ -222,6 +228,7 @@ class _Thread(ConversationReader):
             return
         self._open_turn()
         has_failed = status not in _REASONS
+        self._server.steering.lose(id)
         self._end_answer(_REASONS.get(status or "", "error"), self._usage_of_turn())
         self._turn_id = None
         self._said.clear()
@@ -298,7 +305,7 @@ class _Thread(ConversationReader):
         """Add an item to the answer, or begin or end a tool's step."""
         kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
         if kind == "userMessage":
-            self._server.note_said(item)
+            self._server.note_said(item, self._turn_id)
         if kind in _SPOKEN:
             return
         if kind in ("agentMessage", "reasoning"):

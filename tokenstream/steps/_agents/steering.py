@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream._steer import SteerState
+    from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._turn import Turn
 
 _IDLE_CODE = "no_turn_in_progress"
@@ -41,7 +42,7 @@ class AgentSteer(Steer):
 
     def become(self, state: SteerState, error: ProviderError | None = None) -> None:
         """Note what has become of the input, unless that was known; tell the readers of the run's events."""
-        if self.state in ("applied", "refused") or self.state == state:
+        if self.state in ("applied", "refused", "lost") or self.state == state:
             return
         self.state, self.error = state, error
         if self._turn is not None and self._turn.step.ended is None:
@@ -114,10 +115,10 @@ class Steering:
             self.write(line)
         except BaseException:
             steer.become("lost")
-            self.take(id)
+            self.settle()
             raise
 
-    def take(self, id: object, answer: dict[str, Json] | None = None) -> AgentSteer | None:
+    def find(self, id: object, answer: dict[str, Json] | None = None) -> AgentSteer | None:
         """Return the input with an id, of which the agent has spoken; None if there is none.
 
         Args:
@@ -125,20 +126,52 @@ class Steering:
             answer: The agent's answer, which is kept if the input is not known yet.
         """
         with self._lock:
-            steer = self._waiting.pop(str(id), None)
+            steer = self._waiting.get(str(id))
             if steer is None and answer is not None and len(self._early) < _MAX_EARLY:
                 self._early[str(id)] = answer
         return steer
 
-    def keep(self, id: object, steer: AgentSteer) -> None:
-        """Go on waiting for what becomes of input that the agent has accepted."""
-        self._waiting[str(id)] = steer
+    def settle(self) -> None:
+        """Forget the input of which nothing more will be said."""
+        with self._lock:
+            self._waiting = {id: each for id, each in self._waiting.items() if not each.is_settled}
 
-    def lose(self) -> None:
-        """Note that the agent will say no more."""
+    def lose(self, turn_id: str | None = None) -> None:
+        """Note that the agent will say no more.
+
+        Args:
+            turn_id: The turn that has ended; None for all.
+        """
         for steer in self.waiting:
-            steer.become("lost")
-        self._waiting.clear()
+            if turn_id in (None, steer.target):
+                steer.become("lost")
+        self.settle()
+
+    def close(self) -> None:
+        """Note that the run has ended."""
+        self.lose()
+        self.ask = self.write = None
+
+
+def steer_agent(reader: AgentReader | None, text: object, *, is_over: bool) -> Steer:
+    """Say something to the agent that a run follows.
+
+    Args:
+        reader: Reads the agent's events; None if there is none.
+        text: The words.
+        is_over: Whether the run has ended.
+
+    Raises:
+        MisuseError: No agent is followed, it takes no input while it works, or it is only read.
+        StreamInterrupted: The agent no longer reads.
+    """
+    if not isinstance(text, str) or not text:
+        raise MisuseError(f"run.steer() takes the words to say, not {text!r:.80}")
+    if is_over:
+        return refuse_idle(text)
+    if reader is None:
+        raise MisuseError("there is no agent to steer: call run.follow(…), and read from it first")
+    return reader.steer(text)
 
 
 def refuse_idle(text: str) -> AgentSteer:

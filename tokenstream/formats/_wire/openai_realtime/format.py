@@ -236,7 +236,8 @@ class OpenAIRealtime(Format):
     def _read_heard_whole(self, payload: dict[str, Any]) -> None:
         """Report the end of what the user has said, with its text unless pieces of it were reported."""
         whole, id = text_of(payload, "transcript"), text_of(payload, "item_id")
-        is_new = (id or "") not in self._heard
+        # Without an id, nothing tells which pieces it repeats.
+        is_new = not id or id not in self._heard
         self._heard.add(id or "")
         self.parts.input_transcript((is_new and whole) or "", id, done=True, transcript=whole)
 
