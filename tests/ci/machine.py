@@ -30,7 +30,10 @@ if sys.implementation.name == "cpython" and (3, 11) <= (major, minor) <= (3, 14)
 
 
 def interpreters() -> dict[str, str]:
-    """Return the newest release of each supported Python, the oldest first and free-threaded ones last."""
+    """Return the newest release of each supported Python, the oldest first and free-threaded ones last.
+
+    Of the oldest, it is the oldest release: a distribution may still have what later ones mended.
+    """
     names = ["python3", *(f"python3.{minor}{threads}" for minor in range(11, 15) for threads in ("", "t"))]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found = list[tuple[bool, str, int, str]]()
@@ -46,7 +49,9 @@ def interpreters() -> dict[str, str]:
             if answer.returncode == 0 and answer.stdout:
                 tag, micro, path = answer.stdout.strip().split(" ", 2)
                 found.append((tag.endswith("t"), tag, int(micro), path))
-    return {tag: path for _, tag, _, path in sorted(found)}
+    pythons = {tag: path for _, tag, _, path in sorted(found)}
+    _, oldest, _, path = min(found)
+    return {**pythons, oldest: path}
 
 
 def install_debian(shell: Shell, python: str) -> None:

@@ -99,7 +99,8 @@ def test_a_bare_fin_over_tls_is_a_cut() -> None:
     """No alert came before it."""
     with Loopback([b"x", FIN], tls=True) as server, dialled(server) as sock:
         assert sock.recv(1) == b"x"
-        with pytest.raises(ssl.SSLEOFError):
+        # CPython before 3.11.4 has no class of its own for it.
+        with pytest.raises(ssl.SSLError):
             sock.recv(1)
 
 

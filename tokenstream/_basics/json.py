@@ -22,7 +22,7 @@ _DECODER = json.JSONDecoder()
 _HOLDERS = (dict, list)
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _SHORT_STRING = r'"[^"\\]{0,99}+(?:\\.[^"\\]{0,99}+){0,9}+"'
-_without_strings = re.compile(rf"(?:{_STRING}[^\"\[\]{{}}]*+)++", re.DOTALL).sub
+_without_strings = re.compile(rf"(?:(?>{_STRING}[^\"\[\]{{}}]*+))++", re.DOTALL).sub
 _SIGNS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """Translates an opening bracket to 1, and a closing bracket to 255, which is -1 as a signed byte."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
@@ -174,7 +174,7 @@ def _block_pattern(digits: int) -> re.Pattern[str]:
     """
     # Possessive throughout, since backtracking would store a position for each character of a long string.
     return re.compile(
-        rf"""((?:[^"0-9]{{1,999}}+|{_SHORT_STRING}|[0-9]{{1,{digits}}}+(?![0-9])){{1,256}}+)|{_STRING}""",
+        rf"""((?:[^"0-9]{{1,999}}+|(?>{_SHORT_STRING}|[0-9]{{1,{digits}}}+(?![0-9]))){{1,256}}+)|{_STRING}""",
         re.DOTALL,
     )
 

@@ -28,11 +28,11 @@ MadeT = TypeVar("MadeT")
 MadeT_co = TypeVar("MadeT_co", covariant=True)
 
 # All quantifiers are possessive: a match that meets an unfinished string fails without backtracking.
-_TO_MARK = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
+_TO_MARK = re.compile(rb'[^"\[\]{}]*+(?:(?>"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+))*+', re.DOTALL)
 """Matches everything before the next bracket, or before a string that does not end in this text."""
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 """Matches the inside of a string up to its end; excludes a backslash at the end of the text."""
-_FLAT = rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+_FLAT = rb'(?:[^"\[\]{}]++|(?>"[^"\\]*+(?:\\.[^"\\]*+)*+"))*+'
 """Matches text without brackets, except those in strings."""
 _SHALLOW = 7
 """Nesting levels that one regular expression matches; more would only make it slower to compile."""
@@ -41,7 +41,7 @@ _SHALLOW = 7
 def _nest(levels: int) -> bytes:
     """Return the pattern of an object or array that contains at most `levels` - 1 levels of others."""
     # `_FLAT` matches text without brackets.
-    inside = _FLAT if levels == 1 else rb"%b(?:%b%b)*+" % (_FLAT, _nest(levels - 1), _FLAT)
+    inside = _FLAT if levels == 1 else rb"%b(?:(?>%b%b))*+" % (_FLAT, _nest(levels - 1), _FLAT)
     return rb"[\[{]%b[\]}]" % inside
 
 

@@ -117,7 +117,7 @@ _FIELDS = (DATA, b"event:", b"retry:", b"id:", b":")
 _LONGEST_START = 8
 """Length of the longest of these beginnings."""
 _FIRST_HEADER = re.compile(rb"content-(?:length|type):", re.IGNORECASE)
-_HEADERS = re.compile(rb"(?:content-[a-z]+:[^\n]*\n)*+", re.IGNORECASE)
+_HEADERS = re.compile(rb"(?:(?>content-[a-z]+:[^\n]*\n))*+", re.IGNORECASE)
 _OPEN_HEADER = re.compile(rb"\r?|[a-z-]+(?::[^\n]*)?", re.IGNORECASE)
 """A line that may become a header, or the blank line after the headers."""
 _JSON_STARTS = (b"{", b"[", b'"')

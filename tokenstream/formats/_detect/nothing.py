@@ -16,7 +16,7 @@ _ZONE = r"Z|[A-Z]{3,4}|(?:UTC|GMT)?[+-]\d\d:?\d\d|[AP]M|\([A-Z][\w\ ]{2,40}\)"
 # A clock or a date is in it, and nothing but what belongs to one, such as a day, a year, or a time zone.
 _STAMP = rf"""
     (?=.{{0,40}}?(?:{_CLOCK}|{_DATE}|\d{{8}}T\d))
-    (?:(?:{_CLOCK}|{_DATE}|{_DAY_OR_MONTH}|T\d{{6}}|T|{_ZONE}|\d{{4}}|\d{{1,2}})[,\-\ ]{{0,2}}){{1,9}}+
+    (?:(?>(?:{_CLOCK}|{_DATE}|{_DAY_OR_MONTH}|T\d{{6}}|T|{_ZONE}|\d{{4}}|\d{{1,2}})[,\-\ ]{{0,2}})){{1,9}}+
 """
 _NUMBER = r"-?\d[\d.]{0,30}(?:[eE][+-]?\d{1,4})?"
 _WORD = (

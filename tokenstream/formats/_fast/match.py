@@ -21,7 +21,7 @@ Match: TypeAlias = "Callable[[bytes], str | None]"
 
 
 # The quantifiers are possessive: a shorter value is never tried, as a value ends where its characters end.
-NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+"
+NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:(?>\.[0-9]{1,40}+))?+(?:(?>[eE][+-]?+[0-9]{1,3}+))?+"
 DIGITS_IN_A_ROW = 40
 """The most digits in a row that a number of this pattern can have."""
 CODE = rb"[A-Za-z0-9_:.+-]++"

@@ -29,7 +29,7 @@ PROVES_RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
 """Matches a character that proves that the backslash before it was not escaped; `\\$` proves nothing."""
 _PATH_ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
 _PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*+").fullmatch
-_PATH_REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*+").match
+_PATH_REST: Any = re.compile(rf"(?:{_SEGMENT}|\\{_SEGMENT})*+").match
 _LETTERS: Any = re.compile("[A-Za-z]*").match
 
 # LaTeX commands that begin with the letter of an escape, except those that are a word

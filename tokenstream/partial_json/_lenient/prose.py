@@ -29,7 +29,7 @@ _REASONING: Any = re.compile(
     r"<(/?)(think|thinking|thought|reasoning|reflection|analysis|scratchpad)>", re.IGNORECASE
 ).match
 _CUT_TAG: Any = re.compile(r"</?[A-Za-z]{0,10}").fullmatch
-_MARK_TEXT: Any = re.compile(rf"""(?:[^\[\]{{}}{_QUOTES}\r\n]|(?<=\w)['’](?=\w))*+""").match
+_MARK_TEXT: Any = re.compile(rf"""(?:[^\[\]{{}}{_QUOTES}\r\n]|(?>(?<=\w)['’](?=\w)))*+""").match
 """Matches the text of a mark; of all quotes, it may contain only apostrophes within words."""
 _MOST_MARK = 200
 """Maximum characters of the text of a mark."""

@@ -24,7 +24,7 @@ _ESCAPE = re.compile(
     rf'\\(?:(["\\/bfnrt])|u({_HIGH})\\u({_LOW})|u({_HIGH}){_ALONE}|u(?!{_HIGH})([0-9a-fA-F]{{4}}))'
 ).match
 _CODE = rf"u(?!0022|{_HIGH}|{_LOW})[0-9a-fA-F]{{4}}|u{_HIGH}\\u{_LOW}"
-JSON_ESCAPES: Any = re.compile(rf'(?:[^"\\\x00-\x1f]++|\\(?:["\\/nrt]|{_CODE}))*+').match
+JSON_ESCAPES: Any = re.compile(rf'(?:[^"\\\x00-\x1f]++|(?>\\(?:["\\/nrt]|{_CODE})))*+').match
 """Matches text with escapes, except half pairs, backspaces, form feeds and quotes written as `\\u0022`."""
 # An escape that is cut anywhere, even between the two halves of a surrogate pair.
 _CUT = re.compile(rf"\\(?:u(?:{_HIGH}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?|[0-9a-fA-F]{{0,3}}))?")

@@ -35,7 +35,7 @@ _OLD_MODELS = "pydantic.v1."
 _FIELDS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__")
 """Attributes of classes; an object of a class that has one of them is a value, not a type."""
 
-_MODULES = re.compile(r"(?<![\w<>])(?:[\w<>]++\.)++")
+_MODULES = re.compile(r"(?<![\w<>])(?:(?>[\w<>]++\.))++")
 
 
 class Schema(Generic[T]):

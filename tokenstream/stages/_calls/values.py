@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ESCAPE = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 # Possessive: backtracking would store a position for each escape of a long string.
 _PLAIN = r'[^"\\\x00-\x1f]*+'
-_match_text = re.compile(f"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*+").match
+_match_text = re.compile(f"{_PLAIN}(?:(?>{_ESCAPE}){_PLAIN})*+").match
 _match_unfinished = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match
 # A string without an end goes to the end of the text, so that none of its quotes is tried as a beginning.
 _find_strings = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)

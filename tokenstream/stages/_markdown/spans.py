@@ -14,8 +14,8 @@ _NAME = r"[A-Za-z][A-Za-z0-9-]*"
 _KEY = r"[A-Za-z_:][A-Za-z0-9_.:-]*"
 # The repeats are possessive, so nothing is read twice. The end of the text may cut the last value.
 _VALUE = r"[^\s\"'=<>`]++|'[^']*+'|\"[^\"]*+\""
-_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}))?+)*+"
-_HALF_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}|(?:'[^']*+|\"[^\"]*+)?\Z))?+)*+"
+_ATTRIBUTES = rf"(?:(?>\s++{_KEY}(?:(?>\s*+=\s*+(?:{_VALUE})))?+))*+"
+_HALF_ATTRIBUTES = rf"(?:(?>\s++{_KEY}(?:(?>\s*+=\s*+(?:{_VALUE}|(?:'[^']*+|\"[^\"]*+)?\Z)))?+))*+"
 _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,31}"
 _WHOLE_TAG = re.compile(

@@ -6,7 +6,7 @@ import re
 
 _search_marks = re.compile(r"`+|~+|\n").search
 # Possessive, so that no text is read twice. A span at the end may go on with another backtick.
-_match_plain = re.compile(r"(?:[^`~]++|`[^`~\n]++`(?=[^`]))*+").match
+_match_plain = re.compile(r"(?:[^`~]++|(?>`[^`~\n]++`(?=[^`])))*+").match
 _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 

@@ -116,7 +116,7 @@ _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 
 _STRING = rb'(?<!\\)"((?:[^"\\\n]|\\.)*+)"'
 _TOKEN = re.compile(
-    rb"[{}]|\n(?=data:|\{)|" + _STRING + rb'(?:\s*+:\s*+(?:"((?:[^"\\\n]|\\.)*+)"?|(-?[0-9]++)))?+'
+    rb"[{}]|\n(?=data:|\{)|" + _STRING + rb'(?:(?>\s*+:\s*+(?:"((?:[^"\\\n]|\\.)*+)"?|(-?[0-9]++))))?+'
 )
 """Matches a brace, the beginning of an event, or a string with the text or number that it names.
 
