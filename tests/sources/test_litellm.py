@@ -128,6 +128,7 @@ _EARLY_END = litellm.exceptions.MidStreamFallbackError, litellm.exceptions.APICo
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
+@pytest.mark.leaves_behind("litellm keeps clients and an event loop for the next request")
 class TestGarbage(Garbage):
     """What holds for the streams of any SDK."""
 
