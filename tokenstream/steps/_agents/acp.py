@@ -12,7 +12,7 @@ from tokenstream.formats._kit.values import counts_in
 from tokenstream.message import Usage
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.reader import REMEMBERED
-from tokenstream.steps._agents.steering import AgentSteer, refuse_idle, take_refusal
+from tokenstream.steps._agents.steering import AgentSteer, refuse_idle
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import Turn
 
 _CHUNKS = {"agent_message_chunk": "text", "agent_thought_chunk": "reasoning"}
 """The kind of a part by the update that adds to it."""
@@ -30,8 +29,6 @@ _ASKING = frozenset({"session/request_permission", "elicitation/create"})
 """Requests that a person has to answer."""
 _PROMPT = "session/prompt"
 """The request that begins a turn; its answer ends the turn."""
-_STEER = "_session/steering"
-"""The request with input for the prompt in progress, an extension of some agents."""
 _TAKEN = ("injected", "startedNewTurn")
 """The outcomes of input that the agent has taken."""
 _REPLAYING = "session/load"
@@ -67,6 +64,8 @@ class ACP(Conversations["_ACPSession"]):
     """
 
     name: ClassVar[str] = "acp"
+    steer_method: ClassVar[str] = "_session/steering"
+    """The request with input for the prompt in progress, an extension of some agents."""
     turn_methods: ClassVar[frozenset[str]] = frozenset({_PROMPT})
 
     def __init__(self, run: Steps) -> None:
@@ -108,21 +107,6 @@ class ACP(Conversations["_ACPSession"]):
         elif method in _ASKING and "id" in line:
             self._session_of(params).read_request(line)
 
-    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
-        """Read the answer to a request of the program: to input for a turn, or to any other."""
-        if method != _STEER:
-            super().read_answer(method, answer)
-            return
-        steer, result = self.steering.find(answer.get("id"), answer), dict_of(answer, "result")
-        if steer is not None and not take_refusal(steer, answer):
-            outcome = text_of(result, "outcome")
-            if outcome == "promptRequired":
-                steer.refuse("the agent wants the input as a prompt of its own", text_of(result, "reason"))
-            else:
-                # It may have begun a turn of its own, although it was asked not to.
-                steer.become("applied" if outcome in _TAKEN else "accepted")
-        self.steering.settle()
-
     def steer(self, text: str) -> Steer:
         """Send a `_session/steering` for the prompt in progress, which some agents take beyond the protocol.
 
@@ -143,10 +127,16 @@ class ACP(Conversations["_ACPSession"]):
             "prompt": [{"type": "text", "text": text}],
             "_meta": {"steering": {"idleBehavior": "promptRequired"}},
         }
-        early = self.steering.request(steer, _STEER, params)
-        if early is not None:
-            self.read_answer(_STEER, early)
-        return steer
+        return self._request_steer(steer, params)
+
+    def _take_acceptance(self, steer: AgentSteer, result: dict[str, Json]) -> None:
+        """Note whether the agent has taken the input, or wants it as a prompt."""
+        outcome = text_of(result, "outcome")
+        if outcome == "promptRequired":
+            steer.refuse("the agent wants the input as a prompt of its own", text_of(result, "reason"))
+        else:
+            # It may have begun a turn of its own, although it was asked not to.
+            steer.become("applied" if outcome in _TAKEN else "accepted")
 
     # -- within ------------------------------------------------------------
 
@@ -201,11 +191,6 @@ class _ACPSession(ConversationReader):
         """The most tokens that the agent has counted in the model's context; 0 if it has counted none."""
         self._cost: dict[str, float] | None = None
         """The cost of the session so far, in US dollars; None if the agent has not told it."""
-
-    @property
-    def turn(self) -> Turn | None:
-        """The turn in progress; None between two turns."""
-        return self._turn
 
     @property
     def is_answering(self) -> bool:

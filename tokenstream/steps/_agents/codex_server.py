@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is
 from tokenstream.message import Usage
 from tokenstream.steps._agents.codex import counts_in, describe, failure_of, result_of
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.steering import AgentSteer, refuse_idle, take_refusal
+from tokenstream.steps._agents.steering import AgentSteer, refuse_idle
 from tokenstream.steps._agents.values import plan_of
 from tokenstream.steps._step import LeftOpen
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import Turn
 
 _DELTAS = {
     "item/agentMessage/delta": "text",
@@ -39,8 +38,6 @@ _ASKING = frozenset(
     }
 )
 """Requests that a person has to answer."""
-_STEER = "turn/steer"
-"""The request with input for the turn in progress."""
 _SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgentActivity", "plan"})
 """Kinds of items that are neither tools nor parts of an answer."""
 _STATES = {"inProgress": "in_progress"}
@@ -71,6 +68,7 @@ class CodexServer(Conversations["_Thread"]):
     """
 
     name: ClassVar[str] = "codex-server"
+    steer_method: ClassVar[str] = "turn/steer"
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -99,16 +97,6 @@ class CodexServer(Conversations["_Thread"]):
                 thread = self._conversations[id] = _Thread(self._run, id, self)
             thread.read(line)
 
-    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
-        """Read the answer to a request of the program: to input for a turn, or to any other."""
-        if method != _STEER:
-            super().read_answer(method, answer)
-            return
-        steer = self.steering.find(answer.get("id"), answer)
-        if steer is not None and not take_refusal(steer, answer):
-            steer.become("accepted")
-        self.steering.settle()
-
     def steer(self, text: str) -> Steer:
         """Send a `turn/steer` for the turn in progress."""
         thread = self.find_working()
@@ -120,10 +108,7 @@ class CodexServer(Conversations["_Thread"]):
             "expectedTurnId": thread.turn_id,
             "input": [{"type": "text", "text": text}],
         }
-        early = self.steering.request(steer, _STEER, params)
-        if early is not None:
-            self.read_answer(_STEER, early)
-        return steer
+        return self._request_steer(steer, params)
 
     def note_said(self, item: dict[str, Json], turn_id: str | None) -> None:
         """Note that something the user has said is part of a turn now: the first input with these words.
@@ -157,11 +142,6 @@ class _Thread(ConversationReader):
         """The counts of the thread so far."""
         self._complaint: str | None = None
         """The message of the last `error`."""
-
-    @property
-    def turn(self) -> Turn | None:
-        """The turn in progress; None between two turns."""
-        return self._turn
 
     @property
     def turn_id(self) -> str | None:

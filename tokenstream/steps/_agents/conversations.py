@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from tokenstream._basics.untrusted import dict_of
 from tokenstream.steps._agents.reader import AgentReader, TextAgentReader
+from tokenstream.steps._agents.steering import take_refusal
 from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
     from typing import Any
 
     from tokenstream._basics.loose import Json
+    from tokenstream._steer import Steer
     from tokenstream.errors import StreamError
+    from tokenstream.steps._agents.steering import AgentSteer
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -23,6 +27,9 @@ class Conversations(AgentReader, Generic[ConversationT]):
 
     The turns of a subagent's conversation are below the tool call that began the subagent.
     """
+
+    steer_method: ClassVar[str] = ""
+    """The request with input for the turn in progress; empty for agents that take none."""
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -44,6 +51,27 @@ class Conversations(AgentReader, Generic[ConversationT]):
     def is_of_subagent(self, id: str) -> bool:
         """Return True for the conversation of a subagent."""
         return id in self._starters
+
+    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+        """Read the answer to a request of the program: to input for a turn, or to any other."""
+        if method != self.steer_method:
+            super().read_answer(method, answer)
+            return
+        steer = self.steering.find(answer.get("id"), answer)
+        if steer is not None and not take_refusal(steer, answer):
+            self._take_acceptance(steer, dict_of(answer, "result"))
+        self.steering.settle()
+
+    def _request_steer(self, steer: AgentSteer, params: dict[str, Json]) -> Steer:
+        """Send input for the turn in progress; return it."""
+        early = self.steering.request(steer, self.steer_method, params)
+        if early is not None:
+            self.read_answer(self.steer_method, early)
+        return steer
+
+    def _take_acceptance(self, steer: AgentSteer, result: dict[str, Json]) -> None:
+        """Note what an answer without an error says of input."""
+        steer.become("accepted")
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turns that are still open; return the error of the run, or None."""
@@ -89,6 +117,11 @@ class ConversationReader(TextAgentReader):
         super().__init__(run)
         self.id = id
         self._owner = owner
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn in progress; None between two turns."""
+        return self._turn
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - that of the base class
