@@ -10,8 +10,9 @@ from typing_extensions import override
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
-from tokenstream.formats._wire.openai_realtime.events import response_of
+from tokenstream.formats._wire.openai_realtime.events import REMEMBERED_ITEMS, response_of
 from tokenstream.formats._wire.openai_realtime.words import output_format
 from tokenstream.session._api import (
     NOBODY,
@@ -41,12 +42,8 @@ _COMPANDED_BYTES_PER_MS = 8.0
 """Bytes per millisecond of G.711 audio."""
 _RATE = 24_000
 _TEXTS = ("input_text", "output_text")
-_OF_INPUT = "conversation.item.input_audio_transcription."
-"""The beginning of the types of messages about what the user has said."""
 _EXPIRED = "session_expired"
 """The code of the error with which the server ends a session that is too old."""
-_REMEMBERED = 1_000
-"""Number of the user's items that are remembered at least."""
 _OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
 """The beginnings of the ids of messages whose failure concerns no answer."""
 
@@ -63,7 +60,7 @@ class RealtimeAPI(SessionAPI):
         """The session, as the server has described it."""
         self._last_known: Round | None = None
         """The last round of which the server has the question; None on a new connection."""
-        self._heard = RecentIds(_REMEMBERED)
+        self._heard = RecentIds(REMEMBERED_ITEMS)
         """The ids of the user's items of which an answer has had pieces of the transcript."""
         self._messages = 0
         """Number of messages written, for their ids."""
@@ -168,7 +165,7 @@ class RealtimeAPI(SessionAPI):
         kind: str, owner: AskedExchange | None, open_exchanges: Sequence[AskedExchange]
     ) -> Addressee:
         """Return the place of a message about the session: the answer in progress, or else the next one."""
-        if kind.startswith(_OF_INPUT):
+        if kind.startswith(INPUT_TRANSCRIPTION):
             return place_aside(open_exchanges)
         is_unread = owner is not None and owner.dropped
         if is_unread or kind == "conversation.item.truncated":

@@ -11,7 +11,8 @@ from tokenstream.errors import NotAStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_TRACE_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
+INVOKE_AGENT_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
+"""The fields of which each trace of InvokeAgent has one."""
 _FLOW_EVENTS = frozenset({"flowOutputEvent", "flowCompletionEvent", "flowTraceEvent"})
 HARNESS = "a run of AgentCore's InvokeHarness"
 INVOKE_AGENT = "a run of Bedrock's InvokeAgent"
@@ -65,7 +66,7 @@ def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
     if event == "chunk" or is_dict(payload.get("chunk")):
         return "bytes" in payload or "bytes" in dict_of(payload, "chunk")
     trace = payload if event == "trace" else dict_of(payload, "trace")
-    return not trace.keys().isdisjoint(_TRACE_FIELDS) or "invocationInputs" in dict_of(
+    return not trace.keys().isdisjoint(INVOKE_AGENT_FIELDS) or "invocationInputs" in dict_of(
         payload, "returnControl"
     )
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import FinishReason, Phase, Usage
 
+INPUT_TRANSCRIPTION = "conversation.item.input_audio_transcription."
+"""The beginning of the types of events in which sessions transcribe the user's speech."""
 PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 """The phases of texts, by their words in the items of responses and of runs."""
 FINISH_REASONS: dict[str, FinishReason] = {

@@ -13,7 +13,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import SESSION_COUNTS, report_logprobs, usage_of
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
 from tokenstream.formats._kit.session_parts import SessionParts
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.message import TextPart
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _Reader: TypeAlias = "Callable[[Transcription, dict[str, Any]], None]"
 
-_OF_SESSION = "conversation.item.input_audio_transcription."
 """The beginning of the types of OpenAI's events about the transcript of one utterance."""
 _READ_FIELDS = (
     "type",
@@ -253,7 +252,7 @@ class Transcription(Format):
         if not is_late:
             self._begin(key)
             self._failure = provider_error({"error": dict_of(payload, "error") or "the transcription failed"})
-        self.parts.unknown(_OF_SESSION + "failed", payload)
+        self.parts.unknown(INPUT_TRANSCRIPTION + "failed", payload)
         if not is_late:
             self._finish(key)
 
@@ -272,7 +271,7 @@ class Transcription(Format):
 
     def _key_of(self, payload: dict[str, Any]) -> str:
         """Return the key of a payload's transcript: the id of the utterance, in a session of OpenAI's."""
-        if (text_of(payload, "type") or "").startswith(_OF_SESSION):
+        if (text_of(payload, "type") or "").startswith(INPUT_TRANSCRIPTION):
             self._session = True
             return text_of(payload, "item_id") or ""
         return _FILE
@@ -338,10 +337,10 @@ class Transcription(Format):
         "input_audio_buffer.cleared": _read_speech,
         "input_audio_buffer.committed": _read_committed,
         "conversation.item.deleted": _read_deleted,
-        _OF_SESSION + "delta": _read_delta,
-        _OF_SESSION + "segment": _read_segment,
-        _OF_SESSION + "completed": _read_done,
-        _OF_SESSION + "failed": _read_failed,
+        INPUT_TRANSCRIPTION + "delta": _read_delta,
+        INPUT_TRANSCRIPTION + "segment": _read_segment,
+        INPUT_TRANSCRIPTION + "completed": _read_done,
+        INPUT_TRANSCRIPTION + "failed": _read_failed,
         "error": _read_error,
     }
     event_names: ClassVar[frozenset[str]] = frozenset(_READERS) - {"error"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.events import CitationAdded
+from tokenstream.formats._detect.refused import INVOKE_AGENT_FIELDS
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, ToolCall, Usage
 from tokenstream.steps._agents.reader import TextAgentReader
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._step import Step
 
 # The kinds of events, traces and exceptions are those of botocore 1.44.8, 2026-11.
-_TRACE_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
 _ENDS = frozenset({"FINISH", "ASK_USER"})
 """The types of observations with which the agent has decided on its answer."""
 
@@ -69,7 +69,7 @@ class BedrockAgent(TextAgentReader):
         if is_dict(line.get("returnControl")):
             return "invocationInputs" in dict_of(line, "returnControl")
         trace = dict_of(line, "trace")
-        return is_dict(trace.get("trace")) and not trace.keys().isdisjoint(_TRACE_FIELDS)
+        return is_dict(trace.get("trace")) and not trace.keys().isdisjoint(INVOKE_AGENT_FIELDS)
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as an event says."""

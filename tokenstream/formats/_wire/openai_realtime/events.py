@@ -7,6 +7,8 @@ from typing import Any
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._kit.sessions import find_session_kind
 
+REMEMBERED_ITEMS = 1_000
+"""Number of items of which it is remembered, at least, that pieces of their transcript were reported."""
 _SESSION_EVENTS = ("conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 
 

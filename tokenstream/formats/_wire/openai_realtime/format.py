@@ -11,9 +11,9 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import SESSION_COUNTS
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
 from tokenstream.formats._kit.sessions import find_session_kind
-from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
+from tokenstream.formats._wire.openai_realtime.events import REMEMBERED_ITEMS, is_event, response_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
@@ -30,12 +30,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_OF_INPUT = "conversation.item.input_audio_transcription."
-"""The beginning of the types of events about what the user has said."""
 _WORD = re.compile(r"[\w.-]{1,64}")
 """A single word, such as the code of an error."""
-_REMEMBERED = 1_000
-"""Number of items of which it is remembered, at least, that pieces of their transcript were reported."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
 
 
@@ -97,7 +93,7 @@ class OpenAIRealtime(Format):
         self._outputs.audio_format = output_format(self._session)
         self._answer = answer
         """The id of the only response that is read; None to read all responses."""
-        self._heard = RecentIds(_REMEMBERED) if heard is None else heard
+        self._heard = RecentIds(REMEMBERED_ITEMS) if heard is None else heard
         """The ids of the user's items of which pieces of the transcript were reported."""
         self._open_responses: dict[str, None] = {}
         """An ordered set: ids of the open responses."""
@@ -228,7 +224,7 @@ class OpenAIRealtime(Format):
         """Report a piece of what the user has said; a payload without text is reported as unknown."""
         text, id = text_of(payload, "delta"), text_of(payload, "item_id")
         if not text:
-            self.parts.unknown(_OF_INPUT + "delta", payload)
+            self.parts.unknown(INPUT_TRANSCRIPTION + "delta", payload)
             return
         self._heard.add(id or "")
         self.parts.input_transcript(text, id)
@@ -237,8 +233,7 @@ class OpenAIRealtime(Format):
         """Report the end of what the user has said, with its text unless pieces of it were reported."""
         whole, id = text_of(payload, "transcript"), text_of(payload, "item_id")
         # Without an id, nothing tells which pieces it repeats.
-        is_new = not id or id not in self._heard
-        self._heard.add(id or "")
+        is_new = not id or self._heard.add(id)
         self.parts.input_transcript((is_new and whole) or "", id, done=True, transcript=whole)
 
     def _read_unheard(self, payload: dict[str, Any]) -> None:
@@ -411,9 +406,9 @@ class OpenAIRealtime(Format):
         "transcription_session.updated": _read_session,
         "rate_limits.updated": _read_rate_limits,
         "error": _read_error,
-        _OF_INPUT + "delta": _read_heard,
-        _OF_INPUT + "completed": _read_heard_whole,
-        _OF_INPUT + "failed": _read_unheard,
+        INPUT_TRANSCRIPTION + "delta": _read_heard,
+        INPUT_TRANSCRIPTION + "completed": _read_heard_whole,
+        INPUT_TRANSCRIPTION + "failed": _read_unheard,
         "response.created": _read_created,
         "response.done": _read_done,
         "response.output_item.added": _read_item_added,

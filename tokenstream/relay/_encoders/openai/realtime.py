@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import InputTranscript
-from tokenstream.formats._kit.openai import SESSION_COUNTS
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.media import omit_medium
@@ -96,8 +96,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         elif not event.text:
             # The end of words without an id, which this API cannot tell.
             return ()
-        name = f"conversation.item.input_audio_transcription.{kind}"
-        return [self._event(name, item_id=event.id or "", content_index=0, **fields)]
+        return [self._event(INPUT_TRANSCRIPTION + kind, item_id=event.id or "", content_index=0, **fields)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the response with status "failed"; before it has begun, an `error` of the session."""
