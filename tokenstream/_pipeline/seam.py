@@ -50,13 +50,11 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 _NO_TEXT = (ReasoningDelta, MessageStart, Ping, UsageUpdate, Unknown, CitationAdded, InputTranscript)
+"""Events after which a piece of text can still go on."""
 _NOT_CLOSING = (*_NO_TEXT, PartDelta)
 """Events after which the continuation can still add to the answer's unfinished text."""
 _UNCONTINUED = -1
-"""Index, among the continuation's parts, for the answer's unfinished text if nothing continues it.
-
-The event that ends this text has the index until `relocate` replaces it.
-"""
+"""The index of the event that ends an unfinished text which nothing continues; `relocate` replaces it."""
 _NOT_CLOSING_KINDS = frozenset({"text", "reasoning", "citation", "server_tool_call", "server_tool_result"})
 """Kinds of parts after which the continuation can still add to the answer's unfinished text."""
 _NATURAL_ENDS = frozenset({"stop", "stop_sequence"})
