@@ -357,7 +357,7 @@ class MediaDelta(PartEvent):
 @show_members
 @dataclass(slots=True)
 class InputTranscript(AnswerEvent):
-    """More of what the user has said, transcribed by the server; it is no part of the answer.
+    """A piece of the transcript of the user's speech, made by the server; it is not part of the answer.
 
     The transcript is made beside the answer, so this event may come before, within or after the answer.
     The message does not have it.

@@ -1,4 +1,4 @@
-"""What a request names: the model, and the tools that it offers, with the schemas of their arguments."""
+"""The model that a request names, and the tools that it offers, with the schemas of their arguments."""
 
 from __future__ import annotations
 

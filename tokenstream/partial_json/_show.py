@@ -1,4 +1,4 @@
-"""What is visible of values that are not complete: which kinds, and strings by which unit."""
+"""The options for values that are not complete: which kinds to show, and strings by which unit."""
 
 from __future__ import annotations
 

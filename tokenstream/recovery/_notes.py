@@ -1,4 +1,4 @@
-"""What recovery says of its attempts: the lines that are logged, and the notes on an error that remained."""
+"""Log the attempts of a recovery, and note them on the error that remained."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def log_next(
 ) -> None:
     """Log that another attempt follows, such as "retry 1 of 2 in 0.4 s: overloaded (StatusError 503)".
 
-    A request after a pause and a poll are no retries, and are logged for debugging only.
+    A poll, or a request after a pause, is not a retry: it is logged at the level DEBUG.
 
     Args:
         error: The error that ended the attempt before; None for a pause.

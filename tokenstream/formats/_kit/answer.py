@@ -348,7 +348,7 @@ class AnswerEvents:
         transcript: str | None = None,
         error: str | None = None,
     ) -> None:
-        """Report what the user has said, which is no part of the answer.
+        """Report a piece of the transcript of the user's speech, which is not part of the answer.
 
         Args:
             text: The added text.

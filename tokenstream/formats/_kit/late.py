@@ -1,4 +1,4 @@
-"""What follows the end of a tool call: its arguments once more, or a contradiction of those handed out."""
+"""Compare arguments that come after the end of a tool call with those that were handed out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a text is JSON as far as it goes: one whole object or array, or the beginning of a value."""
+"""Tell whether a text is JSON as far as it goes: a whole object or array, or the beginning of a value."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class AnswerFollower:
         """Wait for records after `position`; return False once the answer has ended.
 
         Raises:
-            JournalError: The next records are no longer held, or the journal cannot be used any more.
+            JournalError: The journal no longer has the next records, or no longer works.
         """
         feed = self._feed or await self.open()
         while self.position >= feed.first + len(feed.records) - 1:

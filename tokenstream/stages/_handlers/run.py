@@ -154,8 +154,8 @@ class ViewWorkFinder(WorkFinder):
             try:
                 item = read()
             except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-                # After an invalid element, reading continues. An error that ends the output is raised at each
-                # further read: the same error twice means that there is no more to read.
+                # After an invalid element, reading continues. An error that ends the output is raised again
+                # at each further read, so the second time the output is over.
                 if error is last_error:
                     return work
                 last_error = error
@@ -206,8 +206,8 @@ class CallWorkFinder(WorkFinder):
             if entry is not None and call.error is None:
                 work.append(Work(entry, call))
             elif entry is not None or call.name not in self._names_of_views:
-                # The arguments are invalid, or there is no tool of that name, which the model must learn. A
-                # call whose arguments only a view reads needs neither a tool nor a result.
+                # Tell the model that the arguments are invalid, or that there is no tool of that name. A call
+                # whose arguments only a view reads needs neither a tool nor a result.
                 work += self._refuse_call(call)
             read = self._cursor.ready
         return work

@@ -59,7 +59,7 @@ class AgentSteer(Steer):
 
 
 class Steering:
-    """What was said to an agent while it worked, as long as the agent has not said what becomes of it."""
+    """Input for an agent at work, until the agent has said what becomes of it."""
 
     __slots__ = ("_early", "_lock", "_waiting", "ask", "write")
 
@@ -159,7 +159,7 @@ def steer_agent(reader: AgentReader | None, text: object, *, is_over: bool) -> S
     Args:
         reader: Reads the agent's events; None if there is none.
         text: The words.
-        is_over: Whether the run has ended.
+        is_over: True if the run has ended.
 
     Raises:
         MisuseError: No agent is followed, it takes no input while it works, or it is only read.

@@ -237,7 +237,7 @@ class OpenAIRealtime(Format):
         self.parts.input_transcript((is_new and whole) or "", id, done=True, transcript=whole)
 
     def _read_unheard(self, payload: dict[str, Any]) -> None:
-        """Report that what the user has said could not be transcribed, which is no error of the answer."""
+        """Report that the user's speech could not be transcribed; the answer itself has not failed."""
         error = dict_of(payload, "error")
         word = text_of(error, "code") or text_of(error, "type") or ""
         # A relay sends the word, but the provider's sentences may be private.
