@@ -5,6 +5,7 @@ A kept error would hold its traceback, the traceback the frames that have read, 
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,6 +47,22 @@ class Answer(BaseModel):
 def reset(chunks: list[bytes]) -> Iterator[bytes]:
     yield from chunks
     raise ConnectionResetError("the peer is gone")
+
+
+class Reset:
+    """The same, from an object of the application's, whose method is a frame of its own for each chunk."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = iter(chunks)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            raise ConnectionResetError("the peer is gone") from ValueError("a byte is missing")
+        return chunk
 
 
 async def reset_later(chunks: list[bytes]) -> AsyncIterator[bytes]:
@@ -94,7 +111,7 @@ READERS: dict[str, Callable[[Stream], object]] = {
 
 @in_one_test("reader", READERS.values())
 @in_one_test("chunks", FAILING.values())
-@pytest.mark.parametrize("source", [list, iter, reset], ids=["list", "iterator", "reset"])
+@pytest.mark.parametrize("source", [list, iter, reset, Reset], ids=["list", "iterator", "reset", "object"])
 def test_a_failed_stream_leaves_nothing(
     source: Callable[[list[bytes]], Any], chunks: list[bytes], reader: Callable[[Stream], object]
 ) -> None:
@@ -175,6 +192,68 @@ def test_the_cause_tells_where_the_source_failed() -> None:
     assert cause.__traceback__.tb_frame.f_code is reset.__code__
 
 
+class Refused(Exception):
+    """An error of the application that needs more than words."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def circular() -> Exception:
+    first, second = ValueError("first"), ValueError("second")
+    first.__context__, second.__context__ = second, first
+    return first
+
+
+CAUSES: list[Callable[[], Exception]] = [
+    lambda: ConnectionResetError(104, "Connection reset by peer"),
+    lambda: FileNotFoundError(2, "No such file", "answer.sse"),
+    lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    lambda: httpx.ReadError("gone", request=httpx.Request("GET", "https://api.example/")),
+    lambda: Refused("no", code=7),
+    lambda: ExceptionGroup("both", [OSError(5, "a"), ExceptionGroup("inner", [Refused("no", code=1)])]),
+    circular,
+]
+
+
+@pytest.mark.parametrize("make_cause", CAUSES, ids=lambda make: type(make()).__name__)
+def test_an_error_that_is_raised_again_has_equal_causes(make_cause: Callable[[], Exception]) -> None:
+    """Of the same classes, with the same words and attributes; the first one had them with tracebacks."""
+
+    def source() -> Iterator[bytes]:
+        yield from BEGUN
+        try:
+            raise KeyError("earlier")
+        except KeyError as earlier:
+            raise make_cause() from earlier
+
+    def ask() -> BaseException:
+        with pytest.raises(StreamError) as caught:
+            stream.final()
+        assert caught.value.__cause__ is not None
+        return caught.value.__cause__
+
+    def tell(error: BaseException | None, seen: tuple[BaseException, ...] = ()) -> Any:
+        if error is None or error in seen:
+            return error and type(error)
+        inner = error.exceptions if isinstance(error, ExceptionGroup) else ()
+        context = None if error.__suppress_context__ else error.__context__
+        linked = [tell(each, (*seen, error)) for each in (error.__cause__, context, *inner)]
+        code = [str(getattr(error, name, None)) for name in ("code", "errno", "reason", "_request")]
+        return type(error), str(error), repr(error), code, error.__suppress_context__, linked
+
+    stream = Stream(source(), format="openai-chat")
+    first = ask()
+    told = tell(first)
+    assert first.__traceback__ is not None
+    del first
+    gc.collect()  # pytest has kept the first one
+    again = ask()
+    assert tell(again) == told
+    assert again.__traceback__ is None
+
+
 def test_a_partial_answer_keeps_nothing_else() -> None:
     """It is an object of its own, and may be kept."""
     kept: list[Message | None] = []
@@ -222,24 +301,43 @@ async def test_a_failed_asynchronous_stream_leaves_nothing(source: Any, reader: 
         assert await left_by_async(lambda chunks=chunks: run(chunks)) == {}  # type: ignore[misc]
 
 
-def answering(status: int, chunks: list[bytes]) -> httpx.MockTransport:
+class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of a response whose connection is reset."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        raise httpx.ReadError("the peer is gone") from OSError(104, "Connection reset by peer")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+
+def cut(chunks: list[bytes]) -> httpx.ByteStream:
+    return httpx.ByteStream(b"".join(chunks))
+
+
+def answering(
+    status: int, chunks: list[bytes], body: Callable[[list[bytes]], Any] = cut
+) -> httpx.MockTransport:
     """Give each request the same answer."""
-    return httpx.MockTransport(
-        lambda _: httpx.Response(
-            status, headers={"content-type": "text/event-stream"}, stream=httpx.ByteStream(b"".join(chunks))
-        )
-    )
+    headers = {"content-type": "text/event-stream"}
+    return httpx.MockTransport(lambda _: httpx.Response(status, headers=headers, stream=body(chunks)))
 
 
 ADDRESS = "https://api.example/v1/chat/completions"
 ASKED = {"model": "m", "messages": []}
 
 
+@pytest.mark.parametrize("body", [cut, Broken])
 @pytest.mark.parametrize("status", [200, 503])
 @pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait=0)], ids=["once", "retried"])
-def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None) -> None:
+def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None, body: Any) -> None:
     """Neither after one attempt, nor after the last of several."""
-    client = httpx.Client(transport=answering(status, BEGUN))
+    client = httpx.Client(transport=answering(status, BEGUN, body))
 
     def run() -> None:
         try:
@@ -254,10 +352,11 @@ def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None) -> No
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("body", [cut, Broken])
 @pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait=0)], ids=["once", "retried"])
-async def test_a_failed_asynchronous_request_leaves_nothing(retry: Retry | None) -> None:
+async def test_a_failed_asynchronous_request_leaves_nothing(retry: Retry | None, body: Any) -> None:
     """The same, in an event loop."""
-    client = httpx.AsyncClient(transport=answering(200, BEGUN))
+    client = httpx.AsyncClient(transport=answering(200, BEGUN, body))
 
     async def run() -> None:
         try:
@@ -287,11 +386,13 @@ def test_a_failed_tool_leaves_nothing() -> None:
     assert left_by(run) == {}
 
 
+@pytest.mark.parametrize(
+    "failing", [answering(503, BEGUN), answering(200, [], Broken)], ids=["status", "reset"]
+)
 @pytest.mark.parametrize("wait", [0, 0.001])
-def test_a_retried_answer_leaves_nothing(wait: float) -> None:
+def test_a_retried_answer_leaves_nothing(wait: float, failing: httpx.MockTransport) -> None:
     """Neither does the attempt that failed, nor the one that has brought the answer."""
-    statuses = [503, 200]
-    replies = [answering(status, [*BEGUN, chat({}, "stop"), DONE]) for status in statuses]
+    replies = [failing, answering(200, [*BEGUN, chat({}, "stop"), DONE])]
 
     def run() -> None:
         left = iter(replies)

@@ -11,7 +11,7 @@ from tokenstream.errors import TokenStreamError
 if TYPE_CHECKING:
     from types import TracebackType
 
-ErrorT = TypeVar("ErrorT", bound=Exception)
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 _RAISED: dict[int, tuple[ref[Any], ref[Any]]] = {}
 """The error that was raised for each kept one, by the kept one's id: references to both."""
@@ -24,8 +24,9 @@ def raised_anew(error: ErrorT) -> ErrorT:
 
     The traceback of a raised error holds the frames that have read, and so the object that keeps the error;
     both would wait for the garbage collector. The two errors share their attributes: what is noted on one of
-    them is also on the other. An error that the application has made is returned itself: its class may be
-    made in any way, and the application may know it by its identity.
+    them is also on the other. Their causes have tracebacks, too, which the first raised error alone keeps.
+    An error that the application has made is returned itself: its class may be made in any way, and the
+    application may know it by its identity.
     """
     if not isinstance(error, TokenStreamError) or _is_of_application(error):
         return error.with_traceback(None)
@@ -36,9 +37,23 @@ def raised_anew(error: ErrorT) -> ErrorT:
     raised = error.__class__.__new__(error.__class__, *error.args)
     raised.args, raised.__dict__ = error.args, error.__dict__
     raised.__cause__, raised.__context__ = error.__cause__, error.__context__
-    raised.__suppress_context__ = error.__suppress_context__
+    # What is handled where it is raised, such as the end of a loop, has nothing to do with it.
+    raised.__suppress_context__ = error.__suppress_context__ or error.__context__ is None
+    forget_frames(error)
     _RAISED[id(error)] = ref(error, partial(_forget, id(error))), ref(raised)
     return raised
+
+
+def forget_frames(error: BaseException) -> None:
+    """Replace the causes of a kept error by equal ones without tracebacks.
+
+    Of a frame that is over, Python may still know the frames that have called it, whatever is cut off the
+    traceback: those of the library, and of the application that holds the stream. An error that the
+    application has made stays as it is.
+    """
+    if isinstance(error, TokenStreamError) and _is_of_application(error):
+        return
+    _replace_causes(error, error, {id(error): error})
 
 
 def mark_given(error: ErrorT) -> ErrorT:
@@ -60,6 +75,40 @@ def without_own_frames(error: ErrorT) -> ErrorT:
     while place is not None and _is_own_frame(place):
         place = place.tb_next
     return error.with_traceback(place)
+
+
+def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> BaseException | None:
+    """Return an error that is equal to another one and its causes, without tracebacks.
+
+    Args:
+        error: The other error; None has no equal.
+        known: The results so far by the ids of their originals: causes may refer to one another.
+    """
+    if error is None or id(error) in known:
+        return known.get(id(error))
+    # A class of the application may be made in any way; the class of Python's behind it is made from these.
+    builtin: Any = next(base for base in type(error).__mro__ if base.__module__ == "builtins")
+    args = builtin.__reduce__(error)[1]
+    if isinstance(error, BaseExceptionGroup):
+        args = (error.message, [_frameless(each, known) or each for each in error.exceptions])
+    try:
+        equal: BaseException = builtin.__new__(type(error), *args)
+    except TypeError:
+        # The class is of an extension that makes its objects in a way of its own.
+        return without_own_frames(error)
+    known[id(error)] = equal
+    builtin.__init__(equal, *args)
+    equal.args, equal.__dict__ = error.args, error.__dict__
+    _replace_causes(equal, error, known)
+    return equal
+
+
+def _replace_causes(error: BaseException, original: BaseException, known: dict[int, BaseException]) -> None:
+    """Give an error the causes of the original without tracebacks, and without those that nobody is shown."""
+    suppressed = original.__suppress_context__
+    error.__context__ = None if suppressed else _frameless(original.__context__, known)
+    error.__cause__ = _frameless(original.__cause__, known)
+    error.__suppress_context__ = suppressed
 
 
 def _is_of_application(error: TokenStreamError) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import forget_frames
 from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import reading_error
@@ -141,6 +142,8 @@ def _report_loser(
     current: CurrentAttempt, loser: Contender, opener_index: int, ended_at: float
 ) -> AttemptReport:
     """Return a report on the losing attempt, as if it were the first: with its number and its times."""
+    if loser.error is not None:
+        forget_frames(loser.error)
     return AttemptReport(
         number=1,
         mode="start",

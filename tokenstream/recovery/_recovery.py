@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.kept_errors import forget_frames
 from tokenstream._pipeline.asked import AttemptFacts
 from tokenstream._pipeline.checkpoints import has_partial
 from tokenstream._pipeline.hold import Hold, ends_at_once
@@ -324,6 +325,9 @@ class Recovery:
         is_other = plan.opener_index != current.opener_index
         other = opener.name if is_other else None
         log_next(self._machine, plan, attempt, error, last=self.find_attempt(), other=other)
+        if error is not None:
+            # It is kept in a report, and not raised.
+            forget_frames(error)
         opener.succeed(current.opener)
         current.note_plan(polls=plan.polls)
         if current.settles or (plan.polls and current.polls):

@@ -379,7 +379,7 @@ class Driver(UncopyableObject):
                 # The head arrived after its deadline, and the socket was shut down.
                 self._process_wait(now)
         elif item.__class__ is SourceFailed:
-            self.fail(item.error)
+            self.fail(item.take_error())
         else:
             machine.push(item, now)
 

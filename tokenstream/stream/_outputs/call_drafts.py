@@ -228,7 +228,7 @@ class CallDraftCursor:
         failure = self._failure
         # An exception of the application is raised at once, an error of the answer at its end.
         if failure is not None and (at_end or not isinstance(failure, TokenStreamError)):
-            raise raised_anew(failure) from failure.__cause__
+            raise raised_anew(failure)
         return None
 
     def _read_arrived(self) -> None:

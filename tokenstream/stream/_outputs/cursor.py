@@ -161,7 +161,7 @@ class OutputCursor(Generic[ItemT]):
         if self._delivered is not None:
             self._delivered.check_end()
         if self._failure is not None:
-            raise raised_anew(self._failure) from self._failure.__cause__
+            raise raised_anew(self._failure)
         return None
 
     @property

@@ -155,7 +155,7 @@ class _Outcome(Generic[T]):
     def get(self) -> T:
         """Return the value, or raise the error."""
         if self._error is not None:
-            raise raised_anew(self._error) from self._error.__cause__
+            raise raised_anew(self._error)
         # From a cursor, None would mean that no item has arrived.
         value: T = NULL if self._value is None else self._value
         return value

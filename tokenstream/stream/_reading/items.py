@@ -43,6 +43,15 @@ class SourceFailed:
     def __init__(self, error: Exception) -> None:
         self.error = without_own_frames(error)
 
+    def take_error(self) -> Exception:
+        """Return the exception, and let go of it.
+
+        Its traceback holds the frame that reads the source, and a variable of that frame this object.
+        """
+        error = self.error
+        del self.error
+        return error
+
 
 class BusyTime:
     """A time in which nothing was read because the loop was busy elsewhere; the source was not silent."""
