@@ -17,7 +17,7 @@ class _InRun:
     # Not a dataclass field, so that no constructor has to set it; it is not set outside of a run.
     __slots__ = ("_step",)
 
-    _step: str
+    _step: str | None
     """The id of the step."""
 
     @property
@@ -26,7 +26,7 @@ class _InRun:
         return getattr(self, "_step", None)
 
     @step.setter
-    def step(self, id: str) -> None:
+    def step(self, id: str | None) -> None:
         self._step = id
 
 

@@ -154,7 +154,7 @@ async def test_bounds_that_hold_nothing_are_refused(bounds: dict[str, Any]) -> N
 def test_the_oldest_of_many_answers_is_found_at_once() -> None:
     """However many were forgotten before it: with a search, this would take half a minute."""
     group = AnswerGroup()
-    answer = StoredAnswer(None, group, "token", 0.0, None)
+    answer = StoredAnswer(None, group, 1_000, "token", alive_until=0.0, asked=None)
     expected = [str(number) for number in range(200_000)]
     group.expired.update((id, answer) for id in expected[:100_000])
     group.ended.update((id, answer) for id in expected[100_000:])

@@ -220,11 +220,14 @@ class Feed:
         # Records are never taken back, so an answer with fewer records is another one.
         return end <= state.end
 
-    def take(self, first: int, records: Sequence[bytes], *, owner: str | None, is_last: bool) -> None:
+    def take(
+        self, first: int, records: Sequence[bytes], size: int, *, owner: str | None, is_last: bool
+    ) -> None:
         """Add records that a producer of this process has written; ignore them if earlier ones are missing.
 
         Args:
             records: The records, which are in the storage.
+            size: Their size together, in bytes.
             is_last: True if these records end the answer.
         """
         # The number of these records that the feed has already; negative if some before them are missing.
@@ -235,7 +238,7 @@ class Feed:
         self.records += records[known:] if known else records
         self.is_complete = is_last
         self.changes.notify()
-        self._given_bytes += sum(map(len, records))
+        self._given_bytes += size
         if is_last or self._given_bytes > _MAX_UNREAD_BYTES:
             # Only the storage tells which records were trimmed.
             self._must_read.notify()

@@ -421,12 +421,12 @@ class Journal:
         raise JournalUnavailable("the journal's storage does not answer")
 
     def _pass_on(
-        self, id: str, owner: str | None, first: int, records: Sequence[bytes], *, is_last: bool
+        self, id: str, owner: str | None, first: int, records: Sequence[bytes], size: int, *, is_last: bool
     ) -> None:
         """Pass records, which a producer has just written, to the answer's feed in this process, if any."""
         feed = self._feeds.get(id)
         if feed is not None:
-            feed.take(first, records, owner=owner, is_last=is_last)
+            feed.take(first, records, size, owner=owner, is_last=is_last)
 
     async def _run_producer(self, producer: Producer) -> None:
         """Run a producer to its end; log any exception of the storage."""

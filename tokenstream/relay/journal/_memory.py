@@ -87,7 +87,10 @@ class MemoryStorage(Storage):
         # A storage without room for a single byte cannot hold the answer.
         self._make_bytes(1, share)
         self._shares[owner] = share
-        answer = StoredAnswer(owner, share, token, self._clock() + lease, asked)
+        alive_until = self._clock() + lease
+        answer = StoredAnswer(
+            owner, share, self._limit_of(share), token, alive_until=alive_until, asked=asked
+        )
         self._answers[id] = self._all.running[id] = share.running[id] = answer
         return True
 
@@ -113,13 +116,13 @@ class MemoryStorage(Storage):
         if has_gap or (new and answer.ended):
             raise Fenced
         if new:
-            added, limit = sum(map(len, new)), self._limit_of(answer.share)
+            added = sum(map(len, new))
             # Even a full storage takes a small end, since readers wait for it.
             if not (over and added <= _MAX_LAST_BYTES):
-                # Beyond `max_bytes`, an answer loses as much as it gains, but keeps its last record.
-                size = max(min(answer.size + added, limit), len(new[-1]))
+                # Beyond its limit, an answer loses as much as it gains, but keeps its last record.
+                size = max(min(answer.size + added, answer.limit), len(new[-1]))
                 self._make_bytes(size - answer.size, answer.share)
-            self._extend(answer, new, limit)
+            self._extend(answer, new, added)
         answer.alive_until = self._clock() + lease
         if over and not answer.ended:
             self._finish(id, answer)
@@ -142,7 +145,7 @@ class MemoryStorage(Storage):
             return False
         # From now on, the producer's token is not accepted.
         answer.token = None
-        self._extend(answer, records, self._limit_of(answer.share))
+        self._extend(answer, records, sum(map(len, records)))
         self._finish(id, answer)
         answer.notify()
         return True
@@ -225,10 +228,10 @@ class MemoryStorage(Storage):
         """Return the groups that an answer belongs to."""
         return self._all, answer.share
 
-    def _extend(self, answer: StoredAnswer, records: Sequence[bytes], limit: int) -> None:
-        """Add records to an answer, whose records may have `limit` bytes together."""
+    def _extend(self, answer: StoredAnswer, records: Sequence[bytes], added: int) -> None:
+        """Add records to an answer, which have `added` bytes together."""
         size = answer.size
-        answer.extend(records, limit)
+        answer.extend(records, added)
         grown = answer.size - size
         self._all.size += grown
         answer.share.size += grown

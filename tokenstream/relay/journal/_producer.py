@@ -68,11 +68,12 @@ _CLOSING_SECONDS = 2.0
 class TellWritten(Protocol):
     """The type of the function that a producer calls after each write to the storage."""
 
-    def __call__(self, first: int, records: Sequence[bytes], /, *, is_last: bool) -> None:
+    def __call__(self, first: int, records: Sequence[bytes], size: int, /, *, is_last: bool) -> None:
         """Receive records that are in the storage now, for example to pass them on to followers.
 
         Args:
             first: The position of the first record.
+            size: The size of the records together, in bytes.
             is_last: True if these records end the answer.
         """
 
@@ -345,7 +346,7 @@ class Producer:
                 # The other task repeats the write, and decides when to give up.
                 pass
             else:
-                self._note_written(batch, is_last=False)
+                self._note_written(batch, self._queued_bytes, is_last=False)
                 return
         self._has_queued.notify()
 
@@ -365,17 +366,23 @@ class Producer:
                 self._give_up(error)
                 await self._write_early_end()
                 break
-            self._note_written(batch, is_last=is_last)
+            self._note_written(batch, sum(map(len, batch)), is_last=is_last)
             self._has_room.notify()
         self._is_flushing = False
 
-    def _note_written(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
-        """Remove records that are in the storage now from the queue, and call `tell_written` with them."""
+    def _note_written(self, batch: tuple[bytes, ...], size: int, *, is_last: bool) -> None:
+        """Remove records that are in the storage now from the queue, and call `tell_written` with them.
+
+        Args:
+            batch: The records.
+            size: Their size together, in bytes.
+            is_last: True if they end the answer.
+        """
         first = self._last_written + 1
         self._last_written += len(batch)
-        self._queued_bytes -= sum(map(len, batch))
+        self._queued_bytes -= size
         del self._queued[: len(batch)]
-        self._tell_written(first, batch, is_last=is_last)
+        self._tell_written(first, batch, size, is_last=is_last)
 
     def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> Coroutine[Any, Any, None]:
         """Return the coroutine that writes a batch of records in one attempt.

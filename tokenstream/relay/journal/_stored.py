@@ -49,7 +49,15 @@ class AnswerGroup:
 
 
 class StoredAnswer:
-    """One answer, with as many of its newest records as `max_bytes` allows."""
+    """One answer, with as many of its newest records as its limit allows.
+
+    Args:
+        share: All answers of this owner.
+        limit: The maximum size of the records together, in bytes; the last record is always kept.
+        token: Identifies the producer.
+        alive_until: The clock reading until which the producer counts as alive.
+        asked: The fingerprint of the request that started the answer; None if it had none.
+    """
 
     __slots__ = (
         "_records",
@@ -59,6 +67,7 @@ class StoredAnswer:
         "begin",
         "changes",
         "expires",
+        "limit",
         "owner",
         "reason",
         "share",
@@ -68,17 +77,22 @@ class StoredAnswer:
     )
 
     def __init__(
-        self, owner: str | None, share: AnswerGroup, token: str, alive_until: float, asked: str | None
+        self,
+        owner: str | None,
+        share: AnswerGroup,
+        limit: int,
+        token: str,
+        *,
+        alive_until: float,
+        asked: str | None,
     ) -> None:
         self.owner = owner
         self.share = share
-        """All answers of this owner."""
+        self.limit = limit
         self.asked = asked
-        """The fingerprint of the request that started the answer; None if it had none."""
         self.token: str | None = token
-        """The token that identifies the producer; None once the producer may no longer write."""
+        """The producer's token; None once the producer may no longer write."""
         self.alive_until = alive_until
-        """The clock reading until which the producer counts as alive."""
         self.expires: float | None = None
         """The clock reading at which the answer expires; None until the answer has ended."""
         self.reason: str | None = None
@@ -105,15 +119,15 @@ class StoredAnswer:
         """True once the answer has ended, which shows in its time of expiry: it gets one only at its end."""
         return self.expires is not None
 
-    def extend(self, records: Sequence[bytes], max_bytes: int) -> None:
+    def extend(self, records: Sequence[bytes], size: int) -> None:
         """Add records, and trim the oldest records while all of them together are too large.
 
         Args:
-            max_bytes: The maximum size of all records together; the last record is always kept.
+            size: The size of the added records together, in bytes.
         """
         self._records += records
-        self.size += sum(map(len, records))
-        while self.size > max_bytes and len(self._records) - self._trimmed > 1:
+        self.size += size
+        while self.size > self.limit and len(self._records) - self._trimmed > 1:
             self.size -= len(self._records[self._trimmed])
             self._trimmed += 1
             self.begin += 1
