@@ -91,17 +91,18 @@ class AsyncDriver(Driver):
                 event = machine.pull()
             elif machine.now < self.earliest_deadline and (until is None or self.clock() < until):
                 # Most chunks take this path. It does the same as `_advance`, without the cost of its calls.
-                item = next(pump.batch, None)
+                item, reader = next(pump.batch, None), pump.reader
                 if (
                     item is None
-                    and (arrival := pump.begin_steady_wait(self.earliest_deadline, until)) is not None
+                    and reader is not None
+                    and (arrival := reader.begin_steady_wait(self.earliest_deadline, until)) is not None
                 ):
                     pump.busy = True
                     try:
                         await arrival
                     finally:
                         pump.busy = False
-                    item = pump.end_steady_wait()
+                    item = reader.take_sole_item() or pump.take_first()
                     fast_path = machine.shortcut  # None if the stream was stopped during the wait
                 if item is not None:
                     now, chunk = item
@@ -529,11 +530,12 @@ class AsyncDriver(Driver):
             the timer has rung; the caller then waits with `pump.read`, which applies the deadlines.
         """
         limit = self.machine.guarded_until if until is None else min(until, self.machine.guarded_until)
-        arrival = self.pump.begin_steady_wait(self._steady_deadline, limit)
-        if arrival is None:
+        pump, reader = self.pump, self.pump.reader
+        arrival = None if reader is None else reader.begin_steady_wait(self._steady_deadline, limit)
+        if reader is None or arrival is None:
             return None
         await arrival
-        item = self.pump.end_steady_wait()
+        item = reader.take_sole_item() or pump.take_first()
         if item is None and until is not None and self.clock() >= until:
             return until, NOTHING
         return item

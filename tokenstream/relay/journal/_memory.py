@@ -120,7 +120,9 @@ class MemoryStorage(Storage):
             # Even a full storage takes a small end, since readers wait for it.
             if not (over and added <= _MAX_LAST_BYTES):
                 # Beyond its limit, an answer loses as much as it gains, but keeps its last record.
-                size = max(min(answer.size + added, answer.limit), len(new[-1]))
+                size = answer.size + added
+                if size > answer.limit:
+                    size = max(answer.limit, len(new[-1]))
                 self._make_bytes(size - answer.size, answer.share)
             self._extend(answer, new, added)
         answer.alive_until = self._clock() + lease

@@ -256,7 +256,7 @@ class Producer:
 
     async def _consume_events(self) -> None:
         """Queue the stream's events, and pause while too many bytes are queued."""
-        shaping = self._shaping
+        shaping, has_begun = self._shaping, False
         async for event in self._stream:
             if shaping is None:
                 self._queue_event(event)
@@ -267,7 +267,8 @@ class Producer:
                 shaping.check()
             if self._queued and not self._is_cut_off:
                 await self._write_soon()
-            if not self.opened.is_set():
+            if not has_begun:
+                has_begun = True
                 self.opened.set()
             while self._queued_bytes > _MAX_QUEUED_BYTES and not self._is_cut_off:
                 await self._has_room.wait()

@@ -154,5 +154,5 @@ class StoredAnswer:
         If a stop was requested or the answer has ended, also wake the tasks that wait for a stop.
         """
         self.changes.notify()
-        if self.ended or self.reason is not None:
+        if self.expires is not None or self.reason is not None:
             self.stops.notify()

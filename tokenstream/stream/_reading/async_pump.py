@@ -19,7 +19,6 @@ from tokenstream.stream._reading.reader import RUNNING, Reader, leave_group
 from tokenstream.stream._reading.reader_native import NativeReader
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from anyio.abc import TaskGroup
@@ -45,10 +44,10 @@ class AsyncPump:
         "_closed",
         "_entered",
         "_host",
-        "_reader",
         "_tasks",
         "batch",
         "busy",
+        "reader",
         "source",
     )
 
@@ -68,7 +67,7 @@ class AsyncPump:
         """Read from another source from now on; the previous source must already be closed."""
         self.source: AsyncSource | Deferred | None = source
         self._closed = False
-        self._reader: Reader | DirectReader | None = None
+        self.reader: Reader | DirectReader | None = None
         """Reads the source; None before the first read."""
         self.batch: Iterator[tuple[float, Any]] = iter(())
         """Items that have arrived, each with the time of its arrival."""
@@ -82,12 +81,12 @@ class AsyncPump:
     @property
     def since(self) -> float | None:
         """Time at which the read in progress began; None between two reads."""
-        return None if self._reader is None else self._reader.since
+        return None if self.reader is None else self.reader.since
 
     @property
     def begun(self) -> bool:
         """True once the first read has begun."""
-        return self._reader is not None
+        return self.reader is not None
 
     def take_item(self) -> tuple[float, Any] | None:
         """Return the next item that has already arrived, in a pair after its time of arrival; or None.
@@ -98,20 +97,18 @@ class AsyncPump:
         item = next(self.batch, None)
         if item is not None:
             return item
-        reader = self._reader
-        if reader is None:
-            reader = self._reader = self._start_reader()
+        if self.reader is None:
+            self.reader = self._start_reader()
         else:
-            reader.check_host()
-        self.batch = iter(reader.take_items())
-        return next(self.batch, None)
+            self.reader.check_host()
+        return self.take_first()
 
     def take_new_item(self) -> tuple[float, Any] | None:
         """Return the next item that the reading task has read; None if it has read none, or there is no task.
 
         Call it only after all items that were taken from the task before (`batch`) have been returned.
         """
-        reader = self._reader
+        reader = self.reader
         # Any other reader than a `Reader` has no task that reads ahead.
         if not isinstance(reader, Reader) or not reader.has_item:
             return None
@@ -120,7 +117,7 @@ class AsyncPump:
     @property
     def will_ring(self) -> bool:
         """True if no item is left to take, and the next one will ring the bell passed to `listen`."""
-        reader = self._reader
+        reader = self.reader
         if not isinstance(reader, Reader) or not reader.rings or reader.has_item or reader.has_ended:
             return False
         # Of most iterators the length is known; otherwise, assume that an item is left.
@@ -134,7 +131,7 @@ class AsyncPump:
         item = self.take_item()
         if item is not None:
             return item
-        if not isinstance(self._reader, DirectReader):
+        if not isinstance(self.reader, DirectReader):
             from anyio.lowlevel import checkpoint
 
             # Let the reading task run.
@@ -157,9 +154,9 @@ class AsyncPump:
                 later waits reuse this wait's timer while that value stays the same (`begin_steady_wait`).
                 Otherwise NaN.
         """
-        reader = self._reader
+        reader = self.reader
         if reader is None:
-            reader = self._reader = self._start_reader()
+            reader = self.reader = self._start_reader()
         seconds = None if until is None else max(until - self._clock(), 0.0)
         if isinstance(reader, Reader):
             has_arrived = await reader.wait(
@@ -167,46 +164,20 @@ class AsyncPump:
             )
         else:
             has_arrived = await reader.wait(seconds)
-        # All items that have arrived; those after the first one are for the next reads.
-        self.batch = iter(reader.take_items())
-        item = next(self.batch, None)
+        # Those after the first one are for the next reads.
+        item = self.take_first()
         if item is None:
             # If something had arrived, then an earlier, cancelled call has taken it.
             item = (self._clock(), LOST if has_arrived else WAITED)
         return item
 
-    def begin_steady_wait(
-        self, earliest_deadline: float, until: float | None = None
-    ) -> asyncio.Future[Any] | None:
-        """Begin to wait for the next item with the timer of an earlier wait, which costs less than `read`.
+    def take_first(self) -> tuple[float, Any] | None:
+        """Take all items from the reader, and return the first one; None if there are none.
 
-        Call this only if `batch` is empty. Await the future that is returned, then call `end_steady_wait`.
-
-        Args:
-            earliest_deadline: The stream's `earliest_deadline`. The earlier wait must have set its timer for
-                the same one; otherwise the timer may ring too late.
-            until: Time at which the caller stops waiting; None for no limit.
-
-        Returns:
-            A future; None if there is no such timer, or none on asyncio.
+        Call it only once a read has begun, and all items that were taken before (`batch`) were returned.
         """
-        reader = self._reader
-        # Any other reader than a `Reader` has no task that reads ahead.
-        return reader.begin_steady_wait(earliest_deadline, until) if isinstance(reader, Reader) else None
-
-    def end_steady_wait(self) -> tuple[float, Any] | None:
-        """Return the item that the wait of `begin_steady_wait` brought; None if its timer rang first.
-
-        Without an item, the caller has to check the deadlines.
-        """
-        reader = self._reader
-        if not isinstance(reader, Reader):
-            return None
-        item = reader.take_sole_item()
-        if item is None:
-            self.batch = iter(reader.take_items())
-            item = next(self.batch, None)
-        return item
+        self.batch = iter(() if self.reader is None else self.reader.take_items())
+        return next(self.batch, None)
 
     def listen(self, bell: ArrivalBell, *, even_if_instant: bool = False) -> bool:
         """Ring a bell whenever an item arrives, from now on; return False if the bell will not ring.
@@ -222,7 +193,7 @@ class AsyncPump:
         Raises:
             MisuseError: A task is needed and cannot be started.
         """
-        reader = self._reader
+        reader = self.reader
         if self.source is None:
             # The source is closed.
             return False
@@ -233,7 +204,7 @@ class AsyncPump:
         can_continue_in_task = isinstance(reader, DirectReader) and reader.is_intact and not without_task
         if reader is None or can_continue_in_task:
             # On trio without a task group, the new reader is a `DirectReader` again.
-            reader = self._reader = self._start_reader(without_task=without_task)
+            reader = self.reader = self._start_reader(without_task=without_task)
         if isinstance(reader, DirectReader):
             if reader.is_intact and not without_task:
                 raise MisuseError(
@@ -257,11 +228,11 @@ class AsyncPump:
     @property
     def has_task(self) -> bool:
         """True if a task reads the source, or read the source before."""
-        return isinstance(self._reader, Reader)
+        return isinstance(self.reader, Reader)
 
     def release(self) -> bool:
         """Let the reading task close the source; return True if no reading task is left."""
-        reader = self._reader
+        reader = self.reader
         if not isinstance(reader, Reader) or reader.has_ended:
             return True
         if not reader.stopped:
@@ -329,9 +300,9 @@ class AsyncPump:
 
     def _continue_in_task(self) -> None:
         """Read in a task from now on, if the source was read without a task before the `async with` block."""
-        if isinstance(self._reader, DirectReader) and self._reader.is_intact:
+        if isinstance(self.reader, DirectReader) and self.reader.is_intact:
             # The next read starts another reader, now with a task.
-            self._reader = None
+            self.reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
         """Use a merge's task group; do nothing and return False inside the stream's own `async with` block.
@@ -379,20 +350,20 @@ class AsyncPump:
 
     def wake(self) -> None:
         """Make a read in progress return without an item."""
-        if self._reader is not None:
-            self._reader.wake()
+        if self.reader is not None:
+            self.reader.wake()
 
     # -- ending ------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
         """True if the source is closed, or the event loop of its reader has ended."""
-        return self._closed or (self._reader is not None and self._reader.is_loop_over)
+        return self._closed or (self.reader is not None and self.reader.is_loop_over)
 
     @property
     def has_ended(self) -> bool:
         """True once nothing reads the source any more."""
-        return self._reader is not None and self._reader.has_ended
+        return self.reader is not None and self.reader.has_ended
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function in the thread of the event loop; at once in that thread, or without any loop."""
@@ -404,15 +375,15 @@ class AsyncPump:
     def stop(self) -> None:
         """End a read in progress, and let the reading task close the source."""
         source = self.source
-        if self._reader is None and isinstance(source, Deferred):
+        if self.reader is None and isinstance(source, Deferred):
             # The source was not opened yet, and never will be.
             self.source, self._closed = None, True
             source.discard()
-        elif self._reader is None and source is not None:
+        elif self.reader is None and source is not None:
             # Nobody has read the source: on asyncio, a new reading task closes it.
-            self._reader = self._start_reader()
-        if self._reader is not None:
-            self._reader.stop()
+            self.reader = self._start_reader()
+        if self.reader is not None:
+            self.reader.stop()
 
     async def close(self, *, failed: bool = False) -> Exception | None:
         """Close the source, and return the error of closing or None; a second caller only waits.
@@ -421,12 +392,12 @@ class AsyncPump:
             failed: True if another error is being raised, which closing must not delay.
         """
         source, self.source, self._closed = self.source, None, True
-        reader = self._reader
+        reader = self.reader
         if reader is None:
             if source is None:
                 return None
             # Nothing was read: this reader only closes the source.
-            reader = self._reader = DirectReader(source, self._clock, self._host or find_host())
+            reader = self.reader = DirectReader(source, self._clock, self._host or find_host())
         if reader.has_ended and source is None:
             # An earlier call has closed the source.
             return None
@@ -437,14 +408,14 @@ class AsyncPump:
     @property
     def unclosed(self) -> bool:
         """True if the source is open, and neither closed nor being closed."""
-        if self._reader is not None:
-            return self.source is not None and not self._reader.stopped
+        if self.reader is not None:
+            return self.source is not None and not self.reader.stopped
         # A `Deferred` source is not open yet.
         return isinstance(self.source, AsyncSource)
 
     def abandon(self) -> None:
         """Give up the source without waiting: end its task, or leave the source to the garbage collector."""
-        source, reader = self.source, self._reader
+        source, reader = self.source, self.reader
         if isinstance(source, Deferred) and reader is None:
             source.discard()
         elif source is not None:

@@ -89,6 +89,12 @@ class DirectReader:
                 items.append((now, BusyTime(busy_seconds)))
         return items
 
+    def take_sole_item(self) -> None:
+        """Return None: `take_items` also notes when the read begins."""
+
+    def begin_steady_wait(self, earliest_deadline: float, until: float | None) -> None:
+        """Return None: no task sets the future for which the caller would wait."""
+
     @property
     def is_intact(self) -> bool:
         """True if another reader can continue with the source without losing anything."""

@@ -234,11 +234,12 @@ class Reader:
         return True
 
     def begin_steady_wait(self, earliest_deadline: float, until: float | None) -> asyncio.Future[Any] | None:
-        """Begin to wait for the next item on asyncio, with the timer of an earlier wait.
+        """Begin to wait for the next item on asyncio, with the timer of an earlier wait, which costs less.
 
-        Await the future that is returned, then take the items; if there are none, the timer has rung. The
-        result is None if no earlier wait has set a timer that is early enough for this wait, or if there is
-        nothing to wait for.
+        Call this only once all items that were taken are returned. Await the future, then take the items; if
+        there are none, the timer has rung, and the caller has to check the deadlines. The result is None if
+        no earlier wait has set a timer that is early enough for this wait, or if there is nothing to wait
+        for.
 
         Args:
             earliest_deadline: The stream's `earliest_deadline`; the timer must be set for the same one.
