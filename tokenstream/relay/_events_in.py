@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.stream import AsyncStream, Stream
@@ -64,6 +64,9 @@ class EventsIn:
         """Returns the events of a run that have arrived. There is no such function for other sources."""
         self._error: Exception | None = None
         """The exception (the end or an error) that `take_arrived` met; the next call of `next` raises it."""
+        self.next: Callable[[], Awaitable[Event]] = self._next_first
+        """Returns an awaitable for the next event; raises `StopAsyncIteration` after the last one, and a
+        `StreamError` if the answer failed."""
 
     async def __aenter__(self) -> Self:
         """Enter the source of the events.
@@ -94,20 +97,16 @@ class EventsIn:
         """Close a source that was not entered, even while the current task is being cancelled."""
         await close_stream(self.source)
 
-    def next(self) -> Awaitable[Event]:
-        """Return an awaitable for the next event.
-
-        Raises:
-            StopAsyncIteration: The events have ended.
-            StreamError: The answer failed.
-        """
-        if self._error is not None:
-            # `take_arrived` has met the end already.
-            raise self._error
+    def _next_first(self) -> Awaitable[Event]:
+        """Return an awaitable for the first event; later, `next` is the method of the iterator."""
         if self._events is None:
             self._events = aiter(self.source)
-        event: Awaitable[Event] = self._events.__anext__()
-        return event
+        self.next = self._events.__anext__
+        return self.next()
+
+    def _raise_error(self) -> NoReturn:
+        """Raise the exception that `take_arrived` met."""
+        raise self._error or StopAsyncIteration
 
     async def take_arrived(self) -> list[Event]:
         """Return the events that have arrived, without waiting.
@@ -123,7 +122,7 @@ class EventsIn:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
                 events.append(event)
         except (StopAsyncIteration, StreamError) as error:
-            self._error = error
+            self._error, self.next = error, self._raise_error
         return events
 
     @property
