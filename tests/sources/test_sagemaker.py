@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,6 +191,44 @@ def test_a_failure_after_the_answer_takes_nothing_from_it(format: str) -> None:
 
         assert (stream.final().text, stream.message.ending) == ("Hello – 🌊", "complete")
         assert stream.departures[departure].count == 1, pieces[-1]
+
+
+UNENDED = [
+    ("openai-chat", WHOLE, "Hello – 🌊"),
+    ("openai-chat", WHOLE[:-1] + b"\n}", "Hello – 🌊"),
+    ("openai-chat", CHAT[: CHAT.index(b"\n", BEFORE)], "Hello – 🌊"),
+    ("ollama", OTHERS[0][1][: OTHERS[0][1].index(b"\n")], "Hel"),
+]
+
+
+@in_one_test("format, body, text", UNENDED)
+def test_what_lacks_only_its_end_before_a_failure_is_kept(format: str, body: bytes, text: str) -> None:
+    """Nothing more comes of the body: a document, or the last event, is whole."""
+    for end in (failure("InternalStreamFailure", b""), exception("ModelStreamError", {"Message": "late"})):
+        for pieces in ([body], [body[:40], body[40:]]):
+            stream = Stream([packed(*pieces) + end])
+            with suppress(ProviderError):
+                stream.final()
+
+            assert (stream.message.text, stream.format) == (text, format)
+
+
+def test_a_failure_after_a_whole_document_takes_nothing_from_it() -> None:
+    """The answer has its finish reason, as in any other stream."""
+    stream = Stream([packed(WHOLE), failure("InternalStreamFailure", b"")])
+
+    assert (stream.final().text, stream.message.ending) == ("Hello – 🌊", "complete")
+    assert stream.departures["error_after_finish"].count == 1
+
+
+def test_a_failure_within_a_document_is_the_providers_error() -> None:
+    """Wherever the document was cut: the failure says why, and half a document has no text."""
+    for cut in range(0, len(WHOLE), 13):
+        stream = Stream([packed(WHOLE[:cut]) + failure("InternalStreamFailure", b"")])
+        with pytest.raises(ProviderError) as caught:
+            stream.final()
+
+        assert (caught.value.code, stream.message.ending) == ("InternalStreamFailure", "failed"), cut
 
 
 def failure(name: str, payload: bytes) -> bytes:

@@ -6,6 +6,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._detect.payloads import is_whole
 from tokenstream.framing import AWSEventStreamParser
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class PayloadParts:
     """Take the pieces of a body out of binary messages, and pass them on to the framing of that body.
 
     A message that reports a failure is a frame of its own, among those of the body: the format decides,
-    as in any binary event stream, if the failure takes something from the answer.
+    as in any binary event stream, if the failure takes something from the answer. The body ends with it.
 
     Args:
         limits: `line` limits the size of a message; the framing of the body has limits of its own.
@@ -60,10 +62,15 @@ class PayloadParts:
             framing once that is known.
     """
 
-    __slots__ = ("_messages", "body", "error", "tell")
+    __slots__ = ("_failed", "_limits", "_messages", "_took_last", "body", "error", "tell")
 
     def __init__(self, limits: Limits, make_body: Callable[[Callable[[Framing], None]], Framing]) -> None:
+        self._limits = limits
         self._messages = AWSEventStreamParser(limits=limits)
+        self._failed = False
+        """True once a failure was reported, after which nothing of the body comes."""
+        self._took_last = False
+        """True if the last frame of the body, which lacked only its end, was read before the failure."""
         self.body: Framing = make_body(self._use)
         """The framing of the body, or the placeholder for it."""
         self.tell: Callable[[Framing], object] = _ignore
@@ -77,7 +84,7 @@ class PayloadParts:
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished frame, or of the message in which the input ended."""
-        return self.body.tail or self.message_tail
+        return (b"" if self._took_last else self.body.tail) or self.message_tail
 
     @property
     def message_tail(self) -> bytes:
@@ -87,7 +94,7 @@ class PayloadParts:
     @property
     def unfinished(self) -> Any:  # noqa: ANN401 - a frame
         """The last frame if only its end is missing; None if the input ended inside a message."""
-        return None if self.message_tail else self.body.unfinished
+        return None if self.message_tail or self._failed else self.body.unfinished
 
     def frames(self, chunk: bytes) -> list[Any]:
         """Return the frames of the body that a chunk completes."""
@@ -96,16 +103,30 @@ class PayloadParts:
             if self.error is not None:
                 return frames
             if message.kind != "event":
-                frames.append(message)
-            elif message.event == _PART and message.payload:
+                frames += [*self._end_body(), message]
+            elif message.event == _PART and message.payload and not self._failed:
                 frames += self.body.frames(message.payload)
                 self.error = self.body.error
         self.error = self.error or self._messages.error
         return frames
 
+    def _end_body(self) -> list[Any]:
+        """End the body before a failure, and return its last frames, also one that lacks only its end."""
+        if self._failed:
+            return []
+        self._failed = True
+        frames, last = self.body.end(), self.body.unfinished
+        try:
+            self._took_last = last is not None and is_whole(last, self._limits)
+        except LimitExceeded as error:
+            self.error = error
+        return [*frames, last] if self._took_last else frames
+
     def end(self) -> list[Any]:
         """Return the frames of the body that the end of the input completes."""
         self._messages.end()
+        if self._failed:
+            return []
         frames = self.body.end()
         self.error = self.error or self.body.error
         return frames
