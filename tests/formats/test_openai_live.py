@@ -104,12 +104,90 @@ def test_delegated_work_that_was_not_completed_has_an_error(end: dict[str, Any],
 
 
 def test_other_events_of_delegated_work_are_carried() -> None:
-    """Also calls: whoever owns the tools finds them there."""
-    call = nested("response.output_item.done", item={"type": "function_call", "name": "f", "arguments": "{}"})
-    told = read(STARTED, call, closed())
+    """Such as the start of a response, or a call of a tool that the server runs."""
+    search = nested("response.output_item.done", item={"type": "web_search_call", "id": "ws_1"})
+    told = read(STARTED, nested("response.created", response={"id": "r"}), search, closed())
 
-    assert ["session.started", "response.event"] == told.unknown
+    assert ["session.started", "response.event", "response.event"] == told.unknown
     assert [] == told.calls
+
+
+def item(kind: str, id: str = "fc_1", delegation: str = "d", **fields: Any) -> dict[str, Any]:
+    """Return an event about an item with a call."""
+    call = {"type": "function_call", "id": id, "call_id": f"call_{id}", "name": "get_time", **fields}
+    return nested(f"response.output_item.{kind}", delegation, item=call)
+
+
+def argued(fragment: str, id: str = "fc_1", delegation: str = "d") -> dict[str, Any]:
+    return nested("response.function_call_arguments.delta", delegation, item_id=id, delta=fragment)
+
+
+ENDED = nested("response.completed", response={"status": "completed", "output": []})
+DONE = item("done", arguments='{"city": "Oslo"}', status="completed")
+
+
+@in_one_test(
+    "frames",
+    [
+        [item("added", arguments=""), argued('{"city": '), argued('"Oslo"}'), DONE],
+        [item("added", arguments=""), DONE],
+        [DONE],
+    ],
+)
+def test_the_calls_of_delegated_work_are_handed_out(frames: list[dict[str, Any]]) -> None:
+    """With the end of their items: the response lists no items. No session waits for results at its end."""
+    told = read(STARTED, said("Hm. "), *frames, ENDED, said("Noon."), closed())
+
+    [call] = told.message.tool_calls
+    assert ("call_fc_1", "get_time", {"city": "Oslo"}, True) == (
+        call.id,
+        call.name,
+        call.arguments,
+        call.complete,
+    )
+    assert ["call_fc_1"] == [each.id for each in told.calls]
+    assert ("Hm. Noon.", "stop", set(), None) == (
+        told.message.text,
+        told.message.finish_reason,
+        told.rules,
+        told.error,
+    )
+
+
+def test_custom_tools_are_called_with_free_text() -> None:
+    start = item("added", type="custom_tool_call", input="")
+    delta = nested("response.custom_tool_call_input.delta", item_id="fc_1", delta="Os")
+    end = item("done", type="custom_tool_call", input="Oslo", status="completed")
+    more = nested("response.custom_tool_call_input.delta", item_id="fc_1", delta="lo")
+    told = read(STARTED, start, delta, more, end, ENDED, closed())
+
+    assert [("custom", "Oslo")] == [(each.type, each.arguments_text) for each in told.calls]
+    assert (set(), None) == (told.rules, told.error)
+
+
+@in_one_test(
+    "frames",
+    [
+        [item("added", arguments=""), argued('{"city": "Oslo"}'), ENDED],
+        [item("added", arguments=""), argued('{"city": "Oslo"}')],
+        [item("done", arguments='{"city": "Os', status="incomplete"), ENDED],
+    ],
+)
+def test_a_call_that_was_cut_is_never_handed_out(frames: list[dict[str, Any]]) -> None:
+    """Only the end of its item says that it is whole."""
+    told = read(STARTED, *frames, closed())
+
+    assert ([], [False]) == (told.calls, [each.complete for each in told.message.tool_calls])
+
+
+def test_calls_of_several_delegations_are_kept_apart() -> None:
+    """Their items may come in turn."""
+    both = [item("added", id, id, arguments="") for id in "ab"]
+    pieces = [argued(piece, id, id) for piece in ('{"n"', ": 1}") for id in "ab"]
+    ends = [item("done", id, id, arguments='{"n": 1}', status="completed") for id in "ab"]
+    told = read(STARTED, *both, *pieces, *ends, closed())
+
+    assert [("call_a", {"n": 1}), ("call_b", {"n": 1})] == [(each.id, each.arguments) for each in told.calls]
 
 
 @in_one_test(

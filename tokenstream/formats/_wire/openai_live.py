@@ -11,16 +11,18 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import usage_of
+from tokenstream.formats._kit.session_parts import SessionParts
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -39,17 +41,92 @@ _REASONS: Mapping[str, FinishReason] = MappingProxyType(
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 """Types of the nested events that end a delegated response."""
 _UNENDED = "the session was closed before the response ended"
+_CALL_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
+"""Maps the types of items that call the application's tools to the types of calls."""
+_ARGUMENTS = ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta")
+_CUT_STATUSES = ("incomplete", "in_progress")
+_ITEM_DONE = "response.output_item.done"
+_ITEM_EVENTS = ("response.output_item.added", _ITEM_DONE)
+
+
+class WaitingCalls:
+    """Tells when delegated responses wait for the results of the application's tools.
+
+    Example:
+        >>> calls, item = WaitingCalls(), {"type": "function_call", "name": "f", "call_id": "call_1"}
+        >>> calls.follow("d", {"type": "response.output_item.done", "item": item})
+        False
+        >>> calls.follow("d", {"type": "response.completed"}), calls.answer({"call_1"})
+        (True, 1)
+    """
+
+    __slots__ = ("_calling", "_waiting")
+
+    def __init__(self) -> None:
+        self._calling: dict[str, set[str]] = {}
+        """The ids of the whole calls of each open response that calls a tool, by delegations."""
+        self._waiting: list[set[str]] = []
+        """The ids of the calls without results, of each response that waits."""
+
+    def follow(self, delegation: str, nested: dict[str, Any]) -> bool:
+        """Follow an event of a delegated response.
+
+        Args:
+            delegation: The id of the delegation; "" if the server sent none.
+            nested: The event.
+
+        Returns:
+            True if responses wait from here on, and no open response calls a tool.
+        """
+        kind, item = text_of(nested, "type"), dict_of(nested, "item")
+        if kind in _ITEM_EVENTS and _is_call(item):
+            called = self._calling.setdefault(delegation, set())
+            if kind == _ITEM_DONE and _is_whole(item):
+                called.add(text_of(item, "call_id") or "")
+        if kind not in _RESPONSE_ENDS or delegation not in self._calling:
+            return False
+        called = self._calling.pop(delegation)
+        if called and kind == "response.completed":
+            self._waiting.append(called)
+        return bool(self._waiting) and not self._calling
+
+    def answer(self, call_ids: AbstractSet[str]) -> int | None:
+        """Note the results of calls; return the number of responses that have all their results now.
+
+        The result is None if no response waits for any of these calls.
+        """
+        if not any(called & call_ids for called in self._waiting):
+            return None
+        left = [called - call_ids for called in self._waiting]
+        self._waiting = [called for called in left if called]
+        return len(left) - len(self._waiting)
+
+    def clear(self) -> None:
+        """Forget the responses that wait."""
+        self._waiting.clear()
+
+
+class _Delegated:
+    """The open response of one delegation: its text, and its calls by the ids of their items."""
+
+    __slots__ = ("calls", "text")
+
+    def __init__(self) -> None:
+        self.text: OpenPart = NO_PART
+        self.calls: dict[str, OpenCall] = {}
 
 
 class OpenAILive(Format):
     """The `openai-live` format: the server's events in one session of OpenAI's Live API, or one translation.
 
     The words that the model speaks are the text of the message. The work that it delegates to responses
-    becomes results with the ids of the delegations. A session ends with `session.closed` only.
+    becomes results with the ids of the delegations, and their calls of the application's tools are calls of
+    the message. A session ends with `session.closed` only.
 
     Args:
-        limits: Bounds on parts and JSON payloads.
+        limits: Bounds on parts, tool calls, and JSON payloads.
         pings: True if frames without content, such as pings, become `Ping` events.
+        session: Data of the session that are known before its first event.
 
     Example:
         >>> live = OpenAILive()
@@ -60,7 +137,7 @@ class OpenAILive(Format):
         ['Hel']
     """
 
-    __slots__ = ("_audio", "_audio_format", "_delegated", "_last_error", "_text")
+    __slots__ = ("_audio", "_delegated", "_last_error", "_session", "_speech", "_text", "_waiting")
 
     name: ClassVar[str] = "openai-live"
     framing: ClassVar[str] = "messages"
@@ -71,18 +148,37 @@ class OpenAILive(Format):
         units=frozenset({"message"}),
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+    ends_with_calls: ClassVar[bool] = False
+    """True if an answer ends where the server waits for the results of calls; more may follow."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        pings: bool = False,
+        session: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(limits=limits, pings=pings)
+        self._session: dict[str, Any] = session or {}
+        """The session, as the server has described it; {} before that."""
         self._text: OpenPart = NO_PART
         """The words that the model speaks."""
         self._audio: OpenPart = NO_PART
         """The audio in which the model speaks them."""
-        self._audio_format: dict[str, Any] = {}
-        """The format of the audio, as the session states it; {} before that."""
-        self._delegated: dict[str, OpenPart] = {}
-        """The results of the open responses, by the ids of their delegations."""
+        self._delegated: dict[str, _Delegated] = {}
+        """The open responses, by the ids of their delegations."""
+        self._waiting = WaitingCalls()
+        """Tells when responses wait for the results of calls."""
         self._last_error: StreamError | None = None
         """The last error that an event has reported since the last content; most do not end the session."""
+
+    def _make_parts(self) -> SessionParts:
+        self._speech = SessionParts(self.limits, self.note)
+        return self._speech
+
+    def fresh(self, *, limits: Limits, pings: bool) -> OpenAILive:
+        """Return a format with the same options for a new connection."""
+        return type(self)(limits=limits, pings=pings, session=self._session)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
@@ -102,7 +198,7 @@ class OpenAILive(Format):
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back at the input's end; set `error` if the session was not closed."""
-        if self.error is None and not self.ended:
+        if self.error is None and not (self.ended or self.parts.finished):
             # An `error` event may say why the connection has ended.
             self.error = self._last_error or self.cut_short()
         return super().end(now=now)
@@ -117,16 +213,29 @@ class OpenAILive(Format):
             self.parts.unknown(kind or event or "event", payload)
             return
         if not self.parts.started and reader is not self._READERS["session.started"]:
-            self.note_missing_start()
-            self.parts.head()
+            if self._session:
+                self._begin()
+            else:
+                self.note_missing_start()
+                self.parts.head()
         reader(self, payload)
+
+    def _begin(self) -> None:
+        """Begin the message, or another answer in it after one that has ended with calls."""
+        self._speech.begin_answer(text_of(self._session, "id"), text_of(self._session, "model"))
+
+    def _go_on(self) -> None:
+        """Note that content comes: errors before it do not end the session, and an answer goes on."""
+        self._last_error = None
+        if self.parts.finished:
+            self._begin()
 
     # -- the session -------------------------------------------------------
 
     def _read_session(self, payload: dict[str, Any]) -> None:
         """Record the session's id, model and audio format, and report the event as unknown."""
         session = dict_of(payload, "session")
-        self._audio_format = dict_of(dict_of(session, "audio"), "format") or self._audio_format
+        self._session = {**self._session, **session}
         self.parts.head(id=text_of(session, "id"), model=text_of(session, "model"))
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
@@ -147,11 +256,12 @@ class OpenAILive(Format):
         report, word = dict_of(payload, "usage"), text_of(payload, "reason")
         if report:
             self.parts.usage(usage_of(report))
-        for id, part in self._delegated.items():
-            self.parts.report_start_again(part, ServerToolResult(id=id, name="responses", error=_UNENDED))
-        self._delegated.clear()
+        for id in [*self._delegated]:
+            self._end_response(id, _UNENDED)
         reason = "stop" if word is None else _REASONS.get(word, "unknown")
-        self.parts.finish(0, reason, word)
+        # An answer that had ended with calls has no more to come. Nobody waits for results.
+        self.parts.choice(0).finish = None
+        self._speech.end_answer(reason, word, awaits_results=False)
         if reason == "error":
             error = {"message": "the session lost its connection", "code": word}
             self.error = provider_error({"error": error})
@@ -166,10 +276,10 @@ class OpenAILive(Format):
         if text is None:
             self._report_misfit(payload)
             return
+        self._go_on()
         if self._text is NO_PART:
             self._text = self.parts.open(0, TextPart())
         self.parts.add(self._text, text)
-        self._last_error = None
 
     def _read_heard(self, payload: dict[str, Any]) -> None:
         """Report a piece of what the user says; no event tells its end."""
@@ -185,14 +295,15 @@ class OpenAILive(Format):
         if data is None:
             self._report_misfit(payload)
             return
+        self._go_on()
         if self._audio is NO_PART:
+            of_session = dict_of(dict_of(self._session, "audio"), "format")
             of_delta = {"type": "audio/pcm", "rate": payload.get("sample_rate")}
-            shown = self._audio_format or (of_delta if text_of(payload, "format") == "pcm16" else {})
+            shown = of_session or (of_delta if text_of(payload, "format") == "pcm16" else {})
             data_of_part = {"format": shown} if shown else None
             start = MediaPart(mime_type=text_of(shown, "type"), provider_data=data_of_part)
             self._audio = self.parts.open(0, start)
         self.parts.add_media(self._audio, data)
-        self._last_error = None
 
     def _report_misfit(self, payload: dict[str, Any]) -> None:
         """Report a payload that cannot be read as unknown; count a departure from the documentation."""
@@ -202,25 +313,85 @@ class OpenAILive(Format):
     # -- delegated work ----------------------------------------------------
 
     def _read_nested(self, payload: dict[str, Any]) -> None:
-        """Read an event of a delegated response: its text, or its end; report any other as unknown."""
+        """Read an event of a delegated response: its text, calls, or end; report any other as unknown."""
         nested, id = dict_of(payload, "event"), text_of(payload, "delegation_id") or ""
-        kind, delta = text_of(nested, "type") or "", text_of(nested, "delta")
-        if kind == "response.output_text.delta" and delta is not None:
-            part = self._delegated.get(id)
-            if part is None:
-                part = self.parts.open(0, ServerToolResult(id=id, name="responses"))
-                self._delegated[id] = part
-            self.parts.add(part, delta)
-            self._last_error = None
+        kind = text_of(nested, "type") or ""
+        waits = self._waiting.follow(id, nested)
+        if self._read_piece(nested, kind, id):
             return
         self.parts.unknown("response.event", payload)
-        part = self._delegated.pop(id, None) if kind in _RESPONSE_ENDS else None
-        if part is not None:
-            if kind != "response.completed":
-                response = dict_of(nested, "response")
-                error = failure_text(response.get("error"), word=kind.removeprefix("response."))
-                self.parts.report_start_again(part, ServerToolResult(id=id, name="responses", error=error))
-            self.parts.close(part)
+        if kind not in _RESPONSE_ENDS:
+            return
+        response = dict_of(nested, "response")
+        word = kind.removeprefix("response.")
+        is_completed = kind == "response.completed"
+        self._end_response(id, None if is_completed else failure_text(response.get("error"), word=word))
+        if waits and self.ends_with_calls:
+            # Responses that are still open go on in further parts.
+            for open_id in [*self._delegated]:
+                self._end_response(open_id, None)
+            self._waiting.clear()
+            self._text = self._audio = NO_PART
+            self.parts.finish(0, "tool_calls", word)
+
+    def _read_piece(self, nested: dict[str, Any], kind: str, id: str) -> bool:
+        """Add a piece of a delegated response's text, or of a call; return False for any other event."""
+        delta, item = text_of(nested, "delta"), dict_of(nested, "item")
+        response = self._delegated.get(id)
+        call = None if response is None else response.calls.get(text_of(nested, "item_id") or "")
+        if kind in _ARGUMENTS and delta is not None and call is not None:
+            self._go_on()
+            self.parts.add_arguments(call, delta)
+            return True
+        is_text = kind == "response.output_text.delta" and delta is not None
+        is_call = kind in _ITEM_EVENTS and _is_call(item)
+        if not (is_text or is_call):
+            return False
+        self._go_on()
+        if response is None:
+            response = self._delegated[id] = _Delegated()
+        if is_call:
+            self._read_call(response, item, is_done=kind == _ITEM_DONE)
+            return True
+        if response.text is NO_PART:
+            response.text = self.parts.open(0, ServerToolResult(id=id, name="responses"))
+        self.parts.add(response.text, delta or "")
+        return True
+
+    def _read_call(self, response: _Delegated, item: dict[str, Any], *, is_done: bool) -> None:
+        """Read the start or the end of an item with a call of the application's tools; the end has all of it.
+
+        The response itself lists no items at its end.
+        """
+        key, type = text_of(item, "id") or "", _CALL_TYPES[text_of(item, "type") or ""]  # noqa: A001 - the field's name
+        call = response.calls.get(key)
+        if call is None:
+            data = {"id": key} if key else None
+            name, call_id = text_of(item, "name") or "", text_of(item, "call_id")
+            call = self.parts.open_call(0, call_id, name, type=type, provider_data=data)
+            response.calls[key] = call
+        if not is_done:
+            return
+        text = text_of(item, "input" if type == "custom" else "arguments") or ""
+        if not call.has_arguments:
+            self.parts.add_arguments(call, text)
+        else:
+            self.parts.compare_open(call, text)
+        self.parts.end_at_mark(call, whole=_is_whole(item))
+        del response.calls[key]
+
+    def _end_response(self, id: str, error: str | None) -> None:
+        """Close the parts of a delegated response, with the error that says why it is not completed."""
+        response = self._delegated.pop(id, None)
+        if response is None:
+            return
+        for call in response.calls.values():
+            self.parts.end_at_mark(call, whole=False)
+        if response.text is not NO_PART:
+            if error is not None:
+                result = ServerToolResult(id=id, name="responses", error=error)
+                self.parts.report_start_again(response.text, result)
+            self.parts.close(response.text)
 
     _READERS: ClassVar[dict[str, _Reader]] = {
         "session.started": _read_session,
@@ -234,6 +405,16 @@ class OpenAILive(Format):
         "response.event": _read_nested,
         "error": _read_error,
     }
+
+
+def _is_call(item: dict[str, Any]) -> bool:
+    """Return True for an item that calls one of the application's tools."""
+    return text_of(item, "type") in _CALL_TYPES and bool(text_of(item, "name"))
+
+
+def _is_whole(item: dict[str, Any]) -> bool:
+    """Return True for an item that was not cut off."""
+    return text_of(item, "status") not in _CUT_STATUSES
 
 
 _PROOFS = {
