@@ -321,7 +321,7 @@ _APIS = (
         provider="mistral_ai",
     ),
     APIRecord("transcription", f"{_WIRE}.transcription.Transcription"),
-    APIRecord("openai-live", f"{_WIRE}.openai_live.OpenAILive", provider="openai"),
+    APIRecord("openai-live", f"{_WIRE}.openai_live.OpenAILive", paths="/live/sessions", provider="openai"),
     APIRecord("a2a", f"{_WIRE}.a2a.A2A"),
     APIRecord("langchain-protocol", f"{_WIRE}.langchain.LangChainProtocol", replay_field="since"),
     APIRecord("langchain", f"{_WIRE}.langchain.LangChain"),

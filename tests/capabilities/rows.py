@@ -328,13 +328,13 @@ ROWS = (
     Row(
         "sessions, agents",
         "steer / inject into a running answer",
-        "y (OpenAI Responses; agents)",
+        "y (OpenAI Responses, GPT-Live; agents)",
         ("y (raw events)", "p (agents)", "–", "–", "–", "–", "–", "y (steering-message)", "–"),
     ),
     Row(
         "sessions, agents",
         "GPT-Live, Live Interactions, realtime translation/transcription",
-        "y (read; no session of their own)",
+        "y (GPT-Live also as a session; the others are read)",
         ("y", "·", "–", "– (#40888)", "–", "–", "–", "–", "p"),
     ),
     Row(

@@ -37,6 +37,7 @@ _FEATURES = {
     "input for an answer in progress": {"code": 275, "docstrings": 155},
     "transcripts": {"code": 225, "docstrings": 85, "tables": 20},
     "sessions of the Live API": {"code": 115, "docstrings": 20, "tables": 20},
+    "asking in sessions of the Live API": {"code": 340, "docstrings": 105},
     "bodies in parts of binary messages": {"code": 100, "docstrings": 45},
     "runs of InvokeAgent": {"code": 205, "docstrings": 85},
     "runs of a harness": {"code": 100, "docstrings": 30, "tables": 30},

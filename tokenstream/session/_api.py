@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tokenstream.session._rounds import HasRounds, Question, Round
     from tokenstream.session._steering import SentSteer
 
+_LATE_CODE = "response_already_completed"
+"""The code with which the server refuses input for a response that has ended."""
+_BETWEEN_CODE = "no_response_in_progress"
+"""The code for input that comes before a response, or between two responses of an answer."""
 _MAX_IDS = 4_096
 """Number of ids to remember; an answer has one id, and one for each of its items."""
 
@@ -118,6 +122,8 @@ class SessionAPI(ABC):
     """The name of the method of `Message` that makes turns for the API's requests."""
     has_lanes: ClassVar[bool] = False
     """True if several answers may be in flight, each in a lane of its own."""
+    keeps_steers: ClassVar[bool] = True
+    """True if an answer waits for what becomes of its input, and the history has that input."""
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Mapping[str, Any]) -> None:
         self.model = model
@@ -182,6 +188,21 @@ class SessionAPI(ABC):
         """
         raise MisuseError(f"{self.format} cannot steer an answer: interrupt() it, and ask anew")
 
+    def refuse_steer(self, exchange: AskedExchange) -> Payload | None:
+        """Return the error that refuses input for an answer that cannot be sent; None if it can be sent."""
+        asked = exchange.round.asked
+        goes_on = exchange.again or not exchange.ended or (asked is not None and asked.has_rounds)
+        if exchange.is_post:
+            return {"code": _BETWEEN_CODE, "message": "an answer to a POST cannot be steered"}
+        if exchange.dropped or not goes_on:
+            return {"code": _LATE_CODE, "message": "the response had ended before it was steered"}
+        if exchange.ended or exchange.answer_id is None:
+            return {
+                "code": _BETWEEN_CODE,
+                "message": "no response is in progress: tools are run, or the next one has not begun",
+            }
+        return None
+
     def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True if a request can only be written after further messages of another answer.
 
@@ -234,12 +255,18 @@ class SessionAPI(ABC):
             asked: The question, whose answer may go on with further answers of the API.
         """
 
+    def make_tool_format(self) -> Format | str:
+        """Return the format that reads the calls of an answer whose tools are run, or its name."""
+        return self.format
+
 
 class FormatOfRounds(Format):
     """Mixin of formats of an answer that ends with its last round, which only the question knows."""
 
     asked: HasRounds | None = None
     """The question; None for a single answer."""
+    cannot_continue: ClassVar[str | None] = None
+    """The reason why no question can continue a broken answer; None if one can."""
 
     def of_rounds(self, asked: HasRounds | None) -> Self:
         """Return this format, which is not finished as long as a question goes on."""

@@ -189,7 +189,7 @@ class Asked:
         """
         if self._may_restart:
             self._read.append(message)
-        if _CREATED in message:
+        if _CREATED in message and self.exchange is not None and self.exchange.steers:
             # The tools are run by the last response alone; the one before was steered.
             self._messages.clear()
         if any(word in message for word in _SOUNDS):

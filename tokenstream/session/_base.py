@@ -173,7 +173,8 @@ class SessionBase:
         tool_options = None
         if router is not None:
             # The stream of the answer has the deadlines, also while tools are run.
-            tool_options = self._options_for(self._conversation.known_api.format)._replace(deadlines=None)
+            tool_options = self._options_for(self._conversation.known_api.make_tool_format())
+            tool_options = tool_options._replace(deadlines=None)
         question, may_restart = Question(content), self._retry is not None
         asked = Asked(self._conversation, question, lane, router, tool_options, may_restart=may_restart)
         self._conversation.check_free(asked.round.lane)
@@ -248,10 +249,13 @@ class SessionOpening:
 
     makes_request = True
     """True: the session makes the request, and so follows the mode of each attempt."""
+    format: Any
+    """The format that reads the answer."""
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return None: a question can be asked again with the beginning of its answer."""
-        return None
+        """Return the reason why no question continues a broken answer; None if one does."""
+        reason: str | None = getattr(self.format, "cannot_continue", None)
+        return reason
 
 
 def _make_async_bell() -> Bell:

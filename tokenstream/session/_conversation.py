@@ -12,12 +12,9 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
-from tokenstream.formats._detect.places import format_of_path
+from tokenstream.session._apis import find_format, make_api
 from tokenstream.session._connection import FairLock, RenewedConnection, earliest
 from tokenstream.session._exchange import AskedExchange
-from tokenstream.session._live import LiveAPI
-from tokenstream.session._realtime import RealtimeAPI
-from tokenstream.session._responses import ResponsesAPI
 from tokenstream.stream._log import log
 
 if TYPE_CHECKING:
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.session._lines import Steps
     from tokenstream.session._rounds import Round
 
-APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI)}
 _DRAIN_SECONDS = 5.0
 """Longest wait for the end of a cancelled answer, in seconds; then another connection is opened."""
 _READY_SECONDS = 30.0
@@ -84,12 +80,7 @@ class SessionConversation:
         """Messages that belong to no answer, for the next one."""
 
     def _make_api(self, format: str) -> SessionAPI:
-        kind = APIS.get(format)
-        if kind is None:
-            raise MisuseError(f"a session speaks {', '.join(sorted(APIS))}, and not {format!r}")
-        tools: Any = self._tools
-        is_written: bool = tools is None or tools.__class__ is list
-        return kind(self._model, tools if is_written else kind.write_tools(tools), self._settings)
+        return make_api(format, self._model, self._tools, self._settings)
 
     @property
     def known_api(self) -> SessionAPI:
@@ -120,7 +111,7 @@ class SessionConversation:
             was_open = self.api is not None and self.api.connections > 0
             opened = yield from connection.open()
             if self.api is None:
-                self.api = self._make_api(self._find_format(opened.path))
+                self.api = self._make_api(find_format(opened.path))
             self.rotations += was_open
             if was_open:
                 log("session rotated to connection %d", self.api.connections + 1)
@@ -135,15 +126,6 @@ class SessionConversation:
                 if not has_other_way and (was_closed or not is_clean(error)):
                     raise
                 was_closed = True
-
-    @staticmethod
-    def _find_format(path: str | None) -> str:
-        format = None if path is None else format_of_path(path.partition("?")[0])
-        if format not in APIS:
-            raise MisuseError(
-                f"the connection's URL does not tell the API: give format=, one of {', '.join(sorted(APIS))}"
-            )
-        return format
 
     def _wait_until_ready(self, api: SessionAPI) -> Steps[None]:
         until = self._clock() + _READY_SECONDS
@@ -489,11 +471,13 @@ class SessionConversation:
         yield from self.send_quietly(payloads)
 
     def send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
-        """Write messages; if the connection turns out to be closed, only note that."""
+        """Write messages, unless the connection turns out to be closed.
+
+        Then, the next read says so, after the messages that had arrived before.
+        """
         number = self._connection.number
         try:
             yield from self._connection.send(payloads)
         except Exception as error:
             if not self._is_gone(error, number):
                 raise
-            yield from self._lose(error, number)

@@ -213,14 +213,19 @@ def write_history(
 
 
 def _write_answer(message: Message, method: str, later: Question | None) -> list[dict[str, Any]]:
-    """Return the assistant's turns of an answer, without calls that were never answered."""
+    """Return the assistant's turns of an answer, without calls that were never answered.
+
+    Work that the model has delegated is left out, too: a result without a call has no place in a request.
+    """
+    called = {part.id for part in message.parts if part.kind == "server_tool_call"}
     parts = [
         # Spoken parts are repeated as text: audio cannot be sent back.
         TextPart(text=part.transcript, complete=part.complete)
         if isinstance(part, MediaPart) and part.transcript
         else part
         for part in message.parts
-        if part.kind != "tool_call" or later is None or later.answers(part.id)
+        if (part.kind != "tool_call" or later is None or later.answers(part.id))
+        and (part.kind != "server_tool_result" or part.id in called)
     ]
     spoken = _as_written(message.model_copy(update={"parts": tuple(parts)}))
     try:

@@ -13,14 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.session._conversation import SessionConversation
-    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._lines import Steps
     from tokenstream.session._rounds import Question
-
-_LATE_CODE = "response_already_completed"
-"""The code with which the server refuses input for a response that has ended."""
-_BETWEEN_CODE = "no_response_in_progress"
-"""The code for input that comes before a response, or between two responses of an answer."""
 
 
 class SentSteer(Steer):
@@ -31,11 +25,12 @@ class SentSteer(Steer):
         target: The id of the response that it steers; None if none was in progress.
     """
 
-    __slots__ = ("_question", "_successor")
+    __slots__ = ("_successor", "question")
 
     def __init__(self, question: Question, target: str | None) -> None:
         super().__init__(target)
-        self._question = question
+        self.question = question
+        """The input."""
         self._successor: str | None = None
         """The id of the response that has followed the steered one; None before."""
 
@@ -50,7 +45,7 @@ class SentSteer(Steer):
         Args:
             method: The name of the method of `Message` that makes turns in that form.
         """
-        return self._question.write_turns(method)
+        return self.question.write_turns(method)
 
     def take(self, payload: dict[str, Any]) -> None:
         """Note what an event of the server says about the input."""
@@ -100,12 +95,14 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
     if exchange is None:
         raise MisuseError("there is no answer to steer: ask a question first")
     steer = SentSteer(question, exchange.answer_id)
-    payloads = conversation.known_api.write_steer(exchange, steer)
-    refusal = _why_not(exchange)
+    api = conversation.known_api
+    payloads = api.write_steer(exchange, steer)
+    refusal = api.refuse_steer(exchange)
     if refusal is not None:
         steer.refuse(refusal)
         return steer
-    exchange.steers.append(steer)
+    if api.keeps_steers:
+        exchange.steers.append(steer)
     try:
         yield from conversation.send_quietly(payloads)
     except BaseException:
@@ -115,22 +112,6 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
             exchange.end()
         raise
     return steer
-
-
-def _why_not(exchange: AskedExchange) -> dict[str, Any] | None:
-    """Return the error with which input is refused that cannot be sent; None if it can be."""
-    asked = exchange.round.asked
-    goes_on = exchange.again or not exchange.ended or (asked is not None and asked.has_rounds)
-    if exchange.is_post:
-        return {"code": _BETWEEN_CODE, "message": "an answer to a POST cannot be steered"}
-    if exchange.dropped or not goes_on:
-        return {"code": _LATE_CODE, "message": "the response had ended before it was steered"}
-    if exchange.ended or exchange.answer_id is None:
-        return {
-            "code": _BETWEEN_CODE,
-            "message": "no response is in progress: tools are run, or the next one has not begun",
-        }
-    return None
 
 
 def take_event(steers: Iterable[SentSteer], payload: dict[str, Any]) -> SentSteer | None:

@@ -1,0 +1,59 @@
+"""The APIs that a session speaks, found by the name of their format or by a URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.formats._detect.places import format_of_path
+from tokenstream.session._live import LiveAPI
+from tokenstream.session._openai_live import OpenAILiveAPI
+from tokenstream.session._realtime import RealtimeAPI
+from tokenstream.session._responses import ResponsesAPI
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.session._api import SessionAPI
+
+APIS: dict[str, type[SessionAPI]] = {
+    api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI, OpenAILiveAPI)
+}
+
+
+def make_api(
+    format: str,
+    model: str | None,
+    tools: Any,  # noqa: ANN401 - tools, a router or a list, checked by the session
+    settings: Mapping[str, Any],
+) -> SessionAPI:
+    """Return the state of a conversation with an API.
+
+    Args:
+        format: The name of the API's format.
+        model: The model's name; None if the URL names it.
+        tools: A list in the form of the API, or an object with a method that writes it; None without tools.
+        settings: Further fields of the request, or of the session's setup.
+
+    Raises:
+        MisuseError: A session does not speak the API.
+    """
+    kind = APIS.get(format)
+    if kind is None:
+        raise MisuseError(f"a session speaks {', '.join(sorted(APIS))}, and not {format!r}")
+    is_written: bool = tools is None or tools.__class__ is list
+    return kind(model, tools if is_written else kind.write_tools(tools), settings)
+
+
+def find_format(path: str | None) -> str:
+    """Return the name of the format of the API at a path.
+
+    Raises:
+        MisuseError: The path is not known, or is of another API.
+    """
+    format = None if path is None else format_of_path(path.partition("?")[0])
+    if format not in APIS:
+        raise MisuseError(
+            f"the connection's URL does not tell the API: give format=, one of {', '.join(sorted(APIS))}"
+        )
+    return format
