@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from itertools import permutations, product
 from typing import Any
 
 import httpx
@@ -13,7 +15,7 @@ from tests.support.formats import LangChainProtocol
 from tests.support.recordings import OURS, events_of
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Stream, connect, testing
-from tokenstream.errors import PositionLost, ProtocolError, ProviderError, StreamTruncated
+from tokenstream.errors import PositionLost, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ToolCallDone, ToolResult
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart
 
@@ -407,6 +409,48 @@ def test_pieces_without_a_node_are_of_no_known_answer_while_two_are_open() -> No
 
     with pytest.raises(ProtocolError):
         Stream([*events, COMPLETED]).final()
+
+
+def said_by_each(events: list[dict[str, Any]]) -> list[tuple[str | None, str, str]]:
+    """Return the id, the text and the ending of each answer of a run."""
+    told: list[tuple[str | None, str, str]] = []
+    with Stream([RUNNING, *events, COMPLETED]) as stream:
+        for response in stream.responses:
+            with suppress(StreamError):
+                response.final()
+            told.append((response.message.id, response.message.text, response.message.ending))
+    return told
+
+
+def test_pieces_without_a_node_are_in_none_of_the_responses() -> None:
+    """Both answers end there, with what is certainly theirs."""
+    events = at_once(a="one", b="two")[1:]
+    del events[3]["params"]["node"]
+
+    assert [("a", "A", "failed"), ("b", "", "failed")] == said_by_each(events)
+    with (
+        Stream([RUNNING, *events, COMPLETED]) as stream,
+        pytest.raises(ProtocolError, match="several models"),
+    ):
+        [response.final() for response in stream.responses]
+
+
+@pytest.mark.slow
+def test_no_response_has_the_words_of_another_one() -> None:
+    """However two answers are interleaved, and whichever of their events name a node."""
+    a, b = (
+        [events[at] for at in places] for events, places in ((at_once(), (1, 3, 5)), (at_once(), (2, 4, 6)))
+    )
+    for order in set(permutations("aaabbb")):
+        left = {"a": iter(a), "b": iter(b)}
+        events = [next(left[name]) for name in order]
+        for named in product((False, True), repeat=6):
+            run = [
+                {**event, "params": {**event["params"], **({"node": name} if is_named else {})}}
+                for event, name, is_named in zip(events, order, named, strict=True)
+            ]
+            for id, text, _ in said_by_each(run):
+                assert text in ("", str(id).upper()), (order, named)
 
 
 def test_the_answer_after_those_that_were_mixed_is_read() -> None:

@@ -192,7 +192,9 @@ class AnswersSession:
         return None
 
     def raise_failure(self, lane: AnswerLane) -> None:
-        """Raise the connection's error, if that error cut this answer off."""
+        """Raise the error that cut this answer off: its own, or the connection's; do nothing if none did."""
+        if lane.failure is not None:
+            raise lane.failure
         if self.failure is not None and not lane.is_whole:
             self.was_failure_raised = True
             raise self.failure

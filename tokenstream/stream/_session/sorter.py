@@ -50,7 +50,7 @@ class AnswerLane:
         waiting: Counts the bytes waiting in all lanes of the connection.
     """
 
-    __slots__ = ("_messages", "_waiting", "dropped", "format", "has_ended", "is_whole")
+    __slots__ = ("_messages", "_waiting", "dropped", "failure", "format", "has_ended", "is_whole")
 
     def __init__(self, format: Format, waiting: WaitingBytes) -> None:
         self.format = format
@@ -60,6 +60,8 @@ class AnswerLane:
         """True once no more messages can arrive."""
         self.is_whole = False
         """True once the answer itself has ended; False if only the connection has."""
+        self.failure: StreamError | None = None
+        """The error at the end of the answer, because nothing tells its messages from another one's."""
         self.dropped = False
         """True once no stream reads this lane any more."""
 
@@ -260,6 +262,10 @@ class Sorter:
         answer_name, is_end = connection_format.place_of(payload)
         if answer_name is None:
             self._note_unassigned(connection_format, payload)
+        for name, error in connection_format.take_mixed().items():
+            if name in self._open_lanes:
+                self._open_lanes[name].failure = error
+                self._end_lane(name)
         # First, a lane for an answer that begins.
         new_lanes: list[AnswerLane] = []
         if (
@@ -284,10 +290,14 @@ class Sorter:
             self.error = LimitExceeded(limit="body", value=self._limits.body)
         if own_lane is not None and answer_name is not None and is_end:
             # The message was the last one of its answer.
-            own_lane.has_ended = own_lane.is_whole = True
-            del self._open_lanes[answer_name]
-            self._finished_names.append(answer_name)
+            self._end_lane(answer_name)
         return new_lanes
+
+    def _end_lane(self, answer_name: str) -> None:
+        """End an open answer, which gets no more messages."""
+        lane = self._open_lanes.pop(answer_name)
+        lane.has_ended = lane.is_whole = True
+        self._finished_names.append(answer_name)
 
     def _note_unassigned(self, connection_format: Format, payload: dict[str, Any]) -> None:
         """Take in a message that belongs to no answer, and store it if it is an error of the server."""

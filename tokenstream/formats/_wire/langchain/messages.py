@@ -22,10 +22,12 @@ class OpenMessage:
         is_answer: True if a model writes the message; False for any other, such as a tool's.
     """
 
-    __slots__ = ("count", "id", "is_answer", "is_mixed")
+    __slots__ = ("count", "id", "ids", "is_answer", "is_mixed")
 
     def __init__(self, id: str, *, is_answer: bool) -> None:
         self.id = id
+        self.ids = [id]
+        """The ids of the messages that this one stands for, until they are taken."""
         self.is_answer = is_answer
         self.is_mixed = False
         """True if another message is open of which nothing tells this one."""
@@ -105,3 +107,5 @@ class OpenMessages:
             other.is_mixed = True
             message.is_answer = message.is_answer or other.is_answer
             message.count += other.count
+            message.ids += other.ids
+        del message.ids[_MOST_OPEN:]

@@ -26,6 +26,7 @@ from tokenstream.formats._wire.langchain.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
@@ -66,6 +67,7 @@ class LangChainProtocol(HostedSession):
         "_message",
         "_messages",
         "_names_provider",
+        "_placed",
         "_placed_messages",
         "_run_is_open",
     )
@@ -93,6 +95,8 @@ class LangChainProtocol(HostedSession):
         """True if the open answer names its provider, whose integration passes on the finish reason."""
         self._placed_messages = OpenMessages()
         """The open messages, judging by the events that `place_of` was given."""
+        self._placed: OpenMessage | None = None
+        """The message of the last of these events; None if it belongs to none."""
 
     @classmethod
     @override
@@ -106,17 +110,26 @@ class LangChainProtocol(HostedSession):
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         inner, metadata = _message_event_in(payload)
         kind = text_of(inner, "event")
+        self._placed = None
         if kind not in _MESSAGE_EVENTS and kind != "error":
             # The end of a run ends the answer that is open.
             is_end = _ending_of_run(payload) is not None
             if is_end:
                 self._placed_messages.clear()
             return None, is_end
-        message = self._placed_messages.place(inner, source_of(payload, metadata))
+        message = self._placed = self._placed_messages.place(inner, source_of(payload, metadata))
         if message is None or not message.is_answer:
             return None, False
-        # A line that mixes an answer with another one ends it.
+        # A line that mixes an answer with another one ends both; see `take_mixed`.
         return message.id, message.is_mixed or kind in (FINISH, "error")
+
+    @override
+    def take_mixed(self) -> dict[str, StreamError]:
+        placed = self._placed
+        if placed is None or not placed.is_mixed:
+            return {}
+        ids, placed.ids = placed.ids, []
+        return {id: mixed_error() for id in ids}
 
     @override
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
