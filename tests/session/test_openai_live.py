@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE
 from tokenstream import (
+    AsyncSession,
     Deadlines,
     InputTranscript,
     MessageStart,
@@ -91,6 +93,17 @@ def test_a_question_after_an_interruption_goes_on_in_the_session(colour: str) ->
             second.departures,
         )
         assert (1, 0) == (len(starts(server)), talk.session.rotations)
+
+
+def test_a_question_that_was_left_before_the_session_started_is_not_sent() -> None:
+    """The next one takes its place."""
+    server = OpenAILiveServer()
+    with serving(server) as url, talking("sync", url) as talk:
+        with talk.leave_unread("one"):
+            pass
+
+        assert "I know: two" == talk.ask([instruction("two"), CLOSE]).text
+        assert ["session.start", "session.instructions.append", "session.close"] == server.kinds()
 
 
 @in_colours
@@ -379,6 +392,8 @@ def test_each_response_that_waits_goes_on(in_turn: bool) -> None:
         if payload["type"] == "response.item.create"
     ]
     assert 2 == server.kinds().count("response.create")
+    # What was delegated has no place in a request.
+    assert ["user", "assistant", "tool"] == [turn["role"] for turn in session.turns("openai-chat")][:3]
 
 
 class AtOnce(OpenAILiveServer):
@@ -469,3 +484,14 @@ def test_a_connection_of_the_sdk_is_taken() -> None:
         with client, Session(client.live.connect, model="gpt-live-1") as session:
             assert "openai-live" == session.format
             assert "I know: one" == session.ask([instruction("one"), CLOSE]).final().text
+
+        async def ask() -> str:
+            base = url.removesuffix("/live/sessions")
+            async with (
+                openai.AsyncOpenAI(api_key="made-up", websocket_base_url=base) as other,
+                AsyncSession(other.live.connect, model="gpt-live-1") as session,
+            ):
+                message = await session.ask([instruction("one"), CLOSE]).final()
+                return str(message.text)
+
+        assert "I know: one" == asyncio.run(ask())
