@@ -213,10 +213,10 @@ def make_reader(
                 event.id = call_id
         event.choice = choice
         event.part = part
-        # An unset slot is slow to read, and a relay asks each event for its step.
-        event._step = None  # noqa: SLF001 - the slot behind `step`
         # The whole payload: cut out of a chunk, or completed by its beginning, or as it is.
-        event._raw = data[payload] if payload is not None else (start + data if start else data)  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        whole = data[payload] if payload is not None else (start + data if start else data)
+        # A slot that is not set is slow to read, and a relay asks each event for its step.
+        event._raw, event._step = whole, None  # noqa: SLF001 - the slots behind `raw` and `step`
         if follow is not None and follow(event) is False:
             # The format cannot do without decoding this payload.
             return None
