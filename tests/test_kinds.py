@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS
+from tests.support.refusals import status_error_of
 from tests.support.tables import in_one_test
-from tokenstream import _kinds
-from tokenstream._connection.status import status_error
+from tokenstream import _kinds, relay
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import ErrorKind, ProviderError
-from tokenstream.events import MessageStart, TextDelta
-from tokenstream.formats._wire.tokenstream.words import error_fields
-from tokenstream.relay import encode
-from tokenstream.relay._asgi.refusals import refuse_failed, status_of
+from tokenstream.events import Event, MessageStart, TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tokenstream.events import Event
+    from collections.abc import AsyncIterator, Iterator
 
 
 def test_each_kind_has_a_row() -> None:
@@ -50,9 +46,9 @@ def test_what_stands_in_for_a_kind_is_worth_a_retry_if_the_kind_is(kind: str) ->
 
 def test_the_status_of_a_refused_request_says_what_to_do() -> None:
     """In the words of the kind's row."""
-    assert "check the API key" in str(status_error(401, {}))
-    assert str(status_error(402, {})).endswith(ERROR_KINDS["quota"].advice or "")
-    assert str(status_error(422, {})).endswith(ERROR_KINDS["invalid_request"].advice or "")
+    assert "check the API key" in str(status_error_of(401, {}))
+    assert str(status_error_of(402, {})).endswith(ERROR_KINDS["quota"].advice or "")
+    assert str(status_error_of(422, {})).endswith(ERROR_KINDS["invalid_request"].advice or "")
 
 
 @pytest.fixture
@@ -73,7 +69,7 @@ def sent(kind: Any, protocol: Any) -> list[Any]:
 
     found: list[Any] = []
     try:
-        found.extend(encode(events(), protocol))
+        found.extend(relay.encode(events(), protocol))
     except ProviderError as error:
         found.append(str(error))
     return found
@@ -93,11 +89,20 @@ def test_a_new_row_is_all_that_a_new_kind_needs(new_kind: Any, protocol: Any) ->
     assert "rate_limited" not in expected or said(new_kind) != expected
 
 
-def test_a_new_row_tells_the_clients_of_a_relay(new_kind: Any) -> None:
+@pytest.mark.anyio
+async def test_a_new_row_tells_the_clients_of_a_relay(new_kind: Any) -> None:
     """In the response in place of an answer, and in our own protocol."""
     error = ProviderError("no credit left", kind=new_kind)
 
-    assert 429 == status_of(error)
-    assert b"The provider asks to wait before the next request." in refuse_failed(error, None).body
-    assert "the provider takes no more requests for now" == error_fields(error)["message"]
+    async def failing() -> AsyncIterator[Event]:
+        for event in list[Event]():
+            yield event
+        raise error
+
+    client = Client()
+    await client.call(relay.respond(failing()))
+
+    assert 429 == client.status
+    assert b"The provider asks to wait before the next request." in client.body
+    assert "the provider takes no more requests for now" in str(sent(new_kind, "tokenstream"))
     assert error.retryable

@@ -308,14 +308,15 @@ def test_a_key_is_sent_and_never_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Also where the provider's error quotes it."""
+    """Also where the provider's error quotes it, or the address has it."""
     monkeypatch.setenv("SOME_KEY", _KEY)
-    status = main(["doctor", f"{server.url}/key", *form, *arguments])
+    status = main(["doctor", f"{server.url}/key?key=unshown", *form, *arguments])
     shown = capsys.readouterr()
 
     assert (1, "") == (status, shown.err)
     assert f"Bearer {_KEY}" == server.exchanges[-1].request.headers["Authorization"]
     assert _KEY not in shown.out
+    assert "unshown" not in shown.out
     assert "the key in Bearer *** is wrong" in shown.out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,10 @@ import pytest
 from tests.project import ROOT
 from tests.support import registry
 from tests.support.error_bodies import NO_CREDIT, OTHERS, TOO_LONG
+from tests.support.refusals import status_error_of
 from tests.support.tables import in_one_test
-from tokenstream._connection.status import status_error
 from tokenstream.errors import ProviderError
-from tokenstream.formats._kit.error_words import KNOWN_TEXTS, specific_kind
+from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 
 if TYPE_CHECKING:
     from tests.support.error_bodies import Body
@@ -36,7 +35,12 @@ def _in_the_middle(body: Body) -> ProviderError:
 
 def _with_status(body: Body, **headers: str) -> StatusError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return status_error(body.status, {**body.headers, **named}, json.dumps(body.payload).encode())
+    return status_error_of(body.status, {**body.headers, **named}, body.payload)
+
+
+def _kind_of(words: str) -> str:
+    """Return the kind of an error that has these words, and no code."""
+    return status_error_of(400, {}, {"error": {"message": words}}).kind
 
 
 def _name(text: KnownText) -> str:
@@ -118,7 +122,7 @@ def test_each_known_text_was_seen(text: KnownText) -> None:
 )
 def test_any_other_word_tells_neither(word: str) -> None:
     """A code in a sentence is not a code, and a text counts only from its beginning."""
-    assert specific_kind(word) is None
+    assert "invalid_request" == _kind_of(word)
 
 
 _PAGE = (
@@ -140,7 +144,7 @@ _TOLD = [
 @in_one_test("kind, words", _TOLD)
 def test_the_page_says_by_which_words_they_are_told(kind: str, words: str) -> None:
     """Each code and text of the table."""
-    assert kind == specific_kind(words)
+    assert kind == _kind_of(words)
 
 
 @in_one_test("text", KNOWN_TEXTS, ids=_name)
