@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.formats import OpenAIChat
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
@@ -29,7 +30,6 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._kit.parts import Parts
 from tokenstream.limits import Limits
 from tokenstream.message import (
     Citation,
@@ -134,8 +134,7 @@ def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
     """The answer outlives a connection, and what has ended stays the same."""
     accumulator = Accumulator()
     for number in range(3):
-        noted: list[str] = []
-        parts = Parts(Limits(), noted.append)
+        parts = OpenAIChat().parts
         parts.close_call(parts.open_call(0, f"c{number}", "f"))
         call = parts.open_call(0, f"broken{number}", "f")
         parts.add_arguments(call, "[]]")
@@ -156,8 +155,7 @@ def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
 
 def test_a_call_that_ended_on_no_json_ends_with_an_event() -> None:
     """It has ended where its `PartDone` is taken, and not before: its format may be ahead of that."""
-    noted: list[str] = []
-    parts = Parts(Limits(), noted.append)
+    parts = OpenAIChat().parts
     for name in "ab":
         call = parts.open_call(0, name, "f")
         parts.add_arguments(call, "[")
@@ -174,7 +172,7 @@ def test_a_call_that_ended_on_no_json_ends_with_an_event() -> None:
 
 def test_how_a_call_ended_survives_a_pickle() -> None:
     """All that is known of it is in the events, so an accumulator elsewhere comes to the same."""
-    parts = Parts(Limits(), list[str]().append)
+    parts = OpenAIChat().parts
     call = parts.open_call(0, "c", "f")
     parts.add_arguments(call, "[]]")
     parts.close_call(call)

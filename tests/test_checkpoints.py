@@ -107,6 +107,21 @@ def test_what_a_frame_has_still_to_give_is_kept() -> None:
     assert len(events) > 1
 
 
+def test_an_event_that_a_checkpoint_keeps_knows_its_step() -> None:
+    """The end of a part with a tool's result gives two events, of the same step of a run."""
+    place = '"id": "s", "name": "search"'
+    frames = [
+        f'data: {{"type": "part_start", "content": {{"kind": "server_tool_result", {place}}}, "step": "1"}}',
+        'data: {"type": "part_done", "step": "1"}',
+    ]
+    with Stream([f"{frame}\n\n".encode() for frame in frames], format="tokenstream") as stream:
+        before = [*islice(stream, 2)]
+        checkpoint = stored(stream.checkpoint())
+    rest = read(Stream.from_checkpoint(checkpoint, [])).events
+
+    assert ["1"] * 3 == [event.step for event in (*before, *rest)]
+
+
 def test_a_checkpoint_serves_more_than_once() -> None:
     """What goes on from it does not change it."""
     *_, (_, checkpoint) = list(standing(RESPONSE))[:40]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import pickle
 import typing
 from typing import Any
@@ -15,7 +14,6 @@ from tests.support.tables import in_one_test
 from tokenstream import events
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, Finish, ReasoningDelta, StepDone, StepStart, TextDelta, ToolCallDelta
-from tokenstream.formats._resume.state import read_events, write_events
 from tokenstream.message import ToolCall
 
 
@@ -87,16 +85,6 @@ def test_an_event_of_a_run_knows_its_step(event: Event) -> None:
     assert event.step is None
     assert copied == event
     assert ["1.2"] * 2 == [pickle.loads(pickle.dumps(copied)).step, copy.deepcopy(copied).step]
-
-
-def test_events_that_are_kept_as_json_keep_their_step() -> None:
-    event = StepStart("1", "f", parent="0", agent="a", cause=ToolCall(id="c", name="f"))
-    event.step = "1"
-    kept = json.loads(json.dumps(write_events([event, TextDelta("a"), StepDone("1", "stopped", "late")])))
-    found = read_events(kept)
-
-    assert [event, TextDelta("a"), StepDone("1", "stopped", "late")] == found
-    assert ["1", None, None] == [each.step for each in found]
 
 
 @pytest.mark.parametrize(

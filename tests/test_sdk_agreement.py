@@ -13,7 +13,6 @@ from tests.support.packages import needed
 from tests.support.reading import read
 from tests.support.recordings import Recorded, of_the_demo, ours
 from tests.support.tables import in_one_test
-from tokenstream._basics.chat_words import REASONING_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -112,7 +111,7 @@ def _openai_usage(usage: Any) -> dict[str, int | None]:
 
 def _reasoning_in(said: Any) -> str:
     """Return the reasoning in a delta or a message; its field is one that the SDK only passes on."""
-    texts = (getattr(said, name, None) for name in REASONING_FIELDS)
+    texts = (getattr(said, name, None) for name in ("reasoning_content", "reasoning"))
     return next((text for text in texts if text), "")
 
 
