@@ -6,10 +6,27 @@ from typing import Any
 
 import pytest
 
+from tests.support.aws_eventstream import Typed, message
+from tests.support.refusals import status_error_of
 from tests.support.tables import in_one_test
-from tokenstream.formats._kit.errors import error_kind, exception_error, kind_of_status, provider_error
+from tests.support.wire import sse
+from tokenstream import Decoder
+from tokenstream.errors import ProviderError, StreamError
 
 _SAID = "the provider reports an error: "
+
+
+def _told(payload: dict[str, Any], event: str = "") -> StreamError | None:
+    """Return what a payload in the middle of an answer is taken for: an error, or None."""
+    decoder = Decoder("openai-chat")
+    decoder.feed(sse(payload, event=event))
+    return decoder.error
+
+
+def _error_of(payload: dict[str, Any], event: str = "") -> ProviderError:
+    error = _told(payload, event)
+    assert isinstance(error, ProviderError)
+    return error
 
 
 @in_one_test(
@@ -37,7 +54,7 @@ _SAID = "the provider reports an error: "
 )
 def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, message: str) -> None:
     """Servers put it in many places, and its words under many names."""
-    error = provider_error(payload, event)
+    error = _error_of(payload, event)
 
     assert _SAID + message == str(error)
 
@@ -62,61 +79,55 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
 )
 def test_what_is_no_error_is_not_taken_for_one(payload: dict[str, Any]) -> None:
     """An answer may have fields of such names."""
-    assert provider_error(payload) is None
+    assert _told(payload) is None
 
 
 def test_a_long_message_is_cut_where_it_is_shown() -> None:
     """Whoever logs an error does not log a megabyte."""
-    error = provider_error({"error": {"message": "m" * 1_000_000, "type": "t" * 999, "code": "c" * 999}})
+    error = _error_of({"error": {"message": "m" * 1_000_000, "type": "t" * 999, "code": "c" * 999}})
 
-    assert error is not None
     assert _SAID + "m" * 499 + "…" == str(error)
     assert ("c" * 99 + "…", "t" * 99 + "…") == (error.code, error.type)
 
 
 def test_a_message_of_just_the_most_is_shown_whole() -> None:
     """500 characters of a message, 100 of a code and a type."""
-    error = provider_error({"error": {"message": "m" * 500, "type": "t" * 100, "code": "c" * 100}})
+    error = _error_of({"error": {"message": "m" * 500, "type": "t" * 100, "code": "c" * 100}})
 
-    assert error is not None
     assert (_SAID + "m" * 500, "c" * 100, "t" * 100) == (str(error), error.code, error.type)
 
 
 @pytest.mark.parametrize("odd", [{"secret": "s"}, ["secret"], True, 1.5, None, ""])
 def test_only_text_and_numbers_are_shown_as_code_and_type(odd: object) -> None:
     """An object in their place may hold what the user wrote."""
-    error = provider_error({"error": {"message": odd, "code": odd, "type": odd}})
+    error = _error_of({"error": {"message": odd, "code": odd, "type": odd}})
 
-    assert error is not None
     assert (_SAID + "it does not say which", None, None) == (str(error), error.code, error.type)
 
 
 def test_a_code_of_the_wrong_type_does_not_hide_another_one() -> None:
     """The first that is text or a number counts."""
-    error = provider_error({"error": {"code": {}, "error_code": "", "status_code": 429}})
+    error = _error_of({"error": {"code": {}, "error_code": "", "status_code": 429}})
 
-    assert error is not None
     assert ("429", "rate_limited") == (error.code, error.kind)
 
 
 def test_half_a_character_in_an_error_can_be_printed() -> None:
     """No log and no terminal takes half a surrogate pair."""
-    error = provider_error({"error": {"message": "a\ud83d", "code": "\ude00b"}})
+    error = _error_of({"error": {"message": "a\ud83d", "code": "\ude00b"}})
 
-    assert error is not None
     assert (_SAID + "a\ufffd", "\ufffdb") == (str(error), error.code)
 
 
 def test_the_code_of_details_decides_whose_problem_it_is() -> None:
     """Anthropic says there that a spend limit was met: asking again does not help."""
-    error = provider_error(
+    error = _error_of(
         {
             "error": {"type": "rate_limit_error", "message": "m", "details": {"error_code": "spend_limit"}},
             "request_id": "req_1",
         }
     )
 
-    assert error is not None
     assert ("quota", False, "req_1") == (error.kind, error.retryable, error.request_id)
 
 
@@ -133,21 +144,19 @@ def test_the_code_of_details_decides_whose_problem_it_is() -> None:
         (("200", 500), "server"),
         ((True, 50_000, 12), "unknown"),
         (("of no kind",), "unknown"),
-        ((), "unknown"),
+        ((None,), "unknown"),
     ],
 )
 def test_the_most_telling_word_decides_whose_problem_an_error_is(
     words: tuple[object, ...], kind: str
 ) -> None:
     """The first word that says something counts; a number does where it is an HTTP status."""
-    assert kind == error_kind(*words)[0]
+    assert kind == _error_of({"error": dict(zip(("type", "code", "status"), words, strict=False))}).kind
 
 
 @pytest.mark.parametrize(
     "status, kind",
     [
-        (200, "unknown"),
-        (399, "unknown"),
         (400, "invalid_request"),
         (408, "server"),
         (422, "invalid_request"),
@@ -158,14 +167,13 @@ def test_the_most_telling_word_decides_whose_problem_an_error_is(
 )
 def test_a_status_says_whose_problem_it_is(status: int, kind: str) -> None:
     """4xx is the request's, 5xx the server's, but for those that have a meaning of their own."""
-    assert kind == kind_of_status(status)
+    assert kind == status_error_of(status, {}).kind
 
 
 def test_what_stands_beside_an_error_in_words_belongs_to_it() -> None:
     """TGI's error is a string, with its type next to it."""
-    error = provider_error({"error": "m", "error_type": "overloaded", "code": 503})
+    error = _error_of({"error": "m", "error_type": "overloaded", "code": 503})
 
-    assert error is not None
     assert (error.type, error.code, error.kind) == ("overloaded", "503", "overloaded")
 
 
@@ -175,9 +183,8 @@ def test_what_stands_beside_an_error_in_words_belongs_to_it() -> None:
 def test_googles_retry_info_tells_how_long_to_wait(delay: Any, seconds: float | None) -> None:
     """In seconds, as protobuf writes a duration; anything else says nothing."""
     details = [{"@type": "type.googleapis.com/google.rpc.Help"}, {"retryDelay": delay}]
-    error = provider_error({"error": {"code": 429, "message": "m", "details": details}})
+    error = _error_of({"error": {"code": 429, "message": "m", "details": details}})
 
-    assert error is not None
     assert error.retry_after == seconds
 
 
@@ -193,30 +200,32 @@ def test_googles_retry_info_tells_how_long_to_wait(delay: Any, seconds: float | 
 def test_a_quota_of_the_day_is_not_asked_for_again(quota: object, kind: str, retryable: bool) -> None:
     """Google says which quota is used up; no waiting of seconds brings a day's back."""
     violations = [{"@type": "QuotaFailure", "violations": [{"quotaId": quota}]}]
-    error = provider_error(
+    error = _error_of(
         {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m", "details": violations}}
     )
 
-    assert error is not None
     assert (kind, retryable) == (error.kind, error.retryable)
 
 
 @pytest.mark.parametrize(
-    "payload, headers, message",
+    "payload, headers, words",
     [
         (b'{"message": "slow down"}', {}, "slow down"),
         (b'{"Message": "slow down"}', {":error-message": "x"}, "slow down"),
         (b"", {":error-message": "slow down"}, "slow down"),
         (b"no JSON", {}, "throttlingException"),
-        (b"[1]", {":error-message": 7}, "throttlingException"),
+        (b"[1]", {":error-message": Typed(4, 7)}, "throttlingException"),
     ],
 )
 def test_an_exception_of_a_binary_stream_says_what_it_can(
-    payload: bytes, headers: dict[str, Any], message: str
+    payload: bytes, headers: dict[str, Any], words: str
 ) -> None:
     """Its words are in its payload or in a header; without any, its type is what there is to say."""
-    error = exception_error("throttlingException", payload, headers)
+    named = {":message-type": "exception", ":exception-type": "throttlingException", **headers}
+    decoder = Decoder("bedrock-converse")
+    decoder.feed(message(named, payload))
 
-    assert error is not None
-    assert _SAID + message == str(error)
-    assert ("throttlingException", "rate_limited", True) == (error.code, error.kind, error.retryable)
+    assert isinstance(decoder.error, ProviderError)
+    assert _SAID + words == str(decoder.error)
+    assert ("throttlingException", "rate_limited") == (decoder.error.code, decoder.error.kind)
+    assert decoder.error.retryable

@@ -5,17 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.tables import in_one_test
-from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, usage_of
+from tests.support.wire import sse
+from tokenstream import Decoder, Message
 
 
-@in_one_test(("word", "expected"), FINISH_REASONS.items())
-def test_each_word_has_its_reason_in_any_case(word: str, expected: str) -> None:
+def _ended(word: str, report: Any = None) -> Message:
+    """Return the answer that a completion with this finish reason and this report has."""
+    decoder = Decoder("openai-completions")
+    decoder.feed(sse({"choices": [{"index": 0, "text": "a", "finish_reason": word}], "usage": report}))
+    decoder.end()
+    return decoder.message
+
+
+_WORDS = {
+    "stop": "stop eos eos_token end_turn normal",
+    "stop_sequence": "stop_sequence",
+    "length": "length max_tokens model_length",
+    "tool_calls": "tool_calls tool_call function_call tool_use",
+    "content_filter": "content_filter safety sensitive",
+    "refusal": "refusal",
+    "pause": "pause_turn",
+    "cancelled": "abort aborted cancelled canceled",
+    "error": "error network_error insufficient_system_resource",
+    "unknown": "full_moon",
+}
+
+
+@in_one_test("expected", _WORDS)
+def test_each_word_has_its_reason_in_any_case(expected: str) -> None:
     """Servers write them large and small."""
-    assert (expected, expected) == (finish_reason(word), finish_reason(word.upper()))
-
-
-def test_a_word_that_nobody_knows_is_unknown() -> None:
-    assert "unknown" == finish_reason("full_moon")
+    for word in _WORDS[expected].split():
+        assert [expected] * 2 == [_ended(each).finish_reason for each in (word, word.upper())]
 
 
 @in_one_test(
@@ -43,7 +63,7 @@ def test_a_word_that_nobody_knows_is_unknown() -> None:
 )
 def test_counts_have_our_names_and_the_report_as_sent(report: Any, name: str, expected: Any) -> None:
     """Finer counts say more than those beside them; what is no count is absent."""
-    usage = usage_of(report)
+    usage = _ended("stop", report).usage
 
     assert expected == getattr(usage, name)
     assert report == usage.provider_data

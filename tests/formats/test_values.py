@@ -1,4 +1,4 @@
-"""Values in other clothes."""
+"""Values in other clothes: bytes in base64, arguments that are no text, counts among other fields."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.tables import in_one_test
+from tests.support.wire import sse
+from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._kit.values import base64_bytes, counts_in, json_text
-from tokenstream.message import Usage
+from tokenstream.message import MediaPart
 
 
 @in_one_test(
@@ -23,35 +24,49 @@ from tokenstream.message import Usage
         ("%%", None),
         ("AA AA", None),
         ("é", None),
-        (5, None),
-        (None, None),
     ],
 )
-def test_base64_is_read_in_either_alphabet(written: Any, expected: bytes | None) -> None:
-    """Padded or not; anything else is none."""
-    assert expected == base64_bytes(written)
+def test_base64_is_read_in_either_alphabet(written: str, expected: bytes | None) -> None:
+    """Padded or not; an image that is none is carried as it came."""
+    message = {"role": "assistant", "images": [written]}
+    [image] = Stream([{"model": "m", "message": message, "done": True}], format="ollama").final().parts
+
+    assert expected == (image.data if isinstance(image, MediaPart) else None)
+
+
+def _called(arguments: Any) -> str:
+    part = {"functionCall": {"name": "f", "args": arguments}}
+    candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
+    [call] = Stream([{"candidates": [candidate]}], format="gemini").final().tool_calls
+    return call.arguments_text
 
 
 def test_values_are_written_as_json() -> None:
     """With the characters that they have."""
-    assert '{"a": ["é", null]}' == json_text({"a": ["é", None]})
+    assert '{"a": ["é", null]}' == _called({"a": ["é", None]})
 
 
 def test_what_is_no_json_is_an_error_of_ours() -> None:
-    """Nested beyond all bounds, or made of Python's own objects."""
-    deep: Any = []
-    for _ in range(100_000):
-        deep = [deep]
-    for value in (deep, object()):
-        with pytest.raises(ProtocolError, match="too deeply"):
-            json_text(value)
+    """An SDK of somebody else may hand over Python's own objects."""
+    with pytest.raises(ProtocolError, match="too deeply"):
+        _called({"a": object()})
 
 
-def test_counts_among_other_fields_are_told_with_the_fields_that_they_stood_in() -> None:
+@pytest.mark.parametrize(
+    ("details", "counts"),
+    [
+        ({"generated_tokens": 3, "input_length": "4", "text": "x"}, {"generated_tokens": 3}),
+        ({"generated_tokens": None, "text": "x"}, {}),
+    ],
+)
+def test_counts_among_other_fields_are_told_with_the_fields_that_they_stood_in(
+    details: dict[str, Any], counts: dict[str, int]
+) -> None:
     """What is no count is none of them; without any there is no report."""
-    names = {"read": "input_tokens", "written": "output_tokens"}
+    decoder = Decoder("tgi")
+    token = {"id": 1, "text": "a", "special": False}
+    decoder.feed(sse({"index": 1, "token": token, "details": {"finish_reason": "length", **details}}))
+    usage = decoder.message.usage
 
-    usage = counts_in({"read": 3, "written": "4", "text": "x"}, names)
-
-    assert Usage(input_tokens=3, provider_data={"read": 3}) == usage
-    assert counts_in({"written": None, "text": "x"}, names) is None
+    assert (None, counts.get("generated_tokens")) == (usage.input_tokens, usage.output_tokens)
+    assert counts == usage.provider_data

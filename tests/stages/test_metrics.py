@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import pytest
 
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Stream
-from tokenstream._pipeline.machine import Machine
 from tokenstream.message import Usage
 from tokenstream.stages import GapHistogram, Meter, Metrics
-from tokenstream.stages._metrics.meter import BATCH, SAMPLE
 
 
 def test_no_mark_is_set_before_its_event_has_arrived() -> None:
@@ -98,7 +98,7 @@ def _delta(index: int, delta: str) -> str:
     return f'{{"type":"content_block_delta","index":{index},"delta":{delta}}}'
 
 
-@pytest.mark.parametrize("chunks", [1, 2, BATCH - 1, BATCH, BATCH + 1, 5 * BATCH + 7])
+@pytest.mark.parametrize("chunks", [1, 2, 511, 512, 513, 5 * 512 + 7])
 def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
     """A reading in between changes nothing, and whoever records each is handed each once."""
     gaps = [0.001 * (1 + number % 40) for number in range(chunks - 1)]
@@ -122,7 +122,7 @@ def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
 
 def test_gaps_of_chunks_on_the_fast_path_are_counted_too() -> None:
     """Deltas that are alike are most of an answer."""
-    decoder, chunks = Decoder("text"), 3 * BATCH
+    decoder, chunks = Decoder("text"), 1_500
     events = [decoder.feed(sse("word"), now=number * 0.25) for number in range(chunks)]
     metrics = decoder.metrics
 
@@ -131,22 +131,16 @@ def test_gaps_of_chunks_on_the_fast_path_are_counted_too() -> None:
     assert (chunks - 1, 0.25, 0.25) == (metrics.gaps.count, metrics.gaps.max, metrics.gaps.mean)
 
 
-def test_the_librarys_own_time_is_measured_now_and_then() -> None:
+def test_the_librarys_own_time_is_measured_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """One chunk in so many is timed, and stands for those that are read like it; counting gaps is added."""
-    machine = Machine("text", content_type=None, limits=None, pings=False)
-    readings = iter([0.0, 0.25, 0.5] * 9)
-    machine.timer = lambda: next(readings)
-    before = None
-    for number in range(2 * SAMPLE + 10):
-        machine.push(sse("word"), 0.0) if number < 2 else machine.give(sse("word"), 0.0)
-        while machine.pull() is not None:
-            pass
-        before = before if number != SAMPLE - 2 else machine.metrics
-    metrics = machine.metrics
+    readings = cycle([0.0, 0.25, 0.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(readings))
+    stream, told = Stream([*[sse("word")] * 266, DONE], format="text"), list[float | None]()
+    for number, _ in enumerate(stream.text):
+        if number == 120:
+            told.append(stream.metrics.own_seconds)
 
-    assert before is not None
-    assert before.own_seconds is None
-    assert metrics.own_seconds == 0.25 * (machine.meter.glanced + 2)
+    assert [*told, stream.metrics.own_seconds] == [None, 0.25 * stream.metrics.chunks]
 
 
 def test_a_stream_measures_its_own_time() -> None:
