@@ -17,7 +17,6 @@ from tests.support.streams import json_values
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Stream
 from tokenstream.errors import StreamTruncated
-from tokenstream.formats._kit.whole import is_beginning
 
 WEATHER = '{"path": "/srv/harbour", "depth": [1, 2], "all": true}'
 
@@ -154,12 +153,10 @@ def test_an_anthropic_answer_without_a_stop_reason_is_cut_there_as_well(end: Any
 
 
 @given(json_values, st.data())
-def test_each_proper_beginning_of_an_object_is_a_beginning(value: Any, data: st.DataObject) -> None:
-    """Wherever it is cut; the whole of it is none."""
+def test_each_proper_beginning_of_an_object_is_cut(value: Any, data: st.DataObject) -> None:
+    """Also behind another call's arguments; the whole of it is not, and two of them are two calls."""
     whole = json.dumps({"value": value})
     length = data.draw(st.integers(1, len(whole) - 1))
 
-    assert is_beginning(whole[:length])
-    assert is_beginning(whole + whole[:length])
-    assert not is_beginning(whole)
-    assert not is_beginning(whole + whole)
+    assert all(read(begun(before + whole[:length]), DONE).truncated for before in ("", whole))
+    assert not any(read(begun(before + whole), DONE).truncated for before in ("", whole))

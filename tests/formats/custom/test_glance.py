@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.formats.custom.support import STOP, simple
 from tests.formats.mutations import changed
-from tests.formats.told import Told, tell
+from tests.formats.told import bytes_of, tell
 from tests.support import chunkings
 from tests.support.reading import read
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta
-from tokenstream.formats import custom
-from tokenstream.formats._wire.custom_mapping import Custom
+from tokenstream.formats import Format, custom
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Message
 
-if TYPE_CHECKING:
-    from tokenstream.formats._custom.mapping import Mapped
-from tests.formats.custom.support import STOP, simple
 
-
-class Plain(Custom):
-    """The format without its short way."""
-
-    def __init__(self, mapped: Mapped) -> None:
-        super().__init__(mapped)
-        self.shortcuts = False
+def plain(**options: Any) -> Format:
+    """Return a mapping without its short way."""
+    format = custom(**options)
+    format.shortcuts = False
+    return format
 
 
 OPTIONS: dict[str, Any] = {
@@ -57,22 +52,16 @@ PAYLOADS: list[Any] = [
 ]
 
 
-def outcome(format: Custom, payloads: list[Any], *, plain: bool = False) -> Told:
-    return tell(format, *payloads, plain=plain)
-
-
 @given(payloads=changed(PAYLOADS))
 def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Any]) -> None:
     """And what was given is what the message holds."""
-    format = custom(**OPTIONS)
-    told = outcome(format, payloads)
+    told = tell(custom(**OPTIONS), *payloads)
 
     assert told.error is None or isinstance(told.error, StreamError)
     assert "".join(told.texts) == told.message.text
     assert Message.model_validate_json(told.message.model_dump_json()) == told.message
-    plain = Plain(format.mapped)
-    assert outcome(plain, payloads).outcome == told.outcome
-    outcome(custom(**OPTIONS), [p for p in payloads if isinstance(p, dict)], plain=True)
+    assert tell(plain(**OPTIONS), *payloads).outcome == told.outcome
+    tell(custom(**OPTIONS), *[p for p in payloads if isinstance(p, dict)], plain=True)
 
 
 @given(
@@ -94,9 +83,8 @@ def test_pieces_read_at_a_glance_give_what_reading_gives(
             payload = [{"delta": piece}]
         data = json.dumps(payload).encode()
         frames.append(data if name == "message" else ServerSentEvent(data, name))
-    format = custom(text=path)
 
-    assert tell(Plain(format.mapped), *frames).outcome == tell(format, *frames).outcome
+    assert tell(plain(text=path), *frames).outcome == tell(custom(text=path), *frames).outcome
 
 
 @pytest.mark.parametrize("chunking", ["whole", "per event", "bytes"])
@@ -140,27 +128,19 @@ def test_a_text_that_means_something_else_besides_is_read_each_time(
 ) -> None:
     """Its place may be asked for a condition or for the end; a sentinel may look like it."""
     all_options: dict[str, Any] = {"text": "t", **options}
-    format = custom(**all_options)
     texts = [each.encode() for each in [*"aaabbbab", last, "a"]]
     alone = [b'{"t":"%b"}' % each for each in texts]
     twice = [b'{"t":"%b","p":"%b"}' % (each, each) for each in texts]
     for frames in (alone, twice):
-        quick, plain = Custom(format.mapped), Plain(format.mapped)
-
-        assert tell(plain, *frames).outcome == tell(quick, *frames).outcome
+        assert tell(plain(**all_options), *frames).outcome == tell(custom(**all_options), *frames).outcome
 
 
-def test_pieces_whose_names_are_digits_are_read_at_a_glance(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("payload", [{"a": [{"t": "x"}]}, {"a": {"0": {"t": "x"}}}])
+def test_pieces_whose_names_are_digits_are_read_at_a_glance(payload: dict[str, Any]) -> None:
     """In a list they count, and in an object they are keys."""
-    decoded: list[object] = []
-    read_value = Custom._read_value  # noqa: SLF001 - what is decoded is counted
+    format = custom(text="a.0.t")
+    read = [format.feed(bytes_of(payload)) for _ in range(3)]
+    shortcut = format.shortcut("event", 1_000)
 
-    def counting(self: Custom, data: Any, event: str) -> None:
-        decoded.append(data)
-        read_value(self, data, event)
-
-    monkeypatch.setattr(Custom, "_read_value", counting)
-    for payload in ({"a": [{"t": "x"}]}, {"a": {"0": {"t": "x"}}}):
-        assert "x" * 20 == tell(custom(text="a.0.t"), *[payload] * 20).message.text
-
-    assert 4 == len(decoded)
+    assert shortcut is not None
+    assert read[-1] == [shortcut(b"data: %b\n\n" % bytes_of(payload))] == [TextDelta("x")]

@@ -17,7 +17,6 @@ from tests.formats.ollama.support import CALL, TIME, Plain, end, line, read, sai
 from tests.support.formats import Ollama
 from tests.support.tables import in_one_test
 from tokenstream.events import ReasoningDelta
-from tokenstream.formats._fast.shape import Shape
 from tokenstream.framing import ServerSentEvent
 
 
@@ -132,15 +131,3 @@ def test_a_line_over_several_lines_has_no_shape_for_chunks() -> None:
         ollama.feed(spread)
 
     assert ollama.shortcut("line", 1_000, b"", b"\n") is None
-
-
-def test_a_shape_is_learnt_only_where_it_is_proved() -> None:
-    """A second field of the same name, bytes that are no UTF-8, or no text at all teach nothing."""
-    for data, path, text in [
-        (b'{"response":"a","response":"b"}', ("response",), "a"),
-        (b'{"response":"a","n":"\xff"}', ("response",), "a"),
-        (b'{"n":{"content":"a"},"message":{"content":"b"}}', ("message", "content"), "a"),
-        (b'{"n":{"content":"a"}}', ("message", "content"), "a"),
-    ]:
-        value: dict[str, Any] = {"response": text, "message": {"content": text}}
-        assert Shape.learn(data, value, path, changing=[("created_at",)]) is None

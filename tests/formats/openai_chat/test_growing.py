@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.formats.openai_chat.payloads import chunk
 from tests.support.tables import in_one_test
-from tokenstream import Stream
+from tokenstream import Decoder, Stream
 from tokenstream.errors import StreamError
-from tokenstream.formats._kit.growing import GrowingTexts
+from tokenstream.events import TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -138,13 +138,14 @@ def test_the_cuts_between_bytes_mean_nothing(answer: str, size: int) -> None:
 def test_the_first_text_is_given_at_once_and_only_an_ambiguous_one_waits() -> None:
     """What waits is given with the next text, and later texts never wait."""
 
-    def given(*texts: str) -> list[list[tuple[str, str]]]:
-        growing = GrowingTexts(lambda _: None, lambda *_: None)
-        return [growing.read("t", text) for text in texts]
+    def given(*texts: str) -> list[list[str]]:
+        decoder = Decoder("openai-chat")
+        read = [decoder.feed(_body([CARRIERS["text"](text, None)])) for text in texts]
+        return [[event.text for event in events if isinstance(event, TextDelta)] for events in read]
 
-    assert [[("t", "1")], [], [("t", "10"), ("t", "x")], [("t", "1")]] == given("1", "10", "x", "1")
-    assert [[("t", "1")], [], [("t", "0x")], [("t", "y")]] == given("1", "10", "10x", "10xy")
-    assert [[("t", "a")], [("t", "b")], [("t", "bc")]] == given("a", "b", "bc")
+    assert [["1"], [], ["10x"], ["1"]] == given("1", "10", "x", "1")
+    assert [["1"], [], ["0x"], ["y"]] == given("1", "10", "10x", "10xy")
+    assert [["a"], ["b"], ["bc"]] == given("a", "b", "bc")
 
 
 @pytest.mark.parametrize(
