@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.openai_assistants.support import answer
+from tests.formats.told import tell
 from tests.support.chunkings import bytewise
+from tests.support.formats import OpenAIResponses
 from tokenstream import AsyncStream, Decoder, Retry, Stream, relay, resilient, testing
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, PartDone, TextDelta
-from tokenstream.formats._kit.told import Told, settle
 
 REPEATING = ["openai-responses", "openai-realtime", "openai-assistants"]
 """Formats whose end events repeat the text."""
@@ -224,10 +225,9 @@ def test_a_checkpoint_between_the_missing_end_and_the_rest_loses_nothing() -> No
 
 def test_a_format_without_a_message_gives_what_is_longer() -> None:
     """Its own count tells where the deltas ended."""
-    told: Any = Told("Hello", 3)
-    settled, error = settle([told], None, print)
+    payloads = [json.loads(chunk.partition(b"data: ")[2]) for chunk in response(["Hel"], done="Hello")]
 
-    assert (None, ["lo"]) == (error, [event.text for event in settled if isinstance(event, TextDelta)])
+    assert ["Hel", "lo"] == tell(OpenAIResponses(), *payloads).texts
 
 
 @pytest.mark.parametrize("completed", ["Hello", "Hel"])

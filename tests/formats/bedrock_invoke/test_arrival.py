@@ -17,7 +17,6 @@ from tests.support.tables import in_one_test
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import TextDelta, Unknown
-from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
 from tokenstream.framing import EventStreamMessage
 
 
@@ -174,13 +173,6 @@ def test_a_chunk_that_says_more_than_the_last_one_is_read_as_a_whole() -> None:
 
         assert isinstance(came.error, ProtocolError)
         assert "aa" == came.message.text
-
-
-def test_the_plain_reader_says_what_is_not_its_own() -> None:
-    """It is asked before it is used."""
-    assert PlainModel.recognises({"generation": "a"}, "")
-    assert not PlainModel.recognises({"choices": []}, "")
-    assert not PlainModel.recognises({"message": {"content": "a"}}, "")
 
 
 CHAT = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hello"}}]}
