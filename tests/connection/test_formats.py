@@ -12,10 +12,7 @@ from tests.connection.support import read
 from tests.formats.openai_assistants.support import answer
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.tables import in_one_test
-from tests.support.wire import DONE
 from tokenstream import Decoder, Stream, testing
-from tokenstream._connection.connection import Connection
-from tokenstream.departures import Departures
 from tokenstream.errors import (
     LimitExceeded,
     NotAStream,
@@ -24,8 +21,8 @@ from tokenstream.errors import (
     StreamError,
     StreamTruncated,
 )
+from tokenstream.events import Event
 from tokenstream.framing import SSEParser
-from tokenstream.limits import DEFAULT_LIMITS
 
 PAGE = b"<!doctype html><html><head><title>Please log in</title></head>" + b"<p>.</p>" * 1000
 
@@ -215,46 +212,22 @@ def _departures(source: Any, format: Any) -> set[str]:
     return set(stream.departures)
 
 
-def _connection(found: list[str], format: str | None = None) -> Connection:
-    return Connection(
-        format,
-        content_type=None,
-        limits=DEFAULT_LIMITS,
-        pings=False,
-        departures=Departures(),
-        found=found.append,
-    )
+def test_a_format_is_known_from_its_first_payload_on() -> None:
+    """What comes before is held until then, and nothing is lost."""
+    decoder, known = Decoder(), list[str | None]()
+    events = list[Event]()
+    for piece in (b"da", b"ta: \n\n", ANSWER[0][:9], ANSWER[0][9:], ANSWER[1]):
+        events += decoder.feed(piece)
+        known.append(decoder.format)
+
+    assert [None, None, None, "openai-chat", "openai-chat"] == known
+    assert events == Decoder("openai-chat").feed(b"".join(ANSWER[:2]))
 
 
-def test_a_connection_has_a_framing_and_a_format_from_its_first_byte_on() -> None:
-    """They hold what comes until it tells the right ones, and give way to those; nothing is lost."""
-    found: list[str] = []
-    connection = _connection(found)
-    steps: list[tuple[str, str, str | None]] = []
-    events: list[Any] = []
-    for piece in (b"da", DONE[2:], ANSWER[0][:9], ANSWER[0][9:], ANSWER[1]):
-        for frame in connection.framing.frames(piece):
-            events += connection.format.feed(frame)
-        steps.append((type(connection.framing).__name__, type(connection.format).__name__, connection.name))
-
-    assert [
-        ("Unframed", "Undetected", None),
-        ("SSEParser", "Undetected", None),
-        ("SSEParser", "Undetected", None),
-        ("SSEParser", "OpenAIChat", "openai-chat"),
-        ("SSEParser", "OpenAIChat", "openai-chat"),
-    ] == steps
-    assert ["openai-chat"] == found
-    assert connection.format.frames == 3
-
-
-def test_a_format_that_was_named_is_there_at_once() -> None:
+@pytest.mark.parametrize("format", ["anthropic", "pieces"])
+def test_a_format_that_was_named_is_there_at_once(format: Any) -> None:
     """Only the framing is left to be found, unless it reads what has none."""
-    found: list[str] = []
-
-    assert "Unframed" == type(_connection(found, "anthropic").framing).__name__
-    assert "Payloads" == type(_connection(found, "pieces").framing).__name__
-    assert ["anthropic", "pieces"] == found
+    assert format == Decoder(format).format
 
 
 def test_bytes_before_the_first_payload_are_not_lost() -> None:
@@ -268,17 +241,6 @@ def test_bytes_before_the_first_payload_are_not_lost() -> None:
 
     assert isinstance(lost.error, NotAStream)
     assert ("Hi.", None) == (kept.message.text, kept.error)
-
-
-@pytest.mark.parametrize("format", [None, "openai-realtime"])
-def test_a_websocket_whose_format_is_not_known_waits_for_the_client(format: str | None) -> None:
-    """The server may have nothing to say before, and no silence is too long then."""
-    connection = _connection([], format)
-    before = connection.format.resting
-    connection.take_messages()
-
-    assert connection.format.resting
-    assert before is (format is not None)
 
 
 @pytest.mark.parametrize("format", [None, "openai-responses"])
