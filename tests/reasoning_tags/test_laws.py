@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,17 +19,15 @@ from tests.support.recordings import Recorded, folder_of, ours, shared
 from tests.support.sampling import part_of
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
-from tokenstream import testing
+from tokenstream import Stream, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import PartStart, ReasoningDelta, TextDelta
-from tokenstream.stages._text.tags import TagScanner
 
 if TYPE_CHECKING:
     from tokenstream import Message
 
 
-_KNOWN = ("think", "thinking", "thought", "reasoning")
 _TAGGED = [each for each in shared("openai-chat", "anthropic") if b"<think" in each.body]
 """Recordings of models that think in their text."""
 
@@ -41,12 +38,12 @@ def _expected(message: Message) -> list[tuple[str, str]]:
     """Return what the parts of a message are to become, whose texts are read whole."""
     told: list[tuple[str, str]] = []
     for kind, said in parts_of(message):
-        scanner = TagScanner(_KNOWN)
-        pieces = scanner.feed(said) + scanner.end() if kind == "text" else []
-        for within, group in groupby(pieces, key=lambda piece: piece[0]):
-            told.append(("reasoning" if within else "text", "".join(text for _, text in group)))
-        if not pieces:
-            told.append((kind, "" if kind == "text" else said))
+        is_split = kind == "text" and said
+        told += (
+            parts_of(Stream([said], format="pieces", reasoning_tags=True).final())
+            if is_split
+            else [(kind, said)]
+        )
     return told
 
 
@@ -142,7 +139,7 @@ def test_any_text_is_split_as_the_stage_splits_it(pieces: list[str], cut: bool) 
     body = [chat({"content": piece}) for piece in pieces]
     end = [] if cut else [chat({}, "stop"), DONE]
     plain, _ = decoded([chat({"role": "assistant"}), *body, *end])
-    decoder, _ = decoded([chat({"role": "assistant"}), *body, *end], reasoning_tags=_KNOWN)
+    decoder, _ = decoded([chat({"role": "assistant"}), *body, *end], reasoning_tags=True)
 
     assert _expected(plain.message) == parts_of(decoder.message)
     assert isinstance(decoder.error, StreamTruncated) is cut

@@ -8,13 +8,10 @@ import pytest
 
 from tests.reasoning_tags.support import SCRIPT, decoded, parts_of
 from tests.support import encoders
+from tests.support.formats import OpenAIChat
 from tests.support.wire import DONE, chat, chat_call
-from tokenstream import Limits, Stream
-from tokenstream._pipeline.factories import make_stage_factory
-from tokenstream._pipeline.machine import Machine
-from tokenstream.accumulator import Accumulator
+from tokenstream import Decoder, Limits, Stream
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
-from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -44,9 +41,6 @@ def test_events_tell_of_parts_of_reasoning() -> None:
 
 def test_a_part_may_begin_with_text_and_end_with_more_that_is_known() -> None:
     """Formats may tell a part's start again, and its whole at the end, which has the tags."""
-    make_stage = make_stage_factory(("think",))
-    assert make_stage is not None
-    tags = make_stage(Parts(Limits(), print))
     phase: Any = "final_answer"
     events: list[Event] = [
         PartStart(TextPart(text="<think>a</think>b")),
@@ -55,15 +49,20 @@ def test_a_part_may_begin_with_text_and_end_with_more_that_is_known() -> None:
         PartStart(TextPart(text="c"), part=1),
         PartDone(TextPart(text="c", phase=phase, complete=True), part=1),
     ]
-    accumulator = Accumulator()
-    for event in tags.feed(events):
-        accumulator.feed(event)
+
+    class Telling(OpenAIChat):
+        def read(self, payload: dict[str, Any], event: str) -> None:
+            for each in events:
+                self.parts.emit(each)
+
+    decoder = Decoder(Telling(), reasoning_tags=("think",))
+    decoder.feed(chat({}))
 
     assert [
         ReasoningPart(text="a", complete=True),
         TextPart(text="b", phase=phase, provider_data={"id": 1}, complete=True),
         TextPart(text="c", phase=phase, complete=True),
-    ] == [*accumulator.message.parts]
+    ] == [*decoder.message.parts]
 
 
 def test_views_give_reasoning_as_it_comes() -> None:
@@ -165,11 +164,16 @@ def test_an_object_is_read_without_the_thoughts_before_it() -> None:
 
 def test_most_deltas_are_read_at_a_glance_all_the_same() -> None:
     """Only those that may have to do with a tag or with code are decoded."""
-    machine = Machine(None, content_type=None, limits=None, pings=False, make_stage=make_stage_factory(True))
-    for word in ["<think>a</think>", *["word "] * 500]:
-        if machine.give(chat({"content": word}), 0.0) is None:
-            while machine.pull() is not None:
-                pass
+    decoded = list[object]()
 
-    assert machine.meter.glanced > 400
-    assert "word " * 500 == machine.accumulator.message.text
+    class Counted(OpenAIChat):
+        def read(self, payload: dict[str, Any], event: str) -> None:
+            decoded.append(payload)
+            super().read(payload, event)
+
+    decoder = Decoder(Counted(), reasoning_tags=True)
+    for word in ["<think>a</think>", *["word "] * 500]:
+        decoder.feed(chat({"content": word}))
+
+    assert len(decoded) < 100
+    assert "word " * 500 == decoder.message.text
