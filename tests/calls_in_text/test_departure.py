@@ -8,7 +8,6 @@ import random
 import pytest
 
 from tokenstream import Decoder, Stream
-from tokenstream._basics.call_markup import find_call_markup
 
 BAR = "\uff5c"
 LEAKS = {
@@ -64,15 +63,6 @@ def test_the_departure_names_the_dialect(dialect: str, around: str) -> None:
         assert 1 == stream.departures["call_in_text"].count
 
 
-@pytest.mark.parametrize("text", TALK)
-def test_a_text_about_the_markup_is_no_call(text: str) -> None:
-    """Markup in code and half an opening are left alone."""
-    stream = Stream([_body(text)])
-    stream.final()
-
-    assert "call_in_text" not in stream.departures
-
-
 def test_bare_json_is_a_call_of_an_offered_tool_alone() -> None:
     """Structured output may look the same."""
     text = ' {"name": "look", "parameters": {"at": "x"}}'
@@ -97,15 +87,21 @@ def test_a_decoder_tells_it_too() -> None:
     assert "(kimi)" in decoder.departures["call_in_text"].rule
 
 
-def test_the_search_reads_a_text_once() -> None:
-    """Also one of nothing but openings in code, or of halves of openings."""
-    assert find_call_markup("```" + LEAKS["hermes"] * 2_000) is None
-    assert find_call_markup("<tool_call>" + " " * 20_000) is None
-    assert find_call_markup("<tool_call" * 5_000) is None
+LONG = ["```" + LEAKS["hermes"] * 2_000, "<tool_call>" + " " * 20_000, "<tool_call" * 5_000]
+
+
+@pytest.mark.parametrize("text", [*TALK, *LONG], ids=lambda text: text[:40])
+def test_a_text_about_the_markup_is_no_call(text: str) -> None:
+    """Markup in code and half an opening are left alone; a long text of them is read once."""
+    stream = Stream([_body(text)])
+    stream.final()
+
+    assert "call_in_text" not in stream.departures
 
 
 def test_harmony_may_name_the_tool_before_the_channel() -> None:
     """The recipient of a message stands in its role, or in its channel."""
-    text = "<|start|>assistant to=functions.look<|channel|>commentary json<|message|>{}"
+    stream = Stream([_body("<|start|>assistant to=functions.look<|channel|>commentary json<|message|>{}")])
+    stream.final()
 
-    assert "harmony" == find_call_markup(text)
+    assert "(harmony)" in stream.departures["call_in_text"].rule

@@ -10,7 +10,6 @@ import pytest
 
 from tests.calls_in_text.support import WRITERS, Call, calls_of, cuts, joined, read, text_of
 from tokenstream.events import Event, ToolCallDone
-from tokenstream.stages._calls.values import mend_json
 
 RAW = [
     # A value as the model writes it between quotes, what it means, and the repairs.
@@ -100,22 +99,26 @@ def test_a_repair_is_told_once() -> None:
     assert ["raw_control"] == repairs_of(events)
 
 
+def _read_one(arguments: str) -> list[Event]:
+    return read([f'<tool_call>{{"name": "look", "arguments": {arguments}}}</tool_call>'], "hermes")
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_what_is_mended_is_json(seed: int) -> None:
     """And JSON is never changed."""
     dice = random.Random(seed)
     string = "".join(dice.choices(["\\", "\n", "'", "u", "1234", "d", "é", "\t", "\\\\", '\\"'], k=12))
-    whole, repairs = mend_json(f'{{"a": "{string}b"}}')
-    valid = json.dumps({"a": string})
+    events, whole = _read_one(f'{{"a": "{string}b"}}'), _read_one(json.dumps({"a": string}))
 
-    assert (valid, ()) == mend_json(valid)
-    assert not repairs or "b" == json.loads(whole)["a"][-1]
+    assert [Call("look", {"a": string})] == calls_of(whole)
+    assert [] == repairs_of(whole)
+    assert not repairs_of(events) or all(call.arguments["a"][-1] == "b" for call in calls_of(events))
 
 
 def test_text_that_is_no_json_stays_as_it_is() -> None:
     """Mending a string makes no value of it."""
     for text in ("a 'b\nc'", '{"a": "\n', '"\n', "", "\n"):
-        assert (text, ()) == mend_json(text)
+        assert [] == calls_of(_read_one(text))
 
 
 def test_the_dialects_with_json_are_many() -> None:
