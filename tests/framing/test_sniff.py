@@ -60,6 +60,23 @@ def test_at_the_end_there_is_nothing_to_wait_for() -> None:
     assert sniff(b"", None, over=True) == "sse"
 
 
+@in_one_test(
+    ("start", "kind", "at_end"),
+    [
+        (b"error", "undecided", "unknown"),
+        (b"error:", "undecided", "unknown"),
+        (b"error: ", "undecided", "unknown"),
+        (b"error: {", "sse", "sse"),
+        (b"error:{", "sse", "sse"),
+        (b"error: no such model", "unknown", "unknown"),
+        (b"errors: {", "unknown", "unknown"),
+    ],
+)
+def test_a_body_that_begins_with_an_error_field_is_a_stream(start: bytes, kind: str, at_end: str) -> None:
+    """The field is that of some gateways: a text may begin with the word, but not with JSON behind it."""
+    assert (kind, at_end) == (sniff(start, None, over=False), sniff(start, None, over=True))
+
+
 def test_a_pages_title_is_found() -> None:
     """On one line, or nothing."""
     assert title_of("<HTML><TITLE a='b'>\n Log\n in </TITLE>") == "Log in"

@@ -10,7 +10,6 @@ from tokenstream import Limits, Stream
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
 from tokenstream.framing import ServerSentEvent, SSEParser
-from tokenstream.framing._sniff import sniff
 
 REFUSED = b'{"code":400,"message":"the prompt has 9000 tokens","type":"exceed_context_size_error"}'
 CHUNK = (
@@ -98,20 +97,3 @@ def _tail_of(body: bytes) -> bytes:
     parser = SSEParser(reads_errors=True)
     parser.feed(body)
     return parser.tail
-
-
-@pytest.mark.parametrize(
-    ("start", "kind", "at_end"),
-    [
-        (b"error", "undecided", "unknown"),
-        (b"error:", "undecided", "unknown"),
-        (b"error: ", "undecided", "unknown"),
-        (b"error: {", "sse", "sse"),
-        (b"error:{", "sse", "sse"),
-        (b"error: no such model", "unknown", "unknown"),
-        (b"errors: {", "unknown", "unknown"),
-    ],
-)
-def test_a_body_that_begins_with_the_field_is_a_stream(start: bytes, kind: str, at_end: str) -> None:
-    """A text may begin with the word, but not with JSON behind it."""
-    assert (kind, at_end) == (sniff(start, None, over=False), sniff(start, None, over=True))
