@@ -15,8 +15,7 @@ from pydantic_core import PydanticCustomError
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.first_fault import collect_words, describe_first_fault
-from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.stages import Partials
 
 SECRET = "s3cr3t"
 
@@ -68,8 +67,11 @@ class Form(BaseModel):
 
 
 def _says(type_: Any, document: Any) -> str:
+    draft = Partials(type_)
+    draft.feed(json.dumps(document))
+    draft.end()
     with pytest.raises(OutputInvalid) as caught:
-        Schema.of(type_).validate_text(json.dumps(document))
+        draft.partial().final()
     return str(caught.value)
 
 
@@ -130,17 +132,26 @@ def test_faults_that_msgspec_finds_are_said_alike(document: Any, says: str) -> N
 
 def test_what_is_said_has_a_bounded_length() -> None:
     """However deep the fault is, and whatever the type lists."""
-    deep = {"type": "int_type", "loc": tuple(range(100)), "msg": "Input should be a valid integer"}
-    wide = {"type": "literal_error", "loc": (), "msg": "x" * 1_000}
+    deep: Any = list[int]
+    document: Any = [SECRET]
+    for place in reversed(range(20)):
+        deep, document = list[deep], [*[[]] * place, document]
+    wide = type("Wide", (BaseModel,), {"__annotations__": {"word": Literal[tuple(map(str, range(500)))]}})
 
-    assert "at 0.1.2.3.4.5.….94.95.96.97.98.99: Input should be a valid integer" == describe_first_fault(
-        [deep], ()
+    assert _says(deep, document).endswith(
+        "at 0.1.2.3.4.5.….15.16.17.18.19.0: Input should be a valid integer, "
+        "unable to parse string as an integer"
     )
-    assert 201 == len(describe_first_fault([wide], ()))
+    assert 201 == len(_says(wide, {"word": SECRET}).partition("at word: ")[2])
 
 
-def test_a_schema_that_holds_itself_has_words() -> None:
-    schema: dict[str, Any] = {"type": "model", "fields": [("title", Form)]}
-    schema["default"] = schema
+def test_a_default_that_holds_itself_hides_no_words() -> None:
+    """It is a part of the schema in which the words of the type are found."""
+    default: list[Any] = []
+    default.append(default)
 
-    assert {"type", "model", "fields", "title", "Form", "default"} == collect_words(schema)
+    class Own(BaseModel):
+        title: int
+        more: Any = default
+
+    assert "at title: Input should be a valid integer" in _says(Own, {"title": SECRET})

@@ -20,8 +20,8 @@ Field: TypeAlias = tuple[str, CoreSchema]
 _FIELDS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 """Schemas of the fields of an object; a field's validators receive the fields before it."""
 
-_KEYS_WITHOUT_TYPES = frozenset({"serialization", "metadata", "config", "cls"})
-"""Keys of a schema whose values contain no schemas that matter for validation."""
+_KEYS_WITHOUT_TYPES = frozenset({"default", "serialization", "metadata", "config", "cls"})
+"""Keys of a schema whose values contain no schemas that matter for validation; a default may contain itself."""
 
 _CLASSES = frozenset({"dataclass", "model"})
 """Schemas of classes, each of which wraps a schema of the fields of the class."""
@@ -91,7 +91,9 @@ def _find_title(schema: CoreSchema) -> str:
 
 def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
     """Yield the dicts directly inside a schema, or in lists in it; each of them may be a schema."""
-    waiting: list[Any] = [value for key, value in schema.items() if key not in _KEYS_WITHOUT_TYPES]
+    # A dict without a type is a table, such as that of the fields, which may have any names.
+    skipped = _KEYS_WITHOUT_TYPES if isinstance(schema.get("type"), str) else frozenset[str]()
+    waiting: list[Any] = [value for key, value in schema.items() if key not in skipped]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
