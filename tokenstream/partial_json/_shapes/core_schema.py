@@ -21,7 +21,7 @@ _FIELDS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 """Schemas of the fields of an object; a field's validators receive the fields before it."""
 
 _KEYS_WITHOUT_TYPES = frozenset({"default", "serialization", "metadata", "config", "cls"})
-"""Keys of a schema whose values contain no schemas that matter for validation; a default may contain itself."""
+"""Keys of a schema whose values contain no schemas that matter for validation. A default may hold itself."""
 
 _CLASSES = frozenset({"dataclass", "model"})
 """Schemas of classes, each of which wraps a schema of the fields of the class."""
