@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ import pytest
 from tests.support.recordings import ours, shared
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
+from tests.support.wire import DONE, chat
 from tokenstream import Message, Stream, Usage
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import (
     Event,
-    Finish,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
@@ -24,8 +25,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.stages import Budget, Repetition
-from tokenstream.stages._guards.guards import Guards, make_rule
-from tokenstream.stages._guards.match import Match, compile_pattern
 
 
 def is_linear(look: Callable[[int], None]) -> bool:
@@ -297,15 +296,18 @@ def test_repetition_is_more_than_once(options: Any) -> None:
 
 
 def found_after(pattern: str, text: str, size: int) -> str | None:
-    """Return the text up to the piece with which a pattern is found; None where it never is."""
-    match, given = Match(compile_pattern(pattern)), ""
-    for piece in pieces_of(text, size):
-        match.feed(piece)
-        given += piece
-        if match.stop is not None:
-            return given
-    match.end()
-    return None if match.stop is None else f"{given}$"
+    """Return the text up to the piece that a pattern is found with, `$` for the end; None where it never is."""
+    given = list[str]()
+
+    def answer() -> Iterator[str]:
+        for piece in pieces_of(text, size):
+            given.append(piece)
+            yield piece
+        given.append("$")
+
+    stream = Stream(answer(), format="pieces").guard(pattern)
+    stream.final()
+    return None if stream.stop_reason is None else "".join(given)
 
 
 @in_one_test(
@@ -390,9 +392,7 @@ def test_looking_for_a_pattern_is_linear() -> None:
     """Text that was searched is not searched again and again."""
 
     def look(size: int) -> None:
-        match = Match(compile_pattern("(?i)secret|password"))
-        for piece in pieces_of("The quick brown fox jumps. " * (size // 27), 4):
-            match.feed(piece)
+        assert found_after("(?i)secret|password", "The quick brown fox jumps. " * (size // 27), 4) is None
 
     assert is_linear(look)
 
@@ -409,7 +409,7 @@ def test_looking_for_a_pattern_is_linear() -> None:
         (None, {}, "a guard is"),
         (3, {}, "a guard is"),
         (Budget, {}, "a guard is"),
-        (len, {"first": 0}, "first_tokens="),
+        (len, {"first_tokens": 0}, "first_tokens="),
         (len, {"every": 0}, "every="),
         ("cat", {"every": 3}, "every="),
         (len, {"every": 3, "field": "a"}, "every="),
@@ -419,26 +419,20 @@ def test_looking_for_a_pattern_is_linear() -> None:
 )
 def test_an_object_that_is_not_a_rule_is_refused(rule: Any, options: Any, why: str) -> None:
     """The error is raised when the rule is passed, and says why."""
-    with pytest.raises(MisuseError, match=why):
-        make_rule(rule, options.get("first", 50), options.get("every"), options.get("field"))
+    with Stream(b"") as stream, pytest.raises(MisuseError, match=why):
+        stream.guard(rule, **options)
 
 
-def _asked(events: list[Event], first: int, every: int | None) -> list[int]:
+def _asked(chunks: list[bytes], first: int, every: int | None) -> list[int]:
     """Return after how many pieces a function is asked."""
-    count, asked = 0, []
+    asked = list[int]()
 
-    def ask(_: Message) -> None:
-        asked.append(count)
+    def ask(message: Message) -> None:
+        asked.append(len(message.text))
 
-    guards = Guards(Message)
-    guards.add(make_rule(ask, first, every, None), first, hold=False)
-    for event in events:
-        count += isinstance(event, TextDelta)
-        if isinstance(event, Finish):
-            guards.finish(event)
-        else:
-            guards.feed(event, 0.0)
-    guards.end()
+    stream = Stream(chunks, format="openai-chat").guard(ask, first_tokens=first, every=every)
+    with suppress(StreamTruncated):
+        stream.final()
     return asked
 
 
@@ -457,7 +451,8 @@ def test_a_function_is_asked_at_its_place_or_at_the_end(
     pieces: int, first: int, every: int | None, asked: list[int]
 ) -> None:
     """Once; with `every` again and again, and at the end where something came since."""
-    said: list[Event] = [TextDelta("a")] * pieces
+    said = [chat({"content": "a"})] * pieces
+    end = [chat({}, "stop"), chat({}, usage={"prompt_tokens": 1}), DONE]
 
-    assert asked == _asked([*said, Finish("stop"), UsageUpdate(Usage())], first, every)
-    assert asked == _asked(said, first, every)
+    assert asked == _asked([*said, *end], first, every)
+    assert asked == _asked([*said, chat({})], first, every)
