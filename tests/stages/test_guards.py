@@ -296,7 +296,7 @@ def test_repetition_is_more_than_once(options: Any) -> None:
 
 
 def found_after(pattern: str, text: str, size: int) -> str | None:
-    """Return the text up to the piece that a pattern is found with, `$` for the end; None where it never is."""
+    """Return the text up to the piece with which a pattern is found, `$` for the end, or None."""
     given = list[str]()
 
     def answer() -> Iterator[str]:
