@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.chunkings import sized
 from tokenstream import Decoder
 from tokenstream.limits import Limits
 
@@ -48,7 +49,7 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
 
 def _seconds(body: bytes, size: int) -> float:
     """Return the processor's time that reading takes, in chunks of some size."""
-    chunks = _cut(body, size)
+    chunks = sized(body, size)
     begun = time.thread_time()
     _decode(chunks)
     return time.thread_time() - begun
@@ -56,17 +57,13 @@ def _seconds(body: bytes, size: int) -> float:
 
 def _memory(body: bytes, size: int) -> int:
     """Return the most bytes that reading holds at a time, in chunks of some size."""
-    chunks = _cut(body, size)
+    chunks = sized(body, size)
     tracemalloc.start()
     try:
         _decode(chunks)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def _cut(body: bytes, size: int) -> list[bytes]:
-    return [body[at : at + size] for at in range(0, len(body), size)]
 
 
 def _decode(chunks: list[bytes]) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.formats.openai_chat.payloads import call, chunk
-from tests.formats.told import bytes_of
+from tests.support.wire import bytes_of
 from tokenstream import Retry, aconnect, connect, resilient
 
 URL = "https://models.test/v1/chat/completions"

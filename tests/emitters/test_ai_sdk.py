@@ -11,6 +11,7 @@ import pytest
 
 from tests.emitters.whole import Said, check_body
 from tests.support.node import node_with
+from tests.support.texts import pieces_of
 
 pytestmark = pytest.mark.slow
 _SCRIPT = Path(__file__).with_name("ai_sdk.mjs")
@@ -23,20 +24,16 @@ SCENARIOS = [
 ]
 
 
-def _pieces(text: str) -> list[str]:
-    return [text[at : at + 4] for at in range(0, len(text), 4)]
-
-
 def _parts(told: Said) -> list[dict[str, Any]]:
     """Return what the model streams."""
     parts: list[dict[str, Any]] = [{"type": "stream-start", "warnings": []}]
     for kind, text in (("reasoning", told.reasoning), ("text", told.text)):
         if text:
-            deltas = [{"type": f"{kind}-delta", "id": kind, "delta": piece} for piece in _pieces(text)]
+            deltas = [{"type": f"{kind}-delta", "id": kind, "delta": piece} for piece in pieces_of(text, 4)]
             parts += [{"type": f"{kind}-start", "id": kind}, *deltas, {"type": f"{kind}-end", "id": kind}]
     for number, (name, arguments) in enumerate(told.calls):
         call, text = f"call_{number}", json.dumps(arguments)
-        deltas = [{"type": "tool-input-delta", "id": call, "delta": piece} for piece in _pieces(text)]
+        deltas = [{"type": "tool-input-delta", "id": call, "delta": piece} for piece in pieces_of(text, 4)]
         parts += [{"type": "tool-input-start", "id": call, "toolName": name}, *deltas]
         parts += [
             {"type": "tool-input-end", "id": call},

@@ -11,6 +11,7 @@ import pytest
 
 from tests.emitters.whole import Said, check_body
 from tests.support.packages import needed
+from tests.support.texts import pieces_of
 
 pytestmark = pytest.mark.slow
 _CALL = ("weather", {"city": "Oslo"})
@@ -20,10 +21,6 @@ SCENARIOS = {
     "call": Said("It is sunny.", [_CALL]),
     "all": Said("Let me look.It is sunny.", [_CALL], "They ask."),
 }
-
-
-def _pieces(text: str) -> list[str]:
-    return [text[at : at + 4] for at in range(0, len(text), 4)]
 
 
 def _agent(name: str) -> Any:
@@ -38,16 +35,16 @@ def _agent(name: str) -> Any:
             first, _, last = told.text.partition("It is")
             last = f"It is{last}"
         if after:
-            for piece in _pieces(last):
+            for piece in pieces_of(last, 4):
                 yield piece
             return
-        for piece in _pieces(told.reasoning):
+        for piece in pieces_of(told.reasoning, 4):
             yield {0: function.DeltaThinkingPart(content=piece)}
-        for piece in _pieces(first):
+        for piece in pieces_of(first, 4):
             yield piece
         for tool, arguments in told.calls:
             yield {5: function.DeltaToolCall(name=tool, tool_call_id="call_1")}
-            for piece in _pieces(json.dumps(arguments)):
+            for piece in pieces_of(json.dumps(arguments), 4):
                 yield {5: function.DeltaToolCall(json_args=piece)}
 
     agent = pydantic_ai.Agent(function.FunctionModel(stream_function=says))

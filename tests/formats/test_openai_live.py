@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_realtime.payloads import event
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
 from tests.support import chunkings
 from tests.support.formats import OpenAILive
@@ -18,10 +19,6 @@ from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.stages import Reorder
 
 RECORDED = {each.name: each.body for each in ours() if each.format == "openai-live"}
-
-
-def event(kind: str, **fields: Any) -> dict[str, Any]:
-    return {"type": kind, "event_id": "event_1", **fields}
 
 
 def said(text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_realtime.payloads import event
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
 from tests.support import chunkings
 from tests.support.formats import Transcription
@@ -21,10 +22,6 @@ from tokenstream.limits import Limits
 RECORDED = {each.name: each.body for each in ours() if each.format == "transcription"}
 FILES = [name for name in RECORDED if "openai_session" not in name]
 OF_ITEM = "conversation.item.input_audio_transcription."
-
-
-def event(kind: str, **fields: Any) -> dict[str, Any]:
-    return {"type": kind, "event_id": "event_1", **fields}
 
 
 def said(text: str, item: str = "a") -> dict[str, Any]:

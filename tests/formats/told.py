@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from tests.support.wire import sse
+from tests.support.wire import bytes_of, sse
 from tokenstream import Decoder, Stream
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats import Format, Frame
     from tokenstream.message import Message, ToolCall
+
+FormatT = TypeVar("FormatT", bound="Format")
 
 DONE = b"[DONE]"
 
@@ -121,14 +122,6 @@ def frame_of(payload: Any) -> Frame:
     return bytes_of(payload)
 
 
-def bytes_of(payload: Any) -> bytes:
-    try:
-        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        # Half a character has no bytes; it is sent as an escape.
-        return json.dumps(payload, separators=(",", ":")).encode()
-
-
 def tell(format: Format, *frames: Any, plain: bool = False) -> Told:
     """Read frames up to the end of the input.
 
@@ -165,13 +158,17 @@ def adds_up(told: Told) -> None:
         assert message.text == "".join(pieces)
 
 
+def without_shortcuts(format: FormatT) -> FormatT:
+    """Return a new format, which now decodes each payload."""
+    format.shortcuts = False
+    return format
+
+
 def reads_alike_at_a_glance(make: Callable[[], Format], frames: Iterable[Any]) -> None:
     """Hold that events, payloads, departures and errors are those of the plain way."""
     frames = list(frames)
-    plain = make()
-    plain.shortcuts = False
 
-    assert tell(plain, *frames).outcome == tell(make(), *frames).outcome
+    assert tell(without_shortcuts(make()), *frames).outcome == tell(make(), *frames).outcome
 
 
 def reads_alike_in_chunks(chunks: Sequence[bytes]) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tests.support import registry
 from tests.support.answers_in_turns.answers import ANSWERS
-from tests.support.answers_in_turns.wires import Answer, Payload, aws_event, is_binary, written
+from tests.support.answers_in_turns.wires import Answer, Payload, aws_event, is_binary
 from tests.support.recordings import frames_of
+from tests.support.wire import bytes_of
 from tokenstream import Decoder
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
@@ -130,7 +131,7 @@ def stream(answer: Answer, source: random.Random, deltas: int = 40) -> tuple[lis
             piece += source.choice(_MORE)
         texts[now] += piece.replace("\ud83c", "\ufffd")
         chunks.append(answer.wire(layout.of(answer.delta(now, piece))))
-    if answer.wire not in (written, _as_it_is) and source.random() < 0.3:
+    if answer.wire not in (bytes_of, _as_it_is) and source.random() < 0.3:
         # Several payloads in one chunk are cut into frames first.
         size = source.randint(2, 9)
         chunks = [b"".join(chunks[at : at + size]) for at in range(0, len(chunks), size)]
@@ -180,7 +181,7 @@ def _rewritten(answer: Answer, payload: Payload, made: Payload) -> bytes:
     """Return the bytes of another payload under the name of an event."""
     if is_binary(answer) or answer.wire is _as_it_is:
         return answer.wire(made)
-    return answer.wire(payload).replace(written(payload), written(made))
+    return answer.wire(payload).replace(bytes_of(payload), bytes_of(made))
 
 
 # -- recordings ------------------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ def _invoked(payload: Payload, number: int) -> Payload | None:
     except (LookupError, TypeError, ValueError):
         return None
     moved = _of_a_block(inner, number) or _of_a_choice(inner, number)
-    return None if moved is None else {**payload, "bytes": base64.b64encode(written(moved)).decode()}
+    return None if moved is None else {**payload, "bytes": base64.b64encode(bytes_of(moved)).decode()}
 
 
 MOVES: dict[str, tuple[Move, ...]] = {
@@ -312,7 +313,7 @@ def _object_of(frame: _Sent) -> Payload | None:
 
 def _framed(frame: _Sent, payload: Payload | None) -> bytes:
     """Return a payload, or the original bytes if there is none, in its original framing."""
-    data = (frame if isinstance(frame, bytes) else frame.payload) if payload is None else written(payload)
+    data = (frame if isinstance(frame, bytes) else frame.payload) if payload is None else bytes_of(payload)
     if isinstance(frame, EventStreamMessage):
         return aws_event(frame.event, payload or {})
     head = (

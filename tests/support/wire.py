@@ -19,6 +19,15 @@ def sse(payload: Any, *, event: str = "") -> bytes:
     return b"".join(testing.script().raw(text, event=event).chunks("openai-chat"))
 
 
+def bytes_of(payload: Any) -> bytes:
+    """Return a payload as JSON without spaces."""
+    try:
+        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        # JSON can hold a lone surrogate only as an escape.
+        return json.dumps(payload, separators=(",", ":")).encode()
+
+
 def sses(*payloads: Any) -> list[bytes]:
     """Return payloads as SSE events without names."""
     return [sse(payload) for payload in payloads]

@@ -24,13 +24,13 @@ from tests.formats.anthropic.payloads import (
     tool,
 )
 from tests.formats.mutations import SPELLINGS, pieces, strayed
+from tests.formats.told import without_shortcuts
 from tests.support.beside import SHARED, needs_recordings
 from tests.support.formats import Anthropic
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.framing import ServerSentEvent
-from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 EVERYTHING = [
@@ -70,14 +70,6 @@ EVERYTHING = [
 ]
 
 
-class Plain(Anthropic):
-    """The format without its short way."""
-
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
-        self.shortcuts = False
-
-
 PIECES = pieces()
 TAILS = st.sampled_from([b"", b"", b"", b" ", b"\x0b", b"}", b"}}", b',"n":1}', b"x", b'"}}'])
 
@@ -114,7 +106,7 @@ def test_deltas_known_by_their_bytes_give_what_decoding_gives(
         frames.append(ServerSentEvent(data[:-1] + tail + data[-1:], "content_block_delta"))
     frames += [frame(stop(0)), frame(finish()), frame(STOP)]
 
-    assert read(*frames, format=Plain()).outcome == read(*frames).outcome
+    assert read(*frames, format=without_shortcuts(Anthropic())).outcome == read(*frames).outcome
 
 
 @pytest.mark.parametrize(
@@ -135,7 +127,7 @@ def test_what_comes_between_two_deltas_is_not_overlooked(between: ServerSentEven
     frames = [frame(start()), frame(block(0, "text", text=""))]
     frames += [frame(text(0, "a")), frame(text(0, "a")), between, frame(text(0, "c")), frame(text(0, "c"))]
 
-    assert read(*frames, format=Plain()).outcome == read(*frames).outcome
+    assert read(*frames, format=without_shortcuts(Anthropic())).outcome == read(*frames).outcome
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.formats.bedrock.payloads import (
 )
 from tests.formats.bedrock.support import INNER, METRICS, packed
 from tests.formats.mutations import pieces
+from tests.formats.told import without_shortcuts
 from tests.support.aws_eventstream import chunk, converse, event, exception
 from tests.support.formats import BedrockConverse, BedrockInvoke
 from tests.support.in_turns import decoded as seen
@@ -55,22 +56,6 @@ given_deltas = given(
 """Draws the deltas of an answer, and how they are written."""
 
 
-class LongConverse(BedrockConverse):
-    """The format without its short way."""
-
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
-        self.shortcuts = False
-
-
-class LongInvoke(BedrockInvoke):
-    """The format without its short way."""
-
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
-        self.shortcuts = False
-
-
 def written(payload: Any, *, ascii_only: bool, spaces: bool) -> bytes:
     separators = (", ", ": ") if spaces else (",", ":")
     as_text = json.dumps(payload, ensure_ascii=ascii_only, separators=separators)
@@ -98,7 +83,7 @@ def test_deltas_of_converse_known_by_their_bytes_give_what_decoding_gives(
     frames += [frame(*stop(0)), frame(*finish())]
     limits = Limits(digits=100) if limited else None
 
-    assert outcome(read(LongConverse(limits=limits), frames)) == outcome(
+    assert outcome(read(without_shortcuts(BedrockConverse(limits=limits)), frames)) == outcome(
         read(BedrockConverse(limits=limits), frames)
     )
 
@@ -170,7 +155,7 @@ def test_chunks_known_by_their_bytes_give_what_decoding_gives(
     frames.append(packed(METRICS))
     limits = Limits(digits=100) if limited else None
 
-    assert outcome(read(LongInvoke(limits=limits), frames)) == outcome(
+    assert outcome(read(without_shortcuts(BedrockInvoke(limits=limits)), frames)) == outcome(
         read(BedrockInvoke(limits=limits), frames)
     )
 

@@ -29,7 +29,7 @@ from tests.formats.cohere.payloads import (
     written,
 )
 from tests.formats.mutations import SPELLINGS, pieces, strayed
-from tests.formats.told import reads_alike_in_chunks
+from tests.formats.told import reads_alike_in_chunks, without_shortcuts
 from tests.support.formats import Cohere
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
@@ -84,14 +84,6 @@ EVERYTHING_V1 = [
 ]
 
 
-class Plain(Cohere):
-    """The format without its short way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shortcuts = False
-
-
 PIECES = pieces()
 TAILS = st.sampled_from([b"", b"", b"", b" ", b"}", b',"n":1}', b"x", b"\xff"])
 
@@ -115,7 +107,7 @@ def test_pieces_known_by_their_bytes_give_what_decoding_gives(
         frames.append(data if shape in ("v1", "nameless") else ServerSentEvent(data, "content-delta"))
     frames += [frame(stop(0)), frame(end())]
 
-    assert read_by(Plain(), *frames).outcome == read_by(Cohere(), *frames).outcome
+    assert read_by(without_shortcuts(Cohere()), *frames).outcome == read_by(Cohere(), *frames).outcome
 
 
 BETWEEN = [
@@ -150,7 +142,7 @@ def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, first: An
     """Other names, other blocks, ends and errors go the long way, and so does what follows them."""
     frames = [frame(start()), frame(block(0)), *[first] * 4, between, *[first] * 3]
 
-    assert read_by(Plain(), *frames).outcome == read_by(Cohere(), *frames).outcome
+    assert read_by(without_shortcuts(Cohere()), *frames).outcome == read_by(Cohere(), *frames).outcome
 
 
 @pytest.mark.parametrize("everything", [EVERYTHING, EVERYTHING_V1], ids=["v2", "v1"])
@@ -173,7 +165,7 @@ def test_whatever_a_server_sends_only_our_errors_come_out(
     assert len(calls) == len(set(calls))
     assert all(call.complete for call in came.calls)
     assert Message.model_validate(came.message.model_dump()) == came.message
-    assert read_by(Plain(), *frames).outcome == came.outcome
+    assert read_by(without_shortcuts(Cohere()), *frames).outcome == came.outcome
 
 
 @given(payloads=strayed(EVERYTHING))

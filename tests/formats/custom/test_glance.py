@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.formats.custom.support import STOP, simple
 from tests.formats.mutations import changed
-from tests.formats.told import bytes_of, tell
+from tests.formats.told import tell, without_shortcuts
 from tests.support import chunkings
 from tests.support.reading import read
+from tests.support.wire import bytes_of
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta
 from tokenstream.formats import Format, custom
@@ -23,9 +24,7 @@ from tokenstream.message import Message
 
 def plain(**options: Any) -> Format:
     """Return a mapping without its short way."""
-    format = custom(**options)
-    format.shortcuts = False
-    return format
+    return without_shortcuts(custom(**options))
 
 
 OPTIONS: dict[str, Any] = {

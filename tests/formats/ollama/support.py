@@ -39,11 +39,3 @@ def end(reason: Any = "stop", **fields: Any) -> Payload:
 
 def read(*payloads: Payload) -> Told:
     return read_by(Ollama(), *map(written, payloads))
-
-
-class Plain(Ollama):
-    """The format without its short way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shortcuts = False

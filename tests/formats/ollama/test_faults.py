@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import strayed
-from tests.formats.ollama.support import CALL, Plain, end, line, read, said
-from tests.formats.told import reads_alike_in_chunks
+from tests.formats.ollama.support import CALL, end, line, read, said
+from tests.formats.told import reads_alike_in_chunks, without_shortcuts
 from tests.support.formats import Ollama
 from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, Stream
@@ -47,7 +47,7 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload
     calls = [each.part for each in came.events if isinstance(each, ToolCallDone)]
     assert len(calls) == len(set(calls))
     assert Message.model_validate(came.message.model_dump()) == came.message
-    assert read_by(Plain(), *frames).outcome == came.outcome
+    assert read_by(without_shortcuts(Ollama()), *frames).outcome == came.outcome
 
 
 def test_a_healthy_answer_of_everything_has_no_departures() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import pieces
-from tests.formats.ollama.support import CALL, TIME, Plain, end, line, read, said
+from tests.formats.ollama.support import CALL, TIME, end, line, read, said
+from tests.formats.told import without_shortcuts
 from tests.support.formats import Ollama
 from tests.support.tables import in_one_test
 from tokenstream.events import ReasoningDelta
@@ -64,7 +65,7 @@ def test_lines_known_by_their_bytes_give_what_decoding_gives(
         frames.append(data[:-1] + tail + data[-1:])
     frames.append(written(end()))
 
-    assert read_by(Plain(), *frames).outcome == read_by(Ollama(), *frames).outcome
+    assert read_by(without_shortcuts(Ollama()), *frames).outcome == read_by(Ollama(), *frames).outcome
 
 
 BETWEEN = [
@@ -94,7 +95,7 @@ def test_what_comes_between_two_lines_is_not_overlooked(between: Any, first: Pay
     """It goes the long way, and so does what follows it."""
     frames = [*[written(first)] * 4, between, *[written(first)] * 4]
 
-    assert read_by(Plain(), *frames).outcome == read_by(Ollama(), *frames).outcome
+    assert read_by(without_shortcuts(Ollama()), *frames).outcome == read_by(Ollama(), *frames).outcome
 
 
 def test_lines_that_are_alike_are_read_without_decoding() -> None:

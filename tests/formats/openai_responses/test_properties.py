@@ -34,6 +34,7 @@ from tests.formats.openai_responses.payloads import (
     response,
     summary,
 )
+from tests.formats.told import without_shortcuts
 from tests.support.effort import examples, trials
 from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.limits import Limits
 
 HOSTED: Payload = {"id": "ci_1", "type": "code_interpreter_call", "status": "in_progress", "code": ""}
 IMAGE: Payload = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
@@ -107,14 +107,6 @@ EVERYTHING = numbered(
     response("completed", output=[message(output_text("Hi")), call("{}")]),
 )
 HEALTHY = next(n for n, payload in enumerate(EVERYTHING) if payload.get("type") == "response.completed")
-
-
-class Plain(OpenAIResponses):
-    """The format without its short way."""
-
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
-        self.shortcuts = False
 
 
 def told(came: Read) -> Any:
@@ -206,12 +198,12 @@ def test_deltas_known_by_their_bytes_give_what_decoding_gives(
         frames.append(ServerSentEvent(data, kind if named else "message"))
     frames += [frame(done(opening)), frame(ended())]
 
-    assert told(read(*frames, format=Plain())) == told(read(*frames))
+    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
     heads = [f"event: {item.event}\n" if item.event != "message" else "" for item in frames]
     chunks = [
         b"%bdata: %b\n\n" % (head.encode(), item.payload) for head, item in zip(heads, frames, strict=True)
     ]
-    assert whole(chunks, Plain()) == whole(chunks, OpenAIResponses())
+    assert whole(chunks, without_shortcuts(OpenAIResponses())) == whole(chunks, OpenAIResponses())
 
 
 def whole(chunks: list[bytes], format: OpenAIResponses) -> tuple[Any, ...]:
@@ -249,7 +241,7 @@ def test_what_comes_between_two_deltas_is_not_overlooked(between: Any) -> None:
     plain = [frame({**delta(text), "sequence_number": 12}) for text in "aacc"]
     frames = [frame(created()), frame(added(message())), frame(part_added()), *plain[:2], between, *plain[2:]]
 
-    assert told(read(*frames, format=Plain())) == told(read(*frames))
+    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -292,7 +284,7 @@ def test_what_teaches_nothing_is_not_learnt_from(opening: Payload, kind: str, pi
         frame(item) for item in answer(added(opening), *plain, done({**opening, **whole}), *plain, output=[])
     ]
 
-    assert told(read(*frames, format=Plain())) == told(read(*frames))
+    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
 
 
 def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
@@ -300,7 +292,7 @@ def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
     whole = frame({**event("output_text.done", content_index=0, text="Hi"), "delta": "Hi"})
     frames = [frame(created()), frame(added(message())), frame(part_added()), whole, whole, whole]
 
-    assert told(read(*frames, format=Plain())) == told(read(*frames))
+    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
     assert "Hi" == read(*frames).message.text
 
 
@@ -309,7 +301,7 @@ def test_ids_that_change_all_the_time_cost_no_more_than_decoding() -> None:
     frames = [frame({**delta("a"), "item_id": f"x{n}", "sequence_number": n}) for n in range(40)]
     frames += [frame({**delta("b"), "sequence_number": n}) for n in range(40, 140)]
 
-    assert told(read(*frames, format=Plain())) == told(read(*frames))
+    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.support.answers_in_turns.wires import Answer, Payload, sse, written
+from tests.support.answers_in_turns.wires import Answer, Payload, sse
+from tests.support.wire import bytes_of
 
 
 def _candidate(index: int, piece: str) -> Payload:
@@ -57,6 +58,6 @@ GOOGLE: dict[str, Answer] = {
         lambda n, text: {
             "serverContent": {"modelTurn": {"parts": [{"text": text, **({"thought": True} if n else {})}]}}
         },
-        wire=written,
+        wire=bytes_of,
     ),
 }

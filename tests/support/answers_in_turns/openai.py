@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tests.support.answers_in_turns.wires import Answer, Payload, named_event, sse, written
+from tests.support.answers_in_turns.wires import Answer, Payload, named_event, sse
+from tests.support.wire import bytes_of
 
 _CHAT = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "usage": None}
 
@@ -118,7 +119,7 @@ OPENAI: dict[str, Answer] = {
         partial(sse, name="object"),
     ),
     "openai-realtime": Answer(
-        "openai-realtime", _realtime, (_REALTIME_START, _realtime_item(0), _realtime_item(1)), written
+        "openai-realtime", _realtime, (_REALTIME_START, _realtime_item(0), _realtime_item(1)), bytes_of
     ),
     "openai-realtime, calls": Answer(
         "openai-realtime",
@@ -127,7 +128,7 @@ OPENAI: dict[str, Answer] = {
             "call_id": f"c{n}",
         },
         (_REALTIME_START, _realtime_call(0), _realtime_call(1)),
-        written,
+        bytes_of,
     ),
     "openai-responses, items": Answer(
         "openai-responses",

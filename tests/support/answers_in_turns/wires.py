@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.support.aws_eventstream import message
+from tests.support.wire import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,28 +18,19 @@ Payload: TypeAlias = dict[str, Any]
 Wire: TypeAlias = "Callable[[Payload], bytes]"
 
 
-def written(payload: Payload) -> bytes:
-    """Return a payload as JSON."""
-    try:
-        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        # JSON can hold a lone surrogate only as an escape.
-        return json.dumps(payload, separators=(",", ":")).encode()
-
-
 def sse(payload: Payload, *, name: str = "") -> bytes:
     """Return an SSE event; `name` is the payload's field that names it."""
     head = b"event: %b\n" % payload[name].encode() if name else b""
-    return b"%bdata: %b\n\n" % (head, written(payload))
+    return b"%bdata: %b\n\n" % (head, bytes_of(payload))
 
 
 def json_line(payload: Payload) -> bytes:
-    return written(payload) + b"\n"
+    return bytes_of(payload) + b"\n"
 
 
 def aws_event(name: str, payload: Payload) -> bytes:
     """Return an event of AWS's binary streams."""
-    return message({":event-type": name, ":message-type": "event"}, written(payload))
+    return message({":event-type": name, ":message-type": "event"}, bytes_of(payload))
 
 
 def converse_event(payload: Payload) -> bytes:
@@ -50,7 +41,7 @@ def converse_event(payload: Payload) -> bytes:
 def invoke_event(payload: Payload) -> bytes:
     outer = {"p": payload["p"]} if "p" in payload else {}
     inner = {key: value for key, value in payload.items() if key not in outer}
-    return aws_event("chunk", {"bytes": base64.b64encode(written(inner)).decode(), **outer})
+    return aws_event("chunk", {"bytes": base64.b64encode(bytes_of(inner)).decode(), **outer})
 
 
 @dataclass(frozen=True)

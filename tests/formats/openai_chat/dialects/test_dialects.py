@@ -13,9 +13,10 @@ from tests.formats.openai_chat.dialects.hosted import HOSTED
 from tests.formats.openai_chat.dialects.open_models import OPEN_MODELS
 from tests.formats.openai_chat.dialects.support import FOUND, USAGE, Says
 from tests.formats.openai_chat.payloads import FINISH, ROLE, Read, call, chunk, read, text
-from tests.formats.told import DONE, bytes_of
+from tests.formats.told import DONE
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
+from tests.support.wire import bytes_of
 from tokenstream import Stream
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
