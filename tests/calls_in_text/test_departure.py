@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
 
+from tests.support.wire import chat
 from tokenstream import Decoder, Stream
 
 BAR = "\uff5c"
@@ -36,15 +36,8 @@ TALK = [
 
 
 def _body(text: str) -> bytes:
-    frames = [
-        {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": piece}}]}
-        for piece in (text[: len(text) // 3], text[len(text) // 3 :])
-    ]
-    end = {
-        "object": "chat.completion.chunk",
-        "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
-    }
-    return b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in [*frames, end])
+    third = len(text) // 3
+    return chat({"content": text[:third]}) + chat({"content": text[third:]}) + chat({}, "stop")
 
 
 @pytest.mark.parametrize("dialect", LEAKS)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.formats.openai_chat.payloads import call, chunk
-from tests.support.wire import bytes_of
+from tests.support.wire import DONE, sses
 from tokenstream import Retry, aconnect, connect, resilient
 
 URL = "https://models.test/v1/chat/completions"
@@ -22,7 +22,7 @@ def _body(second: str) -> list[bytes]:
         call("{}", index=0),
         chunk({}, "tool_calls"),
     ]
-    return [b"data: " + bytes_of(frame) + b"\n\n" for frame in frames] + [b"data: [DONE]\n\n"]
+    return [*sses(*frames), DONE]
 
 
 def _transport(second: str) -> httpx.MockTransport:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from tests.support.tables import in_one_test
+from tests.support.wire import sses
 from tokenstream import Stream
 from tokenstream.events import ToolCallDelta
 
@@ -86,7 +86,7 @@ def test_arguments_that_come_again_are_read_once(
     format: Any, write: Callable[[list[str]], list[Payload]], pieces: list[str], size: int
 ) -> None:
     """The tool runs once, and the deltas are the arguments."""
-    body = b"".join(b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in write(pieces))
+    body = b"".join(sses(*write(pieces)))
     stream = Stream([body[at : at + size] for at in range(0, len(body), size)], format=format)
     given = "".join(event.fragment for event in stream if isinstance(event, ToolCallDelta))
     message = stream.final()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import product
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.wire import DONE, chat, sse
 from tokenstream import Stream
 from tokenstream.events import UsageUpdate
 
@@ -18,41 +18,25 @@ _COUNT = st.none() | st.integers(0, 3)
 _REPORTS = st.lists(st.fixed_dictionaries({"prompt_tokens": _COUNT, "completion_tokens": _COUNT}), min_size=2)
 
 
-def _sse(*payloads: Payload) -> list[bytes]:
-    return [
-        f"event: {payload.get('type', 'message')}\ndata: {json.dumps(payload)}\n\n".encode()
-        for payload in payloads
-    ]
-
-
 def _chat(*reports: Payload, finish: str = "stop") -> list[bytes]:
     """Return a chat completion whose chunks have these reports; the second has the finish reason."""
-    frames = [
-        {
-            "object": "chat.completion.chunk",
-            "choices": [
-                {
-                    "index": 0,
-                    "delta": {"content": "Ja"} if number == 0 else {},
-                    "finish_reason": finish if number == 1 else None,
-                }
-            ],
-            "usage": report,
-        }
+    chunks = [
+        chat({} if number else {"content": "Ja"}, finish if number == 1 else None, usage=report)
         for number, report in enumerate(reports)
     ]
-    return [*[b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in frames], b"data: [DONE]\n\n"]
+    return [*chunks, DONE]
 
 
 def _anthropic(start: Payload, *ends: Payload, reason: str = "end_turn") -> list[bytes]:
     head = {"id": "msg_7", "type": "message", "role": "assistant", "content": [], "usage": start}
-    return _sse(
+    payloads: list[Payload] = [
         {"type": "message_start", "message": head},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Ja"}},
         {"type": "content_block_stop", "index": 0},
         *[{"type": "message_delta", "delta": {"stop_reason": reason}, "usage": end} for end in ends],
         {"type": "message_stop"},
-    )
+    ]
+    return [sse(payload, event=payload["type"]) for payload in payloads]
 
 
 def _usage(body: list[bytes]) -> tuple[int | None, int | None, int | None]:
@@ -160,14 +144,12 @@ def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(
     }
     pieces = [("Ja", first, {}), ("", last, {"finishReason": "STOP"})]
     body = [
-        b"data: "
-        + json.dumps(
+        sse(
             {
                 "candidates": [{"content": {"role": "model", "parts": [{"text": piece}]}, **end}],
                 "usageMetadata": report,
             }
-        ).encode()
-        + b"\n\n"
+        )
         for piece, report, end in pieces
     ]
     stream = Stream(body)

@@ -15,6 +15,7 @@ from tests.support import chunkings
 from tests.support.formats import AGUI, UIMessage
 from tests.support.reading import read
 from tests.support.tables import in_one_test
+from tests.support.wire import sses
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.framing import ServerSentEvent
@@ -231,12 +232,12 @@ def test_a_piece_that_is_the_name_of_its_type_changes_no_type() -> None:
 @pytest.mark.parametrize("separator", [b"", b"\ndata: "], ids=["one line", "two lines"])
 def test_a_whole_run_whose_pieces_stand_twice_is_read(separator: bytes) -> None:
     """Chunks of one event each are read at a glance, unless a payload takes several lines."""
-    body = [b"data: %b\n\n" % json.dumps(payload).encode() for payload in (RUN[0], RUN[5])]
+    body = sses(RUN[0], RUN[5])
     for n in range(40):
         payload: dict[str, Any] = {**RUN[6], "delta": f"{n}é", "rawEvent": {"text": f"{n}é"}}
         data = json.dumps(payload, ensure_ascii=False).encode()
         body.append(b"data: " + data.replace(b', "delta"', b"," + separator + b' "delta"') + b"\n\n")
-    body += [b"data: %b\n\n" % json.dumps(payload).encode() for payload in (RUN[8], RUN[18])]
+    body += sses(RUN[8], RUN[18])
     reading = read(body)
 
     assert "".join(f"{n}é" for n in range(40)) == reading.text()
@@ -260,8 +261,7 @@ def test_a_whole_stream_is_the_same_at_every_chunking(chunking: str) -> None:
     """Chunks of one event each are read at a glance, others are not."""
     pieces = [ui("text-delta", id="0", delta=f"{n}é") for n in range(60)]
     payloads = [UI[1], UI[6], *pieces, UI[9], UI[26]]
-    events = [f"data: {json.dumps(payload, ensure_ascii=False)}\n\n" for payload in payloads]
-    body = "".join([*events, "data: [DONE]\n\n"]).encode()
+    body = b"".join(sses(*payloads, "[DONE]"))
     reading = read(chunkings.several(body, "ui")[chunking])
 
     assert reading.message is not None
@@ -272,10 +272,10 @@ def test_a_whole_stream_is_the_same_at_every_chunking(chunking: str) -> None:
 def test_a_piece_in_several_lines_is_read() -> None:
     """JSON may be spread over several `data:` lines; then no chunk can be told at a glance."""
     lines = 'data: {"type":"text-delta",\ndata: "id":"0","delta":"x"}\n\n'
-    body = [f"data: {json.dumps(payload)}\n\n".encode() for payload in (UI[1], UI[6])]
+    body = sses(UI[1], UI[6])
     body += [lines.encode()] * 20
-    body += [f"data: {json.dumps(payload)}\n\n".encode() for payload in (UI[9], UI[26])]
-    reading = read([*body, b"data: [DONE]\n\n"])
+    body += sses(UI[9], UI[26])
+    reading = read([*body, *sses("[DONE]")])
 
     assert reading.message is not None
     assert "x" * 20 == reading.message.text

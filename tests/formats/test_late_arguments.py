@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
 
+from tests.support.wire import sses
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Finish, ToolCallDone
@@ -382,7 +383,7 @@ def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str]
 @pytest.mark.parametrize("left", [5, 30, -5])
 def test_an_end_inside_a_frame_leaves_a_waiting_call_open(left: int) -> None:
     """The frame that was cut off has the arguments of the call."""
-    *frames, last = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in chat([Call([], [WHOLE])])]
+    *frames, last = sses(*chat([Call([], [WHOLE])]))
     stream = Stream([*frames, last[:left]])
 
     assert [] == list(stream.tool_calls)

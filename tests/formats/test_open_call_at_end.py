@@ -15,6 +15,7 @@ from tests.formats.told import DONE
 from tests.recovery.attempts import in_each_world, play
 from tests.support.streams import json_values
 from tests.support.tables import in_one_test
+from tests.support.wire import sse
 from tokenstream import Retry, Stream
 from tokenstream.errors import StreamTruncated
 
@@ -27,10 +28,7 @@ def begun(arguments: str, **options: Any) -> dict[str, Any]:
 
 def sent(*payloads: dict[str, Any] | bytes) -> list[bytes]:
     """Return SSE events."""
-    return [
-        b"data: " + (each if isinstance(each, bytes) else json.dumps(each).encode()) + b"\n\n"
-        for each in payloads
-    ]
+    return [sse(each.decode() if isinstance(each, bytes) else each) for each in payloads]
 
 
 @in_one_test("length", [*range(1, len(WEATHER))])

@@ -15,6 +15,7 @@ from tests.formats.openai_assistants.support import answer
 from tests.formats.told import tell
 from tests.support.chunkings import bytewise
 from tests.support.formats import OpenAIResponses
+from tests.support.wire import sse, sses
 from tokenstream import AsyncStream, Decoder, Retry, Stream, relay, resilient, testing
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, PartDone, TextDelta
@@ -46,7 +47,7 @@ def response(deltas: list[str], *, done: str | None = None, completed: str | Non
     output = [] if completed is None else [whole]
     end = {"type": "response.completed", "response": {**head, "status": "completed", "output": output}}
     return [
-        f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n".encode()
+        sse({**event, "sequence_number": number}, event=event["type"])
         for number, event in enumerate([*events, end])
     ]
 
@@ -273,7 +274,7 @@ def test_after_the_end_of_an_item_with_tags_any_other_text_is_an_error() -> None
     done = {"type": "response.output_item.done", "output_index": 0, "item": item}
     for other in (whole + "lo", "<think>a</think>HALLO"):
         chunks = response([whole], done=whole, completed=other)
-        chunks.insert(-1, b"data: " + json.dumps(done).encode() + b"\n\n")
+        chunks.insert(-1, sse(done))
         stream = Stream(chunks, reasoning_tags=True)
         with pytest.raises(ProtocolError, match="differs from its deltas"):
             stream.final()
@@ -307,7 +308,7 @@ def test_tgi_may_cut_the_text_that_it_repeats_but_not_add_to_it(
     ]
     end = {"index": 9, "token": {"id": 2, "text": "</s>", "special": True}}
     payloads.append({**end, "generated_text": whole, "details": details})
-    decoder, events = read([f"data: {json.dumps(payload)}\n\n".encode() for payload in payloads], "tgi")
+    decoder, events = read(sses(*payloads), "tgi")
 
     assert (text, text, None) == (decoder.message.text, text_of(events), decoder.error)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.formats.ag_ui.support import CALL, HELLO, RESULT, run
+from tests.support.wire import sses
 from tokenstream import Limits, Stream
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import MessageStart, ToolCallStart, ToolResult
@@ -133,8 +132,7 @@ def test_an_encrypted_value_goes_to_the_reasoning_or_the_call_that_it_is_of() ->
 def test_results_without_a_call_are_bounded_like_parts() -> None:
     """A server cannot fill the memory with what is no part of the message."""
     payloads = [{**RESULT, "toolCallId": f"c{number}"} for number in range(4)]
-    body = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in payloads]
-    stream = Stream(body, format="ag-ui", limits=Limits(parts=3))
+    stream = Stream(sses(*payloads), format="ag-ui", limits=Limits(parts=3))
     with pytest.raises(LimitExceeded) as caught:
         stream.final()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tests.formats.bedrock.payloads import START, Named, finish, frame
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.told import Told
 from tests.support.formats import BedrockConverse
+from tests.support.wire import sses
 from tokenstream import Limits
 from tokenstream.message import Part
 
@@ -28,4 +28,4 @@ def parts(*events: Named) -> tuple[Part, ...]:
 
 def events_of(*payloads: dict[str, Any]) -> bytes:
     """Return what a gateway makes of the objects of boto3."""
-    return b"".join(b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in payloads)
+    return b"".join(sses(*payloads))

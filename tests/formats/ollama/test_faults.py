@@ -16,6 +16,7 @@ from tests.formats.ollama.support import CALL, end, line, read, said
 from tests.formats.told import reads_alike_in_chunks, without_shortcuts
 from tests.support.formats import Ollama
 from tests.support.recordings import Recorded, ours
+from tests.support.wire import sses
 from tokenstream import Decoder, Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta, ToolCallDone
@@ -119,7 +120,7 @@ def test_a_line_of_chat_is_known_without_its_model_or_its_time(missing: str) -> 
 
 def test_done_after_the_last_line_says_it_again() -> None:
     """Proxies that wrap the lines in server-sent events add it; anything else there is counted."""
-    body = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in (said("Hi"), end()))
+    body = b"".join(sses(said("Hi"), end()))
     clean, odd = Decoder("ollama"), Decoder("ollama")
     for decoder, rest in ((clean, b"data: [DONE]\n\n"), (odd, b'data: {"done": false}\n\n')):
         decoder.feed(body + rest)

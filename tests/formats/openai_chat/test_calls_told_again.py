@@ -13,6 +13,7 @@ from tests.formats.openai_chat.payloads import FINISH, Payload, Read, call, chun
 from tests.formats.told import DONE
 from tests.support.streams import json_values
 from tests.support.tables import in_one_test
+from tests.support.wire import sses
 from tokenstream import Stream
 from tokenstream.formats._kit import repeated
 from tokenstream.formats._kit.values import canonical_json
@@ -167,7 +168,7 @@ def test_calls_that_are_told_again_anywhere_later_are_handed_out_once(data: st.D
             again: Payload = {"name": f"f{earlier}", "index": earlier}
             fields = data.draw(st.sampled_from([{"id": f"c{earlier}"}, {}]))
             payloads.append(call(json.dumps(values[earlier], indent=1), **again, **fields))
-    body = b"".join(b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in [*payloads, FINISH])
+    body = b"".join(sses(*payloads, FINISH))
     size = data.draw(st.integers(1, len(body)))
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
     stream = Stream([*pieces, b"data: [DONE]\n\n"], format="openai-chat")

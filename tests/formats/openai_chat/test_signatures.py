@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.effort import in_steps
+from tests.support.wire import DONE, chat
 from tokenstream import Message, Stream
 
 Delta = dict[str, Any]
@@ -19,12 +20,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz "
 
 def _message(*deltas: Delta, chunking: random.Random | None = None) -> Message:
     """Return the message of an answer with these deltas, in chunks of any size."""
-    chunks = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
-    ends = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
-    frames = [{"object": "chat.completion.chunk", "choices": [choice]} for choice in chunks + ends]
-    body = (
-        b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in frames) + b"data: [DONE]\n\n"
-    )
+    body = b"".join([*map(chat, deltas), chat({}, "stop"), DONE])
     if chunking is None:
         return Stream([body]).final()
     cuts = sorted({0, len(body), *(chunking.randrange(len(body)) for _ in range(20))})

@@ -9,6 +9,7 @@ import pytest
 
 from tests.steps.agents.support import FOLDER, body_of, chunkings_of, cuts_of, follow, tools_of
 from tests.steps.told import told
+from tests.support.wire import sses
 from tokenstream import Steps
 from tokenstream.errors import StreamTruncated
 
@@ -22,7 +23,7 @@ def _read(name: str) -> bytes:
 
 def _as_sse(lines: list[Any]) -> bytes:
     """Return lines as AgentCore's own server sends what its agent yields."""
-    return b"".join([f"data: {json.dumps(line, ensure_ascii=False)}\n\n".encode() for line in lines])
+    return b"".join(sses(*lines))
 
 
 @pytest.mark.parametrize("name", _ADK)
