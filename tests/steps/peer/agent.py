@@ -1,4 +1,4 @@
-"""A small agent that speaks JSON-RPC over its standard input and output; run as a process by the tests."""
+"""A small agent that speaks ACP over its standard input and output; run as a process by the tests."""
 
 from __future__ import annotations
 
@@ -38,21 +38,23 @@ def receive() -> dict[str, Any]:
     return message
 
 
-def update(**fields: Any) -> None:
-    """Send a notification about the prompt."""
-    send({"method": "session/update", "params": fields})
+def update(text: str = "", **fields: Any) -> None:
+    """Send a piece of the answer, as ACP has it, with fields of this agent's own."""
+    said = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
+    send({"method": "session/update", "params": {"sessionId": "s1", "update": said, **fields}})
 
 
 def prompt(id: Any, params: dict[str, Any]) -> None:
     """Answer a prompt, after a request for permission whose id is also 0."""
-    update(text="I ")
-    update(text="x" * params.get("long", 300_000))
-    send({"id": 0, "method": "session/request_permission", "params": {"options": ["allow", "reject"]}})
+    update("I ")
+    update("x" * params.get("long", 300_000))
+    asked = {"sessionId": "s1", "options": ["allow", "reject"]}
+    send({"id": 0, "method": "session/request_permission", "params": asked})
     while "method" in (answer := receive()):
         if answer["method"] == "die":
             die()
         update(seen=answer["method"])
-    update(text="wait", outcome=answer.get("result", answer.get("error")))
+    update("wait", outcome=answer.get("result", answer.get("error")))
     send({"id": id, "result": {"stopReason": "end_turn"}})
 
 

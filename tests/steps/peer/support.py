@@ -1,4 +1,4 @@
-"""The agent of these tests as a process, and a reader of its messages."""
+"""The agent of these tests as a process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from tokenstream.steps._agents.reader import TextAgentReader
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,28 +23,3 @@ def started(*options: str, **streams: Any) -> Generator[Any]:
             yield process
         finally:
             process.kill()
-
-
-class Prompts(TextAgentReader):
-    """Reads the messages of the agent in these tests: each prompt is a turn."""
-
-    name: ClassVar[str] = "prompts"
-
-    @classmethod
-    def recognises(cls, line: dict[str, Any]) -> bool:
-        return line.get("method") in ("session/prompt", "session/update")
-
-    def read_sent(self, method: str, params: Any, id: int | str | None) -> None:
-        if method == "session/prompt":
-            self._open_turn()
-
-    def read(self, line: dict[str, Any]) -> None:
-        if line.get("method") == "session/request_permission":
-            self.ask(self._open_turn().step, line)
-        if line.get("method") == "session/update":
-            self._add_text("text", line["params"].get("text", ""), is_whole=False)
-
-    def read_answer(self, method: str, answer: dict[str, Any]) -> None:
-        if method == "session/prompt":
-            self._end_answer("stop")
-            self._end_turn(None if "result" in answer else self._failure("refused"))

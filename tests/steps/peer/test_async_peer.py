@@ -88,7 +88,7 @@ def test_both_sides_ask_and_answer(kind: str) -> None:
         async with AsyncPeer(process.stdout, process.stdin) as peer:
             got = (await peer.ask("initialize", protocolVersion=1))["got"]
             assert got["params"] == {"protocolVersion": 1}
-            turn = await peer.begin("session/prompt")
+            turn = await peer.begin("session/prompt", sessionId="s1")
             seen: list[Any] = []
             async for message in peer:
                 seen.append(message.method)
@@ -143,7 +143,6 @@ def test_a_silent_agent_meets_the_deadline_and_a_cancelled_request_goes_on(kind:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prompts")
 def test_a_run_is_built_and_an_answer_from_elsewhere_wakes_the_loop(kind: str) -> None:
     """`reply_soon` is for ordinary functions; meanwhile the loop waits for the agent."""
 
@@ -158,13 +157,13 @@ def test_a_run_is_built_and_an_answer_from_elsewhere_wakes_the_loop(kind: str) -
 
             steps = Steps()
             with steps:
-                turn = await peer.begin("session/prompt", long=2)
+                turn = await peer.begin("session/prompt", sessionId="s1", long=2)
                 followed = steps.follow(peer, until=turn, exit_code=process.wait, stderr=process.stderr)
                 async for message in followed:
                     if message.wants_reply:
                         tasks.start_soon(answer_later, message)
                 assert [each.result for each in steps.turns] == ["I xxwait"]
-                turn = await peer.begin("session/prompt", long=2)
+                turn = await peer.begin("session/prompt", sessionId="s1", long=2)
                 with pytest.raises(StreamTruncated) as caught:
                     async for message in steps.follow(
                         peer, until=turn, exit_code=process.wait, stderr=process.stderr
@@ -178,14 +177,13 @@ def test_a_run_is_built_and_an_answer_from_elsewhere_wakes_the_loop(kind: str) -
     run(kind, test)
 
 
-@pytest.mark.usefixtures("prompts")
 def test_another_thread_answers_through_the_run(kind: str) -> None:
     """A button's handler may run in any thread, while the loop waits for the agent."""
 
     async def test(process: Any) -> None:
         with Steps() as steps:
             async with AsyncPeer(process.stdout, process.stdin) as peer:
-                turn = await peer.begin("session/prompt", long=2)
+                turn = await peer.begin("session/prompt", sessionId="s1", long=2)
                 async with anyio.create_task_group() as tasks:
                     async for message in steps.follow(peer, until=turn):
                         if message.wants_reply:

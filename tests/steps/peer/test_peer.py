@@ -58,7 +58,7 @@ def test_a_request_gets_its_answer_and_messages_before_it_are_kept(headers: bool
 def test_a_request_of_the_agent_is_answered_once() -> None:
     """Its id is the same as that of our own request: the direction tells them apart."""
     with started() as process, peer_of(process) as peer:
-        turn = peer.begin("session/prompt")
+        turn = peer.begin("session/prompt", sessionId="s1")
         seen: list[Any] = []
         for message in peer:
             seen.append(message.params.get("outcome"))
@@ -81,7 +81,7 @@ def test_a_request_of_the_agent_is_answered_once() -> None:
 def test_a_request_of_the_agent_can_be_refused() -> None:
     """The agent gets the code and the message of the refusal."""
     with started() as process, peer_of(process) as peer:
-        peer.begin("session/prompt", long=1)
+        peer.begin("session/prompt", sessionId="s1", long=1)
         outcome = None
         for message in peer:
             if message.wants_reply:
@@ -253,20 +253,19 @@ def test_headers_without_a_length_are_an_error() -> None:
         next(peer)
 
 
-@pytest.mark.usefixtures("prompts")
 def test_a_run_is_built_from_both_directions() -> None:
     """The turn begins with the request that is sent, and ends with its answer, as does the loop."""
     with started() as process, peer_of(process) as peer, Steps() as run:
         peer.ask("initialize")
         states = []
         for expected in ("first", "second"):
-            turn = peer.begin("session/prompt", text=expected, long=9)
+            turn = peer.begin("session/prompt", sessionId="s1", text=expected, long=9)
             for message in run.follow(peer, until=turn):
                 states += [turn.state for turn in run.turns[-1:]]
                 if message.wants_reply:
                     message.reply({"optionId": "allow"})
             assert turn.result == {"stopReason": "end_turn"}
-        assert run.agent == "prompts"
+        assert run.agent == "acp"
         events = run.events().ready()
 
     assert [turn.state for turn in run.turns] == ["done", "done"]
@@ -277,13 +276,12 @@ def test_a_run_is_built_from_both_directions() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prompts")
 def test_two_agents_of_a_run_may_give_their_requests_the_same_id() -> None:
     """Each agent numbers its requests from 0, and each request waits for its own answer."""
     with Steps() as run:
         for number in range(3):
             with started() as process, peer_of(process) as peer:
-                turn = peer.begin("session/prompt", long=1)
+                turn = peer.begin("session/prompt", sessionId="s1", long=1)
                 for message in run.follow(peer, until=turn):
                     if message.wants_reply:
                         (waiting,) = run.waiting
@@ -296,11 +294,10 @@ def test_two_agents_of_a_run_may_give_their_requests_the_same_id() -> None:
     assert len(ids) == 3
 
 
-@pytest.mark.usefixtures("prompts")
 def test_the_process_of_a_run_that_dies_is_told_with_its_stderr() -> None:
     """The turn has failed, with what had come."""
     with started(stderr=-1) as process, peer_of(process) as peer, Steps() as run:
-        peer.begin("session/prompt", long=1)
+        peer.begin("session/prompt", sessionId="s1", long=1)
         with pytest.raises(StreamTruncated, match="exit code 3") as caught:
             for message in run.follow(peer, exit_code=process.wait, stderr=process.stderr):
                 if message.wants_reply:
@@ -313,11 +310,10 @@ def test_the_process_of_a_run_that_dies_is_told_with_its_stderr() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prompts")
 def test_a_request_that_waits_for_the_user_is_no_silence() -> None:
     """The agent waits, so no deadline ends its turn; while it works, one does."""
     with started() as process, peer_of(process) as peer, Steps() as run:
-        turn = peer.begin("session/prompt", long=1)
+        turn = peer.begin("session/prompt", sessionId="s1", long=1)
         deadlines = Deadlines(idle_bytes=1.5, idle_content=1.5)
         for message in run.follow(peer, until=turn, deadlines=deadlines):
             if message.wants_reply:
@@ -325,7 +321,7 @@ def test_a_request_that_waits_for_the_user_is_no_silence() -> None:
                 timer.start()
         assert turn.result
         peer.begin("sleep")
-        peer.begin("session/prompt")
+        peer.begin("session/prompt", sessionId="s1")
         with pytest.raises(StreamStalled):
             next(run.follow(peer, deadlines=Deadlines(first_event=0.3)))
 
