@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.formats.a2a.support import artifact, message, payload, status, task, whole
 from tests.project import ROOT
+from tests.steps.agents.support import Pieces
 from tests.steps.told import told
 from tests.support.tables import in_one_test
 from tokenstream import Steps
@@ -71,20 +72,8 @@ def test_lines_of_json_are_read_like_the_payloads(path: Path) -> None:
     body = b"".join(json.dumps(each).encode() + b"\n" for each in payloads)
     for size in (1, 7, len(body)):
         with Steps() as run:
-            chunks = [body[at : at + size] for at in range(0, len(body), size)]
-            assert [*run.follow(Pieces(chunks), agent="a2a")] == payloads
+            assert [*run.follow(Pieces(body, repeat(size)), agent="a2a")] == payloads
         assert told(run) == told(follow(*payloads)[0])
-
-
-class Pieces(io.BytesIO):
-    """A pipe that gives what it has in given pieces."""
-
-    def __init__(self, chunks: list[bytes]) -> None:
-        super().__init__()
-        self._chunks = iter(chunks)
-
-    def read1(self, size: int | None = -1, /) -> bytes:
-        return next(self._chunks, b"")
 
 
 @in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
