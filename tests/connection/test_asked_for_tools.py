@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.formats.openai_chat.payloads import call, chunk
-from tests.support.wire import DONE, sses
+from tests.support.tables import in_one_test
+from tests.support.wire import DONE, chat, sses
 from tokenstream import Retry, aconnect, connect, resilient
 
 URL = "https://models.test/v1/chat/completions"
@@ -62,3 +64,31 @@ def test_an_unread_request_takes_its_tools_along() -> None:
         stream = resilient(lambda: connect(URL, client=client, json={"tools": TOOLS}), Retry(attempts=1))
 
         assert ["look", "see"] == [each.name for each in stream.final().tool_calls]
+
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
+REQUESTS: list[Any] = [
+    {"tools": [{"type": "function", "function": {"name": "look", "parameters": SCHEMA}}]},
+    {"functions": [{"name": "look", "parameters": SCHEMA}]},
+    {"tools": [{"type": "function", "name": "look", "parameters": SCHEMA}]},
+    {"tools": [{"name": "look", "input_schema": SCHEMA}]},
+    {"tools": [{"functionDeclarations": [{"name": "look", "parametersJsonSchema": SCHEMA}]}]},
+    {"tools": [{"function_declarations": [{"name": "look", "parameters": SCHEMA}]}]},
+    {"toolConfig": {"tools": [{"toolSpec": {"name": "look", "inputSchema": {"json": SCHEMA}}}]}},
+]
+"""Requests to all APIs that offer a tool."""
+WITHOUT: list[Any] = [None, [], "x", {}, {"tools": "x"}, {"tools": [1, {"name": 2}, {"x": []}]}]
+"""Requests that offer none."""
+
+
+@in_one_test("asked, value", [*product(REQUESTS, [5]), *product(WITHOUT, ["5"])])
+def test_the_tools_of_any_apis_request_are_found(asked: Any, value: object) -> None:
+    """Names and schemas, wherever the API has them: a schema tells a number in a text's call from a text."""
+    text = "<tool_call><function=look><parameter=n>5</parameter></function></tool_call>"
+    body = chat({"content": text}) + chat({}, "stop") + DONE
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
+    with (
+        httpx.Client(transport=transport) as client,
+        connect(URL, client=client, json=asked, tool_tags="qwen") as stream,
+    ):
+        assert [{"n": value}] == [each.arguments for each in stream.final().tool_calls]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.formats.openai_chat.payloads import ROLE, call, chunk, read
-from tests.formats.told import DONE, Told
+from tests.formats.told import DONE
+from tests.support.wire import DONE as DONE_SENT
+from tests.support.wire import chat, sses
 from tokenstream import AsyncStream, Decoder, Stream, Tools, tap
-from tokenstream._basics.request_facts import OfferedTools, offered_in
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta, ToolCallStart
-from tokenstream.schemas._offered import offered_by
 
 END = chunk({}, "tool_calls")
 
@@ -28,12 +28,10 @@ def _called(*payloads: Any) -> list[tuple[str, str]]:
     return read(ROLE, *payloads, END, DONE).called
 
 
-def _with_tools(tools: Any, *payloads: Any) -> Told:
-    from tests.support.formats import OpenAIChat
-
-    made = OpenAIChat()
-    made.parts.offered = offered_by(tools)
-    return Told(made).read([ROLE, *payloads, END, DONE])
+def _with_tools(tools: Any, *payloads: Any) -> list[str]:
+    """Return the names of the calls of an answer, in their order, where the tools are known."""
+    body = [*sses(ROLE, *payloads, END), DONE_SENT]
+    return [each.name for each in Stream(body, format="openai-chat", tools=tools).final().tool_calls]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -92,11 +90,9 @@ def test_the_start_of_a_call_has_the_whole_name() -> None:
 )
 def test_known_tools_tell_a_piece_from_another_tool(tools: Any, second: str, expected: list[str]) -> None:
     """A piece that is a tool's name, or makes none, begins another call."""
-    told = _with_tools(
+    assert expected == _with_tools(
         tools, call("", index=0, name="look"), call("", index=0, name=second), call("{}", index=0)
     )
-
-    assert expected == [part.name for part in told.message.tool_calls]
 
 
 def test_another_id_is_another_call() -> None:
@@ -116,45 +112,20 @@ def test_a_known_name_starts_its_call_at_once() -> None:
         assert is_immediate == any(isinstance(event, ToolCallStart) for event in events)
 
 
-REQUESTS: list[dict[str, Any]] = [
-    {"tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]},
-    {"functions": [{"name": "look", "parameters": {"type": "object"}}]},
-    {"tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}}]},
-    {"tools": [{"name": "look", "input_schema": {"type": "object"}}]},
-    {"tools": [{"functionDeclarations": [{"name": "look", "parametersJsonSchema": {"type": "object"}}]}]},
-    {"tools": [{"function_declarations": [{"name": "look", "parameters": {"type": "object"}}]}]},
-    {"toolConfig": {"tools": [{"toolSpec": {"name": "look", "inputSchema": {"json": {"type": "object"}}}}]}},
-]
-
-
-@pytest.mark.parametrize("request_", REQUESTS)
-def test_the_tools_of_any_apis_request_are_found(request_: dict[str, Any]) -> None:
-    """Names and schemas, wherever the API has them."""
-    offered = offered_in(request_)
-
-    assert offered is not None
-    assert {"look": {"type": "object"}} == dict(offered.schemas)
-
-
-@pytest.mark.parametrize("asked", [None, [], "x", {}, {"tools": "x"}, {"tools": [1, {"name": 2}, {"x": []}]}])
-def test_a_request_without_tools_offers_none(asked: Any) -> None:
-    """Whatever stands in its place."""
-    assert not offered_in(asked)
-
-
-def test_functions_types_and_names_become_names_and_schemas() -> None:
-    """A name alone has no schema, and a type without a JSON schema has none either."""
+def test_functions_types_and_names_are_known_as_tools() -> None:
+    """A name alone has no schema, and the schema of a function tells what its arguments are."""
 
     def book(seats: int) -> None:
         """Book."""
 
-    offered = offered_by([book, "look", Tools(look_up)])
+    text = "<tool_call><function=%s><parameter=seats>2</parameter></function></tool_call>"
+    named = [chat({"content": text % name}) for name in ("book", "look")]
+    tools: Any = [book, "look", Tools(look_up)]
+    stream = Stream([*named, chat({}, "stop"), DONE_SENT], tools=tools, tool_tags="qwen")
 
-    assert isinstance(offered, OfferedTools)
-    assert {"book", "look", "look_up"} == set(offered.schemas)
-    assert ["seats"] == (offered.schemas["book"] or {})["required"]
-    assert None is offered.schemas["look"]
-    assert None is offered_by([]) is offered_by(None)
+    assert [{"seats": 2}, {"seats": "2"}] == [each.arguments for each in stream.final().tool_calls]
+    for names in (["book", "look"], ["look_up", "book"]):
+        assert names == _with_tools(tools, *[call("", index=0, name=name) for name in names])
 
 
 @pytest.mark.parametrize("tools", ["look", 7, [7], [look_up, look_up], look_up])
@@ -197,5 +168,5 @@ def test_a_name_in_pieces_needs_no_index(id: dict[str, str]) -> None:
     pieces = [call("", name="look_", **id), call("", name="up"), call('{"a":1}')]
 
     assert [("look_up", '{"a":1}')] == _called(*pieces)
-    for tools, names in ([look_up], ["look_up"]), (["look_", "up"], ["up", "look_"]):
-        assert names == [done.name for done in _with_tools(tools, *pieces).calls]
+    for tools, names in ([look_up], ["look_up"]), (["look_", "up"], ["look_", "up"]):
+        assert names == _with_tools(tools, *pieces)
