@@ -84,6 +84,8 @@ def test_the_start_of_a_call_has_the_whole_name() -> None:
         (["look", "see"], "look", ["look"]),
         (["look_up", "other"], "_up", ["look_up"]),
         ([look_up], "_up", ["look_up"]),
+        ([look_up], "see", ["look", "see"]),
+        ([], "see", ["looksee"]),
         (Tools(look_up), "_up", ["look_up"]),
         (None, "see", ["looksee"]),
     ],
