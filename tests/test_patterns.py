@@ -59,7 +59,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_quote_kind": None,
     "tokenstream.stages._markdown.leaf.begin": _tag_of("<div>"),
-    "tokenstream.stages._markdown.inline._compile": inline._compile(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
+    "tokenstream.stages._markdown.inline._compile": inline._compile(dollar=True),  # noqa: SLF001 - as above
     # The heads of calls, which are short.
     "tokenstream.stages._calls.reading._head_end": None,
     "tokenstream.stages._citations.markers.__init__": _pattern_of(search_for(MARKERS).in_more),

@@ -78,7 +78,6 @@ class InlineCompleter:
         item: True if the content begins a list item, in which `[ ]` is a checkbox.
         one_line: True if the content is that of a heading or a table cell, in which no block can begin.
         references: True if link definitions precede the content, so that `[text][label]` may be a link.
-        strikethrough: True if the renderer knows `~~`.
         math: The syntax of formulas: `"dollar"` for `$…$` and `$$…$$`, `"brackets"` for `\(…\)` and
             `\[…\]`. A formula is held back until it is whole.
 
@@ -119,14 +118,13 @@ class InlineCompleter:
         item: bool = False,
         one_line: bool = False,
         references: bool = False,
-        strikethrough: bool = True,
         math: Math | None = None,
     ) -> None:
         self._item = item
         self._one_line = one_line
         self._references = references
         self._math = math
-        self._search = _compile(strikethrough=strikethrough, dollar=math == "dollar").search
+        self._search = _compile(dollar=math == "dollar").search
         self._text = ""
         self._new_pieces: list[str] = []
         """Pieces that are not joined to the text yet."""
@@ -455,30 +453,6 @@ class InlineCompleter:
         return end
 
 
-def complete_inline(
-    text: str,
-    *,
-    item: bool = False,
-    one_line: bool = False,
-    references: bool = False,
-    strikethrough: bool = True,
-    math: Math | None = None,
-) -> str:
-    """Return the text to show of inline content that is still being written.
-
-    The arguments are those of `InlineCompleter`.
-
-    Example:
-        >>> complete_inline("some **bold te"), complete_inline("`co"), complete_inline("see [the")
-        ('some **bold te**', '`co`', 'see')
-    """
-    content = InlineCompleter(
-        item=item, one_line=one_line, references=references, strikethrough=strikethrough, math=math
-    )
-    content.feed(text)
-    return content.preview()
-
-
 def _to_result(end: int | None, otherwise: int) -> int:
     """Return the `end` of a span; `_WAIT` if it is UNFINISHED, `otherwise` if it is None (no span)."""
     if end is None:
@@ -514,8 +488,6 @@ def _apply_edits(text: str, end: int, bracket_at: int | None, escaped: list[int]
 
 
 @cache
-def _compile(*, strikethrough: bool, dollar: bool) -> re.Pattern[str]:
+def _compile(*, dollar: bool) -> re.Pattern[str]:
     """Return a pattern for the characters that may not be plain text; a `~` at the end may become `~~`."""
-    return re.compile(
-        r"[\\\[\]!<&]|`+|\*+|_+" + (r"|~{2,}|~\Z" if strikethrough else "") + (r"|\$+" if dollar else "")
-    )
+    return re.compile(r"[\\\[\]!<&]|`+|\*+|_+|~{2,}|~\Z" + (r"|\$+" if dollar else ""))

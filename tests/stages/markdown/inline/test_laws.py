@@ -14,7 +14,7 @@ from tests.support.beside import needs_recordings
 from tests.support.previews import blocks, inline_contents, recorded_answers, seen_inline, wrong_previews
 from tests.support.sampling import sampled
 from tests.support.texts import pieces_of
-from tokenstream.stages._markdown.inline import InlineCompleter, complete_inline
+from tokenstream.stages._markdown.inline import InlineCompleter
 
 _WORDS = st.sampled_from(
     ["word", "two words", "2 * 3", "a_b", "1.5", "中文", "é", "a < b", "AT&T is", "&amp;", r"\*"]
@@ -46,10 +46,16 @@ _CONTENT = st.recursive(
 )
 
 
+def _preview_of(text: str, **options: Any) -> str:
+    content = InlineCompleter(**options)
+    content.feed(text)
+    return content.preview()
+
+
 @given(st.lists(_CONTENT, min_size=1, max_size=3).map(lambda parts: f"w {' '.join(parts)} w"))
 def test_the_visible_text_of_valid_content_only_grows(text: str) -> None:
     """At every prefix: one block, the beginning of what is seen in the end, no less than before."""
-    previews = [complete_inline(text[:end]) for end in range(len(text) + 1)]
+    previews = [_preview_of(text[:end]) for end in range(len(text) + 1)]
 
     assert [] == wrong_previews(previews, text)
     assert text == previews[-1]
@@ -81,7 +87,6 @@ _OPTIONS = st.fixed_dictionaries(
         "item": st.booleans(),
         "one_line": st.booleans(),
         "references": st.booleans(),
-        "strikethrough": st.booleans(),
         "math": st.sampled_from([None, "dollar", "brackets"]),
     },
 )
@@ -94,13 +99,13 @@ def test_a_preview_depends_on_the_text_alone(text: str, size: int, options: dict
     for at in range(0, len(text), size):
         content.feed(text[at : at + size])
 
-        assert complete_inline(text[: at + size], **options) == content.preview()
+        assert _preview_of(text[: at + size], **options) == content.preview()
 
 
 @given(text=_HOSTILE)
 def test_a_preview_is_one_block_of_the_same_lines(text: str) -> None:
     """The lines of a preview are those of the content, in their order, with other marks."""
-    preview = complete_inline(text)
+    preview = _preview_of(text)
     lines = preview.split("\n")
     changed = str.maketrans("", "", "\\[*_~` \t\u202f")
 
