@@ -16,9 +16,7 @@ from urllib3.http2.connection import HTTP2Response
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tests.support import wire
 from tokenstream import AsyncStream, Decoder, Message, Stream
-from tokenstream._sources import AsyncSource as Async
-from tokenstream._sources import SyncSource as Sync
-from tokenstream._sources import async_source, sync_source
+from tokenstream._sources import SyncSource, sync_source
 from tokenstream.errors import MisuseError, StreamTruncated
 
 pytestmark = pytest.mark.anyio
@@ -150,38 +148,13 @@ async def test_a_stream_is_no_source_of_another_one() -> None:
         Stream(stream)
 
 
-async def test_a_source_that_was_found_is_found_again() -> None:
-    """Whoever has made one, `connect` say, hands it over as it is."""
-    source, waiting = sync_source(ANSWER), async_source(AsyncSource(ANSWER))
-
-    assert sync_source(source) is source
-    assert async_source(waiting) is waiting
-
-
-async def test_the_chunks_of_a_source_can_be_looped_over() -> None:
-    """They are iterators, as their types say, so whoever has a source may read it without a stream."""
-    payload: Any = {"choices": []}
-    source, waiting, at_hand = (
-        sync_source([payload]),
-        async_source(AsyncSource([payload])),
-        async_source(b"a"),
-    )
-    assert isinstance(source, Sync)
-    assert isinstance(waiting, Async)
-    assert isinstance(at_hand, Async)
-
-    assert [payload] == list(source.chunks)
-    assert [payload] == [chunk async for chunk in waiting.chunks]
-    assert [b"a"] == [chunk async for chunk in at_hand.chunks]
-
-
 async def test_the_socket_of_http2_is_never_found() -> None:
     """It carries other answers too, and must not be shut down for one of them."""
     for version, found in ((b"HTTP/2", None), (b"HTTP/1.1", "the socket")):
         network = SimpleNamespace(get_extra_info=lambda _: "the socket")
         extensions: dict[str, Any] = {"http_version": version, "network_stream": network}
         source = sync_source(httpx.Response(200, content=iter([b""]), extensions=extensions))
-        assert isinstance(source, Sync)
+        assert isinstance(source, SyncSource)
         assert source.socket is not None
 
         assert found == source.socket()

@@ -22,7 +22,7 @@ from tests.formats.openai_responses.payloads import (
     read,
     said,
 )
-from tests.formats.openai_responses.test_properties import Plain
+from tests.formats.told import without_shortcuts
 from tests.support.formats import OpenAIResponses
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded
@@ -135,7 +135,7 @@ def test_commands_may_be_typed_in_turns(commands: list[str], size: int, seed: in
     assert came.departures == {}
     assert not isinstance(part, ServerToolResult)
     assert "".join(fragments) == getattr(part, "arguments_text", None)
-    assert came.outcome == read(*frames, format=Plain()).outcome
+    assert came.outcome == read(*frames, format=without_shortcuts(OpenAIResponses())).outcome
     if not hosted:
         assert [call.arguments["commands"] for call in came.calls] == [commands]
 

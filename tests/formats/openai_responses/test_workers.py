@@ -24,7 +24,8 @@ from tests.formats.openai_responses.payloads import (
     read,
     said,
 )
-from tests.formats.openai_responses.test_properties import Plain
+from tests.formats.told import without_shortcuts
+from tests.support.formats import OpenAIResponses
 from tokenstream import Stream
 from tokenstream.events import PartDelta
 from tokenstream.message import ServerToolCall, ServerToolResult
@@ -83,7 +84,7 @@ def test_a_workers_text_is_shown_while_it_is_written() -> None:
     [part] = came.parts
     assert isinstance(part, ServerToolResult)
     assert (part.content, part.complete) == ("abcdefghij", False)
-    assert came.outcome == read(*frames, format=Plain()).outcome
+    assert came.outcome == read(*frames, format=without_shortcuts(OpenAIResponses())).outcome
 
 
 def test_a_workers_text_is_given_once_and_whole() -> None:
