@@ -13,18 +13,18 @@ import aiohttp
 import anyio
 
 from tests.stream.bodies import ANSWER
+from tests.support.replies import reply, serve_in_time
 from tests.support.timing import PATIENCE
 from tokenstream import aconnect, connect
 from tokenstream.errors import StreamError
 from tokenstream.message import Message
-from tokenstream.testing import Exchange
-from tokenstream.testing._serve.server import ReplayServer, Reply
+from tokenstream.testing import Exchange, Recording
 
 PATH = "/v1/chat/completions"
-WHOLE = Reply(chunks=[(0.0, item) for item in ANSWER])
+WHOLE = reply([(0.0, item) for item in ANSWER])
 
 
-def read(answer: Reply, **options: Any) -> tuple[Message | None, StreamError | None, Exchange]:
+def read(answer: Recording, **options: Any) -> tuple[Message | None, StreamError | None, Exchange]:
     """Ask over both drivers, and with aiohttp, and return what they agree on."""
     found = []
     readers = [read_sync, read_async]
@@ -32,7 +32,7 @@ def read(answer: Reply, **options: Any) -> tuple[Message | None, StreamError | N
         # A trace is httpx's.
         readers += [read_with_aiohttp, read_with_own_session]
     for both in readers:
-        with ReplayServer({PATH: answer}) as server:
+        with serve_in_time({PATH: answer}) as server:
             message, error = both(server.url + PATH, options)
             exchange = server.exchanges[0]
             assert exchange.over.wait(PATIENCE)

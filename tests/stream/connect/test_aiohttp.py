@@ -13,9 +13,10 @@ import pytest
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, WHOLE
 from tests.support.loopback import Loopback, until_close
+from tests.support.replies import reply, serve_in_time
 from tokenstream import Deadlines, Retry, aconnect, connect
 from tokenstream.errors import ConnectError, MisuseError, StatusError, StreamStalled
-from tokenstream.testing._serve.server import ReplayServer, Reply
+from tokenstream.testing import Server
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "json": {"json": {"stream": True, "text": "é"}},
@@ -54,7 +55,7 @@ def test_options_mean_the_same_as_with_httpx(options: dict[str, Any]) -> None:
             for client in (None, session):
                 assert await ask(url, client, options) == "Let me see."
 
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         asyncio.run(main(server.url + PATH))
         first, second = [exchange.request for exchange in server.exchanges]
     assert (first.method, first.path, first.body) == (second.method, second.path, second.body)
@@ -72,7 +73,7 @@ def test_a_file_is_sent_as_with_httpx() -> None:
         async with aiohttp.ClientSession() as session:
             await ask(url, session, OPTIONS["a file"])
 
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         asyncio.run(main(server.url + PATH))
         assert b'filename="name.txt"' in server.exchanges[0].request.body
 
@@ -89,7 +90,7 @@ def test_a_session_keeps_its_settings_and_stays_open() -> None:
                 assert await ask(PATH, session, {"json": {}, "headers": {"X-More": "3"}}) == "Let me see."
             assert not session.closed
 
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         asyncio.run(main(server.url))
         sent = [exchange.request.headers for exchange in server.exchanges]
     assert [(each["x-own"], each["cookie"], each["x-more"]) for each in sent] == [("1", "c=2", "3")] * 2
@@ -105,9 +106,9 @@ def test_credentials_do_not_follow_a_redirect_to_another_origin() -> None:
             options = {"json": {"a": 1}, "headers": headers, "follow_redirects": True}
             assert await ask(url, session, options) == "Let me see."
 
-    with ReplayServer({PATH: WHOLE}) as other:
-        moved = Reply(status=307, headers={"Location": other.url + PATH}, chunks=[])
-        with ReplayServer({PATH: moved}) as first:
+    with serve_in_time({PATH: WHOLE}) as other:
+        moved = reply(status=307, headers={"Location": other.url + PATH})
+        with serve_in_time({PATH: moved}) as first:
             asyncio.run(main(first.url + PATH))
             sent = first.exchanges[0].request.headers
             assert (sent["x-session-key"], sent["authorization"], sent["x-api-key"]) == ("s", "Bearer r", "k")
@@ -134,7 +135,7 @@ def test_what_a_session_cannot_do_is_refused_by_name() -> None:
 def test_failures_are_told_in_the_librarys_words() -> None:
     """A refused connection, an error status, a timeout of the caller's, a deadline."""
 
-    async def main(server: ReplayServer) -> None:
+    async def main(server: Server) -> None:
         async with aiohttp.ClientSession() as session:
             with pytest.raises(ConnectError, match="no connection to"):
                 await ask("http://127.0.0.1:9", session, {})
@@ -146,8 +147,8 @@ def test_failures_are_told_in_the_librarys_words() -> None:
             with pytest.raises(StreamStalled, match="idle_bytes"):
                 await ask(server.url + "/slow", session, {"deadlines": Deadlines(idle_bytes=0.05)})
 
-    slow = Reply(chunks=[(0.0, ANSWER[2]), (2.0, ANSWER[3])])
-    with ReplayServer({"/busy": Reply(status=503, chunks=[(0.0, b"{}")]), "/slow": slow}) as server:
+    slow = reply([(0.0, ANSWER[2]), (2.0, ANSWER[3])])
+    with serve_in_time({"/busy": reply([(0.0, b"{}")], status=503), "/slow": slow}) as server:
         asyncio.run(main(server))
 
 
@@ -167,7 +168,7 @@ def test_an_answer_may_last_longer_than_the_default_of_aiohttp(monkeypatch: pyte
             await ask(url, session, {})
 
     monkeypatch.setattr(aiohttp.ClientSession, "request", noted)
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         asyncio.run(main(server.url + PATH))
     assert [each.total for each in asked] == [None, 7]
 

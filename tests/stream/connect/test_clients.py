@@ -11,15 +11,15 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, WHOLE
+from tests.support.replies import reply, serve_in_time
 from tokenstream import AsyncStream, Stream, aconnect, connect
 from tokenstream.errors import MisuseError
-from tokenstream.testing._serve.server import ReplayServer, Reply
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_a_client_of_ones_own_is_used_and_stays_open(library: Any) -> None:
     """Its settings count; it is the caller's to close."""
-    with ReplayServer({PATH: WHOLE}) as server, library.Client(headers={"X-Own": "1"}) as client:
+    with serve_in_time({PATH: WHOLE}) as server, library.Client(headers={"X-Own": "1"}) as client:
         for _ in range(2):
             with connect(server.url + PATH, client=client) as stream:
                 assert stream.final().ending == "complete"
@@ -36,7 +36,7 @@ def test_an_asynchronous_client_of_ones_own(library: Any) -> None:
                 assert (await stream.final()).ending == "complete"
             assert not client.is_closed
 
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         for backend in ("asyncio", "trio"):
             anyio.run(main, server.url + PATH, backend=backend)
 
@@ -45,7 +45,7 @@ def test_an_asynchronous_client_of_ones_own(library: Any) -> None:
 @pytest.mark.parametrize("already_read", [False, True])
 def test_a_response_that_one_already_has(library: Any, already_read: bool) -> None:
     """Streamed, or read by somebody else before."""
-    with ReplayServer({PATH: WHOLE}) as server, library.Client() as client:
+    with serve_in_time({PATH: WHOLE}) as server, library.Client() as client:
         with client.stream("POST", server.url + PATH) as response:
             if already_read:
                 response.read()
@@ -66,7 +66,7 @@ def test_an_asynchronous_response_that_one_already_has(library: Any) -> None:
             assert (await AsyncStream(response).final()).text == "Let me see."
             assert response.is_closed
 
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         anyio.run(main, server.url + PATH)
         with httpx.Client() as client, client.stream("POST", server.url + PATH) as response:
             with pytest.raises(MisuseError, match="with Stream"):
@@ -84,9 +84,7 @@ def test_a_response_made_by_hand_for_a_test() -> None:
 def test_metrics_count_from_the_request() -> None:
     """The time to the first token contains the time to the response."""
     with (
-        ReplayServer(
-            {PATH: Reply(chunks=[(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}
-        ) as server,
+        serve_in_time({PATH: reply([(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}) as server,
         connect(server.url + PATH) as stream,
     ):
         stream.final()

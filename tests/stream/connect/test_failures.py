@@ -12,10 +12,10 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, raw_server, read, read_async, read_sync
+from tests.support.replies import reply, serve_in_time
 from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, aconnect, connect
 from tokenstream.errors import ConnectError, StreamInterrupted, StreamStalled, StreamTruncated
-from tokenstream.testing._serve.server import ReplayServer, Reply
 
 
 def test_a_connection_that_is_refused() -> None:
@@ -90,7 +90,7 @@ def test_a_connection_that_breaks_in_the_body() -> None:
     """Everything before the break is kept."""
     cuts: list[Literal["close", "reset"]] = ["close", "reset"]
     for how in cuts:
-        _, error, _ = read(Reply(chunks=[(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))
+        _, error, _ = read(reply([(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))
 
         assert isinstance(error, StreamInterrupted)
         assert error.partial.ending != "streaming"
@@ -111,8 +111,8 @@ def test_a_body_without_framing_that_ends_early_is_truncated() -> None:
 
 def test_leaving_the_block_early_closes_the_connection() -> None:
     """The server sees it at once, and stops paying for tokens."""
-    slow = Reply(chunks=[(0.0, ANSWER[2]), (60.0, ANSWER[3])])
-    with ReplayServer({PATH: slow}) as server:
+    slow = reply([(0.0, ANSWER[2]), (60.0, ANSWER[3])])
+    with serve_in_time({PATH: slow}) as server:
         with connect(server.url + PATH) as stream:
             assert next(stream.text) == "Let "
         assert server.exchanges[0].over.wait(PATIENCE)
@@ -122,7 +122,7 @@ def test_leaving_the_block_early_closes_the_connection() -> None:
         async with aconnect(url) as stream:
             assert await anext(stream.text) == "Let "
 
-    with ReplayServer({PATH: slow}) as server:
+    with serve_in_time({PATH: slow}) as server:
         anyio.run(main, server.url + PATH)
         assert server.exchanges[0].over.wait(PATIENCE)
         assert server.exchanges[0].outcome == "abandoned"

@@ -12,11 +12,10 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, WHOLE, raw_server, read
+from tests.support.replies import serve_in_time
 from tests.support.timing import meanwhile
 from tokenstream import Stream, aconnect, connect
-from tokenstream._request.options import OPTIONS
 from tokenstream.errors import MisuseError, StreamClosed
-from tokenstream.testing._serve.server import ReplayServer
 
 
 def test_an_answer_over_http() -> None:
@@ -53,7 +52,7 @@ def test_the_callers_headers_are_not_written_into() -> None:
 
 def test_nothing_is_sent_before_the_first_read() -> None:
     """`connect` is lazy: the request goes out at `with` or the first read."""
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         stream = connect(server.url + PATH)
         assert server.exchanges == []
         before = stream.response
@@ -80,7 +79,7 @@ def test_a_stream_that_is_never_opened_needs_no_closing() -> None:
 
 def test_a_stream_that_was_ended_before_it_began_sends_nothing() -> None:
     """Nobody pays for an answer that nobody wants."""
-    with ReplayServer({PATH: WHOLE}) as server:
+    with serve_in_time({PATH: WHOLE}) as server:
         stream = connect(server.url + PATH)
         stream.stop()
         with stream:
@@ -137,11 +136,16 @@ def test_an_unknown_option_is_refused_before_anything_is_sent() -> None:
 
 
 def test_the_typed_options_are_those_of_httpx() -> None:
-    """All of them, but what `connect` takes itself."""
+    """All of them, beside what `connect` takes itself."""
+    unknown: dict[str, Any] = {"xyzzy": 1}
+    with pytest.raises(MisuseError) as caught:
+        connect("http://127.0.0.1/", **unknown)
+    told = set(caught.value.message.rpartition("the options are ")[2].split(", "))
+    own = set(inspect.signature(connect).parameters)
     for client in (httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient):
         taken = set(inspect.signature(client.stream).parameters)
 
-        assert set(OPTIONS) == taken - {"self", "method", "url"}
+        assert told - own == taken - {"self", "method", "url"}
 
 
 def test_a_trace_of_the_callers_is_told_each_step() -> None:

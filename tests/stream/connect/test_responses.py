@@ -10,18 +10,19 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, read
+from tests.support.replies import reply
 from tests.support.wire import sse
 from tokenstream.errors import NotAStream, ProviderError, StatusError, StreamTruncated
-from tokenstream.testing._serve.server import Reply
+from tokenstream.testing import Recording
 
 
-def reply(body: bytes, content_type: str = "text/event-stream", **more: Any) -> Reply:
-    return Reply(chunks=[(0.0, body)], content_type=content_type, **more)
+def whole(body: bytes, content_type: str = "text/event-stream", **more: Any) -> Recording:
+    return reply([(0.0, body)], content_type=content_type, **more)
 
 
 def test_a_compressed_body_is_decoded() -> None:
     """Where a server compresses although it was not asked to."""
-    answer = reply(gzip.compress(b"".join(ANSWER)), headers={"Content-Encoding": "gzip"})
+    answer = whole(gzip.compress(b"".join(ANSWER)), headers={"Content-Encoding": "gzip"})
     message, error, _ = read(answer)
 
     assert error is None
@@ -32,7 +33,7 @@ def test_a_compressed_body_is_decoded() -> None:
 def test_an_error_status_carries_what_the_provider_says() -> None:
     """Status, words, type, request id, and how long to wait."""
     body = b'{"error": {"message": "slow down", "type": "rate_limit_error", "code": "too_fast"}}'
-    answer = reply(body, "application/json", status=429, headers={"Retry-After": "2"})
+    answer = whole(body, "application/json", status=429, headers={"Retry-After": "2"})
     _, error, _ = read(answer)
 
     assert isinstance(error, StatusError)
@@ -69,7 +70,7 @@ def test_whose_problem_an_error_status_is(
     status: int, body: bytes, kind: str, retryable: bool, words: str
 ) -> None:
     """Whatever the form of the body: JSON, a page, nothing, or an event stream."""
-    _, error, _ = read(reply(body, "text/plain", status=status))
+    _, error, _ = read(whole(body, "text/plain", status=status))
 
     assert isinstance(error, StatusError)
     assert words in str(error)
@@ -78,7 +79,7 @@ def test_whose_problem_an_error_status_is(
 
 def test_a_huge_error_body_is_read_within_bounds() -> None:
     """The error keeps its start."""
-    _, error, _ = read(Reply(chunks=[(0.0, b"x" * 50_000)] * 4, status=500))
+    _, error, _ = read(reply([(0.0, b"x" * 50_000)] * 4, status=500))
 
     assert isinstance(error, StatusError)
     assert len(error.body) == 4096
@@ -87,7 +88,7 @@ def test_a_huge_error_body_is_read_within_bounds() -> None:
 def test_an_error_with_status_200_is_the_providers() -> None:
     """JSON instead of a stream, whatever the content type says."""
     for content_type in ("application/json", "text/event-stream"):
-        _, error, _ = read(reply(b'{"error": {"message": "busy", "type": "overloaded_error"}}', content_type))
+        _, error, _ = read(whole(b'{"error": {"message": "busy", "type": "overloaded_error"}}', content_type))
 
         assert isinstance(error, ProviderError)
         assert error.kind == "overloaded"
@@ -95,7 +96,7 @@ def test_an_error_with_status_200_is_the_providers() -> None:
 
 def test_a_web_page_is_no_stream() -> None:
     """The error shows the page's title."""
-    _, error, _ = read(reply(b"<!doctype html><title>Please log in</title>", "text/html"))
+    _, error, _ = read(whole(b"<!doctype html><title>Please log in</title>", "text/html"))
 
     assert isinstance(error, NotAStream)
     assert "Please log in" in str(error)
@@ -103,7 +104,7 @@ def test_a_web_page_is_no_stream() -> None:
 
 def test_an_empty_body_is_truncated() -> None:
     """No event at all; asking again may help."""
-    _, error, _ = read(reply(b""))
+    _, error, _ = read(whole(b""))
 
     assert isinstance(error, StreamTruncated)
     assert error.retryable
@@ -120,7 +121,7 @@ def test_a_whole_answer_instead_of_a_stream_is_read_as_one() -> None:
         "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
     }
     for indent in (None, 2):
-        message, error, _ = read(reply(json.dumps(body, indent=indent).encode(), "application/json"))
+        message, error, _ = read(whole(json.dumps(body, indent=indent).encode(), "application/json"))
 
         assert error is None
         assert message is not None
@@ -129,7 +130,7 @@ def test_a_whole_answer_instead_of_a_stream_is_read_as_one() -> None:
 
 def test_a_redirect_is_not_followed() -> None:
     """Credentials never reach another host; the error names the target."""
-    _, error, _ = read(reply(b"", status=307, headers={"Location": "https://elsewhere.example/v1"}))
+    _, error, _ = read(whole(b"", status=307, headers={"Location": "https://elsewhere.example/v1"}))
 
     assert isinstance(error, NotAStream)
     assert "https://elsewhere.example/v1" in str(error)
@@ -137,7 +138,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 def test_a_redirect_within_an_origin_says_how_to_follow_it() -> None:
     """A lacking slash is the usual reason; the key in the query is not told."""
-    _, error, _ = read(reply(b"", status=307, headers={"Location": PATH + "/?key=secret"}))
+    _, error, _ = read(whole(b"", status=307, headers={"Location": PATH + "/?key=secret"}))
 
     assert isinstance(error, NotAStream)
     assert f"{PATH}/ (status 307" in str(error)
