@@ -8,7 +8,6 @@ from typing import Any
 from tests.recovery.attempts import Played
 from tests.support import wire
 from tokenstream import Retry, testing
-from tokenstream._basics.joint import anchor_of
 from tokenstream.events import Resumed, TextDelta
 from tokenstream.recovery import Attempt
 
@@ -23,6 +22,7 @@ __all__ = [
     "Server",
     "cut",
     "goes_on",
+    "last_words",
     "obeys",
     "reasoned",
     "says",
@@ -57,9 +57,14 @@ def says(reply: Callable[[str], str], format: str = "openai-chat", **finish: Any
     return answer
 
 
+def last_words(given: str) -> str:
+    """Return the end of an answer that broke off, with which a model is asked to begin."""
+    return given.rstrip()[-40:].lstrip()
+
+
 def obeys(given: str) -> str:
     """Begin with the last words, as the user's turn asks."""
-    return anchor_of(given) + TEXT[len(given.rstrip()) :]
+    return last_words(given) + TEXT[len(given.rstrip()) :]
 
 
 def goes_on(given: str) -> str:

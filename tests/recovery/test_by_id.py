@@ -28,7 +28,6 @@ from tokenstream import Message, Retry, Route, Router, aconnect, connect, testin
 from tokenstream.errors import MisuseError, PositionLost, StreamError
 from tokenstream.events import Resumed, TextDelta, ToolCallDone
 from tokenstream.formats._detect.undetected import Undetected
-from tokenstream.formats._resume import event_log
 from tokenstream.limits import DEFAULT_LIMITS
 
 RESUME = Retry(mode="resume", wait=0)
@@ -168,13 +167,12 @@ def test_the_parts_of_a_placeholder_are_made_once() -> None:
 
 
 @pytest.mark.parametrize("start", [0, 1, 2])
-def test_many_events_without_a_format_wait_for_it(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+def test_large_events_without_a_format_wait_for_it(start: int) -> None:
     """Their positions are known once it is found, so they are described only then."""
-    monkeypatch.setattr(event_log, "MOST_BYTES", 1)
     events = STREAMS["gemini-interactions"]
-    empty = [sse({})] * 3
+    unknown = [sse({"padding": "x" * 500_000})] * 3
 
-    text, calls, error = _read("sync", [[b"".join([*empty, *events[:6]])], events[3 + start :]])
+    text, calls, error = _read("sync", [[b"".join([*unknown, *events[:6]])], events[3 + start :]])
 
     assert (*WHOLE, None) == (text, calls, error)
 

@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.recovery.continuing import last_words
+from tests.support import wire
 from tests.support.effort import in_steps, trials
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import few
-from tokenstream import Message, Retry, Stream, resilient, testing
-from tokenstream._basics.joint import Prefill, anchor_of
+from tokenstream import Retry, Stream, resilient, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StatusError, StreamError, StreamTruncated
 from tokenstream.events import Event, MessageStart, PartDone, PartStart, Restarted, Resumed, TextDelta
-from tokenstream.message import Citation, ReasoningPart, TextPart
 from tokenstream.recovery import Attempt
-from tokenstream.stream._continuation import Continuation, Prefix
 
 CONTINUED = frozenset(
     {
@@ -119,8 +118,8 @@ class Server:
             begin = given.rstrip() if self._kind == "echoes the prefix" else ""
         else:
             assert turns[-1]["role"] == "user"
-            assert anchor_of(given) in words_of(turns[-1])
-            begin = anchor_of(given)
+            assert last_words(given) in words_of(turns[-1])
+            begin = last_words(given)
         rest = begin + self._text[len(given.rstrip()) :]
         script = testing.script()
         if rest:
@@ -356,7 +355,7 @@ def half_and_rest(format: str, cut: int, begin: str) -> tuple[list[bytes], list[
 @in_each_world
 @pytest.mark.parametrize("prefill", [True, "echo"])
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "bedrock-converse"])
-def test_every_driver_goes_on_behind_a_prefix(world: str, format: str, prefill: Prefill) -> None:
+def test_every_driver_goes_on_behind_a_prefix(world: str, format: str, prefill: Any) -> None:
     """Given back by the server, or not."""
     retry = Retry(mode="continue", wait=0, prefill=prefill)
     for cut in CUTS:
@@ -375,7 +374,7 @@ def test_every_driver_asks_by_a_user_s_turn_where_a_prefix_is_refused(world: str
     """The refusal costs no attempt, and is not shown. The shortest of these answers has three characters."""
     retry = Retry(mode="continue", wait=0, attempts=2, prefill=True, least=0)
     for cut in CUTS:
-        first, second = half_and_rest("gemini", cut, anchor_of(PROSE[:cut]))
+        first, second = half_and_rest("gemini", cut, last_words(PROSE[:cut]))
         played = play(world, [first, StatusError(words, status=400), second], retry, format="gemini")
         text = "".join(event.text for event in played.given if isinstance(event, TextDelta))
 
@@ -414,21 +413,26 @@ def test_a_source_goes_back_with_the_text_that_it_is_of() -> None:
         "title": "The bridge",
         "encrypted_index": "T",
     }
-    message = Message(
-        format="anthropic",
-        parts=(
-            ReasoningPart(text="Hm.", complete=True),
-            TextPart(text="It opened in 1932", complete=True),
-            Citation(cites=1, url="https://example.org/bridge", provider_data=place),
-            TextPart(text=", on a day in"),
-        ),
-    )
-    (turn,) = Continuation(message, Prefix()).write_turns("anthropic")
-
-    assert [(block["text"], len(block.get("citations", []))) for block in turn["content"]] == [
-        ("It opened in 1932", 1),
-        (", on a day in", 0),
+    first = [
+        wire.claude_start(),
+        wire.claude_open(0, type="thinking", thinking="", signature=""),
+        wire.claude_delta(0, "thinking_delta", thinking="Hm."),
+        wire.claude_close(0),
+        wire.claude_open(1, type="text", text=""),
+        wire.claude_delta(1, "text_delta", text="It opened in 1932"),
+        wire.claude_delta(1, "citations_delta", citation=place),
+        wire.claude_close(1),
+        wire.claude_open(2, type="text", text=""),
+        wire.claude_delta(2, "text_delta", text=", on a day in"),
     ]
+    second = testing.script().text(" March.").finish("stop").chunks("anthropic")
+    played = play("sync", [first, second], Retry(mode="continue", wait=0, prefill=True), format="anthropic")
+
+    assert "It opened in 1932, on a day in March." == played.message.text
+    assert [
+        {"type": "text", "text": "It opened in 1932", "citations": [place]},
+        {"type": "text", "text": ", on a day in"},
+    ] == played.asked[1].continuation("anthropic")[0]["content"]
 
 
 @pytest.mark.parametrize("event", ["response.completed", "response.output_item.done"])

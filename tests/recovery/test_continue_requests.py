@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.recovery.continuing import GO_ON, TEXT, WORDS, goes_on, last_words, obeys
 from tests.support import wire
 from tests.support.tables import in_one_test
 from tokenstream import Retry, connect, testing
-from tokenstream._basics.joint import anchor_of
-from tokenstream._hosts import HOSTS
 from tokenstream.errors import MisuseError, PositionLost, StatusError, StreamError, StreamTruncated
 from tokenstream.events import Resumed
 from tokenstream.recovery import Attempt
-from tokenstream.recovery._servers import forget_refusals
 
-TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
-WORDS = [f"{word} " for word in TEXT.split()]
-GO_ON = Retry(mode="continue", wait=0)
 PLACES = {
     "openai-chat": "https://api.openai.com/v1/chat/completions",
     "openai-responses": "https://api.openai.com/v1/responses",
@@ -59,14 +55,6 @@ LIMITS = {
     "ollama": "options",
 }
 TURNS = {"openai-responses": "input", "openai-completions": "prompt", "gemini": "contents", "tgi": "inputs"}
-
-
-@pytest.fixture(autouse=True)
-def _knows_nothing() -> Iterator[None]:
-    """Hosts that refused a prefix are remembered by the process."""
-    forget_refusals()
-    yield
-    forget_refusals()
 
 
 def cut(format: str, words: int = 9, **more: Any) -> testing.Recording:
@@ -119,7 +107,7 @@ def given(words: int = 9) -> str:
 @pytest.mark.parametrize("format", sorted(set(PLACES) - {"openai-completions", "tgi"}))
 def test_a_model_is_asked_to_go_on_behind_what_there_is(format: str) -> None:
     """What was asked, the assistant's turn, and a user's turn that names its last words."""
-    server = Asked(cut(format), rest(format, anchor_of(given()) + TEXT[len(given()) - 1 :]))
+    server = Asked(cut(format), rest(format, obeys(given())))
 
     with ask(server, format) as stream:
         pieces = list(stream.text)
@@ -136,7 +124,7 @@ def test_a_model_is_asked_to_go_on_behind_what_there_is(format: str) -> None:
     assert "Tell me of rivers." in json.dumps(asked)
     assert (partial["role"], user["role"]) == ("model" if format == "gemini" else "assistant", "user")
     assert given() in json.dumps(partial)
-    assert anchor_of(given()) in json.dumps(user)
+    assert last_words(given()) in json.dumps(user)
 
 
 @pytest.mark.parametrize("format", ["openai-completions", "tgi"])
@@ -158,8 +146,8 @@ def test_the_output_limit_is_what_is_left_of_it(format: str) -> None:
     told: list[Attempt] = []
     retry = Retry(mode="continue", wait=0, on_retry=told.append)
     # A prompt goes on by itself; all others are asked to begin with the last words.
-    last_words = "" if format in ("openai-completions", "tgi") else anchor_of(given())
-    server = Asked(cut(format), rest(format, last_words + TEXT[len(given()) - 1 :]))
+    write = goes_on if format in ("openai-completions", "tgi") else obeys
+    server = Asked(cut(format), rest(format, write(given())))
 
     with ask(server, format, retry) as stream:
         stream.final()
@@ -189,7 +177,7 @@ def test_a_limit_that_is_only_reckoned_to_be_used_up_ends_nothing() -> None:
     """A token may hold more than four bytes; a tenth of the limit is left, and what the API takes."""
     words = {"openai-chat": 16, "openai-responses": 16, "anthropic": 16}
     for format, least in words.items():
-        server = Asked(cut(format, 15), rest(format, anchor_of(given(15)) + TEXT[len(given(15)) - 1 :]))
+        server = Asked(cut(format, 15), rest(format, obeys(given(15))))
         limit = "max_output_tokens" if format == "openai-responses" else "max_tokens"
         more: dict[str, Any] = {limit: 17}
         if format == "openai-chat":
@@ -219,12 +207,10 @@ def test_the_tokens_of_all_that_the_answer_is_made_of_count() -> None:
 
 PREFILLS: list[tuple[str, str, dict[str, Any], dict[str, Any], bool]] = [
     ("anthropic", "", {"model": "claude-sonnet-4-5-20250929"}, {}, False),
-    *(
-        ("openai-chat", f"https://{host}{way.path or '/v1'}/chat/completions", {}, {**way.marks}, way.echoes)
-        for row in HOSTS
-        if (way := row.prefilling) is not None and way.sure and not way.by_model
-        for host in row.api
-    ),
+    ("openai-chat", "https://api.mistral.ai/v1/chat/completions", {}, {"prefix": True}, True),
+    ("openai-chat", "https://api.deepseek.com/beta/chat/completions", {}, {"prefix": True}, False),
+    ("openai-chat", "https://api.moonshot.ai/v1/chat/completions", {}, {"partial": True}, False),
+    ("openai-chat", "https://api.moonshot.cn/v1/chat/completions", {}, {"partial": True}, False),
 ]
 
 
@@ -268,12 +254,20 @@ REFUSALS = [
 ]
 
 
+_numbers = itertools.count()
+
+
+def _new_model() -> str:
+    """Return the name of a model that takes a prefix, and of which the process knows no refusal."""
+    return f"claude-3-{next(_numbers)}"
+
+
 @pytest.mark.parametrize("words", REFUSALS)
 def test_a_prefix_that_is_refused_costs_no_attempt_and_is_remembered(words: str) -> None:
     """The user's turn asks instead, and is the first to ask the next time."""
-    again = anchor_of(given()) + TEXT[len(given()) - 1 :]
+    again = obeys(given())
     retry = Retry(mode="continue", wait=0, attempts=2)
-    model = {"model": "claude-haiku-4-5"}
+    model = {"model": _new_model()}
     server = Asked(cut("anthropic"), refusal(words), rest("anthropic", again))
 
     with ask(server, "anthropic", retry, **model) as stream:
@@ -310,7 +304,7 @@ def test_a_prompt_that_is_refused_is_not_asked_with_for_ever() -> None:
     """There is no other way to ask for the rest of a text that was read, and no attempt is free."""
     server = Asked(cut("openai-completions"), *[refusal("substring not found")] * 9)
     with (
-        ask(server, "openai-completions", Retry(wait=0)) as stream,
+        ask(server, "openai-completions", Retry(wait=0), model=_new_model()) as stream,
         pytest.raises(StatusError, match="substring"),
     ):
         list(stream.text)
@@ -321,7 +315,7 @@ def test_a_prompt_that_is_refused_is_not_asked_with_for_ever() -> None:
 def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
     """Its length is another one, and the key that makes it one request gets a number."""
     seen: list[httpx.Headers] = []
-    server = Asked(cut("openai-chat"), rest("openai-chat", anchor_of(given()) + TEXT[len(given()) - 1 :]))
+    server = Asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
     server.client.event_hooks["request"] = [lambda request: seen.append(request.headers)]
     body = json.dumps(PAYLOADS["openai-chat"])
     headers = {"Authorization": "Bearer k", "Idempotency-Key": "1", "Content-Length": str(len(body))}
@@ -381,7 +375,7 @@ def test_a_request_that_is_never_gone_on_with_is_made_again(
     ],
 )
 def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dict[str, Any]) -> None:
-    server = Asked(cut(format), rest(format, anchor_of(given()) + TEXT[len(given()) - 1 :]))
+    server = Asked(cut(format), rest(format, obeys(given())))
 
     with ask(server, format, Retry(wait=0), **more) as stream:
         stream.final()
@@ -411,13 +405,13 @@ def test_a_request_that_can_carry_no_half_answer_is_refused_where_it_is_made(
 def test_the_words_that_ask_are_the_callers() -> None:
     """A text, or what a function makes of the last words; they never enter the message."""
     for words in ("Weiter!", lambda tail: f"Weiter nach: {tail}"):
-        server = Asked(cut("openai-chat"), rest("openai-chat", anchor_of(given()) + TEXT[len(given()) - 1 :]))
+        server = Asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
 
         with ask(server, "openai-chat", Retry(mode="continue", wait=0, ask=words)) as stream:
             stream.final()
 
         said = server.payloads[1]["messages"][-1]["content"]
-        assert said == (words if isinstance(words, str) else f"Weiter nach: {anchor_of(given())}")
+        assert said == (words if isinstance(words, str) else f"Weiter nach: {last_words(given())}")
         assert TEXT == stream.message.text
 
 
@@ -427,7 +421,7 @@ def test_a_position_that_is_no_longer_held_is_followed_by_a_continuation() -> No
     broken = cut("openai-responses")
     chunks = [arrival.data.replace(*in_background) for arrival in broken.arrivals]
     too_old = refusal("This response can no longer be streamed because it is more than 5 minutes old")
-    again = rest("openai-responses", anchor_of(given()) + TEXT[len(given()) - 1 :])
+    again = rest("openai-responses", obeys(given()))
     gone = refusal("Response not found")
     begun = testing.Recording.of(chunks, format="openai-responses")
     server = Asked(begun, too_old, gone, gone, again)
@@ -446,7 +440,7 @@ def test_the_callers_own_payload_is_left_as_it_is() -> None:
     """It is asked with again, perhaps."""
     payload = {**PAYLOADS["openai-chat"], "messages": [USER]}
     before = json.dumps(payload)
-    server = Asked(cut("openai-chat"), rest("openai-chat", anchor_of(given()) + TEXT[len(given()) - 1 :]))
+    server = Asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
 
     with connect(PLACES["openai-chat"], json=payload, client=server.client, retry=GO_ON) as stream:
         stream.final()

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.recovery.continuing import last_words
 from tests.support.effort import examples, trials
 from tests.support.recordings import ours, shared
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream import Stream
-from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint, anchor_of
+from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint
 from tokenstream.errors import StreamError
 
 SURE = 0.9
@@ -65,7 +66,7 @@ def recorded_texts() -> list[str]:
 
 def begins_with_the_anchor(text: str, cut: int, _: random.Random) -> str:
     base = text[:cut].rstrip()
-    return anchor_of(base) + text[len(base) :]
+    return last_words(base) + text[len(base) :]
 
 
 def repeats_the_last(text: str, cut: int, chance: random.Random) -> str:
@@ -228,7 +229,7 @@ def seams(draw: st.DrawFn) -> tuple[str, str, list[str]]:
     before = draw(_texts.filter(lambda text: bool(text.strip())))
     start = draw(st.integers(0, len(before)))
     again = draw(
-        st.sampled_from([before[start:], before[:start], before, before.rstrip(), anchor_of(before)])
+        st.sampled_from([before[start:], before[:start], before, before.rstrip(), last_words(before)])
     )
     reply = draw(st.sampled_from(["", " ", "\n", "Sure: "])) + again + draw(_texts)
     places = sorted(draw(st.lists(st.integers(0, len(reply)), max_size=20)))

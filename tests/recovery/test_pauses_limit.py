@@ -12,10 +12,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.recovery.attempts import in_each_world
+from tests.recovery.continuing import last_words
 from tests.support.packages import needed
 from tests.support.wire import sse
 from tokenstream import Message, Retry, aconnect, connect, resilient, testing
-from tokenstream._basics.joint import anchor_of
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
@@ -46,7 +46,7 @@ class Server:
         if len(self.asked) == 1:
             answer: Any = script(HALVES[0]).finish("length")
         else:
-            answer = self._rest or script(anchor_of(HALVES[0]) + HALVES[1], 2).finish("stop")
+            answer = self._rest or script(last_words(HALVES[0]) + HALVES[1], 2).finish("stop")
         if isinstance(answer, httpx.Response):
             return answer
         headers = {"content-type": "text/event-stream"}
@@ -193,7 +193,7 @@ def test_your_own_function_gets_the_request(format: str) -> None:
         asked.append(attempt.request({turns: [{"role": "user"}]})[turns])
         if attempt.mode == "start":
             return script(HALVES[0]).finish("length").chunks(format)  # type: ignore[no-any-return] # a script
-        return script(anchor_of(HALVES[0]) + HALVES[1]).finish("stop").chunks(format)  # type: ignore[no-any-return]
+        return script(last_words(HALVES[0]) + HALVES[1]).finish("stop").chunks(format)  # type: ignore[no-any-return]
 
     with resilient(ask, GO_ON) as stream:
         assert TEXT == "".join(stream.text)

@@ -9,13 +9,13 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.relay.tokenstream.support import frame, line, record, written
 from tests.support.effort import in_steps
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
 from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
-from tokenstream.events import Event, Resumed
-from tokenstream.relay._encoders.records import error_record, frame, line, record
+from tokenstream.events import Event, Resumed, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +154,7 @@ def test_an_answer_goes_on_over_many_cuts(world: str) -> None:
 def test_an_error_that_the_relay_tells_is_the_end(world: str) -> None:
     """Another connection would be told the same: no other one is made, and the error is the relay's."""
     for error in (StreamInterrupted("no"), ProviderError("no", kind="overloaded")):
-        body = [*_frames("tokenstream")[:5], frame(6, error_record(error))]
+        body = written([TextDelta("Hi")], error, ids=True)
         with Loopback(_part(b"".join(body), LAST_CHUNK), _part(b"", FIN)) as server:
             _, _, found = _read(world, server)
         assert type(error) is type(found)
@@ -176,12 +176,12 @@ def test_a_relay_that_begins_again_further_back_is_read_up_to_the_position() -> 
 
 def test_a_late_reader_may_be_given_merged_deltas() -> None:
     """Their position is that of the last: nothing is missing before them."""
-    events = list(Stream(_frames("tokenstream")))
+    frames = _frames("tokenstream")
+    events = list(Stream(frames))
     texts = [number for number, event in enumerate(events) if type(event).__name__ == "TextDelta"]
-    frames = [frame(number, record(event)) for number, event in enumerate(events, 1)]
     first, last = texts[0], texts[-1]
     merged = frame(last + 1, record(type(events[first])("Grüße 🌊 ", part=events[first].part)))  # type: ignore[call-arg,arg-type]
-    rest = [merged, *frames[last + 1 :], _frames("tokenstream")[-1]]
+    rest = [merged, *frames[last + 1 :]]
     with Loopback(_part(b"".join(frames[:first])), _part(b"".join(rest), LAST_CHUNK)) as server:
         _, stream, error = _read("sync", server)
     assert error is None
@@ -207,4 +207,3 @@ def test_without_ids_nothing_is_asked_again() -> None:
         _, _, error = _read("sync", server)
     assert isinstance(error, StreamError)
     assert 1 == len(server.requests)
-    assert line(None, b"{}") == b"{}\n"

@@ -14,11 +14,11 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from tests.recovery.attempts import in_each_world
+from tests.relay.tokenstream.support import END, frame, line
 from tests.support.served import by_uvicorn
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, aconnect, connect, relay
 from tokenstream.errors import PositionLost, StreamError
-from tokenstream.relay._encoders.records import frame, line
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -226,9 +226,6 @@ def _told(answer: str | None, *words: str, after: int = 0, border: Literal["sse"
     return b"".join(make(after + at, json.dumps(payload).encode()) for at, payload in enumerate(payloads, 1))
 
 
-_END = b'{"type":"end","ending":"complete"}'
-
-
 @in_one_test("method", ["GET", "POST"])
 @in_one_test(
     ("first", "second"),
@@ -254,7 +251,7 @@ def test_another_answer_is_never_joined(
     method: str, first: tuple[dict[str, str], bytes], second: tuple[dict[str, str], bytes]
 ) -> None:
     """By its header or its first event, it is another one: its positions mean nothing here."""
-    server = _Scripted(first, (second[0], second[1] + frame(9, _END)))
+    server = _Scripted(first, (second[0], second[1] + frame(9, END)))
     with (
         server.client() as client,
         connect("http://here/", method=method, client=client, retry=_AGAIN) as stream,
@@ -273,7 +270,7 @@ def test_the_id_is_sent_as_it_came() -> None:
         ({"x-answer-id": "a%2Fb%20%C3%BC"}, _told("a/b ü", "Once ", "upon ")),
         (
             {"x-answer-id": "a%2Fb%20%C3%BC"},
-            frame(None, b'{"type":"live","at":2,"answer":"a/b \xc3\xbc"}') + frame(3, _END),
+            frame(None, b'{"type":"live","at":2,"answer":"a/b \xc3\xbc"}') + frame(3, END),
         ),
     )
     with server.client() as client, connect("http://here/", json={}, client=client, retry=_AGAIN) as stream:

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import Played, in_each_world, play
-from tests.recovery.continuing import text_of
+from tests.recovery.continuing import last_words, text_of
 from tokenstream import Message, Retry, Stream, relay, testing
-from tokenstream._basics.joint import anchor_of
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
@@ -46,7 +45,7 @@ def base_of(given: str) -> tuple[str, str]:
 
 
 def obeyed(given: str, rest: str) -> str:
-    return anchor_of(given) + base_of(given)[1] + rest
+    return last_words(given) + base_of(given)[1] + rest
 
 
 JOINING: dict[str, Model] = {
@@ -55,15 +54,15 @@ JOINING: dict[str, Model] = {
     "the last 25 characters": lambda given, rest: given.rstrip()[-25:].lstrip() + base_of(given)[1] + rest,
     "the last 60 characters": lambda given, rest: given.rstrip()[-60:].lstrip() + base_of(given)[1] + rest,
     "preamble": lambda given, rest: f"Sure, here is the rest:\n\n{obeyed(given, rest)}",
-    "markers": lambda given, rest: f"<last_words>{anchor_of(given)}</last_words>{base_of(given)[1]}{rest}",
+    "markers": lambda given, rest: f"<last_words>{last_words(given)}</last_words>{base_of(given)[1]}{rest}",
     "markers on lines": lambda given, rest: (
-        f"<last_words>\n{anchor_of(given)}\n</last_words>{base_of(given)[1]}{rest}"
+        f"<last_words>\n{last_words(given)}\n</last_words>{base_of(given)[1]}{rest}"
     ),
     "opening marker": lambda given, rest: f"<last_words>{obeyed(given, rest)}",
-    "closing marker": lambda given, rest: f"{anchor_of(given)}</last_words>{base_of(given)[1]}{rest}",
+    "closing marker": lambda given, rest: f"{last_words(given)}</last_words>{base_of(given)[1]}{rest}",
     "marker at the end": lambda given, rest: f"{obeyed(given, rest)}</last_words>",
     "preamble and markers": lambda given, rest: (
-        f"Of course. <last_words>{anchor_of(given)}</last_words>{base_of(given)[1]}{rest}"
+        f"Of course. <last_words>{last_words(given)}</last_words>{base_of(given)[1]}{rest}"
     ),
 }
 """Models that write the last words, in some way."""
@@ -343,7 +342,7 @@ def test_the_message_names_the_places_where_it_was_joined(world: str) -> None:
     )  # fmt: skip
     sentence = "Sure, here is the rest:\n\n"
     given = text[: second.at]
-    assert (0.8, len(sentence + anchor_of(given))) == (second.confidence, second.dropped)
+    assert (0.8, len(sentence + last_words(given))) == (second.confidence, second.dropped)
     assert 50 < second.at < len(text)
     assert played.message.joined == folded.message.joined
     assert played.message == Message.model_validate_json(played.message.model_dump_json())

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import httpx
 
+from tests.recovery.continuing import last_words
 from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, connect, testing
-from tokenstream._basics.joint import anchor_of
 from tokenstream.errors import StreamError
 
 URLS = {
@@ -106,7 +106,7 @@ class Harbour:
             chunks = chunks_of(self.kind, self.format)
         elif given and self.obeys:
             told = next((story for story in (STORY, self.other) if story.startswith(given.strip())), STORY)
-            rest = anchor_of(given) + (told + " ")[len(given.rstrip()) :]
+            rest = last_words(given) + (told + " ")[len(given.rstrip()) :]
             # The rest of the story, and what comes behind it.
             chunks = chunks_of(self.kind.lstrip("r"), self.format, story=rest)
         else:

@@ -56,8 +56,3 @@ def remember_refusal(host: str, model: str) -> None:
 def has_refused(host: str, model: str) -> bool:
     """Return True if a model at a host has refused to continue a prefix before."""
     return (host, model) in _refused
-
-
-def forget_refusals() -> None:
-    """Forget all refusals of a prefix."""
-    _refused.clear()
