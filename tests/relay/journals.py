@@ -12,10 +12,21 @@ from tests.relay.tokenstream.support import frame
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Decoder, Message
 from tokenstream.errors import StreamError
+from tokenstream.events import Event
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 from tokenstream.relay.journal._memory import MemoryStorage
 
-__all__ = ["Answer", "Place", "in_memory", "message_of", "read", "records_of", "texts_of", "until"]
+__all__ = [
+    "Answer",
+    "Place",
+    "events_of",
+    "in_memory",
+    "message_of",
+    "read",
+    "records_of",
+    "texts_of",
+    "until",
+]
 
 
 class Answer:
@@ -159,6 +170,13 @@ def message_of(entries: list[Entry]) -> tuple[Message, StreamError | None]:
         decoder.feed(frame(entry.position, entry.record))
     decoder.end()
     return decoder.message, decoder.error
+
+
+async def events_of(journal: Journal, id: str) -> list[Event]:
+    """Return the events that a reader is given who follows an answer to its end."""
+    decoder = Decoder("tokenstream")
+    entries = await read(journal, id)
+    return [event for entry in entries for event in decoder.feed(frame(entry.position, entry.record))]
 
 
 def texts_of(*found: list[Entry]) -> set[Any]:

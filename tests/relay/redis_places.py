@@ -11,8 +11,10 @@ from redis.asyncio import Redis
 
 from tests.support.redis_servers import RedisServer
 from tokenstream.relay import RedisJournal
+from tokenstream.relay.journal import Storage
+from tokenstream.relay.journal._redis import RedisStorage
 
-__all__ = ["anyio_backend", "client_of", "server", "two_journals"]
+__all__ = ["anyio_backend", "client_of", "in_redis", "server", "two_journals"]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 def client_of(server: RedisServer, **options: Any) -> Redis:
     return Redis(unix_socket_path=server.path, **options)
+
+
+def in_redis(client: Redis, **bounds: Any) -> Storage:
+    """Return a storage in a Redis, with the bounds of a `RedisJournal`."""
+    return RedisStorage(client, **bounds)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from starlette.websockets import WebSocket
 
+from tests.relay.journals import Place, in_memory
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, aconnect, relay, testing
 from tokenstream.errors import StreamError, StreamInterrupted
@@ -19,7 +20,6 @@ from tokenstream.events import Event, TextDelta
 from tokenstream.framing import SSEParser
 from tokenstream.relay import ProtocolName
 from tokenstream.relay.journal import Fenced, MemoryJournal
-from tokenstream.relay.journal._memory import MemoryStorage
 from tokenstream.stream import Origin
 from tokenstream.testing import faults
 
@@ -248,13 +248,13 @@ async def test_an_error_keeps_the_host_that_it_names(caplog: pytest.LogCaptureFi
 async def test_a_journal_that_gives_an_answer_up_says_whose_it_was(caplog: pytest.LogCaptureFixture) -> None:
     """The line has the host and the provider's id of the request, and not only our id."""
 
-    class Taken(MemoryStorage):
+    class Taken(Place):
         """A storage in which another producer has taken the answer over."""
 
         async def append(self, *_: Any, **__: Any) -> None:
             raise Fenced
 
-    async with relay.Journal(Taken(), drain=0) as journal:
+    async with relay.Journal(Taken(in_memory()), drain=0) as journal:
         await journal.start(ANSWER.recording("anthropic").astream(), id="second", open_within=5)
         await anyio.wait_all_tasks_blocked()
     (record,) = [each for each in warnings_in(caplog) if "given up" in each.getMessage()]

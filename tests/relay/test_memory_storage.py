@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.relay.journals import in_memory
 from tests.relay.storage_laws import Opened, StorageLaws
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal import Fenced, JournalUnavailable, Storage
-from tokenstream.relay.journal._memory import MemoryStorage
 from tokenstream.relay.journal._stored import AnswerGroup, StoredAnswer
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def opened_in_memory(**bounds: Any) -> AsyncGenerator[tuple[Storage, Storage]]:
-    storage = MemoryStorage(**bounds)
+    storage = in_memory(**bounds)
     yield storage, storage
 
 
@@ -39,7 +39,7 @@ async def _create(storage: Storage, id: str, *, over: bool = False) -> None:
 
 async def test_the_answer_that_ended_first_makes_room() -> None:
     """Beyond `max_answers` those that ended are forgotten, the first one first; one that runs never is."""
-    storage = MemoryStorage(max_answers=3)
+    storage = in_memory(max_answers=3)
     await _create(storage, "runs")
     await _create(storage, "1", over=True)
     await _create(storage, "2", over=True)
@@ -53,7 +53,7 @@ async def test_the_answer_that_ended_first_makes_room() -> None:
 async def test_a_journal_full_of_answers_that_run_refuses_another() -> None:
     """Where none has ended there is no room, and the error says so; the dead make room in time."""
     now = [0.0]
-    storage = MemoryStorage(max_answers=2, expire=10.0, clock=lambda: now[0])
+    storage = in_memory(max_answers=2, expire=10.0, clock=lambda: now[0])
     await _create(storage, "1")
     await _create(storage, "2")
     with pytest.raises(JournalUnavailable, match="max_answers=2"):
@@ -81,7 +81,7 @@ async def _state(storage: Storage, id: str) -> str:
 async def test_all_answers_together_have_a_bound() -> None:
     """Beyond it, those that ended first expire; if none has ended, only a short end has room."""
     now = [0.0]
-    storage = MemoryStorage(max_total_bytes=10_000, expire=10.0, clock=lambda: now[0])
+    storage = in_memory(max_total_bytes=10_000, expire=10.0, clock=lambda: now[0])
 
     async def write(id: str, first: int, size: int, *, over: bool = False) -> None:
         await storage.create(id, owner=None, token=id, lease=60.0)
@@ -107,7 +107,7 @@ async def test_all_answers_together_have_a_bound() -> None:
 
 async def test_one_answer_is_trimmed_to_the_bound_of_all() -> None:
     """An answer may have all of the room, and loses its oldest records beyond that, as with its own bound."""
-    storage = MemoryStorage(max_total_bytes=1_000)
+    storage = in_memory(max_total_bytes=1_000)
     await storage.create("a", owner=None, token="a", lease=60.0)
     for number in range(30):
         await storage.append("a", "a", number + 1, [b"%03d" % number * 33], lease=60.0)
@@ -122,7 +122,7 @@ async def test_one_answer_is_trimmed_to_the_bound_of_all() -> None:
 async def test_the_bound_of_all_holds_whatever_is_written(seed: int) -> None:
     """Random answers begin, grow, end and expire: what is held is the bound at most, beside short ends."""
     source, now, refused = random.Random(seed), [0.0], 0
-    storage = MemoryStorage(max_bytes=700, max_total_bytes=2_000, expire=5.0, clock=lambda: now[0])
+    storage = in_memory(max_bytes=700, max_total_bytes=2_000, expire=5.0, clock=lambda: now[0])
     ids = [str(number) for number in range(12)]
     for _ in range(300):
         now[0] += source.random()
@@ -148,7 +148,7 @@ async def test_the_bound_of_all_holds_whatever_is_written(seed: int) -> None:
 async def test_bounds_that_hold_nothing_are_refused(bounds: dict[str, Any]) -> None:
     """A bound below its least is misuse."""
     with pytest.raises(MisuseError):
-        MemoryStorage(**bounds)
+        in_memory(**bounds)
 
 
 def test_the_oldest_of_many_answers_is_found_at_once() -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.message import Message
-    from tokenstream.relay._encoders import ProtocolName
+    from tokenstream.relay import ProtocolName
 
 OF_PROVIDERS: list[ProtocolName] = [
     "tokenstream",

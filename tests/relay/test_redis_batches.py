@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,25 +11,14 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.relay.journals import Answer, message_of, read
+from tests.relay.redis_places import anyio_backend, in_redis, server
 from tests.support.redis_servers import RedisServer
 from tokenstream import relay
-from tokenstream.relay.journal import Fenced, JournalUnavailable
-from tokenstream.relay.journal._redis import RedisStorage
+from tokenstream.relay.journal import Fenced, JournalUnavailable, Storage
+
+__all__ = ["anyio_backend", "server"]
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis for the tests of this module."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """The only backend that redis-py has."""
-    return "asyncio"
 
 
 class _CountingRedis(Redis):
@@ -43,15 +32,15 @@ class _CountingRedis(Redis):
 
 
 @asynccontextmanager
-async def _storage(server: RedisServer) -> AsyncGenerator[tuple[RedisStorage, _CountingRedis]]:
+async def _storage(server: RedisServer) -> AsyncGenerator[tuple[Storage, _CountingRedis]]:
     async with _CountingRedis(unix_socket_path=server.path) as client:
         await client.flushall()
-        storage = RedisStorage(client)
+        storage = in_redis(client)
         yield storage, client
         await storage.aclose()
 
 
-async def _begin(storage: RedisStorage, *ids: str) -> None:
+async def _begin(storage: Storage, *ids: str) -> None:
     for id in ids:
         assert await storage.create(id, owner=None, token=id, lease=60.0)
 
@@ -74,7 +63,7 @@ async def test_what_is_written_at_the_same_moment_is_one_message(server: RedisSe
     assert [(b"%d 1" % n, b"%d 2" % n) for n in range(50)] == [page.records if page else () for page in pages]
 
 
-async def _append(storage: RedisStorage, id: str, first: int, record: bytes) -> None:
+async def _append(storage: Storage, id: str, first: int, record: bytes) -> None:
     await storage.append(id, id, first, [record], lease=60.0)
 
 
@@ -82,7 +71,7 @@ async def test_a_write_that_is_refused_is_refused_alone(server: RedisServer) -> 
     """The others of the same message are written."""
     told: dict[str, str] = {}
 
-    async def append(storage: RedisStorage, id: str, token: str) -> None:
+    async def append(storage: Storage, id: str, token: str) -> None:
         try:
             await storage.append(id, token, 1, [b"1"], lease=60.0)
             told[id] = "written"
@@ -104,7 +93,7 @@ async def test_a_task_that_is_cancelled_while_it_sends_for_others_leaves_none_wa
     """They are told to write again, which changes nothing if they had been written."""
     outcomes: list[str] = []
 
-    async def append(storage: RedisStorage, id: str) -> None:
+    async def append(storage: Storage, id: str) -> None:
         try:
             await storage.append(id, id, 1, [b"1"], lease=60.0)
             outcomes.append("written")

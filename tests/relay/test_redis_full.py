@@ -16,7 +16,8 @@ from starlette.routing import Mount
 
 from tests.relay.follow.support import answer_to, read_body
 from tests.relay.journals import Answer, message_of, read, records_of
-from tests.relay.redis_places import anyio_backend, client_of, server, two_journals
+from tests.relay.redis_places import anyio_backend, client_of, in_redis, server, two_journals
+from tests.relay.tokenstream.support import record
 from tests.support.asgi import Client
 from tests.support.redis_servers import RedisServer
 from tests.support.served import by_uvicorn
@@ -25,9 +26,7 @@ from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import Event, MessageStart, PartStart, TextDelta
 from tokenstream.message import TextPart
-from tokenstream.relay._encoders.records import record
 from tokenstream.relay.journal import Entry, JournalUnavailable
-from tokenstream.relay.journal._redis import RedisStorage
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -199,7 +198,7 @@ async def test_a_dead_producer_is_told_in_a_full_redis(server: RedisServer) -> N
     """Its readers end the answer for it, at one position for all of them."""
     async with two_journals(server, lease=LEASE) as (_, other, beside), client_of(server) as client:
         # The producer's process is killed after its third record.
-        storage = RedisStorage(client)
+        storage = in_redis(client)
         await storage.create("id", owner=None, token="dead", lease=LEASE)
         events: list[Event] = [MessageStart(), PartStart(TextPart()), TextDelta("Hel")]
         await storage.append("id", "dead", 1, [record(event) for event in events], lease=LEASE)

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from tests.relay.journal_laws.laws import JournalLaws
-from tests.relay.redis_places import anyio_backend, client_of, server
+from tests.relay.redis_places import anyio_backend, client_of, in_redis, server
 from tests.relay.storage_laws import Opened, StorageLaws
 from tests.support.redis_servers import RedisServer
 from tokenstream.relay.journal import Storage
-from tokenstream.relay.journal._redis import RedisStorage
 
 __all__ = ["anyio_backend", "server"]
 
@@ -26,7 +25,7 @@ def opened_in_redis(server: RedisServer) -> Opened:
     async def opened(**bounds: Any) -> AsyncGenerator[tuple[Storage, Storage]]:
         async with client_of(server) as one, client_of(server, decode_responses=True) as other:
             await one.flushall()
-            storages = RedisStorage(one, **bounds), RedisStorage(other, **bounds)
+            storages = in_redis(one, **bounds), in_redis(other, **bounds)
             try:
                 yield storages
             finally:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from tests.relay.journals import events_of
 from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tests.support.logged import words_of
@@ -33,14 +34,13 @@ from tokenstream.events import (
 )
 from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.relay import MemoryJournal
-from tokenstream.relay._encoders.records import read_record
 from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from tokenstream.relay._encoders import ProtocolName
+    from tokenstream.relay import ProtocolName
 
 WITH_RESULTS: list[ProtocolName] = ["tokenstream", "ndjson", "ui-message", "ag-ui"]
 """The protocols that have a word for the result of a tool."""
@@ -379,7 +379,7 @@ def test_a_journal_leaves_out_an_event_of_an_unknown_class(caplog: pytest.LogCap
 
         async with MemoryJournal() as journal:
             id = await journal.start(events())
-            found = [read_record(entry.record) async for entry in journal.follow(id)]
+            found = await events_of(journal, id)
             return [event for event in found if isinstance(event, ToolResult)]
 
     with caplog.at_level(logging.WARNING):

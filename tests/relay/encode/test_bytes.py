@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from tests.support.encoders import Encoder
-    from tokenstream.relay._encoders.encoder import Payloads
 
 
 ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {"a": 1}).finish("tool_calls")
@@ -156,7 +155,7 @@ def test_a_stopped_answer_is_told_as_far_as_a_protocol_can() -> None:
 def test_an_encoder_is_told_the_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     """A protocol that has a word for each ending can send it, with an error and without one."""
 
-    def word(encoder: Encoder, *_: object) -> Payloads:
+    def word(encoder: Encoder, *_: object) -> list[tuple[str, Any]]:
         return [("", str(encoder.ending))]
 
     monkeypatch.setattr(load("text"), "encode_tail", word)

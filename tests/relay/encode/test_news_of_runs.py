@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.relay.encode.support import all_of
+from tests.relay.journals import events_of
 from tests.relay.news import OUTPUT, PLANS, PROGRESS, RESULTS, TEXTS, run_with_news
 from tests.support.encoders import PROTOCOLS, READ_BACK, create, read_as
 from tokenstream import Steps, Stream, relay
@@ -27,7 +28,6 @@ from tokenstream.events import (
 )
 from tokenstream.relay import MemoryJournal, ProtocolName
 from tokenstream.relay._batches import merge_deltas
-from tokenstream.relay._encoders.records import read_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -101,7 +101,7 @@ def test_a_journal_has_all_news() -> None:
     async def main() -> list[Any]:
         async with MemoryJournal() as journal:
             id = await journal.start(_later(events))
-            return [read_record(entry.record) async for entry in journal.follow(id)]
+            return await events_of(journal, id)
 
     found = [event for event in anyio.run(main) if isinstance(event, NEWS)]
     assert [event for event in events if isinstance(event, NEWS)] == found
@@ -130,7 +130,7 @@ def test_a_websocket_has_all_news() -> None:
     socket = Socket()
 
     assert anyio.run(relay.websocket, socket, _later(events))
-    found = [read_record(message) for message in socket.heard]
+    found = [*Stream(socket.heard)]
     assert [event for event in events if isinstance(event, NEWS)] == [
         event for event in found if isinstance(event, NEWS)
     ]

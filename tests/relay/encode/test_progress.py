@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.relay.journals import events_of
 from tests.relay.news import run_with_news
 from tests.steps.answers import asking, async_stream_of, stream_of
 from tests.support.encoders import PROTOCOLS, create, read_as
@@ -24,7 +25,6 @@ from tokenstream.events import (
 )
 from tokenstream.message import ToolCall
 from tokenstream.relay import MemoryJournal, ProtocolName
-from tokenstream.relay._encoders.records import read_record
 
 SHOWN: list[Any] = ["asking", {"station": 2, "at": date(2026, 11, 27)}, None]
 READ: list[Any] = ["asking", {"station": 2, "at": "2026-11-27"}, None]
@@ -151,7 +151,7 @@ def test_a_journal_keeps_the_progress() -> None:
     async def main() -> list[Any]:
         async with MemoryJournal() as journal:
             id = await journal.start(later())
-            return [read_record(entry.record) async for entry in journal.follow(id)]
+            return await events_of(journal, id)
 
     found = [event for event in anyio.run(main) if isinstance(event, ToolProgress)]
 

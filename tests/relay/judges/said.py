@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.relay.judges.client_answer import ClientAnswer
 from tests.support.encoders import create, load
 from tokenstream import relay
-from tokenstream._message_parts import COUNTS
-from tokenstream.message import ReasoningPart, RefusalPart, ServerToolCall, TextPart, ToolCall
+from tokenstream.message import ReasoningPart, RefusalPart, ServerToolCall, TextPart, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +28,8 @@ _FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "vide
 """The names of losses of media, by the first half of the type; any other type is a "file"."""
 _ORDERED = {"text": "text", "reasoning": "reasoning", "tool_call": "call", "server_tool_call": "ran"}
 """The kinds of parts whose order is compared."""
+COUNTS = Usage.model_fields.keys() - {"source", "provider_data"}
+"""The names of the counts of tokens, and of the cost."""
 
 
 def differences(
