@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import pytest
@@ -18,8 +20,9 @@ from tests.session.servers import (
 )
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE, wait_for
-from tokenstream import MessageStart, MisuseError, Retry, Router, Session, StreamError
+from tokenstream import MessageStart, MisuseError, Retry, Router, Session, StreamError, TextDelta, testing
 from tokenstream.session import Steer, SteerState
+from tokenstream.testing import Script, Server
 from tokenstream.turns import ToolResults
 
 in_every_colour = pytest.mark.parametrize("colour", COLOURS)
@@ -113,6 +116,23 @@ def in_lane(lane: str, script: list[Payload]) -> list[Payload]:
     return [act if act is WAIT else {**act, "stream_id": lane} for act in script]
 
 
+STORY = testing.script().text("Once ").pause(60).text("a horse.").finish()
+GOES_ON = testing.script().text("upon ", "a time.").finish()
+
+
+@contextmanager
+def telling(*answers: Script) -> Generator[tuple[Server, str]]:
+    """Play a story that stops until it is given input, and then the answers, one after the other."""
+    with testing.serve([STORY, *answers], sessions=True, steers=True, pace="recorded") as server:
+        yield server, f"{server.ws_url}/v1/responses"
+
+
+def received_by(server: Server, kind: str) -> list[Any]:
+    """Return the messages of a kind that a server was sent on its first connection."""
+    messages: list[Any] = server.exchanges[0].received_json
+    return [message for message in messages if message["type"] == kind]
+
+
 FIRST = [*begun("resp_1", "Once "), WAIT]
 STEERED = [*FIRST, ACCEPTED, ended("resp_1", "Once ", reason="steered")]
 NEXT = whole("resp_2", "upon ", "a time.", parent="resp_1")
@@ -121,19 +141,20 @@ NEXT = whole("resp_2", "upon ", "a time.", parent="resp_1")
 @in_every_colour
 def test_an_answer_goes_on_with_the_input_in_the_same_stream(colour: str) -> None:
     """The input is applied from the next response on, which the next question then continues."""
-    server = Scripted([*STEERED, *NEXT], whole("resp_3", "Fine."))
-    with serving(server) as url, talking(colour, url) as talk:
+    fine = testing.script().text("Fine.").finish()
+    with telling(GOES_ON, fine) as (server, url), talking(colour, url) as talk:
         answered, steer = talk.steer("A story!", "shorter")
         following = talk.ask("And?")
 
-        assert answered.pieces == ["Once ", "upon ", "a time."]
+        assert answered.text == "Once upon a time."
         assert (answered.message.ending, answered.message.finish_reason) == ("complete", "stop")
-        assert (steer.state, steer.response_id, steer.error) == ("applied", "resp_2", None)
-        [sent] = server.sent_to_steer()
-        assert sent["previous_response_id"] == "resp_1"
+        assert (steer.state, steer.error) == ("applied", None)
+        [sent] = received_by(server, "response.steer")
+        assert sent["previous_response_id"] == steer.target
         assert sent["input"][0]["content"] == [{"type": "input_text", "text": "shorter"}]
         assert following.text == "Fine."
-        assert server.received[-1][1]["previous_response_id"] == "resp_2"
+        *_, last = received_by(server, "response.create")
+        assert last["previous_response_id"] == steer.response_id != steer.target
 
 
 @in_every_colour
@@ -318,10 +339,9 @@ def test_tools_are_run_once_though_the_answer_was_steered() -> None:
         runs.append("ran")
         return "noon"
 
-    added = {"type": "response.output_item.done", "output_index": 1, "item": CALL}
-    second = [*begun("resp_2", "Wait. ", parent="resp_1"), added, ended("resp_2", "Wait. ", CALL)]
-    server = Scripted([*STEERED, *second], whole("resp_3", "Noon.", parent="resp_2"))
-    with serving(server) as url, talking("sync", url, tools=router) as talk:
+    second = testing.script().text("Wait. ").tool_call("look_up", {}).finish("tool_calls")
+    noon = testing.script().text("Noon.").finish()
+    with telling(second, noon) as (_, url), talking("sync", url, tools=router) as talk:
         answered, steer = talk.steer("A story!", "shorter", router=router)
 
         assert (answered.text, runs, steer.state) == ("Once Wait. Noon.", ["ran"], "applied")
@@ -330,8 +350,7 @@ def test_tools_are_run_once_though_the_answer_was_steered() -> None:
 
 def test_the_history_has_the_input_that_was_applied() -> None:
     """It is between the question and the answer, for a connection that knows nothing, or for another API."""
-    server = Scripted([*STEERED, *NEXT])
-    with serving(server) as url, talking("sync", url) as talk:
+    with telling(GOES_ON) as (_, url), talking("sync", url) as talk:
         talk.steer("A story!", "shorter")
         turns = talk.session.turns("openai-chat")
 
@@ -365,16 +384,16 @@ def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, m
 
 def test_an_event_tells_where_the_input_is_applied() -> None:
     """Another start of a message."""
-    server = Scripted([*STEERED, *NEXT])
-    with serving(server) as url, talking("sync", url) as talk, talk.session.ask("A story!") as answer:
+    with telling(GOES_ON) as (_, url), talking("sync", url) as talk, talk.session.ask("A story!") as answer:
         starts: list[Any] = []
+        steer: Any = None
         for event in answer:
-            if type(event).__name__ == "TextDelta" and not server.sent_to_steer():
-                talk.session.steer([{"type": "message", "role": "user", "content": "shorter"}])
+            if steer is None and isinstance(event, TextDelta):
+                steer = talk.session.steer([{"type": "message", "role": "user", "content": "shorter"}])
             if isinstance(event, MessageStart):
                 starts.append((event.id, event.another))
 
-        assert starts == [("resp_1", False), ("resp_2", True)]
+        assert starts == [(steer.target, False), (steer.response_id, True)]
 
 
 def test_what_comes_too_late_is_refused_and_not_sent() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,9 +9,6 @@ from tests.support.aws_eventstream import event
 from tests.support.recordings import Recorded, ours
 from tests.support.tables import in_one_test
 from tokenstream.testing import Recording
-from tokenstream.testing._recordings.frames import Framing, cut_frames, detect_framing, frames_of, framing_of
-
-FRAMINGS: list[Framing] = ["sse", "ndjson", "json", "aws-eventstream"]
 
 
 @in_one_test("frames", [
@@ -31,40 +27,42 @@ FRAMINGS: list[Framing] = ["sse", "ndjson", "json", "aws-eventstream"]
 ])  # fmt: skip
 def test_the_bytes_tell_where_the_frames_end(frames: list[bytes]) -> None:
     """Any line ending will do, the last frame may lack its end, and no content type is needed."""
-    assert frames == frames_of(Recording.of([b"".join(frames)]))
+    assert frames == Recording.of([b"".join(frames)]).chunks("events")
 
 
-@pytest.mark.parametrize(("content_type", "expected"), [
-    ("application/x-ndjson", "ndjson"), ("application/json", "json"), (None, "json"),
-    ("text/event-stream", "json"),
+@in_one_test(("content_type", "expected"), [
+    ("application/x-ndjson", [b"[1]\n", b"[2]\n"]), ("application/json", [b"[1]\n[2]\n"]),
+    (None, [b"[1]\n[2]\n"]),
 ])  # fmt: skip
-def test_the_label_tells_what_a_single_line_is(content_type: str | None, expected: str) -> None:
-    """One object may be a stream of one line, or a body of one document."""
+def test_the_label_tells_what_lines_of_json_are(content_type: str | None, expected: list[bytes]) -> None:
+    """Lines that are no objects may be a stream of lines, or a body of one document."""
     headers = {} if content_type is None else {"content-type": content_type}
 
-    assert expected == framing_of(Recording.of([b'{"a": 1}\n'], headers=headers))
+    assert expected == Recording.of([b"[1]\n[2]\n"], headers=headers).chunks("events")
 
 
 def test_the_bytes_count_more_than_the_label() -> None:
     body = b"data: a\n\ndata: b\n\n"
+    recording = Recording.of([body], headers={"content-type": "application/json"})
 
-    assert [b"data: a\n\n", b"data: b\n\n"] == frames_of(
-        Recording.of([body], headers={"content-type": "application/json"})
-    )
-    assert "sse" == detect_framing(b"dat")
+    assert [b"data: a\n\n", b"data: b\n\n"] == recording.chunks("events")
 
 
 def test_the_messages_of_a_websocket_are_frames_as_they_are() -> None:
     """Each chunk is one message, whatever is in it."""
     sent = [b'{"a": 1}\n{"a": 2}', b'{"b": 1}']
 
-    assert sent == frames_of(Recording.of([*sent, b""], messages=True))
+    assert sent == Recording.of(sent, messages=True).chunks("events")
 
 
-@given(st.text(alphabet='ab\r\n[{]}",\\\0\x11', max_size=60), st.sampled_from([*FRAMINGS, None]))
-def test_cutting_changes_no_byte(body: str, framing: Framing | None) -> None:
+_TYPES = ["text/event-stream", "application/x-ndjson", "application/json", "text/html", None]
+
+
+@given(st.text(alphabet='ab\r\n[{]}",\\\0\x11', max_size=60), st.sampled_from(_TYPES))
+def test_cutting_changes_no_byte(body: str, content_type: str | None) -> None:
     """This holds for a body that is not a stream, too, and no piece is empty."""
-    pieces = cut_frames(body.encode(), framing)
+    headers = {} if content_type is None else {"content-type": content_type}
+    pieces = Recording.of([body.encode()], headers=headers).chunks("events")
 
     assert body.encode() == b"".join(pieces)
     assert all(pieces)
@@ -78,7 +76,7 @@ def test_cutting_changes_no_byte(body: str, framing: Framing | None) -> None:
 def test_each_frame_of_our_recordings_is_one_of_the_stream(recorded: Recorded) -> None:
     """There are several, and a body that is cut behind each of them is the body."""
     body = recorded.body
-    frames = frames_of(Recording.of([body]))
+    frames = Recording.of([body]).chunks("events")
 
     assert body == b"".join(frames)
     assert len(frames) > 2

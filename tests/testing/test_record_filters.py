@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -16,7 +17,6 @@ from tests.support.effort import examples
 from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator, there
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, RecordingRefused, record
-from tokenstream.testing._record.filters import apply_filter, apply_replacements, compile_replacements
 
 
 @pytest.fixture
@@ -126,6 +126,15 @@ def test_a_filter_that_returns_no_bytes_is_told_of(path: Path) -> None:
         list(record(Source(CHAT), path, filter=no_bytes))
 
 
+def recorded(chunks: list[bytes], **options: Any) -> Recording:
+    """Return the recording of a body of chunks."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "answer.rec"
+        for _ in record(iter(chunks), path, **options):
+            pass
+        return load(path)
+
+
 PIECES = st.lists(st.text("ab-", max_size=5).map(str.encode), max_size=6)
 
 
@@ -134,11 +143,11 @@ PIECES = st.lists(st.text("ab-", max_size=5).map(str.encode), max_size=6)
     st.sampled_from(["a+", "ab", "b?", "a|-b", "-", "(a)(b)", "$", "x"]),
     st.sampled_from(["", "X", "long", "-"]),
 )
-@examples(200)
+@examples(100)
 def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, text: str) -> None:
     """A pattern ignores chunk boundaries, and those outside of the replaced text stay."""
     recording = Recording.of(pieces)
-    found = apply_replacements(recording, compile_replacements({pattern: text}))
+    found = recorded(pieces, replace={pattern: text})
 
     assert re.sub(pattern, text, recording.body.decode()).encode() == found.body
     assert len(found.arrivals) <= max(1, len(pieces))
@@ -147,18 +156,18 @@ def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, 
 
 
 @given(PIECES, st.text("ab-", max_size=12).map(str.encode))
-@examples(200)
+@examples(100)
 def test_a_filter_decides_about_the_body_alone(pieces: list[bytes], body: bytes) -> None:
     """It returns the new body; chunk boundaries before and after the changed part stay."""
     recording = Recording.of([b"<before>", *pieces, b"<behind>"])
     new = b"<before>" + body + b"<behind>"
-    changed = apply_filter(recording, lambda _: new)
+    changed = recorded(recording.chunks(), filter=lambda _: new)
 
     assert new == changed.body
     assert [b"<before>", b"<behind>"] == [changed.arrivals[0].data[:8], changed.arrivals[-1].data[-8:]]
-    assert recording == apply_filter(recording, bytes)
+    assert recording.chunks() == recorded(recording.chunks(), filter=bytes).chunks()
 
 
 def test_what_is_put_into_nothing_comes_at_once() -> None:
     """A body that was empty has no chunk in which it could stand."""
-    assert Recording.of([b"new"]) == apply_filter(Recording(), lambda _: b"new")
+    assert [b"new"] == recorded([], filter=lambda _: b"new").chunks()
