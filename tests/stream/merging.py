@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,8 @@ class Feed:
     def __init__(self) -> None:
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.closed = False
+        self.is_read = threading.Event()
+        """Set once somebody reads, who may have to wait."""
 
     def feed(self, *items: Any) -> None:
         for item in items:
@@ -40,6 +43,7 @@ class Feed:
         self._items.put(None)
 
     def chunks(self) -> Iterator[bytes]:
+        self.is_read.set()
         try:
             while (item := self._items.get()) is not None:
                 if isinstance(item, Exception):
