@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -74,27 +73,23 @@ def refusal(words: str) -> testing.Recording:
     return testing.Recording.of([body], status=400, headers={"content-type": "application/json"})
 
 
-class Asked:
-    """A server that notes what it was asked, and answers with one recording after the other."""
-
-    def __init__(self, *answers: testing.Recording | Callable[[Any], testing.Recording]) -> None:
-        self.payloads: list[Any] = []
-        self._answers = iter(answers)
-        self.client = httpx.Client(transport=httpx.MockTransport(self._answer))
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.payloads.append(json.loads(request.content or b"null"))
-        answer = next(self._answers)
-        recording = answer if isinstance(answer, testing.Recording) else answer(self.payloads[-1])
-        body = b"".join(arrival.data for arrival in recording.arrivals)
-        return httpx.Response(recording.status, headers=dict(recording.headers), content=body)
+def asked(*answers: testing.Recording) -> testing.Transport:
+    """Return a transport that gives one answer after the other."""
+    return testing.transport(answers)
 
 
-def ask(server: Asked, format: Any, retry: Retry = GO_ON, /, *, url: str = "", **more: Any) -> Any:
+def payloads(server: testing.Transport) -> list[Any]:
+    """Return what was asked."""
+    return [request.json for request in server.requests]
+
+
+def ask(
+    server: testing.Transport, format: Any, retry: Retry = GO_ON, /, *, url: str = "", **more: Any
+) -> Any:
     return connect(
         url or PLACES[format],
         json={**PAYLOADS[format], **more},
-        client=server.client,
+        client=httpx.Client(transport=server),
         format=format,
         retry=retry,
     )
@@ -107,21 +102,21 @@ def given(words: int = 9) -> str:
 @pytest.mark.parametrize("format", sorted(set(PLACES) - {"openai-completions", "tgi"}))
 def test_a_model_is_asked_to_go_on_behind_what_there_is(format: str) -> None:
     """What was asked, the assistant's turn, and a user's turn that names its last words."""
-    server = Asked(cut(format), rest(format, obeys(given())))
+    server = asked(cut(format), rest(format, obeys(given())))
 
     with ask(server, format) as stream:
         pieces = list(stream.text)
 
-    before, after = server.payloads
+    before, after = payloads(server)
     turns = TURNS.get(format, "messages")
-    asked, partial, user = after[turns]
+    question, partial, user = after[turns]
     assert TEXT == "".join(pieces)
     assert stream.message.complete
     assert {turns, LIMITS.get(format, "max_tokens")} == {
         name for name in after if after[name] != before[name]
     }
     assert before.keys() == after.keys()
-    assert "Tell me of rivers." in json.dumps(asked)
+    assert "Tell me of rivers." in json.dumps(question)
     assert (partial["role"], user["role"]) == ("model" if format == "gemini" else "assistant", "user")
     assert given() in json.dumps(partial)
     assert last_words(given()) in json.dumps(user)
@@ -130,13 +125,13 @@ def test_a_model_is_asked_to_go_on_behind_what_there_is(format: str) -> None:
 @pytest.mark.parametrize("format", ["openai-completions", "tgi"])
 def test_a_prompt_is_gone_on_with_by_nature(format: str) -> None:
     """Without turns, and without white space at its end."""
-    server = Asked(cut(format), rest(format, TEXT[len(given().rstrip()) :]))
+    server = asked(cut(format), rest(format, TEXT[len(given().rstrip()) :]))
 
     with ask(server, format) as stream:
         events = list(stream)
 
     assert TEXT == stream.message.text
-    assert f"Of rivers: {given().rstrip()}" == server.payloads[1][TURNS[format]]
+    assert f"Of rivers: {given().rstrip()}" == payloads(server)[1][TURNS[format]]
     assert [1.0] == [event.confidence for event in events if isinstance(event, Resumed)]
 
 
@@ -147,27 +142,27 @@ def test_the_output_limit_is_what_is_left_of_it(format: str) -> None:
     retry = Retry(mode="continue", wait=0, on_retry=told.append)
     # A prompt goes on by itself; all others are asked to begin with the last words.
     write = goes_on if format in ("openai-completions", "tgi") else obeys
-    server = Asked(cut(format), rest(format, write(given())))
+    server = asked(cut(format), rest(format, write(given())))
 
     with ask(server, format, retry) as stream:
         stream.final()
 
     used = -(-len(given()) // 4)
     assert [100 - used] == [attempt.limit_left for attempt in told]
-    assert str(100 - used) in json.dumps(server.payloads[1])
-    assert "100" not in json.dumps(server.payloads[1])
+    assert str(100 - used) in json.dumps(payloads(server)[1])
+    assert "100" not in json.dumps(payloads(server)[1])
 
 
 def test_an_answer_that_has_used_up_its_limit_ends_there() -> None:
     """As the provider would have ended it, where it has counted the tokens; nobody is asked again."""
     counted = wire.chat({"content": "A river "}, usage={"prompt_tokens": 3, "completion_tokens": 10})
-    server = Asked(testing.Recording.of([counted], format="openai-chat"))
+    server = asked(testing.Recording.of([counted], format="openai-chat"))
 
     with ask(server, "openai-chat", max_completion_tokens=10) as stream:
         events = list(stream)
 
     message = stream.message
-    assert (1, "A river ", "length") == (len(server.payloads), message.text, message.finish_reason)
+    assert (1, "A river ", "length") == (len(payloads(server)), message.text, message.finish_reason)
     assert (True, True) == (message.complete, message.parts[0].complete)
     assert "Finish" == type(events[-1]).__name__
     assert [StreamTruncated] == [type(report.error) for report in stream.attempts]
@@ -177,7 +172,7 @@ def test_a_limit_that_is_only_reckoned_to_be_used_up_ends_nothing() -> None:
     """A token may hold more than four bytes; a tenth of the limit is left, and what the API takes."""
     words = {"openai-chat": 16, "openai-responses": 16, "anthropic": 16}
     for format, least in words.items():
-        server = Asked(cut(format, 15), rest(format, obeys(given(15))))
+        server = asked(cut(format, 15), rest(format, obeys(given(15))))
         limit = "max_output_tokens" if format == "openai-responses" else "max_tokens"
         more: dict[str, Any] = {limit: 17}
         if format == "openai-chat":
@@ -185,7 +180,7 @@ def test_a_limit_that_is_only_reckoned_to_be_used_up_ends_nothing() -> None:
         with ask(server, format, **more) as stream:
             stream.final()
 
-        assert (TEXT, least) == (stream.message.text, server.payloads[1][limit])
+        assert (TEXT, least) == (stream.message.text, payloads(server)[1][limit])
 
 
 def test_the_tokens_of_all_that_the_answer_is_made_of_count() -> None:
@@ -197,7 +192,7 @@ def test_the_tokens_of_all_that_the_answer_is_made_of_count() -> None:
 
     again = given(10)[-40:] + "".join(WORDS[10:12])
     told: list[Attempt] = []
-    server = Asked(counted(given(10), 500), counted(again, 100), rest("openai-chat", TEXT))
+    server = asked(counted(given(10), 500), counted(again, 100), rest("openai-chat", TEXT))
     retry = Retry(mode="continue", wait=0, on_retry=told.append)
     with ask(server, "openai-chat", retry, max_completion_tokens=1000) as stream:
         stream.final()
@@ -220,12 +215,12 @@ def test_a_model_that_takes_a_prefix_is_given_one(
 ) -> None:
     """With the provider's own mark, and no white space at its end; what it gives back is dropped."""
     text = TEXT if echoes else TEXT[len(given().rstrip()) :]
-    server = Asked(cut(format), rest(format, text))
+    server = asked(cut(format), rest(format, text))
 
     with ask(server, format, url=url, **more) as stream:
         events = list(stream)
 
-    partial = server.payloads[1]["messages"][-1]
+    partial = payloads(server)[1]["messages"][-1]
     assert TEXT == stream.message.text
     assert [1.0] == [event.confidence for event in events if isinstance(event, Resumed)]
     assert ("assistant", marks) == (partial["role"], {name: partial[name] for name in marks})
@@ -234,15 +229,15 @@ def test_a_model_that_takes_a_prefix_is_given_one(
 
 def test_a_server_that_the_caller_knows_to_take_a_prefix_is_asked_as_vllm_is() -> None:
     """With the parameters that have it go on with the last message."""
-    server = Asked(cut("openai-chat"), rest("openai-chat", TEXT[len(given().rstrip()) :]))
+    server = asked(cut("openai-chat"), rest("openai-chat", TEXT[len(given().rstrip()) :]))
 
     with ask(server, "openai-chat", Retry(mode="continue", wait=0, prefill=True)) as stream:
         stream.final()
 
-    asked = server.payloads[1]
+    second = payloads(server)[1]
     assert TEXT == stream.message.text
-    assert (True, False) == (asked["continue_final_message"], asked["add_generation_prompt"])
-    assert "assistant" == asked["messages"][-1]["role"]
+    assert (True, False) == (second["continue_final_message"], second["add_generation_prompt"])
+    assert "assistant" == second["messages"][-1]["role"]
 
 
 REFUSALS = [
@@ -268,28 +263,28 @@ def test_a_prefix_that_is_refused_costs_no_attempt_and_is_remembered(words: str)
     again = obeys(given())
     retry = Retry(mode="continue", wait=0, attempts=2)
     model = {"model": _new_model()}
-    server = Asked(cut("anthropic"), refusal(words), rest("anthropic", again))
+    server = asked(cut("anthropic"), refusal(words), rest("anthropic", again))
 
     with ask(server, "anthropic", retry, **model) as stream:
         pieces = list(stream.text)
-    next_time = Asked(cut("anthropic"), rest("anthropic", again))
+    next_time = asked(cut("anthropic"), rest("anthropic", again))
     with ask(next_time, "anthropic", retry, **model) as following:
         following.final()
 
-    roles = [payload["messages"][-1]["role"] for payload in server.payloads]
+    roles = [payload["messages"][-1]["role"] for payload in payloads(server)]
     assert TEXT == "".join(pieces) == following.message.text
     assert ["user", "assistant", "user"] == roles
     assert [1, 2, 3] == [report.number for report in stream.attempts]
-    assert ["user", "user"] == [payload["messages"][-1]["role"] for payload in next_time.payloads]
+    assert ["user", "user"] == [payload["messages"][-1]["role"] for payload in payloads(next_time)]
 
 
 def test_a_request_that_is_refused_for_another_reason_is_an_error_that_tells_what_broke_off() -> None:
     """With "auto"; with `mode="continue"` the first request is made again."""
     wrong = refusal("metadata: unknown field")
-    server = Asked(cut("anthropic"), wrong)
+    server = asked(cut("anthropic"), wrong)
     with ask(server, "anthropic", Retry(wait=0)) as stream, pytest.raises(StatusError) as caught:
         list(stream.text)
-    other = Asked(cut("anthropic"), wrong, rest("anthropic", TEXT))
+    other = asked(cut("anthropic"), wrong, rest("anthropic", TEXT))
     with ask(other, "anthropic") as again:
         pieces = list(again.text)
 
@@ -302,27 +297,30 @@ def test_a_request_that_is_refused_for_another_reason_is_an_error_that_tells_wha
 
 def test_a_prompt_that_is_refused_is_not_asked_with_for_ever() -> None:
     """There is no other way to ask for the rest of a text that was read, and no attempt is free."""
-    server = Asked(cut("openai-completions"), *[refusal("substring not found")] * 9)
+    server = asked(cut("openai-completions"), *[refusal("substring not found")] * 9)
     with (
         ask(server, "openai-completions", Retry(wait=0), model=_new_model()) as stream,
         pytest.raises(StatusError, match="substring"),
     ):
         list(stream.text)
 
-    assert 2 == len(server.payloads)
+    assert 2 == len(payloads(server))
 
 
 def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
     """Its length is another one, and the key that makes it one request gets a number."""
-    seen: list[httpx.Headers] = []
-    server = Asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
-    server.client.event_hooks["request"] = [lambda request: seen.append(request.headers)]
+    server = asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
     body = json.dumps(PAYLOADS["openai-chat"])
     headers = {"Authorization": "Bearer k", "Idempotency-Key": "1", "Content-Length": str(len(body))}
-    options: Any = {"json": PAYLOADS["openai-chat"], "headers": headers, "client": server.client}
+    options: Any = {
+        "json": PAYLOADS["openai-chat"],
+        "headers": headers,
+        "client": httpx.Client(transport=server),
+    }
     with connect(PLACES["openai-chat"], retry=GO_ON, **options) as stream:
         stream.final()
 
+    seen = [request.headers for request in server.requests]
     assert ["1", "1-2"] == [each["Idempotency-Key"] for each in seen]
     assert ["Bearer k"] * 2 == [each["Authorization"] for each in seen]
     assert seen[0]["Content-Length"] != seen[1]["Content-Length"]
@@ -351,16 +349,16 @@ def test_a_request_that_is_never_gone_on_with_is_made_again(
 ) -> None:
     """From zero with `mode="continue"`, and not at all with "auto"; both say why."""
     told: list[Attempt] = []
-    server = Asked(cut(format), rest(format, TEXT))
+    server = asked(cut(format), rest(format, TEXT))
     with ask(server, format, Retry(mode="continue", wait=0, on_retry=told.append), **more) as stream:
         pieces = list(stream.text)
-    alone = Asked(cut(format))
+    alone = asked(cut(format))
     with ask(alone, format, Retry(wait=0), **more) as other, pytest.raises(StreamError) as caught:
         list(other.text)
 
     assert TEXT == "".join(pieces)
     assert ["restart"] == [attempt.mode for attempt in told]
-    assert server.payloads[0] == server.payloads[1]
+    assert payloads(server)[0] == payloads(server)[1]
     assert why in str(told[0].why)
     assert why in "".join(caught.value.__notes__)
 
@@ -375,7 +373,7 @@ def test_a_request_that_is_never_gone_on_with_is_made_again(
     ],
 )
 def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dict[str, Any]) -> None:
-    server = Asked(cut(format), rest(format, obeys(given())))
+    server = asked(cut(format), rest(format, obeys(given())))
 
     with ask(server, format, Retry(wait=0), **more) as stream:
         stream.final()
@@ -405,12 +403,12 @@ def test_a_request_that_can_carry_no_half_answer_is_refused_where_it_is_made(
 def test_the_words_that_ask_are_the_callers() -> None:
     """A text, or what a function makes of the last words; they never enter the message."""
     for words in ("Weiter!", lambda tail: f"Weiter nach: {tail}"):
-        server = Asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
+        server = asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
 
         with ask(server, "openai-chat", Retry(mode="continue", wait=0, ask=words)) as stream:
             stream.final()
 
-        said = server.payloads[1]["messages"][-1]["content"]
+        said = payloads(server)[1]["messages"][-1]["content"]
         assert said == (words if isinstance(words, str) else f"Weiter nach: {last_words(given())}")
         assert TEXT == stream.message.text
 
@@ -424,7 +422,7 @@ def test_a_position_that_is_no_longer_held_is_followed_by_a_continuation() -> No
     again = rest("openai-responses", obeys(given()))
     gone = refusal("Response not found")
     begun = testing.Recording.of(chunks, format="openai-responses")
-    server = Asked(begun, too_old, gone, gone, again)
+    server = asked(begun, too_old, gone, gone, again)
 
     with ask(server, "openai-responses", Retry(wait=0), background=True) as stream:
         stream.final()
@@ -440,9 +438,11 @@ def test_the_callers_own_payload_is_left_as_it_is() -> None:
     """It is asked with again, perhaps."""
     payload = {**PAYLOADS["openai-chat"], "messages": [USER]}
     before = json.dumps(payload)
-    server = Asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
+    server = asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
 
-    with connect(PLACES["openai-chat"], json=payload, client=server.client, retry=GO_ON) as stream:
+    with connect(
+        PLACES["openai-chat"], json=payload, client=httpx.Client(transport=server), retry=GO_ON
+    ) as stream:
         stream.final()
 
     assert before == json.dumps(payload)

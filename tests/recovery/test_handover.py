@@ -15,33 +15,30 @@ from tests.recovery.attempts import in_each_world
 from tokenstream import Message, Retry, aconnect, aresilient, connect, resilient, testing
 from tokenstream.errors import MisuseError, StreamClosed, StreamError
 from tokenstream.recovery import Attempt
+from tokenstream.testing import Recording, Transport
 
 URL = "https://first.test/v1"
 OTHER = "https://other.test/v1"
-SAID = testing.script().text("Hello").usage(output_tokens=2).finish().chunks("openai-chat")
-THOUGHT = b"".join(testing.script().text("<think>Hm.</think>Hello").finish().chunks("text"))
+SAID = testing.script().text("Hello").usage(output_tokens=2).finish().recording("openai-chat")
+THOUGHT = testing.script().text("<think>Hm.</think>Hello").finish().recording("text")
+BUSY = Recording(status=503)
 
 
-class Server:
-    """Answers requests out of memory, and notes their addresses."""
+def giving(*answers: Recording) -> Transport:
+    """Return a transport that gives one answer after the other."""
+    return testing.transport(answers)
 
-    def __init__(self, *bodies: bytes | int) -> None:
-        self._bodies = list(bodies)
-        self.asked: list[str] = []
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(str(request.url))
-        body = self._bodies.pop(0)
-        if isinstance(body, int):
-            return httpx.Response(body)
-        return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=body)
+def asking(server: Transport, world: str, url: str = URL, **options: Any) -> Any:
+    """Return the stream of a request, sync or async."""
+    if world == "sync":
+        return connect(url, json={}, client=httpx.Client(transport=server), **options)
+    return aconnect(url, json={}, client=httpx.AsyncClient(transport=server), **options)
 
-    def connect(self, world: str, url: str = URL, **options: Any) -> Any:
-        """Return the stream of a request to this server, sync or async."""
-        transport = httpx.MockTransport(self._answer)
-        if world == "sync":
-            return connect(url, json={}, client=httpx.Client(transport=transport), **options)
-        return aconnect(url, json={}, client=httpx.AsyncClient(transport=transport), **options)
+
+def asked(server: Transport) -> list[str]:
+    """Return the addresses that were asked."""
+    return [f"https://{request.headers['host']}{request.path}" for request in server.requests]
 
 
 def _read(world: str, make_stream: Callable[[], Any]) -> tuple[Any, Message]:
@@ -64,25 +61,25 @@ def _resilient(world: str) -> Callable[..., Any]:
 @in_each_world
 def test_a_fallback_may_be_a_connect(world: str) -> None:
     """It is sent when the first request has failed, and read with its own format and tags of reasoning."""
-    server = Server(503, THOUGHT)
-    other = partial(server.connect, world, OTHER, format="text", reasoning_tags=True)
+    server = giving(BUSY, THOUGHT)
+    other = partial(asking, server, world, OTHER, format="text", reasoning_tags=True)
     retry = Retry(attempts=2, wait=0, fallback=[other])
-    stream, message = _read(world, lambda: server.connect(world, retry=retry))
+    stream, message = _read(world, lambda: asking(server, world, retry=retry))
 
-    assert [URL, OTHER] == server.asked
+    assert [URL, OTHER] == asked(server)
     assert ("Hm.", "Hello", "text") == (message.reasoning, message.text, stream.format)
 
 
 @in_each_world
 def test_an_answer_of_connect_is_asked_for_again(world: str) -> None:
     """`resilient` sends its request as often as necessary."""
-    server = Server(503, b"".join(SAID[:2]), b"".join(SAID))
+    server = giving(BUSY, Recording.of(SAID.chunks()[:2]), SAID)
     stream, message = _read(
         world,
-        lambda: _resilient(world)(lambda: server.connect(world), Retry(mode="restart", wait=0)),
+        lambda: _resilient(world)(lambda: asking(server, world), Retry(mode="restart", wait=0)),
     )
 
-    assert ("Hello", 3) == (message.text, len(server.asked))
+    assert ("Hello", 3) == (message.text, len(asked(server)))
     assert ["StatusError", "StreamTruncated", "NoneType"] == [
         type(report.error).__name__ for report in stream.attempts
     ]
@@ -91,11 +88,11 @@ def test_an_answer_of_connect_is_asked_for_again(world: str) -> None:
 @in_each_world
 def test_the_options_of_one_attempt_do_not_stay(world: str) -> None:
     """Each answer is read as its own request says, and after that as `resilient` says."""
-    server = Server(b"", b"".join(SAID))
+    server = giving(Recording(), SAID)
     opened = iter(
         [
-            server.connect(world, format="text", reasoning_tags=True),
-            server.connect(world, OTHER),
+            asking(server, world, format="text", reasoning_tags=True),
+            asking(server, world, OTHER),
         ]
     )
     stream, message = _read(
@@ -108,9 +105,9 @@ def test_the_options_of_one_attempt_do_not_stay(world: str) -> None:
 @in_each_world
 def test_the_format_of_the_stream_of_all_attempts_counts_first(world: str) -> None:
     """What was said for all attempts holds for each."""
-    server = Server(b"".join(SAID))
+    server = giving(SAID)
     stream, message = _read(
-        world, lambda: _resilient(world)(lambda: server.connect(world, format="openai-chat"), format="text")
+        world, lambda: _resilient(world)(lambda: asking(server, world, format="openai-chat"), format="text")
     )
 
     assert ("{", "text") == (message.text[0], stream.format)
@@ -119,33 +116,33 @@ def test_the_format_of_the_stream_of_all_attempts_counts_first(world: str) -> No
 @in_each_world
 def test_attempts_of_its_own_are_not_made(world: str) -> None:
     """The stream of all attempts counts and makes them."""
-    server = Server(503, 503, b"".join(SAID))
-    opens = partial(server.connect, world, retry=Retry(attempts=9, wait=0))
+    server = giving(BUSY, BUSY, SAID)
+    opens = partial(asking, server, world, retry=Retry(attempts=9, wait=0))
     with pytest.raises(StreamError):
         _read(world, lambda: _resilient(world)(opens, Retry(attempts=2, wait=0)))
 
-    assert 2 == len(server.asked)
+    assert 2 == len(asked(server))
 
 
 @pytest.mark.parametrize("world", ["asyncio", "trio"])
 def test_an_async_function_may_return_a_connect(world: str) -> None:
     """After it has fetched a token, for example."""
-    server = Server(b"".join(SAID))
+    server = giving(SAID)
 
     async def ask(attempt: Attempt) -> Any:
         await anyio.lowlevel.checkpoint()
-        return server.connect(world, params={"n": attempt.number})
+        return asking(server, world, params={"n": attempt.number})
 
     _, message = _read(world, lambda: aresilient(ask))
 
-    assert ("Hello", [f"{URL}?n=1"]) == (message.text, server.asked)
+    assert ("Hello", [f"{URL}?n=1"]) == (message.text, asked(server))
 
 
 @pytest.mark.parametrize("world", ["asyncio", "trio"])
 def test_a_connect_may_be_hedged(world: str) -> None:
     """The first of two requests with content is read, with the options of its own request."""
-    server = Server(THOUGHT)
-    opens = partial(server.connect, world, format="text", reasoning_tags=["think"])
+    server = giving(THOUGHT)
+    opens = partial(asking, server, world, format="text", reasoning_tags=["think"])
     _, message = _read(world, lambda: aresilient(opens, Retry(hedge_after=60)))
 
     assert ("Hm.", "Hello") == (message.reasoning, message.text)
@@ -154,22 +151,22 @@ def test_a_connect_may_be_hedged(world: str) -> None:
 @in_each_world
 def test_a_stream_whose_request_was_taken_is_closed(world: str) -> None:
     """Reading it does not send the request a second time, and dropping it warns of nothing."""
-    server = Server(b"".join(SAID))
-    streams = [server.connect(world)]
+    server = giving(SAID)
+    streams = [asking(server, world)]
     _read(world, lambda: _resilient(world)(lambda: streams[0]))
     with pytest.raises(StreamClosed, match="has taken the request of this one"):
         _read(world, lambda: streams[0])
     streams.clear()
     gc.collect()
 
-    assert [URL] == server.asked
+    assert [URL] == asked(server)
 
 
 @in_each_world
 @pytest.mark.parametrize("case", ["opened", "guarded", "other colour"])
 def test_what_is_no_request_any_more_is_refused(world: str, case: str) -> None:
     """With a word on what to write."""
-    server = Server(b"".join(SAID), b"".join(SAID))
+    server = giving(SAID, SAID)
     words = {
         "opened": "that was opened already: return the response itself, or a?connect",
         "guarded": "add them to the stream of all attempts",
@@ -178,8 +175,8 @@ def test_what_is_no_request_any_more_is_refused(world: str, case: str) -> None:
 
     def opens() -> Any:
         if case == "other colour":
-            return server.connect("asyncio" if world == "sync" else "sync")
-        stream = server.connect(world)
+            return asking(server, "asyncio" if world == "sync" else "sync")
+        stream = asking(server, world)
         if case == "guarded":
             return stream.guard("no")
         if world == "sync":

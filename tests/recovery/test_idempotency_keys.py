@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -12,56 +11,42 @@ import pytest
 
 from tests.recovery.continuing import TEXT, cut, obeys
 from tokenstream import Retry, aconnect, connect, testing
+from tokenstream.testing import Recording, Request
 
 URL = "https://api.openai.com/v1/chat/completions"
 PAYLOAD = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Tell me of a river."}]}
-WHOLE = testing.script().text(TEXT).finish("stop").chunks("openai-chat")
-BROKEN = cut()
-BUSY = 503
+WHOLE = testing.script().text(TEXT).finish("stop").recording("openai-chat")
+BROKEN = Recording.of(cut())
+BUSY = Recording(status=503)
 
 
-class Server:
-    """Answers each request with the next of its answers, and notes the key of each.
+def keys_of(answers: Sequence[Any], retry: Retry, headers: Any, *, is_async: bool) -> list[str | None]:
+    """Ask until the answer is whole; return the key of each request.
 
     Args:
-        answers: The chunks of each answer, a status, or a function of the answer so far that returns chunks.
+        answers: One for each request.
     """
-
-    def __init__(self, *answers: list[bytes] | int | Callable[[str], list[bytes]]) -> None:
-        self._answers = list(answers)
-        self.keys: list[str | None] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.keys.append(request.headers.get("idempotency-key"))
-        answer = self._answers.pop(0)
-        if isinstance(answer, int):
-            return httpx.Response(answer)
-        if callable(answer):
-            answer = answer(json.loads(request.content)["messages"][1]["content"])
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=b"".join(answer))
-
-    def keys_of(self, retry: Retry, headers: Any, *, is_async: bool) -> list[str | None]:
-        """Ask until the answer is whole; return the key of each request."""
-        transport = httpx.MockTransport(self)
-        options: dict[str, Any] = {"json": PAYLOAD, "retry": retry, "headers": headers}
-        if is_async:
-            client = httpx.AsyncClient(transport=transport)
-            message = asyncio.run(aconnect(URL, client=client, **options).final())
-        else:
-            message = connect(URL, client=httpx.Client(transport=transport), **options).final()
-        assert TEXT == message.text
-        return self.keys
+    transport = testing.transport(answers)
+    options: dict[str, Any] = {"json": PAYLOAD, "retry": retry, "headers": headers}
+    if is_async:
+        client = httpx.AsyncClient(transport=transport)
+        message = asyncio.run(aconnect(URL, client=client, **options).final())
+    else:
+        message = connect(URL, client=httpx.Client(transport=transport), **options).final()
+    assert TEXT == message.text
+    return [request.headers.get("idempotency-key") for request in transport.requests]
 
 
-def rest(given: str) -> list[bytes]:
+def rest(request: Request) -> Recording:
     """Return the answer of a model that goes on."""
-    words = obeys(given).replace(" ", " \0").split("\0")
-    return testing.script().text(*words).finish("stop").chunks("openai-chat")
+    asked: Any = request.json
+    words = obeys(asked["messages"][1]["content"]).replace(" ", " \0").split("\0")
+    return testing.script().text(*words).finish("stop").recording("openai-chat")
 
 
-def rest_that_breaks(given: str) -> list[bytes]:
+def rest_that_breaks(request: Request) -> Recording:
     """Return the answer of a model that goes on, and breaks off with four words still to come."""
-    return rest(given)[:-6]
+    return Recording.of(rest(request).chunks()[:-6])
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
@@ -70,9 +55,9 @@ def rest_that_breaks(given: str) -> list[bytes]:
 )
 def test_the_same_key_is_sent_until_content_has_arrived(headers: Any, is_async: bool) -> None:
     """Then, the server would only repeat the answer that broke off."""
-    server = Server(BUSY, BROKEN, BUSY, BROKEN, WHOLE)
+    answers = [BUSY, BROKEN, BUSY, BROKEN, WHOLE]
 
-    keys = server.keys_of(Retry(mode="restart", wait=0, attempts=5), headers, is_async=is_async)
+    keys = keys_of(answers, Retry(mode="restart", wait=0, attempts=5), headers, is_async=is_async)
 
     assert ["k", "k", "k-2", "k-2", "k-3"] == keys
 
@@ -80,20 +65,19 @@ def test_the_same_key_is_sent_until_content_has_arrived(headers: Any, is_async: 
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 def test_each_continuation_has_a_key_of_its_own(is_async: bool) -> None:
     """One that was refused is asked for again with the same key."""
-    server = Server(BROKEN, BUSY, rest_that_breaks, rest)
+    answers = [BROKEN, BUSY, rest_that_breaks, rest]
+    retry = Retry(mode="continue", wait=0, attempts=5)
 
-    keys = server.keys_of(
-        Retry(mode="continue", wait=0, attempts=5), {"Idempotency-Key": "k"}, is_async=is_async
-    )
+    keys = keys_of(answers, retry, {"Idempotency-Key": "k"}, is_async=is_async)
 
     assert ["k", "k-2", "k-2", "k-3"] == keys
 
 
 def test_no_key_is_invented() -> None:
     """Only the caller knows if a server would charge for both requests."""
-    server = Server(BUSY, BROKEN, rest)
+    retry = Retry(mode="continue", wait=0, attempts=5)
 
-    assert [None] * 3 == server.keys_of(Retry(mode="continue", wait=0, attempts=5), {}, is_async=False)
+    assert [None] * 3 == keys_of([BUSY, BROKEN, rest], retry, {}, is_async=False)
 
 
 def test_a_hedge_has_a_key_of_its_own() -> None:
@@ -104,7 +88,7 @@ def test_a_hedge_has_a_key_of_its_own() -> None:
         keys.append(request.headers.get("idempotency-key"))
         if len(keys) == 1:
             await asyncio.sleep(60)
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=b"".join(WHOLE))
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=WHOLE.body)
 
     async def ask() -> str:
         client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
