@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -76,25 +72,3 @@ def read_with_aiohttp(url: str, options: Any) -> tuple[Message | None, StreamErr
 
 def read_with_own_session(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
     return asyncio.run(_ask(url, {**options, "client": "aiohttp"}))
-
-
-@contextmanager
-def raw_server(answer: bytes, *, hang: bool = False) -> Generator[str]:
-    """Answer one request with exact bytes; then close, or hang until the client leaves."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(answer)
-            if hang:
-                connection.recv(1)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    finally:
-        thread.join(PATIENCE)
-        listener.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import closing
 from typing import Any, Literal
 
 import anyio
@@ -11,7 +9,8 @@ import httpx
 import pytest
 
 from tests.stream.bodies import ANSWER
-from tests.stream.connect.support import PATH, raw_server, read, read_async, read_sync
+from tests.stream.connect.support import PATH, read, read_async, read_sync
+from tests.support.loopback import OPEN, Loopback, refusing_url, until_close
 from tests.support.replies import reply, serve_in_time
 from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, aconnect, connect
@@ -20,12 +19,7 @@ from tokenstream.errors import ConnectError, StreamInterrupted, StreamStalled, S
 
 def test_a_connection_that_is_refused() -> None:
     """Nobody listens: asking again may help."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
-    for message, error in (
-        read_sync(f"http://127.0.0.1:{port}/", {}),
-        read_async(f"http://127.0.0.1:{port}/", {}),
-    ):
+    for message, error in (read_sync(refusing_url(), {}), read_async(refusing_url(), {})):
         assert message is None
         assert isinstance(error, ConnectError)
         assert (error.stage, error.kind, error.retryable) == ("connect", "network", True)
@@ -36,8 +30,8 @@ def test_a_connection_that_is_refused() -> None:
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-", b"what?\r\n\r\n"])
 def test_a_head_that_never_comes_whole(answer: bytes) -> None:
     """The server was reached, so the request may have been taken."""
-    with raw_server(answer) as url:
-        _, error = read_sync(url, {})
+    with Loopback([answer]) as server:
+        _, error = read_sync(server.url, {})
 
     assert isinstance(error, ConnectError)
     assert error.stage == "head"
@@ -45,8 +39,8 @@ def test_a_head_that_never_comes_whole(answer: bytes) -> None:
 
 def test_a_head_that_never_comes_is_a_stall() -> None:
     """Our own client waits as long as the deadlines say."""
-    with raw_server(b"", hang=True) as url:
-        _, error = read_sync(url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
+    with Loopback([OPEN]) as server:
+        _, error = read_sync(server.url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
 
     assert isinstance(error, StreamStalled)
     assert error.limit == "first_event"
@@ -55,9 +49,8 @@ def test_a_head_that_never_comes_is_a_stall() -> None:
 @pytest.mark.parametrize("first, limit", [(b"", "first_event"), (ANSWER[2], "idle_bytes")])
 def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str) -> None:
     """The limit is named after what was waited for."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-    with raw_server(head + first, hang=True) as url:
-        _, error = read_sync(url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
+    with Loopback([*until_close(first), OPEN]) as server:
+        _, error = read_sync(server.url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
 
     assert isinstance(error, StreamStalled)
     assert error.limit == limit
@@ -76,10 +69,10 @@ def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str
 )
 def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options: dict[str, Any]) -> None:
     """It is the transport's; before the head, and in the body."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" if first else b""
+    answer = [*until_close(first), OPEN] if first else [OPEN]
     for both in (read_sync, read_async):
-        with raw_server(head + first, hang=True) as url:
-            _, error = both(url, options)
+        with Loopback(answer) as server:
+            _, error = both(server.url, options)
 
         assert isinstance(error, StreamStalled)
         assert error.limit == "transport"
@@ -100,9 +93,8 @@ def test_a_connection_that_breaks_in_the_body() -> None:
 
 def test_a_body_without_framing_that_ends_early_is_truncated() -> None:
     """With `Connection: close` the end looks like any end; the answer tells."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-    with raw_server(head + b"".join(ANSWER[:4])) as url:
-        _, error = read_sync(url, {})
+    with Loopback(until_close(*ANSWER[:4])) as server:
+        _, error = read_sync(server.url, {})
 
     assert isinstance(error, StreamTruncated)
     assert error.partial.ending != "streaming"

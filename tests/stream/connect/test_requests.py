@@ -11,7 +11,8 @@ import httpx2
 import pytest
 
 from tests.stream.bodies import ANSWER
-from tests.stream.connect.support import PATH, WHOLE, raw_server, read
+from tests.stream.connect.support import PATH, WHOLE, read
+from tests.support.loopback import OPEN, Loopback
 from tests.support.replies import serve_in_time
 from tests.support.timing import meanwhile
 from tokenstream import Stream, aconnect, connect
@@ -151,8 +152,8 @@ def test_the_typed_options_are_those_of_httpx() -> None:
 def test_a_trace_of_the_callers_is_told_each_step() -> None:
     """Ours listens too; what the caller's own raises passes as it does with httpx."""
     steps: list[str] = []
-    with raw_server(b"", hang=True) as url:
-        stream = connect(url, extensions={"trace": lambda step, _: steps.append(step)}, timeout=600)
+    with Loopback([OPEN]) as server:
+        stream = connect(server.url, extensions={"trace": lambda step, _: steps.append(step)}, timeout=600)
         with meanwhile(stream.stop, once=lambda: "http11.receive_response_headers.started" in steps):
             assert list(stream.text) == []
     assert steps[0] == "connection.connect_tcp.started"
