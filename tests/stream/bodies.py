@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from tests.support.wire import DONE, sse
+from tests.support.wire import DONE, chat, chat_usage
 from tokenstream import testing
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None, choice: int = 0, **more: Any) -> bytes:
     """Return one chunk of OpenAI's chat as an SSE event."""
-    payload = {
-        "id": "c1",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": "m",
-        "choices": [{"index": choice, "delta": delta, "finish_reason": finish}],
-        **more,
-    }
-    return sse(payload)
+    return chat(delta, finish, index=choice, **more)
 
 
-USAGE = chunk({}, choices=[], usage={"prompt_tokens": 7, "completion_tokens": 21, "total_tokens": 28})
+USAGE = chat_usage(7, 21)
 
 
 def call(index: int, id: str | None, name: str | None, arguments: str) -> dict[str, Any]:

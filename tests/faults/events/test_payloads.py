@@ -76,7 +76,7 @@ def test_f45_a_list_that_may_hold_a_payload_is_a_protocol_error(format: str, pay
 
 def test_f46_choices_that_are_null_or_empty_are_no_fault() -> None:
     """F46: the usage comes with no choices, and some servers write null."""
-    nothing = sse('{"id":"c1","object":"chat.completion.chunk","model":"m","choices":null}')
+    nothing = sse('{"id":"chatcmpl-1","object":"chat.completion.chunk","model":"gpt-5.1","choices":null}')
     found = outcome(CHAT.around(nothing, USAGE))
 
     check_whole(found)
