@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, Self
 
+from tests.support.replies import reply
 from tests.support.wire import DONE, sse
+from tokenstream import testing
+from tokenstream.testing import Recording, Request
 
 
 class Provider:
@@ -24,51 +24,25 @@ class Provider:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                provider.answer(self, request["messages"])
-
-            def log_message(self, format: str, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._server = testing.serve(self.answer, pace="recorded")
 
     def __enter__(self) -> Self:
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._server.start()
+        self.url = f"{self._server.url}/v1"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()
 
-    def answer(self, handler: BaseHTTPRequestHandler, messages: list[Any]) -> None:
-        """Send an answer, a part of one, or status 503."""
+    def answer(self, request: Request) -> Recording:
+        """Return an answer, a part of one, or status 503."""
         fate = self.rng.random()
         if fate < 0.1:
-            handler.send_response(503)
-            handler.send_header("content-length", "0")
-            handler.end_headers()
-            return
-        chunks = self.make_chunks(messages)
-        # Without a length, the body ends with the connection.
-        handler.send_response(200)
-        handler.send_header("content-type", "text/event-stream")
-        handler.end_headers()
-        try:
-            for chunk in chunks[: self.rng.randrange(len(chunks)) if fate < 0.35 else None]:
-                handler.wfile.write(chunk)
-                handler.wfile.flush()
-                time.sleep(0.001)
-        except OSError:
-            # The process that asked was killed.
-            handler.close_connection = True
+            return Recording(status=503)
+        asked: Any = request.json
+        chunks = self.make_chunks(asked["messages"])
+        sent = chunks[: self.rng.randrange(len(chunks)) if fate < 0.35 else None]
+        return reply((0.001, chunk) for chunk in sent)
 
     def make_chunks(self, messages: list[Any]) -> list[bytes]:
         """Return the answer to a conversation: the calls, and then a text."""
