@@ -19,10 +19,11 @@ from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tests.support.logged import words_of
 from tokenstream import Checkpoint, Stream, relay, testing
-from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.events import (
     Event,
     Finish,
+    PartDone,
+    Ping,
     ReasoningDelta,
     StepDone,
     StepStart,
@@ -335,14 +336,14 @@ def test_a_response_has_an_item_for_each_result() -> None:
 
 
 @dataclass(slots=True)
-class Newer(AnswerEvent):
+class Newer(Ping):
     """A class of events that no encoder knows."""
 
     id: str = ""
 
 
 @dataclass(slots=True)
-class NewerDelta(PartEvent):
+class NewerDelta(PartDone):
     """A class of events of a part that no encoder knows."""
 
     text: str = ""
