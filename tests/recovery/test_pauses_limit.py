@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from typing import Any
 
 import anyio
@@ -36,33 +35,26 @@ def script(text: str, number: int = 1) -> Any:
 class Server:
     """Sends half of the answer, and then what a model writes that is asked for the rest."""
 
-    def __init__(self, rest: Any = None, format: str = "openai-responses") -> None:
-        self.asked: list[dict[str, Any]] = []
-        self._rest = rest
-        self._format = format
+    def __init__(self, rest: Any = None) -> None:
+        rest = rest or script(last_words(HALVES[0]) + HALVES[1], 2).finish("stop")
+        self.transport = testing.transport([script(HALVES[0]).finish("length"), *[rest] * 3])
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(json.loads(request.content))
-        if len(self.asked) == 1:
-            answer: Any = script(HALVES[0]).finish("length")
-        else:
-            answer = self._rest or script(last_words(HALVES[0]) + HALVES[1], 2).finish("stop")
-        if isinstance(answer, httpx.Response):
-            return answer
-        headers = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=headers, content=b"".join(answer.chunks(self._format)))
+    @property
+    def asked(self) -> list[Any]:
+        return [request.json for request in self.transport.requests]
 
     def read(self, retry: Retry = GO_ON, world: str = "sync", **asked: Any) -> Any:
         """Read the answer to its end in one of the worlds; return the stream."""
         options: dict[str, Any] = {"json": {**ASKED, **asked}, "retry": retry}
-        transport = httpx.MockTransport(self)
         if world == "sync":
-            with connect(URL, client=httpx.Client(transport=transport), **options) as stream:
+            with connect(URL, client=httpx.Client(transport=self.transport), **options) as stream:
                 stream.final()
             return stream
 
+        client = httpx.AsyncClient(transport=self.transport)
+
         async def read() -> Any:
-            async with aconnect(URL, client=httpx.AsyncClient(transport=transport), **options) as stream:
+            async with aconnect(URL, client=client, **options) as stream:
                 await stream.final()
             return stream
 
@@ -154,7 +146,7 @@ def test_a_call_behind_what_does_not_join_is_left_out(reader: str) -> None:
 
 def test_a_request_that_fails_leaves_the_answer_as_it_was() -> None:
     """The error is raised, and the partial answer says that it has reached its limit."""
-    refusal = httpx.Response(400, json={"error": {"message": "no"}})
+    refusal = testing.Recording.of([b'{"error": {"message": "no"}}'], status=400)
     with pytest.raises(StreamError) as caught:
         Server(refusal).read()
     partial: Message = caught.value.partial
@@ -175,12 +167,10 @@ def test_a_full_context_window_is_no_pause() -> None:
 
 def test_a_call_that_was_cut_off_is_not_continued() -> None:
     """As after a broken connection: the model would answer with prose."""
-    server = Server()
     cut = testing.script().tool_call("look", '{"at": "Os').finish("length").chunks("openai-responses")
     with resilient(lambda attempt: cut if attempt.number else [], GO_ON) as stream:
         assert "length" == stream.final().finish_reason
     assert "it has a tool call" == stream.pauses[-1].why
-    assert [] == server.asked
 
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "ollama", "cohere"])
@@ -212,9 +202,8 @@ def test_the_option_is_checked(options: Any) -> None:
 def test_a_word_that_the_limit_cuts_is_one_item() -> None:
     """The end of the text before a pause is none; of what ends the answer, no item waits."""
     server = Server()
-    with connect(
-        URL, client=httpx.Client(transport=httpx.MockTransport(server)), json=ASKED, retry=GO_ON
-    ) as stream:
+    client = httpx.Client(transport=server.transport)
+    with connect(URL, client=client, json=ASKED, retry=GO_ON) as stream:
         sentences = list(stream.text.sentences())
 
     assert len(server.asked) == 2
