@@ -386,14 +386,14 @@ def test_an_event_tells_where_the_input_is_applied() -> None:
     """Another start of a message."""
     with telling(GOES_ON) as (_, url), talking("sync", url) as talk, talk.session.ask("A story!") as answer:
         starts: list[Any] = []
-        steer: Any = None
+        steers: list[Any] = []
         for event in answer:
-            if steer is None and isinstance(event, TextDelta):
-                steer = talk.session.steer([{"type": "message", "role": "user", "content": "shorter"}])
+            if isinstance(event, TextDelta) and not steers:
+                steers.append(talk.session.steer([{"type": "message", "role": "user", "content": "shorter"}]))
             if isinstance(event, MessageStart):
                 starts.append((event.id, event.another))
 
-        assert starts == [(steer.target, False), (steer.response_id, True)]
+        assert starts == [(steers[0].target, False), (steers[0].response_id, True)]
 
 
 def test_what_comes_too_late_is_refused_and_not_sent() -> None:

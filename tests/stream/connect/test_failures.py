@@ -10,7 +10,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, read, read_async, read_sync
-from tests.support.loopback import OPEN, Loopback, refusing_url, until_close
+from tests.support.loopback import OPEN, Loopback, Script, refusing_url, until_close
 from tests.support.replies import reply, serve_in_time
 from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, aconnect, connect
@@ -69,7 +69,7 @@ def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str
 )
 def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options: dict[str, Any]) -> None:
     """It is the transport's; before the head, and in the body."""
-    answer = [*until_close(first), OPEN] if first else [OPEN]
+    answer: Script = [*until_close(first), OPEN] if first else [OPEN]
     for both in (read_sync, read_async):
         with Loopback(answer) as server:
             _, error = both(server.url, options)
