@@ -13,10 +13,10 @@ import pytest
 from tests.relay.follow.support import answer_to, memory_journal, read_body, without_notes
 from tests.relay.journals import Answer, read
 from tests.support.asgi import Client
+from tests.support.encoders import load
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Finish, TextDelta
-from tokenstream.relay._asgi.writing import BodyWriter
 
 pytestmark = pytest.mark.anyio
 
@@ -130,13 +130,13 @@ async def test_ids_stand_in_the_last_event_of_each_position() -> None:
 async def test_events_are_encoded_once_for_all_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred readers of one protocol share the bytes, and a second protocol makes its own."""
     made: list[Any] = []
-    feed = BodyWriter.feed
+    feed = load("ui-message").feed
 
-    def counted(self: Any, events: Any) -> Any:
-        made.extend(event for event in events if isinstance(event, TextDelta))
-        return feed(self, events)
+    def counted(self: Any, event: Any) -> Any:
+        made.extend([event] if isinstance(event, TextDelta) else [])
+        return feed(self, event)
 
-    monkeypatch.setattr(BodyWriter, "feed", counted)
+    monkeypatch.setattr(load("ui-message"), "feed", counted)
     async with memory_journal() as journal:
         answer = Answer()
         id = await journal.start(answer.stream)

@@ -13,11 +13,11 @@ import pytest
 from tests.relay.follow.support import answer_to, failing, memory_journal, read_body
 from tests.relay.journals import Answer, Place, in_memory, read
 from tests.support.asgi import Client
+from tests.support.encoders import load
 from tokenstream import relay
-from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
+from tokenstream.errors import MisuseError, NotExpressible, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Finish, PartStart, TextDelta
 from tokenstream.message import OpaquePart
-from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal import Journal
 
 pytestmark = pytest.mark.anyio
@@ -127,12 +127,17 @@ async def test_a_storage_that_fails_in_the_middle_is_an_event_at_the_position_of
     assert 200 == again.status
 
 
+def _say_nothing(*_: object) -> list[Any]:
+    """Stand in for an encoder of a protocol that has no words for an error."""
+    raise NotExpressible("an error", kinds={})
+
+
 @pytest.mark.slow
 async def test_without_an_event_for_errors_a_reader_is_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The response raises, so that the server breaks the connection off."""
-    monkeypatch.setattr(BodyWriter, "fail", lambda *_: None)
+    monkeypatch.setattr(load("cohere"), "encode_error", _say_nothing)
     place, client, caught = Place(in_memory()), Client(method="GET"), list[StreamError]()
     async with Journal(place, drain=0.0, lease=0.2) as journal:
         id = await journal.start(Answer("Hel").stream)
@@ -182,7 +187,7 @@ async def test_an_upstream_that_fails_is_an_event_of_the_protocol(monkeypatch: p
             assert "Hel" == message.text
             assert isinstance(error, ProviderError)
             assert b"private" not in client.body
-        monkeypatch.setattr(BodyWriter, "fail", lambda *_: None)
+        monkeypatch.setattr(load("cohere"), "encode_error", _say_nothing)
         with pytest.raises(ProviderError):
             await answer_to(journal, id, protocol="cohere")
 
