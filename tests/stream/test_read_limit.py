@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +15,6 @@ from hypothesis import strategies as st
 from tests.stream.bodies import chunk
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Stream
-from tokenstream._sources import SyncSource
-from tokenstream._sources.kinds import SupportsReadLimit
 from tokenstream.errors import StreamError, StreamStalled, StreamTruncated
 from tokenstream.stages import Budget
 
@@ -35,30 +34,43 @@ class Connection:
         self.now = 0.0
         self.allowed: list[float | None] = []
         """The timeouts, as the stream gave them."""
-        self.limit: SupportsReadLimit | None = None
-        self._waits, self._own = waits, own
+        self._waits, self._own = iter(waits), own
 
     def clock(self) -> float:
         return self.now
 
-    def source(self) -> SyncSource:
-        return SyncSource(self._read(), lambda: None, keep_limit=self._keep)
-
     def stream(self, **options: Any) -> Stream:
-        return Stream(self.source(), clock=self.clock, format="openai-chat", **options)
+        """Return a stream of a response that has this connection."""
+        body = _Body(self, self._own)
+        extensions = {"network_stream": self, "http_version": b"HTTP/1.1"}
+        response = httpx.Response(200, stream=body, extensions=extensions)
+        return Stream(response, clock=self.clock, format="openai-chat", **options)
 
-    def _keep(self, limit: SupportsReadLimit) -> None:
-        self.limit = limit
+    def get_extra_info(self, _name: str) -> None:
+        """Have no socket that a stream could shut down."""
 
-    def _read(self) -> Iterator[bytes]:
-        for seconds, data in self._waits:
-            assert self.limit is not None
-            allowed = self.limit.seconds(self._own)
-            self.allowed.append(allowed)
-            if allowed is not None and seconds > allowed:
-                self.now += allowed
-                raise TimeoutError
-            self.now += seconds
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Wait as httpx has its network streams wait."""
+        wait = next(self._waits, None)
+        if wait is None:
+            return b""
+        self.allowed.append(timeout)
+        seconds, data = wait
+        if timeout is not None and seconds > timeout:
+            self.now += timeout
+            raise httpx.ReadTimeout("made up")
+        self.now += seconds
+        return data
+
+
+class _Body(httpx.SyncByteStream):
+    """The body of a response, which is read as httpx reads one."""
+
+    def __init__(self, connection: Connection, own: float | None) -> None:
+        self._connection, self._own = connection, own
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self._connection.read(65_536, self._own):
             yield data
 
 
@@ -192,10 +204,9 @@ def test_a_stream_that_was_dropped_limits_nothing() -> None:
     """What is left of its source has the client's own timeout."""
     connection = Connection(FIRST)
     stream = connection.stream()
-    limit = connection.limit
-    assert limit is not None
     stream.close()
     del stream
     gc.collect()
+    connection.read(1, 7.0)
 
-    assert limit.seconds(7.0) == 7.0
+    assert connection.allowed == [7.0]
