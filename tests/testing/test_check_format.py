@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from tests.project import ROOT
@@ -155,6 +156,15 @@ def test_no_recordings_prove_nothing() -> None:
     """At least one is needed."""
     with pytest.raises(MisuseError, match="pass at least one"):
         check_format(Parrot, [])
+
+
+def test_a_format_may_be_checked_where_an_event_loop_runs() -> None:
+    """The asynchronous reading has a loop of its own."""
+
+    async def check() -> None:
+        check_format(Parrot, _ANSWER, cuts=4, changes=4)
+
+    anyio.run(check)
 
 
 # -- formats that break them -----------------------------------------------------

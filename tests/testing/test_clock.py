@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 
+from tokenstream import testing
 from tokenstream.testing import VirtualClock
-from tokenstream.testing._recordings.clock import as_clock
 
 
 def test_a_virtual_clock_stands_still_until_it_is_told_to_go_on() -> None:
@@ -39,19 +38,9 @@ def test_waiting_by_a_virtual_clock_takes_no_time() -> None:
     assert 90 == clock()
 
 
-def test_waiting_by_a_real_clock_takes_what_is_left() -> None:
-    """It says how long, and never less than nothing."""
-    readings = iter([10.0, 10.0, 10.0])
-    clock = as_clock(lambda: next(readings))
-
-    assert (2.5, 0.0) == (clock.until(12.5), clock.until(3))
-    assert 10.0 == clock()
-
-
 def test_a_clock_is_taken_as_it_is() -> None:
     """A virtual one is shared with whoever made it; without any there is a new one each time."""
-    mine = VirtualClock()
+    mine, silence = VirtualClock(), testing.script()
 
-    assert mine is as_clock(mine)
-    assert as_clock(None) is not as_clock(None)
-    assert abs(as_clock(time.monotonic)() - time.monotonic()) < 1
+    assert mine is testing.transport(silence, clock=mine).clock
+    assert testing.transport(silence).clock is not testing.transport(silence).clock

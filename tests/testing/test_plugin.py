@@ -11,7 +11,6 @@ from tokenstream import testing
 from tokenstream.events import TextDelta
 from tokenstream.message import Message, TextPart
 from tokenstream.testing import Recording, Seed, faults, plugin
-from tokenstream.testing._pytest.own_loop import run_apart
 
 
 @pytest.fixture
@@ -297,13 +296,3 @@ def test_other_comparisons_are_left_to_pytest(op: str, left: object, right: obje
 def test_parameters_have_the_names_of_what_they_are(value: object, name: str | None) -> None:
     """Recordings, faults, seeds and scripts; what else there is, pytest names as ever."""
     assert name == plugin.pytest_make_parametrize_id(value)
-
-
-def test_a_function_is_run_in_an_event_loop_of_its_own() -> None:
-    """Also where a loop runs in this thread already; what it raises is raised here."""
-
-    async def fails() -> None:
-        raise KeyError("x")
-
-    with pytest.raises(KeyError):
-        run_apart(fails)
