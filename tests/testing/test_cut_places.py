@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tokenstream import testing
 from tokenstream.testing import Recording
-from tokenstream.testing._recordings.places import as_recording, choose_cut_places
+from tokenstream.testing._recordings.places import choose_cut_places
 
 
 def test_a_small_recording_is_cut_at_every_byte() -> None:
@@ -45,9 +44,3 @@ def test_messages_of_a_websocket_are_cut_between() -> None:
 def test_an_empty_recording_has_no_place_to_cut() -> None:
     """There is nothing that could be missing."""
     assert [] == choose_cut_places(Recording(), 256)
-
-
-def test_a_recording_is_what_it_is() -> None:
-    recording = testing.script().text("Hello").finish().recording()
-
-    assert recording is as_recording(recording)
