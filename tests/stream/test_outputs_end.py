@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.recipes import (
@@ -26,12 +24,7 @@ from tests.stream.recipes import (
 )
 from tests.support import wire
 from tokenstream import Stream
-from tokenstream.accumulator import Accumulator
 from tokenstream.errors import OutputIncomplete, OutputInvalid, StreamTruncated
-from tokenstream.events import Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.message import ToolCall
-from tokenstream.stream._outputs.cursor import OutputCursor
-from tokenstream.stream._outputs.documents import OutputChoice
 
 BODIES: dict[str, tuple[list[bytes], str | None]] = {
     "openai-chat": (chat(TEXT), None),
@@ -205,60 +198,6 @@ def test_a_choice_that_never_came_has_no_output() -> None:
     """Asking for one makes none up."""
     with pytest.raises(OutputInvalid, match="has no text"):
         Stream(chat(TEXT)).choice(3).result(Recipe)
-
-
-class Echo:
-    """A stage that gives back what it is fed."""
-
-    repairs = ()
-    complete = True
-    error = None
-    stop = None
-
-    def feed(self, text: str, /) -> list[str]:
-        return [text]
-
-    def end(self) -> list[str]:
-        return []
-
-
-def _cursor(accumulator: Accumulator, tool: str | None = None) -> OutputCursor[Any]:
-    def stop(reason: str) -> None:
-        raise AssertionError(reason)
-
-    return OutputCursor(OutputChoice(accumulator, 0, tool, stop), Echo, "pieces")
-
-
-@given(
-    st.lists(st.tuples(st.text(max_size=3), st.sampled_from(["live", "late", "other"]))),
-    st.sampled_from([None, "recipe"]),
-)
-@example(pieces=[("\x1f", "live")], tool="recipe")
-def test_a_stage_is_fed_each_character_once(pieces: list[tuple[str, str]], tool: str | None) -> None:
-    """However the reader meets the text: with its event, or later, after another reader."""
-    accumulator = Accumulator()
-    cursor = _cursor(accumulator, tool)
-    given_out: list[str | None] = []
-    text = "".join(piece for piece, _ in pieces)
-    accumulator.take(ToolCallStart("call_0", "recipe", part=0))
-    for piece, how in pieces:
-        event = TextDelta(piece, part=1) if tool is None else ToolCallDelta("call_0", piece, part=0)
-        accumulator.take(event)
-        if how == "live":
-            given_out.append(cursor.after(event))
-        elif how == "late":
-            given_out.append(cursor.ready())
-    whole = ToolCall(id="call_0", name="recipe", arguments_text=text, complete=True)
-    accumulator.take(ToolCallDone(whole, part=0))
-    accumulator.take(Finish("stop"))
-    accumulator.conclude("complete")
-    try:
-        given_out += iter(cursor.end, None)
-    except OutputInvalid:
-        assert tool is None
-        assert not text.strip()
-
-    assert (text if text.strip(" \t\r\n") or tool is None else "{}") == "".join(filter(None, given_out))
 
 
 def test_a_result_that_broke_off_is_found_once() -> None:
