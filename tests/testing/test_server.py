@@ -13,13 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.aws_eventstream import event
-from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE
-from tokenstream import connect
-from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.errors import MisuseError
 from tokenstream.testing import Request
-from tokenstream.testing._serve.server import Chunk, Framing, ReplayServer, Reply, paced, refusal
+from tokenstream.testing._serve.server import Chunk, ReplayServer, Reply, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,22 +200,6 @@ def test_a_cut_breaks_the_body_after_what_was_sent(how: str, raised: type[Except
     assert (EVENTS[:15], "cut", 15) == (b"".join(received), exchange.outcome, exchange.sent)
 
 
-@pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_cut_is_an_interruption_for_a_stream(how: str) -> None:
-    """The error has the content so far, and the unfinished event too."""
-    cut = _reply().cut_after(15, "reset" if how == "reset" else "close")
-    with (
-        ReplayServer({"/text": cut}) as server,
-        connect(f"{server.url}/text") as stream,
-        pytest.raises(StreamInterrupted) as caught,
-    ):
-        stream.final()
-    partial = caught.value.partial
-
-    assert ("one", "truncated", True) == (partial.text, partial.ending, caught.value.retryable)
-    assert ("req_0000000000000001", b"data") == (caught.value.request_id, caught.value.tail)
-
-
 def test_a_client_that_leaves_is_noticed_in_a_pause(server: ReplayServer) -> None:
     """The server waits for the client and for its next chunk at once."""
     with httpx.stream("POST", f"{server.url}/slow", trust_env=False):
@@ -303,41 +284,6 @@ def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int
     assert body == b"".join(data for _, data in chunks)
     assert (count, 0.5) == (len(chunks), pauses[0])
     assert abs(sum(pauses[1:]) - (count - 1) / rate) <= 1.5 / rate
-
-
-@in_one_test(
-    ("framing", "frames"),
-    [
-        ("sse", [b"data: a\r\n\r\n", b": b\r\r", b"data: c\n\n\n", b"data: d"]),
-        ("ndjson", [b"{}\n", b'{"a":\n\n', b"1}"]),
-        ("json", [b'[{"a": [1, "]}"]}', b',\n{"b\\"": {}}', b",[2]", b"\n]"]),
-        ("json", [b'\xef\xbb\xbf [{"a": 1}', b",\n{"]),
-        ("json", [b'{"a": [{"b": 1}]}']),
-        ("json", [b'"[]"']),
-        ("aws-eventstream", [event("messageStart", {}), event("messageStop", {"a": 1})]),
-        ("aws-eventstream", [event("messageStart", {}), event("messageStop", {"a": 1})[:30]]),
-        ("aws-eventstream", [b"\0" * 20]),
-        ("aws-eventstream", [event("messageStart", {}), b"\0" * 9]),
-        (None, [b"data: a\n\ndata: b\n\n"]),
-    ],
-)
-def test_frames_are_told_apart_by_their_framing(framing: Framing | None, frames: list[bytes]) -> None:
-    """Whatever ends lines, and whether or not the last frame is ended."""
-    chunks = paced(b"".join(frames), rate=2.0, framing=framing)
-
-    assert frames == [data for _, data in chunks]
-    assert [0.0] == [delay for delay, _ in chunks][:1]
-
-
-@given(
-    st.text(alphabet='ab\r\n[{]}",\\\0\x11', max_size=60),
-    st.sampled_from(["sse", "ndjson", "json", "aws-eventstream", None]),
-)
-def test_pacing_changes_no_byte(body: str, framing: Framing | None) -> None:
-    """Also of a body that is no stream at all."""
-    chunks = paced(body.encode(), rate=5.0, framing=framing)
-
-    assert body.encode() == b"".join(data for _, data in chunks)
 
 
 def test_a_reply_to_head_and_one_without_content_have_no_body() -> None:
