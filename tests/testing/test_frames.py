@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.aws_eventstream import event
 from tests.support.recordings import Recorded, ours
 from tests.support.tables import in_one_test
-from tokenstream.testing import Recording
+from tokenstream.testing import Recording, faults
 
 
 @in_one_test("frames", [
@@ -56,6 +56,14 @@ def test_the_messages_of_a_websocket_are_frames_as_they_are() -> None:
     sent = [b'{"a": 1}\n{"a": 2}', b'{"b": 1}']
 
     assert sent == Recording.of(sent, messages=True).chunks("events")
+
+
+def test_a_message_without_content_is_no_frame() -> None:
+    """A fault that names an event by its number does not count it."""
+    recording = Recording.of([b'{"a": 1}', b"", b'{"b": 1}'], messages=True)
+    twice = recording.with_fault(faults.duplicate(event=2))
+
+    assert [b'{"a": 1}', b'{"b": 1}', b'{"b": 1}'] == [data for data in twice.chunks() if data]
 
 
 _TYPES = ["text/event-stream", "application/x-ndjson", "application/json", "text/html", None]

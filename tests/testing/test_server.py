@@ -286,6 +286,11 @@ def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int
     assert abs(sum(pauses[1:]) - (count - 1) / rate) <= 1.5 / rate
 
 
+def test_a_body_without_content_has_no_chunk() -> None:
+    """Nothing is sent of it, whatever the rate."""
+    assert [] == paced(b"", rate=5.0)
+
+
 def test_a_reply_to_head_and_one_without_content_have_no_body() -> None:
     """No byte of a body comes, which would be taken for the next answer on the connection."""
     reply = Reply(chunks=[(0.0, b"body")])
