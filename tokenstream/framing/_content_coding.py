@@ -2,21 +2,293 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import zlib
+from abc import ABC, abstractmethod
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
-from tokenstream.framing._decompressors import DECOMPRESSORS, WAY_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from tokenstream.framing._decompressors import Decompressor
     from tokenstream.limits import Limits
+
+_PIECE = 1024 * 1024
+"""Maximum bytes to decompress at once, so that a decompression bomb is noticed after one piece."""
+_STEP = 256
+"""Compressed bytes that are passed to br and zstd at once.
+
+If a slice contains a fault, their packages return nothing of what they decompressed
+from that slice; and 256 bytes of zstd can expand to 8 MiB.
+"""
+_ZSTD_WINDOW_LOG = 23
+"""Maximum window of zstd, as a power of two: RFC 9659 allows 8 MiB for a content coding."""
+WAY_OUT = "ask for an uncompressed one with the header Accept-Encoding: identity"
 
 _MOST_CODINGS = 5
 _SLICE = 64 * 1024
 """The most decompressed bytes that are read between two looks at the clock."""
+
+
+class Decompressor(ABC):
+    """Decompresses the data of one coding.
+
+    Args:
+        name: The coding's name in Content-Encoding.
+    """
+
+    ended = False
+    """True if the data read so far ends with the end marker; padding after it does not count."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.has_input = False
+        """True once a byte has been received."""
+        self.size = 0
+        """Number of bytes decompressed so far."""
+
+    @abstractmethod
+    def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the pieces that `data` completes, none of them empty.
+
+        Raises:
+            ProtocolError: The data is broken; the pieces before the fault have been yielded.
+        """
+
+    def make_broken_error(self) -> ProtocolError:
+        """Return the error for data that the coding does not allow."""
+        return ProtocolError(
+            f"the body's compression is broken: it is labelled {self.name} and cannot be read so; {WAY_OUT}"
+        )
+
+    def make_missing_error(self, install: str) -> ProtocolError:
+        """Return the error for a coding whose package is not installed."""
+        return ProtocolError(
+            f"the body is compressed with {self.name}, and the package that reads it is not installed: "
+            f"install {install}, or {WAY_OUT}"
+        )
+
+
+class _ZlibLayer(Decompressor):
+    """Base of the codings that zlib decompresses, one stream at a time."""
+
+    def inflate(self, stream: zlib._Decompress, data: bytes) -> Generator[bytes, None, bytes]:
+        """Yield the pieces that `data` completes; return the bytes after the end of the compressed stream.
+
+        The result is b"" as long as that end has not arrived.
+        """
+        while True:
+            copy = stream.copy()
+            try:
+                piece = stream.decompress(data, _PIECE)
+            except zlib.error as fault:
+                # zlib discards the output before the fault, so it is decompressed again from the copy.
+                yield from _read_until_fault(copy, data)
+                raise self.make_broken_error() from fault
+            if piece:
+                yield piece
+            if stream.eof:
+                self.ended = True
+                return stream.unused_data
+            data = stream.unconsumed_tail
+            # After a full piece zlib may hold more output, even when all input was taken.
+            if not data and len(piece) < _PIECE:
+                return b""
+
+
+def _read_until_fault(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """Yield the output before the fault in `data`; zlib itself discards that output when it raises."""
+    # Halve the input until it can be decompressed without the fault, then go on with the rest. The fault is
+    # always in the rest, so that at last a single byte cannot be decompressed.
+    size = len(data)
+    while True:
+        size = max(1, size // 2)
+        trial = stream.copy()
+        try:
+            piece = trial.decompress(data[:size])
+        except zlib.error:
+            if size == 1:
+                return
+        else:
+            stream, data = trial, data[size:]
+            if piece:
+                yield piece
+
+
+class _Gzip(_ZlibLayer):
+    """gzip: one or more members in a row."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._member: zlib._Decompress | None = _make_gzip_reader()
+        # A single byte after a member, which may begin the next member.
+        self._undecided = b""
+        self._padding = False
+        """True once bytes after a member were ignored, as all further bytes will be."""
+
+    def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`, member by member."""
+        while data:
+            if self._member is None:
+                data = self._find_next_member(data)
+            if self._member is None:
+                # The rest is padding, or too short to tell.
+                return
+            # The result of `inflate` is the data after the member.
+            data = yield from self.inflate(self._member, data)
+            if self.ended:
+                self._member = None
+
+    def _find_next_member(self, data: bytes) -> bytes:
+        """Begin another member, if the data has one, and return the bytes still to be read.
+
+        Bytes that do not begin a member are padding, which is ignored to the end of the body.
+        """
+        data = (self._undecided + data).lstrip(b"\0")
+        self._undecided = b""
+        if not data or self._padding:
+            return b""
+        # A member begins with 1F 8B. Data with only one of these bytes is read, too, so that zlib refuses it.
+        if data[0] in b"\x1f\x8b" or data[1:2] == b"\x8b":
+            self._member, self.ended = _make_gzip_reader(), False
+            return data
+        if len(data) == 1:
+            self._undecided = data
+        else:
+            self._padding = True
+        return b""
+
+
+def _make_gzip_reader() -> zlib._Decompress:
+    """Return a decompressor of one gzip member; zlib uses `| 16` to mean a gzip header."""
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+
+class _Deflate(_ZlibLayer):
+    """deflate: with the zlib header that the standard requires, or without it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._head = b""
+        """The first byte, until the second one tells if there is a header; then empty."""
+        self._stream: zlib._Decompress | None = None
+        """The decompressor; None until the first two bytes have arrived."""
+
+    def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`; wait for two bytes to see if there is a zlib header."""
+        if self.ended:
+            # Bytes after the end are ignored.
+            return
+        if self._stream is None:
+            data = self._head = self._head + data
+            if len(data) < 2:
+                # The first two bytes tell whether there is a header.
+                return
+            # The zlib header: the method is deflate, and the two bytes are a multiple of 31.
+            has_header = data[0] & 0x8F == 8 and int.from_bytes(data[:2]) % 31 == 0
+            self._stream = zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
+            self._head = b""
+        yield from self.inflate(self._stream, data)
+
+
+class _Brotli(Decompressor):
+    """br, decompressed by one of two packages with the same interface."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        module = _import_first("brotli", "brotlicffi")
+        # Before version 1.2, the output of one call could not be limited.
+        if module is None or not hasattr(module.Decompressor, "can_accept_more_data"):
+            raise self.make_missing_error("brotli>=1.2")
+        self._stream: Any = module.Decompressor()
+        self._fault: type[Exception] = module.error
+        """The exception that the package raises for broken data."""
+
+    def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`, slice by slice."""
+        for start in range(0, len(data), _STEP):
+            if self.ended:
+                # Brotli allows no bytes after the end of the stream.
+                raise self.make_broken_error()
+            piece = self._process(data[start : start + _STEP])
+            # The decompressor may still hold output, even if `can_accept_more_data` is True.
+            while piece:
+                yield piece
+                piece = self._process(b"")
+            self.ended = self._stream.is_finished()
+
+    def _process(self, data: bytes) -> bytes:
+        """Return the next piece of output, at most `_PIECE` bytes; b"" if more data is needed."""
+        try:
+            piece: bytes = self._stream.process(data, output_buffer_limit=_PIECE)
+        except self._fault as fault:
+            raise self.make_broken_error() from fault
+        return piece
+
+
+class _Zstd(Decompressor):
+    """zstd: one or more frames in a row, decompressed by the standard library or by `zstandard`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        module = _import_first("compression.zstd", "zstandard")
+        if module is None:
+            raise self.make_missing_error("zstandard")
+        self._make_reader: Callable[[], Any] = _choose_zstd(module)
+        self._frame: Any = self._make_reader()
+        self._fault: type[Exception] = module.ZstdError
+        """The exception that the module raises for broken data."""
+
+    def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`, slice by slice and frame by frame."""
+        for start in range(0, len(data), _STEP):
+            unread = data[start : start + _STEP]
+            while unread:
+                if self._frame.eof:
+                    self._frame = self._make_reader()
+                try:
+                    piece: bytes = self._frame.decompress(unread)
+                except self._fault as fault:
+                    raise self.make_broken_error() from fault
+                self.ended = self._frame.eof
+                if piece:
+                    yield piece
+                # Data after the end of a frame begin the next frame.
+                unread = self._frame.unused_data if self.ended else b""
+
+
+def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
+    """Return a function that makes a reader of one zstd frame.
+
+    Args:
+        module: The standard library's module, or `zstandard`; the readers of both work alike.
+    """
+    # Only the standard library's module has this name.
+    if hasattr(module, "DecompressionParameter"):
+        options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+        return lambda: module.ZstdDecompressor(options=options)
+    return lambda: module.ZstdDecompressor(max_window_size=1 << _ZSTD_WINDOW_LOG).decompressobj()
+
+
+def _import_first(*names: str) -> Any:  # noqa: ANN401 - a module that may be missing
+    """Return the first of these modules that is installed, or None."""
+    for name in names:
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+DECOMPRESSORS: dict[str, Callable[[str], Decompressor]] = {
+    "gzip": _Gzip,
+    "x-gzip": _Gzip,
+    "deflate": _Deflate,
+    "br": _Brotli,
+    "zstd": _Zstd,
+}
 
 
 class ContentDecoder:

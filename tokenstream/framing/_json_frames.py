@@ -9,8 +9,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._chunks import as_bytes
-from tokenstream.framing._lines import BOM
+from tokenstream.framing._lines import BOM, as_bytes
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS

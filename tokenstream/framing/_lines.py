@@ -1,13 +1,13 @@
-"""The base of framings that read lines: the byte order mark, the unfinished line, and the limits of size."""
+"""What framings have in common: chunks of any type of bytes, lines within limits of size, malformed UTF-8."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream.errors import LimitExceeded
-from tokenstream.framing._chunks import as_bytes
+from tokenstream.errors import LimitExceeded, MisuseError
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
@@ -24,6 +24,35 @@ BOM = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8."""
 
 FrameT = TypeVar("FrameT")
+
+UTF8 = getincrementaldecoder("utf-8")
+
+
+def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> bytes:
+    """Return a chunk as immutable bytes.
+
+    Args:
+        chunk: The argument of `feed`.
+        parser: The name of the parser's class.
+        ended: True if the input has already ended.
+        advice: Text to add to the error message for a chunk that is not bytes.
+
+    Raises:
+        MisuseError: The chunk is not bytes, or was fed after the end of the input.
+
+    Example:
+        >>> as_bytes(bytearray(b"data"), "SSEParser", ended=False)
+        b'data'
+    """
+    if isinstance(chunk, memoryview):
+        chunk = chunk.tobytes()
+    elif not isinstance(chunk, bytes | bytearray):
+        raise MisuseError(
+            f"{parser}.feed takes bytes as the transport delivered them, not {type(chunk).__name__}{advice}"
+        )
+    if ended:
+        raise MisuseError(f"{parser}.feed came after end(); a new connection needs a new parser or reset()")
+    return bytes(chunk)
 
 
 class LineFraming(ABC, Generic[FrameT]):
@@ -174,3 +203,36 @@ class LineFraming(ABC, Generic[FrameT]):
             line: The line, or as much of it as has arrived.
             whole: True if this is the whole line.
         """
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Return True if a payload is valid UTF-8."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def count_malformed(payload: bytes) -> int:
+    r"""Return how many U+FFFD decoding inserts; those that the server sent are not counted.
+
+    Example:
+        >>> count_malformed("\ufffd".encode() + b"\xff\xe2\x82")
+        2
+    """
+    if len(payload) <= SLICE:
+        try:
+            payload.decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            return 0
+    # Decoded in pieces: a single character beyond U+FFFF makes Python use four bytes for every character.
+    replacing, ignoring = UTF8("replace"), UTF8("ignore")
+    count = 0
+    for start in range(0, len(payload), SLICE):
+        piece = payload[start : start + SLICE]
+        count += replacing.decode(piece).count("\ufffd") - ignoring.decode(piece).count("\ufffd")
+    # A character that is cut off at the end becomes one U+FFFD.
+    return count + len(replacing.decode(b"", final=True))

@@ -12,9 +12,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
-from tokenstream.framing._lines import BOM, SLICE, LineFraming
+from tokenstream.framing._lines import BOM, SLICE, LineFraming, count_malformed, is_utf8
 from tokenstream.framing._sse_event import Frame, ServerSentEvent
-from tokenstream.framing._utf8 import count_malformed, is_utf8
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream.framing._utf8 import UTF8
+from tokenstream.framing._lines import UTF8
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError

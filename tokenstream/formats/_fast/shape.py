@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._fast.match import CODE, NUMBER, Hole, is_count, make_matcher
-from tokenstream.framing._utf8 import is_utf8
+from tokenstream.framing._lines import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
