@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tokenstream.steps._attach.attach import AsyncAttached, Attached, aattach, attach
+from tokenstream.steps._attach import AsyncAttached, Attached, aattach, attach
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._peer.asynchronous import AsyncPeer
+from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
 from tokenstream.steps._peer.exchange import PeerCall
-from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage
 from tokenstream.steps._peer.sync import Peer
 from tokenstream.steps._run import Steps
 from tokenstream.steps._step import Step

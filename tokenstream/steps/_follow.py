@@ -12,8 +12,7 @@ from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
 from tokenstream.steps._chunks import is_byte_stream, is_response
-from tokenstream.steps._framework import AgentsRun, LlamaIndexRun
-from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
+from tokenstream.steps._framework import AgentsRun, GraphMessages, LangChainRun, LlamaIndexRun, message_in
 from tokenstream.steps._step import LeftOpen
 from tokenstream.stream._log import warn
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop

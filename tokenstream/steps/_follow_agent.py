@@ -1,33 +1,42 @@
-"""The choice of how an agent is followed, by its lines or its messages, and the reader of lines."""
+"""The choice of how an agent is followed: by its lines or a peer's messages, with the readers of both."""
 
 from __future__ import annotations
 
+import codecs
+import inspect
+import io
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._basics.json import decode
+from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_list
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
+from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._agents.harness import TEXT
-from tokenstream.steps._agents.payloads import begins_as_payload, is_envelope, value_in
+from tokenstream.steps._agents.values import begins_as_payload, is_envelope, value_in
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_response
 from tokenstream.steps._follow import cannot_follow_error
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
-from tokenstream.steps._input import make_line_writer
-from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._peer.asynchronous import AsyncPeer
-from tokenstream.steps._peer.messages import PeerRun
+from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage, broken_pipe_error
+from tokenstream.steps._peer.exchange import PeerCall
 from tokenstream.steps._peer.sync import Peer
-from tokenstream.steps._read_beside import NOTHING, RunBuilder
+from tokenstream.steps._program import AGENT_DEADLINES, NOTHING, RunBuilder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
     from tokenstream.steps._agents.reader import AgentReader
-    from tokenstream.steps._input import LineWriter
+    from tokenstream.steps._peer.exchange import Note
+    from tokenstream.steps._program import Exit
     from tokenstream.steps._run import Steps
+
+    LineWriter: TypeAlias = Callable[[dict[str, Json]], object]
 
 _LINE_ENDS = (b"\n", b"\r")
 _OBJECTS = (dict, str)
@@ -254,3 +263,132 @@ def follow_agent(
     if not is_readable or source.__class__ in (str, bytes, dict):
         raise cannot_follow_error(source)
     return FollowedLines(SyncChunks(source), lines, deadlines, exit_code, stderr)
+
+
+def make_line_writer(stdin: object) -> LineWriter:
+    """Return a function that writes the JSON of a line to an agent.
+
+    Args:
+        stdin: The pipe, for bytes or text, or a `StreamWriter` of asyncio, which is written in its loop.
+
+    Raises:
+        MisuseError: It cannot be written without waiting.
+    """
+    pipe: Any = stdin
+    write_some = getattr(pipe, "write", None)
+    if not callable(write_some) or inspect.iscoroutinefunction(write_some):
+        raise MisuseError(
+            "stdin= takes the standard input of the agent's process, a pipe or a writer of asyncio, "
+            f"not {type(stdin).__name__}"
+        )
+
+    takes_text = hasattr(pipe, "encoding") or isinstance(stdin, io.TextIOBase | codecs.StreamWriter)
+    # A writer of asyncio says nothing when its process is gone.
+    is_closing = getattr(pipe, "is_closing", bool)
+
+    def write(line: dict[str, Json]) -> None:
+        """Write one line at once."""
+        data = to_json_bytes(line) + b"\n"
+        try:
+            if is_closing():
+                raise BrokenPipeError
+            if takes_text:
+                pipe.write(data.decode())
+                data = b""
+            while data:
+                written = pipe.write(data)
+                # A raw pipe may take less; all others return nothing, or the whole.
+                data = data[written:] if isinstance(written, int) else b""
+            if (flush := getattr(pipe, "flush", None)) is not None:
+                flush()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise broken_pipe_error(error) from error
+
+    return write
+
+
+class PeerRun(RunBuilder):
+    """Builds a run from the messages of a peer, from the requests to it, and from their answers.
+
+    Args:
+        run: The run that receives the steps.
+        agent: The name of the agent; None to detect it.
+        until: Tells where the loop ends before the messages do; None for their end.
+        peer: The peer.
+    """
+
+    def __init__(self, run: Steps, agent: str | None, until: Any, peer: Peer | AsyncPeer) -> None:  # noqa: ANN401 - checked by the base
+        self._peer = peer
+        self._exchange = peer.exchange
+        self._call = until if isinstance(until, PeerCall) else None
+        earlier = peer.followed
+        goes_on = earlier is not None and earlier[0] is run and agent in (None, earlier[1].name)
+        super().__init__(run, None if goes_on else agent, None if self._call is not None else until)
+        if goes_on and earlier is not None:
+            # A second turn of the same conversation.
+            self._agent.use(earlier[1])
+
+    @property
+    def plain_lines(self) -> int:
+        """Number of lines that are no JSON-RPC, such as logs, and were passed by."""
+        return self._peer.skipped
+
+    @property
+    def is_resting(self) -> bool:
+        """True if the agent has nothing to do, or waits for an answer: it owes none, and no turn is open."""
+        has_turn = self._reader is not None and self._reader.has_open_turn
+        return self._exchange.is_resting and (not has_turn or self._exchange.has_requests)
+
+    def feed(self, item: object) -> bool:
+        """Return True if the bytes that the peer has read complete a message, as the peer says."""
+        return bool(item)
+
+    def end(self) -> None:
+        """Do nothing: the peer knows that its input has ended."""
+
+    def take(self) -> object:
+        """Return the next message, and build the run from all up to it; `NOTHING` if there is none yet."""
+        while not self._has_come():
+            item = self._exchange.take()
+            if item is None:
+                return NOTHING
+            if isinstance(item, JSONRPCMessage):
+                peer = self._peer
+                message = (
+                    AsyncPeerMessage(item, peer) if isinstance(peer, AsyncPeer) else PeerMessage(item, peer)
+                )
+                self._read(message, message.raw)
+                return message
+            self._read_note(item)
+        return NOTHING
+
+    def finish(self, ended: Exit) -> StreamError | None:
+        """End the run's turns; return the error of the run or of a request without an answer, or None."""
+        error = super().finish(ended)
+        call, self._exchange.broken_call = self._exchange.broken_call, None
+        return error if error is not None or call is None else call.error
+
+    def _has_come(self) -> bool:
+        """Return True if the loop ends here, and note that."""
+        if self._call is not None and self._exchange.has_passed(self._call):
+            self.must_stop = True
+        return self.must_stop
+
+    def _read_note(self, note: Note) -> None:
+        """Build the run further from a request to the agent, or from the answer to one."""
+        message = note.message
+        if note.is_answer:
+            self._call_reader("read_answer", message, note.method, message)
+        else:
+            shown = message.get("params")
+            self._call_reader("read_sent", message, note.method, shown, message.get("id"))
+        self._check_turns()
+
+    def _prepare(self, reader: AgentReader) -> None:
+        """Let the reader answer the agent's requests."""
+        super()._prepare(reader)
+        peer = self._peer
+        peer.followed = (self._run, reader)
+        reader.steering.ask = peer.begin_soon
+        self._exchange.on_reply = reader.read_reply
+        reader.send_answer = peer.reply_soon if isinstance(peer, AsyncPeer) else peer.reply

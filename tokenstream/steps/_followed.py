@@ -12,9 +12,7 @@ from typing_extensions import override
 from tokenstream._sources.plain import from_file, is_file
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.steps._chunks import AsyncChunks, find_pipe, is_asynchronous
-from tokenstream.steps._exit_code import PATIENCE, ask, ask_async
-from tokenstream.steps._patience import Patience
-from tokenstream.steps._read_beside import NOTHING, ReadBeside
+from tokenstream.steps._program import NOTHING, PATIENCE, Patience, ReadBeside, ask, ask_async
 from tokenstream.steps._step import LeftOpen
 from tokenstream.stream._reading.read_ahead import CHECK_SECONDS, ReadTimeout
 from tokenstream.stream._reading.reader import LEAST_WAIT
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Protocol, Self
 
     from tokenstream.limits import Deadlines
-    from tokenstream.steps._read_beside import RunBuilder
+    from tokenstream.steps._program import RunBuilder
 
     class SyncInput(Protocol):
         """Reads chunks, and passes them to a builder or to a peer."""

@@ -1,11 +1,11 @@
-"""Readers that turn a framework's events into steps: base classes, LlamaIndex, OpenAI's Agents SDK."""
+"""Readers that turn a framework's events into steps: LlamaIndex, OpenAI's Agents SDK, LangChain."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream._sources.frameworks import model_event_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import OutputInvalid, ProtocolError
@@ -15,7 +15,7 @@ from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
@@ -250,3 +250,224 @@ class AgentsRun(RunOfAgents):
             self._begin_tool(id, name, self._agent, id=id)
         elif id is not None and kind == "tool_call_output_item":
             self._end_step(id, getattr(item, "output", None))
+
+
+class LangChainRun(RunOfAFramework):
+    """Reads the events that `astream_events` of a LangChain runnable or a LangGraph graph yields.
+
+    Models, tools, retrievers and the nodes of a graph become steps; other events are ignored.
+    """
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._model_answers: dict[str, ModelAnswer] = {}
+        """The answers in progress, by the `run_id` of the model."""
+        self._call_ids: dict[str, str] = {}
+        """The id of the tool call that a node received as its input, by the `run_id` of the node."""
+
+    def read_event(self, event: dict[str, Any]) -> None:
+        """Begin, continue or end steps, as an event says; ignore events of other kinds."""
+        reader = self._READERS.get(str(event.get("event")))
+        id = text_of(event, "run_id")
+        if reader is not None and id is not None:
+            reader(self, id, event, dict_of(event, "data"))
+
+    def _end_answers(self) -> Mapping[str, StreamError | None]:
+        """End the answers in progress; return the error of each, or None, by the key of its step."""
+        return {key: answer.end() for key, answer in self._model_answers.items()}
+
+    # -- within ------------------------------------------------------------
+
+    def _parent_ids(self, event: dict[str, Any]) -> list[str]:
+        """Return the `run_id`s of an event's parents, the nearest parent first."""
+        ids: object = event.get("parent_ids")
+        return [each for each in reversed(ids) if isinstance(each, str)] if is_list(ids) else []
+
+    def _begin_step(self, id: str, event: dict[str, Any], _: dict[str, Any]) -> Step:
+        """Begin a step under the nearest open parent; LangChain may name the agent in the metadata."""
+        parent = self._find_parent(event)
+        agent = text_of(dict_of(event, "metadata"), "lc_agent_name")
+        step = self._open[id] = parent.step(text_of(event, "name") or "step", agent=agent)
+        return step
+
+    def _find_parent(self, event: dict[str, Any]) -> Step | Steps:
+        """Return the nearest parent that is an open step; the run itself if there is none."""
+        parents = (self._open[id] for id in self._parent_ids(event) if id in self._open)
+        return next((step for step in parents if step.ended is None), self._run)
+
+    def _begin_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Begin a step for a LangChain chain that is a node of a graph; other chains become no steps.
+
+        Args:
+            id: The chain's `run_id`.
+            event: The event that says that the chain has started.
+            data: The event's data.
+        """
+        call = dict_of(dict_of(data, "input"), "tool_call")
+        if text_of(call, "id") is not None:
+            # The node runs a tool, which will begin inside it.
+            self._call_ids[id] = str(call["id"])
+        name = text_of(event, "name")
+        if name is not None and name == text_of(dict_of(event, "metadata"), "langgraph_node"):
+            self._begin_step(id, event, data)
+
+    def _end_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        self._end_step(id, data.get("output"))
+
+    def _begin_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Begin the step and the answer of a model; its tool calls are collected in `_calls`."""
+        self._model_answers[id] = ModelAnswer(self._begin_step(id, event, data), "langchain", self._calls)
+
+    def _read_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Add a chunk to the answer of a model, unless the beginning of the answer was not seen."""
+        answer, chunk = self._model_answers.get(id), data.get("chunk")
+        if answer is not None:
+            answer.read_piece(_as_message(chunk))
+
+    def _end_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """End the answer of a model, and its step.
+
+        Args:
+            id: The model's `run_id`.
+            event: The event that says that the model has ended.
+            data: The event's data.
+        """
+        answer = self._model_answers.pop(id, None)
+        if answer is None:
+            # The start of this model was not seen, or it has ended already.
+            return
+        if not answer.has_begun:
+            # The model did not stream: the whole answer is in its last event.
+            answer.read_piece(_as_message(data.get("output")))
+        self._end_step(id, error=answer.end())
+
+    def _begin_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Begin the step of a tool; the id of its call is in the event, or known for one of its parents.
+
+        Args:
+            id: The tool's `run_id`.
+            event: The event that says that the tool has started.
+            data: The event's data.
+        """
+        call_id = text_of(data, "tool_call_id") or next(
+            (self._call_ids[each] for each in self._parent_ids(event) if each in self._call_ids), None
+        )
+        name, parent = text_of(event, "name") or "tool", self._find_parent(event)
+        self._begin_tool(id, name, parent, id=call_id, arguments=data.get("input"))
+
+    def _end_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """End the step of a tool with its output, which may be a message that reports the tool's error."""
+        output = data.get("output")
+        failed = getattr(output, "status", None) == "error"
+        self._end_step(id, output, ToolFailed(str(getattr(output, "content", ""))) if failed else None)
+
+    def _fail_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """End the step of a tool with the exception that the tool has raised."""
+        error = data.get("error")
+        self._end_step(id, error=error if isinstance(error, Exception) else ToolFailed(str(error)))
+
+    _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, dict[str, Any], dict[str, Any]], object]]] = {
+        "on_chain_start": _begin_chain,
+        "on_chain_end": _end_chain,
+        "on_chat_model_start": _begin_model,
+        "on_chat_model_stream": _read_model,
+        "on_chat_model_end": _end_model,
+        "on_llm_start": _begin_model,
+        "on_llm_stream": _read_model,
+        "on_llm_end": _end_model,
+        "on_tool_start": _begin_tool_step,
+        "on_tool_end": _end_tool_step,
+        "on_tool_error": _fail_tool_step,
+        "on_retriever_start": _begin_step,
+        "on_retriever_end": _end_chain,
+    }
+
+
+class GraphMessages(RunOfAFramework):
+    """Reads the messages that a LangGraph graph streams, each with its metadata.
+
+    Each node with a model's answer becomes a step, and so does each tool. Of a tool only the result
+    is streamed, so its step begins and ends at once.
+    """
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._model_answers: dict[str, ModelAnswer] = {}
+        """The answers in progress, by the key of the step."""
+
+    def read_event(self, event: object) -> None:
+        """Add a message to the step of its node, or begin and end the step of a tool."""
+        pair = message_in(event)
+        if pair is None:
+            return
+        message, metadata = pair
+        kind, node = message.type, text_of(metadata, "langgraph_node") or "node"
+        if kind in ("AIMessageChunk", "ai"):
+            key = self._key_of(message.id, text_of(metadata, "langgraph_checkpoint_ns") or node)
+            if key not in self._model_answers:
+                step = self._open[key] = self._run.step(node, agent=text_of(metadata, "lc_agent_name"))
+                self._model_answers[key] = ModelAnswer(step, "langchain", self._calls)
+            self._model_answers[key].read_piece(message)
+            # An "ai" message is a whole answer, of a model that did not stream.
+            is_last_piece = kind == "ai" or getattr(message, "chunk_position", None) == "last"
+            if is_last_piece:
+                self._end_step(key, error=self._model_answers.pop(key).end())
+        elif kind == "tool":
+            # The message is the tool's result.
+            id = str(message.tool_call_id)
+            error = ToolFailed(str(message.content)) if message.status == "error" else None
+            self._begin_tool(id, message.name or node, self._run, id=id)
+            self._end_step(id, message, error)
+
+    # -- within ------------------------------------------------------------
+
+    def _end_answers(self) -> Mapping[str, StreamError | None]:
+        """End the answers in progress; return the error of each, or None, by the key of its step."""
+        return {key: answer.end() for key, answer in self._model_answers.items()}
+
+    def _key_of(self, id: object, node_key: str) -> str:
+        """Return the key of an answer: the id of the model's run, or the node until the id is known.
+
+        Args:
+            id: The id of a message; it identifies the model's run if it begins with "lc_" or "run-".
+            node_key: The node, in its namespace.
+        """
+        if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
+            return node_key
+        # The id is known from now on: move the node's answer and its step to that key.
+        if node_key in self._model_answers:
+            self._model_answers[id], self._open[id] = (
+                self._model_answers.pop(node_key),
+                self._open.pop(node_key),
+            )
+        return id
+
+
+def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
+    """Return the message and its metadata from an item that a graph streams; None for any other item.
+
+    With several stream modes, or with subgraphs, an item is a tuple of their names with the pair
+    of message and metadata at its end.
+    """
+    while _is_tuple(event) and event:
+        message, metadata = event[0], event[-1]
+        if is_dict(metadata) and "langgraph_node" in metadata and hasattr(message, "type"):
+            return message, metadata
+        event = metadata
+    return None
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(value, tuple)
+
+
+def _as_message(chunk: object) -> object:
+    """Return a chunk as a message; a completion model's chunk, which is text or has text, is converted."""
+    text = chunk if isinstance(chunk, str) else getattr(chunk, "text", None)
+    if isinstance(text, str) and not hasattr(chunk, "response_metadata"):
+        return {
+            "type": "AIMessageChunk",
+            "content": text,
+            "response_metadata": getattr(chunk, "generation_info", None) or {},
+        }
+    return chunk

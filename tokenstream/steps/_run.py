@@ -12,10 +12,10 @@ from tokenstream.errors import MisuseError
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._log import Log
-from tokenstream.steps._patience import AGENT_DEADLINES
-from tokenstream.steps._requests import Requests
+from tokenstream.steps._program import AGENT_DEADLINES
 from tokenstream.steps._step import OPEN, RunNode
 from tokenstream.steps._tree import draw_run
+from tokenstream.steps._turn import Requests
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
     from tokenstream.steps._peer.asynchronous import AsyncPeer
+    from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
     from tokenstream.steps._peer.exchange import PeerCall
-    from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage
     from tokenstream.steps._peer.sync import Peer
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn

@@ -167,7 +167,7 @@ def test_an_agent_that_only_fails_is_an_error() -> None:
 @pytest.mark.slow
 def test_a_process_that_runs_on_after_its_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked for a while, and never ended."""
-    monkeypatch.setattr("tokenstream.steps._exit_code.PATIENCE", 0.2)
+    monkeypatch.setattr("tokenstream.steps._program.PATIENCE", 0.2)
     for lines, kind in ((TURN, StreamStalled), (CUT, StreamTruncated)):
         with process_of(lines, "os.close(1)\ntime.sleep(600)") as process, Steps() as run:
             error = read(run, process.stdout, exit_code=process.wait)
@@ -181,7 +181,7 @@ def test_a_process_that_runs_on_after_its_output_is_told(monkeypatch: pytest.Mon
 @pytest.mark.slow
 def test_any_function_may_tell_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that takes no time limit, and one that never returns; but no coroutine."""
-    monkeypatch.setattr("tokenstream.steps._exit_code.PATIENCE", 0.2)
+    monkeypatch.setattr("tokenstream.steps._program.PATIENCE", 0.2)
     forever = threading.Event()
 
     def wait() -> int:
@@ -400,7 +400,7 @@ def test_exit_codes_are_awaited(kind: str) -> None:
 @pytest.mark.slow
 def test_a_process_that_runs_on_is_told_in_coroutines_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code may come from a coroutine or from a function that blocks."""
-    monkeypatch.setattr("tokenstream.steps._exit_code.PATIENCE", 0.2)
+    monkeypatch.setattr("tokenstream.steps._program.PATIENCE", 0.2)
 
     async def lines() -> AsyncIterator[str]:
         for line in TURN:

@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError, NotAStream
-from tokenstream.steps._agents.a2a import A2ATasks
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.ag_ui import AGUIRun
-from tokenstream.steps._agents.anthropic_agents import AnthropicAgentsRun
 from tokenstream.steps._agents.bedrock_agent import BedrockAgent
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.codex_server import CodexServer
-from tokenstream.steps._agents.cursor import CursorCLI
-from tokenstream.steps._agents.gemini_cli import GeminiCLI
-from tokenstream.steps._agents.goose import Goose
 from tokenstream.steps._agents.harness import AgentCore, AgentCoreHarness, is_exception
+from tokenstream.steps._agents.hosted import AnthropicAgentsRun, MistralConversationsRun
 from tokenstream.steps._agents.langgraph import LangGraphRun
-from tokenstream.steps._agents.mcp import MCP
-from tokenstream.steps._agents.mistral_conversations import MistralConversationsRun
 from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun
 from tokenstream.steps._agents.opencode import OpenCode, OpenCodeServer
-from tokenstream.steps._agents.payloads import line_of
-from tokenstream.steps._agents.pi import Pi
+from tokenstream.steps._agents.protocols import MCP, A2ATasks
+from tokenstream.steps._agents.text_agents import CursorCLI, GeminiCLI, Goose, Pi
+from tokenstream.steps._agents.values import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from tokenstream.events import (
 )
 from tokenstream.message import ToolCall
 from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.steps._agents.answers import TextAnswer, last_text
 from tokenstream.steps._agents.steering import Steering
-from tokenstream.steps._agents.text_answer import TextAnswer, last_text
 from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:

@@ -1,16 +1,154 @@
-"""Values that several agents print in the same manner: texts in blocks, counts beside a cache, arguments."""
+"""Values in agents' lines: the one in a line of any agent, and those that several agents print alike."""
 
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dicts_of, text_of
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
+from tokenstream._sources.payloads import payload_of
+from tokenstream.errors import ProtocolError
+from tokenstream.framing._json_frames import DATA
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.steps._step import Step
+
+_CLAUDE_SDK = "claude_agent_sdk"
+_BLOCKS = {
+    "TextBlock": "text",
+    "ThinkingBlock": "thinking",
+    "ToolUseBlock": "tool_use",
+    "ToolResultBlock": "tool_result",
+    "ServerToolUseBlock": "server_tool_use",
+    "ServerToolResultBlock": "advisor_tool_result",
+}
+"""The types of blocks by the classes that claude-agent-sdk makes of them."""
+_LINES = {
+    "AssistantMessage": "assistant",
+    "UserMessage": "user",
+    "ResultMessage": "result",
+    "StreamEvent": "stream_event",
+    "RateLimitEvent": "rate_limit_event",
+    "ConversationResetMessage": "conversation_reset",
+}
+"""The types of lines by the classes that claude-agent-sdk makes of them."""
+
+_HOSTED = {
+    "openai": ("AgentSession", "AgentOutput"),
+    "anthropic": ("BetaManagedAgents",),
+    "mistralai": ("ConversationEvents",),
+}
+"""The beginnings of the names of the classes that SDKs have for the events of hosted agents."""
+
+
+def line_of(item: object) -> dict[str, Json] | None:
+    """Return the line that an object of an SDK stands for, or None for any other object.
+
+    The objects are recognised by the names of their classes and modules; no SDK is imported.
+
+    Args:
+        item: A message of claude-agent-sdk, an event of google-adk or of a hosted agent, or anything else.
+    """
+    kind = type(item)
+    package, _, module = kind.__module__.partition(".")
+    if package == _CLAUDE_SDK:
+        return _line_of_claude(item, kind.__name__)
+    if package == "google" and module.startswith("adk.") and hasattr(item, "author"):
+        event: Any = item
+        dumped: Any = event.model_dump(mode="json", exclude_none=True)
+        return dumped if is_dict(dumped) else None
+    if kind.__name__.startswith(_HOSTED.get(package, ())):
+        payload: object = payload_of(item)
+        return payload if is_dict(payload) else None
+    return None
+
+
+def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa: ANN401 - a dataclass of the SDK
+    """Return the line of a message of claude-agent-sdk.
+
+    Args:
+        message: The message.
+        kind: The name of its class.
+    """
+    data = getattr(message, "data", None)
+    if is_dict(data):
+        # Messages of the system have their whole line.
+        return data
+    if kind not in _LINES:
+        return None
+    line: dict[str, Any] = {**vars(message), "type": _LINES[kind]}
+    if kind in ("AssistantMessage", "UserMessage"):
+        content = line.pop("content", None)
+        line["message"] = {
+            "id": line.pop("message_id", None),
+            "role": line["type"],
+            "model": line.get("model"),
+            "stop_reason": line.get("stop_reason"),
+            "usage": line.get("usage"),
+            "content": [_block_of(block) for block in content] if is_list(content) else content,
+        }
+    return line
+
+
+def _block_of(block: object) -> dict[str, Json]:
+    """Return a block of a message as Anthropic's API sends it."""
+    return {**vars(block), "type": _BLOCKS.get(type(block).__name__, "unknown")}
+
+
+_ENVELOPE = (b"event:", b"id:", b"retry:", b":")
+"""The beginnings of lines of SSE that hold no data."""
+
+
+def is_envelope(line: bytes) -> bool:
+    """Return True for a line of SSE that holds no data, such as a comment.
+
+    Example:
+        >>> is_envelope(b": ping"), is_envelope(b'data: {"a": 1}')
+        (True, False)
+    """
+    return line.startswith(_ENVELOPE)
+
+
+def begins_as_payload(line: bytes) -> bool:
+    """Return True for a line that may be whole although its line end is missing.
+
+    Example:
+        >>> begins_as_payload(b'{"a": 1}'), begins_as_payload(b"data: 1"), begins_as_payload(b'{"a"')
+        (True, True, False)
+    """
+    return (line[:1] == b"{" and line[-1:] == b"}") or line.startswith(DATA)
+
+
+def value_in(line: bytes) -> Json:
+    r"""Return the object of a line, or the text of an event; None for anything else, such as a log.
+
+    A string in SSE may again hold the JSON of an object.
+
+    Raises:
+        ProtocolError: The line is not JSON, or exceeds a limit.
+
+    Example:
+        >>> value_in(b'{"a": 1}'), value_in(b'data: {"a": 1}'), value_in(b'data: "{\\"a\\": 1}"')
+        ({'a': 1}, {'a': 1}, {'a': 1})
+        >>> value_in(b'data: "Hel"')
+        'Hel'
+    """
+    is_data = line.startswith(DATA)
+    text = line.removeprefix(DATA).lstrip()
+    # Only a server sends a string as its answer; on a line of its own, it is a log.
+    if text[:1] != b"{" and not (is_data and text[:1] == b'"'):
+        return None
+    value = decode(text)
+    if isinstance(value, str) and value[:1] == "{":
+        try:
+            inner = decode(value)
+        except ProtocolError:
+            return value
+        return inner if is_dict(inner) else value
+    return value
 
 
 def text_in(content: Json) -> str | None:

@@ -11,18 +11,16 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import ConcurrentRead, StreamInterrupted
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import AsyncChunks
-from tokenstream.steps._exit_code import PATIENCE
-from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._peer.base import (
     SILENCE,
+    AsyncPeerMessage,
     BasePeer,
     broken_pipe_error,
     concurrent_read_error,
     is_broken_pipe,
 )
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._peer.message import AsyncPeerMessage
-from tokenstream.steps._read_beside import ReadBeside
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, ReadBeside
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import LEAST_WAIT
 
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
     from tokenstream.framing import JSONRPCMessage
     from tokenstream.framing._json_rpc import RPCId
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.steps._patience import Patience
     from tokenstream.steps._peer.exchange import PeerCall
+    from tokenstream.steps._program import Patience
     from tokenstream.stream._reading.host import Host
 
 

@@ -11,11 +11,15 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import ConcurrentRead
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
-from tokenstream.steps._exit_code import PATIENCE
-from tokenstream.steps._patience import AGENT_DEADLINES
-from tokenstream.steps._peer.base import SILENCE, BasePeer, broken_pipe_error, concurrent_read_error
+from tokenstream.steps._peer.base import (
+    SILENCE,
+    BasePeer,
+    PeerMessage,
+    broken_pipe_error,
+    concurrent_read_error,
+)
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._peer.message import PeerMessage
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE
 from tokenstream.stream._reading.read_ahead import ReadTimeout
 
 if TYPE_CHECKING:
@@ -25,8 +29,8 @@ if TYPE_CHECKING:
     from tokenstream.framing import JSONRPCMessage
     from tokenstream.framing._json_rpc import RPCId
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.steps._patience import Patience
     from tokenstream.steps._peer.exchange import PeerCall
+    from tokenstream.steps._program import Patience
 
 
 @show_members

@@ -1,14 +1,17 @@
-"""A read during which other coroutines run, such as one that drains a second pipe."""
+"""A program whose output is read: its silence, the reads beside which others run, and its exit code."""
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from inspect import isawaitable, iscoroutinefunction, signature
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamStalled
+from tokenstream.limits import Deadlines
 from tokenstream.steps._agents.detect import AgentRun
-from tokenstream.steps._exit_code import PATIENCE, Exit
 from tokenstream.stream._reading.reader import only_error
+from tokenstream.stream._reading.silence import make_stalled_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -16,9 +19,190 @@ if TYPE_CHECKING:
     from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._run import Steps
 
+PATIENCE = 5.0
+"""Seconds to wait for an agent's process after its last line."""
+
+AGENT_DEADLINES = Deadlines(idle_bytes=None)
+"""The default: a tool may work for minutes, in which its agent prints nothing at all."""
+
 NOTHING = object()
 """Returned if there is no item yet."""
 _ENDS_OF_TURN = ("turn", "idle")
+
+
+class Exit(NamedTuple):
+    """The end of an agent's process, as far as is known."""
+
+    code: int | None = None
+    """Its exit code; None if it is not known."""
+    still_runs: bool = False
+    """True if the process had not ended in time."""
+
+
+def ask(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any function
+    """Return the exit of a process that has closed its output.
+
+    Args:
+        exit_code: The code; or a function that returns it, such as `Popen.wait`, which gets a timeout.
+
+    Raises:
+        MisuseError: It is neither.
+    """
+    if not callable(exit_code):
+        return _read(exit_code)
+    if iscoroutinefunction(exit_code):
+        raise MisuseError("exit_code= is asynchronous, but the agent's output is not: pass a plain function")
+    from subprocess import TimeoutExpired
+
+    try:
+        if _takes_timeout(exit_code):
+            return _read(exit_code(timeout=PATIENCE))
+        return _call_in_thread(exit_code)
+    except TimeoutExpired:
+        return Exit(still_runs=True)
+
+
+async def ask_async(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any function
+    """Return the exit of a process that has closed its output; the code or function may be asynchronous.
+
+    Raises:
+        MisuseError: It is no code.
+    """
+    if not callable(exit_code):
+        return _read(exit_code)
+    from anyio import move_on_after, to_thread
+
+    with move_on_after(PATIENCE):
+        if iscoroutinefunction(exit_code):
+            return _read(await exit_code())
+        if _takes_timeout(exit_code):
+            return await to_thread.run_sync(ask, exit_code, abandon_on_cancel=True)
+        code = exit_code()
+        return _read(await code if isawaitable(code) else code)
+    return Exit(still_runs=True)
+
+
+def _call_in_thread(function: Callable[[], object]) -> Exit:
+    """Call a function that takes no time limit in a thread, which is left behind if it takes too long."""
+    results: list[object] = []
+    errors: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    thread = threading.Thread(target=call, name="tokenstream exit code", daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if errors:
+        raise errors[0]
+    return _read(results[0]) if results else Exit(still_runs=True)
+
+
+def _read(code: object) -> Exit:
+    """Return the exit for a code.
+
+    Raises:
+        MisuseError: It is no code.
+    """
+    if code is not None and (isinstance(code, bool) or not isinstance(code, int)):
+        raise MisuseError(
+            f"exit_code= is a number or a function that returns it, and not {type(code).__name__}"
+        )
+    return Exit(code)
+
+
+def _takes_timeout(function: Any) -> bool:  # noqa: ANN401 - any function
+    """Return True for a function with a parameter named `timeout`."""
+    try:
+        return "timeout" in signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+class Patience:
+    """Measures how long a program has waited for an agent, and tells how long it may go on.
+
+    Args:
+        deadlines: The longest waits.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, deadlines: Deadlines, clock: Callable[[], float]) -> None:
+        self._deadlines = deadlines
+        self._clock = clock
+        self._started: float | None = None
+        """Time of the first wait; None before it."""
+        self._wait_began = 0.0
+        self._has_content = False
+        """True once a first line or message has come."""
+        self._without_bytes = 0.0
+        """Seconds of waiting since the last byte."""
+        self._without_content = 0.0
+        """Seconds of waiting since the last line or message."""
+
+    def begin_wait(self, *, is_resting: bool = False) -> float | None:
+        """Begin to wait; return the longest time in seconds for which to wait, or None for no limit.
+
+        Args:
+            is_resting: True if the agent has nothing to do, or waits for an answer: no silence is too long.
+
+        Raises:
+            StreamStalled: The whole time is over, although the agent is not silent.
+        """
+        now = self._wait_began = self._clock()
+        if self._started is None:
+            self._started = now
+        total = self._deadlines.total
+        if total is not None and now - self._started > total:
+            raise make_stalled_error("total", total)
+        if is_resting:
+            self._without_bytes = self._without_content = 0.0
+        waits = self._list_waits(now, is_resting=is_resting)
+        return max(min((left for left, _, _ in waits), default=0.0), 0.0) if waits else None
+
+    def end_wait(self, *, has_bytes: bool) -> None:
+        """Record the end of a wait.
+
+        Args:
+            has_bytes: True if bytes have come; False after a cancellation.
+        """
+        waited = self._clock() - self._wait_began
+        self._without_bytes = 0.0 if has_bytes else self._without_bytes + waited
+        self._without_content += waited
+
+    def note_content(self) -> None:
+        """Record that what has come was a line or a message."""
+        self._has_content = True
+        self._without_content = 0.0
+
+    def make_error(self) -> StreamStalled:
+        """Return the error for a wait that was too long."""
+        waits = self._list_waits(self._wait_began, is_resting=False)
+        _, limit, seconds = min(waits)
+        return make_stalled_error(limit, seconds)
+
+    def _list_waits(self, now: float, *, is_resting: bool) -> list[tuple[float, str, float]]:
+        """Return the seconds that are left of each deadline that applies, with its name and its length."""
+        deadlines, started = self._deadlines, now if self._started is None else self._started
+        if is_resting:
+            starts = [(started, "total", deadlines.total)]
+        elif self._has_content:
+            starts = [
+                (now - self._without_bytes, "idle_bytes", deadlines.idle_bytes),
+                (now - self._without_content, "idle_content", deadlines.idle_content),
+                (started, "total", deadlines.total),
+            ]
+        else:
+            starts = [
+                (now - self._without_content, "first_event", deadlines.first_event),
+                (started, "total", deadlines.total),
+            ]
+        return [
+            (start + seconds - now, limit, seconds) for start, limit, seconds in starts if seconds is not None
+        ]
 
 
 class RunBuilder(ABC):

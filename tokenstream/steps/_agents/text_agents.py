@@ -1,0 +1,404 @@
+"""Reads the lines of agents that print text and tools: Cursor, Gemini CLI, goose and Pi."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
+from tokenstream.formats._kit.values import counts_in
+from tokenstream.steps._agents.reader import TextAgentReader
+from tokenstream.steps._agents.values import text_in, with_cache
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
+    from tokenstream.message import FinishReason
+    from tokenstream.steps._run import Steps
+
+_TOOL = "ToolCall"
+"""The end of the names of Cursor's tools."""
+_FAILURES = ("error", "failure", "rejected", "timeout", "permissionDenied", "fileNotFound", "spawnError")
+"""Names that a result has in place of `success`."""
+
+_GEMINI_COUNTS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+    "cached": "cached_tokens",
+}
+"""Our names of counts by Gemini CLI's."""
+
+_GOOSE_COUNTS = {name: name for name in ("input_tokens", "output_tokens", "total_tokens")}
+
+_KINDS = {"text": "text", "thinking": "reasoning"}
+"""Kinds of parts by Pi's types of blocks, which are also the names of the fields with the text."""
+_PI_COUNTS = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cacheRead": "cached_tokens",
+    "cacheWrite": "cache_write_tokens",
+}
+"""Our names of counts by Pi's, who leaves what was cached out of the input."""
+_REASONS: dict[str | None, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "toolUse": "tool_calls",
+    "error": "error",
+    "aborted": "cancelled",
+}
+_FAILED = frozenset({"error", "aborted"})
+
+
+class CursorCLI(TextAgentReader):
+    """Reads Cursor: reasoning in pieces, text whole or in pieces, and tools.
+
+    A line of the type `assistant` is a piece of text if it has a `timestamp_ms` and no `model_call_id`.
+    Any other holds the text since the last tool, and again that of the whole turn at its end, so it adds
+    only what no piece has told.
+    """
+
+    name: ClassVar[str] = "cursor"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._pieces: list[str] = []
+        """The pieces of text since the last tool or whole text."""
+        self._told: list[str] = []
+        """The texts of the turn, if any of them came in pieces."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for a first line without tools, and for the types of lines that only Cursor prints."""
+        kind, subtype = line.get("type"), line.get("subtype")
+        if "session_id" not in line:
+            return False
+        if kind == "system":
+            is_of_claude = "tools" in line or "uuid" in line
+            return subtype == "init" and not is_of_claude and "permissionMode" in line
+        is_tool = kind == "tool_call" and "call_id" in line and is_dict(line.get("tool_call"))
+        return is_tool or (kind == "thinking" and subtype in ("delta", "completed"))
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        kind = text_of(line, "type")
+        if kind == "system" and line.get("subtype") == "init":
+            self._run.session, self._model = text_of(line, "session_id"), text_of(line, "model")
+            self._open_turn()
+        elif kind == "thinking":
+            self._add_text("reasoning", text_of(line, "text") or "", is_whole=False)
+        elif kind == "assistant":
+            self._read_message(line)
+        elif kind == "tool_call":
+            self._read_tool(line)
+        elif kind == "result":
+            self._read_result(line)
+
+    # -- within ------------------------------------------------------------
+
+    def _read_message(self, line: dict[str, Json]) -> None:
+        """Add the text of a line, unless its pieces were told before."""
+        blocks = dicts_of(dict_of(line, "message").get("content"))
+        text = "".join([text_of(block, "text") or "" for block in blocks])
+        is_piece = "timestamp_ms" in line and line.get("model_call_id") is None
+        if is_piece:
+            self._pieces.append(text)
+        elif self._told:
+            said = "".join(self._pieces)
+            self._pieces.clear()
+            text = "" if text == "".join(self._told) else text.removeprefix(said)
+        if is_piece or self._told:
+            self._told.append(text)
+        self._add_text("text", text, is_whole=not is_piece and not self._told)
+
+    def _read_tool(self, line: dict[str, Json]) -> None:
+        """Begin or end a tool, whose name is the only field of the call."""
+        id = text_of(line, "call_id") or ""
+        tools = {name: call for name, call in dict_of(line, "tool_call").items() if is_dict(call)}
+        name = next((name for name in tools if name.endswith(_TOOL)), next(iter(tools), _TOOL))
+        call = tools.get(name, {})
+        if self._has_read(f"done {id}"):
+            return
+        self._end_answer("tool_calls")
+        self._pieces.clear()
+        shown = name.removesuffix(_TOOL) or "tool"
+        self._begin_tool(id, shown, self._open_turn().step, dumps(call.get("args")))
+        if line.get("subtype") == "completed":
+            self._remember(f"done {id}")
+            result = call.get("result")
+            self._end_tool(id, _value_of(result), failure=_failure_of(result))
+
+    def _read_result(self, line: dict[str, Json]) -> None:
+        """End the turn."""
+        turn = self._open_turn()
+        self._run.session = turn.session = text_of(line, "session_id") or turn.session
+        turn.result = text_of(line, "result")
+        self._pieces.clear()
+        self._told.clear()
+        has_failed = line.get("is_error") is True
+        self._end_answer("error" if has_failed else "stop")
+        self._end_turn(self._failure(turn.result or text_of(line, "subtype")) if has_failed else None)
+
+
+def _value_of(result: Json) -> Json:
+    """Return the result of a tool: what stands under `success`, or else all that it says."""
+    return result.get("success", result) if is_dict(result) else result
+
+
+def _failure_of(result: Json) -> str | None:
+    """Return a description of a tool's failure; None if it has succeeded."""
+    if not is_dict(result):
+        return None
+    name = next((name for name in _FAILURES if name in result), None)
+    if name is not None:
+        detail = result[name]
+        message = text_of(detail, "message", "error", "reason") if is_dict(detail) else detail
+        return message if isinstance(message, str) and message else name
+    exit_code = int_of(dict_of(result, "success"), "exitCode")
+    return f"exit code {exit_code}" if exit_code else None
+
+
+class GeminiCLI(TextAgentReader):
+    """Reads Gemini CLI: pieces of text, the calls of tools with their results, and one result at the end."""
+
+    name: ClassVar[str] = "gemini-cli"
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the line that begins a session."""
+        return line.get("type") == "init" and "timestamp" in line and "session_id" in line
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        kind = text_of(line, "type")
+        if kind == "init":
+            self._run.session, self._model = text_of(line, "session_id"), text_of(line, "model")
+            self._open_turn()
+        elif kind == "message" and line.get("role") == "assistant":
+            self._add_text("text", text_of(line, "content") or "", is_whole=line.get("delta") is not True)
+        elif kind == "tool_use":
+            self._end_answer("tool_calls")
+            id, name = text_of(line, "tool_id") or "", text_of(line, "tool_name") or "tool"
+            self._begin_tool(id, name, self._open_turn().step, dumps(line.get("parameters")))
+        elif kind == "tool_result":
+            message = text_of(dict_of(line, "error"), "message")
+            failure = (message or "it failed") if line.get("status") == "error" else None
+            self._end_tool(text_of(line, "tool_id") or "", line.get("output"), failure=failure)
+        elif kind == "error":
+            self._last_error = text_of(line, "message")
+        elif kind == "result":
+            self._read_result(line)
+
+    def _read_result(self, line: dict[str, Json]) -> None:
+        """End the turn, which has the counts of all its requests."""
+        self._open_turn()
+        has_failed = line.get("status") != "success"
+        self._end_answer("error" if has_failed else "stop", counts_in(dict_of(line, "stats"), _GEMINI_COUNTS))
+        message = text_of(dict_of(line, "error"), "message") or self._last_error
+        self._last_error = None
+        self._end_turn(self._failure(message) if has_failed else None)
+
+
+class Goose(TextAgentReader):
+    """Reads goose: messages whose text goes on in the next line with the same id, and one end.
+
+    | line | is read as |
+    |---|---|
+    | `message` of the assistant | a piece of an answer, and calls of tools |
+    | `message` with a `toolResponse` | the end of a tool |
+    | `error` | the failure of the turn, which still ends with `complete` |
+    | `complete` | the end of the turn, with its tokens |
+    """
+
+    name: ClassVar[str] = "goose"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._message: str | None = None
+        """The id of the message in progress; None if it has none."""
+        self._error: StreamError | None = None
+        """The error that the turn has told; None if it has told none."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the lines that only goose prints: those of each type have their own fields."""
+        kind, message = line.get("type"), dict_of(line, "message")
+        if kind == "message":
+            return "role" in message and "created" in message and isinstance(message.get("content"), list)
+        return (kind == "notification" and "extension_id" in line) or (
+            kind == "complete" and "total_tokens" in line
+        )
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        kind = text_of(line, "type")
+        if kind == "message":
+            self._read_message(dict_of(line, "message"))
+        elif kind == "model_change":
+            self._model = text_of(line, "model") or self._model
+        elif kind == "error":
+            self._open_turn()
+            self._error = self._failure(text_of(line, "error"))
+        elif kind == "complete":
+            self._open_turn()
+            error = self._error
+            self._end_answer("stop" if error is None else "error", counts_in(line, _GOOSE_COUNTS))
+            self._message = self._error = None
+            self._end_turn(error)
+
+    # -- within ------------------------------------------------------------
+
+    def _read_message(self, message: dict[str, Json]) -> None:
+        """Add the pieces of a message to its answer; begin and end tools."""
+        self._open_turn()
+        id, is_answer = text_of(message, "id"), message.get("role") == "assistant"
+        if is_answer and (id is None or id != self._message):
+            self._end_answer("stop")
+            self._message = id
+        for block in dicts_of(message.get("content")):
+            kind = text_of(block, "type")
+            if kind == "toolRequest":
+                self._begin(block)
+            elif kind == "toolResponse":
+                self._end(block)
+            elif is_answer and kind == "text":
+                self._add_text("text", text_of(block, "text") or "", is_whole=False)
+            elif is_answer and kind in ("thinking", "reasoning"):
+                self._add_text("reasoning", text_of(block, "thinking", "text") or "", is_whole=False)
+
+    def _begin(self, block: dict[str, Json]) -> None:
+        """Begin a tool; a call that goose could not read has failed at once."""
+        id, outcome = text_of(block, "id") or "", dict_of(block, "toolCall")
+        if self._is_repeated(f"call {id}"):
+            return
+        self._end_answer("tool_calls")
+        call = dict_of(outcome, "value")
+        name = text_of(call, "name") or "tool"
+        self._begin_tool(id, name, self._open_turn().step, dumps(call.get("arguments")))
+        if outcome.get("status") == "error":
+            self._end_tool(id, None, failure=text_of(outcome, "error") or "it failed")
+
+    def _end(self, block: dict[str, Json]) -> None:
+        """End a tool."""
+        outcome = dict_of(block, "toolResult")
+        value = outcome.get("value")
+        result = text_in(value.get("content") if is_dict(value) else value)
+        failure = None
+        if outcome.get("status") == "error":
+            failure = text_of(outcome, "error") or "it failed"
+        elif is_dict(value) and value.get("isError") is True:
+            failure = result or "it failed"
+        self._end_tool(text_of(block, "id") or "", result, failure=failure)
+
+
+class Pi(TextAgentReader):
+    """Reads Pi: each line about an answer has the whole of it so far, or, in newer versions, a piece.
+
+    What Pi calls an agent is a turn here, and what Pi calls a turn is an answer with its tools. A turn fails
+    if its last answer does; if Pi then tries again by itself, that is another turn.
+    """
+
+    name: ClassVar[str] = "pi"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._counts_each = True
+        self._lengths: dict[int, int] = {}
+        """The number of characters of each block of the answer in progress, by its place."""
+        self._error: StreamError | None = None
+        """The error of the last answer; None if it has none."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the lines of Pi, whose messages have a role and a time."""
+        kind, message = text_of(line, "type") or "", dict_of(line, "message")
+        if kind == "session":
+            return "version" in line and "cwd" in line and "id" in line
+        if kind in ("message_start", "message_update", "message_end"):
+            return "role" in message and "timestamp" in message
+        return (kind == "agent_start" and len(line) == 1) or (
+            kind.startswith("tool_execution_") and "toolCallId" in line
+        )
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        kind = text_of(line, "type") or ""
+        message = dict_of(line, "message")
+        if kind == "session":
+            self._run.session = text_of(line, "id")
+        elif kind == "agent_start":
+            self._open_turn()
+        elif kind.startswith("tool_execution_"):
+            self._read_tool(kind, line)
+        elif kind == "agent_end":
+            self._open_turn()
+            error, self._error = self._error, None
+            self._end_turn(error)
+        elif kind == "message_update" and "message" not in line:
+            self._read_piece(dict_of(line, "assistantMessageEvent"))
+        elif message.get("role") == "assistant":
+            if kind == "message_start":
+                self._lengths.clear()
+            if kind in ("message_start", "message_update", "message_end"):
+                self._read_message(message, is_whole=kind == "message_end")
+            if kind == "message_end":
+                self._finish(message)
+
+    # -- within ------------------------------------------------------------
+
+    def _read_message(self, message: dict[str, Json], *, is_whole: bool) -> None:
+        """Add what is new in an answer.
+
+        Args:
+            message: The whole answer so far.
+            is_whole: True if nothing of it follows.
+        """
+        self._model = text_of(message, "model") or self._model
+        for place, block in enumerate(dicts_of(message.get("content"))):
+            field = text_of(block, "type")
+            if field in _KINDS:
+                text, before = text_of(block, field) or "", self._lengths.get(place, 0)
+                if len(text) > before:
+                    self._lengths[place] = len(text)
+                    self._add_text(_KINDS[field], text[before:], is_whole=is_whole and not before)
+
+    def _read_piece(self, event: dict[str, Json]) -> None:
+        """Add a piece of an answer; the versions since the summer of 2026 send the whole only at its end."""
+        kind, _, word = (text_of(event, "type") or "").partition("_")
+        text, place = text_of(event, "delta"), int_of(event, "contentIndex")
+        if kind in _KINDS and word == "delta" and text is not None and place is not None:
+            self._lengths[place] = self._lengths.get(place, 0) + len(text)
+            self._add_text(_KINDS[kind], text, is_whole=False)
+
+    def _finish(self, message: dict[str, Json]) -> None:
+        """End an answer; add its tokens and its cost to those of the turn."""
+        turn, reason = self._open_turn(), text_of(message, "stopReason")
+        counts = dict_of(message, "usage")
+        usage = with_cache(counts_in(counts, _PI_COUNTS))
+        cost = float_of(dict_of(counts, "cost"), "total")
+        if cost is not None:
+            turn.cost = (turn.cost or 0.0) + cost
+        self._error = self._failure(text_of(message, "errorMessage")) if reason in _FAILED else None
+        self._lengths.clear()
+        self._end_answer(_REASONS.get(reason, "unknown"), usage)
+
+    def _read_tool(self, kind: str, line: dict[str, Json]) -> None:
+        """Begin or end a tool."""
+        id = text_of(line, "toolCallId") or ""
+        if self._has_read(f"done {id}"):
+            return
+        name = text_of(line, "toolName") or "tool"
+        step = self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
+        if kind == "tool_execution_update":
+            # Each of these lines has the whole output so far.
+            output = text_in(dict_of(line, "partialResult").get("content")) or ""
+            step.add_output(output[len(step.output) :])
+        elif kind == "tool_execution_end":
+            self._remember(f"done {id}")
+            outcome = dict_of(line, "result")
+            result = text_in(outcome.get("content"))
+            exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")
+            failure = (result or "it failed") if line.get("isError") is True else None
+            if failure is None and exit_code:
+                failure = f"exit code {exit_code}"
+            self._end_tool(id, result, failure=failure)

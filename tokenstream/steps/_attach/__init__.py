@@ -1,1 +1,0 @@
-"""Events of hosted sessions and tasks, which go on when their connection breaks."""
