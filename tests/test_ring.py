@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream._basics.ring import Ring
+from tokenstream.stream._fan_out.queue import Ring
 
 
 @given(st.integers(1, 9), st.integers(0, 9), st.integers(0, 40))

@@ -16,12 +16,12 @@ from tests.support.loopback import LAST_CHUNK, OPEN, REQUEST, Loopback, Script, 
 from tests.support.timing import at_once, tried_again, wait_for
 from tokenstream import Deadlines, Stream, aconnect, connect
 from tokenstream.errors import ProviderError
-from tokenstream.stream._reading import rest
+from tokenstream.stream._reading import silence
 
 
 def wait_for_the_rest(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have streams wait that long for what follows an answer."""
-    monkeypatch.setattr(rest, "REST_SECONDS", seconds)
+    monkeypatch.setattr(silence, "REST_SECONDS", seconds)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])

@@ -15,7 +15,7 @@ from tokenstream.recovery._recovery import Recovery
 from tokenstream.recovery._retry import Retry
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._guards.guarding import guard
+from tokenstream.stream._guarding import guard
 from tokenstream.stream._options import Options
 from tokenstream.stream._sync_driver import SyncDriver
 

@@ -27,7 +27,7 @@ from tokenstream.stream import (
     Stream,  # noqa: TC001 - a field's type can be asked for
 )
 from tokenstream.stream._attempts import Attempt
-from tokenstream.stream._guards.guarding import is_awaited
+from tokenstream.stream._guarding import is_awaited
 from tokenstream.stream._handover import is_stream
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
 from tokenstream._sources.plain import close_object, from_file, is_file
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.stream._read_errors import interrupted_read_error
 from tokenstream.stream._reading.read_ahead import ReadAhead
+from tokenstream.stream._refusals import interrupted_read_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

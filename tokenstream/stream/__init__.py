@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._sync import Stream
-from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
+from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncView, View
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._fan_out.lanes import Labelled
-    from tokenstream.stream._fan_out.merge import Merge, merge
-    from tokenstream.stream._fan_out.merge_async import AsyncMerge
+    from tokenstream.stream._fan_out.merge import AsyncMerge, Merge, merge
     from tokenstream.stream._tap.tap import AsyncTap, Tap, tap
 
 __all__ = [
@@ -49,7 +48,7 @@ __all__ = [
 _HOMES = {
     "AsyncBroadcast": "_fan_out.broadcast_async",
     "AsyncBroadcastReader": "_fan_out.broadcast_async",
-    "AsyncMerge": "_fan_out.merge_async",
+    "AsyncMerge": "_fan_out.merge",
     "AsyncTap": "_tap.tap",
     "Broadcast": "_fan_out.broadcast",
     "BroadcastReader": "_fan_out.broadcast",

@@ -14,7 +14,7 @@ from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
-from tokenstream.stream._read_errors import concurrent_read_error
+from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.choices import AsyncChoice
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-    from tokenstream.stream._fan_out.policy import Policy
-    from tokenstream.stream._guards.guarding import GuardAnswer, Rule
+    from tokenstream.stream._fan_out.queue import Policy
+    from tokenstream.stream._guarding import GuardAnswer, Rule
     from tokenstream.stream._opening import First
     from tokenstream.stream._session.responses import AsyncResponses
 
@@ -283,7 +283,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
             ...         await stream.final()
             ...     return stream.stop_reason
         """
-        from tokenstream.stream._guards.guarding import guard, is_awaited
+        from tokenstream.stream._guarding import guard, is_awaited
 
         # The driver that reads the source, even if the stream is shared.
         added_rule = guard(

@@ -18,16 +18,16 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send
 from tokenstream.stream._driver import ENDED, Driver
 from tokenstream.stream._opening import has_begun
-from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.async_pump import AsyncPump
 from tokenstream.stream._reading.items import END, NOTHING, WAITED
+from tokenstream.stream._refusals import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from tokenstream.events import Event
     from tokenstream.stages._guards.asked import AskedRule
-    from tokenstream.stream._guards.awaited import AwaitedGuards
+    from tokenstream.stream._awaited_guards import AwaitedGuards
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import ArrivalBell
@@ -349,7 +349,7 @@ class AsyncDriver(Driver):
             rule: The rule that calls the guard's function.
             awaited: True if the function is known to return awaitables.
         """
-        from tokenstream.stream._guards.awaited import AwaitedGuards
+        from tokenstream.stream._awaited_guards import AwaitedGuards
 
         if self.awaited_guards is None:
             self.awaited_guards = AwaitedGuards(self.machine, self.pump)

@@ -18,12 +18,9 @@ from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
-from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
 from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._reading.machine_deadlines import GapDeadline, GuardDeadline
-from tokenstream.stream._reading.rest import RestLimits
-from tokenstream.stream._reading.silence import Silence
-from tokenstream.stream._uncopyable import UncopyableObject
+from tokenstream.stream._reading.silence import GapDeadline, GuardDeadline, RestLimits, Silence
+from tokenstream.stream._refusals import UncopyableObject, concurrent_read_error, interrupted_read_error
 from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message
     from tokenstream.stages._stage import TimedStage
     from tokenstream.stages._tools.once import CallRun
-    from tokenstream.stream._fan_out.policy import Policy
+    from tokenstream.stream._fan_out.queue import Policy
     from tokenstream.stream._opening import Recovers
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations.citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
-    from tokenstream.stream._fan_out.policy import Policy
-    from tokenstream.stream._guards.guarding import Rule
+    from tokenstream.stream._fan_out.queue import Policy
+    from tokenstream.stream._guarding import Rule
     from tokenstream.stream._opening import First
     from tokenstream.stream._session.responses import Responses
 
@@ -314,7 +314,7 @@ class Stream(SyncStreamBase, Choice):
             ...     print([piece for piece in stream.text], stream.stop_reason)
             ['The cat'] the text matches 'cat'
         """
-        from tokenstream.stream._guards.guarding import guard, is_awaited
+        from tokenstream.stream._guarding import guard, is_awaited
 
         if is_awaited(rule):
             raise MisuseError("an async guard needs an AsyncStream; a Stream takes a plain function")

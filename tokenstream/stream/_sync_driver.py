@@ -17,9 +17,9 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import ENDED, Driver
 from tokenstream.stream._opening import has_begun
-from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
+from tokenstream.stream._refusals import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,8 +16,8 @@ from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver, SharedCursor
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.pump import Pump
+from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.policy import Policy
-    from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
+    from tokenstream.stream._fan_out.queue import Finder, Policy, ReaderPlace
     from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")

@@ -19,8 +19,8 @@ from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.host import find_host
+from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.policy import Policy
-    from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
+    from tokenstream.stream._fan_out.queue import Finder, Policy, ReaderPlace
     from tokenstream.stream._reading.async_pump import AsyncPump
     from tokenstream.stream._reading.items import ArrivalBell
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from tokenstream.errors import StreamConsumed, StreamError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import LEAST_WAIT
-from tokenstream.stream._uncopyable import UncopyableObject
+from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream.errors import StreamClosed
 from tokenstream.stream._fan_out.queue import NEWS, PATIENCE
-from tokenstream.stream._uncopyable import UncopyableObject
+from tokenstream.stream._refusals import UncopyableObject
 from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._fan_out.hub import Hub
-    from tokenstream.stream._fan_out.policy import Policy
-    from tokenstream.stream._fan_out.queue import ReaderPlace
+    from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
     from tokenstream.stream._opening import First
     from tokenstream.stream._protocols import CallCursor, Driver
     from tokenstream.stream._reading.items import ArrivalBell

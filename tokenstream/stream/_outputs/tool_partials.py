@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream.stream._views.choice import AsyncChoiceBase, SyncChoiceBase
-from tokenstream.stream._views.view import AsyncView, View
+from tokenstream.stream._views.view import AsyncChoiceBase, AsyncView, SyncChoiceBase, View
 
 if TYPE_CHECKING:
     from typing import TypeAlias

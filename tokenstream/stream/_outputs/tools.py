@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream.stream._views.choice import AsyncChoiceBase, SyncChoiceBase
-from tokenstream.stream._views.view import AsyncToolCallView, ToolCallView
+from tokenstream.stream._views.view import AsyncChoiceBase, AsyncToolCallView, SyncChoiceBase, ToolCallView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

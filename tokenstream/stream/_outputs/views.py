@@ -6,11 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
-from tokenstream.stream._views.choice import AsyncChoiceBase, SyncChoiceBase
-from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
+from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
-from tokenstream.stream._views.view import AsyncItemsView, AsyncItemView, ItemsView, ItemView
+from tokenstream.stream._views.view import (
+    AsyncChoiceBase,
+    AsyncItemsView,
+    AsyncItemView,
+    ItemsView,
+    ItemView,
+    SyncChoiceBase,
+)
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

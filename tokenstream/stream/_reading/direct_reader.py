@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
-from tokenstream.stream._read_errors import ended_loop_error
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, only_error
 from tokenstream.stream._reading.wake import shut_down
+from tokenstream.stream._refusals import ended_loop_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

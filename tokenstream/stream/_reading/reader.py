@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
-from tokenstream.stream._read_errors import ended_loop_error
 from tokenstream.stream._reading.alarm import Alarm
 from tokenstream.stream._reading.items import (
     END,
@@ -26,6 +25,7 @@ from tokenstream.stream._reading.items import (
 )
 from tokenstream.stream._reading.read_ahead import MAX_AHEAD
 from tokenstream.stream._reading.wake import shut_down
+from tokenstream.stream._refusals import ended_loop_error
 
 if TYPE_CHECKING:
     import asyncio

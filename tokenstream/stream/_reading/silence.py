@@ -1,9 +1,13 @@
-"""The stage that ends a stream which is silent for too long."""
+"""The times at which a driver ends a wait: after a silence, for a missing frame, and after the answer.
+
+A server may keep a finished stream open and send heartbeats for minutes. So reading after the terminal event
+stops at a limit of bytes or of time, or at the first heartbeat.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import StreamStalled
@@ -11,6 +15,7 @@ from tokenstream.errors import StreamStalled
 if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream.limits import Deadlines
+    from tokenstream.stages import Reorder
 
 _WAITED_FOR = {
     "first_event": "the first event did not come",
@@ -23,6 +28,11 @@ _WAITED_FOR = {
 _AFTER_FINISH = "after_finish"
 _HEARTBEATS = 1.5
 """The longest wait for the end of a finished answer with heartbeats, in terms of the one without."""
+
+REST_SECONDS = 0.5
+"""Longest wait for the end of the body after the terminal event."""
+_MAX_BYTES_AFTER_END = 64 * 1024
+"""Maximum number of bytes to read after the terminal event, so that the connection can be reused."""
 
 
 class Silence:
@@ -216,3 +226,106 @@ def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
         f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); what had arrived is in .partial",
         limit=limit,
     )
+
+
+class GapDeadline:
+    """A stage that adds one deadline to a driver's chain: the time by which a missing frame must arrive.
+
+    It passes items on unchanged; the machine itself acts once the deadline has passed.
+
+    Args:
+        reorder: The stage that waits for the missing frame.
+    """
+
+    error: None = None
+    stop: None = None
+
+    __slots__ = ("_reorder",)
+
+    def __init__(self, reorder: Reorder) -> None:
+        self._reorder = reorder
+
+    @property
+    def deadline(self) -> float | None:
+        """Time at which the wait for the missing frame ends; None if no frame is missing."""
+        return self._reorder.deadline
+
+    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
+        """Return the item unchanged."""
+        return [item]
+
+    def tick(self, now: float) -> list[Any]:
+        """Return no items: the machine itself ends the wait for the frame once the deadline has passed."""
+        return []
+
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        """Return no items: none are held back."""
+        return []
+
+    def check(self) -> None:
+        """Do nothing: the machine itself reports the error."""
+
+
+class GuardDeadline:
+    """A stage that adds one deadline to a driver's chain: the earliest one of the guards.
+
+    It passes items on unchanged. When the deadline passes, the guard stops the answer.
+
+    Args:
+        machine: The machine with the guards.
+    """
+
+    error: None = None
+    stop: None = None
+
+    __slots__ = ("_machine",)
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    @property
+    def deadline(self) -> float | None:
+        """Time at which a guard stops the answer; None if no guard has a time limit."""
+        until = self._machine.guarded_until
+        return None if until == math.inf else until
+
+    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
+        """Return the item unchanged."""
+        return [item]
+
+    def tick(self, now: float) -> list[Any]:
+        """Let the guards stop the answer, if their time has passed; return an empty list."""
+        if self._machine.guarding is not None:
+            self._machine.guarding.tick(now)
+        return []
+
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        """Return no items: none are held back."""
+        return []
+
+    def check(self) -> None:
+        """Do nothing: the machine itself reports the error."""
+
+
+class RestLimits(NamedTuple):
+    """Limits for reading after the terminal event of one connection."""
+
+    size: int
+    """Number of bytes of the whole connection at which to stop."""
+    comments: int
+    """Number of comments at the terminal event; one more is a heartbeat."""
+    until: float
+    """Time at which to stop."""
+
+    @classmethod
+    def begin(cls, machine: Machine, now: float) -> RestLimits:
+        """Return the limits for the time after a terminal event: for bytes, for seconds, and for comments."""
+        return cls(
+            size=machine.meter.bytes + _MAX_BYTES_AFTER_END,
+            comments=machine.comments,
+            until=now + REST_SECONDS,
+        )
+
+    def allow(self, machine: Machine, now: float) -> bool:
+        """Return True while no limit is reached; the first comment after the terminal event reaches one."""
+        return machine.meter.bytes < self.size and machine.comments == self.comments and now < self.until

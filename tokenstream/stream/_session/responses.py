@@ -14,11 +14,10 @@ from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
 from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
+from tokenstream.stream._refusals import UncopyableObject, concurrent_read_error, interrupted_read_error
 from tokenstream.stream._session.session import AnswersSession
 from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

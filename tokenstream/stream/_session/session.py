@@ -12,8 +12,8 @@ from weakref import WeakSet
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.stream._log import warn
-from tokenstream.stream._read_errors import interrupted_read_error
 from tokenstream.stream._reading.items import END, LOST, SourceFailed
+from tokenstream.stream._refusals import interrupted_read_error
 from tokenstream.stream._session.sorter import Sorter
 
 if TYPE_CHECKING:

@@ -166,7 +166,7 @@ class Cursors:
         document: DocumentChoice | None = None,
     ) -> WholeCursor[Any]:
         """Return a cursor whose only item is the whole answer, as one value."""
-        from tokenstream.stream._outputs.result import ResultCursor
+        from tokenstream.stream._outputs.cursor import ResultCursor
 
         # The driver stores the results, so that further requests for the same result get the same object.
         return ResultCursor(

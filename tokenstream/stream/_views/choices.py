@@ -1,10 +1,14 @@
-"""Choices, which are the alternative answers of a stream, with their views."""
+"""Choices, which are the alternative answers of a stream, with their views and their printing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
 
 from tokenstream._basics.members import show_members, show_members_like
+from tokenstream._basics.visible import several_lines
+from tokenstream.events import ReasoningDelta
 from tokenstream.stream._outputs.tool_partials import AsyncCallDraftViews, CallDraftViews
 from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
 from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
@@ -13,11 +17,11 @@ from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCallView, View
 
 if TYPE_CHECKING:
-    from typing import TextIO
-
     from tokenstream._answer_log import Delta
     from tokenstream.message import Message
     from tokenstream.stream._protocols import AsyncDriver, SyncDriver
+
+_DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
 
 
 @show_members
@@ -81,8 +85,6 @@ class Choice(OutputViews, CallViews, CallDraftViews):
             ...     message = stream.print()
             Hello there.
         """
-        from tokenstream.stream._views.printing import Printer
-
         printer = Printer(file)
         try:
             for delta in self.deltas:
@@ -145,8 +147,6 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
             ...     message = await stream.print()
             ...     print(message.usage)
         """
-        from tokenstream.stream._views.printing import Printer
-
         printer = Printer(file)
         try:
             async for delta in self.deltas:
@@ -154,3 +154,60 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
         finally:
             printer.end()
         return self.message
+
+
+class Printer:
+    """Prints deltas, with an empty line between parts, and with dimmed reasoning in a terminal.
+
+    Args:
+        file: The file to which to print; None for standard output.
+    """
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = sys.stdout if file is None else file
+        self._encoding = getattr(self._file, "encoding", None) or "utf-8"
+        self._may_dim = _can_dim(self._file)
+        self._part: int | None = None
+        """Index of the part that is being printed; None at the start and at the end."""
+        self._dimmed = False
+        """True while the terminal dims the text."""
+        self._at_line_start = True
+
+    def show(self, delta: Delta) -> None:
+        """Print a delta."""
+        prefix = ""
+        if delta.part != self._part:
+            if self._part is not None:
+                # An empty line separates the parts.
+                prefix = "\n" if self._at_line_start else "\n\n"
+            self._part = delta.part
+        is_dimmed = self._may_dim and isinstance(delta, ReasoningDelta)
+        if is_dimmed is not self._dimmed:
+            prefix = (_DIM_ON if is_dimmed else _DIM_OFF) + prefix
+            self._dimmed = is_dimmed
+        # Control characters become escapes.
+        text = several_lines(delta.text)
+        self._at_line_start = text.endswith("\n")
+        self._write(prefix + text)
+
+    def end(self) -> None:
+        """End the line, and switch off dimming."""
+        suffix = _DIM_OFF if self._dimmed else ""
+        if self._part is not None and not self._at_line_start:
+            suffix += "\n"
+        self._part, self._dimmed = None, False
+        if suffix:
+            self._write(suffix)
+
+    def _write(self, text: str) -> None:
+        # A character that the encoding lacks is printed as an escape, so that it does not raise an error.
+        self._file.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
+        self._file.flush()
+
+
+def _can_dim(file: TextIO) -> bool:
+    """Return True if the file is a terminal in which text may be dimmed."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    is_terminal = getattr(file, "isatty", None)
+    return is_terminal is not None and bool(is_terminal())

@@ -1,18 +1,26 @@
-"""The plan of a view: a text and the stages that shape it, in an order that makes sense."""
+"""A text and the stages that shape it: their order, and a reader's position behind them."""
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from tokenstream._basics.elsewhere import MissingMethod
 from tokenstream.errors import MisuseError
-from tokenstream.stream._views.shaped_cursor import ShapedCursor
+from tokenstream.stages import Chain
+from tokenstream.stages._cursor import ITEM_END
+from tokenstream.stream._reading.items import NOTABLE_SECONDS
+from tokenstream.stream._views.view import repairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._pipeline.delivered import Reading
+    from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._stage import Stage
     from tokenstream.stream._protocols import TextCursor
@@ -36,6 +44,11 @@ _ORDER: dict[str, tuple[int, str]] = {
 """For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
 _REFUSED = {"markdown_blocks": _ORDER.keys() - {"patches"}, "patches": {"throttle", "patches"}}
 """For each method whose view can't be shaped further: the methods that the view before it has."""
+
+ItemT = TypeVar("ItemT")
+
+_MAX_GATHERED = 4_096
+"""Maximum number of pieces to join for a busy reader, so that fast input does not starve it."""
 
 
 class PlanStep(NamedTuple):
@@ -161,3 +174,292 @@ def refuse_closed() -> NoReturn:
         MisuseError: Always.
     """
     raise MisuseError("this view was closed: ask the stream for a new one")
+
+
+class ShapedCursor(Generic[ItemT]):
+    """A reader's position in a text, or in a series of drafts, that is shaped by stages.
+
+    The stages are created only by the first read, since many views are never read: they only serve to make
+    another view, by a method such as `words`.
+
+    Args:
+        text: The cursor in the unshaped text.
+        stage_makers: Functions that create the stages, in order; called again for the text after an error,
+            such as the next of several strings.
+        clock: Returns the time in seconds.
+        paced: True if `tick` is called on time, even at the end of the text.
+    """
+
+    __slots__ = (
+        "_chain",
+        "_clock",
+        "_delivered_at",
+        "_failure",
+        "_gathered",
+        "_have_stages_ended",
+        "_is_paced",
+        "_owes_end",
+        "_queue",
+        "_stage_makers",
+        "_text",
+        "_waiting",
+        "has_text_ended",
+        "is_settled",
+        "is_timed",
+    )
+
+    def __init__(
+        self,
+        text: TextCursor[Any],
+        stage_makers: tuple[Callable[[], Stage[Any, Any]], ...],
+        clock: Callable[[], float],
+        *,
+        paced: bool = False,
+    ) -> None:
+        self._text = text
+        self._stage_makers = stage_makers
+        self._clock = clock
+        self._is_paced = paced
+        self._waiting = text.tell_ends()
+        """The items that the cursor in the text returns next."""
+        self._owes_end = False
+        """True if an item has ended, but a stage that paces its text still holds some of it."""
+        self._queue: deque[ItemT] = deque()
+        """Items to deliver next."""
+        self._gathered: list[Any] = []
+        """Pieces that arrived while the reader was busy."""
+        self._delivered_at = math.inf
+        """Time of the last delivery; infinity before it, so that no silence is measured."""
+        self._failure: Exception | None = None
+        """The error to raise once `_queue` is empty."""
+        self._have_stages_ended = False
+        """True once the stages have ended."""
+        self.has_text_ended = False
+        """True once a stage has ended the text, even if the answer goes on."""
+        self.is_settled = False
+        """True if nothing is held back any more, because the answer is over; False again after more text."""
+
+    if TYPE_CHECKING:
+        _chain: Chain[Any, Any]
+        """The stages."""
+        is_timed: bool
+        """True if a stage may return items because time has passed."""
+    else:
+
+        def __getattr__(self, name: str) -> object:
+            """Create the stages: this is called for `_chain` and `is_timed` until they have a value."""
+            if name not in {"_chain", "is_timed"}:
+                raise AttributeError(name)
+            self._chain = self._new_chain()
+            self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
+            return getattr(self, name)
+
+    def find_stage(self, name: str) -> Any:  # noqa: ANN401 - any stage
+        """Return the stage that has an attribute of a given name."""
+        return next(stage for stage in self._chain.stages if hasattr(stage, name))
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The repairs that were made in the JSON to which the text belongs."""
+        return repairs_of(self._text)
+
+    @property
+    def deadline(self) -> float | None:
+        """Time at which `tick` must be called, so that a stage returns items; None if no stage needs that."""
+        return self._chain.deadline if self.is_timed else None
+
+    # -- delivery ------------------------------------------------------------
+
+    def ready(self) -> ItemT | None:
+        """Return the next item that has arrived; None if no further item has arrived.
+
+        Raises:
+            TokenStreamError: An error takes the place of the next item.
+        """
+        if self._queue or self._failure is not None:
+            return self._pop_item()
+        if self._have_stages_ended:
+            return None
+        return self.tick() if self.has_text_ended else self._read_next(self._text.ready)
+
+    def after(self, event: object) -> ItemT | None:
+        """Return the item that an event adds.
+
+        If the event adds no item, return one that a stage delivers because of the time, or None.
+        """
+        return self._read_next(self._text.after, event)
+
+    def tick(self) -> ItemT | None:
+        """Return an item that a stage delivers because of the time; None if no item is due."""
+        now = self._clock()
+        due = self._chain.deadline
+        if due is not None and due <= now:
+            self._queue.extend(self._chain.tick(now))
+            if self._owes_end:
+                self._end_item()
+        return self._pop_item()
+
+    def settle(self) -> ItemT | None:
+        """Return an item that was held back, now that only the rest of the connection is left to be read."""
+        item = self._read_next(self._text.ready)
+        if item is None and not (self.is_settled or self._have_stages_ended):
+            self.is_settled = True
+            self._end_item(final=True)
+            item = self._pop_item()
+        return item
+
+    def end(self) -> ItemT | None:
+        """Return the next item that is left at the end of the stream, or None.
+
+        If the result is None, but there is a `deadline`, `tick` returns further items at that time.
+
+        Raises:
+            TokenStreamError: The text is invalid, or broke off.
+        """
+        if self._have_stages_ended:
+            return self._pop_item()
+        item = self.tick() if self.has_text_ended else self._read_next(self._text.end)
+        if item is None and not self.is_settled:
+            self.is_settled = True
+            self._end_item(final=True)
+            item = self._pop_item()
+        if item is None and self.deadline is None:
+            self._end_stages()
+            item = self._pop_item()
+        return item
+
+    def break_off(self) -> ItemT | None:
+        """Return an item that was still held back when the stream failed, or None."""
+        self._end_stages()
+        return self._pop_item()
+
+    # -- a busy reader ---------------------------------------------------------
+
+    @property
+    def is_behind(self) -> bool:
+        """True if the reader was busy since the last delivery, so that the pieces since then are joined."""
+        if not self.is_timed or self._queue or self._have_stages_ended:
+            return False
+        return self._clock() - self._delivered_at > NOTABLE_SECONDS
+
+    def gather(self, event: object) -> bool:
+        """Gather the piece that an event adds, to be joined with others; return True if more may follow."""
+        piece = self._read_piece(self._text.after, event)
+        if piece is not None:
+            self._gathered.append(piece)
+        while self._waiting and (piece := self._read_piece(self._text.ready)) is not None:
+            self._gathered.append(piece)
+        return self._failure is None and len(self._gathered) < _MAX_GATHERED
+
+    # -- within ------------------------------------------------------------
+
+    def _new_chain(self) -> Chain[Any, Any]:
+        """Return a chain of new stages, which start with an empty text."""
+        return Chain(*(make() for make in self._stage_makers))
+
+    def _read_next(self, read: Callable[..., Any], *event: AnyEvent) -> ItemT | None:
+        """Feed the text's next piece to the stages, and return the next item, or None.
+
+        Args:
+            read: A method of the text's cursor, which returns the piece.
+            event: The argument of that method, if it takes one.
+        """
+        piece = self._read_piece(read, *event)
+        if self._gathered:
+            # The reader was busy: all pieces since then become one.
+            if piece is not None:
+                self._gathered.append(piece)
+            self._feed_gathered()
+        elif piece is not None:
+            self._feed(piece)
+        elif self.is_timed and not self._have_stages_ended and self._chain.deadline is not None:
+            # Nothing has arrived, but a stage may hold an item that is due.
+            return self.tick()
+        while self._waiting and not (self._queue or self._failure or self._have_stages_ended):
+            piece = self._read_piece(self._text.ready)
+            if piece is not None:
+                self._feed(piece)
+        return self._pop_item()
+
+    def _read_piece(self, read: Callable[..., Any], *event: AnyEvent) -> AnyEvent:
+        """Return the text's next piece or None; store an error, to raise it after the items before it.
+
+        Args:
+            read: A method of the cursor in the text.
+            *event: The event that the method takes, if it takes one.
+        """
+        try:
+            return read(*event)
+        except Exception as error:  # noqa: BLE001 - raised after the items before it
+            # Pieces that were gathered while the reader was busy come before the error.
+            self._feed_gathered()
+            self._queue.extend(self._chain.end(now=self._clock()))
+            self._failure = error
+            # The text after an error, such as the next of several strings, needs new stages.
+            self._chain = self._new_chain()
+            return None
+
+    def _feed_gathered(self) -> None:
+        """Feed the gathered pieces to the stages as one piece."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            for is_end, pieces in groupby(gathered, key=lambda piece: piece is ITEM_END):
+                items = [*pieces]
+                # The last draft contains the drafts before it.
+                self._feed("".join(items) if isinstance(items[0], str) and not is_end else items[-1])
+
+    def _feed(self, piece: object) -> None:
+        """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages.
+
+        Args:
+            piece: A piece of the text, or `ITEM_END`.
+        """
+        if piece is ITEM_END:
+            self._end_item()
+            return
+        if self._owes_end:
+            # The end of the item before comes first.
+            self._end_item(paced=False)
+        self.is_settled = False
+        chain = self._chain
+        self._queue.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
+        self._check_stop()
+
+    def _check_stop(self) -> None:
+        """If a stage has stopped the text, end the stages, except for one that paces the text."""
+        if self._chain.stop is not None and not self.has_text_ended:
+            self.has_text_ended = True
+            if not self._is_paced:
+                self._end_stages()
+
+    def _end_item(self, *, final: bool = False, paced: bool = True) -> None:
+        """Queue what the stages hold back of an item that ends, except for what is paced.
+
+        Args:
+            final: True at the end of the answer.
+            paced: False to queue also what is paced.
+        """
+        is_paced = paced and self._is_paced
+        self._queue.extend(self._chain.end_item(now=self._clock(), final=final, paced=is_paced))
+        # A pace is kept only in front of further stages that must learn of the end.
+        is_held = is_paced and self._chain.deadline is not None
+        self._owes_end = is_held and not hasattr(self._chain.stages[-1], "tick")
+        self._check_stop()
+
+    def _end_stages(self) -> None:
+        """End the stages, unless they have ended."""
+        if not self._have_stages_ended:
+            self._feed_gathered()
+            self._have_stages_ended = True
+            self._queue.extend(self._chain.end(now=self._clock()))
+
+    def _pop_item(self) -> ItemT | None:
+        """Return the next item to deliver or None; after the last item, raise the stored error."""
+        if self._queue:
+            if self.is_timed:
+                self._delivered_at = self._clock()
+            return self._queue.popleft()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        return None

@@ -1,26 +1,31 @@
-"""Views, each of which reads one aspect of a stream in a loop, from the start."""
+"""Views, each of which reads one aspect of a choice in a loop, and the choice that they belong to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, TypeAlias
 
 from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import UnsupportedUse
+from tokenstream._basics.erased import ErasedGeneric
 from tokenstream._basics.members import show_members
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
-from tokenstream.stream._uncopyable import UncopyableObject
+from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.delivered import Reading
+    from tokenstream.message import Message
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._protocols import AsyncDriver, CallCursor, SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, CallCursor, Driver, SyncDriver
+    from tokenstream.stream._views.aspects import Cursors
 
 ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
+
+DriverT = TypeVar("DriverT", bound="Driver")
 
 
 class _ViewBase(UncopyableObject):
@@ -327,3 +332,44 @@ def _unwrap_null(item: ItemT) -> ItemT:
     """Return None for NULL, the placeholder for an item that is None; otherwise the item."""
     null: Any = None
     return null if item is NULL else item
+
+
+class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
+    """One alternative answer of a stream; subclasses add its sync or async views."""
+
+    __slots__ = ("_driver", "_index")
+
+    if TYPE_CHECKING:
+        _driver: DriverT
+        _index: int
+
+    @property
+    def message(self) -> Message:
+        """The choice so far, as an immutable snapshot."""
+        accumulator = self._driver.accumulator
+        # 0 stands for the first choice, which may have another index.
+        message = accumulator.message_of(self._index or accumulator.main)
+        self._driver.note_look()
+        return message
+
+    @property
+    def _cursors(self) -> Cursors:
+        """The maker of cursors in this choice, one for each view."""
+        return self._driver.cursors(self._index)
+
+    def _message_expression(self, field: str) -> str:
+        """Return the code for a field of the message, such as "stream.message.text", for error messages."""
+        stream = "stream" if self._index == 0 else f"stream.choice({self._index})"
+        return f"{stream}.message.{field}"
+
+    @property
+    def _result_expression(self) -> str:
+        """The code for the result of the choice, such as "stream.result(…)", for error messages."""
+        return "stream.result(…)" if self._index == 0 else f"stream.choice({self._index}).result(…)"
+
+
+if TYPE_CHECKING:
+    SyncChoiceBase: TypeAlias = ChoiceBase[SyncDriver]
+    AsyncChoiceBase: TypeAlias = ChoiceBase[AsyncDriver]
+else:
+    SyncChoiceBase = AsyncChoiceBase = ChoiceBase

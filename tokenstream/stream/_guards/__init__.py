@@ -1,1 +1,0 @@
-"""Guards of a stream, also guards that have to be awaited."""
