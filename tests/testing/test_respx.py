@@ -69,6 +69,8 @@ def test_a_router_of_clients_plays_it_too() -> None:
 @pytest.mark.slow
 def test_respx_is_not_loaded() -> None:
     """It is there where somebody uses it."""
-    code = "import sys, tokenstream.testing._serve.respx; assert not {'respx', 'httpx2'} & set(sys.modules)"
+    code = (
+        "import sys, tokenstream.testing._serve.transport; assert not {'respx', 'httpx2'} & set(sys.modules)"
+    )
 
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
-from tokenstream.testing._recordings.headers import without_secret_headers
-from tokenstream.testing._recordings.secrets import find_secret
+from tokenstream.testing._recordings.secrets import find_secret, without_secret_headers
 
 if TYPE_CHECKING:
     from io import BufferedReader

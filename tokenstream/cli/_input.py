@@ -11,8 +11,7 @@ from tokenstream._connect import connect
 from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
 from tokenstream.cli._asking import build_request, has_request_options, open_file, open_standard_input
 from tokenstream.limits import Deadlines
-from tokenstream.testing._recordings.errors import RecordingInvalid
-from tokenstream.testing._recordings.file_format import EXTENSION, is_recording
+from tokenstream.testing._recordings.file_format import EXTENSION, RecordingInvalid, is_recording
 from tokenstream.testing._recordings.files import CASSETTE_EXTENSIONS
 from tokenstream.testing._recordings.recording import Recording
 

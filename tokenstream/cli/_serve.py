@@ -20,9 +20,17 @@ from tokenstream._basics.visible import one_line
 from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._numbers import parse_number
 from tokenstream.testing._recordings import file_format
-from tokenstream.testing._recordings.body_types import AWS, JSON, NDJSON, SNIFFED, SSE, TYPES, content_type_of
-from tokenstream.testing._recordings.errors import RecordingInvalid
-from tokenstream.testing._recordings.frames import detect_framing
+from tokenstream.testing._recordings.file_format import RecordingInvalid
+from tokenstream.testing._recordings.frames import (
+    AWS,
+    JSON,
+    NDJSON,
+    SNIFFED,
+    SSE,
+    TYPES,
+    content_type_of,
+    detect_framing,
+)
 from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusal
 

@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.record import record
     from tokenstream.testing._recordings.cassette import load_cassette
     from tokenstream.testing._recordings.clock import VirtualClock
-    from tokenstream.testing._recordings.errors import RecordingInvalid, RecordingRefused
+    from tokenstream.testing._recordings.file_format import RecordingInvalid, RecordingRefused
     from tokenstream.testing._recordings.recording import Arrival, Recording
     from tokenstream.testing._recordings.replay import Seed
     from tokenstream.testing._scripts.script import Script, all_formats, script
     from tokenstream.testing._serve.replies import Exchange, Request
-    from tokenstream.testing._serve.respx import respx_side_effect
     from tokenstream.testing._serve.serve import Server, serve
-    from tokenstream.testing._serve.transport import Transport, transport
+    from tokenstream.testing._serve.transport import Transport, respx_side_effect, transport
 
 __all__ = [
     "Arrival",
@@ -62,8 +61,8 @@ _HOMES = {
     "Arrival": "_recordings.recording",
     "Exchange": "_serve.replies",
     "Recording": "_recordings.recording",
-    "RecordingInvalid": "_recordings.errors",
-    "RecordingRefused": "_recordings.errors",
+    "RecordingInvalid": "_recordings.file_format",
+    "RecordingRefused": "_recordings.file_format",
     "Request": "_serve.replies",
     "Script": "_scripts.script",
     "Seed": "_recordings.replay",
@@ -79,7 +78,7 @@ _HOMES = {
     "faults": "faults",
     "load_cassette": "_recordings.cassette",
     "record": "_record.record",
-    "respx_side_effect": "_serve.respx",
+    "respx_side_effect": "_serve.transport",
     "script": "_scripts.script",
     "serve": "_serve.serve",
     "transport": "_serve.transport",

@@ -19,11 +19,19 @@ Example:
 
 from __future__ import annotations
 
-from tokenstream.testing._faults.answers import empty, html_instead, status, wrong_content_type
 from tokenstream.testing._faults.base import Fault, combined
+from tokenstream.testing._faults.bodies import (
+    bad_json,
+    bom,
+    crlf,
+    empty,
+    garble,
+    html_instead,
+    status,
+    wrong_content_type,
+)
 from tokenstream.testing._faults.events import duplicate, error_event, heartbeat, no_done, reorder
 from tokenstream.testing._faults.sessions import connection_limit, go_away, half_frame, late
-from tokenstream.testing._faults.text import bad_json, bom, crlf, garble
 from tokenstream.testing._faults.transport import (
     close,
     cut,

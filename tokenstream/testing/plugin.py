@@ -14,8 +14,8 @@ import pytest
 from tokenstream.testing._pytest import recordings
 from tokenstream.testing._pytest.diff import contains_answers, differences
 from tokenstream.testing._pytest.entry import pytest_addoption
-from tokenstream.testing._pytest.ids import id_of
 from tokenstream.testing._pytest.own_loop import run_apart
+from tokenstream.testing._pytest.recordings import id_of
 from tokenstream.testing._recordings.places import as_recording
 
 if TYPE_CHECKING:

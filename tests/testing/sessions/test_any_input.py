@@ -16,7 +16,7 @@ from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, Request
 from tokenstream.testing._serve.sessions import make_session
-from tokenstream.testing._serve.sessions.store import SessionStore
+from tokenstream.testing._serve.sessions.session import SessionStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

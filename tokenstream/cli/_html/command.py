@@ -16,8 +16,7 @@ from tokenstream.cli._html.reading import read
 from tokenstream.cli._html.run import read_run
 from tokenstream.cli._input import origin_of
 from tokenstream.cli._report import STATUS_OF
-from tokenstream.testing._recordings.headers import without_secret_headers
-from tokenstream.testing._recordings.secrets import find_secret, search_recording
+from tokenstream.testing._recordings.secrets import find_secret, search_recording, without_secret_headers
 
 if TYPE_CHECKING:
     import argparse

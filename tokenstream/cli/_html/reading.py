@@ -26,8 +26,8 @@ from tokenstream.cli._report import StreamReport
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import CitationAdded, Ping, ReasoningDelta
 from tokenstream.stages._content import GROWING
+from tokenstream.testing._record.loops import note_stream
 from tokenstream.testing._record.notes import Notes, Terms
-from tokenstream.testing._record.streams import note_stream
 from tokenstream.testing._recordings.clock import VirtualClock
 from tokenstream.testing._recordings.frames import frames_of
 from tokenstream.testing._recordings.recording import Arrival, Recording

@@ -1,33 +1,294 @@
-"""A recording and its readings by the format under test: whole, cut, damaged and changed."""
+"""A recording and its readings by the format under test: whole, cut, damaged, changed, and of odd frames."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import random
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from tokenstream.testing._check.odd import odd_frames
-from tokenstream.testing._check.readings import feed_frames, read, split_frames
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.framing import AWSEventStreamParser, EventStreamMessage, ServerSentEvent, SSEParser
+from tokenstream.framing._body import JSONBody
 from tokenstream.testing._faults.base import Fault
+from tokenstream.testing._faults.bodies import garble
 from tokenstream.testing._faults.events import reorder
-from tokenstream.testing._faults.text import garble
 from tokenstream.testing._faults.transport import cut, reset
+from tokenstream.testing._pytest.own_loop import run_apart
+from tokenstream.testing._recordings.frames import framing_of
 from tokenstream.testing._recordings.places import choose_cut_places
+from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self, Unpack
 
+    from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.message import Message
-    from tokenstream.testing._check.odd import Odd
-    from tokenstream.testing._check.readings import FormatReading, Framed
+    from tokenstream.partial_json._events import Path
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._recordings.options import PlaybackOptions
     from tokenstream.testing._recordings.recording import Recording
+
+Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
+"""A frame as its framing returns it: the payload's bytes, or an object with the payload."""
+
+PROBE = "tokenstream_probe"
+"""A name that no format knows, used as a field and as the type of a payload."""
+_VALUES: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud83d", [], [1], [None], ["x"], [[]], [{}], {},
+    {"x": 1}, {"type": "text"}, {PROBE: [1]},
+)  # fmt: skip
+"""Odd values, each of which replaces the value of one field of a payload in turn."""
+_ODD_PAYLOADS: tuple[bytes, ...] = (
+    b"", b" ", b"{}", b"[]", b"null", b"true", b"1", b'"x"', b"{", b"}", b"\xff\xfe", b"[DONE]",
+    b"x" * 10_000, b"[" * 20_000, b'{"x":' * 20_000, b'{"x":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
+    b'{"x":1' + b"0" * 5_000 + b"}", b'{"type":1}', b'{"error":[]}', b'{"error":{"message":1}}',
+)  # fmt: skip
+"""Payloads that are empty, of the wrong kind, broken, or nested too deeply."""
+_MAX_FED_FRAMES = 60_000
+"""Most frames that all tests with a changed payload of one recording may feed together."""
+_MAX_SHOWN_OF_ODD = 40
 
 _RESETS = 8
 """One in this number of cuts is tried a second time, as a reset of the connection instead of an end."""
 _GARBLED_PLACES = 24
 _SHUFFLES = 4
 _MAX_SHOWN = 300
+
+
+class CrashWatch:
+    """Context manager that suppresses an exception raised in its block, and stores it."""
+
+    crash: Exception | None = None
+    """The exception raised in the block."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """Store an exception as `crash`, and suppress it; an interruption such as Ctrl-C is raised."""
+        if isinstance(error, Exception):
+            self.crash = error
+        return self.crash is not None
+
+
+@dataclass
+class FormatReading(CrashWatch):
+    """The outcome of reading an answer: events, messages, error, and the server's departures from its API."""
+
+    events: list[Event] = field(default_factory=list["Event"])
+    messages: list[Message] = field(default_factory=list["Message"])
+    error: StreamError | None = None
+    """The error that ended the answer."""
+    departures: dict[str, int] = field(default_factory=dict[str, int])
+
+
+def read(recording: Recording, format: Format | str, **replay: Unpack[PlaybackOptions]) -> FormatReading:
+    """Read a recording with a `Stream`, and return the outcome."""
+    reading = FormatReading()
+    with Playback(recording, **replay).stream(format=format) as stream:
+        # Any other exception than a `StreamError` is stored as `reading.crash`, and suppressed.
+        with reading:
+            try:
+                for event in stream:
+                    reading.events.append(event)
+            except StreamError as error:
+                reading.error = error
+        return _store_results(reading, stream)
+
+
+def aread(recording: Recording, format: Format | str) -> FormatReading:
+    """Read a recording with an `AsyncStream`, in an event loop of its own, and return the outcome."""
+    reading = FormatReading()
+
+    async def run() -> None:
+        """Read the recording inside an event loop."""
+        async with Playback(recording).astream(format=format) as stream:
+            # Any other exception than a `StreamError` is stored as `reading.crash`, and suppressed.
+            with reading:
+                try:
+                    async for event in stream:
+                        reading.events.append(event)
+                except StreamError as error:
+                    reading.error = error
+            _store_results(reading, stream)
+
+    run_apart(run)
+    return reading
+
+
+def feed_frames(
+    format: Format, frames: Sequence[Framed], *, second_format: Format | None = None
+) -> FormatReading:
+    """Feed frames to a format, then end the format's input, as a driver does.
+
+    Args:
+        format: A new format.
+        second_format: Another new format, which is fed in turns with `format`, to see that it does not
+            change the events of `format`. None for no other format.
+    """
+    reading = FormatReading()
+    accumulator = Accumulator()
+    # An exception of the format is stored as `reading.crash`, and suppressed.
+    with reading:
+        for frame in frames:
+            _take_events(reading, accumulator, format.feed(frame))
+            if second_format is not None:
+                second_format.feed(frame)
+        _take_events(reading, accumulator, format.end())
+    reading.error = format.error
+    reading.departures = {name: noted.count for name, noted in format.departures.items()}
+    is_truncated = isinstance(reading.error, StreamTruncated)
+    accumulator.conclude("complete" if reading.error is None else "truncated" if is_truncated else "failed")
+    reading.messages = accumulator.messages
+    return reading
+
+
+def split_frames(recording: Recording) -> list[Framed]:
+    """Return the frames of a recording, as a stream would feed them to a format."""
+    if recording.messages:
+        return [data for _, data in recording.arrivals]
+    framing = framing_of(recording)
+    if framing == "sse":
+        return list(SSEParser().frames(recording.body))
+    if framing == "aws-eventstream":
+        return list(AWSEventStreamParser().frames(recording.body))
+    body = JSONBody()
+    return [*body.feed(recording.body), *body.end()]
+
+
+def parse_payload(frame: Framed) -> dict[str, Any] | None:
+    """Return the JSON object in a frame's payload; None if the payload is anything else."""
+    data = frame if isinstance(frame, bytes) else frame.payload
+    try:
+        payload = json.loads(data)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else None
+
+
+def replace_payload(frame: Framed, payload: object) -> Framed:
+    """Return a copy of a frame with another payload.
+
+    Args:
+        payload: Bytes, which are used unchanged, or a JSON value.
+    """
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    if isinstance(frame, ServerSentEvent | EventStreamMessage):
+        return replace(frame, payload=data)
+    return data
+
+
+def _store_results(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
+    """Store a stream's messages, and the number of each departure from the API; return the reading."""
+    reading.messages = stream.messages
+    reading.departures = {name: noted.count for name, noted in stream.departures.items()}
+    return reading
+
+
+def _take_events(reading: FormatReading, accumulator: Accumulator, events: list[Event]) -> None:
+    """Add events to a reading, and to the message in the accumulator."""
+    for event in events:
+        reading.events.append(event)
+        accumulator.take(event)
+
+
+class Odd(NamedTuple):
+    """An odd frame, which replaces one of the recording's frames."""
+
+    number: int
+    """Index of the replaced frame, from 0."""
+    description: str
+    """Description of the oddity."""
+    frame: Framed
+
+
+def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
+    """Yield frames with odd payloads, then frames with one field replaced by a value of another type.
+
+    Args:
+        max_changes: Largest number of changed payloads; if more changes are possible, the same
+            sample of them is made each time.
+    """
+    first_middle_last = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
+    for index in first_middle_last:
+        for odd in _ODD_PAYLOADS:
+            description = f"its payload is {odd[:_MAX_SHOWN]!r}{'…' if len(odd) > _MAX_SHOWN else ''}"
+            yield Odd(index, description, replace_payload(frames[index], odd))
+    changes = [
+        (index, payload, path, value)
+        for index, payload in find_kinds(frames)
+        for path in _list_paths(payload)
+        for value in _VALUES
+    ]
+    # For each change, a new format is fed all frames, so a long answer gets fewer changes.
+    max_changes = min(max_changes, _MAX_FED_FRAMES // max(1, len(frames)))
+    if len(changes) > max_changes:
+        changes = random.Random(0).sample(changes, max_changes)  # noqa: S311 - no secret
+    for index, payload, path, value in changes:
+        description = f"its {_write_path(path)} is {value!r}"
+        yield Odd(index, description, replace_payload(frames[index], _change_field(payload, path, value)))
+
+
+def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
+    """Return one payload of each kind, with the index of its frame.
+
+    Payloads with the same fields and the same `type` are of one kind.
+    """
+    first_of_kind: dict[object, tuple[int, dict[str, Any]]] = {}
+    for index, frame in enumerate(frames):
+        payload = parse_payload(frame)
+        if payload is not None:
+            first_of_kind.setdefault(
+                (frozenset(_list_paths(payload)), str(payload.get("type"))), (index, payload)
+            )
+    return list(first_of_kind.values())
+
+
+def make_unknown_frame(frame: Framed) -> Framed:
+    """Return a copy of a frame with a payload, and an event's name, that no format knows."""
+    strange = replace_payload(frame, {"type": PROBE, PROBE: "kept"})
+    if isinstance(strange, ServerSentEvent):
+        # The type of an SSE event that names none.
+        return replace(strange, event="message")
+    if isinstance(strange, EventStreamMessage):
+        return replace(strange, event=PROBE)
+    return strange
+
+
+def _list_paths(value: object, path: Path = ()) -> list[Path]:
+    """Return the paths of all values inside a payload, at any depth."""
+    items: list[tuple[str | int, object]] = []
+    if isinstance(value, dict):
+        items += cast("dict[str, object]", value).items()
+    elif isinstance(value, list):
+        items += enumerate(cast("list[object]", value))
+    paths: list[Path] = []
+    for key, item in items:
+        paths += [(*path, key), *_list_paths(item, (*path, key))]
+    return paths
+
+
+def _change_field(payload: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
+    """Return a copy of a payload in which the value at `path` is replaced."""
+    changed = deepcopy(payload)
+    container: Any = changed
+    for key in path[:-1]:
+        container = container[key]
+    container[path[-1]] = value
+    return changed
+
+
+def _write_path(path: Path) -> str:
+    return "".join([f"[{key!r}]" for key in path])
 
 
 class Violation(NamedTuple):

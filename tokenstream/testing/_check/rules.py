@@ -27,7 +27,7 @@ from tokenstream.events import (
 from tokenstream.framing import EventStreamMessage
 from tokenstream.message import Message
 from tokenstream.testing._check.assert_stream import usual_chunkings
-from tokenstream.testing._check.readings import aread, feed_frames, read
+from tokenstream.testing._check.case import aread, feed_frames, read
 from tokenstream.testing._pytest.diff import differences, join_path
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import ToolCall
-    from tokenstream.testing._check.case import Case, Violation
-    from tokenstream.testing._check.readings import FormatReading
+    from tokenstream.testing._check.case import Case, FormatReading, Violation
 
 _STARTS = (PartStart, ToolCallStart)
 _END_EVENTS = (PartDone, ToolCallDone)

@@ -1,4 +1,4 @@
-"""Look-up of the recordings that tests name; with --record-streams, they are recorded first."""
+"""Look-up of the recordings that tests name, their names in ids, and recording them with --record-streams."""
 
 from __future__ import annotations
 
@@ -13,13 +13,34 @@ import pytest
 from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._pytest.own_loop import run_apart
-from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.file_format import RecordingInvalid
 from tokenstream.testing._recordings.recording import Recording
+from tokenstream.testing._recordings.replay import Seed
+from tokenstream.testing._scripts.script import Script
+from tokenstream.testing.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ASYNCHRONOUS = ("__await__", "__aiter__", "__aenter__")
+
+
+def id_of(value: object) -> str | None:
+    """Return a test id for a recording, a fault, a seed or a script; None for any other value.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> id_of(testing.script().text("Hello").tool_call("now").finish())
+        'text+tool_call'
+    """
+    if isinstance(value, Recording | Fault):
+        return value.name
+    if isinstance(value, Seed):
+        return f"seed{value.number}"
+    if isinstance(value, Script):
+        kinds = [part.kind for message in value.messages for part in message.parts]
+        return "+".join(dict.fromkeys(kinds)) or "silence"
+    return None
 
 
 def record_anew(source: Callable[[], object], path: Path, **options: object) -> None:

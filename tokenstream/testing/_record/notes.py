@@ -13,8 +13,8 @@ from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._record.filters import apply_filter, apply_replacements
 from tokenstream.testing._recordings.files import save
-from tokenstream.testing._recordings.headers import select_headers
 from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.secrets import select_headers
 
 if TYPE_CHECKING:
     import itertools

@@ -16,15 +16,12 @@ from tokenstream._basics.members import name_defaults
 from tokenstream._sources.plain import is_file
 from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
-from tokenstream.testing._record.aiohttp_reads import NotedContent
-from tokenstream.testing._record.bodies import note_body, note_httpx
 from tokenstream.testing._record.filters import compile_replacements
-from tokenstream.testing._record.loops import note_loop
+from tokenstream.testing._record.loops import note_body, note_httpx, note_loop, note_stream
 from tokenstream.testing._record.notes import Notes, Terms
-from tokenstream.testing._record.streams import note_stream
-from tokenstream.testing._record.sync_reads import wrap_reads
+from tokenstream.testing._record.replaced_reads import NotedContent, wrap_reads
 from tokenstream.testing._recordings.files import refuse_existing, refuse_extension
-from tokenstream.testing._recordings.headers import check_named_headers
+from tokenstream.testing._recordings.secrets import check_named_headers
 
 if TYPE_CHECKING:
     import os

@@ -13,10 +13,10 @@ from tokenstream._connection.head import ResponseHead
 from tokenstream.errors import MisuseError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.file_format import RecordingInvalid
 from tokenstream.testing._recordings.frames import framing_of
-from tokenstream.testing._recordings.headers import without_secret_headers
 from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.secrets import without_secret_headers
 
 if TYPE_CHECKING:
     import os

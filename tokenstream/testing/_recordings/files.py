@@ -6,12 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._recordings.body_types import SNIFFED, TYPES, content_type_of
-from tokenstream.testing._recordings.errors import RecordingInvalid
-from tokenstream.testing._recordings.file_format import EXTENSION, encode_recording, is_recording, parse
-from tokenstream.testing._recordings.headers import without_secret_headers
+from tokenstream.testing._recordings.file_format import (
+    EXTENSION,
+    RecordingInvalid,
+    encode_recording,
+    is_recording,
+    parse,
+)
+from tokenstream.testing._recordings.frames import SNIFFED, TYPES, content_type_of
 from tokenstream.testing._recordings.recording import Arrival, Recording
-from tokenstream.testing._recordings.secrets import refuse_secrets
+from tokenstream.testing._recordings.secrets import refuse_secrets, without_secret_headers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,6 @@ from tokenstream.events import MessageStart
 from tokenstream.message import Citation, Message
 from tokenstream.relay._encoders import create, names
 from tokenstream.testing._recordings.recording import Arrival, Recording
-from tokenstream.testing._scripts import checks
 from tokenstream.testing._scripts import events as steps
 
 if TYPE_CHECKING:
@@ -111,14 +110,14 @@ class Script:
         Raises:
             MisuseError: An argument is invalid, or the choice has a call with this id already.
         """
-        checks.check_name("name", name)
+        steps.check_name("name", name)
         if id is not None:
-            checks.check_name("id", id)
+            steps.check_name("id", id)
             if (self._choice, id) in self._ids:
                 raise MisuseError(
                     f"a call with the id {id!r} is in the script already: give each call another id"
                 )
-        return self._add(steps.AddToolCall(name, checks.fragments_of(arguments), id, self._choice))
+        return self._add(steps.AddToolCall(name, steps.fragments_of(arguments), id, self._choice))
 
     def citation(self, *, url: str | None = None, title: str | None = None, text: str | None = None) -> Self:
         """Add a citation for the preceding text.
@@ -128,7 +127,7 @@ class Script:
             title: Title of the source; None if it is not sent.
             text: The cited words; None if they are not sent.
         """
-        checks.check_text_or_none("citation()", url, title, text)
+        steps.check_text_or_none("citation()", url, title, text)
         return self._add(steps.AddCitation(Citation(url=url, title=title, text=text), self._choice))
 
     def media(self, data: bytes | bytearray | memoryview, mime_type: str) -> Self:
@@ -138,8 +137,8 @@ class Script:
             data: The file's content.
             mime_type: The file's media type, such as "image/png".
         """
-        checks.check_bytes("media()", data)
-        checks.check_name("mime_type", mime_type)
+        steps.check_bytes("media()", data)
+        steps.check_name("mime_type", mime_type)
         return self._add(steps.AddMedia(bytes(data), mime_type, self._choice))
 
     def choice(self, index: int) -> Self:
@@ -148,7 +147,7 @@ class Script:
         Args:
             index: The choice's index, from 0.
         """
-        checks.check_choice(index)
+        steps.check_choice(index)
         return replace(self, _choice=index)
 
     # -- other steps -----------------------------------------------------------
@@ -160,7 +159,7 @@ class Script:
             seconds: Length of the silence. It takes no real time on a virtual clock; at the pace
                 "instant", it is left out.
         """
-        checks.check_number("seconds", seconds, zero=True)
+        steps.check_number("seconds", seconds, zero=True)
         return self._add(steps.Pause(seconds))
 
     def ping(self) -> Self:
@@ -195,7 +194,7 @@ class Script:
             "cached_tokens": cached_tokens,
             "cache_write_tokens": cache_write_tokens,
         }
-        return self._add(steps.ReportUsage(checks.usage_of(counts)))
+        return self._add(steps.ReportUsage(steps.usage_of(counts)))
 
     def finish(self, reason: FinishReason = "stop") -> Self:
         """End the current choice of the answer.
@@ -204,7 +203,7 @@ class Script:
             reason: The normalised finish reason. After tool calls, "stop" becomes "tool_calls",
                 which every provider reports then.
         """
-        checks.check_reason(reason)
+        steps.check_reason(reason)
         return self._add(steps.FinishChoice(reason, self._choice))
 
     def error(
@@ -217,8 +216,8 @@ class Script:
             kind: Kind of the error, as far as the format can express it.
             code: The provider's error code; by default the code that the provider uses for `kind`.
         """
-        checks.check_kind(kind)
-        checks.check_text_or_none("error()", message, code)
+        steps.check_kind(kind)
+        steps.check_text_or_none("error()", message, code)
         return self._add(steps.SendError(kind, message, code))
 
     def raw(self, payload: object, *, event: str = "") -> Self:
@@ -228,12 +227,12 @@ class Script:
             payload: Any JSON value; or text, which is sent unchanged.
             event: Name of the SSE event, on one line, if the format has named events.
         """
-        checks.check_event(event)
+        steps.check_event(event)
         # A copy: a later change to the payload must not change the script.
         copy = (
             payload
             if isinstance(payload, str)
-            else json.loads(checks.json_of("payload", payload, strict=False))
+            else json.loads(steps.json_of("payload", payload, strict=False))
         )
         return self._add(steps.SendRaw(copy, event))
 
@@ -350,8 +349,8 @@ class Script:
 
     def _add_text(self, kind: Any, pieces: tuple[str, ...], signature: str | None = None) -> Self:  # noqa: ANN401 - a Literal
         """Add a text of some kind; a single piece is cut into smaller ones, as models send them."""
-        checks.check_texts(f"{kind}()", pieces)
-        checks.check_text_or_none("signature", signature)
+        steps.check_texts(f"{kind}()", pieces)
+        steps.check_text_or_none("signature", signature)
         cut = steps.cut_pieces(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))
         return self._add(steps.AddText(kind, cut, signature, self._choice))
 
@@ -390,7 +389,7 @@ def script(*, id: str | None = None, model: str | None = None, rate: float | Non
         >>> answer.message.finish_reason
         'tool_calls'
     """
-    checks.check_text_or_none("script()", id, model)
+    steps.check_text_or_none("script()", id, model)
     if rate is not None:
-        checks.check_number("rate", rate, zero=False)
+        steps.check_number("rate", rate, zero=False)
     return Script(_start=MessageStart(id=id, model=model), _rate=rate)

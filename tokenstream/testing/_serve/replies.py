@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream._basics.members import show_members
-from tokenstream.testing._recordings.body_types import SSE
-from tokenstream.testing._recordings.frames import Framing, cut_frames
+from tokenstream.testing._recordings.frames import SSE, Framing, cut_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

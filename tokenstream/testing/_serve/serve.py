@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.testing._serve.playable import Player, headers_of
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
 from tokenstream.testing._serve.sessions import make_session
-from tokenstream.testing._serve.sessions.store import SessionStore
+from tokenstream.testing._serve.sessions.session import SessionStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

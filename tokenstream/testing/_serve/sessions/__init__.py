@@ -11,8 +11,7 @@ from tokenstream.testing._serve.sessions.openai_responses import ResponsesSessio
 
 if TYPE_CHECKING:
     from tokenstream.testing._serve.replies import Request
-    from tokenstream.testing._serve.sessions.session import AnswerChooser, ServedSession
-    from tokenstream.testing._serve.sessions.store import SessionStore
+    from tokenstream.testing._serve.sessions.session import AnswerChooser, ServedSession, SessionStore
 
 __all__ = ["make_session"]
 
