@@ -23,7 +23,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import Citation
-from tokenstream.stages._cursor import ITEM_END
+from tokenstream.stages._protocols import ITEM_END
 from tokenstream.stream._views.position import DeltaPosition, TextPosition
 
 

@@ -17,10 +17,10 @@ from tokenstream._basics.json import _block_pattern
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._calls.dialects import DIALECTS
-from tokenstream.stages._citations.markers import MARKERS, search_for
+from tokenstream.stages._citations import MARKERS, search_for
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.leaf import OpenTag
-from tokenstream.stages._text.text_search import TextSearch
+from tokenstream.stages._text.scanning import TextSearch
 
 _SIZES = 16, 128, 1_024, 8_192
 _SLOW = 0.004
@@ -62,15 +62,15 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._markdown.inline._compile": inline._compile(dollar=True),  # noqa: SLF001 - as above
     # The heads of calls, which are short.
     "tokenstream.stages._calls.reading._head_end": None,
-    "tokenstream.stages._citations.markers.__init__": _pattern_of(search_for(MARKERS).in_more),
+    "tokenstream.stages._citations.__init__": _pattern_of(search_for(MARKERS).in_more),
     # The openings and ends of calls, and names of tags.
-    "tokenstream.stages._text.text_search.__init__": TextSearch(
+    "tokenstream.stages._text.scanning.__init__": TextSearch(
         [*[opening for dialect in DIALECTS for opening in dialect.openings], "</parameter>", "\\"]
     ).pattern,
     # The user's own expressions and markers, and the names of files.
     "tokenstream.stages._matching.matching._compile": None,
-    "tokenstream.stages._text.until.__init__": None,
-    "tokenstream.stages._guards.match.compile_pattern": None,
+    "tokenstream.stages._text.searching.__init__": None,
+    "tokenstream.stages._guards.texts.compile_pattern": None,
     "tokenstream.testing._record.filters._compile_pattern": None,
     "tokenstream.testing._record.record.refuse_earlier": None,
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry, Route
     from tokenstream.stages import Reorder
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream import AsyncStream, Stream
 
 __all__ = ["aconnect", "connect"]

@@ -17,8 +17,7 @@ from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCall
 from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._handlers.entry import HandlerEntry
 from tokenstream.stages._handlers.run import HandlerRun
-from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.stages._tools.generators import check_result_of
+from tokenstream.stages._tools.generators import ToolFailed, check_result_of
 from tokenstream.stages._tools.kinds import make_local_tool
 from tokenstream.turns._results import ToolResults
 

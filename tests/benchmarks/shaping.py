@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.benchmarks.growth import WINDOW, windows
 from tests.benchmarks.tables import Table, judge
 from tokenstream import stages
-from tokenstream.stages._guards.match import Match, compile_pattern
+from tokenstream.stages._guards.texts import Match, compile_pattern
 
 if TYPE_CHECKING:
     from tests.benchmarks.growth import Step

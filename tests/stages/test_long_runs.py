@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.effort import examples, trials
 from tokenstream.stages import Redact, Until
-from tokenstream.stages._guards import match as guards
+from tokenstream.stages._guards import texts as guards
 from tokenstream.stages._matching import automaton, matching
 from tokenstream.stages._text import searching
 

@@ -27,8 +27,8 @@ from tests.support.text_stages import (
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Words
-from tokenstream.stages._text import letters
-from tokenstream.stages._text.letters import WORD_CUT, find_last_boundary
+from tokenstream.stages._text import units
+from tokenstream.stages._text.units import WORD_CUT, find_last_boundary
 
 CASES = {
     "blanks": ("The quick  fox\n\njumps ", ["The", " quick", "  fox", "\n\njumps", " "]),
@@ -177,10 +177,10 @@ def test_megabytes_end(unit: str) -> None:
 @pytest.fixture
 def _without_regex(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "regex", None)
-    letters.graphemes_pattern.cache_clear()
+    units.graphemes_pattern.cache_clear()
     yield
     monkeypatch.undo()
-    letters.graphemes_pattern.cache_clear()
+    units.graphemes_pattern.cache_clear()
 
 
 @pytest.mark.slow

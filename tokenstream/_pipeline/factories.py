@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.schemas._offered import ToolsOption
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
 
 
 def make_content_decoder(coding: str, limits: Limits) -> ContentDecoder | None:

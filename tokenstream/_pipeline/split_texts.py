@@ -22,8 +22,7 @@ from tokenstream.formats._kit.told import Told
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
-from tokenstream.stages._citations.citations import read_markers
-from tokenstream.stages._citations.scanner import Cited, MarkerScanner
+from tokenstream.stages._citations import Cited, MarkerScanner, read_markers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Citation
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
 
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"

@@ -8,8 +8,7 @@ from zlib import crc32
 from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.scanner import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
-from tokenstream.stages._citations.citations import WantedMarkers
-from tokenstream.stages._citations.scanner import Cited
+from tokenstream.stages._citations import Cited, WantedMarkers
 from tokenstream.stages._text.tags import TagScanner, check_tags
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
-    from tokenstream.stages._citations.scanner import MarkerScanner
+    from tokenstream.stages._citations import MarkerScanner
 
 _KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
 """The tags in which models are known to wrap their reasoning."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
     from tokenstream.stages import Reorder
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream._attempts import Attempt
 
 _SHARE_OF_LAST = 0.3

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.schemas import Tools
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import AskedExchange
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
 
 
 @show_members_like(Answer)

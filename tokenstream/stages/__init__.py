@@ -11,25 +11,23 @@ from tokenstream.stages._metrics.meter import Meter, Metrics
 if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import ToolTags
     from tokenstream.stages._chain import Chain
-    from tokenstream.stages._citations.citations import Citations
+    from tokenstream.stages._citations import Citations
     from tokenstream.stages._guards.budget import Budget
-    from tokenstream.stages._guards.repetition import Repetition
+    from tokenstream.stages._guards.texts import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
     from tokenstream.stages._markdown.blocks import MarkdownBlocks
-    from tokenstream.stages._objects.field import Field
-    from tokenstream.stages._objects.items import Items
+    from tokenstream.stages._objects.items import Field, Items
     from tokenstream.stages._objects.partials import Partials
     from tokenstream.stages._patches import Patches
+    from tokenstream.stages._protocols import Stage
     from tokenstream.stages._reorder import Reorder
-    from tokenstream.stages._stage import Stage
-    from tokenstream.stages._text.accumulate import Accumulate
     from tokenstream.stages._text.redact import Redact
+    from tokenstream.stages._text.searching import Until
     from tokenstream.stages._text.sentences import Sentences
     from tokenstream.stages._text.smooth import Smooth
     from tokenstream.stages._text.tags import SplitTags
-    from tokenstream.stages._text.throttle import Newest, Throttle
+    from tokenstream.stages._text.throttle import Accumulate, Newest, Throttle
     from tokenstream.stages._text.units import Graphemes, Lines, Words
-    from tokenstream.stages._text.until import Until
     from tokenstream.stages._tools.calls import CallDraft, ValidatedCalls
 
 __all__ = [
@@ -66,12 +64,12 @@ __all__ = [
 
 # Loaded when first asked for: metrics need neither a parser nor pydantic's type adapters.
 _HOMES = {
-    "Accumulate": "_text.accumulate",
+    "Accumulate": "_text.throttle",
     "Budget": "_guards.budget",
     "CallDraft": "_tools.calls",
     "Chain": "_chain",
-    "Citations": "_citations.citations",
-    "Field": "_objects.field",
+    "Citations": "_citations",
+    "Field": "_objects.items",
     "Graphemes": "_text.units",
     "Items": "_objects.items",
     "Lines": "_text.units",
@@ -82,14 +80,14 @@ _HOMES = {
     "Patches": "_patches",
     "Redact": "_text.redact",
     "Reorder": "_reorder",
-    "Repetition": "_guards.repetition",
+    "Repetition": "_guards.texts",
     "Sentences": "_text.sentences",
     "Smooth": "_text.smooth",
     "SplitTags": "_text.tags",
-    "Stage": "_stage",
+    "Stage": "_protocols",
     "Throttle": "_text.throttle",
     "ToolTags": "_calls.calls",
-    "Until": "_text.until",
+    "Until": "_text.searching",
     "ValidatedCalls": "_tools.calls",
     "Words": "_text.units",
 }

@@ -8,7 +8,7 @@ from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 
 if TYPE_CHECKING:
-    from tokenstream.stages._stage import Stage, TimedStage
+    from tokenstream.stages._protocols import Stage, TimedStage
 
 InT_contra = TypeVar("InT_contra", contravariant=True)
 OutT = TypeVar("OutT")

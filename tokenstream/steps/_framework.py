@@ -10,7 +10,7 @@ from tokenstream._sources.frameworks import model_event_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
-from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpen
 

@@ -13,8 +13,7 @@ from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, ToolResult
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.message import Ending, ToolCall, Usage
-from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.stages._tools.generators import ToolStopped
+from tokenstream.stages._tools.generators import ToolFailed, ToolStopped
 from tokenstream.steps._log import Log, StepAnswer, StepOutput, StepProgress
 from tokenstream.steps._tree import describe_step
 from tokenstream.stream._base import find_driver

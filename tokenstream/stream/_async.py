@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._fan_out.queue import Policy
     from tokenstream.stream._guarding import GuardAnswer, Rule

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
-    from tokenstream.stages._stage import TimedStage
+    from tokenstream.stages._protocols import TimedStage
     from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._fan_out.queue import Policy
     from tokenstream.stream._opening import Recovers

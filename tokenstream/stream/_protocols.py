@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tokenstream.stages._cursor import Cursor
+from tokenstream.stages._protocols import Cursor
 
 if TYPE_CHECKING:
     from collections import deque

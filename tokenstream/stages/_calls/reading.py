@@ -22,7 +22,7 @@ from tokenstream.stages._calls.values import (
     write_python_arguments,
     write_value,
 )
-from tokenstream.stages._text.text_search import search_for_texts
+from tokenstream.stages._text.scanning import search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from tokenstream.stages._calls.dialects import BARE
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import Written
-from tokenstream.stages._text.code import CodeMarks
-from tokenstream.stages._text.text_search import MOST_BLANK, TextSearch, end_of_space
+from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream.stages._calls.values import end_of_string_text, is_escape_unfinished, mend_escape
-from tokenstream.stages._text.text_search import end_of_space, search_for_texts
+from tokenstream.stages._text.scanning import end_of_space, search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence

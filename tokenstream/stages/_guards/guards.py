@@ -13,8 +13,7 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._content import has_content
 from tokenstream.stages._guards.asked import AnswerRule, AskedRule, FieldRule
 from tokenstream.stages._guards.budget import Budget
-from tokenstream.stages._guards.match import Match, compile_pattern
-from tokenstream.stages._guards.repetition import Repetition
+from tokenstream.stages._guards.texts import Match, Repetition, compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Message
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._protocols import Cursor
     from tokenstream.stages._tools.generators import ResultOf
     from tokenstream.stages._tools.kinds import Tool
 

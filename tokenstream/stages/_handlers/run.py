@@ -17,8 +17,8 @@ from tokenstream.events import (
     ToolProgress,
     ToolResult,
 )
-from tokenstream.stages._cursor import NULL
-from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.stages._protocols import NULL
+from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._handlers.entry import HandlerEntry
+    from tokenstream.stages._protocols import Cursor
 
 NO_WORK: list[Work] = []
 

@@ -11,7 +11,7 @@ from tokenstream.stages._markdown.preview import Completion, build_preview, coun
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokenstream.stages._markdown.containers import Container
+    from tokenstream.stages._markdown.openings import Container
 
 CLOSED = "closed"
 _WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})

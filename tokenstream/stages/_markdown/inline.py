@@ -6,17 +6,15 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from tokenstream.stages._markdown.delimiters import (
+from tokenstream.stages._markdown.spans import (
+    LONGEST,
+    UNFINISHED,
     WHITE,
     DelimiterRun,
     OpenRun,
     apply_run,
     classify_run,
     find_closing_marks,
-)
-from tokenstream.stages._markdown.spans import (
-    LONGEST,
-    UNFINISHED,
     find_dest_end,
     find_formula_end,
     find_tag_end,

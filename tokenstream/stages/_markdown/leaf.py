@@ -11,7 +11,7 @@ from tokenstream.stages._markdown.starts import CODE_INDENT, HTML_ENDS
 from tokenstream.stages._markdown.tables import NOWHERE, may_be_delimiter
 
 if TYPE_CHECKING:
-    from tokenstream.stages._markdown.containers import MatchedLine
+    from tokenstream.stages._markdown.openings import MatchedLine
 
 _OPENED = re.compile(r"<([A-Za-z][A-Za-z0-9-]*)")
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.stages._markdown.block import BlockShape
-    from tokenstream.stages._markdown.containers import Container
     from tokenstream.stages._markdown.inline import Math
+    from tokenstream.stages._markdown.openings import Container
 
 _MAY_DEFINE = re.compile(r"\[(?:[^\\\[\]]|\\.)*+\\?(?:\Z|\](?::|\Z))")
 _CELL_END = re.compile(r"(?<!\\)\|")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream.stages._markdown.containers import Containers, MatchedLine, skip_blanks
 from tokenstream.stages._markdown.leaf import Leaf, OpenTag, content_offset, is_underline
 from tokenstream.stages._markdown.math import MARKS, continues_formula
-from tokenstream.stages._markdown.openings import LineKind, read_opening
+from tokenstream.stages._markdown.openings import Containers, LineKind, MatchedLine, read_opening, skip_blanks
 from tokenstream.stages._markdown.starts import CODE_INDENT, MORE_NEEDED, expand_tabs
 from tokenstream.stages._markdown.tables import PossibleRow, make_possible_row
 

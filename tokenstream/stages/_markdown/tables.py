@@ -9,8 +9,7 @@ from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.starts import BLANKS, CODE_INDENT, MORE_NEEDED
 
 if TYPE_CHECKING:
-    from tokenstream.stages._markdown.containers import MatchedLine
-    from tokenstream.stages._markdown.openings import Opening
+    from tokenstream.stages._markdown.openings import MatchedLine, Opening
 
 _TRIMMED = (
     " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"

@@ -9,7 +9,7 @@ from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIn
 from tokenstream.partial_json._typed.at_once import may_have_nan
 from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.schema import Schema
-from tokenstream.stages._objects.document_stage import (
+from tokenstream.stages._objects.search import (
     STOP,
     DocumentStage,
     escape_stop_iteration,

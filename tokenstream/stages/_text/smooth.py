@@ -8,7 +8,7 @@ from collections import deque
 from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import is_inside_letter
+from tokenstream.stages._text.units import is_inside_letter
 
 _STEP = 1 / 60
 """Seconds between two pieces: one piece for each frame of a screen."""

@@ -11,8 +11,8 @@ from tokenstream.stages._markdown.structure import BLANK, UNDECIDED, BlockStruct
 from tokenstream.stages._text.spoken_inline import InlineSpeech
 
 if TYPE_CHECKING:
-    from tokenstream.stages._markdown.containers import Container
     from tokenstream.stages._markdown.leaf import Leaf
+    from tokenstream.stages._markdown.openings import Container
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FOOTNOTE = re.compile(r"\[\^[^\]\[]{1,100}\]:[ \t]*")

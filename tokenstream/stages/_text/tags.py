@@ -9,8 +9,7 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.code import CodeMarks
-from tokenstream.stages._text.text_search import MOST_BLANK, TextSearch, end_of_space
+from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
 

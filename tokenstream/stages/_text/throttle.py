@@ -1,4 +1,4 @@
-"""Limits the rate of items: items between two updates are merged, or only the newest of them is kept."""
+"""Limits the rate of items: those between two updates are merged, or the newest or whole one is given."""
 
 from __future__ import annotations
 
@@ -144,3 +144,27 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
             now: A clock reading, in seconds.
         """
         return self._take_all(now)
+
+
+@show_members
+class Accumulate(TextStage):
+    """A stage that returns the whole text so far whenever the text has grown.
+
+    Each item takes time in proportion to the text, so put a `Throttle` before this stage.
+
+    Example:
+        >>> so_far = Accumulate()
+        >>> so_far.feed("The"), so_far.feed(" sky")
+        (['The'], ['The sky'])
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        if not item:
+            return []
+        self._text += item
+        return [self._text]

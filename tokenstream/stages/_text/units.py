@@ -1,16 +1,181 @@
-"""Stages that return a text in whole units: letters (grapheme clusters), words or lines."""
+"""Whole units of a text: letters (grapheme clusters), words, as in UAX #29, or lines."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import WORD_CUT, cut_overlong, graphemes_pattern
+
+if TYPE_CHECKING:
+    import regex
+
+# Letters of scripts that are written without blanks, if UAX #29 puts a boundary between them:
+# Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
+_LETTERS = (
+    "\u0e01-\u0e30\u0e32\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0ebd-\u0ec6\u0edc-\u0edf"
+    "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
+    "\u1780-\u17b3\u17d7\u17dc\u1950-\u1974\u1980-\u19c9\u1a20-\u1a54\ua9e0-\ua9e4\ua9e6-\ua9ef"
+    "\ua9fa-\ua9fe\uaa60-\uaa76\uaa7a\uaa7e-\uaaaf\uaab1\uaab5\uaab6\uaab9-\uaabd\uaac0\uaac2"
+    "\uaadb-\uaadd\u3006\u3041-\u3096\u309d-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufad9"
+    "\U0001b001-\U0001b11f\U0001b150-\U0001b152\U00020000-\U0003fffd"
+)
+_KATAKANA = "\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff6f\uff71-\uff9d\U0001b000\U0001b120-\U0001b167"
+"""Letters without a boundary between them; the long-vowel mark is left out: it never begins a piece."""
+_NEVER_FIRST = "_\u0e33\u0eb3\u3031-\u3035\u30fc\uff70\uff9e\uff9f\U0001aff0-\U0001affe"
+_VIRAMAS = frozenset(
+    "\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u1039\u17d2\u1a60\u1b44\u1bab\ua9c0\uaaf6"
+    "\U00010a3f\U00011133\U000113d0\U0001193e\U00011a47\U00011a99\U00011f42"
+)
+"""Marks that join the consonants on both sides into one letter (rule GB9c of UAX #29)."""
+_LINKERS = "".join(sorted(_VIRAMAS)) + "\u200d"
+"""Characters that join the letters on both sides into one."""
+_MARKS = (
+    "\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ecd\u102b-\u1038\u103a-\u103e"
+    "\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d"
+    "\u17b4-\u17d1\u17d3\u17dd\u1a55-\u1a5e\u1a61-\u1a7c\u1a7f"
+)
+_PREPENDED = (
+    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
+    "\U000113d1\U0001193f\U00011941\U00011a84-\U00011a89\U00011d46\U00011f02"
+)
+"""Characters that form one letter with the next character, even with a blank."""
+_OPENING = "(\\[{<«‹“„‘‚（［｛｟「『《【〈〔〖〘〚〝｢"  # noqa: RUF001 - as they are written
+_CLOSING = "。！？｡、」』》】〉〕〗〙〛〞〟）］｝｠｣”»›…"  # noqa: RUF001 - as they are written
+_FULL_WIDTH = "\uff0c\uff1a\uff1b"
+"""Commas, colons and semicolons; within a number, these do not end a word."""
+_AFTER = rf"{_LETTERS}{_KATAKANA}\u30fc\uff70{_CLOSING}"
+
+WORD_CUT = re.compile(
+    rf"(?<=[^\s{_PREPENDED}])(?=\s)"
+    rf"|(?<![\s\"'{_OPENING}{_PREPENDED}{_LINKERS}])(?<![{_LINKERS}]\W)(?=[{_LETTERS}])"
+    rf"|(?<=[{_LETTERS}{_CLOSING}])(?=[{_KATAKANA}])"
+    rf"|(?<=[{_AFTER}])(?=[^\W{_NEVER_FIRST}{_LETTERS}{_KATAKANA}])"
+    rf"|(?<=[{_AFTER}{_MARKS}{_FULL_WIDTH}])(?=[{_OPENING}])"
+)
+"""Positions between two pieces: before the blank after a word, and between words written without blanks.
+
+Each position is a boundary of words and of letters; two characters before it and one after it decide.
+"""
+
+_LATER = re.compile(
+    r"[\u0e33\u0eb3\u200c\u200d\uff9e\uff9f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+)
+"""Characters that modify the character before them, but are not in a category of marks."""
+_PREPENDS = re.compile(f"[{_PREPENDED}]")
+_FIRST_WITH_VIRAMA = "\u0915"
+"""The first consonant that such a mark may join to the one before it."""
+_MOST_MARKS = 8
+"""Maximum number of marks between two consonants of one letter."""
+_HANGUL_JOINED = re.compile(
+    # A part or a syllable before a part, and a first part before a syllable.
+    "[\u1100-\u11ff\ua960-\ua97c\uac00-\ud7ff][\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7ff]"
+    "|[\u1100-\u115f\ua960-\ua97c][\uac00-\ud7a3]"
+)
+"""Two characters of Hangul, syllables or their parts, of which the second can continue the first."""
+_FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 _END = re.compile(r"\r\n?|\n")
+
+
+@cache
+def graphemes_pattern() -> regex.Pattern[str] | None:
+    """Return a pattern that matches a text up to its last letter; None if `regex` is not installed.
+
+    A letter here is a grapheme cluster: all characters that are shown as one, such as those of an emoji.
+    """
+    try:
+        module = import_module("regex")
+    except ImportError:
+        return None
+    # At each flag, `\X` counts all flags before it, which takes quadratic time for a row of flags.
+    flag = r"[\U0001f1e6-\U0001f1ff]{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\u200d]*+"
+    pattern: regex.Pattern[str] = module.compile(rf"(?s)(?:(?:{flag}|\X)(?=.))*+")
+    return pattern
+
+
+def find_last_boundary(text: str, start: int, last: int) -> int:
+    """Return the last boundary between letters after `start`, up to `last`; `last` itself if there is none.
+
+    Without `regex`, a letter is a character with its marks, which is less exact than UAX #29.
+
+    Args:
+        text: The text, at least one character longer than `last`.
+        start: A boundary between letters.
+        last: The position at which to cut the text, if it is not inside a letter.
+    """
+    if text[last - 1 : last + 1].isascii():
+        # Only CR and LF form one letter of two ASCII characters.
+        is_line_ending = text[last - 1] == "\r" and text[last] == "\n"
+        boundary = last - 1 if is_line_ending else last
+    elif (pattern := graphemes_pattern()) is not None and (match := pattern.match(text, start, last + 1)):
+        # One character more was passed, because the pattern leaves out the last letter.
+        boundary = match.end()
+    else:
+        boundary = last
+        while boundary > start and is_inside_letter(text, boundary):
+            boundary -= 1
+    return boundary if boundary > start else last
+
+
+def cut_overlong(text: str, start: int, end: int, longest: int, out: list[str]) -> int:
+    """Cut pieces off a part of a text while it is too long; return the start of the rest.
+
+    Args:
+        start: The start of the part.
+        end: The end of the part.
+        longest: The greatest length of a piece, and of the rest.
+        out: Receives the pieces.
+    """
+    while end - start > longest:
+        boundary = find_last_boundary(text, start, start + longest)
+        out.append(text[start:boundary])
+        start = boundary
+    return start
+
+
+def is_inside_letter(text: str, position: int) -> bool:
+    r"""Return True if the characters on both sides of a position belong to one letter.
+
+    Example:
+        >>> is_inside_letter("\u0915\u094d\u0937", 2), is_inside_letter("\u0915\u0937", 1)
+        (True, False)
+    """
+    later = text[position]
+    if _is_joined(text[position - 1], later):
+        return True
+    # In Indic scripts, a virama joins the consonant before it to the next one, even with marks between them.
+    if later < _FIRST_WITH_VIRAMA or unicodedata.category(later) != "Lo":
+        return False
+    for char in reversed(text[max(0, position - _MOST_MARKS) : position]):
+        if char in _VIRAMAS:
+            return True
+        if not _is_mark(char):
+            break
+    return False
+
+
+def _is_mark(char: str) -> bool:
+    """Return True for a combining mark or a modifier, which belongs to the character before it."""
+    return unicodedata.category(char)[0] == "M" or _LATER.match(char) is not None
+
+
+def _is_joined(before: str, later: str) -> bool:
+    """Return True if two successive characters belong to one letter, judged without the text around them."""
+    if later < "\x7f" and before < "\x7f":
+        return before == "\r" and later == "\n"
+    # A mark belongs to the letter before it; a zero-width joiner, and a prepended mark, to the next one.
+    if _is_mark(later) or before == "\u200d" or _PREPENDS.match(before) is not None:
+        return True
+    if _FLAG.match(before) is not None:
+        return _FLAG.match(later) is not None
+    return _HANGUL_JOINED.match(before + later) is not None
 
 
 @show_members

@@ -9,9 +9,9 @@ from pydantic import PrivateAttr
 from tokenstream._basics.call_keys import place_of, set_place
 from tokenstream.errors import MisuseError
 from tokenstream.message import ToolCall
+from tokenstream.partial_json._repairs import set_repairs
 from tokenstream.stages._tools.generators import finish_call, finish_later, is_async_generator, needs_await
 from tokenstream.stages._tools.kinds import TypeTool
-from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

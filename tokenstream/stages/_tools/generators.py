@@ -1,4 +1,4 @@
-"""Generators as tools: what they yield is progress to show, and at the end they have a result.
+"""What a tool gives: a failure for the model, or, as a generator, progress to show and a result at its end.
 
 the tool yields ──▶ progress, shown at once ──▶ … ──▶ the tool returns ──▶ the result, for the model
                           │
@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 
 ResultOf: TypeAlias = Literal["return", "last"]
 """The place of the result of a generator's call: its return value, or the last value it yields."""
+
+
+class ToolFailed(Exception):
+    """Raised by a tool to report a failure to the model; the run goes on.
+
+    The exception's text becomes the result of the call, and the call's id is added to
+    `ToolResults.errors`. Any other exception that a tool raises ends the run.
+
+    Example:
+        >>> from tokenstream import Router
+        >>> @Router().tool
+        ... def get_weather(city: str) -> str:
+        ...     raise ToolFailed(f"There is no station in {city}. Ask for the next larger city.")
+    """
 
 
 class ToolStopped(BaseException):

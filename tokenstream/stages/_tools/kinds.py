@@ -69,7 +69,7 @@ class TypeTool(_AnyTool):
 
     def describe(self, text: str) -> str | None:
         """Return a text that is the same for equal arguments; None if there is none."""
-        from tokenstream.stages._tools.same_arguments import describe_arguments
+        from tokenstream.stages._tools.same_calls import describe_arguments
 
         return describe_arguments(self.schema, text)
 

@@ -130,7 +130,7 @@ class Signature:
         Args:
             text: The arguments as JSON.
         """
-        from tokenstream.stages._tools.same_arguments import describe_arguments
+        from tokenstream.stages._tools.same_calls import describe_arguments
 
         only = self._only
         if only is not None and only.is_named(text):

@@ -16,7 +16,7 @@ from tokenstream.formats._wire.langchain.protocol import (
     result_of_tool,
     source_of,
 )
-from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 

@@ -12,7 +12,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import ToolCall
-from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._agents.answers import TextAnswer, last_text
 from tokenstream.steps._agents.steering import Steering
 from tokenstream.steps._turn import Turn

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.machine import Machine
     from tokenstream.message import Message
-    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
     from tokenstream.stream._opening import First

@@ -10,8 +10,8 @@ from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, T
 from tokenstream.events import Finish, PartDone, ToolCallDone
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._typed.schema import Schema
-from tokenstream.stages._cursor import ITEM_END, NULL
 from tokenstream.stages._objects.partials import Partials, validate_output
+from tokenstream.stages._protocols import ITEM_END, NULL
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
 from tokenstream.stream._views.position import DeliveredItems

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stages import CallDraft
-    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._outputs.call_drafts import CheckedCursor
     from tokenstream.stream._outputs.documents import OutputChoice
     from tokenstream.stream._protocols import CallCursor, Driver, TextCursor, WholeCursor
@@ -149,7 +149,7 @@ class Cursors:
         document: Literal["first", "last"] | None = None,
     ) -> TextCursor[Any]:
         """Return a cursor in the pieces of a string field as the model writes it."""
-        from tokenstream.stages._objects.field import MarkedField
+        from tokenstream.stages._objects.items import MarkedField
         from tokenstream.stream._outputs.cursor import OutputCursor
 
         def make_stage() -> MarkedField:

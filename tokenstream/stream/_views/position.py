@@ -15,7 +15,7 @@ from tokenstream._answer_log import DELTAS, ENDED, NO_LOG, Delta
 from tokenstream._pipeline.align import is_same_call, make_difference_error
 from tokenstream.events import ToolCallDone
 from tokenstream.message import ToolCall
-from tokenstream.stages._cursor import ITEM_END
+from tokenstream.stages._protocols import ITEM_END
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

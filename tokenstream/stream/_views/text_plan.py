@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 from tokenstream._basics.elsewhere import MissingMethod
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Chain
-from tokenstream.stages._cursor import ITEM_END
+from tokenstream.stages._protocols import ITEM_END
 from tokenstream.stream._reading.items import NOTABLE_SECONDS
 from tokenstream.stream._views.view import repairs_of
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._pipeline.delivered import Reading
     from tokenstream.partial_json import Repair
-    from tokenstream.stages._cursor import Cursor
-    from tokenstream.stages._stage import Stage
+    from tokenstream.stages._protocols import Cursor, Stage
     from tokenstream.stream._protocols import TextCursor
 
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4

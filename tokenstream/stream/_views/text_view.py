@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import regex
 
     from tokenstream.stages import MarkdownBlock
-    from tokenstream.stages._stage import Stage
+    from tokenstream.stages._protocols import Stage
     from tokenstream.stream._views.text_plan import ShapingPlan
     from tokenstream.stream._views.view import AsyncView, View
 

@@ -11,14 +11,14 @@ from tokenstream._basics.erased import ErasedGeneric
 from tokenstream._basics.members import show_members
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
-from tokenstream.stages._cursor import NULL
+from tokenstream.stages._protocols import NULL
 from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.delivered import Reading
     from tokenstream.message import Message
     from tokenstream.partial_json import Repair
-    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._protocols import AsyncDriver, CallCursor, Driver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 

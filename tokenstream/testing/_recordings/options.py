@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.schemas._offered import ToolsOption
     from tokenstream.stages import Reorder
-    from tokenstream.stages._citations.citations import CitationMarkers
+    from tokenstream.stages._citations import CitationMarkers
     from tokenstream.testing._recordings.recording import Arrival, Breaks
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault

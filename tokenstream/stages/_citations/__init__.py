@@ -1,1 +1,0 @@
-"""Citation markers that a model writes into its text, read while the text arrives."""
