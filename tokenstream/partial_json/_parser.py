@@ -1,12 +1,13 @@
-"""`PartialJSONParser`, the public parser, and the variant that typed outputs use."""
+"""The public parser, a variant for typed outputs, the option `document=`, and the repair of a whole text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import json
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
-from tokenstream.partial_json._choice import check_choice
+from tokenstream.errors import MisuseError
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
 from tokenstream.partial_json._events import StringDelta
 from tokenstream.partial_json._repairs import check_lenient
@@ -19,13 +20,44 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import InvalidJSON, LimitExceeded
-    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient import LenientReader
     from tokenstream.partial_json._lenient.choosing import ChoosingReader
     from tokenstream.partial_json._repairs import Lenient, Repair
 
+DocumentChoice: TypeAlias = Literal["first", "last", "matching"]
+"""The document to read: the first, the last, or the one that validates against the type."""
+
+_CHOICES = ("first", "last")
+_CHOICES_WITH_TYPE = (*_CHOICES, "matching")
+
 _DEFAULT_ALLOW = STR | ARR | OBJ
+
+
+def check_choice(document: object, *, lenient: object, typed: bool = False) -> None:
+    """Raise an error if `document=` has an unknown value or contradicts the other options.
+
+    Args:
+        document: The choice, or None.
+        lenient: The `lenient=` option; only lenient reading allows several documents.
+        typed: True if the type of the whole document is known; the choice "matching" needs the type.
+
+    Raises:
+        MisuseError: The value is unknown, `lenient` is off, or "matching" is used without a type.
+    """
+    if document is None:
+        return
+    allowed: Any = _CHOICES_WITH_TYPE if typed else _CHOICES
+    if document == "matching" and not typed:
+        raise MisuseError(
+            'document="matching" needs the type of the whole document, which partials(), result() and '
+            'validate_output() have; pass "first" or "last" here'
+        )
+    if document not in allowed:
+        words = ", ".join(repr(word) for word in allowed)
+        raise MisuseError(f"document= takes {words} or None, not {document!r}")
+    if not lenient:
+        raise MisuseError(f"document={document!r} needs lenient=True: strict JSON is a single document")
 
 
 def _check_allow(allow: object) -> int:
@@ -351,3 +383,22 @@ def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceede
     parser.feed(text)
     parser.end()
     return parser.error
+
+
+def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Repair, ...]]:
+    """Repair almost-JSON; return it as JSON, with the repairs.
+
+    Raises:
+        InvalidJSON: The text cannot be repaired, or its end is missing and `lenient` is "closed".
+        LimitExceeded: The text is nested too deeply, or contains too long a number.
+
+    Example:
+        >>> mend("{'city': 'Oslo',}", True, max_depth=9)[0]
+        '{"city": "Oslo"}'
+    """
+    parser = PartialJSONParser(lenient=lenient, max_depth=max_depth)
+    parser.feed(text)
+    parser.end()
+    # Raises the parser's error, if there is one.
+    parser.check()
+    return json.dumps(parser.value), parser.repairs

@@ -6,9 +6,10 @@
 | `edges` | a document without brackets, and the text directly after a document |
 | `body` | a document from its first bracket to its last |
 | `gaps` | white space, comments, commas and colons between values |
-| `tokens`, `atoms` | values without quotes |
-| `strings`, `quotes`, `peek` | strings, and the meaning of a quote |
-| `escapes`, `backslashes` | escapes in strings, and backslashes that do not begin one |
+| `tokens` | values without quotes |
+| `strings`, `quotes` | strings, and the meaning of a quote |
+| `peek` | the text ahead, and bare words |
+| `escapes` | escapes in strings, and backslashes that do not begin one |
 | `prose` | the text around the document |
 | `choosing` | one document of several |
 

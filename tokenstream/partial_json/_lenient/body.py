@@ -20,9 +20,7 @@ from tokenstream.partial_json._lenient.peek import (
     MoreTextNeeded,
 )
 from tokenstream.partial_json._lenient.quotes import StringContext
-from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP
-from tokenstream.partial_json._lenient.strings import QuotedString
-from tokenstream.partial_json._lenient.tables import (
+from tokenstream.partial_json._lenient.reader import (
     AFTER,
     AFTER_FIELD,
     AFTER_MISMATCH,
@@ -31,6 +29,8 @@ from tokenstream.partial_json._lenient.tables import (
     FIRST_ELEMENT,
     FIRST_KEY,
     KEYS,
+    LINE_GAP,
+    NO_GAP,
     OTHER,
     PLACES,
     STEPS,
@@ -39,6 +39,7 @@ from tokenstream.partial_json._lenient.tables import (
     register_after_mismatch,
     register_step,
 )
+from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_list
-from tokenstream.partial_json._lenient.atoms import Atom, read_atom
 from tokenstream.partial_json._lenient.body import begin_object, push_bracket, use_key
 from tokenstream.partial_json._lenient.gaps import (
     enter_comment,
@@ -18,11 +17,20 @@ from tokenstream.partial_json._lenient.gaps import (
     skip_space,
     turn_to_prose,
 )
-from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING_QUOTES, PLAIN
+from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING_QUOTES, PLAIN, Atom, read_atom
 from tokenstream.partial_json._lenient.quotes import StringContext
-from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, SPACE_GAP
+from tokenstream.partial_json._lenient.reader import (
+    AFTER_DOCUMENT,
+    FENCE_GAP,
+    LINE_GAP,
+    SPACE_GAP,
+    START,
+    STEPS,
+    VALUE,
+    WHITE,
+    register_step,
+)
 from tokenstream.partial_json._lenient.strings import QuotedString
-from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, VALUE, WHITE, register_step
 from tokenstream.partial_json._lenient.tokens import add_atom, begin_number
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long

@@ -8,16 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE
 from tokenstream.partial_json._lenient.peek import (
+    LITERALS_IN_ANY_CASE,
     OPENING_QUOTES,
     SPACES,
     Lookahead,
     LookaheadExceeded,
     MoreTextNeeded,
 )
-from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, SPACE_GAP
-from tokenstream.partial_json._lenient.tables import (
+from tokenstream.partial_json._lenient.reader import (
     AFTER,
     AFTER_DOCUMENT,
     AFTER_ELEMENT,
@@ -28,8 +27,11 @@ from tokenstream.partial_json._lenient.tables import (
     FIRST_KEY,
     KEY,
     KEYS,
+    LINE_GAP,
+    NO_GAP,
     OTHER,
     PLACES,
+    SPACE_GAP,
     START,
     STEPS,
     VALUE,

@@ -6,13 +6,14 @@ import re
 from enum import Enum, auto
 from typing import Any
 
-from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE, read_atom
 from tokenstream.partial_json._lenient.peek import (
+    LITERALS_IN_ANY_CASE,
     OPENING_QUOTES,
     SPACES_TWICE,
     Lookahead,
     LookaheadExceeded,
     MoreTextNeeded,
+    read_atom,
 )
 from tokenstream.partial_json._strict.grammar import under
 

@@ -6,8 +6,14 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES
-from tokenstream.partial_json._lenient.peek import SPACES, Lookahead, LookaheadExceeded, MoreTextNeeded
+from tokenstream.partial_json._lenient.peek import (
+    LITERALS,
+    PREFIXES,
+    SPACES,
+    Lookahead,
+    LookaheadExceeded,
+    MoreTextNeeded,
+)
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:

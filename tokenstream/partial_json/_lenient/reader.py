@@ -1,18 +1,23 @@
-"""The reader of lenient JSON: its state, and the loop that runs the steps.
+"""The reader of lenient JSON: its state, and the loop that runs the steps, which tables map to characters.
 
-A step is a function that reads on from a position and returns the next position. The
-steps are in the modules beside this one; a table of `tables` maps the next character to its step.
+There is one table for each *place* in a document, such as after a key.
+
+| key | entry |
+|---|---|
+| a character | the step that reads from that character on |
+| "" | the step at the end of the text |
+| OTHER | the step for any other character |
+| NAME | what is expected at the place, for error messages |
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream.partial_json._events import StringDelta
 from tokenstream.partial_json._lenient.peek import PLAIN
 from tokenstream.partial_json._lenient.prose import Prose
 from tokenstream.partial_json._lenient.strings import QuotedString
-from tokenstream.partial_json._lenient.tables import AFTER_ELEMENT, AFTER_FIELD, NAME, STEPS, VALUE
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, RepairLog
 from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 
@@ -21,11 +26,51 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvent
-    from tokenstream.partial_json._lenient.atoms import Atom
+    from tokenstream.partial_json._lenient.peek import Atom
     from tokenstream.partial_json._strict.grammar import Step, Table
+
+StepT = TypeVar("StepT", bound="Callable[..., Any]")
+
+NAME, OTHER = "name", "other"
+WHITE = " \t\n\r"
+
+VALUE: Table = {NAME: "a value"}
+FIRST_ELEMENT: Table = {NAME: 'a first element or "]"'}
+ELEMENT: Table = {NAME: 'an element or "]"'}
+AFTER_ELEMENT: Table = {NAME: '"," or "]"'}
+FIRST_KEY: Table = {NAME: 'a first key or "}"'}
+KEY: Table = {NAME: 'a key or "}"'}
+COLON: Table = {NAME: '":"'}
+AFTER_FIELD: Table = {NAME: '"," or "}"'}
+START: Table = {NAME: "a document"}
+AFTER_DOCUMENT: Table = {NAME: "nothing more"}
+
+VALUES = (VALUE, FIRST_ELEMENT, ELEMENT)
+KEYS = (FIRST_KEY, KEY)
+AFTER = (AFTER_FIELD, AFTER_ELEMENT)
+PLACES = (*VALUES, *KEYS, COLON, *AFTER)
+"""The tables of all places inside a document; before and after it are `START` and `AFTER_DOCUMENT`."""
+
+STEPS: dict[str, Step] = {}
+"""Maps names to steps, the functions with which a reader may continue at its next piece of text."""
+
+AFTER_MISMATCH: set[Step] = set()
+"""The steps (functions) that may run after a closing bracket of the wrong kind."""
 
 NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
 """The kinds of gap after a value: none, white space, the end of a line, the end of a code fence."""
+
+
+def register_step(step: StepT) -> StepT:
+    """Register a step, a function that reads on in the text, in `STEPS` by its name; return the function."""
+    STEPS[step.__name__] = step
+    return step
+
+
+def register_after_mismatch(step: StepT) -> StepT:
+    """Add a step (function) to those that may follow a closing bracket of the wrong kind; return it."""
+    AFTER_MISMATCH.add(step)
+    return step
 
 
 class LenientReader:

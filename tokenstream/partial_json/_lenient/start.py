@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_list
 from tokenstream.partial_json._document import Document
-from tokenstream.partial_json._lenient.atoms import are_equal
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
     has_document,
@@ -21,9 +20,17 @@ from tokenstream.partial_json._lenient.edges import (
     replace_placeholder,
 )
 from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd_space, read_other, turn_to_prose
+from tokenstream.partial_json._lenient.peek import are_equal
 from tokenstream.partial_json._lenient.prose import SearchResult
-from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, LenientReader
-from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, register_step
+from tokenstream.partial_json._lenient.reader import (
+    AFTER_DOCUMENT,
+    LINE_GAP,
+    NO_GAP,
+    START,
+    STEPS,
+    LenientReader,
+    register_step,
+)
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:

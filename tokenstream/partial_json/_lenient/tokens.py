@@ -6,10 +6,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import NUM
-from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES, Atom, read_atom
 from tokenstream.partial_json._lenient.gaps import read_other, skip_dots
-from tokenstream.partial_json._lenient.peek import SPACES, Lookahead, LookaheadExceeded, MoreTextNeeded
-from tokenstream.partial_json._lenient.tables import OTHER, VALUES
+from tokenstream.partial_json._lenient.peek import (
+    LITERALS,
+    PREFIXES,
+    SPACES,
+    Atom,
+    Lookahead,
+    LookaheadExceeded,
+    MoreTextNeeded,
+    read_atom,
+)
+from tokenstream.partial_json._lenient.reader import OTHER, VALUES
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import (
     MOST_LENGTH,

@@ -21,10 +21,12 @@ from tokenstream.partial_json._shapes.assembly import (
     validate_with_known,
 )
 from tokenstream.partial_json._shapes.core_schema import (
+    ANY,
     SCALARS,
     Definitions,
     find_aliases,
     find_keys,
+    find_schemas_within,
     is_plain_default,
     list_choices,
     list_fields,
@@ -32,7 +34,6 @@ from tokenstream.partial_json._shapes.core_schema import (
 )
 from tokenstream.partial_json._shapes.fields import make_defaults, make_fields
 from tokenstream.partial_json._shapes.shape import ContextNeeded, InvalidValue, Slot, TagChoice, TypeNames
-from tokenstream.partial_json._shapes.within import ANY, find_schemas_within
 from tokenstream.partial_json._shapes.write import make_serializer, serialize
 
 if TYPE_CHECKING:

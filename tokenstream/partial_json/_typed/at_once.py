@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._strict.bounds import is_nested_at_most, may_be_too_long
+from tokenstream.partial_json._strict.numbers import is_nested_at_most, may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.dump import get_names_and_view
+from tokenstream.partial_json._typed.paths import get_member
 from tokenstream.partial_json._typed.state import get_state
-from tokenstream.partial_json._typed.walk import get_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

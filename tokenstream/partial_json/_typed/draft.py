@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.errors import LimitExceeded
-    from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shapes.shape import Slot
     from tokenstream.partial_json._show import Cutter, ShowUnit

@@ -14,20 +14,20 @@ from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import locate_errors
 from tokenstream.partial_json._typed.dump import dump_data, dump_json
-from tokenstream.partial_json._typed.first_fault import describe_invalid
-from tokenstream.partial_json._typed.missing_name import explain_missing
-from tokenstream.partial_json._typed.recorded_path import record_path
-from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
-from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, make_repr, resolve
-from tokenstream.partial_json._typed.walk import (
+from tokenstream.partial_json._typed.paths import (
     Snapshot,
     check_keys,
+    explain_missing,
     get_member,
     is_as_typed,
     is_collection,
     is_final_at,
+    record_path,
     unwrap_root,
 )
+from tokenstream.partial_json._typed.schema import describe_invalid
+from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
+from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, make_repr, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.partial_json._shapes.shape import TypeNames
-    from tokenstream.partial_json._typed.recorded_path import RecordedPath
+    from tokenstream.partial_json._typed.paths import RecordedPath
 
 T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream._basics.text_log import TextLog
     from tokenstream.errors import InvalidJSON, LimitExceeded
-    from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shapes.shape import Errors
     from tokenstream.partial_json._shapes.write import ByAlias

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from tokenstream._basics.members import show_members
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
-from tokenstream.partial_json._typed.first_fault import describe_first_fault
-from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.partial_json._typed.schema import Schema, describe_first_fault
 from tokenstream.stages._objects.search import Search, escape_stop_iteration
 from tokenstream.stages._protocols import ITEM_END
 

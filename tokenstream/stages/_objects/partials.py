@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json import Partial
-    from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._show import Cutter, ShowUnit
 

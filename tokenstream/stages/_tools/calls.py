@@ -333,7 +333,7 @@ class ValidatedCalls:
 
 def _repair(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
     """Repair almost-JSON; return the JSON and the repairs, or None if the text cannot be read."""
-    from tokenstream.partial_json._mend import mend
+    from tokenstream.partial_json._parser import mend
 
     try:
         return mend(text, lenient, max_depth=DEFAULT_LIMITS.depth)

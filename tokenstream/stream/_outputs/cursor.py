@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, TokenStreamError
 from tokenstream.events import Finish, PartDone, ToolCallDone
-from tokenstream.partial_json._choice import check_choice
+from tokenstream.partial_json._parser import check_choice
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stages._protocols import ITEM_END, NULL
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.partial_json import Partial, Repair
-    from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._outputs.documents import OutputChoice, OutputDocument, OutputKind, OutputStage
     from tokenstream.stream._outputs.text import OutputError
@@ -37,7 +37,7 @@ T = TypeVar("T")
 def _are_equal(before: object, item: object) -> bool:
     """Return True if two elements are equal: true is not 1, as in JSON, and NaN equals itself."""
     # Imported only for a restarted answer.
-    from tokenstream.partial_json._lenient.atoms import are_equal
+    from tokenstream.partial_json._lenient.peek import are_equal
 
     return are_equal(before, item)
 
