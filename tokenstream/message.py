@@ -274,7 +274,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_chat()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._openai_chat import to_openai_chat
+        from tokenstream.turns._chat import to_openai_chat
 
         if tool_tags is not None:
             from tokenstream.turns._in_text import put_calls_in_text
@@ -313,7 +313,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_anthropic()
             {'role': 'assistant', 'content': [{'type': 'text', 'text': 'Hi'}]}
         """
-        from tokenstream.turns._anthropic import to_anthropic
+        from tokenstream.turns._blocks import to_anthropic
 
         return to_anthropic(self, drop)
 
@@ -347,7 +347,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_bedrock()
             {'role': 'assistant', 'content': [{'text': 'Hi'}]}
         """
-        from tokenstream.turns._bedrock import to_bedrock
+        from tokenstream.turns._blocks import to_bedrock
 
         return to_bedrock(self, drop)
 
@@ -364,7 +364,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_ollama()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._ollama import to_ollama
+        from tokenstream.turns._chat import to_ollama
 
         return to_ollama(self, drop)
 
@@ -398,7 +398,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_mistral()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._mistral import to_mistral
+        from tokenstream.turns._chat import to_mistral
 
         return to_mistral(self, drop)
 

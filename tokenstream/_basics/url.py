@@ -1,14 +1,22 @@
-"""Splits URLs from outside, which may be malformed."""
+"""Splits URLs from outside, which may be malformed, and finds what may be shown of a request's address."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream._basics.visible import one_line
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 """The usual port of each scheme."""
+
+_SHORTEST_SECRET, _SHOWN = 20, 8
+"""The length from which on a path's segment may be a secret, and the number of its characters to show."""
+_VERSIONED_MODEL = re.compile(r"/models?/[^/@]+@[^/@]*")
+"""Matches a model with a version in a path, such as that of Vertex AI: the only usual `@` in a path."""
 
 
 def split_url(url: str) -> SplitResult:
@@ -42,3 +50,32 @@ def server_of(url: str) -> tuple[str | None, int | None]:
         # The port is out of range.
         return None, None
     return (parts.hostname, port) if parts.hostname else (None, None)
+
+
+class PublicAddress(NamedTuple):
+    """The address of a request, without the parts that may be secret."""
+
+    host: str | None
+    """The host; None if the address is malformed."""
+    port: int | None
+    """The port; None for the usual port of the scheme."""
+    path: str
+    """The path, in which long segments are shortened."""
+
+
+def place_of(url: str) -> PublicAddress:
+    """Return the address of a request without user, password, query and whatever else may be a secret.
+
+    Example:
+        >>> place_of("https://me:secret@example.com:8443/v1/0123456789abcdef0123/chat?key=secret")
+        PublicAddress(host='example.com', port=8443, path='/v1/01234567…/chat')
+    """
+    parts = split_url(url)
+    host, port = server_of(url)
+    # Behind an unescaped password with a slash, what looks like the path has the host.
+    if host is None or "@" in _VERSIONED_MODEL.sub("", parts.path):
+        return PublicAddress(None, None, "")
+    segments = [segment.partition(";")[0] for segment in parts.path.rstrip("/").split("/")]
+    path = "/".join(each if len(each) < _SHORTEST_SECRET else f"{each[:_SHOWN]}…" for each in segments)
+    usual_port = USUAL_PORTS.get(parts.scheme)
+    return PublicAddress(one_line(host), None if port == usual_port else port, one_line(path))

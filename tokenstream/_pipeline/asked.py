@@ -79,7 +79,7 @@ class AskedFacts:
             error: The error with which the answer has failed, which may know more; None if there is none.
         """
         # Imported with the first origin: most answers need none.
-        from tokenstream._basics.public_address import place_of
+        from tokenstream._basics.url import place_of
         from tokenstream._origin import Origin
         from tokenstream.formats._detect.places import format_of_request
 

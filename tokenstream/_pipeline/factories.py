@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
-    from tokenstream.schemas._offered import ToolsOption
+    from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages._citations import CitationMarkers
 
 
@@ -32,7 +32,7 @@ def make_offered(tools: ToolsOption) -> OfferedTools | None:
     """
     if tools is None:
         return None
-    from tokenstream.schemas._offered import offered_by
+    from tokenstream.schemas._build import offered_by
 
     return offered_by(tools)
 

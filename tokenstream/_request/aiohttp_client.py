@@ -15,10 +15,9 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from tokenstream._request.origin import origin_of
-from tokenstream._request.own_client import CONNECT_SECONDS, get_tls_context
+from tokenstream._request.client import CONNECT_SECONDS, get_tls_context, origin_of
 from tokenstream._sources.aiohttp import from_aiohttp
-from tokenstream._sources.request_faults import PROXY_VARIABLES, unusable_client_error
+from tokenstream._sources.causes import PROXY_VARIABLES, unusable_client_error
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:

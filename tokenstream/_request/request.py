@@ -9,10 +9,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
 from tokenstream._request.options import find_mistake
-from tokenstream._request.origin import origin_of
-from tokenstream._request.own_client import CONNECT_SECONDS, get_tls_context
-from tokenstream._request.timeouts import find_timeouts
 from tokenstream._sources import (
     AsyncSource,
     Deferred,
@@ -21,7 +19,7 @@ from tokenstream._sources import (
     from_response,
     opening_error,
 )
-from tokenstream._sources.request_faults import unsendable_request_error, unusable_client_error
+from tokenstream._sources.causes import unsendable_request_error, unusable_client_error
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.limits import Deadlines
 from tokenstream.stream._reading.wake import shut_down

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import TypeGuard
 
-    from tokenstream._sources.foreign import AiohttpResponse, EventTransport
+    from tokenstream._sources.typing import AiohttpResponse, EventTransport
 
 _NAMES = ("status", "headers", "content", "release", "real_url")
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._sources.failures import opening_error
+from tokenstream._sources.httpx import refused_response
 from tokenstream._sources.kinds import Deferred
-from tokenstream._sources.sdk import refused_response
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from tokenstream.formats._kit.errors import provider_error
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from tokenstream._sources.foreign import BotocoreEventStream, Urllib3Response
     from tokenstream._sources.kinds import SyncSource
+    from tokenstream._sources.typing import BotocoreEventStream, Urllib3Response
     from tokenstream.errors import StreamError
 
 _STREAM_KEYS = ("stream", "body", "Body")

@@ -1,11 +1,18 @@
-"""Exceptions of other libraries: their class names, their causes, and messages that quote nothing.
+"""Exceptions of other libraries: names, causes, and what is wrong with the request, its client or its way.
 
-Exceptions are recognised by the names of their classes, so that no other library is imported.
+Exceptions are recognised by the names of their classes, so that no other library is imported. A message says
+no more than the exception does, and quotes neither an address nor a header, because they may contain a key.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _TRANSPORT_ERRORS = frozenset(
     {
@@ -36,6 +43,47 @@ CONNECT_ERRORS = frozenset(
 _MAX_CAUSES = 8
 """Largest number of exceptions in a chain of causes that are examined."""
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
+
+_INVALID_URL = "its address is not a valid URL"
+_NO_HTTP = "its address does not begin with http:// or https://"
+_INVALID_HEADER = "one of its headers is not valid"
+_REQUEST_FAULTS = {
+    "InvalidProxyURL": "the address of its proxy is not a valid URL",
+    "ProxySchemeUnknown": "the address of its proxy does not begin with http:// or https://",
+    "InvalidHeader": _INVALID_HEADER,
+    "InvalidJSONError": "its payload cannot be encoded as JSON",
+    "InvalidSchema": _NO_HTTP,
+    "InvalidURL": _INVALID_URL,
+    "LocationParseError": _INVALID_URL,
+    "MissingSchema": _NO_HTTP,
+    "UnsupportedProtocol": _NO_HTTP,
+}
+"""Maps exceptions to mistakes in the request; a subclass stands before its base class."""
+_PROTOCOL_FAULTS = (
+    ("illegal header", "a header contains a forbidden character, such as a line break"),
+    ("illegal method", "its method contains a forbidden character"),
+    ("illegal target", "its address contains a forbidden character"),
+    ("declared content-length", "its body is longer or shorter than its header Content-Length says"),
+    ("content-length", _INVALID_HEADER),
+    ("header name", _INVALID_HEADER),
+    ("header value", _INVALID_HEADER),
+    ("host: header", _INVALID_HEADER),
+)
+"""Words in a `LocalProtocolError` of httpx that mean a mistake in the request, most specific first.
+
+Without them, the exception is about the connection: HTTP/2 raises it when the server allows no more
+answers at a time ("Max outbound streams is 100").
+"""
+_POOL_TIMEOUTS = frozenset({"EmptyPoolError", "PoolTimeout"})
+"""Exceptions of httpx and urllib3 if no connection of the client's pool became free."""
+_UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
+"""Numbers of the errors of a look-up if the host name has no address.
+
+These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows; EAI_AGAIN is only temporary.
+"""
+_NO_TLS_WORDS = ("WRONG VERSION NUMBER", "RECORD LAYER FAILURE")
+"""Words in the errors of OpenSSL if the server does not use TLS."""
+PROXY_VARIABLES = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
 
 
 def class_names(error: BaseException) -> set[str]:
@@ -123,3 +171,128 @@ def without_quotes(message: str, harmless: frozenset[str] = frozenset()) -> str:
         harmless: Words that stay even if they are quoted.
     """
     return _QUOTED.sub(lambda quote: quote[0] if quote[0].strip("'\"`") in harmless else "…", message)
+
+
+def find_request_fault(error: Exception, names: set[str]) -> str:
+    """Return a description of the mistake in a request that cannot be sent; "" if it is not known."""
+    if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
+        return "a header contains a character that is not ASCII"
+    if "LocalProtocolError" in names:
+        return _find_invalid_header(error) or _find_protocol_fault(error)
+    return next((fault for name, fault in _REQUEST_FAULTS.items() if name in names), "")
+
+
+def _find_invalid_header(error: Exception) -> str:
+    """Return a description of the header that the client refuses to send; "" if all values are valid."""
+    request: Any = getattr(error, "_request", None)
+    headers: dict[str, str] = {} if request is None else dict(request.headers)
+    for name, value in headers.items():
+        if value != value.strip() or not value.isprintable():
+            return (
+                f"the value of its header {name!r} begins or ends with white space, "
+                "or contains a control character: .strip() it"
+            )
+    return ""
+
+
+def _find_protocol_fault(error: Exception) -> str:
+    """Return a description of the part of a request that httpx refuses to send; "" if it is not known."""
+    message = message_of(error).lower()
+    return next((fault for words, fault in _PROTOCOL_FAULTS if words in message), "")
+
+
+def find_advice(error: Exception) -> str:
+    """Return advice for a connection that would fail again; "" if another attempt may succeed."""
+    for each in cause_chain(error):
+        if "gaierror" in class_names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
+            return "the host name has no address: check it"
+        # Some versions of OpenSSL write underscores between the words.
+        reason = message_of(each).upper().replace("_", " ") if is_connection(each) else ""
+        advice = _find_tls_advice(reason)
+        if advice:
+            return advice
+    return ""
+
+
+def _find_tls_advice(reason: str) -> str:
+    """Return advice for a TLS handshake that failed; "" if the failure has another reason.
+
+    Args:
+        reason: The words of OpenSSL, in upper case. If they name an alert, the server has sent it; an alert
+            about a certificate is then about the client's.
+    """
+    if "CERTIFICATE REQUIRED" in reason:
+        return (
+            "the server asks for a certificate of the client: "
+            "pass client=httpx.Client(verify=context), with a context that has loaded it"
+        )
+    if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN CA" in reason):
+        return "the server does not accept the certificate of the client"
+    if "CERTIFICATE" in reason:
+        return "the certificate is not trusted: check the address, and what the client trusts"
+    if any(words in reason for words in _NO_TLS_WORDS):
+        return "the server at that port does not speak TLS: check the port, or use http://"
+    return ""
+
+
+def find_pool_advice(names: set[str]) -> str:
+    """Return advice if no connection of the client's pool became free in time; "" for other failures.
+
+    Args:
+        names: The names of the classes of an exception and of its causes.
+    """
+    if not names & _POOL_TIMEOUTS:
+        return ""
+    return "all connections in the client's pool were in use: close streams sooner, or allow it more"
+
+
+def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseError:
+    """Return the error for a request that an httpx or httpx2 client refuses to send.
+
+    The message contains no quoted values, because one of them may be a key. If the message of
+    the client's exception contains any, that exception does not become the `__cause__`.
+
+    Args:
+        names: Names of the request's options, which the message may quote.
+    """
+    message = without_quotes(message_of(error), frozenset(names))
+    if not any(map(str.isalpha, message)):
+        # Without its quotations, the message is empty.
+        message = type(error).__name__
+    fault = find_request_fault(error, class_names(error))
+    misuse = MisuseError(f"the request cannot be made: {f'{fault} ({message})' if fault else message}")
+    if message == message_of(error):
+        # The exception's own message has no quotations.
+        misuse.__cause__ = error
+    return misuse
+
+
+def unusable_client_error(error: Exception) -> MisuseError:
+    """Return the error for an HTTP client that this library asked httpx to make, and httpx refused.
+
+    The fault is in an environment variable, such as the address of a proxy, or a package is missing.
+    """
+    names = class_names(error)
+    message = message_of(error)
+    kind = type(error).__name__
+    if "InvalidURL" in names:
+        reason = f"the address of a proxy is not a valid URL; check {PROXY_VARIABLES}"
+    elif isinstance(error, ImportError) and "socksio" in message:
+        reason = "a SOCKS proxy needs a package: pip install httpx[socks]"
+    elif isinstance(error, ImportError):
+        named = f"the package {error.name!r}" if error.name else f"a package ({kind})"
+        reason = f"{named} is needed here and cannot be imported: install it"
+    elif isinstance(error, OSError):
+        reason = f"its certificates cannot be read ({kind}); check SSL_CERT_FILE and SSL_CERT_DIR"
+    elif "proxy" in message.lower():
+        reason = (
+            "the address of a proxy does not begin with http://, https://, socks5:// or socks5h://; "
+            f"check {PROXY_VARIABLES}"
+        )
+    else:
+        reason = kind
+    misuse = MisuseError(f"the client cannot be made: {reason}")
+    if without_quotes(message) == message:
+        # An address may contain a password.
+        misuse.__cause__ = error
+    return misuse

@@ -18,11 +18,13 @@ from tokenstream._sources.causes import (
     class_names,
     describe,
     describe_chain,
+    find_advice,
+    find_pool_advice,
+    find_request_fault,
     is_timeout,
     is_transport,
     message_of,
 )
-from tokenstream._sources.request_faults import find_advice, find_pool_advice, find_request_fault
 from tokenstream._sources.websocket import handshake_error, is_socket_closed, socket_closed_error
 from tokenstream.errors import (
     ConnectError,

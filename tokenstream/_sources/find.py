@@ -8,13 +8,19 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._sources import awaited, boto3, plain, requests, sdk
+from tokenstream._sources import awaited, boto3, plain, requests
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
-from tokenstream._sources.frameworks import is_model_stream
-from tokenstream._sources.http_client import from_http_client, is_http_client
-from tokenstream._sources.httpx import from_async_response, from_response, is_response
+from tokenstream._sources.httpx import (
+    from_async_holder,
+    from_async_response,
+    from_holder,
+    from_response,
+    is_response,
+    response_beneath,
+)
 from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource, class_name_of
-from tokenstream._sources.payloads import is_whole
+from tokenstream._sources.payloads import is_model_stream, is_whole
+from tokenstream._sources.requests import from_http_client, is_http_client
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
 from tokenstream.errors import MisuseError
 
@@ -161,8 +167,8 @@ def _find_response(source: object) -> SyncSource | None:
     socket = _find_socket(source, is_async=False)
     if socket is not None:
         return from_socket(socket)
-    response = sdk.response_beneath(source)
-    return None if response is None else sdk.from_holder(source, response)
+    response = response_beneath(source)
+    return None if response is None else from_holder(source, response)
 
 
 def _find_async_response(source: object) -> AsyncSource | None:
@@ -180,8 +186,8 @@ def _find_async_response(source: object) -> AsyncSource | None:
     socket = _find_socket(source, is_async=True)
     if socket is not None:
         return from_async_socket(socket)
-    response = sdk.response_beneath(source)
-    return None if response is None else sdk.from_async_holder(source, response)
+    response = response_beneath(source)
+    return None if response is None else from_async_holder(source, response)
 
 
 def _find_socket(source: object, *, is_async: bool) -> OpenWebSocket | None:

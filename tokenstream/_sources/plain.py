@@ -7,9 +7,8 @@ from contextlib import closing
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.frameworks import is_graph_run, is_run_iterator
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
-from tokenstream._sources.payloads import Converter
+from tokenstream._sources.payloads import Converter, is_graph_run, is_run_iterator
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:

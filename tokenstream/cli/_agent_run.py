@@ -6,9 +6,15 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.visible import one_line
-from tokenstream.cli._lines import list_counts, list_error_rows, print_row, write_pairs
+from tokenstream.cli._lines import (
+    list_counts,
+    list_error_rows,
+    print_row,
+    quote_text,
+    to_compact_json,
+    write_pairs,
+)
 from tokenstream.cli._report import STATUS_OF, attributes_of, metrics_of
-from tokenstream.cli._visible import quote_text, to_compact_json
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import StepWaiting
 from tokenstream.steps import Steps

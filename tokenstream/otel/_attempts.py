@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.url import server_of
-from tokenstream.otel._answered import error_type_of, provider_of, token_attributes
-from tokenstream.otel._report import MODE, NS_PER_SECOND, ROUTE, SpanReport
+from tokenstream.otel._report import (
+    MODE,
+    NS_PER_SECOND,
+    ROUTE,
+    SpanReport,
+    error_type_of,
+    provider_of,
+    token_attributes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

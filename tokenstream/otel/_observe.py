@@ -12,16 +12,6 @@ from weakref import ref
 
 from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.otel._answered import (
-    answer_attributes,
-    error_type_of,
-    first_chunk_attribute,
-    format_at,
-    operation_of,
-    origin_attributes,
-    provider_of,
-    token_attributes,
-)
 from tokenstream.otel._attempts import (
     find_last,
     has_spans,
@@ -38,9 +28,17 @@ from tokenstream.otel._report import (
     OperationReport,
     Receivers,
     SpanReport,
+    answer_attributes,
+    error_type_of,
+    first_chunk_attribute,
+    format_at,
+    operation_of,
+    origin_attributes,
+    provider_of,
     report_dropped,
     report_operation,
     run_quietly,
+    token_attributes,
 )
 from tokenstream.otel._runs import RunObserver, around_tools
 from tokenstream.steps import Steps

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._basics.version import __version__
-from tokenstream.otel._answered import OTHER, token_attributes
-from tokenstream.otel._report import NAME, NS_PER_SECOND, instruments_of, run_quietly
+from tokenstream.otel._report import NAME, NS_PER_SECOND, OTHER, instruments_of, run_quietly, token_attributes
 from tokenstream.steps import Step, Steps
 
 if TYPE_CHECKING:

@@ -1,25 +1,33 @@
-"""JSON schemas of types and of functions' parameters, made by pydantic and msgspec."""
+"""JSON schemas of types and of functions' parameters, also of the tools that a stream's caller names."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from tokenstream._basics.request_facts import OfferedTools
+from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import is_struct_type
 from tokenstream.schemas._rules import SchemaRefused, definition_name
-from tokenstream.stages._tools.kinds import FunctionTool
+from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
 from tokenstream.stages._tools.signature import EMPTY, adapter_of, is_unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.signature import Signature
+
+    ToolsOption: TypeAlias = "ToolTable | Iterable[str | Callable[..., Any] | type[Any] | ToolTable] | None"
+    """The option `tools=`: `Tools`, or a list of functions, types and names."""
 
 _begins_section: Any = re.compile(
     r"(?:Args|Arguments|Attributes|Parameters):|(?:Returns|Raises|Yields|Examples?|Notes?):$"
@@ -275,3 +283,47 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
 def _add_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """Return a schema with `$defs` added, to which its references point; unchanged if there are none."""
     return {**schema, "$defs": definitions} if definitions else schema
+
+
+def offered_by(tools: ToolsOption) -> OfferedTools | None:
+    """Return the names and schemas of the tools that a caller names; None if there are none.
+
+    Args:
+        tools: `Tools`; or functions, types, `Tools` and names of tools; None if the caller names no tools.
+
+    Raises:
+        MisuseError: An object is no tool, or a name is used twice.
+
+    Example:
+        >>> tools = offered_by(["now", "get_weather"])
+        >>> "now" in tools, "no" in tools
+        (True, False)
+    """
+    if tools is None:
+        return None
+    if isinstance(tools, str) or not isinstance(tools, ToolTable | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
+        raise MisuseError(
+            f"tools= takes Tools(…) or a list of functions, types and names, not {type(tools).__qualname__}: "
+            "put it into a list, as in tools=[get_weather]"
+        )
+    each: list[Any] = [tools] if isinstance(tools, ToolTable) else [*tools]
+    names = [tool for tool in each if isinstance(tool, str)]
+    others = [tool for tool in each if not isinstance(tool, str)]
+    by_name: dict[str, Tool] = gather(others, {}) if others else {}
+    if not names and not by_name:
+        return None
+    schemas: dict[str, dict[str, Any] | None] = dict.fromkeys(names)
+
+    def find() -> dict[str, dict[str, Any] | None]:
+        """Return the schemas, which are made only for tools whose calls need them."""
+        return schemas | {name: _schema_of(tool) for name, tool in by_name.items()}
+
+    return OfferedTools(find)
+
+
+def _schema_of(tool: Tool) -> dict[str, Any] | None:
+    """Return the schema of a tool's arguments; None if its types have none."""
+    try:
+        return describe(tool)[1]
+    except SchemaRefused:
+        return None

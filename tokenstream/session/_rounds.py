@@ -10,8 +10,8 @@ from tokenstream._basics.call_markup import dialect_of
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import MediaPart, Message, TextPart
+from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
 from tokenstream.turns._in_text import MARKUPS, put_calls_in_text
-from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
 from tokenstream.turns._results import ToolResults, keep_results, write_in_text
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from tokenstream._connection.status import LOWEST_ERROR_STATUS, make_status_erro
 from tokenstream._sources import requests
 from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.find import async_source, sync_source
-from tokenstream._sources.http_client import is_http_client
 from tokenstream._sources.httpx import is_response as is_httpx
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
 from tokenstream._sources.plain import close_object, from_file, is_file
+from tokenstream._sources.requests import is_http_client
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.stream._reading.read_ahead import ReadAhead

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._sources.frameworks import is_run_event
 from tokenstream._sources.kinds import class_name_of
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import is_run_event, payload_of
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent

@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
-from tokenstream._sources.frameworks import model_event_of
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import model_event_of, payload_of
 from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed

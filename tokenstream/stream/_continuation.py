@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import api_named
-from tokenstream._basics.joint import anchor_of
-from tokenstream._basics.markers import LAST_WORDS
+from tokenstream._basics.joint import LAST_WORDS, anchor_of
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
-from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
+from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Usage
-from tokenstream.turns._methods import turn_method
+from tokenstream.turns._drop import turn_method
 
 if TYPE_CHECKING:
     from tokenstream._apis import APIRecord, PauseRecord

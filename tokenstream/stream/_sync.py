@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json._pattern import At
     from tokenstream.router import Router, ToolResults
-    from tokenstream.schemas._offered import ToolsOption
+    from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader

@@ -1,10 +1,11 @@
-"""Names of the parts and properties that may be left out of a turn."""
+"""Names for making turns: the parts and properties that may be left out, and the methods by format."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias, get_args
 
+from tokenstream._apis import all_apis, api_named
 from tokenstream.errors import MisuseError
 
 Kind: TypeAlias = Literal[
@@ -98,3 +99,37 @@ def is_named(kind: Kind, names: frozenset[str]) -> bool:
         (True, False)
     """
     return kind in names or _INCLUDED_IN.get(kind) in names
+
+
+def turn_method(name: str | None) -> str | None:
+    """Return the name of the method that makes a format's turns, which `Message` and `ToolResults` have.
+
+    The result is None for a format whose requests have no turns.
+
+    Example:
+        >>> turn_method("bedrock-invoke"), turn_method("tgi")
+        ('to_anthropic', None)
+    """
+    api = api_named(name)
+    return None if api is None else api.turn
+
+
+def formats_with_turns() -> list[str]:
+    """Return the names of the formats for whose requests turns can be made, in alphabetical order."""
+    return sorted(api.name for api in all_apis() if api.turn is not None)
+
+
+def write_user_turn(text: str, method: str) -> dict[str, Any]:
+    """Return a user's turn with a text, in the form of the APIs whose turns a method of `Message` makes.
+
+    Args:
+        text: The text.
+        method: The name of the method.
+
+    Example:
+        >>> write_user_turn("Hi", "to_anthropic"), write_user_turn("Hi", "to_gemini")
+        ({'role': 'user', 'content': 'Hi'}, {'role': 'user', 'parts': [{'text': 'Hi'}]})
+    """
+    requests = (api.request for api in all_apis() if api.turn == method)
+    pieces = next((request.pieces for request in requests if request is not None), None)
+    return {"role": "user", "content": text} if pieces is None else {"role": "user", pieces: [{"text": text}]}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
 from tokenstream.turns._in_text import find_markup, put_calls_in_text
-from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -245,7 +245,7 @@ class ToolResults(Mapping[str, Any]):
         """
         if tool_tags is not None:
             return self._write_in_text("to_openai_chat", tool_tags)
-        from tokenstream.turns._openai_chat import to_openai_chat
+        from tokenstream.turns._chat import to_openai_chat
 
         def write_result(result: _Result) -> dict[str, Any]:
             if "function_call" in result.turn:
@@ -289,7 +289,7 @@ class ToolResults(Mapping[str, Any]):
 
         The list has one turn, or none if there are no results.
         """
-        from tokenstream.turns._anthropic import to_anthropic
+        from tokenstream.turns._blocks import to_anthropic
 
         def write_result(result: _Result) -> dict[str, Any]:
             failed = {"is_error": True} if result.failed else {}
@@ -330,7 +330,7 @@ class ToolResults(Mapping[str, Any]):
 
         The list has one turn, or none if there are no results.
         """
-        from tokenstream.turns._bedrock import to_bedrock
+        from tokenstream.turns._blocks import to_bedrock
 
         def write_result(result: _Result) -> dict[str, Any]:
             # The API refuses a block that is only white space.
@@ -348,7 +348,7 @@ class ToolResults(Mapping[str, Any]):
 
     def to_ollama(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
-        from tokenstream.turns._ollama import to_ollama
+        from tokenstream.turns._chat import to_ollama
 
         def write_result(result: _Result) -> dict[str, Any]:
             # The result gets an id only if the call is sent with an id.
@@ -369,7 +369,7 @@ class ToolResults(Mapping[str, Any]):
 
     def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
-        from tokenstream.turns._mistral import to_mistral
+        from tokenstream.turns._chat import to_mistral
 
         def write_result(result: _Result) -> dict[str, Any]:
             call = result.call

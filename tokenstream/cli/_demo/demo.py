@@ -228,14 +228,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _run(options: argparse.Namespace) -> int:
     """Run the part of the demo that the command line names; return the exit status."""
-    if options.part == "agents":
-        from tokenstream.cli._demo import agents as demo_agents
+    if options.part is not None:
+        from tokenstream.cli._demo import agents
 
-        return demo_agents.run(fast=bool(options.fast))
-    if options.part == "coding":
-        from tokenstream.cli._demo import coding as demo_coding
-
-        return demo_coding.run(fast=bool(options.fast))
+        show = agents.run if options.part == "agents" else agents.run_coding
+        return show(fast=bool(options.fast))
     return run(program=options.program, fast=bool(options.fast))
 
 

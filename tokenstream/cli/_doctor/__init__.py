@@ -19,7 +19,7 @@ from tokenstream.cli._asking import add_request, build_request
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe
 from tokenstream.cli._doctor.report import SecretMask, as_json, lines_of
-from tokenstream.cli._numbers import parse_number
+from tokenstream.cli._program import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._basics.url import split_url
-from tokenstream._request.own_client import CONNECT_SECONDS
+from tokenstream._request.client import CONNECT_SECONDS
 from tokenstream._request.request import HTTPRequest
 from tokenstream._sources import SyncSource
 from tokenstream.cli._advice import CommandFailed, reason_of

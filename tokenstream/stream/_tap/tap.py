@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.limits import Limits
     from tokenstream.message import Message
-    from tokenstream.schemas._offered import ToolsOption
+    from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stages._metrics.meter import Metrics
 

@@ -9,11 +9,10 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from tokenstream._sources.awaited import is_async_manager_of_answer, is_awaitable, is_manager_of_answer
-from tokenstream._sources.httpx import is_response
+from tokenstream._sources.httpx import is_response, response_beneath
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import is_whole
 from tokenstream._sources.plain import close_object
-from tokenstream._sources.sdk import response_beneath
 from tokenstream.errors import MisuseError
 from tokenstream.stream._tap.items import (
     AsyncWatchedIterator,

@@ -221,7 +221,8 @@ def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
     first_middle_last = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
     for index in first_middle_last:
         for odd in _ODD_PAYLOADS:
-            description = f"its payload is {odd[:_MAX_SHOWN]!r}{'…' if len(odd) > _MAX_SHOWN else ''}"
+            dots = "…" if len(odd) > _MAX_SHOWN_OF_ODD else ""
+            description = f"its payload is {odd[:_MAX_SHOWN_OF_ODD]!r}{dots}"
             yield Odd(index, description, replace_payload(frames[index], odd))
     changes = [
         (index, payload, path, value)

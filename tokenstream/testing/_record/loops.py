@@ -13,10 +13,9 @@ from tokenstream._sources import AsyncSource, Deferred, SyncSource, from_respons
 from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.awaited import is_awaitable
 from tokenstream._sources.boto3 import is_event_stream, stream_of
-from tokenstream._sources.http_client import is_http_client
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.plain import is_file
-from tokenstream._sources.requests import is_requests, is_urllib3
+from tokenstream._sources.requests import is_http_client, is_requests, is_urllib3
 from tokenstream.errors import MisuseError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump

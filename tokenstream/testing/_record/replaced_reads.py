@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._sources.aiohttp import from_aiohttp
 from tokenstream._sources.boto3 import raw_response_of
-from tokenstream._sources.http_client import from_http_client
-from tokenstream._sources.requests import from_requests, from_urllib3, was_read
+from tokenstream._sources.requests import from_http_client, from_requests, from_urllib3, was_read
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from tokenstream._sources import SyncSource
-    from tokenstream._sources.foreign import (
+    from tokenstream._sources.typing import (
         AiohttpResponse,
         BotocoreEventStream,
         HTTPClientResponse,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats import Format
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.schemas._offered import ToolsOption
+    from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations import CitationMarkers
     from tokenstream.testing._recordings.recording import Arrival, Breaks

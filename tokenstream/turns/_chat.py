@@ -1,7 +1,9 @@
-"""The assistant's turn in a request of OpenAI Chat Completions and of compatible servers."""
+"""The assistant's turn in requests with chat messages: of OpenAI Chat and its like, Mistral and Ollama."""
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,20 @@ from tokenstream._basics.chat_words import (
     SUMMARY_ITEM,
     opaque_name,
 )
-from tokenstream.turns._turn import AssistantTurn, text_arguments
+from tokenstream._basics.untrusted import text_of
+from tokenstream.turns._turn import AssistantTurn, object_in, text_arguments
 
 if TYPE_CHECKING:
-    from tokenstream.message import MediaPart, Message, ReasoningPart, RefusalPart, TextPart, ToolCall
+    from tokenstream.message import (
+        Citation,
+        MediaPart,
+        Message,
+        OpaquePart,
+        ReasoningPart,
+        RefusalPart,
+        TextPart,
+        ToolCall,
+    )
     from tokenstream.turns._drop import Drop, Obstacle
 
 _PLAIN_ITEM = {"type", "text"}
@@ -27,6 +39,12 @@ _DETAIL_TEXT = {"reasoning.summary": "summary", "thinking": "thinking"}
 """Maps types of typed pieces of reasoning to the field for the text; it is `text` for all others."""
 _THINKING_BLOCKS = ("thinking", "redacted_thinking")
 """The types of the pieces that belong to the list `thinking_blocks`; all others are `reasoning_details`."""
+
+_CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resource", "resource_link"})
+"""Types of chunks that a request may contain, besides text, reasoning and references."""
+
+_MADE_UP_ID = re.compile(r"call_\d{1,4}")
+"""The ids that this library makes up for calls without an id."""
 
 
 def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:
@@ -204,3 +222,179 @@ class _OpenAIChatTurn(AssistantTurn):
 def _make_function(call: ToolCall) -> dict[str, Any]:
     """Return a call's function as the API has it: its name, and its arguments as text."""
     return {"name": call.name, "arguments": text_arguments(call)}
+
+
+def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return the assistant's turn for a message; see `Message.to_mistral`."""
+    turn = _MistralTurn(message, drop)
+    turn.write()
+    return turn.build()
+
+
+class _MistralTurn(AssistantTurn):
+    """Collects the parts of a message as the content chunks and tool calls of a Mistral message.
+
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
+    """
+
+    api = "Mistral"
+    formats = frozenset({"openai-chat"})
+    sends_text_arguments = True
+    # No text and no tool call is sent with a signature.
+    accepts_signed = frozenset()
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self._calls: list[dict[str, Any]] = []
+        """The tool calls, which are not content: the turn has a field of their own for them."""
+
+    def build(self) -> dict[str, Any]:
+        """Return the turn with the parts that were written.
+
+        Raises:
+            NotExpressible: Nothing of the message remains.
+        """
+        self.check_has_content(self.written or self._calls)
+        turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
+        if self._calls:
+            turn["tool_calls"] = self._calls
+        return turn
+
+    def _content(self) -> str | list[dict[str, Any]]:
+        """Return the content as one string if it is only text, else as a list of chunks."""
+        if all(chunk["type"] == "text" for chunk in self.written):
+            return "".join([chunk["text"] for chunk in self.written])
+        return self.written
+
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+        """Write a text part; nothing has to be written for an empty text."""
+        if part.text:
+            self.written.append({"type": "text", "text": part.text})
+        return None
+
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+        """Write reasoning as a `thinking` chunk; if it is in another server's form, return why not."""
+        if not self.is_own or part.redacted is not None or "type" in self.fields(part):
+            return "reasoning"
+        chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
+        if part.signature:
+            chunk["signature"] = part.signature
+        if part.complete:
+            chunk["closed"] = True
+        self.written.append(chunk)
+        return None
+
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Write a call of an application's function; return None, since every such call can be sent."""
+        function = {"name": part.name, "arguments": text_arguments(part)}
+        self._calls.append({"id": part.id, "type": "function", "function": function})
+        return None
+
+    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+        """Write a reference that Mistral has sent; for any other citation, return why it cannot be sent."""
+        chunk = self.fields(part)
+        if chunk.get("type") != "reference":
+            return "citation"
+        self.written.append(chunk)
+        return None
+
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+        """Write an image that Mistral has sent; for any other medium, return why it cannot be sent."""
+        chunk = self.fields(part)
+        if chunk.get("type") != "image_url":
+            return "media"
+        url = part.url or f"data:{part.mime_type or ''};base64,{b64encode(part.data).decode()}"
+        self.written.append({**chunk, "image_url": url})
+        return None
+
+    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+        """Write a chunk that Mistral has sent, if requests allow its type; else return why not."""
+        if not self.is_own or text_of(part.data, "type") not in _CHUNKS:
+            return "opaque"
+        self.written.append(deepcopy(part.data))
+        return None
+
+
+def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return the assistant's turn for a message; see `Message.to_ollama`."""
+    turn = _OllamaTurn(message, drop)
+    turn.write()
+    return turn.build()
+
+
+class _OllamaTurn(AssistantTurn):
+    """Collects the parts of a message as the fields of an Ollama message.
+
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
+    """
+
+    api = "Ollama"
+    formats = frozenset({"ollama"})
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._images: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+
+    def build(self) -> dict[str, Any]:
+        """Return the turn with the parts that were written.
+
+        Raises:
+            NotExpressible: Nothing of the message remains.
+        """
+        text, thinking = "".join(self._text), "".join(self._thinking)
+        turn: dict[str, Any] = {"role": "assistant", "content": text}
+        if thinking:
+            turn["thinking"] = thinking
+        if self._images:
+            turn["images"] = self._images
+        if self._calls:
+            turn["tool_calls"] = self._calls
+        self.check_has_content(text or turn.keys() - {"role", "content"})
+        return turn
+
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+        """Collect a text; return None, since every text can be sent."""
+        self._text.append(part.text)
+        return None
+
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+        """Collect the text of reasoning; if it is hidden, signed or of another API, return why not.
+
+        Ollama's messages have a field for the text alone.
+        """
+        if not self.is_own or part.redacted is not None or part.signature:
+            return "reasoning"
+        self._thinking.append(part.text)
+        return None
+
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Write a call, with its id unless this library made the id up.
+
+        Returns:
+            None; the caller has already left out each call that the API would refuse.
+        """
+        # The provider's own fields of the call; Ollama's `index` belongs inside of "function".
+        fields = self.fields(part)
+        function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
+        if "index" in fields:
+            function["index"] = fields.pop("index")
+        # A server that sent no ids identifies calls by position and name: an id that this library
+        # made up is not sent.
+        is_made_up = self.message.format in self.formats and _MADE_UP_ID.fullmatch(part.id)
+        self._calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
+        return None
+
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+        """Write an image; for any other medium, return why it cannot be sent."""
+        # The only media that Ollama itself answers with are images, and it does not send their type.
+        mime_type = part.mime_type or ("image/" if self.is_own else "")
+        # Only the data can be sent: not a URL, and no transcript.
+        if not mime_type.startswith("image/") or not part.data or part.transcript:
+            return "media"
+        self._images.append(b64encode(part.data).decode())
+        return None
