@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._connection.status import LOWEST_ERROR_STATUS, make_redirect_error, make_status_error
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format
-from tokenstream.formats._kit.whole import Wholeness
+from tokenstream.formats._kit.repeated import Wholeness
 from tokenstream.framing._lines import BOM
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
+from tokenstream.formats._detect.payloads import name_of
 from tokenstream.formats._kit.errors import (
     error_kind,
     is_final,
@@ -18,7 +19,6 @@ from tokenstream.formats._kit.errors import (
     provider_error,
     read_repeated_headers,
 )
-from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import SSEParser
 from tokenstream.framing._lines import BOM
 from tokenstream.framing._sniff import sniff, title_of

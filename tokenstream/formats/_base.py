@@ -31,10 +31,15 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._detect.first_frames import FirstFrames
-from tokenstream.formats._detect.nothing import is_empty_value, is_nothing
-from tokenstream.formats._detect.payloads import payload_of
-from tokenstream.formats._detect.wrapped import unwrap
+from tokenstream.formats._detect.first_frames import FirstFrames, truncation_error
+from tokenstream.formats._detect.payloads import (
+    PING_NAMES,
+    is_empty_value,
+    is_nothing,
+    name_of,
+    payload_of,
+    unwrap,
+)
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.errors import (
     classify_error,
@@ -43,10 +48,8 @@ from tokenstream.formats._kit.errors import (
     provider_error,
     text_error,
 )
-from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.truncation import truncation_error
 from tokenstream.formats._resume.resuming import Resuming
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage

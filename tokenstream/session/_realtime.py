@@ -12,8 +12,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
-from tokenstream.formats._wire.openai_realtime.events import REMEMBERED_ITEMS, response_of
-from tokenstream.formats._wire.openai_realtime.words import output_format
+from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, output_format, response_of
 from tokenstream.session._api import (
     NOBODY,
     Addressee,

@@ -13,7 +13,7 @@ from tests.formats.openai_chat.payloads import HEAD, ROLE, answer, call, chunk, 
 from tests.formats.openai_chat.support import END, FIRST, SECOND, handed_out
 from tests.formats.told import DONE
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._kit.whole import Wholeness
+from tokenstream.formats._kit.repeated import Wholeness
 from tokenstream.message import OpaquePart
 
 

@@ -154,7 +154,7 @@ def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> N
 
 def test_every_kind_of_event_and_part_is_drawn() -> None:
     """A new kind of event, or of part, is not forgotten here, and has a type."""
-    from tokenstream.formats._wire.tokenstream.events import EVENTS
+    from tokenstream.formats._wire.tokenstream.words import EVENTS
 
     kinds = set(get_args(Event))
     assert kinds == {kind.cls for kind in EVENTS.values()}

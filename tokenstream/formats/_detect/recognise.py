@@ -8,12 +8,16 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.nothing import is_empty_value, is_nothing
-from tokenstream.formats._detect.payloads import payload_of
-from tokenstream.formats._detect.refused import find_refused
-from tokenstream.formats._detect.wrapped import unwrap
+from tokenstream.formats._detect.payloads import (
+    PING_NAMES,
+    is_empty_value,
+    is_nothing,
+    name_of,
+    payload_of,
+    unwrap,
+)
+from tokenstream.formats._detect.unknown import find_refused
 from tokenstream.formats._kit.errors import exception_error, is_aside, provider_error, text_error
-from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE, EventStreamMessage
 

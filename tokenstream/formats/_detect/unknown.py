@@ -1,4 +1,4 @@
-"""Errors for a body or frames of no known format; messages list only the names in frames, no content."""
+"""Errors for a body or frames of no format that is read; they list names of fields, but no content."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.payloads import is_whole, payload_of
+from tokenstream.formats._detect.payloads import is_whole, name_of, payload_of
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.framing._sniff import Sniffed, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Frame
@@ -34,6 +33,16 @@ _MOST_NAME = 40
 """The longest name, in characters, that a message contains in full."""
 _TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """Matches an event type that looks like a name, and so cannot be text of a user."""
+
+INVOKE_AGENT_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
+"""The fields of which each trace of InvokeAgent has one."""
+_FLOW_EVENTS = frozenset({"flowOutputEvent", "flowCompletionEvent", "flowTraceEvent"})
+HARNESS = "a run of AgentCore's InvokeHarness"
+INVOKE_AGENT = "a run of Bedrock's InvokeAgent"
+SNOWFLAKE = "a tool call of Snowflake Cortex"
+
+_FOLLOWED = {HARNESS: "agentcore-harness", INVOKE_AGENT: "bedrock-agent"}
+"""The agents whose runs these are, which `run.follow` reads."""
 
 
 def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
@@ -252,3 +261,73 @@ def _join_names(names: Iterable[str]) -> str:
     """Return the first names, quoted and shortened, as a list in a sentence."""
     shown = [ascii(name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}...") for name in names]
     return ", ".join(shown[:_MOST_NAMES]) + (", ..." if len(shown) > _MOST_NAMES else "")
+
+
+def refusal(name: str) -> NotAStream:
+    """Return the error for a stream that is known by its name, but not read.
+
+    Example:
+        >>> str(refusal("a trace"))
+        'the stream is a trace, which is not read'
+    """
+    agent = _FOLLOWED.get(name)
+    advice = "" if agent is None else f" as an answer: follow it, as in run.follow(events, agent={agent!r})"
+    return mark_cause(NotAStream(f"the stream is {name}, which is not read{advice}"), "unknown_format")
+
+
+def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
+    """Return the error that names what a payload is of; None if it is of nothing that is known.
+
+    Args:
+        payload: A payload that no format recognises.
+        event: The SSE event's or AWS message's name, "" if it has none.
+    """
+    name = next((name for name, is_of in _KNOWN.items() if is_of(payload, event)), None)
+    return None if name is None else refusal(name)
+
+
+def has_snowflakes_call(payload: dict[str, Any]) -> bool:
+    """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it.
+
+    Example:
+        >>> has_snowflakes_call({"choices": [{"delta": {"type": "tool_use", "tool_use_id": "t"}}]})
+        True
+    """
+    return any(is_snowflakes_call(dict_of(choice, "delta")) for choice in dicts_of(payload.get("choices")))
+
+
+def is_snowflakes_call(delta: dict[str, Any]) -> bool:
+    """Return whether a delta is a piece of a tool call as Snowflake Cortex sends it."""
+    return delta.get("type") == "tool_use" and not delta.keys().isdisjoint(
+        {"tool_use_id", "content_list", "input"}
+    )
+
+
+def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
+    if event == "chunk" or is_dict(payload.get("chunk")):
+        return "bytes" in payload or "bytes" in dict_of(payload, "chunk")
+    trace = payload if event == "trace" else dict_of(payload, "trace")
+    return not trace.keys().isdisjoint(INVOKE_AGENT_FIELDS) or "invocationInputs" in dict_of(
+        payload, "returnControl"
+    )
+
+
+def _is_flow(payload: dict[str, Any], event: str) -> bool:
+    return event in _FLOW_EVENTS or not payload.keys().isdisjoint(_FLOW_EVENTS)
+
+
+def _is_harness(payload: dict[str, Any], event: str) -> bool:
+    return event == "hookEvent" or is_dict(payload.get("hookEvent"))
+
+
+def _is_snowflake(payload: dict[str, Any], _event: str) -> bool:
+    return has_snowflakes_call(payload)
+
+
+_KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
+    INVOKE_AGENT: _is_invoke_agent,
+    "a run of Bedrock's InvokeFlow": _is_flow,
+    HARNESS: _is_harness,
+    SNOWFLAKE: _is_snowflake,
+}
+"""Maps what is known, in words, to a function that recognises a payload of it."""

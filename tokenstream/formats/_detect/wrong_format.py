@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.error_marks import add_code_hint
 from tokenstream.errors import NotAStream, ProtocolError, StreamError
+from tokenstream.formats._detect.payloads import name_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._detect.unknown import describe_unknown_format, object_of
-from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 

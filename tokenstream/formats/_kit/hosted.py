@@ -10,7 +10,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.session_parts import SessionParts
+from tokenstream.formats._kit.sessions import SessionParts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

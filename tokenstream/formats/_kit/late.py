@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.contents import ContentParts
-from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING
+from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, Wholeness
 from tokenstream.formats._kit.values import canonical_json, json_text
-from tokenstream.formats._kit.whole import Wholeness
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall

@@ -1,4 +1,4 @@
-"""Finish reasons, token counts and log probabilities in the form of OpenAI's APIs, which many servers use."""
+"""Finish reasons and token counts in the form of OpenAI's APIs, and of frameworks that pass any words on."""
 
 from __future__ import annotations
 
@@ -79,6 +79,43 @@ _USAGE_DETAILS: dict[str, dict[str, str]] = {
     "output_tokens_details": _OUTPUT_DETAILS,
 }
 """Maps groups of detailed counts in a report to fields of `Usage`; other counts give way to these."""
+
+PROVIDERS_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "end_turn": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "complete": "stop",
+    "completed": "stop",
+    "finished": "stop",
+    "stop_sequence": "stop_sequence",
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "incomplete": "length",
+    "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "error": "error",
+    "failed": "error",
+    "malformed_function_call": "error",
+}
+"""Maps providers' words, in lower case, to finish reasons; any other word is "unknown"."""
 
 
 def finish_reason(word: str) -> FinishReason:
@@ -170,3 +207,13 @@ def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None
             # Only the list `content` has the field's own name; the others have their key in it, too.
             listed = items if is_list(items) else [items]
             parts.items(name if key == "content" else f"{name}.{key}", listed, choice)
+
+
+def reason_of(word: str) -> FinishReason:
+    """Return the finish reason for a provider's word.
+
+    Example:
+        >>> reason_of("MAX_TOKENS"), reason_of("because")
+        ('length', 'unknown')
+    """
+    return PROVIDERS_REASONS.get(word.lower(), "unknown")

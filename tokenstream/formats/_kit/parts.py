@@ -15,9 +15,8 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._kit.late import EndedCalls, LateArguments, says_no_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, RepeatedArguments
+from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, RepeatedArguments, is_beginning
 from tokenstream.formats._kit.values import canonical_json, json_text
-from tokenstream.formats._kit.whole import is_beginning
 from tokenstream.message import FinishReason, ToolCall
 
 if TYPE_CHECKING:

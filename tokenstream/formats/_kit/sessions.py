@@ -1,10 +1,16 @@
-"""The kinds of OpenAI's and Mistral's sessions, which begin with the same event, `session.created`."""
+"""Sessions with several answers: the kinds of OpenAI's and Mistral's, and parts one after the other."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tokenstream._basics.untrusted import dict_of, text_of
+from tokenstream.events import MessageStart
+from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.parts import Parts
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
 
 
 def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live"] | None:
@@ -29,3 +35,61 @@ def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live
     if type_of_session == "transcription" or "request_id" in session:
         return "transcription"
     return "live" if type_of_session in ("translation", "live") else None
+
+
+class SessionParts(Parts):
+    """Turns the content of a session's answers into events; each answer has a single choice, with index 0.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure of the server from its documentation.
+    """
+
+    __slots__ = ()
+
+    # All JSON in a call's arguments is one call's, even if there are several documents.
+    splits_calls: ClassVar[bool] = False
+
+    def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
+        """Begin an answer; if there was one before, report the start of another answer.
+
+        Args:
+            id: The answer's id; None if it has none.
+            model: The session's model; None if it is not known.
+        """
+        state = self.choice(0)
+        if state.finish is None:
+            # No answer has ended yet.
+            self.head(id=id, model=model)
+            return
+        # The finish reason of the next answer depends only on its own calls.
+        state.finish, state.calls_seen = None, 0
+        # Each answer has counts of its own: a zero after those of another answer is a count.
+        self._known_counts = {}
+        # `head` would keep the id of the answer before, so the new head is set here.
+        self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
+        self.emit(MessageStart(*self._head, another=True, raw=self.raw))
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Record the finish reason and close every open part: the answer is over, the session goes on."""
+        super().finish(choice, reason, raw_reason)
+        self.end_waiting(choice)
+
+    def end_answer(self, reason: FinishReason, word: str | None, *, awaits_results: bool) -> None:
+        """End the answer, with its finish reason.
+
+        Args:
+            reason: The finish reason.
+            word: The provider's word for it.
+            awaits_results: False if all calls of the answer were answered before its end, so that "stop" does
+                not become "tool_calls".
+        """
+        if not awaits_results:
+            self.choice(0).calls_seen = 0
+        self.finish(0, reason, word)
+
+    @property
+    def awaits_results(self) -> bool:
+        """True if the last answer has ended with calls of the application's tools."""
+        finish = self.choice(0).finish
+        return finish is not None and finish.reason == "tool_calls"

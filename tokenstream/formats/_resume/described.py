@@ -12,8 +12,8 @@ from pydantic_core import from_json
 from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
+from tokenstream.formats._detect.payloads import name_of
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

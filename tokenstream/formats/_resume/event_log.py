@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import PositionLost
+from tokenstream.formats._detect.payloads import PING_NAMES, name_of
 from tokenstream.formats._kit.errors import is_aside, provider_error
-from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.formats._resume.described import (
     Description,
     Ids,

@@ -23,8 +23,7 @@ from tokenstream._event_base import is_told
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.late import LateArguments
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenChoice, OpenPart
-from tokenstream.formats._kit.repeated import RepeatedArguments
-from tokenstream.formats._kit.whole import Wholeness
+from tokenstream.formats._kit.repeated import RepeatedArguments, Wholeness
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:

@@ -1,29 +1,382 @@
-"""Define a format for a simple server, in one call with paths."""
+"""A format for a simple server, defined in one call with paths, by which it reads payloads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import float_of, int_of, is_dict, says_nothing, text_of
 from tokenstream.errors import MisuseError
-from tokenstream.formats._custom.mapping import (
+from tokenstream.formats._base import Format, Frame
+from tokenstream.formats._custom import (
     Mapped,
+    Path,
     check_event_names,
     check_reasons,
     check_retryable,
     check_sentinel,
     compile_conditions,
+    compile_path,
     compile_paths,
     compile_usage_paths,
+    find,
+    find_text,
 )
-from tokenstream.formats._custom.paths import Path, compile_path
-from tokenstream.formats._custom.reader import Custom
+from tokenstream.formats._detect.payloads import PING_NAMES, name_of
+from tokenstream.formats._fast.path import FastPath
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import classify_error, provider_error, text_error
+from tokenstream.formats._kit.values import json_text
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from tokenstream._basics.loose import AnyEvent
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats._kit.contents import TextKind
+    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 __all__ = ["Custom", "custom"]
+
+
+class Custom(Format):
+    """A format that reads payloads as a mapping describes; created by `custom`.
+
+    Args:
+        mapped: The paths to the text and the other values of a payload.
+        limits: Bounds on the text held back, and on JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> from tokenstream.formats._custom import Mapped
+        >>> format = Custom(Mapped(text=(("result", "delta"),)))
+        >>> [event.text for event in format.feed(b'{"result": {"delta": "Hel"}}') if hasattr(event, "text")]
+        ['Hel']
+    """
+
+    __slots__ = ("_changed_fields", "_counts", "_head", "mapped")
+
+    name: ClassVar[str] = "custom"
+
+    def __init__(self, mapped: Mapped, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.mapped = mapped
+        """The paths to the text and the other values of a payload."""
+        self._counts: dict[str, int | float] = {}
+        """The token counts that were reported last."""
+        self._head: tuple[str | None, str | None] = (None, None)
+        """The answer's id and model, as they were reported last."""
+        self._changed_fields: dict[str, Any] = {}
+        """The last values of fields that no path leads to, if they differ from the values reported."""
+        # In place of the fast path of the class, since each mapping has its own places of text.
+        self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
+
+    def fresh(self, *, limits: Limits, pings: bool) -> Custom:
+        """Return a format with the same mapping for a new connection."""
+        return type(self)(self.mapped, limits=limits, pings=pings)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
+        """Return False: a mapping is used only if the caller passes it."""
+        return False
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a callback that keeps the fast path from taking the sentinel for a delta.
+
+        A sentinel that is a JSON object may look like a delta. For such a sentinel, the callback
+        returns False, so that it is decoded. If the sentinel is not a JSON object, no callback is
+        needed, and the result is None.
+        """
+        sentinel = self.mapped.sentinel
+        if sentinel is None or not sentinel.startswith(b"{"):
+            return None
+
+        def is_not_sentinel(piece: AnyEvent) -> bool:
+            """Return True if the fast path may read the payload; False for the sentinel, to be decoded."""
+            payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
+            return is_dict(payload) or payload.strip() != sentinel
+
+        return is_not_sentinel
+
+    def classify_error(self, error: StreamError) -> bool:
+        """Classify an error by the mapping's table `retryable`.
+
+        Returns:
+            True if the table has the error's code or type.
+        """
+        return classify_error(error, self.mapped.retryable)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if the answer is not complete, set `error` to `StreamTruncated`.
+
+        The sentinel or an end event ends an answer; if the mapping names neither, the finish reason does; and
+        if the mapping names no mark at all, the end of the input.
+        """
+        mapped = self.mapped
+        # An input without any frame is not an answer, so it counts as truncated.
+        if self.frames and self.error is None and not self.ended:
+            finish_reason_is_last = mapped.sentinel is None and not mapped.ends
+            if self.parts.finished and finish_reason_is_last:
+                self.conclude()
+            elif not mapped.tells_its_end:
+                # The mapping names no mark.
+                self.end_without_finish()
+        return super().end(now=now)
+
+    # -- frames ------------------------------------------------------------
+
+    def _read_frame(self, frame: Frame) -> None:
+        """Read a frame: the sentinel, an end event, an error, bare text, a ping, or a JSON value."""
+        if not isinstance(frame, bytes | ServerSentEvent):
+            super()._read_frame(frame)
+            return
+        event, payload = _split(frame)
+        mapped = self.mapped
+        self.parts.raw = None
+        if mapped.sentinel is not None and payload.strip() == mapped.sentinel:
+            self.read_sentinel()
+        elif event in mapped.ends:
+            self._read_end(event, payload)
+        elif event == "error" and not payload.lstrip().startswith(b"{"):
+            self.error = text_error(payload)
+        # Unless the mapping names the SSE events with text, bare text has no event name.
+        elif mapped.bare and event != "error" and event in (mapped.events or ("",)):
+            self._read_bare_text(payload)
+        elif not payload or payload.isspace():
+            self.note("empty_data")
+            self.ping()
+        else:
+            self.read_text(payload, event)
+
+    def _read_bare_text(self, payload: bytes) -> None:
+        """Read data that are text, white space included; empty data count as a ping."""
+        self.parts.raw = text = payload.decode("utf-8", "replace")
+        if text:
+            self._write("text", text)
+        else:
+            self.ping()
+
+    def _read_end(self, event: str, payload: bytes) -> None:
+        """Read the event that marks the end; its name is the finish reason if the server sent no other."""
+        if payload.lstrip().startswith(b"{"):
+            # The last event may also have text, token counts, or an error.
+            self._read_value(self.decode(payload), event)
+        if self.error is not None:
+            return
+        if not self.parts.finished:
+            self.parts.finish(0, self._reason_of(event) or "stop", event)
+        self.conclude()
+
+    def read_sentinel(self) -> None:
+        """End the answer at the sentinel."""
+        if self.mapped.finish is None:
+            # The mapping has no other mark of the end.
+            self.end_without_finish()
+        else:
+            super().read_sentinel()
+
+    def read_text(self, payload: bytes, event: str) -> None:
+        """Read a payload, which may be any JSON value.
+
+        Raises:
+            ProtocolError: The payload is not JSON.
+        """
+        may_have_text = self.mapped.events is None or event in self.mapped.events
+        looks_like_json = payload.lstrip()[:1] in (b"{", b"[")
+        # The text of an event that the mapping does not name need not be JSON.
+        if event and not may_have_text and not looks_like_json:
+            self._report_unknown_event(event, payload)
+        else:
+            self._read_value(self.decode(payload), event)
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload that is an object, as the mapping describes it."""
+        # The mapping is tried first; only then is the payload checked for an error.
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`; if it is an error, store it in `self.error`."""
+        self._read_value(payload, event)
+
+    # -- payloads ----------------------------------------------------------
+
+    def _read_value(self, data: object, event: str) -> None:
+        """Report all values in a payload that the mapping's paths lead to, or store the payload's error.
+
+        A payload that none of the paths leads into is passed to `_read_other`.
+        """
+        self.parts.raw = data
+        if self._store_error(data, event):
+            return
+        mapped = self.mapped
+        found = self._read_head(data)
+        if mapped.may_hold_text(data, event):
+            found = self._read_texts(data) or found
+        if mapped.usage:
+            found = self._read_usage(data) or found
+        if mapped.finish is not None:
+            found = self._read_finish(data, mapped.finish) or found
+        if found:
+            # One of the paths fits, so the mapping is for this server.
+            self.first_frames.drop()
+            self._report_unmapped_fields(data)
+        elif event not in mapped.ends:
+            self._read_other(data, event)
+
+    def _store_error(self, data: object, event: str) -> bool:
+        """Store the error in a payload; return True if there is one.
+
+        A payload has an error at the mapping's path for errors or in the field `error`, or is the
+        payload of an SSE event named "error".
+        """
+        path = self.mapped.error
+        at_path = None if path is None else find(data, path)
+        if at_path:
+            self.error = provider_error({"error": at_path if is_dict(at_path) else str(at_path)}, event)
+        elif is_dict(data):
+            # The usual field counts, unless a path of the mapping gives it another meaning.
+            has_usual_field = data.get("error") and "error" not in self.mapped.fields
+            if event == "error" or has_usual_field:
+                self.error = provider_error(data, event)
+        return self.error is not None
+
+    def _read_head(self, data: object) -> bool:
+        """Report the answer's id and model; return whether the payload has one of them."""
+        mapped = self.mapped
+        if mapped.id is None and mapped.model is None:
+            return False
+        id_ = None if mapped.id is None else _scalar_of(find(data, mapped.id))
+        model = None if mapped.model is None else find_text(data, mapped.model)
+        if (id_, model) != self._head:
+            self._head = (id_, model)
+            self.parts.head(id=id_, model=model)
+        return id_ is not None or model is not None
+
+    def _read_texts(self, data: object) -> bool:
+        """Report the first reasoning and the first text that a path leads to; return whether there is one."""
+        found = False
+        for path in self.mapped.reasoning:
+            text = find_text(data, path)
+            if text is not None:
+                self._write("reasoning", text)
+                found = True
+                break
+        for path in self.mapped.text:
+            text = find_text(data, path)
+            if text is not None:
+                self._write("text", text)
+                return True
+        return found
+
+    def _write(self, kind: TextKind, text: str) -> None:
+        """Add text to the open part of its kind, in the only choice, 0; begin the answer if necessary."""
+        if not self.parts.started:
+            self.parts.head()
+        self.parts.write(0, kind, text)
+
+    def _read_usage(self, data: object) -> bool:
+        """Report the token counts if they changed; return whether the payload has any."""
+        counts: dict[str, int | float] = {}
+        for name, path in self.mapped.usage:
+            # As an object with one field, from which `int_of` and `float_of` read.
+            value = {name: find(data, path)}
+            count = float_of(value, name) if name == "cost" else int_of(value, name)
+            if count is not None:
+                counts[name] = count
+        if counts and not counts.items() <= self._counts.items():
+            self._counts.update(counts)
+            self.parts.usage(Usage.model_validate({**counts, "provider_data": dict(counts)}))
+        return bool(counts)
+
+    def _read_finish(self, data: object, path: Path) -> bool:
+        """Report the finish reason at a path; return whether the payload has a value there."""
+        value = find(data, path)
+        # Servers send null, false, 0 or "" as long as the answer goes on.
+        if says_nothing(value):
+            return False
+        # "the words for the end" names the value in an error.
+        raw = value if isinstance(value, str) else json_text(value, "the words for the end")
+        # A mapping may give false or 0 a meaning, for servers whose flag says that the answer goes on.
+        if not value and raw not in self.mapped.reasons:
+            return False
+        reason = self._reason_of(raw)
+        # The mapping may say that a word does not mean the end.
+        if reason is not None:
+            self.parts.finish(0, reason, raw)
+        return True
+
+    def _reason_of(self, word: str) -> FinishReason | None:
+        """Return the finish reason to which the mapping maps a server's word; "unknown" if it lacks the word.
+
+        The result is None if the mapping says that the word does not mean the end.
+        """
+        return self.mapped.reasons.get(word, "unknown")
+
+    def _report_unmapped_fields(self, data: object) -> None:
+        """Report the fields that no path leads to.
+
+        If the value of a field changes later, its last value is reported at the end of the answer.
+        """
+        if not is_dict(data):
+            return
+        for name, value in data.items():
+            if name in self.mapped.fields or name in PADDING or says_nothing(value):
+                continue
+            if name in self.parts.fields:
+                self._changed_fields[name] = value
+            else:
+                self.parts.field(name, value)
+
+    def _report_changed_fields(self) -> None:
+        """Report the last value of each unknown field that has changed since it was reported."""
+        late, self._changed_fields = self._changed_fields, {}
+        for name, value in late.items():
+            self.parts.field(name, value)
+
+    def conclude(self) -> None:
+        """End the answer: close the open parts and ignore later payloads."""
+        self._report_changed_fields()
+        if not self.parts.started:
+            # The server sent no text, or a path is wrong and everything was reported as unknown.
+            self.note("answer_empty")
+        super().conclude()
+
+    def finish_input(self) -> None:
+        """Report the unmapped fields that have changed, and close the open parts, at the end of the input.
+
+        Raises:
+            LimitExceeded: The held-back text exceeds a limit.
+        """
+        self._report_changed_fields()
+        super().finish_input()
+
+    def _read_other(self, data: object, event: str) -> None:
+        """Read a payload that no path matches: an error, a ping, or something unknown."""
+        kind = text_of(data, "type") if is_dict(data) else None
+        # `_store_error` has looked only in the field `error`. No path leads into this payload, so here
+        # an error in any usual form counts.
+        self.error = provider_error(data, event) if is_dict(data) else None
+        if self.error is not None:
+            return
+        if event in PING_NAMES or kind in PING_NAMES:
+            self.ping()
+        else:
+            self.parts.unknown(event or kind or "payload", data)
+
+
+def _split(frame: bytes | ServerSentEvent) -> tuple[str, bytes]:
+    """Return the name of a frame's event ("" if it has none) and its payload."""
+    return ("", frame) if isinstance(frame, bytes) else (name_of(frame), frame.payload)
+
+
+def _scalar_of(value: object) -> str | None:
+    """Return a text or whole number as text; None for an empty text or any other value."""
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def custom(

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
+from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.message import MediaPart, OpaquePart, Usage
 

@@ -14,8 +14,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
-from tokenstream.formats._kit.session_parts import SessionParts
-from tokenstream.formats._kit.sessions import find_session_kind
+from tokenstream.formats._kit.sessions import SessionParts, find_session_kind
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:

@@ -32,8 +32,7 @@ from tokenstream.events import (
     ToolResult,
     Unknown,
 )
-from tokenstream.formats._wire.tokenstream.events import EVENTS, FIELDS, event_of
-from tokenstream.formats._wire.tokenstream.words import End, end_of, error_fields
+from tokenstream.formats._wire.tokenstream.words import EVENTS, FIELDS, End, end_of, error_fields, event_of
 from tokenstream.message import MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.pieces import PROBE, TEXTS
 from tokenstream.relay._encoders.values import (

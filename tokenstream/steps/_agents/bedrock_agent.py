@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.events import CitationAdded
-from tokenstream.formats._detect.refused import INVOKE_AGENT_FIELDS
+from tokenstream.formats._detect.unknown import INVOKE_AGENT_FIELDS
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, ToolCall, Usage
 from tokenstream.steps._agents.reader import TextAgentReader

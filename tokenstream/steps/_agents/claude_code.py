@@ -10,7 +10,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, 
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.formats._wire.anthropic_agents.words import COUNTS
+from tokenstream.formats._wire.anthropic_agents import COUNTS
 from tokenstream.steps._agents.answers import ClaudeAnswer, last_text
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._agents.steering import AgentSteer, refuse_idle

@@ -15,9 +15,8 @@ from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.payloads import payload_of
+from tokenstream.formats._detect.payloads import name_of, payload_of
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
-from tokenstream.formats._detect.refused import HARNESS, refusal
+from tokenstream.formats._detect.unknown import HARNESS, refusal
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception

@@ -12,8 +12,14 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._resume.event_log import MOST_SAVED
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
-from tokenstream.formats._wire.gemini_interactions.step import InteractionStep, ToldStep
-from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, UNFINISHED, USAGE
+from tokenstream.formats._wire.gemini_interactions.step import (
+    ALIASES,
+    FINISH_REASONS,
+    UNFINISHED,
+    USAGE,
+    InteractionStep,
+    ToldStep,
+)
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     InteractionStep,
     ToldStep,
     check_steps,
+    citation_of,
     server_call,
     server_result,
     step_type_of,
     whole_content,
 )
-from tokenstream.formats._wire.gemini_interactions.words import citation_of
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:

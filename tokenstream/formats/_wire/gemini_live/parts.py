@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.open import OpenPart, join_halves
-from tokenstream.formats._kit.session_parts import SessionParts
+from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_of_code
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
 from tokenstream.message import (

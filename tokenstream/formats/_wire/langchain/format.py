@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, says_nothing, text_
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
+from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks
 from tokenstream.formats._wire.langchain.words import (

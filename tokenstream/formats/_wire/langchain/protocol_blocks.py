@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.formats._kit.session_parts import SessionParts
+    from tokenstream.formats._kit.sessions import SessionParts
 
 _CALL_CHUNK, _SERVER_CALL_CHUNK = "tool_call_chunk", "server_tool_call_chunk"
 _CALLS = frozenset({_CALL_CHUNK, "tool_call", "invalid_tool_call"})

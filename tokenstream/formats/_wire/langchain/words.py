@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, int_of, is_dict, is_list, says_nothing, text_of
-from tokenstream.formats._kit.reasons import reason_of
+from tokenstream.formats._kit.openai import reason_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

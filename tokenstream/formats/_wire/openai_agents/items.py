@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.formats._kit.open import OpenCall, OpenPart
-    from tokenstream.formats._kit.session_parts import SessionParts
+    from tokenstream.formats._kit.sessions import SessionParts
     from tokenstream.message import FinishReason
 
 PREFIX = "agent.session."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, is_dict
-from tokenstream.formats._kit.whole import Wholeness
+from tokenstream.formats._kit.repeated import Wholeness
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall

@@ -13,12 +13,14 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
 from tokenstream.formats._kit.sessions import find_session_kind
-from tokenstream.formats._wire.openai_realtime.events import REMEMBERED_ITEMS, is_event, response_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
+    REMEMBERED_ITEMS,
     finish_reason,
+    is_event,
     output_format,
+    response_of,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._wire.openai_realtime.item import RealtimeContent
+    from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import OpenCall, join_halves
-from tokenstream.formats._kit.session_parts import SessionParts
+from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
-from tokenstream.formats._wire.openai_realtime.item import RealtimeContent, RealtimeItem
+from tokenstream.formats._wire.openai_realtime.words import RealtimeContent, RealtimeItem
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:

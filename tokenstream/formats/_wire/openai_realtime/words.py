@@ -1,4 +1,4 @@
-"""Translate the Realtime API's statuses, token counts and audio formats."""
+"""What an event of the Realtime API is about: its response, its item, and the words for both."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
+from tokenstream.formats._kit.sessions import find_session_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import FinishReason
+
+REMEMBERED_ITEMS = 1_000
+"""Number of items of which it is remembered, at least, that pieces of their transcript were reported."""
+_SESSION_EVENTS = ("conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     {
@@ -24,6 +30,50 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
 """Maps the statuses of a response, and the reasons why it is incomplete, to finish reasons."""
 _BETA_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 """Maps the names of audio formats in the beta version of the API to MIME types."""
+
+
+def is_event(payload: dict[str, Any]) -> bool:
+    """Return whether a payload is an event of the Realtime API and not of the Responses API.
+
+    Example:
+        >>> is_event({"type": "session.created", "session": {}}), is_event({"type": "response.created"})
+        (True, False)
+    """
+    kind = text_of(payload, "type") or ""
+    if kind in ("session.created", "session.updated"):
+        # Sessions of other APIs, which have no responses, begin with such an event, too.
+        return "session" in payload and find_session_kind(payload) is None
+    # Events of the Responses API have a sequence number instead of an id.
+    has_id = "event_id" in payload and "sequence_number" not in payload
+    if kind in ("response.created", "response.done"):
+        object_type = text_of(dict_of(payload, "response"), "object")
+        # In the Responses API, the object's type is "response".
+        is_of_session = object_type == "realtime.response" and "sequence_number" not in payload
+        return is_of_session or (has_id and object_type != "response")
+    if kind == "error":
+        # An error in a session of OpenAI's hosted agents has the id of that session.
+        return has_id and "error" in payload and "session_id" not in payload
+    if kind.startswith("response."):
+        return has_id and "response_id" in payload
+    return has_id and kind.startswith(_SESSION_EVENTS)
+
+
+def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
+    """Return the id of the event's response, and whether the event ends that response.
+
+    The id is None for an event about the session itself. It is also None for an event about a response that
+    does not name the response; such an event belongs to the response that is open.
+
+    Example:
+        >>> response_of({"type": "response.done", "response": {"id": "resp_1"}})
+        ('resp_1', True)
+    """
+    kind = text_of(payload, "type") or ""
+    if not kind.startswith("response."):
+        return None, False
+    id = text_of(dict_of(payload, "response"), "id") or text_of(payload, "response_id")
+    # If a server sends no ids, "" begins a response; its other events belong to the open response.
+    return id or ("" if kind == "response.created" else None), kind == "response.done"
 
 
 def finish_reason(status: str, reason: str | None) -> FinishReason:
@@ -55,3 +105,36 @@ def output_format(holder: dict[str, Any]) -> dict[str, Any]:
     # The beta version of the API stated a name only.
     mime_type = _BETA_AUDIO.get(text_of(holder, "output_audio_format") or "")
     return {"type": mime_type} if mime_type else {}
+
+
+class RealtimeContent:
+    """The state of one content part of a message item: its part, and the kinds of content reported so far."""
+
+    __slots__ = ("part", "reported")
+
+    def __init__(self, part: OpenPart) -> None:
+        self.part = part
+        self.reported: set[str] = set()
+        """Kinds of content (text, transcript, audio) reported so far; the part's end event repeats them."""
+
+
+class RealtimeItem:
+    """The state of one output item of a response: a message, a tool call, or an item of another type."""
+
+    __slots__ = ("arguments_reported", "call", "contents", "done", "id", "other", "response", "type")
+
+    def __init__(self, id: str, response: str, type: str) -> None:  # noqa: A002 - the field's name
+        self.id = id
+        self.response = response
+        """The id of the item's response."""
+        self.type = type
+        self.contents: dict[int, RealtimeContent] = {}
+        """The content parts of a message, by index."""
+        self.call: OpenPart | None = None
+        """The call in this item, of a tool that the application or the server runs."""
+        self.other: OpenPart | None = None
+        """The opaque part for this item, if its type is unknown."""
+        self.arguments_reported = False
+        """True once arguments of a call that the server runs have been reported."""
+        self.done = False
+        """True once the item has ended."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, is_list, says_nothing, text_of
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
+from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.event_names import PING_NAMES
 from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.formats._wire.openai_responses.endpoints import ENDPOINT_EVENTS, Endpoint
 from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND, TEXT_DELTAS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.session_parts import SessionParts
+from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
 from tokenstream.formats._wire.openai_responses.item import (
     HostedItem,

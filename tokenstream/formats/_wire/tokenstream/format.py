@@ -25,8 +25,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.contents import make_result_of_part
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._resume.resuming import Replay
-from tokenstream.formats._wire.tokenstream.events import EVENTS, event_of
-from tokenstream.formats._wire.tokenstream.words import CONTROL, end_of
+from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, end_of, event_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._kinds import word_for
-from tokenstream.formats._wire.gemini_interactions.words import USAGE
+from tokenstream.formats._wire.gemini_interactions.step import USAGE
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
 from tokenstream.relay._encoders.google.shared import PartEncoder, require_name
 from tokenstream.relay._encoders.media import Media, Medium, drop_none

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from typing_extensions import override
@@ -12,17 +13,50 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_
 from tokenstream.errors import LimitExceeded, ProviderError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
-from tokenstream.formats._kit.values import failure_text, json_text
-from tokenstream.formats._wire.anthropic_agents.words import FINISH_REASONS, RETRYABLE, usage_of
+from tokenstream.formats._kit.values import counts_in, failure_text, json_text
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult, TextPart, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.formats._kit.session_parts import SessionParts
+    from tokenstream.formats._kit.sessions import SessionParts
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "requires_action": "tool_calls",
+    "budget_reached": "length",
+    "refusal": "refusal",
+    "retries_exhausted": "error",
+    "terminated": "unknown",
+}
+"""Maps the reasons for which a session gets idle, and its end, to finish reasons."""
+RETRYABLE: Mapping[str, bool] = MappingProxyType(
+    {
+        "mcp_connection_failed_error": True,
+        "model_request_failed_error": True,
+        **dict.fromkeys(
+            (
+                "compaction_limit_reached_error",
+                "credential_host_unreachable_error",
+                "repository_checkout_error",
+                "repository_clone_error",
+                "tool_use_limit_reached_error",
+            ),
+            False,
+        ),
+    }
+)
+"""Maps types of errors to True if a retry may help; the types whose words already show that are left out."""
+COUNTS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_input_tokens": "cached_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+}
+"""Maps Anthropic's names of counts to fields of `Usage`."""
 
 
 class _MessageBlock:
@@ -401,3 +435,13 @@ class AnthropicAgents(HostedSession):
 def _is_of_thread(payload: dict[str, Any], kind: str) -> bool:
     """Return True for an event of another agent's thread, except a call that the application must answer."""
     return kind != "agent.custom_tool_use" and text_of(payload, "session_thread_id") is not None
+
+
+def usage_of(payload: dict[str, Any]) -> Usage | None:
+    """Return the tokens of one request to the model, from the event that ends it; None if it has none.
+
+    Example:
+        >>> usage_of({"model_usage": {"input_tokens": 9, "output_tokens": 2}}).output_tokens
+        2
+    """
+    return counts_in(dict_of(payload, "model_usage"), COUNTS)

@@ -1,1 +1,0 @@
-"""Formats that a mapping of paths describes."""
