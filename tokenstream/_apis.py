@@ -223,7 +223,7 @@ _APIS = (
     APIRecord(
         "bedrock-converse",
         f"{_WIRE}.bedrock_converse.BedrockConverse",
-        f"{_ENCODERS}.blocks.bedrock_converse.BedrockConverseEncoder",
+        f"{_ENCODERS}.blocks.bedrock.BedrockConverseEncoder",
         paths="/converse-stream",
         turn="to_bedrock",
         request=RequestRecord(
@@ -238,7 +238,7 @@ _APIS = (
     APIRecord(
         "bedrock-invoke",
         f"{_WIRE}.bedrock_invoke.BedrockInvoke",
-        f"{_ENCODERS}.blocks.bedrock_invoke.BedrockInvokeEncoder",
+        f"{_ENCODERS}.blocks.bedrock.BedrockInvokeEncoder",
         paths="/invoke-with-response-stream",
         turn="to_anthropic",
         request=RequestRecord("messages", (("max_tokens",),)),
@@ -289,7 +289,7 @@ _APIS = (
     APIRecord(
         "openai-completions",
         f"{_WIRE}.openai_completions.OpenAICompletions",
-        f"{_ENCODERS}.openai.completions.OpenAICompletionsEncoder",
+        f"{_ENCODERS}.openai.chat.OpenAICompletionsEncoder",
         paths="(?<!/chat)/completions",
         request=RequestRecord("prompt", (("max_tokens",),), is_text=True),
         provider="openai",
@@ -330,7 +330,7 @@ _APIS = (
     APIRecord("pieces", f"{_WIRE}.pieces.Pieces"),
     APIRecord(
         "mistral",
-        writer=f"{_ENCODERS}.openai.mistral.MistralEncoder",
+        writer=f"{_ENCODERS}.openai.chat.MistralEncoder",
         dialect_of="openai-chat",
         turn="to_mistral",
     ),

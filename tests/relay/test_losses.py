@@ -40,7 +40,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, TextPart, Usage
 from tokenstream.relay import MemoryJournal
-from tokenstream.relay._losses import make_answers
+from tokenstream.relay._protocols import make_answers
 from tokenstream.turns import Kind
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.websocket import websocket
     from tokenstream.relay._encode import encode, payloads
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.relay._losses import losses
-    from tokenstream.relay._protocols import headers
+    from tokenstream.relay._protocols import headers, losses
     from tokenstream.relay.journal import (
         AnswerExpired,
         Bounds,
@@ -75,7 +74,7 @@ __getattr__, __dir__ = make_lazy_loader(
         "assets": "_asgi.assets",
         "encode": "_encode",
         "headers": "_protocols",
-        "losses": "_losses",
+        "losses": "_protocols",
         "payloads": "_encode",
         "UnknownAnswer": "journal",
         "UnknownPosition": "journal",

@@ -11,8 +11,13 @@ from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, failure_in
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.pieces import add_recording
-from tokenstream.relay._encoders.server_input import CODE_TOOL, ServerInput
-from tokenstream.relay._encoders.server_parts import ServerParts, failure_texts, text_of_result
+from tokenstream.relay._encoders.server_parts import (
+    CODE_TOOL,
+    ServerInput,
+    ServerParts,
+    failure_texts,
+    text_of_result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,8 +19,14 @@ from tokenstream.relay._encoders.google.shared import (
     require_name,
 )
 from tokenstream.relay._encoders.pieces import string
-from tokenstream.relay._encoders.server_input import CODE_TOOL, complete_input
-from tokenstream.relay._encoders.server_parts import ServerParts, failure_texts, says_more, text_of_result
+from tokenstream.relay._encoders.server_parts import (
+    CODE_TOOL,
+    ServerParts,
+    complete_input,
+    failure_texts,
+    says_more,
+    text_of_result,
+)
 from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:

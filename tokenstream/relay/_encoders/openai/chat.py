@@ -1,19 +1,24 @@
-"""Encoder for OpenAI's Chat Completions; reasoning and images are sent as most compatible servers do."""
+"""Encoders for OpenAI's Chat Completions, the legacy API Completions, and Mistral's chat API, which is alike.
+
+Reasoning and images are sent as most compatible servers do; Mistral's chunks have reasoning, tool calls and
+token counts of their own.
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.media import Media, omit_medium
-from tokenstream.relay._encoders.openai.shared import ChunkEncoder, convert_citation
+from tokenstream.relay._encoders.openai.shared import COUNTS, ChunkEncoder, convert_citation
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import Json
+    from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
         Finish,
@@ -275,3 +280,81 @@ def _kind_of(medium: Medium) -> str:
     A medium without a type counts as audio, because OpenAI sends audio without a type.
     """
     return (medium.mime_type or "audio").partition("/")[0]
+
+
+class OpenAICompletionsEncoder(ChunkEncoder):
+    """Encodes an answer as `text_completion` objects, and `[DONE]`."""
+
+    name: ClassVar[str] = "openai-completions"
+    object: ClassVar[str] = "text_completion"
+    default_id: ClassVar[str] = "cmpl-1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "content_filter": "content_filter",
+    }
+
+    def encode_text(self, event: TextDelta) -> Payloads:
+        """Return a chunk with a piece of text."""
+        return [self._piece(event.choice, event.text)]
+
+    def encode_last(self, choice: int, word: str) -> Payloads:
+        """Return an empty piece with the finish reason."""
+        return [self._piece(choice, "", word)]
+
+    def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:
+        """Return a chunk with a piece of a choice's text, or with OpenAI's word for the finish reason."""
+        choice: dict[str, Any] = {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
+        return self.make_chunk(choice)
+
+
+class MistralEncoder(WholeCalls, OpenAIChatEncoder):
+    """Encodes an answer as chunks with whole calls, as Mistral's SDK requires, and reasoning as content."""
+
+    name: ClassVar[str] = "mistral"
+    default_id: ClassVar[str] = "cmpl-1"
+    first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
+        "content_filter": "content_filter",
+        "refusal": "content_filter",
+    }
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+    }
+
+    def make_chunk(self, choice: dict[str, Any]) -> Payload:
+        """Return the payload of a chunk, without token counts, which only the last chunk has."""
+        return "", {**self.envelope, "choices": [choice]}
+
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
+        """Return a delta with a thinking chunk as `content`."""
+        text = self.drop_signature(event)
+        thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+        return self.make_delta(event.choice, content=thought) if text else ()
+
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
+        """Return a delta with the whole call."""
+        index = self.assign_call_index(event.choice, event.part)
+        # The base class notes that the call is complete, and sends nothing.
+        super().encode_call_end(event)
+        function = {"name": event.call.name, "arguments": event.call.arguments_text}
+        call = {"id": event.call.id, "function": function, "index": index}
+        return self.make_delta(event.choice, content="", tool_calls=[call])
+
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """Return a chunk without choices that has the error, since Mistral's SDK accepts only chunks."""
+        [(name, payload)] = super().encode_error(kind, message, code)
+        return [(name, {**self.envelope, "choices": [], **payload})]
+
+    def encode_tail(self) -> Payloads:
+        """Return the finish reason of each choice, the token counts with the last, and the sentinel."""
+        for number, (choice, event) in enumerate(self.finishes.items(), 1):
+            yield from self.begin_choice(choice)
+            name, chunk = self.make_choice_chunk(choice, {"content": ""}, self.word_for(event.reason))
+            report = COUNTS.write(self.usage) if number == len(self.finishes) else None
+            yield name, chunk if not report else {**chunk, "usage": report}
+        yield "", "[DONE]"

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._wire.openai_responses.words import failure_in
-from tokenstream.relay._encoders.server_input import complete_input
-from tokenstream.relay._encoders.server_parts import says_more, text_of_result
+from tokenstream.relay._encoders.server_parts import complete_input, says_more, text_of_result
 from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:

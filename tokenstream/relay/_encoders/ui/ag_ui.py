@@ -15,7 +15,7 @@ from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
-from tokenstream.relay._encoders.server_input import complete_input
+from tokenstream.relay._encoders.server_parts import complete_input
 from tokenstream.relay._encoders.ui.shared import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 

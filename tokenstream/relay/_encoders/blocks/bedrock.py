@@ -1,19 +1,20 @@
-"""Encoder for Bedrock's ConverseStream."""
+"""Encoders for Bedrock: its ConverseStream, and InvokeModelWithResponseStream with an Anthropic model."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
-from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
+from tokenstream.relay._encoders.blocks.anthropic import AnthropicEncoder
+from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, is_exception, pad, pad_json
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.server_input import complete_input
-from tokenstream.relay._encoders.server_parts import ServerParts
+from tokenstream.relay._encoders.server_parts import ServerParts, complete_input
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         MediaDelta,
         PartDone,
         PartStart,
+        Ping,
         ReasoningDelta,
         TextDelta,
         ToolCallDelta,
@@ -41,6 +43,17 @@ _PIECES = frozenset({"text", "json"})
 """The keys of the pieces of a result."""
 _BEDROCK_FIELDS = frozenset({"sourceContent", "location"})
 """Fields that only citations from Bedrock have."""
+
+_LATENCIES = {"invocationLatency": 900, "firstByteLatency": 300}
+"""The latencies in milliseconds; constant, so that the output does not depend on a clock."""
+_METRICS = {
+    "input_tokens": "inputTokenCount",
+    "output_tokens": "outputTokenCount",
+    "cached_tokens": "cacheReadInputTokenCount",
+    "cache_write_tokens": "cacheWriteInputTokenCount",
+}
+"""Maps fields of `Usage` to the names in Bedrock's metrics."""
+_REQUIRED = {"inputTokenCount": 0, "outputTokenCount": 0}
 
 
 class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
@@ -248,3 +261,40 @@ def _to_citation(citation: Citation) -> dict[str, Any]:
         web = {"url": citation.url, "domain": split_url(citation.url).hostname or ""}
         cited |= {"source": citation.url, "location": {"web": web}}
     return cited
+
+
+class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
+    """Encodes an answer as Anthropic's payloads, each in a `chunk` event; the last has Bedrock's metrics."""
+
+    name: ClassVar[str] = "bedrock-invoke"
+
+    def encode_ping(self, event: Ping) -> Payloads:
+        """Return no payloads: Bedrock does not pass Anthropic's pings on."""
+        return ()
+
+    def encode_ending(self, event: Finish) -> Payloads:
+        """Return Anthropic's last events, with Bedrock's metrics in the very last."""
+        *events, (name, last) = super().encode_ending(event)
+        # Required counts are 0 if they are unknown; the latencies are constants.
+        metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
+        return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
+
+    def frame(self, name: str, payload: object) -> bytes:
+        """Return a payload of the model as a `chunk` event; an exception is framed under its own name.
+
+        Args:
+            name: The name of Anthropic's event, which is sent only in the payload; or an exception's name.
+            payload: A JSON value, or text, which is packed unchanged.
+        """
+        if is_exception(name):
+            return super().frame(name, payload)
+        data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
+        return super().frame("chunk", pad({"bytes": base64(data)}))
+
+    def headers_of(self, name: str) -> bytes:
+        """Return the headers of a `chunk` event, in which every payload is sent."""
+        return super().headers_of("chunk")
+
+    def wrap_payload(self, payload: bytes) -> bytes:
+        """Return the bytes that a `chunk` event contains for a payload of the model."""
+        return pad_json(b'{"bytes":"%b"}' % base64(payload).encode())
