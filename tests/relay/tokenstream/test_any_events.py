@@ -14,7 +14,7 @@ from tokenstream import events as told
 from tokenstream._event_base import is_told
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
-from tokenstream.formats._wire.tokenstream.format import PARTS
+from tokenstream.formats._wire.tokenstream import PARTS
 from tokenstream.message import (
     Citation,
     FinishReason,

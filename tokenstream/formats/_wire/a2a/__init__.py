@@ -2,6 +2,299 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.a2a.format import A2A
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["A2A"]
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._base import Format
+from tokenstream.formats._detect.payloads import payload_of
+from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.a2a.parts import TaskParts, fingerprint_of, pieces_of, text_in
+from tokenstream.formats._wire.a2a.words import FINISH_REASONS, PAUSED, state_of, unwrap, usage_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream._basics.loose import AnyEvent
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_TEXT = ("artifact", "parts", 0, "text")
+_ENVELOPE = frozenset({"jsonrpc", "id", "result", "task", "message", "statusUpdate", "artifactUpdate"})
+_UPDATE = ("kind", "taskId", "contextId", "metadata")
+_KNOWN_IN_TASKS = ("kind", "id", "contextId", "metadata", "status", "artifacts")
+_KNOWN_IN_STATUS_UPDATES = (*_UPDATE, "status", "final")
+# `index` counted the artifacts in versions before 0.3.
+_KNOWN_IN_ARTIFACT_UPDATES = (*_UPDATE, "artifact", "append", "lastChunk", "index")
+_FAILURES = {"failed": "the task has failed", "rejected": "the agent refuses the task"}
+"""Messages of errors for which the agent gives no reason."""
+_KNOWN_IN_STATUS = ("state", "message", "timestamp")
+
+
+class A2A(Format):
+    """The `a2a` format: the updates of one task, or one message of the agent, which is the whole answer.
+
+    A payload may be the result in a JSON-RPC response, or stand alone.
+
+    Args:
+        limits: Bounds on parts and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> task = A2A()
+        >>> artifact = {"artifactId": "a", "parts": [{"text": "Hello"}]}
+        >>> for event in task.feed({"artifactUpdate": {"taskId": "t", "artifact": artifact}}):
+        ...     print(type(event).__name__)
+        MessageStart
+        PartStart
+        TextDelta
+    """
+
+    __slots__ = ("_appends", "_is_paused", "_last_message", "_task_parts")
+
+    name: ClassVar[str] = "a2a"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
+    # JSON-RPC's codes and the protocol's own, and the state of a task that the agent refuses.
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
+        {
+            "-32603": True,
+            "-32006": True,
+            "-32700": False,
+            "-32600": False,
+            "-32601": False,
+            "-32602": False,
+            "-32001": False,
+            "-32002": False,
+            "-32003": False,
+            "-32004": False,
+            "-32005": False,
+            "-32007": False,
+            "-32008": False,
+            "-32009": False,
+            "rejected": False,
+        }
+    )
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("result", *_TEXT), ("result", "artifactUpdate", *_TEXT), ("artifactUpdate", *_TEXT)],
+        crlf=True,
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._appends = False
+        """True if the last payload had further pieces of an artifact, and not the whole artifact."""
+        self._is_paused = False
+        """True while the task waits for the user; the server may close the stream, or go on later."""
+        self._last_message: tuple[str, str, int] | None = None
+        """Id, state and fingerprint of the last message of a status, which a snapshot of the task repeats."""
+
+    def _make_parts(self) -> TaskParts:
+        self._task_parts = TaskParts(self.limits, self.note)
+        return self._task_parts
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
+        """Return whether a stream's first payload is a task, a message, or an update of a task.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        return unwrap(payload) is not None
+
+    @property
+    def may_go_on(self) -> bool:
+        """True if content may follow the finish reason, because the task only waits for the user."""
+        return self._is_paused
+
+    @property
+    def resting(self) -> bool:
+        """True while the task waits for the user."""
+        return self._is_paused
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
+        self._appends = False
+        unwrapped = unwrap(payload)
+        if unwrapped is None:
+            self.parts.unknown(event or text_of(payload, "method") or "event", payload)
+            return
+        kind, content = unwrapped
+        if content is not payload:
+            self.parts.report_unknown_fields(payload, _ENVELOPE)
+        self._READERS[kind](self, content)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a callback that counts the characters of later deltas, if they add to an artifact.
+
+        If the artifact was sent whole, return `always_decode`, which has later payloads decoded: each of them
+        must be compared with what has arrived of the artifact.
+        """
+        run = self._task_parts.last_run
+        if not self._appends or run is None:
+            return always_decode
+
+        def count(event: AnyEvent) -> None:
+            run.length += len(event.text)
+
+        return count
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events, at the end of the input.
+
+        If the task waits for the user, the answer is whole: the pause, and not a cut, has ended the input.
+        """
+        if self._is_paused and self.error is None:
+            self.conclude()
+        return super().end(now=now)
+
+    def after_end(self, frame: Frame) -> None:
+        """Ignore a frame after the terminal event; count a departure, unless it repeats the whole task."""
+        payload = payload_of(frame)
+        try:
+            data = decode(payload, self.limits) if isinstance(payload, bytes) else payload
+        except ProtocolError:
+            data = None
+        unwrapped = unwrap(data) if is_dict(data) else None
+        if unwrapped is None or unwrapped[0] != "task":
+            super().after_end(frame)
+
+    # -- payloads ----------------------------------------------------------
+
+    def _read_task(self, task: dict[str, Any]) -> None:
+        """Read a whole task: the start of a stream, or all that has happened before a client came back."""
+        task_id = text_of(task, "id")
+        self._read_head(task_id, task)
+        for artifact in dicts_of(task.get("artifacts")):
+            self._task_parts.read_artifact(task_id or "", artifact)
+        self.parts.report_unknown_fields(task, _KNOWN_IN_TASKS)
+        self._read_status(dict_of(task, "status"), is_final=False)
+
+    def _read_message(self, message: dict[str, Any]) -> None:
+        """Read a message of the agent, which is the whole answer."""
+        if state_of(text_of(message, "role") or "agent").removeprefix("role-") == "user":
+            self.parts.unknown("message", message)
+            return
+        self._read_head(text_of(message, "taskId", "messageId"), message)
+        self._task_parts.read_message(message)
+        self.parts.finish(0, "stop", None)
+        self.conclude()
+
+    def _read_artifact_update(self, update: dict[str, Any]) -> None:
+        """Read an update of an artifact: all of the artifact, or further pieces of it."""
+        self._go_on()
+        task_id = text_of(update, "taskId")
+        self._read_head(task_id, update)
+        self._appends = update.get("append") is True
+        self._task_parts.read_artifact(
+            task_id or "",
+            dict_of(update, "artifact"),
+            appends=self._appends,
+            is_last=update.get("lastChunk") is True,
+            replaces=True,
+        )
+        self.parts.report_unknown_fields(update, _KNOWN_IN_ARTIFACT_UPDATES)
+
+    def _read_status_update(self, update: dict[str, Any]) -> None:
+        """Read the task's new state."""
+        self._read_head(text_of(update, "taskId"), update)
+        self.parts.report_unknown_fields(update, _KNOWN_IN_STATUS_UPDATES)
+        self._read_status(dict_of(update, "status"), is_final=update.get("final") is True)
+
+    _READERS: ClassVar[dict[str, Callable[[A2A, dict[str, Any]], None]]] = {
+        "task": _read_task,
+        "message": _read_message,
+        "artifact-update": _read_artifact_update,
+        "status-update": _read_status_update,
+    }
+
+    # -- within ------------------------------------------------------------
+
+    def _read_head(self, id: str | None, content: dict[str, Any]) -> None:
+        """Report what any payload may have: an id, the conversation, and metadata, perhaps with token counts.
+
+        Args:
+            id: The id of the task or message; None if the payload names none.
+            content: The task, the message or the update.
+        """
+        if id != self.parts.id or not self.parts.started:
+            self.parts.head(id=id)
+        context_id, metadata = text_of(content, "contextId"), dict_of(content, "metadata")
+        if context_id is not None:
+            self.parts.field("contextId", context_id)
+        if metadata:
+            self.parts.field("metadata", metadata)
+            usage = usage_in(metadata)
+            if usage is not None:
+                self.parts.usage(usage)
+
+    def _read_status(self, status: dict[str, Any], *, is_final: bool) -> None:
+        """Read a state with its message: progress, a question, the answer, or the reason of a failure.
+
+        Args:
+            status: The status.
+            is_final: True if the server says that the stream ends here.
+        """
+        word = text_of(status, "state") or ""
+        state = state_of(word)
+        self.parts.report_unknown_fields(status, _KNOWN_IN_STATUS)
+        message = dict_of(status, "message")
+        is_new = bool(message) and not self._is_repeated(state, message)
+        reason = FINISH_REASONS.get(state)
+        if reason is None:
+            # The task is in progress.
+            self._go_on()
+            if is_new:
+                self._read_status_message(state, message)
+            else:
+                self.ping()
+            return
+        if is_new:
+            self._read_status_message(state, message)
+        elif self._is_paused and state in PAUSED and not is_final:
+            # The server only says again that the task waits for the user.
+            return
+        # The new finish reason replaces that of an earlier pause.
+        self._go_on()
+        self.parts.finish(0, reason, word)
+        if reason == "error":
+            text = text_in(pieces_of(message)) or _FAILURES[state]
+            self.error = provider_error({"error": {"message": text, "type": state}})
+        self._is_paused = state in PAUSED and not is_final
+        if not self._is_paused:
+            self.conclude()
+
+    def _read_status_message(self, state: str, message: dict[str, Any]) -> None:
+        """Add the message of a status to the answer if it asks the user something, or is the whole answer.
+
+        Any other message, such as one about the progress of the task, is reported as unknown.
+        """
+        is_only_answer = state == "completed" and not self.parts.has_parts
+        is_question = state in PAUSED and not self._task_parts.has_said(pieces_of(message))
+        if is_only_answer or is_question:
+            self._go_on()
+            self._task_parts.read_message(message)
+        else:
+            self.parts.items("status_messages", [message])
+
+    def _is_repeated(self, state: str, message: dict[str, Any]) -> bool:
+        """Return whether the message of a status is the one before, in the same state; remember it.
+
+        Quirk (opencode-a2a, 2026-11): all messages of a task have one id while their text goes on.
+        """
+        id = text_of(message, "messageId")
+        known, self._last_message = self._last_message, None
+        if id is not None:
+            self._last_message = id, state, fingerprint_of(message)
+        return known is not None and known == self._last_message
+
+    def _go_on(self) -> None:
+        """Drop the finish reason of a pause, if the task has waited for the user: it goes on now."""
+        if self._is_paused:
+            self._is_paused = False
+            self.parts.choice(0).finish = None

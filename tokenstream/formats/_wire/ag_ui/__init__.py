@@ -2,6 +2,232 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.ag_ui.format import AGUI
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["AGUI"]
+from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.ag_ui.parts import PART_READERS, RunParts
+from tokenstream.formats._wire.ag_ui.words import (
+    COMMON_FIELDS,
+    FINISH_REASONS,
+    finish_word_of,
+    model_in_metadata,
+    told_finish_word,
+    usage_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
+# These events do not belong to the message, so they do not complete a part that chunks are writing;
+# an error cuts the part off.
+_OUTSIDE_MESSAGE = frozenset(
+    {
+        "ACTIVITY_DELTA",
+        "ACTIVITY_SNAPSHOT",
+        "RAW",
+        "REASONING_ENCRYPTED_VALUE",
+        "RUN_ERROR",
+        "SUBAGENT_ERROR",
+        "SUBAGENT_FINISHED",
+        "SUBAGENT_STARTED",
+    }
+)
+# State and activity events are for the application or its interface, so no part is made of them.
+# Of activities, only the progress of a tool is read.
+_REPORTED_AS_UNKNOWN = frozenset(
+    {
+        "ACTIVITY_DELTA",
+        "ACTIVITY_SNAPSHOT",
+        "CUSTOM",
+        "MESSAGES_SNAPSHOT",
+        "RAW",
+        "REASONING_END",
+        "REASONING_START",
+        "STATE_DELTA",
+        "STATE_SNAPSHOT",
+        "STEP_FINISHED",
+        "STEP_STARTED",
+        "SUBAGENT_ERROR",
+        "SUBAGENT_FINISHED",
+        "SUBAGENT_STARTED",
+        "THINKING_END",
+        "THINKING_START",
+    }
+)
+_ENVELOPE = frozenset({"id", "chunk"})
+"""The fields of an event of TanStack AI with its position."""
+_RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
+_RUN_IDS = frozenset({"threadId", "runId", "thread_id", "run_id"})
+_EVENT_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
+_OWN_TYPES = _RUN_EVENTS | PART_READERS.keys()
+"""Types of the events that only this format has; those in `_REPORTED_AS_UNKNOWN` may be of any vocabulary."""
+
+
+class AGUI(Format):
+    """The `ag-ui` format: the events of one run of an agent.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> run = AGUI()
+        >>> for event in run.feed(b'{"type":"RUN_STARTED","threadId":"t","runId":"r"}'):
+        ...     print(type(event).__name__)
+        MessageStart
+        Unknown
+        >>> for event in run.feed(b'{"type":"TEXT_MESSAGE_CHUNK","messageId":"m","delta":"Hel"}'):
+        ...     print(type(event).__name__)
+        PartStart
+        TextDelta
+    """
+
+    __slots__ = ("_run_parts", "_started")
+
+    name: ClassVar[str] = "ag-ui"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta",), ("chunk", "delta")],
+        changing=[("timestamp",), ("id",), ("chunk", "timestamp")],
+        # Agents attach the model's event, from which they made the AG-UI event, as `rawEvent`.
+        asides=COMMON_FIELDS - {"type"},
+        padding=frozenset(),
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._started = False
+        """True once the run has begun; a second start is a departure from the documentation."""
+
+    def _make_parts(self) -> RunParts:
+        self._run_parts = RunParts(self.limits, self.note)
+        return self._run_parts
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Return whether a stream's first payload is an event of a run; None for one without content."""
+        payload = unwrap(payload)
+        kind = text_of(payload, "type")
+        # Any vocabulary may have the words of a run, but not these fields.
+        is_bare = kind in ("RUN_STARTED", "RUN_FINISHED") and payload.keys().isdisjoint(_RUN_IDS)
+        return None if is_bare or kind in _REPORTED_AS_UNKNOWN else kind in _OWN_TYPES
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the run that an event begins; None if the event begins none."""
+        payload = unwrap(payload)
+        kind = text_of(payload, "type") or event
+        return text_of(payload, "runId") or "" if kind == "RUN_STARTED" else None
+
+    def read_sentinel(self) -> None:
+        """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return True if a payload that looks like an error is an event of a run, to be read as such."""
+        return text_of(unwrap(payload), "type") in _EVENT_TYPES
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
+        payload = unwrap(payload)
+        kind = text_of(payload, "type") or event
+        if kind not in _CHUNK_EVENTS and kind not in _OUTSIDE_MESSAGE:
+            # A part that chunks write has no end event: any other event of the message ends it.
+            self._run_parts.end_chunked_part()
+        if kind not in _EVENT_TYPES:
+            self.parts.unknown(kind or "event", payload)
+            return
+        if "type" not in payload:
+            self.note("type_missing")
+        if not self.parts.started:
+            self._report_head(payload, kind)
+        reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        elif part_reader is not None:
+            part_reader(self._run_parts, payload)
+        elif kind == "SUBAGENT_STARTED":
+            self._run_parts.read_subagent(payload)
+        else:
+            self.parts.unknown(kind, payload)
+
+    # -- the run -----------------------------------------------------------
+
+    def _report_head(self, payload: dict[str, Any], kind: str) -> None:
+        """Report the start of the answer, with the run's id as the answer's id.
+
+        Only the events about the run itself, such as `RUN_STARTED`, contain the run's id.
+
+        Args:
+            payload: The first payload of the answer.
+            kind: The type of the event in the payload.
+        """
+        if kind not in _RUN_EVENTS:
+            self.note_missing_start()
+        id, model = text_of(payload, "runId"), model_in_metadata(payload)
+        self.parts.head(id=id if kind in _RUN_EVENTS else None, model=model)
+
+    def _read_run_started(self, payload: dict[str, Any]) -> None:
+        """Report the run's id; a second start of the run is a departure from the documentation."""
+        if self._started:
+            self.note("start_repeated")
+        self._started = True
+        self.parts.head(id=text_of(payload, "runId"), model=model_in_metadata(payload))
+        self._report_unknown_fields(payload, "runId")
+
+    def _read_run_finished(self, payload: dict[str, Any]) -> None:
+        """End the answer, with the run's token counts and its outcome as the finish reason."""
+        self.parts.head(id=text_of(payload, "runId"), model=model_in_metadata(payload))
+        self._read_usage(payload)
+        self._report_unknown_fields(payload, "runId", "usage")
+        reason = self.finish_reasons.get(finish_word_of(payload), "unknown")
+        self.parts.finish(0, reason, "RUN_FINISHED")
+        self.conclude()
+
+    def _read_run_error(self, payload: dict[str, Any]) -> None:
+        """Store the error that ended the run, and a finish reason that a relay of this library has sent."""
+        self._read_usage(payload)
+        word = told_finish_word(payload)
+        if word is not None:
+            self.parts.finish(0, self.finish_reasons[word], "RUN_ERROR")
+        self._report_unknown_fields(payload, "message", "code", "usage")
+        # The message, which the payload's own one replaces, makes even an empty payload count as an error.
+        self.error = provider_error(
+            {"error": {"message": "", **(fields_except(payload, *COMMON_FIELDS) or {})}}
+        )
+
+    def _read_usage(self, payload: dict[str, Any]) -> None:
+        """Report the token counts, and the model if all counts are of one model."""
+        usage = usage_of(payload)
+        if usage is not None:
+            models = {text_of(report, "model") for report in dicts_of(payload.get("usage"))}
+            if len(models) == 1:
+                self.parts.head(model=models.pop())
+            self.parts.usage(usage)
+
+    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload, except those in `known` and those that any event may have."""
+        self.parts.report_unknown_fields(payload, (*known, *COMMON_FIELDS))
+
+    _READERS: ClassVar[dict[str, Callable[[AGUI, dict[str, Any]], None]]] = {
+        "RUN_STARTED": _read_run_started,
+        "RUN_FINISHED": _read_run_finished,
+        "RUN_ERROR": _read_run_error,
+    }
+
+
+def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the event in an envelope of TanStack AI; any other payload unchanged.
+
+    Quirk (TanStack AI 0.58, 2026-11): a server that keeps its answers sends JSON lines and WebSocket messages
+    with the position of each event, `{"id": …, "chunk": …}` (stream-to-response.js).
+    """
+    chunk = payload.get("chunk")
+    return chunk if payload.keys() == _ENVELOPE and is_dict(chunk) and "type" in chunk else payload

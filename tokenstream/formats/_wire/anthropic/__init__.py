@@ -2,6 +2,338 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.anthropic.format import Anthropic
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["Anthropic"]
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
+from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, replaced_counts, usage_of
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_STREAM_EVENTS: dict[str, str | None] = {
+    "message_start": "message",
+    "content_block_start": "content_block",
+    "content_block_delta": "delta",
+    "content_block_stop": "index",
+    "message_delta": "delta",
+    "message_stop": None,
+}
+"""Maps each type of event to the field that tells it from other vocabularies; to None if it has none."""
+_ERROR_FIELDS = frozenset({"type", "error", "request_id"})
+_ERROR_DETAILS = frozenset({"type", "message", "details"})
+# Events that the SDK's stream helper adds to the server's events; they repeat the content.
+_HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
+# Fields that are read, or have no meaning, by the object that has them. The SDK's stream helper adds the
+# finished block or message to the events that end one. `PADDING` hides the length of the text.
+_KNOWN_IN_STARTS_AND_ENDS = PADDING | {"type", "message"}
+_KNOWN_IN_BLOCK_EVENTS = PADDING | {"type", "index", "content_block"}
+_KNOWN_IN_DELTA_EVENTS = PADDING | {"type", "index", "delta"}
+_KNOWN_IN_MESSAGE_DELTAS = PADDING | {"type", "delta", "usage"}
+_END_FIELDS = PADDING | {"type", "stop_reason", "stop_sequence", "stop_details"}
+_MESSAGE_FIELDS = _END_FIELDS | {"id", "role", "model", "content", "usage"}
+_KNOWN_IN_DELTAS = PADDING | {
+    "type",
+    "text",
+    "thinking",
+    "estimated_tokens",
+    "signature",
+    "partial_json",
+    "citation",
+    "content",
+    "encrypted_content",
+}
+
+
+class Anthropic(Format):
+    """The `anthropic` format: the events of a stream, or a whole message in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> anthropic = Anthropic()
+        >>> anthropic.feed({"type": "content_block_start", "index": 0,
+        ...     "content_block": {"type": "text", "text": ""}})
+        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False))]
+        >>> [event.text for event in anthropic.feed({"type": "content_block_delta", "index": 0,
+        ...     "delta": {"type": "text_delta", "text": "Hel"}})]
+        ['Hel']
+    """
+
+    __slots__ = ("_blocks", "_has_head", "_nameless", "_start_expected", "_start_was_whole")
+
+    name: ClassVar[str] = "anthropic"
+    is_one_answer: ClassVar[bool] = True
+    event_names: ClassVar[frozenset[str]] = frozenset(_STREAM_EVENTS)
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    # A conflict (409) with another request is over soon, so a retry may help.
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({"conflict": True, "conflict_error": True})
+    # Some proxies end all streams with OpenAI's sentinel.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")]
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._nameless = False
+        """True if the SSE event of the current payload has no name."""
+        self._has_head = False
+        """True once the start of the answer, or a whole answer, has been read."""
+        self._start_expected = True
+        """True until the start has arrived, or its lack was counted."""
+        self._start_was_whole = False
+        """True if the start already contained the whole answer."""
+
+    def _make_parts(self) -> AnthropicBlocks:
+        self._blocks = AnthropicBlocks(self.limits, self.note)
+        return self._blocks
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a stream's first payload is of this format; None for a ping, which fits any."""
+        kind = payload.get("type", event)
+        if kind == "ping":
+            return None
+        if kind == "message":
+            return isinstance(payload.get("content"), list) and "stop_reason" in payload
+        if kind == "error":
+            # Other APIs also send events of this type, but with other fields.
+            details = dict_of(payload, "error")
+            return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
+        if not isinstance(kind, str) or kind not in _STREAM_EVENTS:
+            return False
+        field = payload.get(_STREAM_EVENTS[kind] or "")
+        # Our relay protocol and other servers have types of these names, too, but not these fields.
+        return True if is_dict(field) or isinstance(field, int) else None
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the message that an event begins; None if the event begins none."""
+        if (text_of(payload, "type") or event) != "message_start":
+            return None
+        return text_of(dict_of(payload, "message"), "id") or ""
+
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Decode a frame without the fast path, and return its events; note whether the frame has a name."""
+        name = frame.event if isinstance(frame, ServerSentEvent) else None
+        # "message" is the name that SSE gives an event without one.
+        self._nameless = name == "message" or isinstance(frame, bytes)
+        return super().feed_plainly(frame)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload whose SSE event is named "error" is a regular event of this format."""
+        return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
+        kind = text_of(payload, "type")
+        if self._nameless:
+            self.note("event_name_missing")
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        # An event of the SDK's stream helper has a snapshot, and only repeats content: it is ignored.
+        elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
+            self.parts.unknown(kind or "event", payload)
+
+    def conclude_without_finish(self) -> None:
+        """End an answer without a stop reason.
+
+        Its open tool calls may not be whole, so they are not handed out.
+        """
+        self._blocks.cut()
+        self.conclude()
+
+    def _end_answer(self) -> None:
+        """End the answer.
+
+        If it has no stop reason, its open tool calls may not be whole; they are then not handed out.
+        """
+        if self.parts.finished:
+            self.conclude()
+        else:
+            self.note("finish_missing")
+            self.end_without_finish()
+
+    # -- events --------------------------------------------------------------
+
+    def _read_ping(self, payload: dict[str, Any]) -> None:
+        self.ping()
+
+    def _read_message_start(self, payload: dict[str, Any]) -> None:
+        """Read the start of the answer; a server may send it twice, or put a whole answer into it."""
+        message = dict_of(payload, "message")
+        if self._has_head:
+            self.note("start_repeated")
+            # The indexes of blocks begin with 0 again.
+            self._blocks.restart()
+        self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
+        # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
+        # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
+        has_content = bool(message.get("content")) and not self._blocks.has_parts
+        if has_content:
+            self.note("start_with_content")
+            # If the start already has the stop reason, the blocks that follow only repeat its content.
+            self._start_was_whole = text_of(message, "stop_reason") is not None
+        self._read_message(message, whole=has_content)
+
+    def _read_whole_message(self, payload: dict[str, Any]) -> None:
+        """Read an answer that was not streamed."""
+        if self._blocks.has_parts:
+            self.note("content_twice")
+            return
+        self._read_message(payload, whole=True)
+        self._end_answer()
+
+    def _read_block_start(self, payload: dict[str, Any]) -> None:
+        """Open the content block that a payload begins."""
+        if self._repeats_start():
+            # The start already contained the whole answer.
+            return
+        index = self._block_index(payload, self._blocks.newest + 1)
+        self._blocks.start(index, dict_of(payload, "content_block"))
+        self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
+
+    def _read_block_delta(self, payload: dict[str, Any]) -> None:
+        """Add a delta to its block, and report the unknown fields of the payload and the delta."""
+        if self._repeats_start():
+            # The start already contained the whole answer.
+            return
+        delta = dict_of(payload, "delta")
+        # Without an index, a delta belongs to the newest block, or to block 0 if none has begun.
+        index = self._block_index(payload, max(self._blocks.newest, 0))
+        # A payload that fits no block was reported as unknown, with all its fields.
+        if self._blocks.add_delta(index, delta, payload):
+            self._report_unknown_fields(payload, _KNOWN_IN_DELTA_EVENTS)
+            self._report_unknown_fields(delta, _KNOWN_IN_DELTAS)
+
+    def _read_block_stop(self, payload: dict[str, Any]) -> None:
+        """Close a block."""
+        if self._repeats_start():
+            # The start already contained the whole answer.
+            return
+        self._blocks.stop(self._block_index(payload, self._blocks.newest))
+        self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
+
+    def _read_message_delta(self, payload: dict[str, Any]) -> None:
+        """Read the end of the message: token counts and finish reason."""
+        delta = dict_of(payload, "delta")
+        self._report_unknown_fields(payload, _KNOWN_IN_MESSAGE_DELTAS)
+        self._report_unknown_fields(delta, _END_FIELDS)
+        self._read_usage(payload, reason=text_of(delta, "stop_reason"))
+        self._read_finish(delta)
+
+    def _read_message_stop(self, payload: dict[str, Any]) -> None:
+        """Read the end of the answer."""
+        self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
+        self._end_answer()
+
+    # -- internals -----------------------------------------------------------
+
+    def _repeats_start(self) -> bool:
+        """Return True if the events of blocks only repeat the whole answer that `message_start` contained."""
+        if self._start_expected:
+            # No `message_start` has arrived; this is counted once.
+            self._start_expected = False
+            self.note_missing_start()
+        if self._start_was_whole:
+            self.note("content_twice")
+        return self._start_was_whole
+
+    def _block_index(self, payload: dict[str, Any], default: int) -> int:
+        """Return the index of a payload's block, or the default if it has none.
+
+        A missing index is counted as a departure from the documentation.
+        """
+        index = payload.get("index")
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
+        """Read a message: its head and token counts and, for a whole answer, its content and finish reason.
+
+        Args:
+            whole: True if the message has the whole content; False if blocks follow.
+        """
+        self._has_head, self._start_expected = True, False
+        self.parts.head(
+            id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
+        )
+        self._report_unknown_fields(message, _MESSAGE_FIELDS)
+        if whole:
+            self._read_content(message.get("content"))
+        self._read_usage(message, reason=text_of(message, "stop_reason"))
+        # A stop reason in a start without content is ignored: some gateways send one before any content.
+        if whole:
+            self._read_finish(message)
+
+    def _read_content(self, content: object) -> None:
+        """Read the content of a whole message: a list of blocks, or text."""
+        # Some servers send text in place of a list of blocks.
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        for index, block in enumerate(dicts_of(content)):
+            self._blocks.add_whole_block(index, block)
+
+    def _read_usage(self, payload: dict[str, Any], reason: str | None = None) -> None:
+        """Report the token counts in a payload, if it has any.
+
+        Args:
+            reason: The stop reason that comes with them; None if none does.
+        """
+        report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report, reason=reason), replaced_counts(report, reason))
+
+    def _read_finish(self, payload: dict[str, Any]) -> None:
+        """Report the stop sequence and details, and the finish reason with its explanation."""
+        for name in ("stop_sequence", "stop_details"):
+            value = payload.get(name)
+            if not says_nothing(value):
+                self.parts.field(name, value, 0)
+        reason = text_of(payload, "stop_reason")
+        if reason is not None:
+            explanation = text_of(dict_of(payload, "stop_details"), "explanation")
+            self.parts.choice(0).finish_message = explanation
+            self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
+
+    def _report_unknown_fields(self, payload: dict[str, Any], known: frozenset[str]) -> None:
+        """Report the fields of a payload that are not in `known`; token counts are read wherever they are."""
+        if payload.keys() <= known:
+            # Nearly all payloads are like this one.
+            return
+        if "usage" not in known and is_dict(payload.get("usage")) and payload["usage"]:
+            self.note("usage_misplaced")
+            self._read_usage(payload)
+            known |= {"usage"}
+        self.parts.report_unknown_fields(payload, known)
+
+    _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {
+        "ping": _read_ping,
+        "message_start": _read_message_start,
+        "content_block_start": _read_block_start,
+        "content_block_delta": _read_block_delta,
+        "content_block_stop": _read_block_stop,
+        "message_delta": _read_message_delta,
+        "message_stop": _read_message_stop,
+        "message": _read_whole_message,
+    }

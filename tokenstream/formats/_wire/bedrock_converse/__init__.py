@@ -2,6 +2,379 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.bedrock_converse.format import BedrockConverse
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-__all__ = ["BedrockConverse"]
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, is_list, text_of
+from tokenstream.formats._base import Format
+from tokenstream.formats._detect.unknown import HARNESS, refusal
+from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import named_exception
+from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
+from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
+from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
+"""A block as a stream would send it: the fields of its start event, and its deltas in order."""
+
+
+def is_whole(payload: dict[str, Any]) -> bool:
+    """Return whether a payload is an answer that was not streamed.
+
+    Example:
+        >>> is_whole({"output": {"message": {"content": []}}, "stopReason": "end_turn"}), is_whole({})
+        (True, False)
+    """
+    message = dict_of(dict_of(payload, "output"), "message")
+    return is_list(message.get("content")) and "stopReason" in payload
+
+
+def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
+    """Return the start and the deltas that a block of a whole answer would have in a stream.
+
+    Example:
+        >>> start_and_deltas({"text": "Hello"})
+        ({}, [{'text': 'Hello'}])
+        >>> start_and_deltas({"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}})
+        ({'toolUse': {'toolUseId': 't1', 'name': 'now', 'input': '{}'}}, [])
+    """
+    for name, convert in _CONVERTERS.items():
+        value = block.get(name)
+        if value is not None:
+            return convert(value)
+    # A block of another kind has no deltas, so all of it is its start.
+    return block, []
+
+
+def _convert_text(value: object) -> StartAndDeltas:
+    """Convert a text: return an empty start, and a delta with the text."""
+    return {}, [{"text": value}]
+
+
+def _convert_call(value: object) -> StartAndDeltas:
+    """Convert a tool call: return a start with the arguments as text, and no deltas."""
+    if not is_dict(value) or value.get("input") is None:
+        return {"toolUse": value}, []
+    # Converse documents arguments as JSON values, a stream sends them as text.
+    return {"toolUse": {**value, "input": json_text(value["input"])}}, []
+
+
+def _convert_reasoning(value: object) -> StartAndDeltas:
+    """Convert reasoning: return an empty start, and a delta with its text, signature or redacted content."""
+    if not is_dict(value):
+        # Malformed: it is reported as the start of a block.
+        return {"reasoningContent": value}, []
+    other_fields = {name: inner for name, inner in value.items() if name != "reasoningText"}
+    return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **other_fields}}]
+
+
+def _convert_cited_text(value: object) -> StartAndDeltas:
+    """Convert a cited text: return an empty start, and deltas with the citations and then with the text."""
+    if not is_dict(value):
+        # Malformed: it is reported as the start of a block.
+        return {"citationsContent": value}, []
+    citations = [{"citation": citation} for citation in dicts_of(value.get("citations"))]
+    return {}, [*citations, *dicts_of(value.get("content"))]
+
+
+_CONVERTERS: dict[str, Callable[[object], StartAndDeltas]] = {
+    "text": _convert_text,
+    "toolUse": _convert_call,
+    "reasoningContent": _convert_reasoning,
+    "citationsContent": _convert_cited_text,
+}
+"""Converters for blocks that a stream sends in another form; any other block is used as its start."""
+
+
+_STREAM_EVENTS = frozenset(
+    {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
+)
+_HOOK_EVENT = "hookEvent"
+_HARNESS_FIELDS = frozenset({"serverName"})
+_HARNESS_REASONS = frozenset(
+    {
+        "tool_result",
+        "interrupted",
+        "partial_turn",
+        "max_iterations_exceeded",
+        "max_output_tokens_exceeded",
+        "timeout_exceeded",
+    }
+)
+"""Stop reasons that only messages of AgentCore's InvokeHarness have (botocore 1.43, `HarnessStopReason`)."""
+
+
+class BedrockConverse(Format):
+    """The `bedrock-converse` format: the events of a stream, or a whole answer in one payload.
+
+    In a binary event stream, each event has a name. From boto3 and gateways, an event is an object with the
+    name as its only key.
+
+    The answer is complete at `messageStop`, but token counts may follow, so the stream
+    goes on to the end of the input.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> from tokenstream.framing import EventStreamMessage
+        >>> converse = BedrockConverse()
+        >>> [event.text for event in converse.feed(EventStreamMessage(
+        ...     b'{"contentBlockIndex": 0, "delta": {"text": "Hel"}}', event="contentBlockDelta"))[1:]]
+        ['Hel']
+        >>> [event.text for event in converse.feed(
+        ...     {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "lo"}}})]
+        ['lo']
+    """
+
+    __slots__ = ("_blocks", "_has_head", "_start_expected", "_stopped")
+
+    name: ClassVar[str] = "bedrock-converse"
+    is_one_answer: ClassVar[bool] = True
+    framing: ClassVar[str] = "aws-eventstream"
+    event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    # Gateways that convert the stream to server-sent events add this sentinel.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
+        # The checksum of an AWS message must be verified before its payload is used.
+        units=frozenset(),
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._has_head = False
+        """True once the start of the message has arrived."""
+        self._start_expected = True
+        """True until the start has arrived, or its lack was counted."""
+        self._stopped = False
+        """True once the event `messageStop` has arrived."""
+
+    def _make_parts(self) -> ConverseBlocks:
+        self._blocks = ConverseBlocks(self.limits, self.note)
+        return self._blocks
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a stream's first payload is of this format; None for the initial message of AWS."""
+        if event == INITIAL_RESPONSE:
+            # Other streams begin with this message, too.
+            return None
+        if event in _STREAM_EVENTS:
+            return "role" in payload or "contentBlockIndex" in payload or "stopReason" in payload
+        if event == "metadata":
+            return "inputTokens" in dict_of(payload, "usage")
+        # Without an event name, the name is a key of the payload, or of an object under "event".
+        inner = payload.get("event")
+        if len(payload) == 1 and is_dict(inner):
+            payload = inner
+        name = next((name for name in payload if name in _STREAM_EVENTS), "")
+        body = payload.get(name)
+        if is_dict(body):
+            return cls.recognises(body, name)
+        if is_whole(payload) or (not event and named_exception(payload) is not None):
+            return True
+        return "inputTokens" in dict_of(dict_of(payload, "metadata"), "usage")
+
+    @property
+    def finished(self) -> bool:
+        """True once `messageStop` has arrived."""
+        return self._stopped or super().finished
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; without `messageStop`, set `error` to `StreamTruncated`."""
+        if self.error is None and not self.ended and self.finished:
+            self.conclude()
+        return super().end(now=now)
+
+    def after_end(self, frame: Frame) -> None:
+        """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
+        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def conclude_without_finish(self) -> None:
+        """End an answer without `messageStop`.
+
+        Its open tool calls may not be whole, so they are not handed out.
+        """
+        self._blocks.cut()
+        self.conclude()
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
+        reader = self._READERS.get(event)
+        if reader is not None:
+            reader(self, payload)
+            return
+        if event == _HOOK_EVENT or _HOOK_EVENT in payload:
+            self._stopped, self.error = False, refusal(HARNESS)
+            return
+        # Without an event name, the names are keys of the payload.
+        names = [name for name in payload if name in self._READERS and is_dict(payload[name])]
+        for name in names:
+            self._READERS[name](self, payload[name])
+        if names:
+            self._report_unknown_fields(payload, *names)
+        else:
+            self._read_other(payload, event)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None.
+
+        `always_decode` has later payloads like this one decoded; the fast path would read only their text.
+        """
+        payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
+        reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
+        return always_decode if "redactedContent" in reasoning else None
+
+    def _read_other(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload that is not a known event: a wrapped event, an error, or a whole answer."""
+        if event == INITIAL_RESPONSE:
+            # The initial message of AWS has no content.
+            return
+        name = next(iter(payload), "")
+        inner = payload.get(name)
+        if not event and len(payload) == 1 and is_dict(inner):
+            if name == "event":
+                # Agents on AgentCore pass each of the model's events on as a value under this name.
+                self.read(inner, "")
+                return
+            # An object with one key may be an exception, whose name is the key.
+            self.error = named_exception(payload)
+            if self.error is not None:
+                return
+        if is_whole(payload):
+            self._read_whole(payload)
+        else:
+            self.parts.unknown(event or name or "event", payload)
+
+    def _read_whole(self, payload: dict[str, Any]) -> None:
+        """Read a whole answer, which is one payload, as if it were the events of a stream."""
+        if self._has_head or self._blocks.newest >= 0:
+            self.note("content_twice")
+            return
+        message = payload["output"]["message"]
+        self._read_message_start({name: value for name, value in message.items() if name != "content"})
+        for index, (start, deltas) in enumerate(map(start_and_deltas, dicts_of(message.get("content")))):
+            self._blocks.start(index, start)
+            for delta in deltas:
+                self._blocks.add_delta(index, delta, payload)
+            self._blocks.stop(index)
+        # The remaining fields are those of a stream's last two events, `messageStop` and `metadata`.
+        stop_fields = ("stopReason", "additionalModelResponseFields")
+        # `ResponseMetadata` is about the HTTP response; boto3 adds it.
+        not_metadata = (*stop_fields, "output", "ResponseMetadata")
+        self._read_message_stop({name: payload[name] for name in stop_fields if name in payload})
+        self._read_metadata({name: value for name, value in payload.items() if name not in not_metadata})
+        self.conclude()
+
+    # -- events --------------------------------------------------------------
+
+    def _read_message_start(self, payload: dict[str, Any]) -> None:
+        """Report the message's role; if the start is repeated, the message begins again."""
+        if text_of(payload, "role") == "user":
+            # The results of tools, in a message of their own: the stream has several messages.
+            self.error = refusal(HARNESS)
+            return
+        if self._has_head:
+            self.note("start_repeated")
+            # The indexes of blocks are counted from the start again.
+            self._blocks.restart()
+        self._has_head, self._start_expected = True, False
+        self.parts.head(role=text_of(payload, "role"))
+        self._report_unknown_fields(payload, "role")
+
+    def _read_block_start(self, payload: dict[str, Any]) -> None:
+        """Open a block; without an index, it is the one after the newest block."""
+        self._note_missing_start()
+        start = dict_of(payload, "start")
+        if not dict_of(start, "toolUse").keys().isdisjoint(_HARNESS_FIELDS):
+            self.error = refusal(HARNESS)
+            return
+        self._blocks.start(self._block_index(payload, self._blocks.newest + 1), start)
+        self._report_unknown_fields(payload, "contentBlockIndex", "start")
+
+    def _read_block_delta(self, payload: dict[str, Any]) -> None:
+        """Add a delta to its block; without an index, to the newest block, or to block 0 if there is none."""
+        delta = dict_of(payload, "delta")
+        self._note_missing_start()
+        self._blocks.add_delta(self._block_index(payload, max(self._blocks.newest, 0)), delta, payload)
+        self._report_unknown_fields(payload, "contentBlockIndex", "delta")
+
+    def _read_block_stop(self, payload: dict[str, Any]) -> None:
+        """End a block; without an index, the newest one."""
+        self._note_missing_start()
+        self._blocks.stop(self._block_index(payload, self._blocks.newest))
+        self._report_unknown_fields(payload, "contentBlockIndex")
+
+    def _read_message_stop(self, payload: dict[str, Any]) -> None:
+        """Record the finish reason.
+
+        Without one, the open tool calls may not be whole; they are then not handed out.
+        """
+        self._report_unknown_fields(payload, "stopReason")
+        reason = text_of(payload, "stopReason")
+        self._stopped = True
+        if reason is None:
+            self.note("finish_missing")
+            self.error = self.find_cut()
+            self._blocks.cut()
+        elif reason in _HARNESS_REASONS:
+            self._stopped, self.error = False, refusal(HARNESS)
+        else:
+            self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
+
+    def _read_metadata(self, payload: dict[str, Any]) -> None:
+        """Report the token counts, the model that a prompt router chose, and all fields except `usage`."""
+        report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(USAGE.read(report))
+        router = dict_of(dict_of(payload, "trace"), "promptRouter")
+        model = text_of(router, "invokedModelId")
+        if model is not None:
+            self.parts.head(model=model)
+        self._report_unknown_fields(payload, "usage")
+
+    # -- internals -----------------------------------------------------------
+
+    def _note_missing_start(self) -> None:
+        """Count once, as a departure from the documentation, that the answer began without `messageStart`."""
+        if self._start_expected:
+            self._start_expected = False
+            self.note_missing_start()
+
+    def _block_index(self, payload: dict[str, Any], default: int) -> int:
+        """Return the index of a payload's block, or the default if it has none.
+
+        A missing index is counted as a departure from the documentation.
+        """
+        # The index may arrive as text or as a float.
+        index = int_of({"index": index_of(payload.get("contentBlockIndex"))}, "index")
+        if index is not None:
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that are not in `known`; padding is not reported."""
+        self.parts.report_unknown_fields(payload, (*known, *PADDING))
+
+    _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
+        "messageStart": _read_message_start,
+        "contentBlockStart": _read_block_start,
+        "contentBlockDelta": _read_block_delta,
+        "contentBlockStop": _read_block_stop,
+        "messageStop": _read_message_stop,
+        "metadata": _read_metadata,
+    }

@@ -2,6 +2,275 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.cohere.format import Cohere
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["Cohere"]
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._wire.cohere.v2 import V2
+from tokenstream.formats._wire.cohere.words import FINISH_REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._fast.shape import Path
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+ID_FIELDS = ("generation_id", "response_id", "id")
+_REPEATED_FIELDS = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
+"""Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
+_FAILURE_FIELDS = ("err", "error", "message")
+
+_MESSAGE: Path = ("delta", "message")
+
+
+class V1(V2):
+    """Reads answers of v1, the older version of Cohere's chat API; leaves other payloads to `V2`.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+    """
+
+    __slots__ = ("_has_citations",)
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._has_citations = False
+        """True once a citation has arrived, so that the list of all citations at the end is a repetition."""
+
+    @classmethod
+    def is_whole_v1(cls, payload: dict[str, Any]) -> bool:
+        """Return whether a payload is a whole answer of v1, which was not streamed."""
+        return isinstance(payload.get("text"), str) and "generation_id" in payload
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
+        kind = text_of(payload, "event_type")
+        if kind is None and "type" not in payload and self.is_whole_v1(payload):
+            self._read_whole_v1(payload)
+        elif kind is None:
+            super().read(payload, event)
+        else:
+            if event and kind != event:
+                self.note("event_name_differs")
+            reader = V1.READERS_V1.get(kind)
+            if reader is None:
+                self.parts.unknown(kind, payload)
+            else:
+                reader(self, payload)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return True for a payload that looks like an error, but ends an answer of v1 or v2."""
+        return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
+
+    # -- events --------------------------------------------------------------
+
+    def _read_stream_start(self, payload: dict[str, Any]) -> None:
+        """Report the answer's id."""
+        if self.parts.started:
+            self.note("start_repeated")
+        self.parts.head(id=text_of(payload, *ID_FIELDS))
+        self.report_unknown_fields(payload, "event_type", "is_finished", *ID_FIELDS)
+
+    def _read_text_generation(self, payload: dict[str, Any]) -> None:
+        """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
+        text = payload.get("text")
+        if isinstance(text, str):
+            choice = payload.get("index", 0)
+            self.content.write_text(text, choice if _is_index(choice) else 0)
+        self.report_unknown_fields(
+            payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
+        )
+
+    def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
+        """Read a piece of a tool call, or of the plan, in which the model says which tools it will call."""
+        self.content.report_plan(payload.get("text"))
+        delta = dict_of(payload, "tool_call_delta")
+        if delta:
+            self.content.add_v1_fragment(delta)
+        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_call_delta")
+
+    def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
+        """Read the plan, unless it was streamed, and all tool calls."""
+        if not self.content.has_plan:
+            self.content.report_plan(payload.get("text"))
+        self.content.read_call_list(dicts_of(payload.get("tool_calls")))
+        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_calls")
+
+    def _read_citation_generation(self, payload: dict[str, Any]) -> None:
+        """Add the citations in a payload."""
+        self._read_citations(payload)
+        self.report_unknown_fields(payload, "event_type", "is_finished", "citations")
+
+    def _read_search(self, payload: dict[str, Any]) -> None:
+        """Report the fields of a payload about a search, or for debugging, as unknown."""
+        self.report_unknown_fields(payload, "event_type", "is_finished")
+
+    def _read_stream_end(self, payload: dict[str, Any]) -> None:
+        """Read the last event, which contains the whole answer."""
+        response = dict_of(payload, "response")
+        if not self.parts.started:
+            self.parts.head(id=text_of(response, *ID_FIELDS))
+        self.report_unknown_fields(
+            payload, "event_type", "is_finished", "finish_reason", "response", "index", *_FAILURE_FIELDS
+        )
+        # The older Generate API puts the finish reason into each of its `generations`.
+        generation = next(iter(dicts_of(response.get("generations"))), response)
+        reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
+        self._read_end(response, reason, text_of(payload, *_FAILURE_FIELDS))
+
+    def _read_whole_v1(self, payload: dict[str, Any]) -> None:
+        """Read an answer that was not streamed."""
+        if not self.content.is_empty:
+            self.note("content_twice")
+            return
+        self.parts.head(id=text_of(payload, *ID_FIELDS))
+        text = text_of(payload, "text")
+        calls = dicts_of(payload.get("tool_calls"))
+        if calls:
+            # If there are tool calls, the text is the model's plan for using them.
+            self.content.report_plan(text)
+        elif text is not None:
+            self.content.write_text(text, 0)
+        self._read_end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
+
+    # -- internals -----------------------------------------------------------
+
+    def _read_citations(self, payload: dict[str, Any]) -> None:
+        """Add the citations in a payload; they refer to documents in it, or in an earlier payload."""
+        documents = payload.get("documents") or self.parts.fields.get("documents")
+        for citation in dicts_of(payload.get("citations")):
+            self._has_citations = True
+            self.content.cite_source(citation, documents)
+
+    def _read_end(self, response: dict[str, Any], reason: str | None, failure_message: str | None) -> None:
+        """Read the whole answer at the end of the stream: add what no earlier event has contained.
+
+        Args:
+            response: The whole answer.
+            reason: Cohere's word for the finish reason.
+            failure_message: The server's description of a failure; None if it sent none.
+        """
+        if not self._has_citations:
+            self._read_citations(response)
+        if not self.content.has_calls:
+            self.content.read_call_list(dicts_of(response.get("tool_calls")))
+        for number, generation in enumerate(dicts_of(response.get("generations")) or [response]):
+            self._tell_text(generation, number)
+        # Of several ids, the first became the answer's id, and the others are reported, as is every field
+        # that was not read here or before (`_REPEATED_FIELDS`).
+        answer_id = next((name for name in ID_FIELDS if text_of(response, name)), "id")
+        self.parts.report_unknown_fields(response, (*_REPEATED_FIELDS, answer_id))
+        self.end_answer(reason, dict_of(response, "meta"), failure_message)
+
+    def _tell_text(self, generation: dict[str, Any], number: int) -> None:
+        """Compare the whole text of a choice with its deltas; if nothing of the choice arrived, add the text.
+
+        Args:
+            generation: The object with the text: the whole answer, or one of several generations.
+            number: The position of the generation, which is the number of its choice if it names no other.
+        """
+        whole, sent_index = text_of(generation, "text"), int_of(generation, "index")
+        if not whole:
+            return
+        index = number if sent_index is None or sent_index < 0 else sent_index
+        choice = self.parts.choice(index)
+        if choice.current_part is not None and choice.current_part.kind == "text":
+            self.parts.tell(choice.current_part, whole, len(whole))
+        elif not choice.next_part and not self.content.has_plan:
+            # If there are tool calls, the text is the model's plan for using them.
+            self.parts.note("text_completed")
+            self.content.write_text(whole, index)
+
+    READERS_V1: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
+        "stream-start": _read_stream_start,
+        "text-generation": _read_text_generation,
+        "search-queries-generation": _read_search,
+        "search-results": _read_search,
+        "tool-calls-chunk": _read_tool_calls_chunk,
+        "tool-calls-generation": _read_tool_calls_generation,
+        "citation-generation": _read_citation_generation,
+        "stream-end": _read_stream_end,
+        "stream-error": _read_stream_end,
+        "debug": _read_search,
+    }
+
+
+_ENDS = frozenset({"stream-end", "stream-error"})
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+class Cohere(V1, V2):
+    """The `cohere` format: answers of the chat API, version 2 or 1, streamed or whole.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> cohere = Cohere()
+        >>> [type(event).__name__ for event in cohere.feed({"type": "content-start", "index": 0,
+        ...     "delta": {"message": {"content": {"type": "text", "text": ""}}}})]
+        ['PartStart']
+        >>> cohere.feed({"type": "content-delta", "index": 0,
+        ...     "delta": {"message": {"content": {"text": "Hel"}}}})
+        [TextDelta(choice=0, part=0, text='Hel')]
+    """
+
+    __slots__ = ()
+
+    name: ClassVar[str] = "cohere"
+    is_one_answer: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            (*_MESSAGE, "content", "text"),
+            (*_MESSAGE, "content", "thinking"),
+            (*_MESSAGE, "tool_calls", "function", "arguments"),
+            ("text",),
+            ("tool_call_delta", "parameters"),
+        ],
+        units=frozenset({"event", "line"}),
+    )
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a stream's first payload is of this format; None if other formats send it, too."""
+        kind = text_of(payload, "type")
+        if kind is None and "event_type" not in payload and not event:
+            return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)
+        name = kind or event
+        if name == "debug":
+            # Other formats have events of that name, too.
+            return None if "prompt" in payload else False
+        if name in V2.READERS:
+            # Other servers have types of these names, too, but not these fields.
+            is_own = is_dict(payload.get("delta")) or "index" in payload
+            return True if is_own or (name == "message-start" and "id" in payload) else None
+        return text_of(payload, "event_type") in V1.READERS_V1
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the answer that an event begins; None if the event begins none."""
+        kind = text_of(payload, "type", "event_type") or event
+        return text_of(payload, *ID_FIELDS) or "" if kind in ("message-start", "stream-start") else None
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a function that counts each later delta without the event name that v2 documents.
+
+        Such a delta is a departure from the documentation. The fast path reads it without `read`, which
+        counts all other events without names. The result is None if the events have names, or belong to v1,
+        whose events need no names.
+        """
+        # Payloads of v1 have their type in the field `event_type` instead.
+        is_v2 = text_of(delta.raw, "event_type") is None
+        return self._count_nameless if self.is_nameless and is_v2 else None
+
+    def _count_nameless(self, delta: Event) -> None:
+        """Count a departure from the documentation for a delta without an event name, on the fast path."""
+        # The frame of the delta is counted only after this call.
+        self.departures.note("event_name_missing", event=self.frames + 1)

@@ -2,6 +2,311 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.gemini.format import Gemini
+import re
+from base64 import b64encode
+from enum import Enum
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["Gemini"]
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    fields_except,
+    index_of,
+    is_dict,
+    is_list,
+    text_of,
+)
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._wire.gemini.parts import GeminiParts
+from tokenstream.formats._wire.gemini.words import FINISH_REASONS, meaning_of, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream._basics.loose import Json
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
+    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._kit.open import OpenChoice
+    from tokenstream.message import FinishReason, Usage
+
+_FREE_NAMES = frozenset({"args", "response", "part_metadata", "partMetadata", "metadata"})
+"""Fields in which the application or the model chose the names, so that these stay as they are."""
+_DEEPEST = 50
+"""The deepest level on which names are converted."""
+_UNDERSCORE = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
+
+
+def to_camel_case(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return a payload with the API's names; the same object if it already has these names.
+
+    A dict made from a Python client's objects may hold enum members and bytes. They
+    are converted to the values that the API sends.
+
+    Example:
+        >>> to_camel_case({"candidates": [{"finish_reason": "STOP"}]})
+        {'candidates': [{'finishReason': 'STOP'}]}
+        >>> to_camel_case({"candidates": [{"content": {"parts": [{"function_call": {"args": {"a_b": 1}}}]}}]})
+        {'candidates': [{'content': {'parts': [{'functionCall': {'args': {'a_b': 1}}}]}}]}
+    """
+    renamed: dict[str, Any] = _rename(payload, 0) if _has_snake_case(payload) else payload
+    return renamed
+
+
+def _has_snake_case(payload: dict[str, Any]) -> bool:
+    """Return whether the payload, a candidate or a part has a name in snake_case."""
+    if _is_snake_case(payload):
+        return True
+    for candidate in dicts_of(payload.get("candidates")):
+        content = candidate.get("content")
+        parts = dicts_of(content.get("parts")) if is_dict(content) else []
+        if _is_snake_case(candidate) or any(_is_snake_case(part) for part in parts):
+            return True
+    return False
+
+
+def _is_snake_case(fields: dict[str, Any]) -> bool:
+    """Return whether the name of any of the fields contains an underscore."""
+    return "_" in "".join(fields)
+
+
+def _rename(value: object, depth: int) -> Json:
+    """Return a value with names in camelCase, and with enum members and bytes as the API sends them.
+
+    Two things are left unchanged: the content of the fields in `_FREE_NAMES`, in which the application or
+    the model chose the names, and everything below the level `_DEEPEST`.
+
+    Args:
+        depth: The value's level in the payload, which itself is level 0.
+    """
+    if depth > _DEEPEST:
+        return value
+    if is_dict(value):
+        return {
+            _UNDERSCORE.sub(lambda match: match[1].upper(), name): (
+                inner if name in _FREE_NAMES else _rename(inner, depth + 1)
+            )
+            for name, inner in value.items()
+        }
+    if is_list(value):
+        return [_rename(inner, depth + 1) for inner in value]
+    # Enum members and bytes are from the objects of a Python client.
+    if isinstance(value, Enum):
+        return value.value
+    return b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+_KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
+_ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
+_KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
+_FIELDS_OF_GEMINI_LIVE = frozenset(
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+    }
+)
+_FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
+_TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
+_COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
+_DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
+_DISTINCTIVE_FIELDS = ("promptFeedback", "modelVersion", "responseId")
+_WRAPPED_FIELDS = frozenset(
+    {"candidates", "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata"}
+)
+
+
+class Gemini(Format):
+    """The `gemini` format: the chunks of generateContent's stream, or a whole answer in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, choices, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> gemini = Gemini()
+        >>> chunk = {"candidates": [{"content": {"parts": [{"text": "Hel"}]}}]}
+        >>> [type(event).__name__ for event in gemini.feed(chunk)]
+        ['MessageStart', 'PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_gemini_parts",)
+
+    name: ClassVar[str] = "gemini"
+    is_one_answer: ClassVar[bool] = True
+    # Some proxies end all streams with OpenAI's sentinel.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_is_last: ClassVar[bool] = False
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    # The HTTP statuses of these codes are 409, 500, 500 and 501 (google/rpc/code.proto). A retry does not
+    # bring lost data back.
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
+        {"ABORTED": True, "UNKNOWN": True, "DATA_LOSS": False, "UNIMPLEMENTED": False}
+    )
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[_TEXT, ("response", *_TEXT)],
+        changing=[
+            *[("usageMetadata", name) for name in _COUNTS],
+            *[("usageMetadata", name, 0, "tokenCount") for name in _DETAILS],
+        ],
+        units=frozenset({"event", "element"}),
+        # The Gemini API ends lines with CRLF, Vertex AI with LF.
+        crlf=True,
+    )
+
+    def _make_parts(self) -> GeminiParts:
+        self._gemini_parts = GeminiParts(self.limits, self.note)
+        return self._gemini_parts
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
+        """Return whether a first payload is of this format; None if the payload contains only usage."""
+        payload = to_camel_case(_unwrap(payload))
+        if payload.keys() & _FIELDS_OF_OTHERS or payload.keys() & _FIELDS_OF_GEMINI_LIVE:
+            return False
+        if is_list(payload.get("candidates")):
+            return all(is_dict(candidate) for candidate in payload["candidates"])
+        if not is_dict(payload.get("usageMetadata")):
+            # A blocked prompt has no candidates.
+            return is_dict(payload.get("promptFeedback"))
+        return True if any(name in payload for name in _DISTINCTIVE_FIELDS) else None
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events of `frame`."""
+        parts = self._gemini_parts
+        # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
+        parts.decoded, parts.is_plain_delta = isinstance(frame, dict), False
+        events = super().feed(frame, now=now)
+        # `read` has set `is_plain_delta`; the counts of plain deltas are reported only now and then.
+        if parts.is_plain_delta and events:
+            # Any event of the payload serves: only its `raw`, the payload, is needed.
+            parts.latest_delta = events[0]
+            parts.deltas_since_usage += 1
+            if parts.deltas_since_usage >= parts.usage_interval:
+                parts.emit_periodic_usage()
+                events += parts.take()
+        return events
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return a function that keeps the token counts of each delta that is not decoded."""
+        return self._gemini_parts.store_delta
+
+    def late_usage(self) -> Usage | None:
+        """Return the counts of the last usage report, even if no event has contained them so far."""
+        return self._gemini_parts.late_usage()
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        chunk = to_camel_case(_unwrap(payload))
+        if chunk is payload and _is_plain_delta(chunk):
+            # `feed` reports the counts of this payload later. It finds them only in a payload that needed
+            # neither unwrapping nor renaming, as the condition says.
+            self._gemini_parts.is_plain_delta = True
+        self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
+        for candidate in dicts_of(chunk.get("candidates")):
+            self._read_candidate(candidate)
+        self.parts.report_unknown_fields(chunk, (*_KNOWN_IN_CHUNKS, *_ADDED_BY_SDK))
+        self._gemini_parts.store_usage(dict_of(chunk, "usageMetadata"))
+        if not self._gemini_parts.is_plain_delta:
+            self._gemini_parts.emit_usage()
+        blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
+        if blocked and not chunk.get("candidates"):
+            self.parts.finish(0, "content_filter", blocked)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
+        # If each candidate has its finish reason, the end of the input is the terminal event.
+        if self.error is None and self.parts.finished:
+            self.ended = True
+        return super().end(now=now)
+
+    def finish_input(self) -> None:
+        """Close the open parts at the end of the input.
+
+        An empty candidate is counted as a departure from the documentation.
+        """
+        choices = self.parts.choices.values()
+        if self.ended and any(_is_empty(choice) for choice in choices):
+            self.note("answer_empty")
+        super().finish_input()
+
+    # -- internals -----------------------------------------------------------
+
+    def _read_candidate(self, candidate: dict[str, Any]) -> None:
+        """Read a candidate's parts, its further data, and then its finish reason."""
+        index = index_of(candidate.get("index"))
+        choice = self.parts.choice(0 if index is None else index)
+        for part in dicts_of(dict_of(candidate, "content").get("parts")):
+            self._gemini_parts.read_part(choice.index, part)
+        self._read_metadata(choice, candidate)
+        choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
+        # A decoded payload may be an SDK's object, whose unset fields have default values.
+        reason = reason_of(candidate, filled=self._gemini_parts.decoded)
+        if reason is not None:
+            self.parts.finish(choice.index, meaning_of(reason), reason)
+
+    def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
+        """Report a candidate's further fields, its citations and log probabilities."""
+        self.parts.report_unknown_fields(candidate, _KNOWN_IN_CANDIDATES, choice.index)
+        sources = self._gemini_parts.candidate(choice).sources
+        for citation in sources.cite_grounding(dict_of(candidate, "groundingMetadata")):
+            self.parts.cite(choice.index, citation)
+        for citation in sources.cite_quotations(dict_of(candidate, "citationMetadata")):
+            self.parts.cite(choice.index, citation)
+        self._read_logprobs(choice.index, dict_of(candidate, "logprobsResult"))
+
+    def _read_logprobs(self, choice: int, result: dict[str, Any]) -> None:
+        """Report log probabilities: each chosen token together with the alternatives to it.
+
+        Further fields of the result are reported as one field.
+        """
+        chosen = dicts_of(result.get("chosenCandidates"))
+        top = dicts_of(result.get("topCandidates"))
+        # One of the lists may be shorter.
+        empty: dict[str, Any] = {}
+        items = [
+            {**token, "topCandidates": alternatives.get("candidates")}
+            for token, alternatives in zip_longest(chosen, top, fillvalue=empty)
+        ]
+        if items:
+            self.parts.items("logprobs", items, choice)
+        further = fields_except(result, "chosenCandidates", "topCandidates")
+        if further:
+            self.parts.field("logprobsResult", further, choice)
+
+
+def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the chunk in a payload, which some of Google's tools put in a field `response`.
+
+    The other fields of such a payload become fields of the chunk.
+    """
+    response = payload.get("response")
+    if not is_dict(response) or "candidates" in payload or not response.keys() & _WRAPPED_FIELDS:
+        return payload
+    return {**{name: value for name, value in payload.items() if name != "response"}, **response}
+
+
+def _is_plain_delta(chunk: dict[str, Any]) -> bool:
+    """Return whether a chunk is only a piece of text or thought, perhaps with token counts."""
+    candidates = dicts_of(chunk.get("candidates"))
+    if len(candidates) != 1 or "promptFeedback" in chunk:
+        return False
+    candidate = candidates[0]
+    parts = dict_of(candidate, "content").get("parts")
+    if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):
+        return False
+    has_only_text = parts[0].keys() <= {"text", "thought"} and bool(text_of(parts[0], "text"))
+    return has_only_text and not candidate.keys() & {"finishReason", "logprobsResult"}
+
+
+def _is_empty(choice: OpenChoice) -> bool:
+    """Return whether a choice stopped by itself without any content."""
+    finish = choice.finish
+    return finish is not None and finish.reason == "stop" and not choice.next_part

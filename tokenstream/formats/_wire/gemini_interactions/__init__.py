@@ -2,6 +2,422 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.gemini_interactions.format import GeminiInteractions
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["GeminiInteractions"]
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
+from tokenstream.errors import PositionLost
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._resume.event_log import MOST_SAVED
+from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
+from tokenstream.formats._wire.gemini_interactions.step import (
+    ALIASES,
+    FINISH_REASONS,
+    UNFINISHED,
+    USAGE,
+    InteractionStep,
+    ToldStep,
+)
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_EVENTS = frozenset(
+    {
+        "interaction.created",
+        "interaction.status_update",
+        "interaction.completed",
+        "step.start",
+        "step.delta",
+        "step.stop",
+    }
+)
+_OWN_FIELDS = ("interaction", "interaction_id", "index")
+"""Fields of which each event has at least one."""
+_PLAIN_PAYLOAD = {"event_type", "index", "delta"}
+"""The fields of a payload that has nothing but a delta."""
+_TEXT_DELTA = {"type", "text"}
+"""The fields of a delta that has nothing but text."""
+_SILENT = frozenset({"event_type", "event_id", *PADDING})
+_KNOWN_IN_INTERACTIONS = (
+    "id",
+    "model",
+    "agent",
+    "status",
+    "object",
+    "usage",
+    "steps",
+    "outputs",
+    "errors",
+    "error",
+    # The SDK adds these fields, which repeat content of the steps.
+    "output_text",
+    "output_audio",
+    "output_image",
+    "output_video",
+)
+
+
+class GeminiInteractions(Format):
+    """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> interactions = GeminiInteractions()
+        >>> delta = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "Hel"}}
+        >>> [type(event).__name__ for event in interactions.feed(delta)]
+        ['PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_event_id", "_event_ids", "_reported_id", "_status", "_steps")
+
+    name: ClassVar[str] = "gemini-interactions"
+    is_one_answer: ClassVar[bool] = True
+    event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
+    )
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    resumes: ClassVar[bool] = True
+    # The class of the open steps, which a saved state contains.
+    made_of: ClassVar[tuple[type, ...]] = (InteractionStep, ToldStep)
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._status: str | None = None
+        """The last status of the interaction."""
+        self._event_id: str | None = None
+        """The id of the last event."""
+        self._event_ids: list[str] = []
+        """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
+        self._reported_id: str | None = None
+        """The last event id that was reported as a field of the answer."""
+
+    def _make_parts(self) -> InteractionSteps:
+        self._steps = InteractionSteps(self.limits, self.note)
+        return self._steps
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of this format; None if only its type says so."""
+        kind = text_of(payload, "event_type")
+        if kind is not None:
+            if kind in _EVENTS or kind in ALIASES:
+                return True if any(name in payload for name in _OWN_FIELDS) else None
+            return kind == "error"
+        if payload.get("object") == "interaction":
+            return "status" in payload
+        # An event that lacks its type is known by its name and by a field of its payload.
+        return event in cls.event_names and (is_dict(payload.get("interaction")) or "index" in payload)
+
+    @property
+    def position(self) -> str | None:
+        """The last `event_id`; a client sends it as `last_event_id` to resume the answer."""
+        return self._event_id
+
+    @property
+    def seen_positions(self) -> list[int | str]:
+        """The ids of the last events, the newest at the end."""
+        return [*self._event_ids]
+
+    def position_of(self, payload: dict[str, Any]) -> str | None:
+        """Return the id of an event."""
+        return text_of(payload, "event_id")
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the interaction that an event begins, or "" if the interaction has no id.
+
+        The result is None if the event begins no interaction.
+        """
+        kind = text_of(payload, "event_type") or event
+        if ALIASES.get(kind, kind) != "interaction.created":
+            return None
+        return text_of(dict_of(payload, "interaction"), "id") or ""
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload is an event of an interaction: an error in it is read with the event."""
+        return self._kind_of(payload, event) in _EVENTS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = self._kind_of(payload, event)
+        if self.gap == "expected":
+            self.gap = "possible"
+        event_id = text_of(payload, "event_id")
+        if event_id:
+            self._event_id = event_id
+            self._event_ids.append(event_id)
+            if len(self._event_ids) > 2 * MOST_SAVED:
+                del self._event_ids[:MOST_SAVED]
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        elif payload.get("object") == "interaction":
+            self._read_whole_interaction(payload)
+        elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
+            # The SDK yields such an object for an event for which it has no class.
+            self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
+        else:
+            self.parts.unknown(kind or "event", payload)
+        self._report_position()
+
+    def expect_gap(self) -> None:
+        """Prepare for events whose ids don't show if some are missing; the whole interaction shows it."""
+        if self.gap == "none":
+            self.gap = "expected"
+        # An open call may lack arguments, and be JSON all the same.
+        self._steps.keeps_calls = any(choice.open_calls() for choice in self.parts.choices.values())
+
+    def read_sentinel(self) -> None:
+        """End the answer at the sentinel, unless events may be missing.
+
+        Raises:
+            PositionLost: Events may be missing, and the terminal event has not arrived.
+        """
+        if self.gap == "possible" and not self.ended:
+            self._require_whole()
+        super().read_sentinel()
+
+    def prepare_to_continue(self) -> None:
+        """Prepare for another connection; without a gap to settle, calls end at their own marks."""
+        super().prepare_to_continue()
+        if self.gap == "none":
+            self._steps.keeps_calls = False
+
+    def after_end(self, frame: Frame) -> None:
+        """Ignore a frame after the terminal event.
+
+        If it is not the sentinel, count a departure from the documentation.
+        """
+        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; set `error` if the interaction failed or has no final status."""
+        status = self._status
+        is_over = status is not None and status not in UNFINISHED and self.gap in ("none", "settled")
+        if self.error is None and not self.ended and status is not None and is_over:
+            # The terminal event, which describes a failure, is missing, but the final status has arrived.
+            self._finish(status)
+            if status == "failed":
+                # A general error, because nothing describes the failure.
+                self._set_error([])
+        return super().end(now=now)
+
+    def finish_input(self) -> None:
+        """Close the open parts at the end of the input."""
+        self._report_position()
+        super().finish_input()
+
+    # -- events --------------------------------------------------------------
+
+    def _read_created(self, payload: dict[str, Any]) -> None:
+        """Report the fields of a new interaction.
+
+        If the answer had begun before, count a departure from the documentation.
+        """
+        if self.parts.started:
+            self.note("start_repeated")
+        self._read_interaction_fields(dict_of(payload, "interaction"))
+        self._report_unknown_fields(payload, "interaction")
+
+    def _read_status_update(self, payload: dict[str, Any]) -> None:
+        """Store the status, which an update without one leaves as it is, and report the token counts."""
+        status = text_of(payload, "status")
+        self._status = status or self._status
+        self._read_usage(payload.get("usage"))
+        self._report_unknown_fields(payload, "interaction_id", "status", "usage")
+
+    def _start_step(self, payload: dict[str, Any]) -> None:
+        """Open the step of the interaction that a payload begins."""
+        # In previews of the API, the field was called `content`.
+        step = dict_of(payload, "step") or dict_of(payload, "content")
+        self._steps.start_step(self._step_index(payload, self._steps.newest + 1), step)
+        self._report_unknown_fields(payload, "index", "step", "content")
+
+    def _read_delta(self, payload: dict[str, Any]) -> None:
+        """Add a delta to its step, and report usage and unknown fields."""
+        delta = dict_of(payload, "delta")
+        self._steps.add_delta(self._step_index(payload, max(self._steps.newest, 0)), delta, payload)
+        if payload.keys() == _PLAIN_PAYLOAD and delta.keys() <= _TEXT_DELTA:
+            # Nearly all payloads are like this one, and have no further fields to report.
+            return
+        self._read_usage(dict_of(payload, "metadata").get("total_usage"))
+        self._report_unknown_fields(payload, "index", "delta", "metadata")
+        self.parts.report_unknown_fields(dict_of(payload, "metadata"), ("total_usage",))
+
+    def _stop_step(self, payload: dict[str, Any]) -> None:
+        """Close a step, and report usage."""
+        self._steps.stop(self._step_index(payload, self._steps.newest))
+        self._read_usage(payload.get("usage"))
+        step_usage = dict_of(payload, "step_usage")
+        if step_usage:
+            self.parts.items("step_usage", [step_usage], 0)
+        self._report_unknown_fields(payload, "index", "usage", "step_usage")
+
+    def _read_completed(self, payload: dict[str, Any]) -> None:
+        """Read the ended interaction, which has the outcome, and report unknown fields."""
+        interaction = dict_of(payload, "interaction")
+        self._report_unknown_fields(payload, "interaction")
+        if self.gap != "none" and text_of(interaction, "status") != "failed":
+            self._settle_gap(interaction)
+        self._read_ended_interaction(interaction)
+
+    def _settle_gap(self, interaction: dict[str, Any]) -> None:
+        """Compare the steps in an ended interaction with those that arrived, and add what is missing.
+
+        Raises:
+            PositionLost: The interaction lacks its steps, so that all of it is needed.
+            ProtocolError: The steps differ, also in what would follow a gap.
+        """
+        steps = _steps_of(interaction)
+        if not steps and self.gap == "possible":
+            self._read_interaction_fields(interaction)
+            self._require_whole()
+        if self.gap != "none":
+            self.gap = "settled"
+        self._steps.repeat_steps(steps)
+
+    def _read_whole_interaction(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
+        has_ended = text_of(interaction, "status") not in UNFINISHED
+        if has_ended and self._steps.told:
+            # It was fetched, or a gateway has sent it instead of the rest of the stream.
+            self._settle_gap(interaction)
+        if has_ended:
+            self._read_ended_interaction(interaction)
+            return
+        self.unfinished = True
+        self._read_interaction_fields(interaction)
+        if self.parts.withholds is None:
+            # Otherwise, the finished interaction is asked for, which has all steps.
+            self._read_steps(interaction)
+
+    def _require_whole(self) -> None:
+        """Leave the answer open until another connection brings all of it.
+
+        Raises:
+            PositionLost: Always.
+        """
+        self.gap = "unsettled"
+        raise PositionLost(
+            "the ids of the events don't show if the server has left any out where it went on; only the "
+            "finished interaction, by its id, shows it"
+        )
+
+    def _read_steps(self, interaction: dict[str, Any]) -> None:
+        """Read the steps in an interaction, unless events have reported content before."""
+        if self._steps.has_parts:
+            return
+        for index, step in enumerate(_steps_of(interaction)):
+            self._steps.add_whole_step(index, step)
+
+    def _read_ended_interaction(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction that has ended, and end the answer."""
+        self._read_interaction_fields(interaction)
+        self._read_steps(interaction)
+        status = text_of(interaction, "status")
+        if status is None:
+            self.note("finish_missing")
+            # The last status that an earlier event reported, if any.
+            status = self._status
+        if status is not None:
+            self._finish(status)
+        errors = dicts_of(interaction.get("errors")) or dicts_of(interaction.get("error"))
+        self._report_position()
+        if status == "failed":
+            self._set_error(errors)
+        elif errors:
+            # Only a part of the answer failed, such as a step.
+            self.parts.field("errors", errors)
+        self.conclude()
+
+    _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, dict[str, Any]], None]]] = {
+        "interaction.created": _read_created,
+        "interaction.status_update": _read_status_update,
+        "interaction.completed": _read_completed,
+        "step.start": _start_step,
+        "step.delta": _read_delta,
+        "step.stop": _stop_step,
+    }
+
+    # -- internals -----------------------------------------------------------
+
+    def _kind_of(self, payload: dict[str, Any], event: str) -> str:
+        """Return the type of an event: the type in the payload, or else the name of its SSE event.
+
+        Types in previews of the API are replaced by the present ones. If the payload has no type, or if the
+        two differ, this is counted as a departure from the documentation.
+        """
+        kind = text_of(payload, "event_type")
+        if kind is None and event:
+            self.note("type_missing")
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        kind = kind or event
+        return ALIASES.get(kind, kind)
+
+    def _step_index(self, payload: dict[str, Any], default: int) -> int:
+        """Return the index of a payload's step, or the default if it has none.
+
+        A missing index is counted as a departure from the documentation.
+        """
+        index = payload.get("index")
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _read_interaction_fields(self, interaction: dict[str, Any]) -> None:
+        """Report the id, model or agent, usage and unknown fields of an interaction, and store its status."""
+        self.parts.head(
+            id=text_of(interaction, "id"),
+            model=text_of(interaction, "model") or text_of(interaction, "agent"),
+        )
+        self._status = text_of(interaction, "status") or self._status
+        self._read_usage(interaction.get("usage"))
+        self.parts.report_unknown_fields(interaction, _KNOWN_IN_INTERACTIONS)
+
+    def _read_usage(self, report: object) -> None:
+        """Report the token counts, unless the report is empty or not an object."""
+        if is_dict(report) and report:
+            self.parts.usage(USAGE.read(report))
+
+    def _finish(self, status: str) -> None:
+        """Report the finish reason that a status means; the status itself is kept as the provider's word."""
+        self.parts.finish(0, FINISH_REASONS.get(status, "unknown"), status)
+
+    def _set_error(self, errors: list[dict[str, Any]]) -> None:
+        """Store the first error of a failed interaction, or a general one if there is none."""
+        fields = (fields_except(errors[0]) or {}) if errors else {}
+        self.error = provider_error({"error": {"message": "the interaction failed", **fields}})
+
+    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that are neither in `known` nor fields that any event may have."""
+        self.parts.report_unknown_fields(payload, (*known, *_SILENT))
+
+    def _report_position(self) -> None:
+        """Report the id of the last event as a field: the answer can be resumed after this event."""
+        if self._event_id != self._reported_id:
+            self._reported_id = self._event_id
+            self.parts.field("event_id", self._event_id)
+
+
+def _steps_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps in an interaction, except those that repeat the user's input."""
+    # In previews of the API, the field was called `outputs`.
+    steps = interaction.get("steps") or interaction.get("outputs")
+    return [step for step in dicts_of(steps) if step.get("type") != "user_input"]

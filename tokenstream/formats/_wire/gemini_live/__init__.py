@@ -2,6 +2,300 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.gemini_live.format import GeminiLive
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["GeminiLive"]
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.gemini_live.parts import LiveTurn
+from tokenstream.formats._wire.gemini_live.words import (
+    FINISH_REASONS,
+    USAGE,
+    camel_case,
+    fields_of,
+    object_in,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_NAMES = frozenset(
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+        "voiceActivity",
+        "voiceActivityDetectionSignal",
+    }
+)
+_FIELDS_OF_A_TURN = frozenset(
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "groundingMetadata",
+        "urlContextMetadata",
+    }
+)
+"""Fields that belong to the model's turn; a message may also report the user's speech."""
+_UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
+_TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
+
+
+class GeminiLive(Format):
+    """The `gemini-live` format: the server's messages in one session.
+
+    All turns of the session form one message, with the finish reason of the last turn.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+        one: True if the answer ends with its first turn.
+
+    Example:
+        >>> live = GeminiLive()
+        >>> turn = {"serverContent": {"modelTurn": {"parts": [{"text": "Hel"}]}}}
+        >>> [event.text for event in live.feed(turn) if hasattr(event, "text")]
+        ['Hel']
+        >>> [event.reason for event in live.feed({"serverContent": {"turnComplete": True}})[-1:]]
+        ['stop']
+    """
+
+    __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
+
+    name: ClassVar[str] = "gemini-live"
+    framing: ClassVar[str] = "messages"
+    ends_with_input: ClassVar[bool] = True
+    several: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(texts=[_TEXT], units=frozenset({"message"}))
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False, one: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._one = one
+        """True if the answer ends with its first turn."""
+        self._turn_is_open = False
+        """True while a turn is open."""
+        self._awaits_result = False
+        """True while the model waits for the result of a tool call."""
+
+    def _make_parts(self) -> LiveTurn:
+        self._turn = LiveTurn(self.limits, self.note)
+        return self._turn
+
+    def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
+        """Return a format with the same options for a new connection."""
+        return type(self)(limits=limits, pings=pings, one=self._one)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
+        """Return whether a first payload is of this format, judging by the names of its fields."""
+        if "type" in payload:
+            # The messages of Gemini Live have no type; those of similar protocols have one.
+            return False
+        return any(camel_case(name) in _NAMES and is_dict(value) for name, value in payload.items())
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return a pair: "" for a payload of a turn, else None; and whether the payload ends the turn.
+
+        Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.
+        """
+        fields = fields_of(payload)
+        # An error ends the turn: Google then closes the connection, and other servers may send nothing more.
+        if provider_error(payload) is not None:
+            return "", True
+        content = object_in(fields, "serverContent")
+        belongs_to_turn = "toolCall" in fields or any(content.get(name) for name in _FIELDS_OF_A_TURN)
+        return ("" if belongs_to_turn else None), _ends_turn(content)
+
+    def of_answer(self, answer: str) -> GeminiLive:
+        """Return a format that reads only one turn of a session, and ends with this turn.
+
+        Args:
+            answer: The key that `place_of` returned; always "", as turns have no ids.
+        """
+        return GeminiLive(limits=self.limits, one=True)
+
+    @property
+    def finished(self) -> bool:
+        """True once the last turn is over, or its content is complete."""
+        return self.ended or self.parts.finished
+
+    @property
+    def resting(self) -> bool:
+        """True while the server waits for the client: for a turn, a tool's result, or the end of playback."""
+        return not self._turn_is_open or self._awaits_result or self.parts.finished
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if a turn is open, or none has begun, set `error`."""
+        if self.error is None and not (self.ended or self.parts.finished):
+            self.error = self.cut_short()
+        return super().end(now=now)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        fields = fields_of(payload)
+        # Read the counts first: if the payload ends a turn, they belong to this turn.
+        report = fields.pop("usageMetadata", None)
+        if is_dict(report):
+            self.parts.usage(USAGE.read(fields_of(report)))
+        for name, value in fields.items():
+            reader = self._READERS.get(name)
+            if reader is not None and is_dict(value):
+                reader(self, fields_of(value))
+            elif value is not None:
+                self.parts.unknown(name, value)
+
+    # -- messages ------------------------------------------------------------
+
+    def _read_content(self, content: dict[str, Any]) -> None:
+        """Read a message about a turn: its content, transcripts, further fields, and its end."""
+        if any(content.get(name) for name in _FIELDS_OF_A_TURN):
+            self._begin_turn()
+            # The model has gone on without the result of its last call, or after it.
+            self._awaits_result = False
+        turn = object_in(content, "modelTurn")
+        for part in dicts_of(turn.get("parts")):
+            self._turn.add_part(part)
+        self._turn.add_transcript(object_in(content, "outputTranscription"))
+        for name, value in content.items():
+            self._read_other_field(name, value)
+        self._read_end(content)
+
+    def _read_other_field(self, name: str, value: object) -> None:
+        """Report a field of a message about a turn, unless the field is read elsewhere."""
+        if name == "inputTranscription":
+            self._read_heard(value)
+        elif name == "interimInputTranscription":
+            # Later ones replace it.
+            self.parts.unknown(name, value)
+        elif name in ("groundingMetadata", "urlContextMetadata"):
+            if not says_nothing(value):
+                self.parts.field(name, value, 0)
+            if name == "groundingMetadata" and is_dict(value):
+                self._turn.cite_sources(value)
+        elif name not in _READ_ELSEWHERE and not says_nothing(value):
+            self.parts.field(name, value, 0)
+
+    def _read_heard(self, value: object) -> None:
+        """Report a piece of what the user has said; a value that says nothing is reported as unknown."""
+        heard = value if is_dict(value) else {}
+        text, is_done = text_of(heard, "text") or "", heard.get("finished") is True
+        if text or is_done:
+            self.parts.input_transcript(text, done=is_done)
+        else:
+            self.parts.unknown("inputTranscription", value)
+
+    def _begin_turn(self) -> None:
+        """Begin a turn of the model, unless one is open."""
+        if not self._turn_is_open:
+            self._turn_is_open = True
+            self._turn.begin_turn()
+
+    def _read_end(self, content: dict[str, Any]) -> None:
+        """Read the fields that end the turn or its content, and report the finish reason.
+
+        A turn may have several finish reasons, and the last one counts. The earlier one is removed from
+        the choice first, because otherwise `Parts.finish` would count a departure from the documentation.
+        """
+        state = self.parts.choice(0)
+        reason = text_of(content, "turnCompleteReason")
+        if content.get("interrupted") is True:
+            # An interruption may arrive after the content is complete, while its audio is being played.
+            state.finish = None
+            self._finish("interrupted")
+        elif content.get("generationComplete") is True:
+            self._finish("generationComplete")
+        if not _ends_turn(content):
+            return
+        if reason is not None and reason not in _UNSPECIFIED:
+            # A reason is more specific than the bare end of the turn.
+            state.finish = None
+            self._finish(reason)
+        elif state.finish is None:
+            self._finish("turnComplete")
+        self._turn.close_audio()
+        self._turn_is_open = False
+        if self._one:
+            # The answer ends with its first turn.
+            self.conclude()
+
+    def _finish(self, word: str) -> None:
+        """End the audio and the turn, with Google's word for the reason."""
+        self._turn.close_audio()
+        self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
+
+    def _read_tool_call(self, data: dict[str, Any]) -> None:
+        """Add the calls in a message; the server then waits until the client sends their results."""
+        self._begin_turn()
+        self._awaits_result = True
+        for call in dicts_of(data.get("functionCalls")):
+            self._turn.add_call(call)
+
+    def _read_cancellation(self, data: dict[str, Any]) -> None:
+        """Report the ids of cancelled calls: the user has interrupted the turn."""
+        ids = data.get("ids")
+        if is_list(ids):
+            self.parts.items("toolCallCancellation", ids)
+        else:
+            self.parts.unknown("toolCallCancellation", data)
+
+    def _read_setup(self, data: dict[str, Any]) -> None:
+        """Report that the session is set up."""
+        self._report_for_client("setupComplete", data)
+
+    def _read_disconnection(self, data: dict[str, Any]) -> None:
+        """Report the server's announcement that it will close the connection."""
+        self._report_for_client("goAway", data)
+
+    def _read_resumption(self, data: dict[str, Any]) -> None:
+        """Report the handle with which the client can resume the session."""
+        self._report_for_client("sessionResumptionUpdate", data)
+
+    def _report_for_client(self, name: str, data: dict[str, Any]) -> None:
+        """Report data that the client needs later, such as the handle for resuming the session."""
+        self.parts.field(name, data)
+
+    _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {
+        "serverContent": _read_content,
+        "toolCall": _read_tool_call,
+        "toolCallCancellation": _read_cancellation,
+        "setupComplete": _read_setup,
+        "goAway": _read_disconnection,
+        "sessionResumptionUpdate": _read_resumption,
+    }
+
+
+# Fields that `_read_content`, `_read_end` and `_ends_turn` read.
+_READ_ELSEWHERE = frozenset(
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "turnCompleteReason",
+        "interactionStatus",
+    }
+)
+
+
+def _ends_turn(content: dict[str, Any]) -> bool:
+    """Return True if a message about a turn ends the turn.
+
+    The message may complete the turn and yet have a status that says that the model is still active.
+    """
+    if content.get("turnComplete") is not True:
+        return False
+    status = text_of(content, "interactionStatus")
+    return status in (None, *_UNSPECIFIED, "IDLE", "REQUIRES_ACTION")

@@ -1,7 +1,432 @@
-"""OpenAI Chat Completions, and the variations of the format that other servers send."""
+"""OpenAI Chat Completions, and the variations of the format that other servers send.
+
+From one chunk to the next, a server repeats nearly everything. Therefore each level
+of a chunk (answer, choice, delta) is read by a *plan*, which is made once for each
+*layout* (the keys in order), and fields whose value has not changed are skipped.
+"""
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.openai_chat.format import OpenAIChat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-__all__ = ["OpenAIChat"]
+from tokenstream._basics.chat_words import REASONING_FIELDS
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    fields_except,
+    index_of,
+    is_dict,
+    is_list,
+    says_nothing,
+    text_of,
+)
+from tokenstream.errors import ProtocolError
+from tokenstream.events import ReasoningDelta, ToolCallDelta
+from tokenstream.formats._base import Format
+from tokenstream.formats._detect.unknown import has_snowflakes_call
+from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
+from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._wire.openai_chat.bare import (
+    BARE_FIELDS,
+    ENVELOPE,
+    LAST_FIELD,
+    TEXT_PATHS,
+    convert_to_chunk,
+    has_bare_layout,
+)
+from tokenstream.formats._wire.openai_chat.call import is_single_fragment
+from tokenstream.formats._wire.openai_chat.choice import ChoiceReader, Layout, Plans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream._basics.loose import Json
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
+_FieldReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+"""The keys of a payload with the readers of their values, in the order in which they are called."""
+
+# If a payload has "choices" and none of these keys, it is an error only if its `object` says so.
+_ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
+_CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
+_CHOICE_MARKS = frozenset({"index", "finish_reason"})
+"""An object without content is recognised as a choice if it has at least one of these fields."""
+# In Perplexity's concise streams, chunks with reasoning have another `object`.
+_OBJECT_PREFIXES = ("chat.completion", "chat.reasoning")
+_DELTA = ("choices", 0, "delta")
+_CALL = (*_DELTA, "tool_calls", 0)
+# `object` names the format in every chunk; the check for errors has read it before.
+_ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswerPlan:
+    """The plan for reading all payloads with the same keys: the checks to make, and the readers of fields."""
+
+    may_be_error: bool
+    """True if a payload with these keys must be checked for an error."""
+    is_chunk: bool
+    """True if a payload with these keys is a chunk of a chat completion."""
+    may_be_bare: bool
+    """True if a payload with these keys may be *bare*: a chunk's content without the layers of a chunk."""
+    head_readers: _FieldReaders
+    """Readers of the fields that are read before the choices."""
+    field_readers: _FieldReaders
+    """Readers of the fields that are read after the choices."""
+
+
+class _ChatParts(Parts):
+    """The parts of an answer, some content of which the readers of choices may hold back until its end."""
+
+    def close_all(self, *, complete: bool) -> None:
+        """Add the texts that are held back, report the calls that have no name, and close every part.
+
+        Raises:
+            LimitExceeded: The answer is complete, but the content that was held back exceeds a limit.
+        """
+        try:
+            for choice in self.choices.values():
+                choice.reader.settle()
+        except ProtocolError:
+            # An answer that is not complete has an error already.
+            if complete:
+                raise
+        super().close_all(complete=complete)
+
+
+class OpenAIChat(Format):
+    """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
+
+    Args:
+        limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
+            `Limits`.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> format = OpenAIChat()
+        >>> for event in format.feed(b'{"choices":[{"index":0,"delta":{"content":"Hel"}}]}'):
+        ...     print(type(event).__name__)
+        MessageStart
+        PartStart
+        TextDelta
+        >>> format.feed(b'{"choices":[{"index":0,"delta":{"content":"lo"}}]}')
+        [TextDelta(choice=0, part=0, text='lo')]
+    """
+
+    __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
+
+    name: ClassVar[str] = "openai-chat"
+    is_one_answer: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            (*_DELTA, "content"),
+            *[(*_DELTA, name) for name in REASONING_FIELDS],
+            (*_DELTA, "refusal"),
+            *[
+                (*_CALL, *body)
+                for body in (("function", "arguments"), ("function", "input"), ("custom", "input"))
+            ],
+            *TEXT_PATHS,
+        ],
+        # The time of the first chunk is the time of the answer, so the time of a delta has no meaning.
+        changing=[("created",)],
+        turns=True,
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._created: object = None
+        """The time of the answer; None until it was reported."""
+        self._is_in_envelope = False
+        """True if the content is in an envelope, as on DashScope's own route, which has no sentinel."""
+
+        self._messages_grow: bool | None = None
+        """True if each message contains all so far, False if each is a piece, None if this is not known."""
+
+    def _make_parts(self) -> _ChatParts:
+        return _ChatParts(self.limits, self.note)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Return whether a first payload is of a chat completion; None if a later one must decide."""
+        kind = payload.get("object")
+        if isinstance(kind, str) and kind.startswith(_OBJECT_PREFIXES):
+            return True
+        choices = payload.get("choices")
+        if not is_list(choices):
+            return has_bare_layout(payload)
+        if not choices:
+            # Azure begins with a chunk about the prompt, and other servers with an empty chunk.
+            return True if "prompt_filter_results" in payload else None
+        listed = dicts_of(choices)
+        if any("delta" in choice or "message" in choice for choice in listed):
+            # Snowflake's tool calls are in other fields of the delta.
+            return not has_snowflakes_call(payload)
+        if not listed or any("text" in choice for choice in listed):
+            return False
+        # A choice without content so far may also be of a legacy completion.
+        return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the answer that a chunk with content belongs to; None if it has no id."""
+        return text_of(payload, "id") or None if dicts_of(payload.get("choices")) else None
+
+    def take_request(self, asked: object) -> None:
+        """Note whether a request makes DashScope send pieces of text (`incremental_output`), or all so far.
+
+        Without this knowledge, text must be held back until it shows which of the two arrives.
+
+        Args:
+            asked: The JSON of the request.
+        """
+        if is_dict(asked):
+            is_in_pieces = dict_of(asked, "parameters").get("incremental_output")
+            self._messages_grow = not is_in_pieces if isinstance(is_in_pieces, bool) else None
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a function that says which later deltas must be decoded; None if none of them must.
+
+        The function returns False for a delta whose payload must be decoded; see `Format.follow`.
+
+        Args:
+            delta: A delta that was decoded; the later deltas have similar payloads.
+        """
+        raw = delta.raw
+        has_other_calls = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
+        has_two_texts = "choices" in raw and not BARE_FIELDS.isdisjoint(raw)
+        if has_other_calls or has_two_texts:
+            # The payloads contain more than the text of the delta.
+            return always_decode
+        if isinstance(delta, ReasoningDelta):
+            # The details of reasoning may repeat later what the deltas say.
+            state = self.parts.choices.get(delta.choice)
+            keep = None if state is None else state.reader.reasoning.follow()
+            if keep is not None:
+                return always_decode if "id_changed" in self.departures else keep
+        if "id_changed" in self.departures:
+            # The ids of payloads alternate. Each change is a departure, which decoding counts.
+            fields, id = self.parts.fields, raw.get("id")
+            return lambda _: fields.get("id") == id  # False if the last decoded payload had another id
+        return None
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        if self._is_in_envelope and self.error is None and self.parts.finished:
+            # No terminal event is missing.
+            self.ended = True
+        return super().end(now=now)
+
+    # -- the answer --------------------------------------------------------
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload that is an object, also one with an error."""
+        # `read` checks for errors, by the payload's layout.
+        self.parts.raw = data
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`.
+
+        Raises:
+            ProtocolError: A choice is not an object, or an index is not a whole number.
+        """
+        plan = _ANSWER_PLANS.of(payload)
+        if plan.may_be_error or event == "error" or payload.get("object") == "error":
+            error = provider_error(payload, event)
+            if error is not None and (plan.is_chunk or not self.doubts(error, payload, event)):
+                # Read the chunk's content before the error: some servers send text and usage with an error.
+                # A chunk of the answer itself that has an error says how the answer has ended.
+                was_whole = self.is_whole and not plan.is_chunk
+                if plan.is_chunk:
+                    with suppress(ProtocolError):
+                        self._read_answer(payload, plan)
+                self.fail(error, was_whole=was_whole)
+                return
+        # A bare payload, of a server's native route, has a chunk's content in fewer layers, or in one more.
+        chunk = convert_to_chunk(payload) if plan.may_be_bare else None
+        if chunk is not None:
+            self._is_in_envelope = ENVELOPE in payload
+            self._read_answer(chunk, _ANSWER_PLANS.of(chunk))
+            # A bare payload may mark the end of the answer, as the sentinel does.
+            if payload.get(LAST_FIELD) is True:
+                self.read_sentinel()
+        elif plan.is_chunk:
+            self._read_answer(payload, plan)
+        else:
+            self._read_other(payload, event)
+
+    def _read_other(self, data: dict[str, Any], event: str) -> None:
+        """Report a payload that is not a chunk: as a ping or as unknown."""
+        name = text_of(data, "type", "object") or event
+        if name == "ping":
+            self.ping()
+        else:
+            self.parts.unknown(name, data)
+
+    def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
+        """Read a chunk: its head, its choices, and then its other fields if their values are new."""
+        # The fields that were reported, with their values; most chunks repeat them.
+        last_values = self.parts.fields
+        if not self.parts.started:
+            self._report_head(payload)
+        if self._created is None:
+            self._read_created(payload)
+        for key, reader in plan.head_readers:
+            value = payload[key]
+            if value is not None and value != last_values.get(key):
+                reader(self, key, value)
+        self._read_choices(payload.get("choices"))
+        for key, reader in plan.field_readers:
+            value = payload[key]
+            if value is not None and value != last_values.get(key):
+                reader(self, key, value)
+
+    def _report_head(self, payload: dict[str, Any]) -> None:
+        """Report the answer's id and model, and the role in its first choice that names one."""
+        role = None
+        for choice in dicts_of(payload.get("choices")):
+            for key in ("delta", "message"):
+                for holder in dicts_of(choice.get(key)):
+                    role = role or text_of(holder, "role")
+        self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
+
+    def _read_id(self, key: str, value: object) -> None:
+        """Store the field `key`, and report its value as the answer's id if it is text."""
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(id=value)
+
+    def _read_model(self, key: str, value: object) -> None:
+        """Store the field `key`, and report its value as the answer's model if it is text."""
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(model=value)
+
+    def _read_created(self, payload: dict[str, Any]) -> None:
+        """Report the time of the answer if the payload has it; called until a time was reported."""
+        # Some servers send the time of each chunk, and Azure begins with 0: the first other time is reported.
+        created = payload.get("created")
+        if not says_nothing(created) and created != 0:
+            self._created = created
+            self.parts.field("created", created)
+
+    def read_answer_field(self, key: str, value: object) -> None:
+        """Report an unknown field of the answer."""
+        if not says_nothing(value):
+            self.parts.field(key, value)
+
+    def _read_usage(self, key: str, value: object) -> None:
+        """Report token counts; any other value than an object is an unknown field."""
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+        elif value:
+            # Recorded only so that later chunks with the same value are skipped.
+            self.parts.fields[key] = value
+            self.parts.usage(usage_of(value))
+
+    def _read_groq(self, key: str, value: object) -> None:
+        """Read Groq's extension `x_groq`: usage, an error, and unknown fields."""
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+            return
+        usage = value.get("usage")
+        if is_dict(usage) and usage:
+            self.note("usage_misplaced")
+            self.parts.usage(usage_of(usage))
+        other_fields = fields_except(value, "usage", "error")
+        if other_fields is not None:
+            self.read_answer_field(key, other_fields)
+        if value.get("error"):
+            self.error = provider_error({"error": value["error"]})
+
+    def _read_sources(self, key: str, value: object) -> None:
+        """Cite the sources of the whole answer, in its first choice."""
+        choices = self.parts.choices
+        if choices:
+            # Recorded only so that later chunks with the same value are skipped.
+            self.parts.fields[key] = value
+            next(iter(choices.values())).reader.content.read_sources(value)
+        else:
+            # No choice has arrived that could cite the sources.
+            self.read_answer_field(key, value)
+
+    # -- choices -----------------------------------------------------------
+
+    def _read_choices(self, choices: Json) -> None:
+        """Pass each choice of a payload to the `ChoiceReader` for its index."""
+        if choices.__class__ is not list:
+            if is_dict(choices):
+                self._read_choices([choices])
+            else:
+                self.read_answer_field("choices", choices)
+            return
+        states = self.parts.choices
+        for position, choice in enumerate(choices):
+            # Null in place of a choice is ignored; any other value is an error.
+            if choice.__class__ is dict:
+                index = choice.get("index", position)
+                state = states.get(index) if index.__class__ is int else None
+                reader = (
+                    self._get_or_create_reader(index, position, choice) if state is None else state.reader
+                )
+                reader.read(choice)
+                if reader.error is not None:
+                    self.error = reader.error
+            elif choice is not None:
+                msg = "every choice must be a JSON object"
+                raise ProtocolError(msg)
+
+    def _get_or_create_reader(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+        """Return the reader of a choice whose index is new, or not a number.
+
+        Args:
+            index: The index that the server sent.
+            position: The position in the list, which is the index if the server sent none.
+        """
+        state = self.parts.choice(position if index is None else index_of(index))
+        reader: ChoiceReader | None = state.reader
+        if reader is None:
+            reader = state.reader = ChoiceReader(self.parts, state.index, messages_grow=self._messages_grow)
+            holders = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
+            if holders and not any(text_of(fields, "role") for fields in holders):
+                self.note("role_missing")
+        return reader
+
+    HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
+    ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
+        "usage": _read_usage,
+        "x_groq": _read_groq,
+        "search_results": _read_sources,
+        "citations": _read_sources,
+    }
+
+
+def _plan_answer(layout: Layout) -> _AnswerPlan:
+    """Return the plan for reading payloads that have the keys in `layout`."""
+    head_readers = OpenAIChat.HEAD_READERS
+    readers = OpenAIChat.ANSWER_READERS
+    # Search results are read before citations: they describe a source better, and a source is reported once.
+    keys = sorted(
+        (key for key in layout if key not in _ANSWER_SKIPPED and key not in head_readers),
+        key=lambda key: key != "search_results",  # False comes first
+    )
+    return _AnswerPlan(
+        may_be_error="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
+        is_chunk=not _CHUNK_MARKS.isdisjoint(layout),
+        may_be_bare="choices" not in layout and "type" not in layout and not BARE_FIELDS.isdisjoint(layout),
+        head_readers=tuple((key, head_readers[key]) for key in layout if key in head_readers),
+        field_readers=tuple((key, readers.get(key, OpenAIChat.read_answer_field)) for key in keys),
+    )
+
+
+_ANSWER_PLANS = Plans(_plan_answer)

@@ -2,6 +2,436 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.openai_realtime.format import OpenAIRealtime
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["OpenAIRealtime"]
+from tokenstream._basics.recent_ids import RecentIds
+from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
+from tokenstream.formats._kit.sessions import find_session_kind
+from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
+from tokenstream.formats._wire.openai_realtime.words import (
+    FINISH_REASONS,
+    REMEMBERED_ITEMS,
+    finish_reason,
+    is_event,
+    output_format,
+    response_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_WORD = re.compile(r"[\w.-]{1,64}")
+"""A single word, such as the code of an error."""
+_RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
+
+
+class OpenAIRealtime(Format):
+    """The `openai-realtime` format: the server's events in one session.
+
+    All responses of the session form one message, with the finish reason of the last
+    response; `answer` selects a single response.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+        answer: The id of the only response to read; None for all.
+        session: Data of the session that are known before its first event.
+        heard: The ids of the items of which another format has reported pieces of the transcript.
+
+    Example:
+        >>> realtime = OpenAIRealtime()
+        >>> start = {"type": "response.created", "response": {"id": "resp_1"}}
+        >>> realtime.feed(start)[0].id
+        'resp_1'
+        >>> where = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
+        >>> piece = {"type": "response.output_text.delta", "delta": "Hel", **where}
+        >>> [event.text for event in realtime.feed(piece) if hasattr(event, "text")]
+        ['Hel']
+    """
+
+    __slots__ = (
+        "_answer",
+        "_failure",
+        "_heard",
+        "_last_error",
+        "_open_responses",
+        "_outputs",
+        "_session",
+    )
+
+    name: ClassVar[str] = "openai-realtime"
+    framing: ClassVar[str] = "messages"
+    ends_with_input: ClassVar[bool] = True
+    several: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta",)], changing=[("event_id",)], units=frozenset({"message"}), turns=True
+    )
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        pings: bool = False,
+        answer: str | None = None,
+        session: dict[str, Any] | None = None,
+        heard: RecentIds | None = None,
+    ) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._session: dict[str, Any] = session or {}
+        """The session's settings, as the server has reported them."""
+        self._outputs.audio_format = output_format(self._session)
+        self._answer = answer
+        """The id of the only response that is read; None to read all responses."""
+        self._heard = RecentIds(REMEMBERED_ITEMS) if heard is None else heard
+        """The ids of the user's items of which pieces of the transcript were reported."""
+        self._open_responses: dict[str, None] = {}
+        """An ordered set: ids of the open responses."""
+        self._failure: StreamError | None = None
+        """The error of the last response, if that response failed."""
+        self._last_error: StreamError | None = None
+        """The last error that an event has reported since a response began; most do not end the session."""
+
+    def _make_parts(self) -> RealtimeOutputs:
+        self._outputs = RealtimeOutputs(self.limits, self.note)
+        return self._outputs
+
+    def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
+        """Return a format with the same options for a new connection."""
+        return type(self)(
+            limits=limits, pings=pings, answer=self._answer, session=self._session, heard=self._heard
+        )
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
+        """Return whether a stream's first payload is an event of this API; see `is_event`."""
+        return is_event(payload)
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return the id of the response that a payload is about, and whether the payload ends that response.
+
+        The id is None for a payload about the session itself.
+        """
+        return response_of(payload)
+
+    def of_answer(self, answer: str) -> OpenAIRealtime:
+        """Return a new format that reads only one response of the session.
+
+        The new format knows everything that this format has read about the session itself.
+
+        Args:
+            answer: The id of the response.
+        """
+        return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session, heard=self._heard)
+
+    @property
+    def finished(self) -> bool:
+        """True once the last response is over without a failure."""
+        return self.ended or (not self._open_responses and self._failure is None and self.parts.finished)
+
+    @property
+    def resting(self) -> bool:
+        """True while no response is open: the user may be silent for any time."""
+        return not self._open_responses
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return None if the delta is from a delta event: later ones may be read without decoding.
+
+        Otherwise, return `always_decode`: the event had a whole text, and the next event of its type may only
+        repeat deltas that were reported, so it must be decoded.
+        """
+        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the events held back at the input's end; set `error` if a response is open or failed."""
+        if self.error is None and not self.ended:
+            self.error = self._error_at_end()
+        return super().end(now=now)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload that looks like an error has a `type`, as all events of a session do."""
+        return text_of(payload, "type") is not None
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
+        kind = text_of(payload, "type")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        else:
+            self.parts.unknown(kind or "event", payload)
+
+    def _error_at_end(self) -> StreamError | None:
+        """Return the error to raise at the end of the input; None if the input may end here.
+
+        It may end after a response that has ended well.
+        """
+        had_response = self._failure is not None or self.parts.finished
+        if not self._open_responses and had_response:
+            # No response is missing or unfinished: only a failure of the last response is an error.
+            return self._failure
+        # The input ended inside a response, or before the first one; an `error` event may say why.
+        return self._last_error or self.cut_short()
+
+    # -- the session ---------------------------------------------------------
+
+    def _read_ping(self, payload: dict[str, Any]) -> None:
+        self.ping()
+
+    def _read_session(self, payload: dict[str, Any]) -> None:
+        """Record the session's model and audio format, and report the event as unknown.
+
+        A session that only transcribes or translates has no responses, so nothing of it would be read.
+        """
+        if find_session_kind(payload) is not None:
+            self.error = self.first_frames.find_mismatch(self, certain=True)
+        session = self._session = dict_of(payload, "session")
+        model = text_of(session, "model")
+        if model:
+            self.parts.head(model=model)
+        self._outputs.audio_format = output_format(session) or self._outputs.audio_format
+        self.parts.unknown(text_of(payload, "type") or "session", payload)
+
+    def _read_rate_limits(self, payload: dict[str, Any]) -> None:
+        limits = payload.get("rate_limits")
+        if limits:
+            self.parts.field("rate_limits", limits)
+
+    def _read_error(self, payload: dict[str, Any]) -> None:
+        """Store the error of an error event, and report the event as unknown.
+
+        Usually, such an error concerns one of the client's events, and the session goes on.
+        """
+        self._last_error = provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
+    # -- what the user says ----------------------------------------------------
+
+    def _read_heard(self, payload: dict[str, Any]) -> None:
+        """Report a piece of what the user has said; a payload without text is reported as unknown."""
+        text, id = text_of(payload, "delta"), text_of(payload, "item_id")
+        if not text:
+            self.parts.unknown(INPUT_TRANSCRIPTION + "delta", payload)
+            return
+        self._heard.add(id or "")
+        self.parts.input_transcript(text, id)
+
+    def _read_heard_whole(self, payload: dict[str, Any]) -> None:
+        """Report the end of what the user has said, with its text unless pieces of it were reported."""
+        whole, id = text_of(payload, "transcript"), text_of(payload, "item_id")
+        # Without an id, nothing tells which pieces it repeats.
+        is_new = not id or self._heard.add(id)
+        self.parts.input_transcript((is_new and whole) or "", id, done=True, transcript=whole)
+
+    def _read_unheard(self, payload: dict[str, Any]) -> None:
+        """Report that the user's speech could not be transcribed; the answer itself has not failed."""
+        error = dict_of(payload, "error")
+        word = text_of(error, "code") or text_of(error, "type") or ""
+        # A relay sends the word, but the provider's sentences may be private.
+        shown = word if _WORD.fullmatch(word) else "failed"
+        self.parts.input_transcript("", text_of(payload, "item_id"), done=True, error=shown)
+
+    # -- responses -----------------------------------------------------------
+
+    def _read_created(self, payload: dict[str, Any]) -> None:
+        """Begin a response; if no other response is open, begin an answer, too."""
+        response = dict_of(payload, "response")
+        id = text_of(response, "id") or ""
+        if id in self._open_responses:
+            self.note("start_repeated")
+            return
+        self._outputs.audio_format = output_format(response) or self._outputs.audio_format
+        if not self._open_responses:
+            # The errors of the answer before do not concern this one.
+            self._failure = self._last_error = None
+            self._outputs.begin_answer(id or None, text_of(self._session, "model"))
+        # There is no limit of its own for the responses that are open at the same time.
+        if len(self._open_responses) >= self.limits.choices:
+            raise LimitExceeded(limit="choices", value=self.limits.choices)
+        self._open_responses[id] = None
+        self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
+
+    def _read_done(self, payload: dict[str, Any]) -> None:
+        """End a response; if no other response is open, report the finish reason of the answer."""
+        response = dict_of(payload, "response")
+        id = text_of(response, "id") or text_of(payload, "response_id") or ""
+        if id not in self._open_responses:
+            # The response's end was repeated, or its start is missing.
+            if self.parts.finished:
+                self.note("finish_repeated")
+                return
+            self.note_missing_start()
+        status = text_of(response, "status") or ""
+        self._add_missing_items(response, id)
+        self._outputs.end_response(id, complete=status in ("completed", ""))
+        self._open_responses.pop(id, None)
+        self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
+        self._read_usage(payload, response)
+        if not self._open_responses:
+            self._finish(response, status)
+
+    def _add_missing_items(self, response: dict[str, Any], id: str) -> None:
+        """Add the items of a finished response that no event has brought; compare the calls in the others.
+
+        Args:
+            response: The response, with all of its items.
+            id: The response's id, "" if it has none.
+        """
+        for index, item in enumerate(dicts_of(response.get("output"))):
+            payload = {"response_id": id, "output_index": index}
+            if self._outputs.was_reported(item, id, index):
+                self._outputs.repeat_item(payload, item)
+            else:
+                self._outputs.start_item(payload, item)
+                self._outputs.end_item(payload, item)
+
+    def _read_usage(self, payload: dict[str, Any], response: dict[str, Any]) -> None:
+        """Report the token counts of a finished response."""
+        report = dict_of(response, "usage")
+        if not report and dict_of(payload, "usage"):
+            # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
+            # in it; recording: rt-xai-pydai-23166234.
+            self.note("usage_misplaced")
+            report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(SESSION_COUNTS.read(report))
+
+    def _finish(self, response: dict[str, Any], status: str) -> None:
+        """Report the finish reason, and store the error of a failed response."""
+        details = dict_of(response, "status_details")
+        self.parts.finish(0, finish_reason(status, text_of(details, "reason")), status or None)
+        if status == "failed":
+            error = provider_error({"error": dict_of(details, "error") or "the response failed"})
+            self._failure = error
+        if self._answer is not None:
+            # This format reads only one response, which has ended now.
+            self.error = self._failure
+            self.conclude()
+
+    # -- items and content -----------------------------------------------------
+
+    def _read_item_added(self, payload: dict[str, Any]) -> None:
+        """Read the start of an output item."""
+        self._outputs.start_item(payload, dict_of(payload, "item"))
+
+    def _read_item_done(self, payload: dict[str, Any]) -> None:
+        """Read the end of an output item; the payload repeats the whole item."""
+        self._outputs.end_item(payload, dict_of(payload, "item"))
+
+    def _read_content_added(self, payload: dict[str, Any]) -> None:
+        """Read the start of a content part."""
+        self._outputs.start_content(payload)
+
+    def _read_content_done(self, payload: dict[str, Any]) -> None:
+        """Read the end of a content part, which closes its part of the message."""
+        self._outputs.end_content(payload)
+
+    def _read_text(self, payload: dict[str, Any]) -> None:
+        """Add a piece of text."""
+        self._read_delta(payload, "text", self._outputs.write_text)
+
+    def _read_transcript(self, payload: dict[str, Any]) -> None:
+        """Add a piece of the transcript of an audio content part."""
+        self._read_delta(payload, "audio", self._outputs.write_transcript)
+
+    def _read_audio(self, payload: dict[str, Any]) -> None:
+        """Add a piece of audio, which is base64."""
+        self._read_delta(payload, "audio", self._outputs.write_audio)
+
+    def _read_delta(
+        self,
+        payload: dict[str, Any],
+        type: str,  # noqa: A002 - the field's name
+        write: Callable[[RealtimeContent, str], None],
+    ) -> None:
+        """Add a delta to its content part; if the delta or its item does not fit, report the payload.
+
+        Args:
+            payload: The payload with the delta.
+            type: The kind of content: "text" or "audio".
+            write: Adds the delta to the content part.
+        """
+        delta = payload.get("delta")
+        if isinstance(delta, str):
+            content = self._outputs.get_or_open_content(payload, type)
+            if content is not None:
+                write(content, delta)
+                return
+        self._report_misfit(payload)
+
+    def _report_misfit(self, payload: dict[str, Any]) -> None:
+        """Report a payload that cannot be read as unknown; count a departure from the documentation."""
+        self.note("delta_misfits")
+        self.parts.unknown(text_of(payload, "type") or "event", payload)
+
+    def _read_whole_content(self, payload: dict[str, Any]) -> None:
+        """Read the end of a text, transcript or audio; the payload repeats all of this content."""
+        item = self._outputs.find_item(payload)
+        index = payload.get("content_index")
+        if item is not None and isinstance(index, int) and index in item.contents:
+            self._outputs.add_missing_content(item, index, payload)
+
+    def _read_arguments(self, payload: dict[str, Any]) -> None:
+        """Add a piece of a call's arguments; if it is not text, report the payload."""
+        delta = payload.get("delta")
+        if isinstance(delta, str):
+            self._outputs.write_arguments(payload, delta)
+        else:
+            self._report_misfit(payload)
+
+    def _read_arguments_done(self, payload: dict[str, Any]) -> None:
+        """Read the end of a call's arguments; the payload repeats all arguments."""
+        is_server_call = "mcp_call" in (text_of(payload, "type") or "")
+        self._outputs.end_arguments(payload, "mcp_call" if is_server_call else "function_call")
+
+    _READERS: ClassVar[dict[str, Callable[[OpenAIRealtime, dict[str, Any]], None]]] = {
+        "ping": _read_ping,
+        "keepalive": _read_ping,
+        "session.created": _read_session,
+        "session.updated": _read_session,
+        "transcription_session.created": _read_session,
+        "transcription_session.updated": _read_session,
+        "rate_limits.updated": _read_rate_limits,
+        "error": _read_error,
+        INPUT_TRANSCRIPTION + "delta": _read_heard,
+        INPUT_TRANSCRIPTION + "completed": _read_heard_whole,
+        INPUT_TRANSCRIPTION + "failed": _read_unheard,
+        "response.created": _read_created,
+        "response.done": _read_done,
+        "response.output_item.added": _read_item_added,
+        "response.output_item.done": _read_item_done,
+        "response.content_part.added": _read_content_added,
+        "response.content_part.done": _read_content_done,
+        "response.output_text.delta": _read_text,
+        "response.output_text.done": _read_whole_content,
+        "response.output_audio_transcript.delta": _read_transcript,
+        "response.output_audio_transcript.done": _read_whole_content,
+        "response.output_audio.delta": _read_audio,
+        "response.output_audio.done": _read_whole_content,
+        # Names in the beta version of the API.
+        "response.text.delta": _read_text,
+        "response.text.done": _read_whole_content,
+        "response.audio_transcript.delta": _read_transcript,
+        "response.audio_transcript.done": _read_whole_content,
+        "response.audio.delta": _read_audio,
+        "response.audio.done": _read_whole_content,
+        "response.function_call_arguments.delta": _read_arguments,
+        "response.function_call_arguments.done": _read_arguments_done,
+        "response.mcp_call_arguments.delta": _read_arguments,
+        "response.mcp_call_arguments.done": _read_arguments_done,
+    }

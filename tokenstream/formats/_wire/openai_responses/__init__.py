@@ -2,6 +2,412 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.openai_responses.format import OpenAIResponses
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["OpenAIResponses"]
+from tokenstream._basics.untrusted import dict_of, is_list, says_nothing, text_of
+from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.formats._base import Format
+from tokenstream.formats._detect.payloads import PING_NAMES
+from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.openai import COUNTS
+from tokenstream.formats._wire.openai_responses.endpoints import ENDPOINT_EVENTS, Endpoint
+from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND, TEXT_DELTAS
+from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
+from tokenstream.formats._wire.openai_responses.words import (
+    FINAL_STATUSES,
+    RETRYABLE,
+    error_of,
+    finish_reason_of,
+    is_about_input,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream._basics.loose import AnyEvent
+    from tokenstream.errors import ProviderError
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import Message
+
+_NUMBER = ("sequence_number",)
+_RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
+_RESPONSE_EVENTS = frozenset(
+    f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES)
+)
+"""Names of the events about the response as a whole."""
+_EVENT_FIELDS = frozenset(
+    {
+        "agent",
+        "annotation",
+        "annotation_index",
+        "arguments",
+        "code",
+        "command",
+        "command_index",
+        "content_index",
+        "contents",
+        "delta",
+        "input",
+        "item",
+        "item_id",
+        "logprobs",
+        "name",
+        "output",
+        "output_index",
+        "parsed",
+        "part",
+        "queries",
+        "refusal",
+        "response",
+        "results",
+        "sequence_number",
+        "snapshot",
+        "status",
+        "summary_index",
+        "text",
+        "thought",
+        "type",
+        "urls",
+        *PADDING,
+    }
+)
+"""Fields of events that are read, or that repeat other fields."""
+
+
+class OpenAIResponses(Format):
+    """The `openai-responses` format: the events of a stream, or a whole response in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> responses = OpenAIResponses()
+        >>> [type(event).__name__ for event in responses.feed({"type": "response.created",
+        ...     "response": {"id": "resp_1", "model": "gpt-5.1", "status": "in_progress"}})]
+        ['MessageStart']
+        >>> [event.text for event in responses.feed({"type": "response.output_text.delta",
+        ...     "output_index": 0, "content_index": 0, "delta": "Hel"}) if hasattr(event, "text")]
+        ['Hel']
+    """
+
+    __slots__ = (
+        "_created",
+        "_decoded",
+        "_endpoint",
+        "_has_events",
+        "_items",
+        "_nameless",
+        "_open_streams",
+        "_response_ids",
+    )
+
+    name: ClassVar[str] = "openai-responses"
+    is_one_answer: ClassVar[bool] = True
+    # OpenAI sends no sentinel here, but servers that imitate it do.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
+    several_on_socket: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
+    made_of: ClassVar[tuple[type, ...]] = (*MADE_OF, Endpoint)
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        # Readers.
+        self._endpoint = Endpoint()
+        """Reads the events of endpoints that send no responses."""
+        # The current payload.
+        self._decoded = False
+        """True if the current payload arrived decoded, without an event name."""
+        self._nameless = False
+        """True if the SSE event of the current payload has no name."""
+        # The answer so far.
+        self._has_events = False
+        """True once any event about the response or an item has arrived."""
+        self._created = False
+        """True once the event has arrived that creates the response."""
+        # The answers on a WebSocket, which only `place_of` needs to know.
+        self._response_ids: dict[str, str] = {}
+        """Maps each stream id on a WebSocket ("" without an id) to the id of that stream's last response."""
+        self._open_streams: set[str] = set()
+        """Ids of the streams whose last response has not ended."""
+
+    def _make_parts(self) -> ResponseItems:
+        self._items = ResponseItems(self.limits, self.note)
+        return self._items
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a stream's first payload is of this format; None for a ping or an unknown event.
+
+        A stream that is resumed may begin with any event, also with one that is newer than this library.
+        """
+        kind = payload.get("type", event)
+        if payload.get("object") == "response":
+            return is_list(payload.get("output"))
+        if not isinstance(kind, str):
+            return False
+        if kind in PING_NAMES:
+            return None
+        if kind == "error":
+            # Errors of other formats have no number.
+            return "sequence_number" in payload
+        if kind in ENDPOINT_EVENTS:
+            return True
+        # Events of the Realtime API have the same names, but have ids, too, and no numbers.
+        is_of_session = dict_of(payload, "response").get("object") == "realtime.response"
+        is_realtime = is_of_session and "sequence_number" not in payload
+        if is_realtime or "event_id" in payload or not kind.startswith("response."):
+            return False
+        return True if _is_known(kind) and ("response" in payload or kind not in _RESPONSE_EVENTS) else None
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return the id of an event's response, and whether the event ends that response.
+
+        The id is None for an event about the connection, and "" for a response whose id is not
+        known. A WebSocket may have several streams at the same time, each with one response
+        after the other.
+        """
+        kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
+        if is_about_input(kind):
+            # These events answer a message of the client, and belong to no response.
+            return None, False
+        if not _is_known(kind):
+            if error_of(payload, kind) is None:
+                return None, False
+            # The request failed. If no response is open, this error is the only event of its answer.
+            if stream in self._open_streams:
+                return self._response_ids[stream], False
+            return "", True
+        word = kind.removeprefix("response.")
+        if word == "created":
+            self._response_ids[stream] = text_of(dict_of(payload, "response"), "id") or ""
+        response_id = self._response_ids.setdefault(stream, "")
+        ends_response = word in FINAL_STATUSES
+        if ends_response:
+            self._open_streams.discard(stream)
+        elif word == "created" or not response_id:
+            # If no response has an id, any event may be the first one of a response.
+            self._open_streams.add(stream)
+        return response_id, ends_response
+
+    def of_answer(self, answer: str) -> OpenAIResponses:
+        """Return a new format that reads one response.
+
+        Args:
+            answer: The id of the response; not used, as the new format is fed only that response's events.
+        """
+        return OpenAIResponses(limits=self.limits, pings=self.pings)
+
+    @property
+    def sequence_number(self) -> int | None:
+        """The number of the last event, None before the first; OpenAI can replay the events after it."""
+        return self._items.sequence_number
+
+    def is_kept(self, message: Message) -> bool:
+        """Return True if the server goes on with the answer after a break, so that it can be resumed."""
+        # OpenAI cancels a response that does not run in the background when the connection closes.
+        return message.provider_data.get("background") is True
+
+    @property
+    def position(self) -> int | None:
+        """The `sequence_number` of the last event; a client sends it as `starting_after` to resume."""
+        return self._items.sequence_number
+
+    def position_of(self, payload: dict[str, Any]) -> int | None:
+        """Return the sequence number of an event; None if the event has none."""
+        return sequence_number_of(payload)
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the response that an event begins; None if the event begins no response.
+
+        The result is "" if the response has no id.
+        """
+        if (text_of(payload, "type") or event) != "response.created":
+            return None
+        return text_of(dict_of(payload, "response"), "id") or ""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return the state that another process needs to read on, as JSON; None if it cannot be saved."""
+        # The last number may be in a delta that was read without decoding.
+        self._items.read_latest_number()
+        return super().state()
+
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Return the events of a frame without the fast path; note whether the frame was decoded before."""
+        self._decoded = isinstance(frame, dict)
+        return super().feed_plainly(frame)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return a callback that stores each later delta, for its sequence number, and counts its characters.
+
+        The fast path reads these deltas without `read`, which does the same for all others.
+        For a text that was not in a delta event, return `always_decode`, which has later events of that type
+        decoded. See `Format.follow`.
+        """
+        kind = text_of(delta.raw, "type") or ""
+        if not kind.endswith(".delta") or kind.startswith(SHELL_COMMAND):
+            # A whole content must be decoded, to check that it does not repeat reported deltas; a piece of a
+            # shell command, to escape it in the JSON of the call's action.
+            return always_decode
+        if kind in TEXT_DELTAS and isinstance(delta, PartDelta):
+            # A worker's text, whose characters are counted where it is decoded.
+            return always_decode
+        items = self._items
+        section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section
+        is_numbered = sequence_number_of(delta.raw) is not None
+        note = self.departures.note if self._nameless else None
+
+        def record_delta(delta: AnyEvent) -> None:
+            """Store a delta for its sequence number, count its characters, and note a missing event name."""
+            if is_numbered:
+                items.unread_delta = delta
+            if section is not None:
+                section.length += len(delta.text)
+            if note is not None:
+                # `frames` will count this frame only after the callback.
+                note("event_name_missing", event=self.frames + 1)
+
+        return record_delta
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return True for a known event or a response, even if it has a field that looks like an error."""
+        kind = text_of(payload, "type") or event
+        return _is_known(kind) or is_about_input(kind) or payload.get("object") == "response"
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload and its sequence number; store an error of the connection instead of reading it."""
+        self.parts.raw = data
+        number = sequence_number_of(data)
+        if number is not None:
+            # The last number is now this one, and no longer that of a delta which the fast path has read.
+            self._items.number, self._items.unread_delta = number, None
+        if not self.tolerates(data, event):
+            # Not an event about the response: an error in it concerns the connection.
+            error = error_of(data, event)
+            if error is not None and not self.doubts(error, data, event):
+                self._set_error(error)
+                return
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
+        kind = text_of(payload, "type")
+        if kind is None and payload.get("object") == "response":
+            self._read_whole_response(payload)
+            return
+        if (kind or event) in ENDPOINT_EVENTS:
+            # OpenAI sends these events without a name.
+            self._nameless = False
+            if self._endpoint.read_event(self._items, payload, kind or event):
+                self.conclude()
+            return
+        self._nameless = not (event or self._decoded)
+        if self._nameless:
+            # `self.note` would keep the next payloads from the fast path, where `follow` counts them.
+            self.departures.note("event_name_missing", event=self.frames)
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        if _is_known(kind):
+            if not _EVENT_FIELDS.issuperset(payload):
+                self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
+            self._read_event(payload, kind)
+        elif kind in PING_NAMES:
+            self.ping()
+        else:
+            self.parts.unknown(kind or "event", payload)
+
+    def _read_event(self, payload: dict[str, Any], kind: str) -> None:
+        """Read an event about an item or the response; if the event does not fit, report it as unknown."""
+        reader = READERS.get(kind)
+        if not self._has_events:
+            self._has_events = True
+            if reader is not None:
+                # The first event should be about the response.
+                self.note_missing_start()
+        if reader is None:
+            self._read_response_event(payload, kind)
+        elif not reader(self._items, payload, kind):
+            self.note("delta_misfits")
+            self.parts.unknown(kind, payload)
+
+    def conclude_without_finish(self) -> None:
+        """End a response that had no end event.
+
+        Its open tool calls may not be whole, so they are not handed out.
+        """
+        self._items.read_output(None, complete=False)
+        super().conclude_without_finish()
+
+    # -- the response ------------------------------------------------------
+
+    def _read_response_event(self, payload: dict[str, Any], kind: str) -> None:
+        """Read an event about the response as a whole."""
+        response, word = dict_of(payload, "response"), kind.removeprefix("response.")
+        if word in FINAL_STATUSES:
+            if not says_nothing(payload.get("error")):
+                # Some servers send the error beside the response.
+                response = {"error": payload["error"], **response}
+            self._read_end(response, word)
+            return
+        if word == "created":
+            if self._created:
+                self.note("start_repeated")
+            self._created = True
+        self._read_head(response)
+
+    def _read_whole_response(self, response: dict[str, Any]) -> None:
+        """Read a response that was not streamed; if it runs in the background, it may not have ended."""
+        status = text_of(response, "status") or "completed"
+        if status in FINAL_STATUSES:
+            self._read_end(response, status)
+        else:
+            self.unfinished = True
+            self._read_head(response)
+
+    def _read_head(self, response: dict[str, Any]) -> None:
+        """Report the answer's id and model, and the unknown fields of the response."""
+        self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
+        self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
+
+    def _read_end(self, response: dict[str, Any], word: str) -> None:
+        """End a response, and report its content, except the content that earlier events have sent.
+
+        Args:
+            response: The response, with all of its content.
+            word: The status in the name of the event; used unless the response has a final status itself.
+        """
+        own_status = text_of(response, "status")
+        status = own_status if own_status in FINAL_STATUSES else word
+        self._read_head(response)
+        self._items.read_output(response.get("output"), complete=status == "completed")
+        report = dict_of(response, "usage")
+        if report:
+            self.parts.usage(COUNTS.read(report))
+        self.parts.finish(0, finish_reason_of(response, status), own_status or status)
+        if status != "failed":
+            self.conclude()
+            return
+        details = response.get("error")
+        # A failed response is an error even if the server sends no details.
+        self._set_error(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
+
+    def _set_error(self, error: ProviderError | None) -> None:
+        """Store the error that ends the answer.
+
+        First report the sequence number of the last event, after which the answer can be resumed.
+        """
+        self._items.report_number()
+        self.error = error
+
+
+def _is_known(kind: str) -> bool:
+    """Return whether `kind` is the name of an event about a response or one of its items."""
+    return kind in READERS or kind in _RESPONSE_EVENTS or kind in ENDPOINT_EVENTS

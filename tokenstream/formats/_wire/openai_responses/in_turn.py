@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.formats._wire.openai_responses.format import OpenAIResponses
+from tokenstream.formats._wire.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from tokenstream.events import Event

@@ -2,6 +2,460 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.tokenstream.format import TokenStream
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-__all__ = ["TokenStream"]
+from tokenstream._basics.untrusted import text_of
+from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    PartDone,
+    ReasoningDelta,
+    RefusalDelta,
+    Restarted,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+)
+from tokenstream.formats._base import Format, Frame
+from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._kit.contents import make_result_of_part
+from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._resume.resuming import Replay
+from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, end_of, event_of
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.loose import AnyEvent
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import Ending, Message
+
+_REQUIRED_KEYS: dict[str, str | None] = {
+    "text_delta": "text",
+    "reasoning_delta": "text",
+    "refusal_delta": "text",
+    "tool_call_start": "id",
+    "tool_call_delta": "id",
+    "tool_call_done": "call",
+    "part_start": "content",
+    "part_delta": "fragment",
+    "part_done": None,
+    "citation_added": "citation",
+    "media_delta": None,
+    "usage_update": "usage",
+    "finish": "reason",
+    "restarted": None,
+    "resumed": None,
+    "stopped": "reason",
+    "step_start": "id",
+    "step_done": "id",
+    "tool_result": "id",
+    "unknown": "name",
+    "live": "at",
+    "end": "ending",
+}
+"""Maps each type of event to a key that all events of the type have; to None if no other format has it."""
+_FIELDS_OF_OTHERS = frozenset({"message", "text", "content", "delta", "data"})
+"""Fields of a `message_start` of another vocabulary."""
+_DELTAS = frozenset(
+    {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
+)
+"""Types of events of which a relay may merge several into one, with the position of the last."""
+PARTS: dict[type, str] = {
+    TextDelta: "text",
+    ReasoningDelta: "reasoning",
+    RefusalDelta: "refusal",
+    ToolCallStart: "tool_call",
+    ToolCallDelta: "tool_call",
+    ToolCallDone: "tool_call",
+    CitationAdded: "citation",
+    MediaDelta: "media",
+}
+"""Maps classes of events to the kind of part that they belong to."""
+_LONGEST_ID = 18
+"""The longest SSE event id that is read as a position, in characters."""
+
+
+class TokenStream(Format):
+    """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/reference/protocol.md.
+
+    Events are read unchanged, including part indexes. An answer has ended only once its last
+    record has arrived. A *position* is the number of an event in the answer: the id of an
+    SSE event, or the key `at` of a line.
+    """
+
+    __slots__ = (
+        "_answer_id",
+        "_call_count",
+        "_ended_calls",
+        "_last_position",
+        "_latest",
+        "_part_kinds",
+        "_sse_id",
+        "_unchecked",
+        "_verdict",
+        "live_at",
+    )
+
+    name: ClassVar[str] = "tokenstream"
+    # Some proxies end all streams with OpenAI's sentinel.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_is_last: ClassVar[bool] = False
+    resumes: ClassVar[bool] = True
+    merges_replays: ClassVar[bool] = True
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("text",)],
+        changing=[("at",)],
+        counts=[("at",)],
+        padding=frozenset(),
+        units=frozenset({"event", "line", "message"}),
+        turns=True,
+    )
+
+    # A saved state has the position of `_latest` instead.
+    unkept: ClassVar[frozenset[str]] = frozenset({"_latest", "_answer_id", "_unchecked"})
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        # Positions.
+        self._last_position: int | None = None
+        """The position of the last event; None if the events have none."""
+        self.live_at: int | None = None
+        """The position up to which the relay replays events; None if it replays none."""
+        self._latest: Event | None = None
+        """The last delta, if it was read without decoding; its payload may have a position."""
+        self._sse_id = ""
+        """The id of the current SSE event, "" if it has none."""
+        # The parts, against which later events are checked.
+        self._call_count = 0
+        """Number of tool calls since the answer began, or began again."""
+        self._part_kinds: dict[tuple[int, int], str] = {}
+        """Maps choice and part index to the kind of the part."""
+        self._ended_calls: set[tuple[int, int]] = set()
+        """Choice and index of the tool calls, and of the results of providers' tools, that have ended."""
+        # The answer as a whole.
+        self._verdict: Ending = "complete"
+        """The ending that the last record states."""
+        self._answer_id: str | None = None
+        """The answer's id in the relay's journal; None if the relay has not sent it."""
+        self._unchecked = True
+        """True until the first event of a connection was read, which names the answer."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a first payload is of this format."""
+        kind = text_of(payload, "type")
+        # A relay gives its SSE events no names.
+        if kind is None or event:
+            return False
+        # Other formats have these two types as well, with other fields.
+        if kind == "error":
+            return "ending" in payload and "retryable" in payload
+        if kind == "message_start":
+            return payload.keys().isdisjoint(_FIELDS_OF_OTHERS)
+        if kind not in _REQUIRED_KEYS:
+            return False
+        required_key = _REQUIRED_KEYS[kind]
+        return required_key is None or required_key in payload
+
+    @property
+    def finished(self) -> bool:
+        """True once the last record has arrived without an error that cut the answer off."""
+        return self.ended and (self.error is None or self._verdict == "complete")
+
+    @property
+    def verdict(self) -> Ending:
+        """The ending that the last record states."""
+        return self._verdict
+
+    @property
+    def position(self) -> int | None:
+        """The position of the last event; the relay can continue after it. None once the answer has ended."""
+        # A delta that was read without decoding has its position read only now, if anybody asks.
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            self._note_position(latest.raw)
+        return None if self.ended else self._last_position
+
+    @property
+    def answer_id(self) -> str | None:
+        """The answer's id in the relay's journal; None if the relay has not sent it."""
+        return self._answer_id
+
+    def is_kept(self, message: Message) -> bool:
+        """Return False, although there are positions: not every relay stores its answers."""
+        return False
+
+    def position_of(self, payload: dict[str, Any]) -> int | None:
+        """Return the position of an event: the key `at` of a line, or the id of the SSE event; else None."""
+        if payload.get("type") == "live":
+            # In this record, `at` is the end of the replay, and not a position of the record.
+            return None
+        position = payload.get("at")
+        if isinstance(position, int) and position > 0 and position is not True:
+            return position
+        sse_id = self._sse_id
+        is_number = sse_id.isascii() and sse_id.isdecimal() and len(sse_id) <= _LONGEST_ID
+        return int(sse_id) if is_number else None
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload with an error is an event of this format, which reads the error itself."""
+        kind = text_of(payload, "type")
+        return kind in EVENTS or kind in CONTROL
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events of `frame`."""
+        self._sse_id = frame.id if isinstance(frame, ServerSentEvent) else ""
+        return super().feed(frame, now=now)
+
+    def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
+        """Return a function that reads frames without decoding; None if the frames have ids to read."""
+        return None if self._sse_id else super().frame_shortcut()
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a function that sets the run's step of each later delta, and records the delta's position.
+
+        The fast path reads only the text of later deltas; see `Format.follow`. The result is None if they
+        have neither step nor position. Deltas with a signature must always be decoded.
+        """
+        if isinstance(delta, ReasoningDelta) and delta.signature is not None:
+            return always_decode
+        # The position is in the payload, or else it may be the id of the SSE event.
+        step, has_position = delta.step, "at" in delta.raw
+        if step is None and not has_position:
+            return self._record_sse_position if self._sse_id else None
+
+        def record_delta(delta: AnyEvent) -> None:
+            """Set the run's step of a delta that was read without decoding, and record its position."""
+            if step is not None:
+                delta.step = step
+            if has_position:
+                # The payload is decoded for its position only when `position` is asked for.
+                self._latest = delta
+            else:
+                self._record_sse_position(delta)
+
+        return record_delta
+
+    def read_sentinel(self) -> None:
+        """Ignore the sentinel, which a proxy must have added: only the last record ends an answer."""
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Report the event in `payload`, or record the end of the answer."""
+        if self.parts.may_hold_surrogates:
+            payload = mend_surrogates(payload)
+        kind = text_of(payload, "type") or event
+        if self._unchecked:
+            self._check_answer(payload)
+        if kind in ("end", "error"):
+            self._read_end(payload)
+        elif kind == "live":
+            # The relay replays the events up to this position.
+            position = payload.get("at")
+            self.live_at = position if position.__class__ is int else None
+        elif kind == "ping":
+            self.ping()
+        else:
+            event_read = event_of(payload)
+            self._report_event(Unknown(kind, payload) if event_read is None else event_read, payload)
+        # The position of this payload is newer than that of the last delta read without decoding.
+        self._latest = None
+        self._note_position(payload)
+
+    def prepare_to_continue(self) -> None:
+        """Prepare for another connection, which continues after `position`; drop repeated events."""
+        super().prepare_to_continue()
+        self._unchecked = True
+        position = self.position
+        self._replay = None if position is None else _PositionReplay(position)
+        # A server may send events twice later on, such as those it has stored, and then what is live.
+        self.shortcuts = position is None
+
+    # -- internals ---------------------------------------------------------------
+
+    def _check_answer(self, payload: dict[str, Any]) -> None:
+        """Note the answer's id in the first event of a connection.
+
+        Raises:
+            PositionLost: The connection does not go on with the answer.
+        """
+        if payload.get("type") == "ping":
+            return
+        self._unchecked = False
+        answer_id = text_of(payload, "answer")
+        if self._answer_id is None:
+            self._answer_id = answer_id
+        elif answer_id != self._answer_id:
+            msg = "the relay sent another answer than the one it was asked to go on with"
+            raise PositionLost(msg)
+
+    def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+        """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
+        if self._unchecked:
+            self._check_answer(payload)
+        positions = cast("_PositionReplay", replay)
+        # A relay may merge deltas for a slow reader, so positions before a delta may seem to be missing.
+        may_be_merged = text_of(payload, "type") in _DELTAS
+        repeated = positions.check_if_read(self.position_of(payload), may_be_merged=may_be_merged)
+        if repeated:
+            self.dropped += 1
+        return repeated
+
+    def _note_position(self, payload: dict[str, Any]) -> None:
+        """Record the position of an event, if it has one."""
+        position = self.position_of(payload)
+        if position is not None:
+            self._last_position = position
+
+    def _record_sse_position(self, _delta: object) -> None:
+        """Record the position of a delta that was read without decoding: the id of the current SSE event."""
+        self._note_position({})
+
+    def _report_event(self, event: Event, payload: dict[str, Any]) -> None:
+        """Report an event, after checks against the limits and the kind of its part.
+
+        Args:
+            payload: The payload with the event.
+
+        Raises:
+            LimitExceeded: There are too many choices, parts or tool calls.
+            ProtocolError: The part had another kind before.
+        """
+        parts = self.parts
+        if event.part is not None or event.choice or isinstance(event, Finish):
+            # Create the choice, which checks the limit on choices. Other events may be of the whole answer.
+            parts.choice(event.choice)
+        if event.part is not None and event.part >= self.limits.parts:
+            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        if event.part is not None:
+            self._check_part_kind(event, event.part)
+            if self._drop_if_late(event, event.part):
+                return
+        if payload.get("type") == "tool_call_start":
+            self._call_count += 1
+            if self._call_count > self.limits.tool_calls:
+                raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
+        elif isinstance(event, Restarted):
+            self._call_count = 0
+            self._part_kinds.clear()
+            self._ended_calls.clear()
+        if "raw" in payload:
+            # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
+            self.shortcuts = False
+        else:
+            event.raw = payload
+        parts.emit(event)
+        self._follow_result(event)
+
+    def _follow_result(self, event: Event) -> None:
+        """Report the result of a provider's tool once its part has ended, but only at its first end."""
+        if not isinstance(event, PartDone):
+            return
+        key = (event.choice, event.part)
+        if self._part_kinds.get(key) != "server_tool_result" or key in self._ended_calls:
+            return
+        self._ended_calls.add(key)
+        result = make_result_of_part(event.choice, event.raw)
+        if event.step is not None:
+            result.step = event.step
+        self.parts.emit(result)
+
+    def _check_part_kind(self, event: Event, part: int) -> None:
+        """Record the kind of the part that an event belongs to, if the event reveals it.
+
+        Raises:
+            ProtocolError: The part had another kind before.
+        """
+        # The class of a delta shows the kind; so may the content in the start or end of a part.
+        content: Any = getattr(event, "content", None)
+        kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
+        if kind is None:
+            return
+        first_kind = self._part_kinds.setdefault((event.choice, part), kind)
+        if first_kind != kind:
+            msg = f"part {part} was {first_kind!r} before, and cannot be {kind!r}"
+            raise ProtocolError(msg)
+
+    def _drop_if_late(self, event: Event, part: int) -> bool:
+        """Drop an event that comes after the end of its tool call: count a departure, and return True.
+
+        The application may have run the call, which therefore must not change. If the event itself ends a
+        call, this end is recorded, so that later events are dropped.
+        """
+        key = (event.choice, part)
+        if self._part_kinds.get(key) != "tool_call":
+            return False
+        if key in self._ended_calls:
+            self.note("call_after_done" if isinstance(event, ToolCallDelta) else "call_repeated")
+            return True
+        if isinstance(event, ToolCallDone | PartDone):
+            self._ended_calls.add(key)
+            if self._fast_path is not None:
+                self._fast_path.forget(*key)
+        return False
+
+    def _read_end(self, payload: dict[str, Any]) -> None:
+        """End the answer as the last record states."""
+        end = end_of(payload)
+        self._verdict = end.ending
+        if end.error is not None:
+            self.error = end.error
+        self.conclude()
+
+
+class _PositionReplay(Replay):
+    """Detects repeated events by their positions.
+
+    For slow readers, a relay may merge several deltas into one, which has the position of the last.
+
+    Args:
+        after: The position of the last event that was read.
+    """
+
+    __slots__ = ("_last_read", "_last_repeated")
+
+    def __init__(self, after: int) -> None:
+        # The id of the answer is not needed: positions alone tell which events are repeated.
+        super().__init__(after, answer=None)
+        self._last_read = after
+        """The position of the last event that was read."""
+        self._last_repeated = 0
+        """The position of the last repeated event; 0 if none was repeated."""
+
+    def check_if_read(self, position: int | None, *, may_be_merged: bool) -> bool:
+        """Return whether an event was read before; record the position of a new one.
+
+        Args:
+            position: The event's position; None if it has none.
+            may_be_merged: True for a delta, which may be merged from several.
+
+        Raises:
+            PositionLost: Events before the new one are missing, or it was merged with events read before.
+        """
+        if position is None:
+            return False
+        last_read, last_repeated = self._last_read, self._last_repeated
+        was_read = position <= last_read
+        if was_read:
+            self._last_repeated = position
+            return True
+        self._last_read = position
+        if self.ended:
+            # The first new event has come before, so nothing can be missing.
+            return False
+        # A merged delta covers several positions, so positions before it may seem to be missing.
+        if not may_be_merged and position > max(last_read, last_repeated) + 1:
+            msg = f"the relay goes on at position {position}, but {last_read + 1} is the next one"
+            raise PositionLost(msg)
+        # Repeated events arrived, but not up to `last_read`: the delta covers this position and later ones.
+        if may_be_merged and 0 < last_repeated < last_read:
+            msg = f"the relay has merged events before and after position {last_read} into one"
+            raise PositionLost(msg)
+        self.ended = True
+        return False

@@ -2,6 +2,250 @@
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.ui_message.format import UIMessage
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["UIMessage"]
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
+from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merge_metadata, usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.errors import ProviderError, StreamError
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_METADATA = "messageMetadata"
+_DATA = "data-"
+# Types of chunks that only this format has.
+_UNIQUE_TYPES = frozenset(
+    {
+        "start-step",
+        "finish-step",
+        "reset-step",
+        "text-start",
+        "text-end",
+        "reasoning-start",
+        "reasoning-end",
+        "message-metadata",
+        "steering-message",
+        "tool-approval-request",
+        "tool-input-start",
+        "tool-input-delta",
+        "tool-input-available",
+        "tool-input-error",
+        "tool-output-available",
+        "tool-output-denied",
+        "tool-output-error",
+        "source-url",
+        "source-document",
+    }
+)
+_SHARED_TYPES = {
+    "start": ("messageId", _METADATA),
+    "finish": ("finishReason", _METADATA),
+    "text-delta": ("delta",),
+    "reasoning-delta": ("delta",),
+    "error": ("errorText",),
+    "file": ("mediaType",),
+    "reasoning-file": ("mediaType",),
+}
+"""Maps types that other formats have, too, to fields of which a chunk of this format has at least one."""
+_BARE = {"start": {"type"}, "finish": {"type"}, "abort": {"type", "reason"}}
+"""Maps types of chunks that may have no field of their own to all fields that such a chunk may have."""
+
+
+class UIMessage(Format):
+    """The `ui-message` format: the UI message stream of Vercel's AI SDK, versions 5 to 7.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> stream = UIMessage()
+        >>> stream.feed(b'{"type":"text-start","id":"0"}')
+        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False))]
+        >>> stream.feed(b'{"type":"text-delta","id":"0","delta":"Hel"}')
+        [TextDelta(choice=0, part=0, text='Hel')]
+    """
+
+    __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
+
+    name: ClassVar[str] = "ui-message"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
+    # No field counts as padding: every unknown field is reported.
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._metadata: object = None
+        """The metadata of the message so far."""
+        self._has_finish = False
+        """True once the chunk `finish` has arrived, which may have no finish reason."""
+        self._withheld: ProviderError | None = None
+        """The first error that a chunk has reported; it becomes `error` when the answer ends."""
+
+    def _make_parts(self) -> UIParts:
+        self._parts = UIParts(self.limits, self.note)
+        return self._parts
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too."""
+        kind = text_of(payload, "type") or ""
+        # Any vocabulary may have these words. After an empty start, an end may be the only other chunk.
+        is_bare = kind in _BARE and payload.keys() <= _BARE[kind]
+        if (
+            is_bare
+            or (kind == "custom" and "kind" in payload)
+            or (kind.startswith(_DATA) and "data" in payload)
+        ):
+            return None
+        # Other formats have the types in `_SHARED_TYPES`, too, but without these fields.
+        return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the message that a chunk begins; None if the chunk begins none."""
+        return text_of(payload, "messageId") or "" if (text_of(payload, "type") or event) == "start" else None
+
+    @property
+    def finished(self) -> bool:
+        """True once the answer is over and no chunk has reported an error."""
+        return self._withheld is None and (self._has_finish or super().finished)
+
+    @property
+    def withheld(self) -> StreamError | None:
+        """The first error, to be raised only at the end of the input, since content may still follow.
+
+        It is None if there is no error.
+        """
+        return self._withheld or super().withheld
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events.
+
+        If the answer has not ended, set `error`: to the error that a chunk has reported, or else to
+        `StreamTruncated`.
+        """
+        if not self.ended:
+            # An error in a chunk was withheld, because the answer might have gone on after it.
+            self.error = self.error or self._withheld
+        # After a chunk `finish` without a finish reason, an answer is whole: only the sentinel is missing.
+        lacks_reason = self._has_finish and not self.parts.finished
+        if lacks_reason and not self.ended and self.error is None:
+            self.note("done_missing")
+            self.conclude()
+        return super().end(now=now)
+
+    def read_sentinel(self) -> None:
+        """End the answer at the sentinel; if an error has arrived before, end the answer with this error."""
+        if self._withheld is not None:
+            self.error = self._withheld
+        else:
+            super().read_sentinel()
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload is a regular chunk, whose data or result may look like an error."""
+        kind = text_of(payload, "type") or ""
+        return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "type") or event
+        reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
+        if "type" not in payload and (reader or part_reader):
+            self.note("type_missing")
+        if reader is not None:
+            reader(self, payload)
+        elif part_reader is not None:
+            part_reader(self._parts, payload)
+        elif kind.startswith(_DATA):
+            self._parts.read_data(payload)
+        else:
+            self.parts.unknown(kind or "chunk", payload)
+
+    # -- the message as a whole --------------------------------------------
+
+    def _start(self, payload: dict[str, Any]) -> None:
+        """Read the chunk `start`, with the message's id and metadata."""
+        self.parts.head(id=text_of(payload, "messageId"))
+        self._read_metadata(payload)
+        self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
+
+    def _read_metadata(self, payload: dict[str, Any]) -> None:
+        """Merge the metadata in a payload into the message's metadata, and report the merged metadata.
+
+        Token counts and the model's name in the metadata are reported as such, too.
+        """
+        metadata = payload.get(_METADATA)
+        if metadata is None:
+            return
+        self._metadata = merge_metadata(self._metadata, metadata)
+        self.parts.field(_METADATA, self._metadata)
+        usage = usage_of(metadata)
+        if usage is not None:
+            self.parts.usage(usage)
+        model = text_of(metadata, "model") if is_dict(metadata) else None
+        if model is not None:
+            self.parts.head(model=model)
+
+    def _read_message_metadata(self, payload: dict[str, Any]) -> None:
+        """Read the chunk `message-metadata`, whose data may include token counts and the model's name."""
+        self._read_metadata(payload)
+        self.parts.report_unknown_fields(payload, ("type", _METADATA))
+
+    def _finish(self, payload: dict[str, Any]) -> None:
+        """Read the chunk `finish`, with metadata and, if it has one, the finish reason."""
+        self._read_metadata(payload)
+        self.parts.report_unknown_fields(payload, ("type", _METADATA, "finishReason"))
+        reason = text_of(payload, "finishReason")
+        if reason is not None:
+            self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
+        elif self._has_finish:
+            self.note("finish_repeated")
+        self._has_finish = True
+
+    def _read_abort(self, payload: dict[str, Any]) -> None:
+        """Record the finish reason "cancelled" for an answer that was aborted."""
+        self.parts.report_unknown_fields(payload, ("type",))
+        self.parts.finish(0, "cancelled", "abort")
+
+    def _read_error(self, payload: dict[str, Any]) -> None:
+        """Store the first error until the answer ends, since other chunks may follow it."""
+        self._withheld = self._withheld or provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
+    # -- steps -------------------------------------------------------------
+
+    def _start_step(self, payload: dict[str, Any]) -> None:
+        """Begin a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
+        self._parts.begin_step()
+        self.parts.unknown("start-step", payload)
+
+    def _finish_step(self, payload: dict[str, Any]) -> None:
+        """End a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
+        self._parts.end_step()
+        self.parts.unknown("finish-step", payload)
+
+    def _reset_step(self, payload: dict[str, Any]) -> None:
+        """Withdraw the parts of the current step, which begins again; report the chunk as unknown."""
+        self._parts.reset_step()
+        self.parts.unknown("reset-step", payload)
+
+    _READERS: ClassVar[dict[str, Callable[[UIMessage, dict[str, Any]], None]]] = {
+        "start": _start,
+        "message-metadata": _read_message_metadata,
+        "finish": _finish,
+        "abort": _read_abort,
+        "error": _read_error,
+        "start-step": _start_step,
+        "finish-step": _finish_step,
+        "reset-step": _reset_step,
+    }
