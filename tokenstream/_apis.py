@@ -214,7 +214,7 @@ _APIS = (
     APIRecord(
         "ollama",
         f"{_WIRE}.ollama.Ollama",
-        f"{_ENCODERS}.ollama.OllamaEncoder",
+        f"{_ENCODERS}.native.OllamaEncoder",
         paths="/api/chat",
         turn="to_ollama",
         request=RequestRecord("messages", (("options", "num_predict"),), json=(("format",),)),
@@ -270,7 +270,7 @@ _APIS = (
     APIRecord(
         "gemini-live",
         f"{_WIRE}.gemini_live.GeminiLive",
-        f"{_ENCODERS}.google.gemini_live.GeminiLiveEncoder",
+        f"{_ENCODERS}.google.gemini.GeminiLiveEncoder",
         paths="[./]BidiGenerateContent(Constrained)?",
         provider="gcp.gen_ai",
         operation="generate_content",
@@ -304,7 +304,7 @@ _APIS = (
     APIRecord(
         "tgi",
         f"{_WIRE}.tgi.TGI",
-        f"{_ENCODERS}.tgi.TGIEncoder",
+        f"{_ENCODERS}.native.TGIEncoder",
         paths="/generate_stream",
         request=RequestRecord("inputs", (("parameters", "max_new_tokens"),), is_text=True),
     ),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.message import ToolCall
-    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._events import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
     from tokenstream.stages._handlers.run import CursorMaker
@@ -409,7 +409,7 @@ class Router:
         Raises:
             MisuseError: `at` is not a path.
         """
-        from tokenstream.partial_json._pattern import Pattern
+        from tokenstream.partial_json._events import Pattern
 
         # Refuses an invalid path now instead of when the router is run.
         Pattern(at)

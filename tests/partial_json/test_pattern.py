@@ -13,7 +13,7 @@ from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import PartialJSONParser, ValueDone, ValueStart
-from tokenstream.partial_json._pattern import OFF, At, PathMatcher, Pattern
+from tokenstream.partial_json._events import OFF, At, PathMatcher, Pattern
 
 _KEYS = st.sampled_from(["a", "b", "0", "1", "", "a.b", "*"])
 _DOCUMENTS: st.SearchStrategy[Any] = st.recursive(

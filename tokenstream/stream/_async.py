@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
-    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._events import At
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import TypeAlias
 
-    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._events import At
     from tokenstream.stages import Budget, Repetition
     from tokenstream.stream._driver import Driver
 

@@ -31,12 +31,15 @@ from tokenstream.testing._faults.bodies import (
     wrong_content_type,
 )
 from tokenstream.testing._faults.events import duplicate, error_event, heartbeat, no_done, reorder
-from tokenstream.testing._faults.sessions import connection_limit, go_away, half_frame, late
 from tokenstream.testing._faults.transport import (
     close,
+    connection_limit,
     cut,
     exit_code,
+    go_away,
     gzipped,
+    half_frame,
+    late,
     reset,
     slow,
     split_utf8,

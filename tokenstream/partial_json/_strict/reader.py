@@ -22,10 +22,12 @@ from tokenstream.partial_json._strict.grammar import (
     IN_STRING,
     KEY,
     VALUE,
+    continue_number,
+    end_number,
+    read_parts,
     under,
 )
 from tokenstream.partial_json._strict.numbers import ACCEPTED, START
-from tokenstream.partial_json._strict.parts import continue_number, end_number, read_parts
 from tokenstream.partial_json._strict.strings import (
     CUT_ESCAPE,
     FAR,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream.partial_json._events import StringDelta, ValueDone
+from tokenstream.partial_json._events import CONTAINERS, StringDelta, ValueDone
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._shapes.shape import (
     PLAIN_SLOT,
     ContextNeeded,

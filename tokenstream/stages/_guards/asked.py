@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message
-    from tokenstream.partial_json._events import ValueDone
-    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._events import At, ValueDone
 
 
 def check_reason(result: object) -> str | None:

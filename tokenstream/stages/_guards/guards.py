@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.message import Message
-    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._events import At
 
 
 class _BudgetRule:

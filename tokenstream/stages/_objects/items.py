@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from tokenstream.partial_json._events import ValueDone, ValueStart
-    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._events import At, ValueDone, ValueStart
     from tokenstream.partial_json._repairs import Lenient
 
 T = TypeVar("T")

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._document import release_value
-from tokenstream.partial_json._events import StringDelta, ValueStart
+from tokenstream.partial_json._events import CONTAINERS, OFF, PathMatcher, Pattern, StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
-from tokenstream.partial_json._pattern import CONTAINERS, OFF, PathMatcher, Pattern
 from tokenstream.partial_json._typed.schema import MOST_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.errors import LimitExceeded
-    from tokenstream.partial_json._events import JSONEvent, ValueDone
-    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._events import At, JSONEvent, ValueDone
     from tokenstream.partial_json._repairs import Lenient, Repair
 
 STOP = "the output is invalid"

@@ -13,8 +13,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import Repair, check_lenient
-from tokenstream.stages._tools.call import CheckedCall, make_async_error
-from tokenstream.stages._tools.draft import CallDraft, CallPartials
+from tokenstream.stages._tools.call import CallDraft, CallPartials, CheckedCall, make_async_error
 from tokenstream.stages._tools.kinds import FunctionTool, gather
 from tokenstream.stages._tools.words import words_for_model
 

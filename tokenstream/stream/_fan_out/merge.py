@@ -16,8 +16,7 @@ from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._fan_out.lanes import K, Labelled, MergeBase, MergeLane
-from tokenstream.stream._reading.alarm import Alarm
-from tokenstream.stream._reading.host import find_host
+from tokenstream.stream._reading.host import Alarm, find_host
 from tokenstream.stream._reading.reader import leave_group
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync import Stream

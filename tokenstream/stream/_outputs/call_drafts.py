@@ -19,7 +19,7 @@ from tokenstream.events import (
     ToolCallDone,
     ToolCallStart,
 )
-from tokenstream.stages._tools.draft import CallDraft, CallPartials
+from tokenstream.stages._tools.call import CallDraft, CallPartials
 from tokenstream.stream._outputs.documents import BegunCalls, OutputDocument
 from tokenstream.stream._outputs.text import ArgumentsText, add_context, incomplete_error
 from tokenstream.stream._views.position import CallPosition

@@ -21,8 +21,8 @@ from tokenstream.stream._views.view import (
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+    from tokenstream.partial_json._events import At
     from tokenstream.partial_json._parser import DocumentChoice
-    from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stream._protocols import WholeCursor

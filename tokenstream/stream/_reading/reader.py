@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
-from tokenstream.stream._reading.alarm import Alarm
+from tokenstream.stream._reading.host import Alarm
 from tokenstream.stream._reading.items import (
     END,
     NOTABLE_SECONDS,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tokenstream._answer_log import Delta
     from tokenstream.message import ToolCall
+    from tokenstream.partial_json._events import At
     from tokenstream.partial_json._parser import DocumentChoice
-    from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stages import CallDraft

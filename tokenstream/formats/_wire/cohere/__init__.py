@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
-from tokenstream.formats._wire.cohere.words import FINISH_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

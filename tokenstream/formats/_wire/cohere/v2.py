@@ -15,8 +15,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.cohere.parts import CohereParts
-from tokenstream.formats._wire.cohere.words import FINISH_REASONS, failure_of, usage_of
+from tokenstream.formats._wire.cohere.parts import FINISH_REASONS, CohereParts, failure_of, usage_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

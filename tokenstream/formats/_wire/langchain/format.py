@@ -10,10 +10,10 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.values import failure_text, json_text
-from tokenstream.formats._wire.langchain.parts import LangChainBlocks
-from tokenstream.formats._wire.langchain.words import (
+from tokenstream.formats._wire.langchain.parts import (
     MADE_UP_ID_PREFIXES,
     MODEL_FIELDS,
+    LangChainBlocks,
     reason_in,
     report_metadata,
     usage_of,

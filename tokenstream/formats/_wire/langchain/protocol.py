@@ -13,8 +13,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import HostedSession
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.langchain.messages import FINISH, START, OpenMessage, OpenMessages
-from tokenstream.formats._wire.langchain.protocol_blocks import ProtocolBlocks
-from tokenstream.formats._wire.langchain.words import (
+from tokenstream.formats._wire.langchain.parts import (
     MADE_UP_ID_PREFIXES,
     MODEL_FIELDS,
     PROVIDER_FIELDS,
@@ -22,6 +21,7 @@ from tokenstream.formats._wire.langchain.words import (
     report_metadata,
     usage_of,
 )
+from tokenstream.formats._wire.langchain.protocol_blocks import ProtocolBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

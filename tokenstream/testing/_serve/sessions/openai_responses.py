@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
-from tokenstream.testing._faults.sessions import CONNECTION_LIMITS
+from tokenstream.testing._faults.transport import CONNECTION_LIMITS
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:

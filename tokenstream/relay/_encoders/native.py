@@ -1,10 +1,12 @@
-"""Encoder for Ollama's `/api/chat`: one JSON object per line."""
+"""Encoders for native routes of servers: of Ollama, in JSON lines, and of Text Generation Inference."""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import to_json_bytes
+from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.vocabulary import CREATED
@@ -12,11 +14,13 @@ from tokenstream.relay._encoders.vocabulary import CREATED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
+    from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
     from tokenstream.message import FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Kind
+    from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.turns import Drop, Kind
 
 _ESCAPED = {
     character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
@@ -25,6 +29,17 @@ _ESCAPED = {
 _LOAD_DURATION = 1_000_000
 _PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
 """The durations in the statistics, in nanoseconds."""
+
+_END_TOKEN = 2
+"""The id of the end token; lower ids belong to other special tokens."""
+_INDEX_KEY = b'"index":'
+_VOCABULARY_SIZE = 32_000
+_LOGPROB = -0.25
+_ERRORS: dict[ErrorKind, str] = {
+    "overloaded": "overloaded",
+    "invalid_request": "validation",
+}
+"""Maps kinds of errors to TGI's error types; any other kind is "generation"."""
 
 
 class OllamaEncoder(WholeCalls, Encoder):
@@ -119,3 +134,104 @@ def _statistics(usage: Usage) -> dict[str, int]:
     if output_tokens is not None:
         statistics |= {"eval_count": output_tokens, "eval_duration": output_duration}
     return statistics
+
+
+class TGIEncoder(Encoder):
+    """Encodes each piece of text as one token; the last token has the whole text and the details.
+
+    If the model itself has ended the text, the last token is the special end token. Otherwise
+    it is a token without text, so that no piece has to be held back until it is known to be the last.
+    """
+
+    name: ClassVar[str] = "tgi"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
+        "content_filter": "content_filter",
+        "refusal": "content_filter",
+    }
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "eos_token",
+        "length": "length",
+        "stop_sequence": "stop_sequence",
+    }
+
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
+        self._pieces: list[str] = []
+
+    def encode_text(self, event: TextDelta) -> Payloads:
+        """Return a token."""
+        self._pieces.append(event.text)
+        return [self._token_payload(_token_id(event.text), event.text)]
+
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that makes the chunk of a token, with its number and id.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
+        """
+        # Of the bytes before the text, those up to the token's number are the same in all chunks.
+        before_index = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
+
+        def make_chunk(text: str) -> bytes:
+            """Return the chunk of a token, and record its text."""
+            as_json = self.string(text)
+            self._pieces.append(text)
+            return b'%b%d,"token":{"id":%d,"text":%b%b' % (
+                before_index,
+                len(self._pieces),
+                _token_id(text),
+                as_json,
+                tail,
+            )
+
+        return make_chunk
+
+    def encode_tail(self) -> Payloads:
+        """Return the last token, with the whole text and the finish reason."""
+        text, word = "".join(self._pieces), self.word_for(self.finishes[0].reason)
+        model_ended = word == "eos_token"
+        # The last token is numbered and counted like all others.
+        self._pieces.append("</s>" if model_ended else "")
+        counted = self.usage.output_tokens
+        details = {
+            "finish_reason": word,
+            "generated_tokens": len(self._pieces) if counted is None else counted,
+            "input_length": self.usage.input_tokens or 0,
+            "seed": None,
+        }
+        whole = {"generated_text": text, "details": details}
+        id = _END_TOKEN if model_ended else _token_id("")
+        return [self._token_payload(id, self._pieces[-1], special=model_ended, **whole)]
+
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """Return the error's message and type instead of a token."""
+        return [("", {"error": message, "error_type": code or word_for(kind, _ERRORS, "generation")})]
+
+    # -- within ----------------------------------------------------------------
+
+    def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Json) -> Payload:
+        """Return the payload of a token, whose event has no name.
+
+        Args:
+            id: The token's id.
+            text: The token's text.
+            special: True if the token is the special end token.
+            **whole: The fields that only the last token has: the whole text and the details.
+        """
+        token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}
+        return "", {
+            "index": len(self._pieces),
+            "token": token,
+            "generated_text": None,
+            "details": None,
+            **whole,
+        }
+
+
+def _token_id(text: str) -> int:
+    """Return a token id derived from the text."""
+    return _END_TOKEN + 1 + zlib.crc32(text.encode("utf-8", "surrogatepass")) % _VOCABULARY_SIZE
