@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.tables import in_one_test
-from tokenstream.formats._fast.decoded import DecodedShape
+from tokenstream.formats._fast.entry import DecodedShape
 
 _PATH = ("choices", 0, "delta", "content")
 

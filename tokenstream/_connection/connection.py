@@ -6,8 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._connection.error_body import ErrorBody
-from tokenstream._connection.payload_parts import PayloadParts
-from tokenstream._connection.unframed import OF_SSE, Unframed
+from tokenstream._connection.unframed import OF_SSE, PayloadParts, Unframed
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole

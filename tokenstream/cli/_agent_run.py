@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._lines import (
+    STATUS_OF,
+    attributes_of,
     list_counts,
     list_error_rows,
+    metrics_of,
     print_row,
     quote_text,
     to_compact_json,
     write_pairs,
 )
-from tokenstream.cli._report import STATUS_OF, attributes_of, metrics_of
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import StepWaiting
 from tokenstream.steps import Steps
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._advice import Origin
-    from tokenstream.cli._lines import TextLines
-    from tokenstream.cli._report import StreamReport
+    from tokenstream.cli._lines import StreamReport, TextLines
     from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.steps import RunEvents, Step, Turn

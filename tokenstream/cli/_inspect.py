@@ -20,8 +20,7 @@ from tokenstream.cli._input import (
     play_pieces,
     stream_of_pieces,
 )
-from tokenstream.cli._lines import TextLines
-from tokenstream.cli._report import STATUS_OF, StreamReport
+from tokenstream.cli._lines import STATUS_OF, StreamReport, TextLines
 from tokenstream.errors import StreamError
 from tokenstream.testing._recordings.clock import VirtualClock
 

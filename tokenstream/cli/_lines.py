@@ -1,17 +1,16 @@
-"""The output of `inspect` for people, safe to print on a terminal: one event per line, then a summary."""
+"""The result of reading a stream to its end, and the output of `inspect` for people, one event per line."""
 
 from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from tokenstream._basics.visible import one_line, several_lines
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error
-from tokenstream.cli._report import attributes_of, metrics_of
 from tokenstream.events import Unknown, UsageUpdate
 
 if TYPE_CHECKING:
@@ -19,10 +18,34 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.cli._advice import Origin
-    from tokenstream.cli._report import StreamReport
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.message import Message, Part, Usage
+    from tokenstream.message import Ending, Message, Part, Usage
+    from tokenstream.stream import Stream
+
+STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
+"""Maps each ending to the exit status."""
+_WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")
+_ERROR_ATTRIBUTES = (
+    "kind",
+    "retryable",
+    "retry_after",
+    "status",
+    "code",
+    "type",
+    "stage",
+    "limit",
+    "value",
+    "event",
+    "offset",
+    "request_id",
+    "events_seen",
+    "bytes_seen",
+    "tool_calls_delivered",
+    "tail",
+    "body",
+)
+"""Names of the attributes that are reported; each class of errors has some of them."""
 
 _MAX_TEXT = 100
 """Length up to which the line of an event prints a text whole, in characters; the message always does."""
@@ -32,6 +55,49 @@ _TEXT_FIELDS = ("text", "arguments_text", "transcript")
 """Fields of parts that are printed as a text below the line of the part."""
 _INDENT = " " * 4
 _LABEL = 15
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """The result of reading a stream to its end."""
+
+    stream: Stream
+    error: StreamError | None
+    origin: Origin
+    """The kind of source that was read."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages of all choices; one empty message if there are no choices."""
+        return self.stream.messages or [self.stream.message]
+
+    @property
+    def ending(self) -> Ending:
+        """The ending of the answer; of several choices with different endings, the worst ending."""
+        endings = {message.ending for message in self.messages}
+        for ending in _WORST_FIRST:
+            if ending in endings:
+                return ending
+        return "complete"
+
+
+def attributes_of(error: StreamError) -> dict[str, Any]:
+    """Return those attributes of an error that the command prints, by name: those in `_ERROR_ATTRIBUTES`."""
+    return {name: getattr(error, name) for name in _ERROR_ATTRIBUTES if hasattr(error, name)}
+
+
+def metrics_of(report: StreamReport) -> dict[str, Any]:
+    """Return the metrics of the stream by name, in the order in which they are printed."""
+    metrics = report.stream.metrics
+    numbers = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}
+    gaps = {f"gap_{name}": getattr(metrics.gaps, name) for name in ("p50", "p95", "p99", "max", "mean")}
+    return {
+        **numbers,
+        **gaps,
+        "buffered": metrics.buffered,
+        "tpot": metrics.tpot,
+        "tokens_per_second": metrics.tokens_per_second,
+    }
 
 
 def quote_text(text: str) -> str:

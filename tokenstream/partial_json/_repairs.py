@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from tokenstream.errors import MisuseError
-
-if TYPE_CHECKING:
-    from tokenstream.message import ToolCall
 
 Lenient: TypeAlias = bool | Literal["closed"]
 """True to read text that is almost JSON; "closed" to refuse it if its end is missing."""
@@ -110,10 +107,3 @@ class RepairLog:
     def note(self, name: RepairName, offset: int) -> None:
         """Add a repair."""
         self.made.append(Repair(name, offset))
-
-
-def set_repairs(call: ToolCall[Any, Any], repairs: tuple[Repair, ...]) -> None:
-    """Attach the repairs that were made in a call, which `ToolCall.repairs` returns."""
-    # Not a field: a call that is read again from its JSON is equal.
-    attributes: Any = vars(call)
-    attributes["_repairs"] = repairs

@@ -28,8 +28,8 @@ from tokenstream.stream import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._log import log
 from tokenstream.stream._reading.host import find_host
+from tokenstream.stream._reading.read_limit import LEAST_SECONDS
 from tokenstream.stream._reading.reader import leave_group
-from tokenstream.stream._reading.wake import LEAST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.file_format import RecordingInvalid, RecordingRefused
     from tokenstream.testing._recordings.recording import Arrival, Recording
     from tokenstream.testing._recordings.replay import Seed
-    from tokenstream.testing._scripts.script import Script, all_formats, script
+    from tokenstream.testing._script import Script, all_formats, script
     from tokenstream.testing._serve.replies import Exchange, Request
     from tokenstream.testing._serve.serve import Server, serve
     from tokenstream.testing._serve.transport import Transport, respx_side_effect, transport
@@ -64,13 +64,13 @@ _HOMES = {
     "RecordingInvalid": "_recordings.file_format",
     "RecordingRefused": "_recordings.file_format",
     "Request": "_serve.replies",
-    "Script": "_scripts.script",
+    "Script": "_script",
     "Seed": "_recordings.replay",
     "Server": "_serve.serve",
     "Transport": "_serve.transport",
     "VirtualClock": "_recordings.clock",
     "aassert_stream": "_check.assert_stream",
-    "all_formats": "_scripts.script",
+    "all_formats": "_script",
     "assert_stream": "_check.assert_stream",
     "check_format": "_check.check_format",
     "every_cut": "_faults.matrix",
@@ -79,7 +79,7 @@ _HOMES = {
     "load_cassette": "_recordings.cassette",
     "record": "_record.record",
     "respx_side_effect": "_serve.transport",
-    "script": "_scripts.script",
+    "script": "_script",
     "serve": "_serve.serve",
     "transport": "_serve.transport",
 }

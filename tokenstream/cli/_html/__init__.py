@@ -18,7 +18,7 @@ from tokenstream.cli._html.page import OPENING, build_page, build_run_page
 from tokenstream.cli._html.reading import read
 from tokenstream.cli._html.tables import read_run
 from tokenstream.cli._input import origin_of
-from tokenstream.cli._report import STATUS_OF
+from tokenstream.cli._lines import STATUS_OF
 from tokenstream.testing._recordings.secrets import find_secret, search_recording, without_secret_headers
 
 if TYPE_CHECKING:

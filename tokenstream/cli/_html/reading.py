@@ -22,7 +22,7 @@ from tokenstream.cli._input import (
     play,
     stream_of_pieces,
 )
-from tokenstream.cli._report import StreamReport
+from tokenstream.cli._lines import StreamReport
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import CitationAdded, Ping, ReasoningDelta
 from tokenstream.stages._content import GROWING

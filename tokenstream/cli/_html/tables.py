@@ -19,8 +19,14 @@ from tokenstream.cli._html.timeline import (
     preformatted,
 )
 from tokenstream.cli._input import play_pieces
-from tokenstream.cli._lines import describe_fields, list_counts, list_error_rows, to_compact_json, write_pairs
-from tokenstream.cli._report import metrics_of
+from tokenstream.cli._lines import (
+    describe_fields,
+    list_counts,
+    list_error_rows,
+    metrics_of,
+    to_compact_json,
+    write_pairs,
+)
 from tokenstream.errors import StreamError
 from tokenstream.events import StepWaiting
 from tokenstream.steps import Steps

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import PartDelta, ToolCallDelta
-from tokenstream.formats._fast.decoded import DecodedShape
-from tokenstream.formats._fast.entry import TEXT_DELTAS, ShapeEntry
+from tokenstream.formats._fast.entry import TEXT_DELTAS, DecodedShape, ShapeEntry
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape, find_at
 from tokenstream.formats._kit.open import OpenCall

@@ -11,11 +11,12 @@ from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
-from tokenstream.partial_json._repairs import Repair, set_repairs
+from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.scanner import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text.base import SoundStage
+from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,10 +15,10 @@ from tokenstream.errors import MisuseError, OutputIncomplete
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._events import ValueStart
 from tokenstream.partial_json._parser import PartialJSONParser
-from tokenstream.partial_json._repairs import set_repairs
 from tokenstream.stages._objects.partials import Partials
 from tokenstream.stages._tools.generators import finish_call, finish_later, is_async_generator, needs_await
 from tokenstream.stages._tools.kinds import TypeTool
+from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -10,10 +10,11 @@ import inspect
 import sys
 import threading
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
+from tokenstream.stream._fan_out.policy import Policy
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     Finder: TypeAlias = Callable[[], FoundT | None]
 
 ItemT = TypeVar("ItemT")
-
-Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
-"""Handling of a loop over events that falls behind by as many events as the queue holds."""
 
 _SIZE = 1024
 """Default number of events held for readers that are behind."""

@@ -11,7 +11,8 @@ from tokenstream._sources import Deferred, SyncSource, is_timeout
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import ReadAhead, ReadTimeout
-from tokenstream.stream._reading.wake import LEAST_SECONDS, ReadLimit, ReadTimer, shut_down
+from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
+from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -31,7 +31,7 @@ from tokenstream.testing._check.case import (
 from tokenstream.testing._check.rules import CONTENT_EVENTS
 from tokenstream.testing._recordings.places import Playable, as_recording
 from tokenstream.testing._recordings.recording import Recording
-from tokenstream.testing._scripts.script import Script
+from tokenstream.testing._script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

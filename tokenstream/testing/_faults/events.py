@@ -22,7 +22,7 @@ from tokenstream.testing._recordings.places import (
     splice,
 )
 from tokenstream.testing._recordings.recording import Arrival
-from tokenstream.testing._scripts.events import check_kind
+from tokenstream.testing._script_steps import check_kind
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

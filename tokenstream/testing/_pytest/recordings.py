@@ -16,7 +16,7 @@ from tokenstream.testing._pytest.own_loop import run_apart
 from tokenstream.testing._recordings.file_format import RecordingInvalid
 from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._recordings.replay import Seed
-from tokenstream.testing._scripts.script import Script
+from tokenstream.testing._script import Script
 from tokenstream.testing.faults import Fault
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.frames import frames_of, framing_of, is_compressed
 from tokenstream.testing._recordings.recording import Arrival, Recording
-from tokenstream.testing._scripts.script import Script
+from tokenstream.testing._script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -14,7 +14,7 @@ from tokenstream.relay._encoders import load, names
 from tokenstream.testing._faults.base import combined
 from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._recordings.replay import prepare
-from tokenstream.testing._scripts.script import Script
+from tokenstream.testing._script import Script
 from tokenstream.testing._serve.replies import Request, refusal
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._serve.sessions.gemini_live import GeminiLiveSession
-from tokenstream.testing._serve.sessions.openai_realtime import RealtimeSession
 from tokenstream.testing._serve.sessions.openai_responses import ResponsesSession
+from tokenstream.testing._serve.sessions.realtime import GeminiLiveSession, RealtimeSession
 
 if TYPE_CHECKING:
     from tokenstream.testing._serve.replies import Request

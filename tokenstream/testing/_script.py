@@ -12,8 +12,8 @@ from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import MessageStart
 from tokenstream.message import Citation, Message
 from tokenstream.relay._encoders import create, names
+from tokenstream.testing import _script_steps as steps
 from tokenstream.testing._recordings.recording import Arrival, Recording
-from tokenstream.testing._scripts import events as steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.options import ReplayOptions
-    from tokenstream.testing._scripts.events import Step
+    from tokenstream.testing._script_steps import Step
 
 _OUTPUT = steps.AddText | steps.AddToolCall | steps.AddCitation | steps.AddMedia
 """Kinds of steps that are output of the model, which must not follow the finish of the choice."""
