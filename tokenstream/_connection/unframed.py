@@ -6,6 +6,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._detect.payloads import is_whole
 from tokenstream.formats._detect.recognise import is_websocket_message, whole_object
 from tokenstream.formats._detect.unknown import describe_unknown_body
 from tokenstream.framing import AWSEventStreamParser, SSEParser
