@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.stream import AsyncStream, Stream
@@ -64,9 +64,8 @@ class EventsIn:
         """Returns the events of a run that have arrived. There is no such function for other sources."""
         self._error: Exception | None = None
         """The exception (the end or an error) that `take_arrived` met; the next call of `next` raises it."""
-        self.next: Callable[[], Awaitable[Event]] = self._next_first
-        """Returns an awaitable for the next event; raises `StopAsyncIteration` after the last one, and a
-        `StreamError` if the answer failed."""
+        self.next_directly: Callable[[], Awaitable[Event]] | None = None
+        """Does what `next` does, at the cost of the iterator alone; None while only `next` can do it."""
 
     async def __aenter__(self) -> Self:
         """Enter the source of the events.
@@ -97,16 +96,21 @@ class EventsIn:
         """Close a source that was not entered, even while the current task is being cancelled."""
         await close_stream(self.source)
 
-    def _next_first(self) -> Awaitable[Event]:
-        """Return an awaitable for the first event; later, `next` is the method of the iterator."""
+    def next(self) -> Awaitable[Event]:
+        """Return an awaitable for the next event.
+
+        Raises:
+            StopAsyncIteration: The events have ended.
+            StreamError: The answer failed.
+        """
+        if self._error is not None:
+            # `take_arrived` has met the end already.
+            raise self._error
         if self._events is None:
             self._events = aiter(self.source)
-        self.next = self._events.__anext__
-        return self.next()
-
-    def _raise_error(self) -> NoReturn:
-        """Raise the exception that `take_arrived` met."""
-        raise self._error or StopAsyncIteration
+        self.next_directly = self._events.__anext__
+        event: Awaitable[Event] = self._events.__anext__()
+        return event
 
     async def take_arrived(self) -> list[Event]:
         """Return the events that have arrived, without waiting.
@@ -122,7 +126,7 @@ class EventsIn:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
                 events.append(event)
         except (StopAsyncIteration, StreamError) as error:
-            self._error, self.next = error, self._raise_error
+            self._error, self.next_directly = error, None
         return events
 
     @property

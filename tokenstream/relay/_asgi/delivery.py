@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
-from tokenstream.stream._reading.reader import leave_group
+from tokenstream.stream._reading.reader import leave_group, run_until_cancelled
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -82,8 +82,8 @@ class Delivery(ABC):
         self._tasks = await create_task_group().__aenter__()
         try:
             with watch_shutdown(self._on_shutdown, *self._callables, at_poll=self._let_stuck_go):
-                self._tasks.start_soon(self._listen)
-                self._tasks.start_soon(self._stay_alive)
+                self._tasks.start_soon(run_until_cancelled, self._listen)
+                self._tasks.start_soon(run_until_cancelled, self._stay_alive)
                 with self._sending:
                     await self._deliver()
                 await self._conclude()

@@ -46,9 +46,6 @@ class Transcript:
         self.retry = body.retry
         """An instruction to reconnect after a while; empty if the protocol has none."""
         self.frame_record = body.frame_record
-        # Errors.
-        self.error: StreamError | None = None
-        """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._refused: NotExpressible | None = None
         """The error for the record after the last chunk, if `drop` does not allow leaving its content out."""
         self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
@@ -65,12 +62,17 @@ class Transcript:
         """
         self._joined: tuple[bytes, int] = (b"", 0)
         """The last chunk that was joined from several: its bytes, and the last position in it."""
-        self._transcoder = _Transcoder(body, self)
+        self._transcoder = _Transcoder(body)
         self._encode = self.frame_record or self._transcoder.encode_record
         self._last_event: bytes | None = None
         """The error event after the last chunk, if the journal failed before the answer's end; else None."""
         if self.frame_record is None and feed.first > 1:
             raise AnswerExpired(f"the beginning of the answer was trimmed, and {protocol!r} needs it")
+
+    @property
+    def error(self) -> StreamError | None:
+        """The error that ended the answer, if the protocol has no event for errors; else None."""
+        return self._transcoder.error
 
     def chunk_after(self, after: int) -> tuple[bytes, int]:
         """Return the bytes that follow a position, and the last position that these bytes include.
@@ -179,19 +181,21 @@ class _Transcoder:
 
     Args:
         body: Encodes the events of the records in the other protocol.
-        transcript: The transcript. If the answer has failed, and the protocol has no event for errors, the
-            transcript's `error` is set.
     """
 
-    def __init__(self, body: BodyWriter, transcript: Transcript) -> None:
+    def __init__(self, body: BodyWriter) -> None:
+        self.error: StreamError | None = None
+        """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._body = body
-        self._transcript = transcript
-        self._decoder = Decoder("tokenstream")
+        self._decoder: Decoder | None = None
+        """Reads the records; None before the first one."""
         self._has_ids = body.headers["content-type"].startswith("text/event-stream")
         """True if the protocol is sent as SSE events, each of which gets its record's position as id."""
 
     def encode_record(self, position: int, record: bytes) -> bytes:
         """Return the bytes for a record; empty if the protocol sends nothing for it."""
+        if self._decoder is None:
+            self._decoder = Decoder("tokenstream")
         events = self._decoder.feed(frame(None, record))
         chunk = b"".join(self._body.feed(events)) + self.encode_end(record)
         if chunk and self._has_ids:
@@ -212,7 +216,7 @@ class _Transcoder:
         chunk = self.encode_error(end.error)
         if chunk is None:
             # The protocol has no event for errors: the response breaks off instead.
-            self._transcript.error = end.error
+            self.error = end.error
         return chunk or b""
 
     def encode_error(self, error: StreamError) -> bytes | None:

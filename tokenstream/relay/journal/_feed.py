@@ -121,7 +121,7 @@ class AnswerFollower:
     def close(self) -> None:
         """Stop following, as happens anyway when the follower is garbage-collected."""
         if self._feed is not None:
-            self._feed.followers.discard(self)
+            self._feed.leave(self)
 
 
 _PAGE_SIZE = 2_000
@@ -259,6 +259,15 @@ class Feed:
             product = self._products[key] = make(self)
         return cast("ProductT", product)
 
+    def leave(self, follower: object) -> None:
+        """Note that a follower reads no more; behind the last one of an answer, drop the products.
+
+        A product, which refers to this feed, would keep both until the garbage collector finds them.
+        """
+        self.followers.discard(follower)
+        if not self.followers and (self.is_complete or self.error is not None):
+            self._products.clear()
+
     def fail(self, error: JournalError) -> None:
         """End the feed with an error, unless it has ended already.
 
@@ -304,6 +313,8 @@ class Feed:
                         await (self._must_read.wait() if self._is_given else self._wait_for_news())
             except JournalUnavailable as error:
                 self.fail(error)
+        if not self.followers:
+            self._products.clear()
 
     # -- within ------------------------------------------------------------
 

@@ -37,6 +37,7 @@ from tokenstream.relay.journal._errors import JournalUnavailable, describe_failu
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._storage import Fenced, retry
 from tokenstream.stream._log import warn
+from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Coroutine, Sequence
@@ -162,8 +163,8 @@ class Producer:
 
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._write)
-                tasks.start_soon(self._watch)
+                tasks.start_soon(run_until_cancelled, self._write)
+                tasks.start_soon(run_until_cancelled, self._watch)
                 await self._read()
                 await self._all_written.wait()
                 tasks.cancel_scope.cancel()

@@ -29,7 +29,7 @@ from tokenstream.stream._refusals import ended_loop_error
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from anyio import CancelScope, Event
     from anyio.abc import TaskGroup
@@ -500,6 +500,20 @@ async def close_source(source: AsyncSource) -> None:
         # The first reads may return chunks that had arrived, before one has to wait and is cancelled.
         for _ in range(_MAX_LEFTOVER):
             await source.chunks.__anext__()
+
+
+async def run_until_cancelled(work: Callable[[], Awaitable[object]]) -> None:
+    """Run the function of a task that others cancel once they do not need it any more; end quietly then.
+
+    If the cancellation ended the task, anyio would keep it in a frame of its own traceback, together with
+    all that the function had, until the garbage collector finds both.
+    """
+    from anyio import get_cancelled_exc_class
+
+    running = work()
+    del work
+    with suppress(get_cancelled_exc_class()):
+        await running
 
 
 async def leave_group(tasks: TaskGroup) -> None:

@@ -1,0 +1,109 @@
+"""Nothing of an answer that was relayed waits for the garbage collector."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.support.asgi import Client
+from tests.support.uncollected import left_by_async
+from tests.support.wire import DONE, chat
+from tokenstream import AsyncStream, relay
+from tokenstream.errors import StreamError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BEGUN = [chat({"role": "assistant", "content": ""}), chat({"content": "a"}), chat({"content": "b"})]
+ANSWERS = {"whole": [*BEGUN, chat({}, "stop"), DONE], "cut": BEGUN}
+PROTOCOLS = ["tokenstream", "openai-chat", "gemini"]
+
+
+async def reading(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        await anyio.lowlevel.checkpoint()
+        yield chunk
+
+
+def stream(answer: str) -> AsyncStream:
+    return AsyncStream(reading(ANSWERS[answer]), format="openai-chat")
+
+
+async def settle() -> None:
+    """Let the tasks end that were told to."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+async def ask(app: Any, method: str = "POST") -> bytes:
+    """Return the body, also of a response that breaks off because its protocol has no errors."""
+    client = Client(method=method)
+    with suppress(StreamError):
+        await client.call(app)
+    return client.body
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_response_leaves_nothing(answer: str, protocol: Any) -> None:
+    """Neither the answer, nor the tasks that listen to the reader and keep the response alive."""
+
+    async def run() -> None:
+        assert await ask(relay.respond(stream(answer), protocol=protocol))
+        await settle()
+
+    assert await left_by_async(run) == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_an_answer_in_a_journal_leaves_nothing_but_its_records(answer: str, protocol: Any) -> None:
+    """Neither what produces it, nor what its readers share, once the last one has left."""
+    async with relay.MemoryJournal(expire=0, drain=0) as journal:
+
+        async def run() -> None:
+            app = relay.respond(stream(answer), protocol=protocol, journal=journal)
+            assert await ask(app)
+            del app
+            await settle()
+
+        assert await left_by_async(run) == {}
+
+
+class Connection:
+    """A WebSocket whose client only listens."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def recv(self) -> str:
+        await anyio.sleep_forever()
+        raise AssertionError("never")
+
+    async def send(self, message: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.sent.append(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_an_answer_over_a_websocket_leaves_nothing(answer: str, protocol: Any) -> None:
+    """The same, where the connection stays open."""
+    connection = Connection()
+
+    async def run() -> None:
+        connection.sent.clear()
+        await relay.websocket(connection, stream(answer), protocol=protocol)
+        assert connection.sent
+        await settle()
+
+    assert await left_by_async(run) == {}
