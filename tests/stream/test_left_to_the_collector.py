@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import httpx
 import pytest
 
 from tests.support.uncollected import left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
-from tokenstream import AsyncStream, Decoder, Stream, tap
+from tokenstream import AsyncStream, Decoder, Retry, Stream, aconnect, tap
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -156,3 +158,36 @@ async def test_an_asynchronous_tap_leaves_nothing() -> None:
         assert tapped.message.complete
 
     assert await left_by_async(run) == {}
+
+
+class Waiting(httpx.AsyncByteStream):
+    """The body of a response that waits before its first chunk."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await anyio.sleep(self._seconds)
+        for chunk in BODY:
+            yield chunk
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("waits", [(60, 0), (0.02, 60)], ids=["the second wins", "the first wins"])
+async def test_a_race_leaves_nothing(waits: tuple[float, float]) -> None:
+    """Neither of the attempts, whichever wins."""
+    left: list[float] = []
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Waiting(left.pop(0)))
+
+    async def run() -> None:
+        left[:] = waits
+        address, retry = "https://api.example/v1/chat/completions", Retry(hedge_after=0.001)
+        async with aconnect(address, json={"model": "m"}, client=client, retry=retry) as stream:
+            assert (await stream.final()).complete
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        assert await left_by_async(run) == {}

@@ -16,7 +16,7 @@ from tokenstream.errors import StreamError
 from tokenstream.recovery._notes import log_hedge
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, only_error
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, only_error, run_until_cancelled
 from tokenstream.stream._reading.silence import Silence
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ async def run_race(
             current.machine.expect_format(other.format, current.itinerary.stage_of(other))
             current.machine.connect(None)
             current.begin_route(rival, None)
-    return winner.make_source()
+    source = winner.make_source()
+    first.dispose()
+    second.dispose()
+    return source
 
 
 def _make_contender(
@@ -287,6 +290,10 @@ class Contender:
         """The name of the format in which the server has answered; None if it is not known."""
         return self._machine.format
 
+    def dispose(self) -> None:
+        """Let go of the machine, which nobody asks any more."""
+        self._machine.dispose()
+
     async def close(self) -> None:
         """Close the source within a few seconds, even if this task is cancelled."""
         from anyio import move_on_after
@@ -359,12 +366,12 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
                 if first.has_content or second.has_content or neither_can_win:
                     decided.set()
 
-            tasks.start_soon(first.run, check_decided)
+            tasks.start_soon(run_until_cancelled, partial(first.run, check_decided))
             with move_on_after(after):
                 await decided.wait()
             if not decided.is_set():
                 second.begun = True
-                tasks.start_soon(second.run, check_decided)
+                tasks.start_soon(run_until_cancelled, partial(second.run, check_decided))
                 await decided.wait()
             # The loser stops reading; `race` closes its source.
             tasks.cancel_scope.cancel()
