@@ -189,6 +189,20 @@ def test_importing_loads_nothing_that_is_not_needed_yet(statement: str) -> None:
 
 
 @pytest.mark.slow
+def test_importing_everything_needs_no_extra() -> None:
+    """Who has installed nothing but the package itself can import each module that has a public name."""
+    statement = """
+import importlib, pkgutil, tokenstream
+for module in pkgutil.walk_packages(tokenstream.__path__, "tokenstream."):
+    if "._" not in module.name and module.name != "tokenstream.testing.plugin":
+        importlib.import_module(module.name)
+"""
+    extras = {"aiohttp", "griffe", "opentelemetry", "pytest", "redis", "regex", "rich", "uvloop", "yaml"}
+
+    assert set() == extras & _loaded_by(statement)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement", ["import tokenstream", "from tokenstream import Decoder, Limits, Message"]
 )

@@ -15,6 +15,7 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 _RAISED: dict[int, tuple[ref[Any], ref[Any]]] = {}
 """The error that was raised for each kept one, by the kept one's id: references to both."""
+_GROUPS: tuple[Any, ...] = (ExceptionGroup, BaseExceptionGroup)
 _OWN = "tokenstream"
 """The package whose errors have a twin."""
 
@@ -88,9 +89,10 @@ def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> 
         return known.get(id(error))
     # A class of the application may be made in any way; the class of Python's behind it is made from these.
     builtin: Any = next(base for base in type(error).__mro__ if base.__module__ == "builtins")
-    args = builtin.__reduce__(error)[1]
-    if isinstance(error, BaseExceptionGroup):
-        args = (error.message, [_frameless(each, known) or each for each in error.exceptions])
+    args: tuple[Any, ...] = builtin.__reduce__(error)[1]
+    if builtin in _GROUPS:
+        message, inner = args
+        args = (message, [_frameless(each, known) or each for each in inner])
     try:
         equal: BaseException = builtin.__new__(type(error), *args)
     except TypeError:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import Any, TypeAlias
-
-import regex
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
 from tokenstream.stages._matching.automaton import Automaton, build
 from tokenstream.stages._matching.rewriting import as_regex, watch_end
 from tokenstream.stages._matching.starts import Starts
+
+if TYPE_CHECKING:
+    from tokenstream.stages._matching.compiled import AnyMatch, AnyPattern
 
 # Plain characters, and punctuation after a backslash.
 _LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
@@ -33,9 +34,6 @@ _SLICE = 256
 LONGEST_SEARCH = _SLICE + LONG
 """Number of characters above which an automaton reads the text at once, if the pattern has one."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
-
-AnyPattern: TypeAlias = re.Pattern[str] | regex.Pattern[str]
-AnyMatch: TypeAlias = re.Match[str] | regex.Match[str]
 
 
 class Matcher:

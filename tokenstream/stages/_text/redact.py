@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import regex
 
-    from tokenstream.stages._matching.matching import AnyMatch
+    from tokenstream.stages._matching.compiled import AnyMatch
 
 
 @show_members

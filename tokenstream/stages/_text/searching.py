@@ -14,7 +14,7 @@ from tokenstream.stages._text.base import TextStage
 if TYPE_CHECKING:
     import regex
 
-    from tokenstream.stages._matching.matching import AnyMatch
+    from tokenstream.stages._matching.compiled import AnyMatch
     from tokenstream.stages._matching.starts import Starts
 
 
