@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
@@ -16,6 +17,9 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 _RAISED: dict[int, tuple[ref[Any], ref[Any]]] = {}
 """The error that was raised for each kept one, by the kept one's id: references to both."""
 _GROUPS: tuple[Any, ...] = (ExceptionGroup, BaseExceptionGroup)
+_SEQUENCES = frozenset({list, tuple})
+_PLAIN: Any = BaseException
+"""Sets what each error has, whatever its own class makes of an assignment."""
 _OWN = "tokenstream"
 """The package whose errors have a twin."""
 
@@ -81,36 +85,74 @@ def without_own_frames(error: ErrorT) -> ErrorT:
 def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> BaseException | None:
     """Return an error that is equal to another one and its causes, without tracebacks.
 
+    An error that cannot be copied is returned itself, without the frames of this library.
+
     Args:
         error: The other error; None has no equal.
         known: The results so far by the ids of their originals: causes may refer to one another.
     """
     if error is None or id(error) in known:
         return known.get(id(error))
-    # A class of the application may be made in any way; the class of Python's behind it is made from these.
-    builtin: Any = next(base for base in type(error).__mro__ if base.__module__ == "builtins")
-    args: tuple[Any, ...] = builtin.__reduce__(error)[1]
-    if builtin in _GROUPS:
-        message, inner = args
-        args = (message, [_frameless(each, known) or each for each in inner])
     try:
-        equal: BaseException = builtin.__new__(type(error), *args)
-    except TypeError:
-        # The class is of an extension that makes its objects in a way of its own.
-        return without_own_frames(error)
-    known[id(error)] = equal
-    builtin.__init__(equal, *args)
-    equal.args, equal.__dict__ = error.args, error.__dict__
-    _replace_causes(equal, error, known)
+        return _copied(error, known)
+    except Exception:  # noqa: BLE001 - a class may refuse anything, and no refusal may replace the error
+        known[id(error)] = without_own_frames(error)
+        return error
+
+
+def _copied(error: BaseException, known: dict[int, BaseException]) -> BaseException:
+    """Return a copy of an error, made as Python makes it and by none of the methods of its class.
+
+    Raises:
+        Exception: The class makes its objects in a way of its own.
+    """
+    classes = type(error).__mro__
+    if any(vars(each).get("__slots__") for each in classes):
+        raise TypeError("the error may have more than what is copied")
+    builtin: Any = next(each for each in classes if each.__module__ == "builtins")
+    group: Any = error if builtin in _GROUPS else None
+    members = () if group is None else (group.message, _without_frames([*group.exceptions], known))
+    copy: Any = builtin.__new__(type(error), *members)
+    known[id(error)] = copy
+    for field in _fields_of(classes):
+        value = field.__get__(error)
+        # A file name of None would be told with the error.
+        if value is not None and group is None:
+            field.__set__(copy, value)
+    _PLAIN.args.__set__(copy, _without_frames(_PLAIN.args.__get__(error), known))
+    copy.__dict__.update({name: _without_frames(value, known) for name, value in vars(error).items()})
+    _replace_causes(copy, error, known)
+    equal: BaseException = copy
     return equal
+
+
+def _fields_of(classes: tuple[Any, ...]) -> list[Any]:
+    """Return the fields that Python's own classes of errors keep, such as `errno` of an OSError."""
+    own: list[Any] = [each.__dict__ for each in classes if each.__module__ == "builtins"]
+    fields = [field for namespace in own for field in namespace.values()]
+    # Each error has the first two. `obj`, of an AttributeError or a NameError, may be anything.
+    left_out = ("__suppress_context__", "args", "obj")
+    return [
+        each for each in fields if isinstance(each, MemberDescriptorType) and each.__name__ not in left_out
+    ]
+
+
+def _without_frames(value: Any, known: dict[int, BaseException]) -> Any:  # noqa: ANN401 - whatever an error keeps
+    """Return a value of an error, in which other errors are replaced by equal ones without tracebacks."""
+    kind: Any = value.__class__
+    if issubclass(kind, BaseException):
+        return _frameless(value, known)
+    if kind in _SEQUENCES:
+        return kind([_without_frames(each, known) for each in value])
+    return value
 
 
 def _replace_causes(error: BaseException, original: BaseException, known: dict[int, BaseException]) -> None:
     """Give an error the causes of the original without tracebacks, and without those that nobody is shown."""
     suppressed = original.__suppress_context__
-    error.__context__ = None if suppressed else _frameless(original.__context__, known)
-    error.__cause__ = _frameless(original.__cause__, known)
-    error.__suppress_context__ = suppressed
+    _PLAIN.__context__.__set__(error, None if suppressed else _frameless(original.__context__, known))
+    _PLAIN.__cause__.__set__(error, _frameless(original.__cause__, known))
+    _PLAIN.__suppress_context__.__set__(error, suppressed)
 
 
 def _is_of_application(error: TokenStreamError) -> bool:

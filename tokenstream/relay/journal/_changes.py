@@ -28,7 +28,7 @@ class Changes:
         """Set at the next change, for tasks on trio; None if no such task waits."""
 
     def wait(self) -> Awaitable[None]:
-        """Return an awaitable for the next change after this call."""
+        """Return an awaitable for the next change; await it at once."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
