@@ -17,21 +17,21 @@ from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, RecordingInvalid
 
-_FOLDER = TemporaryDirectory()
-
 
 def saved(recording: Recording) -> bytes:
     """Return the file in which a recording is saved."""
-    path = Path(_FOLDER.name) / "answer.rec"
-    recording.save(path, overwrite=True)
-    return path.read_bytes()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "answer.rec"
+        recording.save(path)
+        return path.read_bytes()
 
 
 def loaded(file: bytes, name: str = "answer.rec") -> Recording:
     """Return the recording that a file with these bytes is."""
-    path = Path(_FOLDER.name) / name
-    path.write_bytes(file)
-    return Recording.load(path)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(file)
+        return Recording.load(path)
 
 
 BYTES = st.one_of(

@@ -102,13 +102,10 @@ OTHERWISE = [
 ]
 
 
-_FOLDER = TemporaryDirectory()
-
-
 def found_in(body: bytes) -> tuple[str, int]:
     """Return what is found in a body that is not saved, and at which byte."""
-    with pytest.raises(RecordingRefused) as refused:
-        Recording.of([body]).save(Path(_FOLDER.name) / "a.rec")
+    with TemporaryDirectory() as folder, pytest.raises(RecordingRefused) as refused:
+        Recording.of([body]).save(Path(folder) / "a.rec")
     found = re.search(r"looks like (.+) is at byte (\d+) of the body", str(refused.value))
 
     assert found is not None, refused.value
