@@ -431,6 +431,53 @@ def test_calls_that_come_while_nobody_reads_are_the_next_answer() -> None:
         assert "tool_calls" == message.finish_reason
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_answer_that_is_left_at_a_call_cuts_no_later_one(answered: bool, interrupted: bool) -> None:
+    """The end of its response comes while nobody reads; the next question is the result, or anything."""
+    server = OpenAILiveServer(pieces=100)
+    with serving(server) as url, Session(lambda: connect(url)) as session:
+        with session.ask("call:noon") as left:
+            for _ in left.tool_calls:
+                if interrupted:
+                    left.interrupt()
+                break
+        server.lines[0].settle()
+
+        [call] = left.message.tool_calls
+        results = ToolResults(left.message, {call.id: "12:00"})
+        with session.ask(results if answered else [instruction("two"), CLOSE]) as answer:
+            piece = next(iter(answer.text))
+        assert ("worked: call:noon | [12:00]" if answered else "I know: call:noon | two") == piece
+        assert (1 if answered else 0) == server.kinds().count("response.create")
+
+
+def test_calls_that_were_never_answered_end_no_later_answer() -> None:
+    """Such as an answer in which delegated work calls a tool, but fails."""
+    server = Failing(pieces=100)
+    with serving(server) as url, Session(lambda: connect(url)) as session:
+        with session.ask("call:noon") as answer:
+            assert "tool_calls" == answer.final().finish_reason
+
+        with session.ask([instruction("fail"), CLOSE]) as answer:
+            message = answer.final()
+        assert ("Sorry.", "stop") == (message.text, message.finish_reason)
+        assert [False] == [call.complete for call in message.tool_calls]
+
+
+class Failing(OpenAILiveServer):
+    """Delegates work that calls a tool, but fails before the call is whole."""
+
+    def react(self, line: Line, words: str) -> None:
+        if words != "fail":
+            super().react(line, words)
+            return
+        item = {"type": "function_call", "id": "fc", "call_id": "call", "name": "look_up", "arguments": ""}
+        self.nested(line, "dlg", "response.output_item.added", item=item)
+        self.nested(line, "dlg", "response.failed", response={"status": "failed", "error": {"message": "no"}})
+        self.speak(line, "Sorry.")
+
+
 def test_items_are_for_the_model_that_is_delegated_to() -> None:
     """Items of the Responses API; only that model reads a text of the user."""
     server = OpenAILiveServer(pieces=100)

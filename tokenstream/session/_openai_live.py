@@ -47,7 +47,9 @@ class OpenAILiveAPI(SessionAPI):
         self._unsent: list[Payload] = []
         """The messages of a question, which the server takes once the session has started."""
         self._calls = WaitingCalls()
-        """Tells when the server waits for the results of tools."""
+        """Tells which responses wait for the results of tools, over all answers."""
+        self._answer_calls = WaitingCalls()
+        """Tells when an answer ends with calls: by its own messages alone, like its format."""
         self._has_kept_calls = False
         """True if calls came while nobody read an answer, so that they are kept for the next one."""
         self._is_left = False
@@ -72,6 +74,7 @@ class OpenAILiveAPI(SessionAPI):
     def greet(self, *, is_set_up: bool) -> list[Payload]:
         # A session starts with its history, so the first question starts it.
         self._session, self._unsent, self._calls = {}, [], WaitingCalls()
+        self._answer_calls = WaitingCalls()
         self._is_greeted = self._has_kept_calls = self._is_left = False
         self._lose_steers()
         return super().greet(is_set_up=is_set_up)
@@ -93,6 +96,7 @@ class OpenAILiveAPI(SessionAPI):
             if self._has_kept_calls:
                 self._has_kept_calls, exchange.completed = False, True
                 # The calls are the answer.
+                self._answer_calls = WaitingCalls()
                 exchange.end()
             return asked
         self._unsent = asked
@@ -142,6 +146,7 @@ class OpenAILiveAPI(SessionAPI):
     def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
         """Return no message, since none stops the model; the answer is over, as no event would end it."""
         self._is_left = True
+        self._answer_calls = WaitingCalls()
         exchange.end()
         return []
 
@@ -176,13 +181,21 @@ class OpenAILiveAPI(SessionAPI):
         if kind == "session.started":
             return self._place_started(exchange)
         nested, id = dict_of(payload, "event"), text_of(payload, "delegation_id") or ""
-        is_end = kind == "response.event" and self._calls.follow(id, nested)
+        is_end = kind == "response.event" and self._follow(id, nested)
         if exchange is None:
             self._has_kept_calls = self._has_kept_calls or is_end
             return NOBODY if self._is_left and kind in _SPEECH else Addressee()
         if is_end:
             exchange.completed = True
         return Addressee(exchange, is_end=is_end, begins=kind not in _NO_ANSWER)
+
+    def _follow(self, delegation: str, nested: Payload) -> bool:
+        """Follow an event of a delegated response; return True if it ends an answer."""
+        self._calls.follow(delegation, nested)
+        is_end = self._answer_calls.follow(delegation, nested)
+        if is_end:
+            self._answer_calls.clear()
+        return is_end
 
     def _place_started(self, exchange: AskedExchange | None) -> Addressee:
         """Return the place of the session's start, from which on it takes the question."""
@@ -226,6 +239,8 @@ class OpenAILiveAPI(SessionAPI):
         elif owner is not None and (owner.ended or owner.dropped):
             return NOBODY
         is_refused = not self._session or (owner is not None and not owner.begun)
+        if is_refused:
+            self._answer_calls = WaitingCalls()
         return Addressee(owner or exchange, is_end=is_refused, begins=is_refused)
 
     def make_format(self, asked: HasRounds) -> Format:
