@@ -396,6 +396,35 @@ def test_each_response_that_waits_goes_on(in_turn: bool) -> None:
     assert ["user", "assistant", "tool"] == [turn["role"] for turn in session.turns("openai-chat")][:3]
 
 
+def test_words_before_a_call_are_in_the_history() -> None:
+    """Another session starts with all that was said, also if the tools were run within one answer."""
+    server, router = Looking(pieces=100), looking_up()
+    with serving(server) as url, Session(lambda: connect(url), tools=router, settings=RESPONSES) as session:
+        with session.ask("go", router=router) as answer:
+            assert "Let me look. It is noon." == answer.final().text
+        with session.ask([instruction("two"), CLOSE]) as answer:
+            answer.final()
+
+    assert [("user", "go"), ("assistant", "Let me look. "), ("assistant", "It is noon.")] == [
+        (each["role"], each["content"][0]["text"]) for each in starts(server)[1]["input"]
+    ]
+
+
+class Looking(OpenAILiveServer):
+    """Speaks before it calls a tool, and closes the session after it."""
+
+    def react(self, line: Line, words: str) -> None:
+        if words != "go":
+            super().react(line, words)
+            return
+        self.speak(line, "Let me look. ")
+        self.delegate(line, "noon")
+
+    def work(self, line: Line, delegation: str) -> None:
+        self.speak(line, "It is noon.")
+        self.close(line, "expired")
+
+
 class AtOnce(OpenAILiveServer):
     """Ends no delegated response before the last one has called its tool."""
 

@@ -124,6 +124,8 @@ class SessionAPI(ABC):
     """True if several answers may be in flight, each in a lane of its own."""
     keeps_steers: ClassVar[bool] = True
     """True if an answer waits for what becomes of its input, and the history has that input."""
+    lists_items: ClassVar[bool] = True
+    """True if the messages that end an answer, or have its calls, also have the text before the calls."""
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Mapping[str, Any]) -> None:
         self.model = model

@@ -37,6 +37,7 @@ class OpenAILiveAPI(SessionAPI):
     format: ClassVar[str] = "openai-live"
     turn_method: ClassVar[str] = "to_openai_responses"
     keeps_steers: ClassVar[bool] = False
+    lists_items: ClassVar[bool] = False
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
         super().__init__(model, tools, settings)
