@@ -10,7 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.session.openai_live_server import OpenAILiveServer, audio
-from tests.session.servers import Line, Payload, serving
+from tests.session.servers import Hangup, Line, Payload, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
@@ -31,6 +31,7 @@ from tokenstream import (
 from tokenstream.turns import ToolResults
 
 in_colours = pytest.mark.parametrize("colour", COLOURS)
+COMMENTARY = {"type": "session.commentary.append", "content": "three", "delegation_id": None}
 CLOSE = {"type": "session.close"}
 RESPONSES = {"delegation": {"type": "responses", "responses": {"model": "gpt-5.5"}}}
 
@@ -239,9 +240,8 @@ def test_input_that_is_refused_ends_nothing(colour: str) -> None:
     """Its error says why, and is none of the answer."""
     server = OpenAILiveServer()
     server.refuses["session.commentary.append"] = {"code": "content_too_long", "message": "no"}
-    commentary = {"type": "session.commentary.append", "content": "three", "delegation_id": None}
     with serving(server) as url, talking(colour, url) as talk:
-        answer, steer = talk.steer("one", [commentary, CLOSE])
+        answer, steer = talk.steer("one", [COMMENTARY, CLOSE])
 
     assert ("I know: one", None) == (answer.text, answer.error)
     assert steer.error is not None
@@ -282,6 +282,44 @@ def test_input_that_comes_too_late_hides_no_end() -> None:
         answer.message.ending,
         answer.message.raw_finish_reason,
     )
+
+
+@in_colours
+def test_input_is_lost_with_the_connection(colour: str) -> None:
+    """Nobody knows what has become of it. No input is sent after that."""
+    server = Inattentive(hangs_up=True)
+    with serving(server) as url, talking(colour, url) as talk:
+        answer, steer = talk.steer("one", COMMENTARY)
+        assert ("truncated", "lost") == (answer.message.ending, steer.state)
+
+        if isinstance(talk.session, Session):
+            late = talk.session.steer(COMMENTARY)
+            assert late.error is not None
+            assert ("refused", "session_not_started") == (late.state, late.error.code)
+
+
+@in_colours
+def test_input_is_lost_with_the_session(colour: str) -> None:
+    """The application has closed it before the server has said anything of the input."""
+    with serving(Inattentive(hangs_up=False)) as url:
+        with talking(colour, url) as talk:
+            _, steer = talk.steer([instruction("one"), instruction("call:noon")], COMMENTARY)
+            before = steer.state
+        assert ("sent", "lost") == (before, steer.state)
+
+
+class Inattentive(OpenAILiveServer):
+    """Says nothing of comments, or hangs up at one."""
+
+    def __init__(self, *, hangs_up: bool) -> None:
+        super().__init__()
+        self.hangs_up = hangs_up
+
+    def take(self, line: Line, payload: Payload) -> None:
+        if payload["type"] != "session.commentary.append":
+            super().take(line, payload)
+        elif self.hangs_up:
+            raise Hangup
 
 
 @pytest.mark.parametrize("code", [None, 1000, 1011])

@@ -161,6 +161,9 @@ class SessionAPI(ABC):
         self.must_rotate = False
         return []
 
+    def leave(self) -> None:  # noqa: B027 - nothing, by default
+        """Note that the connection is closed, so that the server says nothing more on it."""
+
     def forget_handle(self) -> bool:
         """Forget the handle with which the session was to be resumed; return True if there was one."""
         return False

@@ -164,6 +164,7 @@ class AsyncSession(SessionBase):
         """Close the connection, which ends an answer in progress. Closing twice does no harm."""
         self._is_closed = True
         await self._line.close()
+        self._conversation.leave()
 
     def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> AsyncAnswer:  # noqa: ANN401 - see `Session.ask`
         """Ask a question, and return its answer as a stream; it is sent at `async with` or the first read.

@@ -171,6 +171,12 @@ class SessionConversation:
                 is_closed = error is None or is_clean(error)
                 exchange.again = is_closed and not exchange.begun
                 exchange.end(error)
+        self.leave()
+
+    def leave(self) -> None:
+        """Note that the server says nothing more on the current connection."""
+        if self.api is not None:
+            self.api.leave()
 
     # -- asking --------------------------------------------------------------
 

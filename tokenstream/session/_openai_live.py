@@ -80,6 +80,11 @@ class OpenAILiveAPI(SessionAPI):
         self._lose_steers()
         return super().greet(is_set_up=is_set_up)
 
+    @override
+    def leave(self) -> None:
+        self._session = {}
+        self._lose_steers()
+
     def _lose_steers(self) -> None:
         """Note that nothing more will be said about input."""
         steers, self._steers = self._steers, {}

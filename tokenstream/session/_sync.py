@@ -154,6 +154,7 @@ class Session(SessionBase):
         """Close the connection, which ends an answer in progress. Closing twice does no harm."""
         self._is_closed = True
         self._line.close()
+        self._conversation.leave()
 
     def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> Answer:  # noqa: ANN401 - see the docstring
         """Ask a question, and return its answer as a stream; it is sent at `with` or the first read.
