@@ -194,7 +194,7 @@ class SessionAPI(ABC):
         raise MisuseError(f"{self.format} cannot steer an answer: interrupt() it, and ask anew")
 
     def refuse_steer(self, exchange: AskedExchange) -> Payload | None:
-        """Return the error that refuses input for an answer that cannot be sent; None if it can be sent."""
+        """Return the error with which input is refused; None if it can be sent."""
         asked = exchange.round.asked
         goes_on = exchange.again or not exchange.ended or (asked is not None and asked.has_rounds)
         if exchange.is_post:
