@@ -151,6 +151,21 @@ def test_the_calls_of_delegated_work_are_handed_out(frames: list[dict[str, Any]]
     )
 
 
+def test_items_without_ids_are_told_apart_by_their_calls() -> None:
+    """Two calls of one response, the second of which is whole first."""
+    starts = [item("added", id="", call_id=call_id, arguments="") for call_id in ("call_1", "call_2")]
+    ends = [
+        item("done", id="", call_id="call_2", arguments='{"city": "Rome"}'),
+        item("done", id="", call_id="call_1", arguments='{"city": "Oslo"}'),
+    ]
+    told = read(STARTED, *starts, *ends, ENDED, closed())
+
+    assert [("call_1", {"city": "Oslo"}), ("call_2", {"city": "Rome"})] == [
+        (each.id, each.arguments) for each in told.message.tool_calls
+    ]
+    assert (set(), None) == (told.rules, told.error)
+
+
 def test_custom_tools_are_called_with_free_text() -> None:
     start = item("added", type="custom_tool_call", input="")
     delta = nested("response.custom_tool_call_input.delta", item_id="fc_1", delta="Os")

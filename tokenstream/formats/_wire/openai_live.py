@@ -106,7 +106,7 @@ class WaitingCalls:
 
 
 class _Delegated:
-    """The open response of one delegation: its text, and its calls by the ids of their items."""
+    """The open response of one delegation: its text, and its calls by the ids of items, or of calls."""
 
     __slots__ = ("calls", "text")
 
@@ -362,11 +362,11 @@ class OpenAILive(Format):
 
         The response itself lists no items at its end.
         """
-        key, type = text_of(item, "id") or "", _CALL_TYPES[text_of(item, "type") or ""]  # noqa: A001 - the field's name
+        id, call_id = text_of(item, "id"), text_of(item, "call_id")
+        key, type = id or call_id or "", _CALL_TYPES[text_of(item, "type") or ""]  # noqa: A001 - the field's name
         call = response.calls.get(key)
         if call is None:
-            data = {"id": key} if key else None
-            name, call_id = text_of(item, "name") or "", text_of(item, "call_id")
+            data, name = {"id": id} if id else None, text_of(item, "name") or ""
             call = self.parts.open_call(0, call_id, name, type=type, provider_data=data)
             response.calls[key] = call
         if not is_done:
