@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from copy import deepcopy
 from itertools import permutations, product
 from typing import Any
 
@@ -433,6 +434,28 @@ def test_pieces_without_a_node_are_in_none_of_the_responses() -> None:
         pytest.raises(ProtocolError, match="several models"),
     ):
         [response.final() for response in stream.responses]
+
+
+def without_ids(*events: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the events of a graph without the ids of their messages."""
+    told = deepcopy([*events])
+    for event in told:
+        event["params"]["data"].pop("id", None)
+    return told
+
+
+def test_answers_without_ids_that_are_mixed_are_one_response() -> None:
+    """The answer that was open fails, and the pieces after it begin no others; a later answer is read."""
+    mixed = without_ids(*at_once()[1:])
+    third = without_ids(wrapped(start()), *mixed[2:4], wrapped(finish()))
+    last = without_ids(*[wrapped(event) for event in (start(), *HELLO, finish())])
+    tool = without_ids(*[wrapped(event) for event in (start(role="tool", metadata={}), *HELLO[:1])])
+
+    assert [(None, "", "failed")] == said_by_each(mixed)
+    assert [(None, "", "failed")] == said_by_each([*mixed[:2], *third, *mixed[4:]])
+    assert [(None, "", "failed"), (None, "Hello", "complete")] == said_by_each([*mixed, *last])
+    # The answer that begins beside the message of a tool is the only one.
+    assert [(None, "", "failed")] == said_by_each([*tool, *last, *mixed[4:5]])
 
 
 @pytest.mark.slow

@@ -269,13 +269,13 @@ class Format(Resuming, ABC):
         """
         return self
 
-    def take_mixed(self) -> dict[str, StreamError]:
+    def take_mixed(self) -> dict[str, StreamError] | None:
         """Return the errors of the answers that end with the payload that `place_of` was last given.
 
         They end because nothing tells any more whose the payloads are. The errors are returned once, by the
-        answers' keys; there are none if the payload has a place.
+        answers' keys; None if the payload has a place.
         """
-        return {}
+        return None
 
     @abstractmethod
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -259,12 +259,12 @@ class Sorter:
             frame: The message.
         """
         answer_name, is_end = connection_format.place_of(payload)
+        mixed = connection_format.take_mixed()
+        if mixed is not None and (self._end_mixed(mixed) or answer_name is None):
+            # The message is of none of the answers, not even of the next one.
+            return []
         if answer_name is None:
             self._note_unassigned(connection_format, payload)
-        for name, error in connection_format.take_mixed().items():
-            if name in self._open_lanes:
-                self._open_lanes[name].failure = error
-                self._end_lane(name)
         # First, a lane for an answer that begins.
         new_lanes: list[AnswerLane] = []
         if (
@@ -297,6 +297,18 @@ class Sorter:
         lane = self._open_lanes.pop(answer_name)
         lane.has_ended = lane.is_whole = True
         self._finished_names.append(answer_name)
+
+    def _end_mixed(self, errors: dict[str, StreamError]) -> bool:
+        """End the open answers whose messages nothing tells apart any more; return False if none was open.
+
+        Args:
+            errors: The errors with which they end, by the answers' names.
+        """
+        names = [name for name in errors if name in self._open_lanes]
+        for name in names:
+            self._open_lanes[name].failure = errors[name]
+            self._end_lane(name)
+        return bool(names)
 
     def _note_unassigned(self, connection_format: Format, payload: dict[str, Any]) -> None:
         """Take in a message that belongs to no answer, and store it if it is an error of the server."""

@@ -22,7 +22,7 @@ class OpenMessage:
         is_answer: True if a model writes the message; False for any other, such as a tool's.
     """
 
-    __slots__ = ("count", "id", "ids", "is_answer", "is_mixed")
+    __slots__ = ("count", "id", "ids", "is_answer", "is_mixed", "was_taken")
 
     def __init__(self, id: str, *, is_answer: bool) -> None:
         self.id = id
@@ -31,8 +31,15 @@ class OpenMessage:
         self.is_answer = is_answer
         self.is_mixed = False
         """True if another message is open of which nothing tells this one."""
+        self.was_taken = False
+        """True once ids were taken: the answers that were open have ended, and its pieces are no answer's."""
         self.count = 1
         """Number of messages that this one stands for: more than 1 if they are mixed."""
+
+    def take_ids(self) -> list[str]:
+        """Return the ids of the messages that have been mixed since the last call."""
+        ids, self.ids, self.was_taken = self.ids, [], True
+        return ids
 
 
 class OpenMessages:

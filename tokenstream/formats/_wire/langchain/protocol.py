@@ -118,18 +118,17 @@ class LangChainProtocol(HostedSession):
                 self._placed_messages.clear()
             return None, is_end
         message = self._placed = self._placed_messages.place(inner, source_of(payload, metadata))
-        if message is None or not message.is_answer:
+        if message is None or not message.is_answer or message.was_taken:
             return None, False
         # A line that mixes an answer with another one ends both; see `take_mixed`.
         return message.id, message.is_mixed or kind in (FINISH, "error")
 
     @override
-    def take_mixed(self) -> dict[str, StreamError]:
+    def take_mixed(self) -> dict[str, StreamError] | None:
         placed = self._placed
-        if placed is None or not placed.is_mixed:
-            return {}
-        ids, placed.ids = placed.ids, []
-        return {id: mixed_error() for id in ids}
+        if placed is None or not placed.is_mixed or not placed.is_answer:
+            return None
+        return {id: mixed_error() for id in placed.take_ids()}
 
     @override
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
