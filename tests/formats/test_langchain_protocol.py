@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from copy import deepcopy
 from itertools import permutations, product
@@ -15,7 +16,7 @@ from tests.formats.told import Told, tell
 from tests.support.formats import LangChainProtocol
 from tests.support.recordings import OURS, events_of
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Stream, connect, testing
+from tokenstream import AsyncStream, Retry, Stream, connect, testing
 from tokenstream.errors import PositionLost, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ToolCallDone, ToolResult
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart
@@ -434,6 +435,34 @@ def test_pieces_without_a_node_are_in_none_of_the_responses() -> None:
         pytest.raises(ProtocolError, match="several models"),
     ):
         [response.final() for response in stream.responses]
+
+
+@pytest.mark.anyio
+async def test_each_of_the_mixed_responses_counts_the_departure() -> None:
+    """As the message of the run does: with or without ids, and also in an asynchronous stream."""
+    events = at_once(a="one", b="two")
+    del events[4]["params"]["node"]
+    for run, responses in (([*events, COMPLETED], 2), ([RUNNING, *without_ids(*at_once()[1:])], 1)):
+        told: list[Any] = []
+        with Stream(run) as stream:
+            for response in stream.responses:
+                with suppress(StreamError):
+                    response.final()
+                told.append(response)
+        async with AsyncStream(sending(run)) as stream:
+            async for response in stream.responses:
+                with suppress(StreamError):
+                    await response.final()
+                told.append(response)
+
+        assert [1] * 2 * responses == [each.departures["answers_interleaved"].count for each in told]
+    # The start of the run, and that of the answer, came before.
+    assert 3 == told[0].departures["answers_interleaved"].first_event
+
+
+async def sending(events: list[Any]) -> AsyncIterator[Any]:
+    for event in events:
+        yield event
 
 
 def without_ids(*events: dict[str, Any]) -> list[dict[str, Any]]:

@@ -117,7 +117,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             asked=session.asked,
         )
         driver = SyncDriver(source, session.make_options(lane))
-        session.drivers.add(driver)
+        session.add_driver(driver, lane)
         self._current = response = self._make_stream(driver)
         return response
 
@@ -332,7 +332,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             messages, _make_drop(lane), messages=True, survives=True, lent=True, asked=session.asked
         )
         driver = AsyncDriver(source, session.make_options(lane))
-        session.drivers.add(driver)
+        session.add_driver(driver, lane)
         self._current = response = self._make_stream(driver)
         return response
 

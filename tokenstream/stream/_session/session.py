@@ -193,11 +193,19 @@ class AnswersSession:
 
     def raise_failure(self, lane: AnswerLane) -> None:
         """Raise the error that cut this answer off: its own, or the connection's; do nothing if none did."""
-        if lane.failure is not None:
-            raise lane.failure
+        lane.raise_failure()
         if self.failure is not None and not lane.is_whole:
             self.was_failure_raised = True
             raise self.failure
+
+    def add_driver(self, driver: Driver, lane: AnswerLane) -> None:
+        """Add the driver of the stream that reads an answer.
+
+        Args:
+            lane: The messages of the answer.
+        """
+        self.drivers.add(driver)
+        lane.count_in(driver.machine.departures)
 
     def make_options(self, lane: AnswerLane) -> Options:
         """Return the parent stream's options, with the format of an answer, for the stream of that answer."""

@@ -49,12 +49,26 @@ class AnswerLane:
         waiting: Counts the bytes waiting in all lanes of the connection.
     """
 
-    __slots__ = ("_messages", "_waiting", "dropped", "failure", "format", "has_ended", "is_whole")
+    __slots__ = (
+        "_count",
+        "_departures",
+        "_messages",
+        "_waiting",
+        "dropped",
+        "failure",
+        "format",
+        "has_ended",
+        "is_whole",
+    )
 
     def __init__(self, format: Format, waiting: WaitingBytes) -> None:
         self.format = format
         self._waiting = waiting
         self._messages: deque[Any] = deque()
+        self._count = 0
+        """Number of messages that have arrived."""
+        self._departures: Departures | None = None
+        """Counts the departures of the answer; None until a stream reads it."""
         self.has_ended = False
         """True once no more messages can arrive."""
         self.is_whole = False
@@ -68,6 +82,7 @@ class AnswerLane:
         """Add a message, unless no stream reads this lane any more."""
         if not self.dropped:
             self._messages.append(message)
+            self._count += 1
             self._waiting.size += _size_of(message)
 
     def take_message(self) -> object:
@@ -77,6 +92,18 @@ class AnswerLane:
         message = self._messages.popleft()
         self._waiting.size -= _size_of(message)
         return message
+
+    def count_in(self, departures: Departures) -> None:
+        """Count a departure of the lane itself among those of the stream that reads the answer."""
+        self._departures = departures
+
+    def raise_failure(self) -> None:
+        """Raise the error at the end of the answer, if there is one, and count the departure behind it."""
+        if self.failure is not None:
+            if self._departures is not None:
+                # The message after the answer's own ones was that of several answers.
+                self._departures.note("answers_interleaved", event=self._count + 1)
+            raise self.failure
 
     def drop(self) -> None:
         """Discard the messages that have arrived, and all later messages."""
