@@ -14,7 +14,7 @@ from tests.support.loopback import Loopback, sized
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Stream, testing
-from tokenstream.errors import NotAStream, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import LimitExceeded, NotAStream, ProviderError, StreamError, StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -229,6 +229,26 @@ def test_a_failure_within_a_document_is_the_providers_error() -> None:
             stream.final()
 
         assert (caught.value.code, stream.message.ending) == ("InternalStreamFailure", "failed"), cut
+
+
+@in_one_test("format", [None, "openai-chat"])
+def test_a_failure_hides_no_error_of_the_body(format: Any) -> None:
+    """A document beyond a limit raises that limit, and a web page is called one, as without a failure."""
+    deep = b'{"a": ' + b"[" * 300 + b"]" * 300 + b"}"
+    cases: list[tuple[bytes, type[StreamError]]] = [(deep, LimitExceeded), (b"data: " + deep, LimitExceeded)]
+    if format is None:
+        cases.append((b"<html><body>no</body></html>", NotAStream))
+    for body, error in cases:
+        for end in (b"", failure("InternalStreamFailure", b"")):
+            with pytest.raises(error):
+                Stream([packed(body) + end], format=format).final()
+
+
+@in_one_test("start", [b"d", b"data", b"data:"])
+def test_a_start_that_is_cut_by_a_failure_is_no_other_body(start: bytes) -> None:
+    """The failure says why no more has come."""
+    with pytest.raises(ProviderError):
+        Stream([packed(start) + failure("InternalStreamFailure", b"")]).final()
 
 
 def failure(name: str, payload: bytes) -> bytes:

@@ -130,6 +130,11 @@ class Unframed:
         framing_found = self._decide(ended=False)
         return [] if framing_found is None else framing_found.frames(self.tail)
 
+    @property
+    def is_refused(self) -> bool:
+        """True once the bytes so far show that the body cannot be read."""
+        return self._refused is not None
+
     def _read_message(self, chunk: bytes) -> list[Any]:
         """Return the frame of the first WebSocket message."""
         # Only the events of an event stream have names: a missing name is not counted here.
@@ -321,7 +326,10 @@ class PayloadParts:
             if self.error is not None:
                 return frames
             if message.kind != "event":
-                frames += [*self._end_body(), message]
+                frames += self._end_body()
+                if self.error is None:
+                    # Otherwise, the format would read the failure before the error of the body.
+                    frames.append(message)
             elif message.event == _PART and message.payload and not self._failed:
                 frames += self.body.frames(message.payload)
                 self.error = self.body.error
@@ -333,11 +341,15 @@ class PayloadParts:
         if self._failed:
             return []
         self._failed = True
+        # A start that only its end makes unreadable was cut, and the failure says why.
+        is_undecided = isinstance(self.body, Unframed) and not self.body.is_refused
         frames, last = self.body.end(), self.body.unfinished
         try:
             self._took_last = last is not None and is_whole(last, self._limits)
         except LimitExceeded as error:
             self.error = error
+        if not (is_undecided and isinstance(self.body, Unframed)):
+            self.error = self.error or self.body.error
         return [*frames, last] if self._took_last else frames
 
     def end(self) -> list[Any]:
