@@ -232,6 +232,18 @@ def test_a_failure_within_a_document_is_the_providers_error() -> None:
 
 
 @in_one_test("format", [None, "openai-chat"])
+def test_an_error_of_the_server_before_a_failure_says_why(format: Any) -> None:
+    """As a document or an event, whether its end is there or not: the failure is the consequence."""
+    error = b'{"error": {"message": "boom", "code": "x"}}'
+    for body in (error, error + b"\n", b"data: " + error, b"data: " + error + b"\n\n"):
+        for pieces in ([body], [body[:9], body[9:]]):
+            with pytest.raises(ProviderError, match="boom") as caught:
+                Stream([packed(*pieces) + failure("InternalStreamFailure", b"")], format=format).final()
+
+            assert caught.value.code == "x", body
+
+
+@in_one_test("format", [None, "openai-chat"])
 def test_a_failure_hides_no_error_of_the_body(format: Any) -> None:
     """A document beyond a limit raises that limit, and a web page is called one, as without a failure."""
     deep = b'{"a": ' + b"[" * 300 + b"]" * 300 + b"}"

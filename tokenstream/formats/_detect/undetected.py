@@ -137,6 +137,9 @@ class Undetected(Format):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Hold a frame; once the format is known, return the events of all held frames."""
+        if self.error is not None:
+            # The first error says why: a later frame is at most its consequence.
+            return []
         try:
             result = recognise(frame, self.limits, document=self.documents)
         except ProtocolError as error:
