@@ -442,22 +442,25 @@ async def test_each_of_the_mixed_responses_counts_the_departure() -> None:
     """As the message of the run does: with or without ids, and also in an asynchronous stream."""
     events = at_once(a="one", b="two")
     del events[4]["params"]["node"]
-    for run, responses in (([*events, COMPLETED], 2), ([RUNNING, *without_ids(*at_once()[1:])], 1)):
+    for run, responses, first in (
+        ([*events, COMPLETED], 2, 4),
+        ([RUNNING, *without_ids(*at_once()[1:])], 1, 3),
+    ):
         told: list[Any] = []
         with Stream(run) as stream:
             for response in stream.responses:
                 with suppress(StreamError):
                     response.final()
                 told.append(response)
-        async with AsyncStream(sending(run)) as stream:
-            async for response in stream.responses:
+        async with AsyncStream(sending(run)) as later:
+            async for answer in later.responses:
                 with suppress(StreamError):
-                    await response.final()
-                told.append(response)
+                    await answer.final()
+                told.append(answer)
 
-        assert [1] * 2 * responses == [each.departures["answers_interleaved"].count for each in told]
-    # The start of the run, and that of the answer, came before.
-    assert 3 == told[0].departures["answers_interleaved"].first_event
+        counted = [each.departures["answers_interleaved"] for each in told]
+        assert [1] * 2 * responses == [each.count for each in counted]
+        assert first == counted[0].first_event
 
 
 async def sending(events: list[Any]) -> AsyncIterator[Any]:
