@@ -190,7 +190,7 @@ def test_importing_loads_nothing_that_is_not_needed_yet(statement: str) -> None:
 
 @pytest.mark.slow
 def test_importing_everything_needs_no_extra() -> None:
-    """Who has installed nothing but the package itself can import each module that has a public name."""
+    """A user who has installed only the package itself can import each module that has a public name."""
     statement = """
 import importlib, pkgutil, tokenstream
 for module in pkgutil.walk_packages(tokenstream.__path__, "tokenstream."):

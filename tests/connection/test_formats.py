@@ -213,7 +213,7 @@ def _departures(source: Any, format: Any) -> set[str]:
 
 
 def test_a_format_is_known_from_its_first_payload_on() -> None:
-    """What comes before is held until then, and nothing is lost."""
+    """All before it is held until then, and nothing is lost."""
     decoder, known = Decoder(), list[str | None]()
     events = list[Event]()
     for piece in (b"da", b"ta: \n\n", ANSWER[0][:9], ANSWER[0][9:], ANSWER[1]):

@@ -1,4 +1,4 @@
-"""What a trace tells of requests whose servers exist only in the test."""
+"""Traces of requests whose servers exist only in the test."""
 
 from __future__ import annotations
 

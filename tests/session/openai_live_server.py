@@ -35,7 +35,7 @@ class OpenAILiveServer(Server):
         self.refuses: dict[str, Payload] = {}
         """Errors by the type of the message that they answer."""
         self.known: list[str] = []
-        """What was said to the model of the latest session, beginning with the session's history."""
+        """Words to the model of the latest session, beginning with the session's history."""
         self.said: list[Payload] = []
         """All messages that were sent."""
         self.waiting: list[str] = []

@@ -208,31 +208,25 @@ class Deaf(OpenAILiveServer):
 
 
 @in_colours
-def test_a_question_that_is_refused_is_the_providers_error(colour: str) -> None:
-    """Such as an instruction that is too long; the session itself goes on."""
+@pytest.mark.parametrize(
+    ("refused_type", "code", "sessions"),
+    [
+        ("session.instructions.append", "content_too_long", 1),
+        ("session.start", "model_not_found", 2),
+    ],
+    ids=["the question", "the session"],
+)
+def test_a_refusal_is_the_providers_error(colour: str, refused_type: str, code: str, sessions: int) -> None:
+    """After that of an instruction that is too long, the session goes on; another follows a refused one."""
     server = OpenAILiveServer()
-    server.refuses["session.instructions.append"] = {"code": "content_too_long", "message": "no"}
+    server.refuses[refused_type] = {"code": code, "message": "no"}
     with serving(server) as url, talking(colour, url) as talk:
         refused = talk.ask("one")
         assert isinstance(refused.error, ProviderError)
-        assert ("content_too_long", "failed") == (refused.error.code, refused.message.ending)
+        assert (code, "failed") == (refused.error.code, refused.message.ending)
 
         assert "I know: two" == talk.ask([instruction("two"), CLOSE]).text
-        assert 1 == len(starts(server))
-
-
-@in_colours
-def test_a_session_that_is_refused_is_the_providers_error(colour: str) -> None:
-    """The next question tries another one."""
-    server = OpenAILiveServer()
-    server.refuses["session.start"] = {"code": "model_not_found", "message": "no"}
-    with serving(server) as url, talking(colour, url) as talk:
-        refused = talk.ask("one")
-        assert isinstance(refused.error, ProviderError)
-        assert "model_not_found" == refused.error.code
-
-        assert "I know: two" == talk.ask([instruction("two"), CLOSE]).text
-        assert 2 == len(starts(server))
+        assert sessions == len(starts(server))
 
 
 @in_colours
@@ -265,7 +259,7 @@ def test_input_before_the_session_has_started_is_refused() -> None:
 
 
 def test_input_that_comes_too_late_hides_no_end() -> None:
-    """What the server had said before it closed the connection is still read."""
+    """Words that the server had sent before it closed the connection are still read."""
     server = Closing("expired")
     with (
         serving(server) as url,
@@ -392,7 +386,7 @@ def test_tools_are_run_and_the_session_goes_on(colour: str) -> None:
 
 @in_colours
 def test_without_a_router_the_answer_ends_with_its_calls(colour: str) -> None:
-    """What the session says meanwhile is part of the next answer."""
+    """Speech that comes meanwhile is part of the next answer."""
     server = OpenAILiveServer(pieces=100)
     with serving(server) as url, talking(colour, url) as talk:
         called = talk.ask("call:noon")
@@ -571,7 +565,7 @@ def test_tools_need_a_model_that_calls_them() -> None:
 
 @pytest.mark.slow
 def test_all_messages_are_those_of_the_sdk() -> None:
-    """What is sent, and what the scripted server says, fits openai's types."""
+    """Messages of both sides, the scripted server among them, fit the types of openai."""
     live, adapter = needed("openai.types.live"), needed("pydantic").TypeAdapter
     server, router = OpenAILiveServer(pieces=100), looking_up()
     options: Any = {"model": "gpt-live-1", "tools": router, "settings": RESPONSES}

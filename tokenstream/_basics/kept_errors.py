@@ -42,7 +42,7 @@ def raised_anew(error: ErrorT) -> ErrorT:
     raised = error.__class__.__new__(error.__class__, *error.args)
     raised.args, raised.__dict__ = error.args, error.__dict__
     raised.__cause__, raised.__context__ = error.__cause__, error.__context__
-    # What is handled where it is raised, such as the end of a loop, has nothing to do with it.
+    # The end of a loop that is handled where the error is raised has nothing to do with it.
     raised.__suppress_context__ = error.__suppress_context__ or error.__context__ is None
     forget_frames(error)
     _RAISED[id(error)] = ref(error, partial(_forget, id(error))), ref(raised)

@@ -1,4 +1,4 @@
-"""What stands before the real framing: a placeholder for the first bytes, or messages with pieces."""
+"""Layers before the real framing: a placeholder for the first bytes, or messages with pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request needs of its client: own settings, the origin of credentials, and waits that end in time."""
+"""Demands of a request on its client: own settings, the origin of credentials, and waits that end in time."""
 
 from __future__ import annotations
 

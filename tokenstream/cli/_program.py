@@ -1,4 +1,4 @@
-"""What argparse needs: the name under which the program was called, its version, and numbers."""
+"""Support for argparse: the name under which the program was called, its version, and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What framings have in common: chunks of any type of bytes, lines within limits of size, malformed UTF-8."""
+"""Common ground of framings: chunks of any type of bytes, lines within limits of size, malformed UTF-8."""
 
 from __future__ import annotations
 

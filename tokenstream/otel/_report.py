@@ -1,4 +1,4 @@
-"""What is reported of an answer: its attributes, in the words of OpenTelemetry, and its metrics."""
+"""The report on an answer: its attributes, in the words of OpenTelemetry, and its metrics."""
 
 from __future__ import annotations
 

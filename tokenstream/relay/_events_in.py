@@ -64,8 +64,6 @@ class EventsIn:
         """Returns the events of a run that have arrived. There is no such function for other sources."""
         self._error: Exception | None = None
         """The exception (the end or an error) that `take_arrived` met; the next call of `next` raises it."""
-        self.next_directly: Callable[[], Awaitable[Event]] | None = None
-        """Does what `next` does, at the cost of the iterator alone; None while only `next` can do it."""
 
     async def __aenter__(self) -> Self:
         """Enter the source of the events.
@@ -108,7 +106,6 @@ class EventsIn:
             raise self._error
         if self._events is None:
             self._events = aiter(self.source)
-        self.next_directly = self._events.__anext__
         event: Awaitable[Event] = self._events.__anext__()
         return event
 
@@ -126,7 +123,7 @@ class EventsIn:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
                 events.append(event)
         except (StopAsyncIteration, StreamError) as error:
-            self._error, self.next_directly = error, None
+            self._error = error
         return events
 
     @property

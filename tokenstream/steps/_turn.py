@@ -1,4 +1,4 @@
-"""What an agent and its user wait for: the end of a turn, and the answers to requests."""
+"""Waits between an agent and its user: for the end of a turn, and for the answers to requests."""
 
 from __future__ import annotations
 

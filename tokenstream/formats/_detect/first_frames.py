@@ -1,4 +1,4 @@
-"""What is told at the end of the input: that it came too early, or that its frames have another format."""
+"""Reports at the end of the input: that it came too early, or that its frames have another format."""
 
 from __future__ import annotations
 

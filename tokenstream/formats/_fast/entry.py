@@ -1,4 +1,4 @@
-"""What one payload has taught about those that differ only in their text, as bytes or decoded.
+"""Knowledge from one payload about those that differ only in their text, as bytes or decoded.
 
 Decoded payloads are yielded by SDKs, for example. Their constant parts are compared by value and by
 type: in Python, `True` equals 1, which may mean something else. If a payload differs in them, the

@@ -1,4 +1,4 @@
-"""What the steps of lenient reading look at: the text ahead, which gives quotes a meaning, and bare words."""
+"""Lookahead for steps of lenient reading: the text ahead, which gives quotes a meaning, and bare words."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class AnswerOutlet(Outlet):
         try:
             # Some events have no bytes in some protocols.
             while not chunk and not self._ended:
-                event = await (self._events.next_directly or self._events.next)()
+                event = await self._events.next()
                 chunk = (
                     b"".join(self._writer.feed(await self._batches.catch_up(event)))
                     if self.is_behind

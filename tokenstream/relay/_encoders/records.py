@@ -94,11 +94,8 @@ def record_piece(event: AnyEvent) -> bytes | None:
     The result is None for any other event, for an empty piece, and if no template fits.
     """
     cls = event.__class__
-    if cls is TextDelta:
-        text = event.text
-    else:
-        read_text = TEXTS.get(cls)
-        text = "" if read_text is None else read_text(event)
+    read_text = TEXTS.get(cls)
+    text = "" if read_text is None else read_text(event)
     if not text:
         return None
     # For most pieces, those of a text that is the first part of the answer, the template is a constant.

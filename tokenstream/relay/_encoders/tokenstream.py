@@ -71,10 +71,7 @@ class TokenStreamEncoder(Encoder):
     def encode_later_piece(self, event: Event) -> bytes | None:
         """Return the chunk of a piece of a part; None for any other event, or if no template fits."""
         piece = None if self.raw else record_piece(event)
-        if piece is None or self.position is not None:
-            return piece and self._frame_next(piece)
-        # In most responses, nothing is numbered.
-        return self.frame_record(None, piece)
+        return None if piece is None else self._frame_next(piece)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""

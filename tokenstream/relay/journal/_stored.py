@@ -66,7 +66,6 @@ class StoredAnswer:
         "asked",
         "begin",
         "changes",
-        "end",
         "expires",
         "limit",
         "owner",
@@ -100,8 +99,6 @@ class StoredAnswer:
         """The reason in the first request to stop the answer; None if nobody has requested a stop."""
         self.begin = 1
         """The position of the first record that is still held."""
-        self.end = 0
-        """The position of the last record; one less than `begin` if there is none."""
         self._records: list[bytes] = []
         self._trimmed = 0
         """The number of trimmed records that are still at the start of the list."""
@@ -111,6 +108,11 @@ class StoredAnswer:
         """Wakes the tasks that wait for a change of the answer."""
         self.stops = Changes()
         """Wakes the tasks that wait until a stop is requested or the answer has ended."""
+
+    @property
+    def end(self) -> int:
+        """The position of the last record; one less than `begin` if there is none."""
+        return self.begin + len(self._records) - self._trimmed - 1
 
     @property
     def ended(self) -> bool:
@@ -124,7 +126,6 @@ class StoredAnswer:
             size: The size of the added records together, in bytes.
         """
         self._records += records
-        self.end += len(records)
         self.size += size
         while self.size > self.limit and len(self._records) - self._trimmed > 1:
             self.size -= len(self._records[self._trimmed])
@@ -153,5 +154,5 @@ class StoredAnswer:
         If a stop was requested or the answer has ended, also wake the tasks that wait for a stop.
         """
         self.changes.notify()
-        if self.expires is not None or self.reason is not None:
+        if self.ended or self.reason is not None:
             self.stops.notify()

@@ -1,4 +1,4 @@
-"""What scanners of a text that is still arriving share: the search for texts, and the code between marks."""
+"""Common ground of scanners of an arriving text: the search for texts, and the code between marks."""
 
 from __future__ import annotations
 

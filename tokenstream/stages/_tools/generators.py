@@ -1,4 +1,4 @@
-"""What a tool gives: a failure for the model, or, as a generator, progress to show and a result at its end.
+"""The outcome of a tool: a failure for the model, or a generator's progress to show and result at its end.
 
 the tool yields ──▶ progress, shown at once ──▶ … ──▶ the tool returns ──▶ the result, for the model
                           │

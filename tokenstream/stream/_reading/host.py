@@ -117,12 +117,9 @@ class Alarm:
     although its timer rings minutes later.
     """
 
-    __slots__ = ("_due", "_find_loop", "_timer", "_waiter", "loop", "steady_deadline", "until")
+    __slots__ = ("_due", "_timer", "_waiter", "loop", "steady_deadline", "until")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        from asyncio import get_running_loop
-
-        self._find_loop = get_running_loop
         self.loop = loop
         """The event loop of the task."""
         self._waiter: asyncio.Future[float | None] | None = None
@@ -147,16 +144,6 @@ class Alarm:
         Its result is None if something has arrived. If only the timer has rung, it is the time that was
         set with `set_timer`.
         """
-        waiter = self._waiter = self.loop.create_future()
-        return waiter
-
-    def begin_here(self) -> asyncio.Future[float | None] | None:
-        """Begin a wait as `begin` does; return None in a task of another event loop, or in none."""
-        try:
-            if self._find_loop() is not self.loop:
-                return None
-        except RuntimeError:
-            return None
         waiter = self._waiter = self.loop.create_future()
         return waiter
 

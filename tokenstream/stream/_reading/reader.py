@@ -254,9 +254,10 @@ class Reader:
             or self.has_ended
             or alarm.steady_deadline != earliest_deadline
             or (until is not None and alarm.until > until)
+            or not self._host.is_running()
         ):
             return None
-        return alarm.begin_here()
+        return alarm.begin()
 
     def _restore_bell(self, bell: ArrivalBell | None) -> None:
         """Use an earlier bell again, and ring it now, because arrivals during the wait did not ring it."""

@@ -1,4 +1,4 @@
-"""What a body is made of: its content type, and its frames: SSE events, JSON lines or AWS messages."""
+"""The parts of a body: its content type, and its frames: SSE events, JSON lines or AWS messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not be written to a file, since recordings are shared: secrets, and headers that carry them."""
+"""Content that no file may have, since recordings are shared: secrets, and headers that carry them."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class OpenMessage:
         self.is_mixed = False
         """True if another message is open of which nothing tells this one."""
         self.was_taken = False
-        """True once ids were taken: the answers that were open have ended, and its pieces are no answer's."""
+        """True once ids were taken: the answers that were open have ended, and its pieces belong to none."""
         self.count = 1
         """Number of messages that this one stands for: more than 1 if they are mixed."""
 

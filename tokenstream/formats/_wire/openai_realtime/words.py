@@ -1,4 +1,4 @@
-"""What an event of the Realtime API is about: its response, its item, and the words for both."""
+"""The subject of an event of the Realtime API: its response, its item, and the words for both."""
 
 from __future__ import annotations
 
