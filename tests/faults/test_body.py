@@ -261,7 +261,7 @@ def test_f30_an_illegal_chunk_header_is_interrupted(colour: str) -> None:
 def test_f31_silence_is_a_stall(colour: str) -> None:
     """Without a byte for longer than `idle_bytes`."""
     with Loopback([chunked_head(), http_chunk(HELLO), OPEN]) as server:
-        error = failed(colour, server, StreamStalled, deadlines=Deadlines(first_event=0.3, idle_bytes=0.3))
+        error = failed(colour, server, StreamStalled, deadlines=Deadlines(idle_bytes=0.3))
 
         assert (error.limit, error.kind, error.retryable) == ("idle_bytes", "network", True)
         assert (error.partial.text, error.partial.ending) == (TEXT, "truncated")

@@ -178,7 +178,7 @@ def test_a_connection_that_the_server_has_lost_is_an_error() -> None:
 
 def test_a_silent_session_does_not_stall() -> None:
     """Nobody has to speak; but a session has to start."""
-    server, limits = OpenAILiveServer(), Deadlines(first_event=0.05, idle_content=0.05, idle_bytes=0.05)
+    server, limits = OpenAILiveServer(), Deadlines(idle_content=0.05, idle_bytes=0.05)
     server.silent = True
     with (
         serving(server) as url,
@@ -191,6 +191,7 @@ def test_a_silent_session_does_not_stall() -> None:
                 closing.start()
         assert answer.message.complete
 
+    limits = Deadlines(first_event=0.05)
     with serving(Deaf()) as url, Session(lambda: connect(url), deadlines=limits) as session:
         stalled = session.ask("one")
         with pytest.raises(StreamStalled):

@@ -121,12 +121,13 @@ def test_a_timeout_that_stands_for_a_deadline_has_its_name(begun: bool, limit: s
         *([http_chunk(testing.script().text("a").chunks("text")[0])] if begun else []),
         OPEN,
     ]
-    limits = Deadlines(first_event=0.1, idle_bytes=0.1)
+    # The other limit is far away, so that a slow machine does not come upon it first.
+    limits = Deadlines(**{limit: 0.1})
     with Loopback(silent, silent, [OPEN]) as server, httpx.Client(timeout=0.1) as client:
         ours, theirs, opening = (
             _stalled(connect(server.url, format="text", deadlines=limits)),
             _stalled(connect(server.url, format="text", client=client)),
-            _stalled(connect(server.url, format="text", deadlines=limits)),
+            _stalled(connect(server.url, format="text", deadlines=Deadlines(first_event=0.1))),
         )
 
     assert (limit, "transport", "first_event") == (ours, theirs, opening)

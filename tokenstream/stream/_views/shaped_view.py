@@ -302,7 +302,7 @@ class _DraftShaping:
 
         Example:
             >>> from tokenstream import Stream
-            >>> stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces")
+            >>> stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces", clock=lambda: 0.0)
             >>> [draft.to_json() for draft in stream.partials(dict[str, int]).throttle(hz=20)]
             ['{"a":1}', '{"a":1,"b":2,"c":3}']
         """

@@ -123,7 +123,8 @@ class _TextShaping:
 
         Example:
             >>> from tokenstream import Stream
-            >>> list(Stream(["The", " sky", " is", " blue."], format="pieces").text.throttle(hz=20))
+            >>> stream = Stream(["The", " sky", " is", " blue."], format="pieces", clock=lambda: 0.0)
+            >>> list(stream.text.throttle(hz=20))
             ['The', ' sky is blue.']
         """
         return self._with_stage("throttle", _stage_maker("Throttle", hz), timer=timer)
@@ -148,8 +149,8 @@ class _TextShaping:
             >>> from tokenstream import Stream
             >>> burst = "The sky is blue because air scatters short waves more than long ones."
             >>> pieces = list(Stream([burst], format="pieces").text.smooth(max_delay=0.4, timer=True))
-            >>> len(pieces) > 2, "".join(pieces) == burst
-            (True, True)
+            >>> pieces[0], "".join(pieces) == burst
+            ('T', True)
         """
         return self._with_stage(
             "smooth", _stage_maker("Smooth", max_delay, whole=self._plan.has_whole_pieces), timer=timer
@@ -299,7 +300,8 @@ class TextView(_TextShaping, PlannedView[str]):
 
         Example:
             >>> from tokenstream import Stream
-            >>> list(Stream(["The", " sky", " is"], format="pieces").text.throttle(hz=20).accumulate())
+            >>> stream = Stream(["The", " sky", " is"], format="pieces", clock=lambda: 0.0)
+            >>> list(stream.text.throttle(hz=20).accumulate())
             ['The', 'The sky is']
         """
         return ShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
