@@ -30,7 +30,7 @@ class _InRun:
         self._step = id
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False, eq=False)
 class _EventBase(_InRun):
     """The fields of all events."""
 
@@ -41,6 +41,24 @@ class _EventBase(_InRun):
     if TYPE_CHECKING:
         # The slot of `raw`, in which a fast path stores bytes; see below.
         _raw: Any = field(init=False, repr=False, compare=False)
+
+    # Written once for all events, because `dataclass` would compile them for each class, at each start.
+
+    def __repr__(self) -> str:
+        shown = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr]
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _EventBase) or other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    # An event may change, so it has no hash.
+    __hash__ = None  # type: ignore[assignment]
+
+    def _compared(self) -> list[Any]:
+        """Return the values of the fields that count when two events are compared."""
+        return [getattr(self, each.name) for each in fields(self) if each.compare]
 
 
 # The formats' fast paths do not decode a payload as a whole: they store its bytes in
@@ -63,7 +81,7 @@ setattr(_EventBase, "raw", property(_get_raw, _slot.__set__))  # noqa: B010 - no
 setattr(_EventBase, "_raw", _slot)  # noqa: B010 - as above
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class AnswerEvent(_EventBase):
     """An event of the answer as a whole."""
 
@@ -71,7 +89,7 @@ class AnswerEvent(_EventBase):
     """Always None: the event belongs to no part."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class PartEvent(_EventBase):
     """An event of a part of the message."""
 

@@ -53,7 +53,7 @@ __all__ = [
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class MessageStart(AnswerEvent):
     """The answer has begun; if a later payload adds to the head, such as a model, this event comes again.
 
@@ -73,7 +73,7 @@ class MessageStart(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True, init=False)
+@dataclass(slots=True, init=False, repr=False, eq=False)
 class TextDelta(PartEvent):
     """More text of the answer.
 
@@ -93,7 +93,7 @@ class TextDelta(PartEvent):
 
 
 @show_members
-@dataclass(slots=True, init=False)
+@dataclass(slots=True, init=False, repr=False, eq=False)
 class ReasoningDelta(PartEvent):
     """More of the model's reasoning, or the signature with which the reasoning can be sent back.
 
@@ -124,7 +124,7 @@ class ReasoningDelta(PartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class RefusalDelta(PartEvent):
     """More of the words with which the model declines to answer.
 
@@ -138,7 +138,7 @@ class RefusalDelta(PartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class ToolCallStart(CallEvent):
     """The model has begun to call a tool.
 
@@ -158,7 +158,7 @@ class ToolCallStart(CallEvent):
 
 
 @show_members
-@dataclass(slots=True, init=False)
+@dataclass(slots=True, init=False, repr=False, eq=False)
 class ToolCallDelta(CallEvent):
     """More of a tool call's arguments.
 
@@ -220,7 +220,7 @@ class ToolCallDelta(CallEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class ToolCallDone(PartEvent):
     """A tool call is complete and may be run; each call is delivered only once.
 
@@ -235,7 +235,7 @@ class ToolCallDone(PartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class ToolProgress(AnswerEvent):
     """A tool that is still running has something to show; the `ToolResult` of the same call follows.
 
@@ -255,7 +255,7 @@ class ToolProgress(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class ToolResult(SummingEvent):
     """A tool has returned its result or has failed; no more follows for this call.
 
@@ -277,7 +277,7 @@ class ToolResult(SummingEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class PartStart(PartEvent):
     """A part of the message has begun (a tool call begins with `ToolCallStart` instead).
 
@@ -292,7 +292,7 @@ class PartStart(PartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class PartDelta(PartEvent):
     """More of a part for which no delta class exists, such as a server tool's arguments.
 
@@ -306,7 +306,7 @@ class PartDelta(PartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class PartDone(SummingPartEvent):
     """A part of the message has ended.
 
@@ -324,7 +324,7 @@ class PartDone(SummingPartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class CitationAdded(PartEvent):
     """The answer cites a source.
 
@@ -339,7 +339,7 @@ class CitationAdded(PartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class MediaDelta(PartEvent):
     r"""More of an image, of audio, or of the audio's transcript.
 
@@ -355,7 +355,7 @@ class MediaDelta(PartEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class InputTranscript(AnswerEvent):
     """A piece of the transcript of the user's speech, made by the server; it is not part of the answer.
 
@@ -380,7 +380,7 @@ class InputTranscript(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class UsageUpdate(AnswerEvent):
     """Token counts were reported; a later report replaces only the fields that it contains.
 
@@ -395,7 +395,7 @@ class UsageUpdate(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Finish(AnswerEvent):
     """The provider reported the reason why one choice ended.
 
@@ -413,7 +413,7 @@ class Finish(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Ping(AnswerEvent):
     """A heartbeat of the server, which has no content; returned only with `pings=True`.
 
@@ -424,7 +424,7 @@ class Ping(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Restarted(SummingEvent):
     """The answer broke off and is restarted from the beginning: discard all that was received before.
 
@@ -441,7 +441,7 @@ class Restarted(SummingEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Resumed(AnswerEvent):
     """The answer continues where it broke off or paused, over another connection.
 
@@ -469,7 +469,7 @@ class Resumed(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Stopped(AnswerEvent):
     """A guard has stopped the answer; this is the last event, and nothing more is read.
 
@@ -483,7 +483,7 @@ class Stopped(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class StepStart(AnswerEvent):
     """A step of a run has begun; the events of the step have its id as `.step`.
 
@@ -505,7 +505,7 @@ class StepStart(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class StepDone(AnswerEvent):
     """A step of a run has ended.
 
@@ -523,7 +523,7 @@ class StepDone(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class StepDelta(AnswerEvent):
     """More output of a step that is still running, such as the lines that a command prints.
 
@@ -539,7 +539,7 @@ class StepDelta(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class StepUpdate(AnswerEvent):
     """News about a step that is still running, such as its progress or the agent's plan.
 
@@ -559,7 +559,7 @@ class StepUpdate(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class StepWaiting(AnswerEvent):
     """A step waits for an answer from outside, such as the permission to run a command.
 
@@ -579,7 +579,7 @@ class StepWaiting(AnswerEvent):
 
 
 @show_members
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Unknown(AnswerEvent):
     """A payload or field that is unknown to this library, passed on unchanged.
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import check_option
-from tokenstream.message import Usage
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
@@ -111,13 +110,10 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
     """
     deferred.prepare()
     # `asked` has the address and the JSON of a request; None if other code sends the request.
-    if deferred.asked is not None:
-        # The first object that a process makes loads pydantic's validators.
-        Usage()
-        if format is None:
-            # The address shows which formats are likely.
-            address, _ = deferred.asked
-            registry.load_for(address)
+    if deferred.asked is not None and format is None:
+        # The address shows which formats are likely.
+        address, _ = deferred.asked
+        registry.load_for(address)
 
 
 def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:

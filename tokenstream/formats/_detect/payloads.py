@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
@@ -55,10 +56,6 @@ _NOTHING = rf"""
     | [\[(][A-Za-z][\w\-]{{0,30}}[\])]                 # a word in brackets
     | {_STAMP} | \[{_STAMP}\]
 """
-_match_nothing = re.compile(
-    rf"""{_NOTHING} | "(?:[\w.:\-]{{0,40}}|{_NOTHING})" """.encode(),
-    re.VERBOSE,
-).fullmatch
 _LONGEST = 202
 """The longest data that may say nothing, in bytes."""
 
@@ -145,7 +142,13 @@ def is_nothing(payload: bytes) -> bool:
         >>> [is_nothing(data) for data in (b"Hello", b"I", b"{}", b"[DONE", b'"Hello there"')]
         [False, False, False, False, False]
     """
-    return len(payload) <= _LONGEST and _match_nothing(payload) is not None
+    return len(payload) <= _LONGEST and _compile_nothing().fullmatch(payload) is not None
+
+
+@cache
+def _compile_nothing() -> re.Pattern[bytes]:
+    """Return the pattern of data that say nothing, which few streams need: compiling takes milliseconds."""
+    return re.compile(rf"""{_NOTHING} | "(?:[\w.:\-]{{0,40}}|{_NOTHING})" """.encode(), re.VERBOSE)
 
 
 def is_empty_value(value: object) -> bool:
