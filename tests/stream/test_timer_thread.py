@@ -48,28 +48,32 @@ def test_calls_are_made_at_their_times(set_call: Any) -> None:
     later.cancel()
 
 
-def test_the_thread_is_woken_only_for_a_call_before_its_next_look() -> None:
-    """A process with many short answers sets and cancels calls that are far away."""
+@pytest.mark.parametrize("seconds", [_LATER, 5.0])
+def test_the_thread_is_woken_only_for_a_call_before_its_next_look(seconds: float) -> None:
+    """A process with many short answers sets and cancels calls: far ones, and one of seconds at each end."""
     timers = TimerThread()
-    looked: list[float] = []
+    told: list[str] = []
     condition = vars(TimerThread)["_changed"].__get__(timers)
-    wait = condition.wait
+    wait, notify = condition.wait, condition.notify
 
-    def note(seconds: float | None = None) -> Any:
-        looked.append(0.0 if seconds is None else seconds)
+    def note_wait(seconds: float | None = None) -> Any:
+        told.append("waits")
         return wait(seconds)
 
-    condition.wait = note
-    timers.set(_LATER, lambda: None).cancel()
-    wait_for(lambda: len(looked) == 1)
+    def note_notify() -> None:
+        told.append("is woken")
+        notify()
+
+    condition.wait, condition.notify = note_wait, note_notify
+    timers.set(seconds, lambda: None).cancel()
+    wait_for(lambda: told == ["waits"])
     for _ in range(100):
-        timers.set(_LATER, lambda: None).cancel()
+        timers.set(seconds, lambda: None).cancel()
     made = threading.Event()
     timers.set(0.05, made.set)
 
-    assert made.wait(looked[0] / 2)
-    # Once for the call that is near, and once more behind it.
-    assert len(looked) <= 3
+    assert made.wait(PATIENCE)
+    assert told[:3] == ["waits", "is woken", "waits"]
 
 
 def test_a_cancelled_call_is_never_made(set_call: Any) -> None:

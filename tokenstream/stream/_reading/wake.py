@@ -134,19 +134,24 @@ class TimerThread:
         """Wait for the next call, and return it; None if there has been none for a while."""
         queue = self._queue
         with self._changed:
-            was_idle = False
             while True:
-                while queue and queue[0][2].is_over:
+                now = monotonic()
+                # A call that was cancelled stays until its time or the end of a wait: the next answer sets
+                # a later one, for which the thread then need not be woken.
+                while queue and queue[0][0] <= now:
+                    timed = heappop(queue)[2]
+                    if not timed.is_over:
+                        return timed
+                is_idle = not queue
+                seconds = self._idle if is_idle else min(queue[0][0] - now, _LONGEST_WAIT)
+                self._wakes_at = now + seconds
+                was_woken = self._changed.wait(seconds)
+                self._wakes_at = 0.0
+                while queue and queue[0][2].is_over and not was_woken:
                     heappop(queue)
-                if not queue and was_idle:
+                if is_idle and not queue and not was_woken:
                     self._thread = None
                     return None
-                seconds = min(queue[0][0] - monotonic(), _LONGEST_WAIT) if queue else self._idle
-                if queue and seconds <= 0:
-                    return heappop(queue)[2]
-                self._wakes_at = monotonic() + seconds
-                was_idle = not self._changed.wait(seconds)
-                self._wakes_at = 0.0
 
 
 timers = TimerThread()
