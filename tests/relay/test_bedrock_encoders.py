@@ -18,7 +18,7 @@ from tokenstream.errors import NotExpressible, ProviderError
 from tokenstream.events import CitationAdded, Finish, MediaDelta, PartDone, PartStart, TextDelta
 from tokenstream.framing import AWSEventStreamParser
 from tokenstream.message import Citation, MediaPart, ReasoningPart
-from tokenstream.relay._encoders.blocks.aws import message
+from tokenstream.relay._encoders.blocks.bedrock import message
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

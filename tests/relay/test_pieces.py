@@ -33,7 +33,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Message, ServerToolCall, ToolCall, Usage
 from tokenstream.relay._encoders.encoder import WholeCalls
-from tokenstream.relay._encoders.records import payload_of, record, to_strict_json
+from tokenstream.relay._encoders.tokenstream import payload_of, record, to_strict_json
 from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:

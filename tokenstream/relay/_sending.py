@@ -25,8 +25,7 @@ from tokenstream.events import (
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._attribution import KnownById, find_broken, report_broken
 from tokenstream.relay._encoders.pieces import TEXTS
-from tokenstream.relay._encoders.records import implied_ending
-from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
+from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, implied_ending
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._protocols import find_protocol

@@ -29,8 +29,7 @@ from tokenstream.message import (
     ToolCall,
     Usage,
 )
-from tokenstream.relay._encoders.records import read_record, record
-from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
+from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, read_record, record
 
 _text = st.text(max_size=6).map(
     lambda text: text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

@@ -13,7 +13,7 @@ from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import KnownById
-from tokenstream.relay.journal._checks import check_owner
+from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalClosed,

@@ -9,7 +9,7 @@ from tokenstream._decoder import Decoder
 from tokenstream.errors import NotExpressible
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._asgi.writing import BodyWriter
-from tokenstream.relay._encoders.records import frame, read_record
+from tokenstream.relay._encoders.tokenstream import frame, read_record
 from tokenstream.relay.journal._errors import AnswerExpired
 from tokenstream.relay.journal._records import record_interruption
 

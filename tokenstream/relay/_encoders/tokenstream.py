@@ -1,32 +1,372 @@
-"""Encoders for the protocols `tokenstream` and `ndjson`: this library's events, as SSE or as JSON lines."""
+"""The protocols `tokenstream` and `ndjson`: this library's events as JSON without loss, in SSE or in lines.
+
+A *record* is the JSON of one event, or of the answer's end; journals store records as well.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, get_args
+from base64 import b64encode
+from dataclasses import fields
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_json
+
+from tokenstream._basics.json import decode, to_json_bytes
+from tokenstream._basics.untrusted import is_dict
+from tokenstream._event_base import is_told
 from tokenstream._message_parts import COUNTS
-from tokenstream.errors import ProviderError
-from tokenstream.events import Finish, Ping
-from tokenstream.message import FinishReason
+from tokenstream.errors import ProtocolError, ProviderError, StreamError
+from tokenstream.events import (
+    Event,
+    Finish,
+    MessageStart,
+    PartDone,
+    Ping,
+    Restarted,
+    StepDone,
+    StepUpdate,
+    StepWaiting,
+    TextDelta,
+    ToolCallDelta,
+    ToolProgress,
+    ToolResult,
+    Unknown,
+)
+from tokenstream.formats._wire.tokenstream.words import EVENTS, FIELDS, End, end_of, error_fields, event_of
+from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.records import (
-    end_record,
-    error_record,
-    frame,
-    is_recorded,
-    line,
-    record,
-    record_piece,
+from tokenstream.relay._encoders.pieces import PROBE, TEXTS
+from tokenstream.relay._encoders.values import (
+    keep_class_name,
+    prepare_result,
+    replace_unsound,
+    to_json_object,
+    to_json_value,
 )
 from tokenstream.turns import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from tokenstream.errors import ErrorKind, StreamError
-    from tokenstream.events import Event
+    from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream.errors import ErrorKind
     from tokenstream.message import Ending
     from tokenstream.turns import Drop
+
+_TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
+_KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}
+"""Maps the names of events' fields to the keys in the protocol, where the two differ."""
+_HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
+"""The bytes around a piece of text in its record, if the text is the first part of the answer."""
+_GIVEN: dict[tuple[type, str], Callable[[Any], Json]] = {
+    (StepUpdate, "data"): to_json_object,
+    (StepWaiting, "request"): to_json_value,
+    (ToolProgress, "output"): to_json_value,
+}
+"""Maps the fields that the caller has filled, perhaps with no JSON value, to functions that return one."""
+_MAX_CACHED_ID = 200
+"""The maximum length, in characters, of an id for which the bytes around pieces are cached."""
+_PRIVATE = frozenset({"provider_data"})
+"""Fields of messages and parts that are private to the provider; `_PRIVATE_OF` has the exceptions."""
+_PRIVATE_OF: dict[type, frozenset[str]] = {
+    Message: frozenset({"id", "provider_data"}),
+    MediaPart: frozenset({"id", "provider_data"}),
+    OpaquePart: frozenset({"data"}),
+}
+
+
+def record(event: Event, *, raw: bool = False) -> bytes:
+    r"""Return an event as a record, a JSON object in one line; empty if the event is not sent.
+
+    Args:
+        raw: True to include the provider's ids, payloads and unknown fields.
+
+    Example:
+        >>> record(TextDelta("Hel"))
+        b'{"type":"text_delta","text":"Hel"}'
+    """
+    piece = None if raw else record_piece(event)
+    if piece is not None:
+        return piece
+    payload = payload_of(event, raw=raw)
+    return b"" if payload is None else to_strict_json(payload)
+
+
+def record_piece(event: AnyEvent) -> bytes | None:
+    """Return the record of a piece of a part, made from a template.
+
+    The result is None for any other event, for an empty piece, and if no template fits.
+    """
+    cls = event.__class__
+    read_text = TEXTS.get(cls)
+    text = "" if read_text is None else read_text(event)
+    if not text:
+        return None
+    # For most pieces, those of a text that is the first part of the answer, the template is a constant.
+    step, head, tail = event.step, _HEAD, _TAIL
+    try:
+        # All other pieces get the template of their part from the cache of `_surroundings`.
+        if step is not None or event.part or event.choice or cls is not TextDelta:
+            id = event.id if cls is ToolCallDelta else ""
+            # Templates are cached by their ids, so a long id gets none.
+            if max(len(id), len(step or "")) > _MAX_CACHED_ID:
+                return None
+            # A template is the record of a probe, cut at the probe's text. If a call's id contains that text,
+            # there are three parts, and this raises ValueError.
+            head, tail = _surroundings(cls, id, event.choice, event.part, step)
+        return b"%b%b%b" % (head, to_json(text), tail)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1_000)
+def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
+    """Return the bytes before and the bytes after the text, in the records of the pieces of one part.
+
+    Args:
+        cls: The class of the pieces.
+        id: The id of the call; "" if the pieces are not of a tool call.
+        choice: The index of the choice.
+        part: The index of the part.
+        step: The id of the step; None outside a run.
+    """
+    piece = cls(*([id] if cls is ToolCallDelta else ()), PROBE, choice=choice, part=part)
+    if step is not None:
+        piece.step = step
+    return to_strict_json(payload_of(piece)).split(to_json(PROBE))
+
+
+def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
+    """Return the JSON value of an event's record; None if the event is not sent.
+
+    Args:
+        raw: True to include the provider's ids, payloads and unknown fields.
+
+    Example:
+        >>> payload_of(TextDelta("Hel", part=1))
+        {'type': 'text_delta', 'text': 'Hel', 'part': 1}
+    """
+    cls: type[Any] = event.__class__
+    name = _TYPES.get(cls)
+    if name is None or (cls is Unknown and not raw):
+        return None
+    if isinstance(event, ToolResult):
+        if is_told(event):
+            return None
+        event = prepare_result(event, raw=raw)
+    payload: dict[str, Any] = {"type": name}
+    # A value that the reader knows from earlier events is left out. The abandoned message of a step's
+    # restart is kept, because a reader of a run cannot rebuild it.
+    may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
+    is_known = may_be_known and is_told(event)
+    hidden = _HIDDEN_KEYS_OF_START if cls is MessageStart else _HIDDEN_KEYS
+    for field, key, default in _FIELDS[cls]:
+        is_private = key in hidden and not raw
+        if is_private or (is_known and key in _REBUILT_KEYS):
+            continue
+        value = getattr(event, field)
+        if value is not default and value != default:
+            convert = _GIVEN.get((cls, field))
+            payload[key] = _to_plain(value, raw=raw) if convert is None else convert(value)
+    if isinstance(event, StepDone) and event.error and not raw:
+        payload["error"] = keep_class_name(event.error)
+    if event.step is not None:
+        payload["step"] = event.step
+    return payload
+
+
+def is_recorded(event: AnyEvent) -> bool:
+    """Return True if the protocol has a type for the class of an event.
+
+    Example:
+        >>> is_recorded(TextDelta("Hel"))
+        True
+    """
+    return event.__class__ in _TYPES
+
+
+def read_record(record: bytes) -> Event | End:
+    """Return the event of a record, or the answer's end.
+
+    Args:
+        record: A record that `record`, `end_record` or `error_record` returned.
+
+    Raises:
+        ProtocolError: The bytes are not a record.
+
+    Example:
+        >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
+        'Hel'
+        >>> read_record(end_record("complete"))
+        End(ending='complete', error=None)
+    """
+    payload = decode(record)
+    if not is_dict(payload):
+        msg = "a record must be a JSON object"
+        raise ProtocolError(msg)
+    if payload.get("type") in ("end", "error"):
+        return end_of(payload)
+    event = event_of(payload)
+    if event is None:
+        msg = "a record must be of a type known to the protocol"
+        raise ProtocolError(msg)
+    return event
+
+
+def end_record(ending: Ending) -> bytes:
+    """Return the last record of an answer that ended without an error.
+
+    Args:
+        ending: "complete", "stopped" or "truncated".
+
+    Example:
+        >>> end_record("stopped")
+        b'{"type":"end","ending":"stopped"}'
+    """
+    return to_strict_json({"type": "end", "ending": ending})
+
+
+def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
+    """Return the last record of an answer that failed.
+
+    Args:
+        raw: True to include the provider's own message, which may be private.
+        ending: The ending; None for the ending that the error implies.
+
+    Example:
+        >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
+        True
+    """
+    payload = {"type": "error", **error_fields(error, raw=raw)}
+    return to_strict_json({**payload, "ending": ending or implied_ending(error)})
+
+
+def implied_ending(error: StreamError) -> Ending:
+    """Return the ending of an answer that an error has ended.
+
+    Example:
+        >>> implied_ending(StreamError("no"))
+        'failed'
+    """
+    # The rule is that by which a reader takes the ending from an error record without one.
+    return end_of({"type": "error", **error_fields(error)}).ending
+
+
+def frame(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as an SSE event.
+
+    Args:
+        position: The event's id; None for none.
+
+    Example:
+        >>> frame(3, end_record("complete"))
+        b'id: 3\ndata: {"type":"end","ending":"complete"}\n\n'
+    """
+    return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
+
+
+def line(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as a JSON line; without the line feed it is a WebSocket message.
+
+    Args:
+        position: The value of the key `at`; None for none.
+
+    Example:
+        >>> line(3, end_record("complete"))
+        b'{"at":3,"type":"end","ending":"complete"}\n'
+    """
+    # The slice leaves out the opening brace, which comes before `at`.
+    return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
+
+
+# -- values ----------------------------------------------------------------------
+
+_HIDDEN_KEYS = frozenset({"provider_data", "raw"})
+_HIDDEN_KEYS_OF_START = _HIDDEN_KEYS | {"id"}
+"""Keys of events that are private to the provider: of most events, and of `MessageStart`."""
+_REBUILT_KEYS = frozenset({"content", "discarded"})
+"""Keys that are left out of records, because readers can rebuild their values from earlier events."""
+
+
+def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
+    """Return the fields of a class of events: the name of each, its key in a record, and its default."""
+    # The common fields stand last in a record.
+    ordered = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
+    return tuple((each.name, _KEYS_BY_FIELD.get(each.name, each.name), each.default) for each in ordered)
+
+
+_FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
+
+
+def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an event
+    """Return the value of an event's field as a JSON value.
+
+    A pydantic model, such as a part, becomes an object without the fields that have their defaults.
+    """
+    if value.__class__ is str:
+        return value
+    if isinstance(value, BaseModel):
+        return _model_to_plain(value, raw=raw)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, StreamError):
+        return error_fields(value, raw=raw)
+    if is_dict(value):
+        return {key: _to_plain(inner, raw=raw) for key, inner in value.items()}
+    if value.__class__ in (list, tuple):
+        return [_to_plain(inner, raw=raw) for inner in value]
+    return value
+
+
+def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
+    """Return a message or part as a JSON object, without the fields that have their defaults.
+
+    Args:
+        value: The message or part.
+        raw: True to include the provider's private fields.
+    """
+    kind = getattr(value, "kind", None)
+    plain: dict[str, Any] = {} if kind is None else {"kind": kind}
+    cls = type(value)
+    private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
+    for name, default in _list_defaults(cls):
+        inner = getattr(value, name)
+        if name in private:
+            continue
+        if isinstance(default, FieldInfo):
+            # The reader computes it from the fields that are sent.
+            default = default.get_default(call_default_factory=True, validated_data=plain)  # noqa: PLW2901
+        if inner != default:
+            plain[name] = _to_plain(inner, raw=raw)
+    return plain
+
+
+@cache
+def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    """Return pairs of a field's name and its default, for a pydantic class.
+
+    If the default depends on other fields, the pair contains the pydantic field instead.
+    """
+    return tuple(
+        (
+            name,
+            field
+            if field.default_factory_takes_validated_data
+            else field.get_default(call_default_factory=True, validated_data={}),
+        )
+        for name, field in cls.model_fields.items()
+    )
+
+
+def to_strict_json(payload: object) -> bytes:
+    """Return a value as JSON that every parser accepts: in one line, without NaN, surrogates escaped."""
+    try:
+        return to_json_bytes(payload, allow_nan=False)
+    except (ValueError, TypeError):
+        return to_json_bytes(replace_unsound(payload), allow_nan=False)
 
 
 class TokenStreamEncoder(Encoder):

@@ -1,11 +1,19 @@
-"""The bounds of what one owner may hold in a journal."""
+"""What a journal accepts: ids, owners and answers, and how much of one owner."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
+from tokenstream.stream import Stream
+
+if TYPE_CHECKING:
+    from tokenstream.relay._shape import Shape
+
+_MAX_ID = 256
+"""The maximum number of characters in an id."""
 
 
 @show_members
@@ -37,3 +45,46 @@ class Bounds:
 
 BOUNDS = Bounds()
 """The limits that a journal has unless others are passed."""
+
+
+def is_valid_id(id: object) -> bool:
+    """Return True if a value, which may come from a client, can be the id of an answer.
+
+    Example:
+        >>> is_valid_id("chat-7"), is_valid_id(""), is_valid_id("x" * 300)
+        (True, False, False)
+    """
+    return isinstance(id, str) and 0 < len(id) <= _MAX_ID and _is_utf8(id)
+
+
+def check_owner(owner: object) -> None:
+    """Check that a value can be an answer's owner: a text, or None.
+
+    Another value would be equal to no owner that the journal has read back from its storage.
+
+    Raises:
+        MisuseError: The value is something else, or a text with half a surrogate pair.
+    """
+    if owner is not None and not (isinstance(owner, str) and _is_utf8(owner)):
+        kind = type(owner).__name__
+        raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and not this {kind}")
+
+
+def _is_utf8(text: str) -> bool:
+    """Return True if storages and headers can have a text in UTF-8, which knows no unpaired surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:
+    """Raise MisuseError if a journal cannot start an answer with these arguments of `start`."""
+    if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
+        raise MisuseError(
+            f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
+        )
+    if not is_valid_id(id):
+        raise MisuseError(f"an id is a text of 1 to {_MAX_ID} characters, without half a surrogate pair")
+    if raw and shape is not None:
+        raise MisuseError(
+            "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "
+            "leave one of them out"
+        )

@@ -12,7 +12,7 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
-from tokenstream.relay.journal._checks import check_arguments, check_owner, is_valid_id
+from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalClosed,

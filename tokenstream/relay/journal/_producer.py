@@ -28,7 +28,7 @@ from tokenstream.relay._attribution import (
     make_interruption,
     report_broken,
 )
-from tokenstream.relay._encoders.records import is_recorded, record
+from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import report_losses
 from tokenstream.relay._told_ending import TELLING, ToldEnding

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.relay._attribution import find_broken
-from tokenstream.relay._encoders.records import end_record, error_record
+from tokenstream.relay._encoders.tokenstream import end_record, error_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

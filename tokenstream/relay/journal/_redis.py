@@ -14,7 +14,6 @@ from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
 from tokenstream.relay.journal._journal import Journal
-from tokenstream.relay.journal._redis_batches import ScriptBatches, hash_of, unavailable_error
 from tokenstream.relay.journal._redis_scripts import (
     APPEND,
     ASK_STOP,
@@ -26,6 +25,9 @@ from tokenstream.relay.journal._redis_scripts import (
     READ,
     SETTLE,
     TAKE,
+    ScriptBatches,
+    hash_of,
+    unavailable_error,
 )
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 

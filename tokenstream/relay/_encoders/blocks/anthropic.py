@@ -9,7 +9,7 @@ from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, failure_in
 from tokenstream.message import ServerToolCall, ServerToolResult
-from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
+from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.server_parts import (
     CODE_TOOL,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import RefusalDelta, TextDelta
-from tokenstream.relay._encoders.blocks.shared import BlockEncoder
+from tokenstream.relay._encoders.blocks import BlockEncoder
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
 

@@ -1,1 +1,197 @@
-"""Encoders of Google's formats."""
+"""Encoders of Google's APIs, and what they share, such as token counts, citations, and media sent whole."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.message import ReasoningPart
+from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
+from tokenstream.relay._encoders.media import Media, drop_none
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
+    from tokenstream.message import Citation, Part
+    from tokenstream.relay._encoders.encoder import Payloads
+    from tokenstream.relay._encoders.media import Medium
+    from tokenstream.turns import Drop, Kind
+
+ERRORS: dict[ErrorKind, tuple[int, str]] = {
+    "overloaded": (503, "UNAVAILABLE"),
+    "rate_limited": (429, "RESOURCE_EXHAUSTED"),
+    "quota": (402, "RESOURCE_EXHAUSTED"),
+    "invalid_request": (400, "INVALID_ARGUMENT"),
+    "authentication": (401, "UNAUTHENTICATED"),
+    "network": (504, "DEADLINE_EXCEEDED"),
+    "unknown": (500, "UNKNOWN"),
+}
+"""Maps kinds of errors to an HTTP status and to Google's word for it; any other kind is `OTHER_ERROR`."""
+OTHER_ERROR = (500, "INTERNAL")
+
+
+def require_name(encoder: Encoder, citation: Citation) -> bool:
+    """Require that a citation has a URL or a title; return False if it has neither, and is left out.
+
+    Args:
+        encoder: The encoder, whose `drop` says what may be left out.
+
+    Raises:
+        NotExpressible: The citation has neither, and `drop` does not allow leaving it out.
+    """
+    if citation.url is None and citation.title is None:
+        encoder.omit("a citation with neither a URL nor a title", "unlinked_citation")
+        return False
+    return True
+
+
+def make_grounding(citations: Iterable[Citation]) -> dict[str, Any]:
+    """Return citations as Gemini's grounding metadata, with the passages that they support, if known.
+
+    Example:
+        >>> from tokenstream.message import Citation
+        >>> make_grounding([Citation(url="https://example.org", title="Example")])
+        {'groundingChunks': [{'web': {'uri': 'https://example.org', 'title': 'Example'}}]}
+    """
+    chunks: list[dict[str, Any]] = []
+    supports: list[dict[str, Any]] = []
+    for index, citation in enumerate(citations):
+        source = drop_none(uri=citation.url, title=citation.title, text=citation.text)
+        # A "web" chunk has no field for the cited text.
+        chunks.append({"web" if citation.text is None else "retrievedContext": source})
+        segment = drop_none(startIndex=citation.start, endIndex=citation.end)
+        if segment:
+            supports.append({"segment": segment, "groundingChunkIndices": [index]})
+    return {"groundingChunks": chunks, **({"groundingSupports": supports} if supports else {})}
+
+
+class PartEncoder(WholeCalls, Encoder, ABC):
+    """Encodes an answer as Gemini's `Part` objects; tool calls and media are sent whole.
+
+    A part that never becomes complete, such as a call that was cut off or half an image, is not sent.
+    """
+
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {
+            "text",
+            "reasoning",
+            "signature",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "citation_span",
+            "media",
+            "media_url",
+        }
+    )
+
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
+        self.media = Media()
+        """The media that have begun and are not complete yet."""
+        self._started: set[tuple[int, int]] = set()
+        """Parts that have started; of a repeated start, only a signature is new."""
+        self._signed: set[tuple[int, int]] = set()
+        """Parts whose signature was sent, or a piece of it."""
+
+    # -- for encoders ------------------------------------------------------------
+
+    @abstractmethod
+    def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
+        """Return the payloads for a part.
+
+        Args:
+            choice: The index of the part's choice.
+            part: A `Part` object, or a piece of a part in this form.
+        """
+
+    def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
+        """Return the payloads for a complete tool call."""
+        return self.encode_part(choice, {"functionCall": call})
+
+    # -- handlers of events ------------------------------------------------------
+
+    def encode_part_start(self, event: PartStart) -> Payloads:
+        """Return the payloads for the content of a part's start; none if the start was repeated."""
+        content = event.content
+        if content.kind == "media":
+            # `media` itself notices a repeated start.
+            return [
+                payload for delta in self.media.start(event, content) for payload in self.encode_media(delta)
+            ]
+        choice_and_part = event.choice, event.part
+        if choice_and_part in self._started:
+            return self._late_signature(event, content)
+        self._started.add(choice_and_part)
+        if content.kind == "reasoning":
+            return self._encode_thought(event, content)
+        text = content.text if content.kind == "text" else ""
+        return self.encode_text(TextDelta(text, choice=event.choice)) if text else ()
+
+    def encode_text(self, event: TextDelta) -> Payloads:
+        """Return a part with `text`."""
+        return self.encode_part(event.choice, {"text": event.text})
+
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
+        """Return a part with `text`, marked as `thought`."""
+        signed = drop_none(thoughtSignature=event.signature)
+        if signed:
+            self._signed.add((event.choice, event.part))
+        return self.encode_part(event.choice, {"text": event.text, "thought": True, **signed})
+
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
+        """Return a call with its arguments as an object.
+
+        Raises:
+            NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.
+        """
+        call, arguments = event.call, self.parse_arguments(event)
+        if arguments is None:
+            return ()
+        return self.encode_whole_call(event.choice, {"id": call.id, "name": call.name, "args": arguments})
+
+    def encode_media(self, event: MediaDelta) -> Payloads:
+        """Return no payloads yet: media are sent when they are complete."""
+        self.media.find(event).pieces.append(event.data)
+        return ()
+
+    def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return a complete medium, with its data or its URL, or a signature that no delta of reasoning had.
+
+        Raises:
+            NotExpressible: The medium's type is not known, or it has neither content nor a URL; and `drop`
+                does not allow leaving it out.
+        """
+        medium = self.media.pop(event)
+        if medium is None:
+            return self._late_signature(event, event.content)
+        return self._encode_medium(event, medium)
+
+    # -- within ------------------------------------------------------------------
+
+    def _encode_thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
+        """Return the payloads for the reasoning that the start of a part contains; none if there is none."""
+        if not content.text and content.signature is None:
+            return ()
+        delta = ReasoningDelta(content.text, content.signature, choice=event.choice, part=event.part)
+        return self.encode_reasoning(delta)
+
+    def _late_signature(self, event: PartStart | PartDone, content: Part | None) -> Payloads:
+        """Return the payloads for a signature that no delta of reasoning had; none if it was sent."""
+        if not isinstance(content, ReasoningPart) or content.signature is None:
+            return ()
+        if (event.choice, event.part) in self._signed:
+            return ()
+        return self.encode_reasoning(
+            ReasoningDelta("", content.signature, choice=event.choice, part=event.part)
+        )
+
+    def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
+        """Return a complete medium, with its data or its URL; without a type or content, it is left out."""
+        fields = medium.to_fields("mimeType", "fileUri")
+        if fields is None or medium.mime_type is None:
+            return self.omit("media whose type or content is not known", "media")
+        return self.encode_part(event.choice, {"inlineData" if "data" in fields else "fileData": fields})

@@ -15,7 +15,7 @@ from tokenstream.formats._wire.gemini.words import USAGE
 from tokenstream.formats._wire.gemini_live.words import USAGE as LIVE_USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.encoder import MessageFrames
-from tokenstream.relay._encoders.google.shared import (
+from tokenstream.relay._encoders.google import (
     ERRORS,
     OTHER_ERROR,
     PartEncoder,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._kinds import word_for
 from tokenstream.formats._wire.gemini_interactions.step import USAGE
-from tokenstream.relay._encoders.blocks.shared import BlockEncoder
-from tokenstream.relay._encoders.google.shared import PartEncoder, require_name
+from tokenstream.relay._encoders.blocks import BlockEncoder
+from tokenstream.relay._encoders.google import PartEncoder, require_name
 from tokenstream.relay._encoders.media import Media, Medium, drop_none
 from tokenstream.relay._encoders.vocabulary import CREATED
 

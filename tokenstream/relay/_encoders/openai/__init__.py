@@ -1,1 +1,140 @@
-"""Encoders of OpenAI's formats, and of Mistral's format."""
+"""Encoders of OpenAI's APIs, and what they share, such as token counts, errors, citations and chunks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._kinds import word_for
+from tokenstream.formats._kit.count_paths import Counts
+from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.losses import PHRASES
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
+    from tokenstream.message import Citation
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Drop
+
+CREATED = 1_767_225_600
+"""The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
+
+COUNTS = Counts(
+    input_tokens="prompt_tokens",
+    output_tokens="completion_tokens",
+    total_tokens="total_tokens",
+    cached_tokens="prompt_tokens_details.cached_tokens",
+    cache_write_tokens="prompt_tokens_details.cache_write_tokens",
+    input_audio_tokens="prompt_tokens_details.audio_tokens",
+    reasoning_tokens="completion_tokens_details.reasoning_tokens",
+    output_audio_tokens="completion_tokens_details.audio_tokens",
+    accepted_prediction_tokens="completion_tokens_details.accepted_prediction_tokens",
+    rejected_prediction_tokens="completion_tokens_details.rejected_prediction_tokens",
+)
+"""The token counts in Chat Completions and in the legacy Completions."""
+
+_ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
+    "overloaded": ("server_error", "server_overloaded"),
+    "rate_limited": ("rate_limit_error", "rate_limit_exceeded"),
+    "quota": ("insufficient_quota", "insufficient_quota"),
+    "invalid_request": ("invalid_request_error", "invalid_prompt"),
+    "context_length": ("invalid_request_error", "context_length_exceeded"),
+    "authentication": ("authentication_error", "invalid_api_key"),
+    "unknown": ("error", None),
+}
+"""Maps kinds of errors to OpenAI's types and codes; any other kind is a server error."""
+
+
+def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
+    """Return an error object of OpenAI's APIs.
+
+    Args:
+        message: The error message.
+        code: The provider's error code; None for the code that OpenAI uses for `kind`.
+
+    Example:
+        >>> make_error("rate_limited", "Slow down", None)["code"]
+        'rate_limit_exceeded'
+    """
+    error_type, default_code = word_for(kind, _ERRORS, ("server_error", "server_error"))
+    return {"message": message, "type": error_type, "param": None, "code": code or default_code}
+
+
+def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
+    """Return a citation as a URL citation; None if the citation is left out.
+
+    Args:
+        encoder: The encoder, whose `drop` says what may be left out.
+
+    Raises:
+        NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
+    """
+    if citation.url is not None:
+        # Typed clients reject null, so unknown values are an empty title or an empty span.
+        start = citation.start or 0
+        return {
+            "url": citation.url,
+            "title": citation.title or "",
+            "start_index": start,
+            "end_index": start if citation.end is None else citation.end,
+        }
+    encoder.omit(PHRASES["unlinked_citation"], "unlinked_citation")
+    return None
+
+
+class ChunkEncoder(Encoder, ABC):
+    """Encodes an answer as chunks that differ only in their choices, followed by `[DONE]`."""
+
+    object: ClassVar[str]
+    """The value of the field `object` of a chunk."""
+    token_counts: ClassVar[Counts] = COUNTS
+    """The places of the token counts in the report of the usage."""
+    counts: ClassVar[frozenset[str]] = COUNTS.fields
+    choices: ClassVar[bool] = True
+
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
+        self._envelope: dict[str, Any] = {}
+        """The fields that all chunks have; empty before the first chunk."""
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """The fields that are equal in all chunks; they are set when the first chunk is made."""
+        if not self._envelope:
+            self._envelope = {
+                "id": self.answer_id,
+                "object": self.object,
+                "created": CREATED,
+                "model": self.answer_model,
+            }
+        return self._envelope
+
+    def make_chunk(self, choice: dict[str, Any]) -> Payload:
+        """Return the payload of a chunk, whose event has no name.
+
+        Args:
+            choice: The only choice in the chunk.
+        """
+        return "", {**self.envelope, "choices": [choice], "usage": None}
+
+    @abstractmethod
+    def encode_last(self, choice: int, word: str) -> Payloads:
+        """Return the payloads that end a choice.
+
+        Args:
+            choice: The index of the choice.
+            word: The provider's word for the finish reason.
+        """
+
+    def encode_tail(self) -> Payloads:
+        """Return the finish reason of each choice, the token counts, and the sentinel."""
+        for choice, event in self.finishes.items():
+            yield from self.encode_last(choice, self.word_for(event.reason))
+        report = self.token_counts.write(self.usage)
+        if report:
+            yield "", {**self.envelope, "choices": [], "usage": report}
+        yield "", "[DONE]"
+
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """Return an error object instead of a chunk."""
+        return [("", {"error": make_error(kind, message, code)})]

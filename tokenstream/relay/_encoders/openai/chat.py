@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.media import Media, omit_medium
-from tokenstream.relay._encoders.openai.shared import COUNTS, ChunkEncoder, convert_citation
+from tokenstream.relay._encoders.openai import COUNTS, ChunkEncoder, convert_citation
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.media import omit_medium
+from tokenstream.relay._encoders.openai import make_error
 from tokenstream.relay._encoders.openai.items import ItemEncoder
-from tokenstream.relay._encoders.openai.shared import make_error
 from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.vocabulary import CALLS
 

@@ -11,6 +11,11 @@ from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.media import omit_medium
+from tokenstream.relay._encoders.openai import (
+    CREATED,
+    convert_citation,
+    make_error,
+)
 from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_items import (
     CALL_NAMES,
@@ -22,11 +27,6 @@ from tokenstream.relay._encoders.openai.responses_items import (
     find_lost,
     server_item_fields,
     server_item_type,
-)
-from tokenstream.relay._encoders.openai.shared import (
-    CREATED,
-    convert_citation,
-    make_error,
 )
 from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.server_parts import ServerParts, UnnamedCalls, failure_texts, text_of_result

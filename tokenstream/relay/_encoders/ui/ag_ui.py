@@ -16,7 +16,7 @@ from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.server_parts import complete_input
-from tokenstream.relay._encoders.ui.shared import NamedEncoder, is_approval
+from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.relay._encoders.ui.shared import OpenText
+    from tokenstream.relay._encoders.ui import OpenText
     from tokenstream.turns import Drop, Kind
 
 _COUNTS = {

@@ -12,7 +12,7 @@ from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import Media, drop_none
 from tokenstream.relay._encoders.server_parts import FAILED_OUTPUT, says_more
-from tokenstream.relay._encoders.ui.shared import NamedEncoder, is_approval
+from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason, ServerToolCall, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
-    from tokenstream.relay._encoders.ui.shared import OpenText
+    from tokenstream.relay._encoders.ui import OpenText
     from tokenstream.turns import Drop, Kind
 
 _COUNTS = {
