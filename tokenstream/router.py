@@ -15,7 +15,7 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.partial_json._repairs import check_lenient
-from tokenstream.stages._handlers.entry import HandlerEntry
+from tokenstream.stages._handlers import HandlerEntry
 from tokenstream.stages._handlers.run import HandlerRun
 from tokenstream.stages._tools.generators import ToolFailed, check_result_of
 from tokenstream.stages._tools.kinds import make_local_tool

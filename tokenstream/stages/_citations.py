@@ -10,7 +10,7 @@ from tokenstream._basics.members import show_members
 from tokenstream.events import CitationAdded, TextDelta
 from tokenstream.limits import check_names
 from tokenstream.message import Citation
-from tokenstream.stages._text.base import SoundStage
+from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import CodeMarks
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._typed.dump import dump_data, dump_element, dump_field, get_names_and_view
 from tokenstream.partial_json._typed.state import get_state
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
-from tokenstream.stages._text.base import SoundStage
+from tokenstream.stages._text import SoundStage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json

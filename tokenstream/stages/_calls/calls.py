@@ -15,7 +15,7 @@ from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.scanner import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
-from tokenstream.stages._text.base import SoundStage
+from tokenstream.stages._text import SoundStage
 from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:

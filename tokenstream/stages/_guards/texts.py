@@ -12,7 +12,7 @@ from tokenstream.stages._matching.automaton import build
 from tokenstream.stages._matching.matching import LONG, width_of
 from tokenstream.stages._matching.rewriting import ONE_CHARACTER, watch_end
 from tokenstream.stages._matching.starts import Starts
-from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text import TextStage
 
 LONGEST_MATCH = 1_000
 """The longest match, in characters, that is found even if it is split across pieces."""

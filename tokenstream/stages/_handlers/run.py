@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.stages._handlers.entry import HandlerEntry
+    from tokenstream.stages._handlers import HandlerEntry
     from tokenstream.stages._protocols import Cursor
 
 NO_WORK: list[Work] = []

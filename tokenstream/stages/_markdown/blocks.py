@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._markdown.block import CLOSED, BlockShape, KnownDefinition, MarkdownBlock, State
-from tokenstream.stages._markdown.math import MARKS
+from tokenstream.stages._markdown.leaf import MARKS
 from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.preview import Completion
 from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED, BlockStructure

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream.stages._markdown.leaf import Leaf, OpenTag, content_offset, is_underline
-from tokenstream.stages._markdown.math import MARKS, continues_formula
+from tokenstream.stages._markdown.leaf import (
+    MARKS,
+    Leaf,
+    OpenTag,
+    PossibleRow,
+    content_offset,
+    continues_formula,
+    is_underline,
+    make_possible_row,
+)
 from tokenstream.stages._markdown.openings import Containers, LineKind, MatchedLine, read_opening, skip_blanks
 from tokenstream.stages._markdown.starts import CODE_INDENT, MORE_NEEDED, expand_tabs
-from tokenstream.stages._markdown.tables import PossibleRow, make_possible_row
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.definitions import Definition
@@ -132,7 +139,7 @@ class BlockStructure:
             elif leaf.kind == LineKind.HEADING or (leaf.kind == LineKind.HTML and leaf.ends_html(line)):
                 self.leaf = None
         if self._open_tag is not None:
-            self._read_tags(self._open_tag, line)
+            self._open_tag.follow(line, self.leaf, in_html=self.kind == "html")
         self.open = self._is_open() or self._in_doubt or self._previous_row is not None
 
     def end(self) -> None:
@@ -451,20 +458,6 @@ class BlockStructure:
                     self.kind = "paragraph"
                 return
         self.leaf = None
-
-    def _read_tags(self, tag: OpenTag, line: str) -> None:
-        """Look in a whole line for the tag that an HTML block leaves open, and for the tag's end.
-
-        Args:
-            tag: The tag, which is modified. It is looked for only in an HTML block that ends at a blank line.
-        """
-        leaf = self.leaf
-        kind = None if leaf is None else leaf.kind
-        if tag.open:
-            if kind not in {LineKind.FENCE, LineKind.CODE}:  # in code, tags are text
-                tag.read(line)
-        elif self.kind == "html" and leaf is not None and kind == LineKind.HTML and not leaf.keeps_blanks:
-            tag.begin(line)
 
     # -- definitions -------------------------------------------------------
 

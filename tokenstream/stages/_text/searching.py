@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching.matching import LONGEST_SEARCH, Matcher
-from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text import TextStage
 
 if TYPE_CHECKING:
     import regex

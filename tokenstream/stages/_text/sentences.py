@@ -6,7 +6,7 @@ import re
 
 from tokenstream._basics.members import show_members
 from tokenstream.limits import check_whole
-from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.spoken import MarkdownSpeech
 from tokenstream.stages._text.units import WORD_CUT, find_last_boundary, is_inside_letter
 

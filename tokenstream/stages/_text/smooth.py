@@ -7,7 +7,7 @@ from collections import deque
 
 from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
-from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.units import is_inside_letter
 
 _STEP = 1 / 60

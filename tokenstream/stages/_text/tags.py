@@ -8,7 +8,7 @@ from typing import Any
 from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
-from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
-from tokenstream.stages._text.base import SoundStage, TextStage
+from tokenstream.stages._text import SoundStage, TextStage
 
 ItemT = TypeVar("ItemT")
 

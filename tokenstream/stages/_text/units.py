@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
-from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text import TextStage
 
 if TYPE_CHECKING:
     import regex
