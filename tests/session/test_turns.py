@@ -9,8 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tokenstream.session._connection import FairLock
-from tokenstream.session._exchange import AskedExchange
+from tokenstream.session._connection import AskedExchange, FairLock
 from tokenstream.session._rounds import Question, Round
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.limits import Limits
-    from tokenstream.session._exchange import AskedExchange
+    from tokenstream.session._connection import AskedExchange
     from tokenstream.session._rounds import HasRounds, Question, Round
     from tokenstream.session._steering import SentSteer
 

@@ -19,8 +19,8 @@ from tokenstream.turns import ToolResults
 if TYPE_CHECKING:
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router
+    from tokenstream.session._connection import AskedExchange
     from tokenstream.session._conversation import SessionConversation
-    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._lines import Steps
     from tokenstream.stream._options import Options
 

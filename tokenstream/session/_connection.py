@@ -1,4 +1,4 @@
-"""The current connection of a session, which all its answers share, and the turns that they take at it."""
+"""The connection of a session: the requests that share it, and the turns that they take at it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.session._api import Payload
-    from tokenstream.session._exchange import AskedExchange
     from tokenstream.session._lines import Opened, Steps
+    from tokenstream.session._rounds import Round
+    from tokenstream.session._steering import SentSteer
 
 
 class Bell(Protocol):
@@ -177,3 +178,191 @@ class RenewedConnection:
     def _seconds_until(self, until: float | None) -> float | None:
         """Return the seconds until a time, at least 0; None for no limit."""
         return None if until is None else max(0.0, until - self._clock())
+
+
+class AskedExchange:
+    """One request for an answer, and the queue of the answer's messages.
+
+    A question has several exchanges if it is asked again, for example on another connection.
+
+    Args:
+        asked: The question and its answer.
+        turns: Turns that follow the question, with which the model continues a broken answer.
+    """
+
+    __slots__ = (
+        "_held_until",
+        "again",
+        "answer_id",
+        "audio",
+        "begun",
+        "bell",
+        "cancel_sent",
+        "completed",
+        "dropped",
+        "ended",
+        "error",
+        "held",
+        "is_cut",
+        "is_post",
+        "messages",
+        "repeats",
+        "round",
+        "steers",
+        "turns",
+        "waiting",
+        "written",
+    )
+
+    def __init__(self, asked: Round, turns: list[dict[str, object]]) -> None:
+        self.round = asked
+        self.turns = turns
+        self.messages: deque[bytes] = deque()
+        """The messages that have arrived and were not read."""
+        self.waiting = 0
+        """The bytes of these messages."""
+        self.written = False
+        """True once the request was written."""
+        self.is_post = False
+        """True if the question was sent as a POST, and not over the connection."""
+        self.begun = False
+        """True once a message of the answer has arrived."""
+        self.ended = False
+        """True once no more messages of the answer can arrive."""
+        self.completed = False
+        """True if the server has finished the answer, so that the next question can build on it."""
+        self.dropped = False
+        """True once nobody reads the answer any more; its messages are then discarded."""
+        self.cancel_sent = False
+        """True once the server was asked to stop the answer."""
+        self.again = False
+        """True if the question has to be asked again, because nothing of an answer can come."""
+        self.repeats = 0
+        """The number of times that the question was asked again."""
+        self.bell: Bell | None = None
+        """Rung when something has come; None unless a run of steps waits while another one receives."""
+        self.error: Exception | None = None
+        """The exception with which the connection broke; raised once the messages were read."""
+        self.answer_id: str | None = None
+        """The id of the answer, from the latest event that names it."""
+        self.audio: dict[str, float] = {}
+        """The milliseconds of audio that were received, by the id of their item; 0 before any has come."""
+        self.steers: list[SentSteer] = []
+        """The input that was sent for the answer while it was written."""
+        self.held: bytes | None = None
+        """The end of a response that another one may follow, as it was steered; None if there is none."""
+        self._held_until: float | None = None
+        """Time until which to wait for what the server says of input that it has not mentioned."""
+        self.is_cut = False
+        """True once the server was told how much of the audio was heard."""
+
+    def put(self, message: bytes, *, held_until: float | None = None) -> None:
+        """Add a message of the answer, unless nobody reads it any more.
+
+        Args:
+            message: The message.
+            held_until: For the end of a response that another one may follow, which waits until that is
+                known: time until which to wait for the first word about the input. None for other messages.
+        """
+        if held_until is not None:
+            self.held, self._held_until = message, held_until
+        elif not self.dropped:
+            self.messages.append(message)
+            self.waiting += len(message)
+            self._ring()
+
+    def release_held(self) -> None:
+        """Add the end that was kept back, now that it is known what follows."""
+        held, self.held = self.held, None
+        if held is not None:
+            self.put(held)
+
+    @property
+    def held_until(self) -> float | None:
+        """The time at which the end that was kept back is the end of the answer; None if another one follows.
+
+        A server that has accepted input, or has ended the response because of it, is waited for.
+        """
+        is_silent = self.completed and not any(steer.state == "accepted" for steer in self.steers)
+        return self._held_until if self.held is not None and is_silent else None
+
+    def end_silence(self, now: float) -> bool:
+        """End the answer if the server has said nothing of its input for too long; return True if so."""
+        if self.held_until is None or now < self.held_until:
+            return False
+        self.end()
+        return True
+
+    def complete_held(self) -> bool:
+        """Return True if the end that was kept back is the end of the answer, as no response follows it."""
+        if self.held is None or self.is_steered:
+            return False
+        if not any(steer.state == "lost" for steer in self.steers):
+            self.completed = True
+        return True
+
+    def keep_applied(self) -> None:
+        """Keep the input that was applied, for the history."""
+        kept = self.round.steers
+        kept += [steer for steer in self.steers if steer.state == "applied" and steer not in kept]
+
+    @property
+    def is_steered(self) -> bool:
+        """True while the server is still to say what becomes of input for this answer."""
+        return any(not steer.is_settled for steer in self.steers)
+
+    def take(self) -> bytes:
+        """Return the oldest message that was not read."""
+        message = self.messages.popleft()
+        self.waiting -= len(message)
+        return message
+
+    def drop(self) -> None:
+        """Discard the messages that have arrived, and all later ones."""
+        self.dropped = True
+        self.messages.clear()
+        self.waiting = 0
+        self._ring()
+
+    def end(self, error: Exception | None = None) -> None:
+        """Note that no more messages can arrive.
+
+        Args:
+            error: The exception with which the connection broke; None if it did not.
+        """
+        self.ended, self.error = True, error
+        if self.completed:
+            self.release_held()
+        for steer in self.steers:
+            steer.lose()
+        self._ring()
+
+    def ask_again(self) -> None:
+        """Let the question be asked again, because nothing of an answer can come."""
+        self.again = True
+        self._ring()
+
+    def restart(self) -> None:
+        """Prepare to write the request once more; nothing of an answer has arrived."""
+        self.again = self.written = self.begun = self.ended = False
+        self.answer_id = self.error = None
+
+    def _ring(self) -> None:
+        """Wake the run that waits."""
+        if self.bell is not None:
+            self.bell.set()
+
+    @property
+    def has_news(self) -> bool:
+        """True if a message can be taken, or none will come."""
+        return bool(self.messages) or self.again or self.ended or self.dropped
+
+    @property
+    def is_open(self) -> bool:
+        """True while the server may send messages of the answer."""
+        return self.written and not self.ended
+
+    @property
+    def is_read(self) -> bool:
+        """True once the answer was read to its end."""
+        return self.ended and not self.messages

@@ -13,8 +13,7 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.session._apis import find_format, make_api
-from tokenstream.session._connection import FairLock, RenewedConnection, earliest
-from tokenstream.session._exchange import AskedExchange
+from tokenstream.session._connection import AskedExchange, FairLock, RenewedConnection, earliest
 from tokenstream.stream._log import log
 
 if TYPE_CHECKING:

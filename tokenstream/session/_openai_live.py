@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._exchange import AskedExchange
+    from tokenstream.session._connection import AskedExchange
     from tokenstream.session._rounds import HasRounds, Question, Round
     from tokenstream.session._steering import SentSteer
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
-    from tokenstream.session._exchange import AskedExchange
+    from tokenstream.session._connection import AskedExchange
     from tokenstream.session._rounds import HasRounds, Round
 
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
