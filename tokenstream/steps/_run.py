@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
     from tokenstream.steps._agents.reader import AgentReader
-    from tokenstream.steps._agents.steering import Steering
     from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._peer.exchange import PeerCall
     from tokenstream.steps._peer.sync import Peer
     from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import Turn
+    from tokenstream.steps._turn import Steering, Turn
 
     class TrioStream(Protocol):
         """A stream of bytes as trio has it."""
@@ -453,7 +452,7 @@ class Steps(RunNode):
             MisuseError: No agent is followed, it takes no input while it works, or it is only read.
             StreamInterrupted: The agent no longer reads.
         """
-        from tokenstream.steps._agents.steering import steer_agent
+        from tokenstream.steps._turn import steer_agent
 
         reader = None if self._reader is None else self._reader()
         return steer_agent(reader, text, is_over=self.ended is not None)

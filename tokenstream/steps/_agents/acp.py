@@ -12,9 +12,9 @@ from tokenstream.formats._kit.values import counts_in
 from tokenstream.message import Usage
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.reader import REMEMBERED
-from tokenstream.steps._agents.steering import AgentSteer, refuse_idle
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json

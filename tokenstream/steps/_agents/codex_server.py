@@ -9,9 +9,9 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is
 from tokenstream.message import Usage
 from tokenstream.steps._agents.codex import counts_in, describe, failure_of, result_of
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.steering import AgentSteer, refuse_idle
 from tokenstream.steps._agents.values import plan_of
 from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json

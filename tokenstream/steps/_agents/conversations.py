@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tokenstream._basics.untrusted import dict_of
 from tokenstream.steps._agents.reader import AgentReader, TextAgentReader
-from tokenstream.steps._agents.steering import take_refusal
-from tokenstream.steps._turn import Turn
+from tokenstream.steps._turn import Turn, take_refusal
 
 if TYPE_CHECKING:
     from typing import Any
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream._steer import Steer
     from tokenstream.errors import StreamError
-    from tokenstream.steps._agents.steering import AgentSteer
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
+    from tokenstream.steps._turn import AgentSteer
 
 ConversationT = TypeVar("ConversationT", bound="ConversationReader")
 

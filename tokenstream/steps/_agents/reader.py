@@ -13,9 +13,8 @@ from tokenstream.events import (
 )
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
-from tokenstream.steps._agents.answers import TextAnswer, last_text
-from tokenstream.steps._agents.steering import Steering
-from tokenstream.steps._turn import Turn
+from tokenstream.steps._model_answer import TextAnswer, last_text
+from tokenstream.steps._turn import Steering, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
