@@ -19,9 +19,10 @@ from tests.project import PYPROJECT, ROOT
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.cli import _screen, main
-from tokenstream.cli._demo import demo
-from tokenstream.cli._screen import RichScreen, Screen
+from tokenstream.cli import _demo as demo
+from tokenstream.cli import main
+from tokenstream.cli._demo import screen
+from tokenstream.cli._demo.screen import RichScreen, Screen
 from tokenstream.testing._serve.server import ReplayServer, refusal
 
 if TYPE_CHECKING:
@@ -435,13 +436,13 @@ def test_a_terminal_is_given_to_rich_if_it_is_there(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)
 
-    assert RichScreen is type(_screen.open_screen())
+    assert RichScreen is type(screen.open_screen())
 
     monkeypatch.setenv("TERM", "dumb")
 
-    assert Screen is type(_screen.open_screen())
+    assert Screen is type(screen.open_screen())
 
     monkeypatch.setitem(sys.modules, "rich.console", None)
 
-    assert Screen is type(_screen.open_screen())
+    assert Screen is type(screen.open_screen())
     assert "pip install rich" in terminal.getvalue()

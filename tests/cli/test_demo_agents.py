@@ -11,8 +11,9 @@ import pytest
 
 from tests.cli.commands import run
 from tests.support.packages import needed
-from tokenstream.cli import _screen, main
+from tokenstream.cli import main
 from tokenstream.cli._demo import agents as demo_agents
+from tokenstream.cli._demo.screen import RichScreen
 from tokenstream.testing._serve.server import refusal
 
 
@@ -46,9 +47,7 @@ def test_a_terminal_shows_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawn again and again, each step with what it says."""
     console: Any = needed("rich.console")
     output = StringIO()
-    screen = _screen.RichScreen(
-        console.Console(file=output, force_terminal=True, width=100, color_system=None)
-    )
+    screen = RichScreen(console.Console(file=output, force_terminal=True, width=100, color_system=None))
     monkeypatch.setattr(demo_agents, "open_screen", lambda: screen)
 
     assert 0 == demo_agents.run(fast=True)

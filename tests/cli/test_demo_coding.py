@@ -11,8 +11,9 @@ import pytest
 from tests.cli.commands import RECORDINGS, run
 from tests.project import ROOT
 from tests.support.packages import needed
-from tokenstream.cli import _screen, main
+from tokenstream.cli import main
 from tokenstream.cli._demo import agents as demo_coding
+from tokenstream.cli._demo.screen import RichScreen
 from tokenstream.testing import faults
 
 
@@ -50,9 +51,7 @@ def test_a_terminal_shows_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tree is drawn again with each line of the agent."""
     console: Any = needed("rich.console")
     output = StringIO()
-    screen = _screen.RichScreen(
-        console.Console(file=output, force_terminal=True, width=100, color_system=None)
-    )
+    screen = RichScreen(console.Console(file=output, force_terminal=True, width=100, color_system=None))
     monkeypatch.setattr(demo_coding, "open_screen", lambda: screen)
 
     assert 0 == demo_coding.run_coding(fast=True)

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tokenstream.cli import _demo as demo
 from tokenstream.cli import _doctor as doctor
 from tokenstream.cli import _inspect as inspect
 from tokenstream.cli import _routes as routes
 from tokenstream.cli import _serve as serve
 from tokenstream.cli._advice import FAILED, MISUSE, CommandFailed, describe_error
-from tokenstream.cli._demo import demo
 from tokenstream.cli._program import PrintVersion, find_name
 from tokenstream.errors import MisuseError
 

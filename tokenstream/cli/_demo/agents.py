@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connect import aconnect
-from tokenstream.cli._screen import open_screen
+from tokenstream.cli._demo.screen import open_screen
 from tokenstream.errors import StreamError
 from tokenstream.events import MessageStart, StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
-    from tokenstream.cli._screen import Screen
+    from tokenstream.cli._demo.screen import Screen
     from tokenstream.events import Event
     from tokenstream.message import ToolCall
     from tokenstream.steps import RunEvents, Step
