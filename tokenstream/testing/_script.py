@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, FinishReason
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.options import ReplayOptions
+    from tokenstream.testing._recordings.recording import ReplayOptions
     from tokenstream.testing._script_steps import Step
 
 _OUTPUT = steps.AddText | steps.AddToolCall | steps.AddCitation | steps.AddMedia

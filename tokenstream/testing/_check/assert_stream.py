@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.options import PlaybackOptions, StreamOptions
     from tokenstream.testing._recordings.places import Playable
-    from tokenstream.testing._recordings.recording import Recording
+    from tokenstream.testing._recordings.recording import PlaybackOptions, Recording, StreamOptions
     from tokenstream.testing._recordings.replay import Chunking
 
 ResultT = TypeVar("ResultT")

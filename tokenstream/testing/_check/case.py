@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json._events import Path
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.options import PlaybackOptions
-    from tokenstream.testing._recordings.recording import Recording
+    from tokenstream.testing._recordings.recording import PlaybackOptions, Recording
 
 Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
 """A frame as its framing returns it: the payload's bytes, or an object with the payload."""

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Unpack
 
-    from tokenstream.testing._recordings.options import AllRecordingFields
     from tokenstream.testing._recordings.places import Playable
-    from tokenstream.testing._recordings.recording import Arrival, Breaks
+    from tokenstream.testing._recordings.recording import AllRecordingFields, Arrival, Breaks
     from tokenstream.testing.faults import Fault
 
 _CutKind: TypeAlias = Literal["cut", "close", "reset"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tokenstream.testing._recordings.frames import Framing
-    from tokenstream.testing._recordings.options import RecordingFields
+    from tokenstream.testing._recordings.recording import RecordingFields
 
 Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
 """Any object that can be replayed: a recording, its path, or a script (in the format of OpenAI Chat)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypedDict, cast
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Unpack
 
+    from tokenstream.formats import Format
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.schemas._build import ToolsOption
+    from tokenstream.stages import Reorder
+    from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.options import (
-        AllRecordingFields,
-        PlaybackOptions,
-        RecordingFields,
-        StreamOptions,
-    )
     from tokenstream.testing._recordings.process import AsyncReplayedProcess, ReplayedProcess
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
@@ -313,3 +312,58 @@ class Recording:
 
         playback = Playback(self, **options)
         return play_async_process(playback.recording, playback.clock)
+
+
+class ReadingOptions(TypedDict, total=False):
+    """The options of `Stream` and `AsyncStream`, except for the format and the clock."""
+
+    answer_id: str | None
+    citation_markers: CitationMarkers
+    deadlines: Deadlines | None
+    limits: Limits | None
+    pings: bool
+    reasoning_tags: bool | Iterable[str]
+    reorder: Reorder | None
+    started_at: float | None
+    tool_tags: bool | str | Iterable[str]
+    tools: ToolsOption
+
+
+class StreamOptions(ReadingOptions, total=False):
+    """The options of `Stream` and `AsyncStream`, except for the clock."""
+
+    format: str | type[Format] | Format | None
+
+
+class PlaybackOptions(TypedDict, total=False):
+    """The options of a replay."""
+
+    chunking: Chunking
+    clock: Callable[[], float] | None
+    fault: Fault | Iterable[Fault] | None
+    pace: Pace
+
+
+class ReplayOptions(ReadingOptions, PlaybackOptions, total=False):
+    """The options of `Recording.stream`: those of the replay and of the stream, except for the format."""
+
+
+class RecordingFields(TypedDict, total=False):
+    """The fields of a recording, except for the chunks."""
+
+    breaks: Breaks | None
+    close_frame: tuple[int, str] | None
+    exit_code: int | None
+    format: str | None
+    headers: Mapping[str, str]
+    late: int
+    messages: bool
+    name: str
+    request: str
+    status: int
+
+
+class AllRecordingFields(RecordingFields, total=False):
+    """The fields of a recording."""
+
+    arrivals: tuple[Arrival, ...]

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tokenstream.testing._recordings.clock import ReplayClock
-    from tokenstream.testing._recordings.options import StreamOptions
-    from tokenstream.testing._recordings.recording import Recording
+    from tokenstream.testing._recordings.recording import Recording, StreamOptions
     from tokenstream.testing.faults import Fault
 
 
