@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._calls.scanner import CallScanner
+from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited, WantedMarkers
 from tokenstream.stages._text.tags import TagScanner, check_tags

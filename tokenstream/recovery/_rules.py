@@ -109,8 +109,8 @@ def may_have_call(text: str) -> bool:
     if "<" not in text and "[" not in text:
         return False
     # The mechanism that reads such calls knows all openings, also those of which only some has arrived.
+    from tokenstream.stages._calls.calls import CallScanner
     from tokenstream.stages._calls.dialects import choose_dialects
-    from tokenstream.stages._calls.scanner import CallScanner
 
     scanner = CallScanner(choose_dialects(names=True), None)
     scanner.feed(text)

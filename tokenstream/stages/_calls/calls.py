@@ -1,7 +1,10 @@
-"""The events of calls that were written into a text."""
+"""Calls that a model writes into its text: found as it arrives, parted from the text around, made events."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_markup import set_dialect
@@ -12,17 +15,332 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
-from tokenstream.stages._calls.dialects import choose_dialects
-from tokenstream.stages._calls.scanner import CallScanner
+from tokenstream.stages._calls.dialects import BARE, choose_dialects
+from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text import SoundStage
+from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.events import Event
+    from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
+    from tokenstream.stages._text.tags import TagScanner
+
+_BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")
+_BLOCK = 1024
+"""The most characters that are read at once, because the text behind each opening is copied."""
+_QUOTES = frozenset("`\"'\u201c\u2018\xab\u201e")
+"""Characters behind which an opening is quoted."""
+_INDENT = 4
+"""The number of columns from which a line is code in Markdown, if the line before it is blank."""
+
+
+class Openings:
+    """The openings of several dialects, to search for.
+
+    Args:
+        dialects: The dialects.
+        has_tags: True if tags of reasoning are looked for, too.
+    """
+
+    __slots__ = ("bare", "firsts", "marks", "rows")
+
+    def __init__(self, dialects: tuple[Dialect, ...], *, has_tags: bool) -> None:
+        self.rows: dict[str, list[Dialect]] = {}
+        """The dialects that an opening may be of."""
+        for dialect in dialects:
+            for opening in dialect.openings:
+                self.rows.setdefault(opening, []).append(dialect)
+        self.bare = "".join(self.rows.keys() & BARE)
+        """The openings that count only at the start of a text."""
+        self.marks = TextSearch(self.rows.keys() - BARE)
+        """Searches for all others."""
+        self.firsts = self.marks.firsts | set("<" * has_tags)
+        """Characters of which a text with an opening elsewhere, or a tag, has one."""
+
+
+@cache
+def openings_of(dialects: tuple[Dialect, ...], *, has_tags: bool) -> Openings:
+    """Return the openings of several dialects; they are made once."""
+    return Openings(dialects, has_tags=has_tags)
+
+
+class CallScanner:
+    """Splits a text into the text outside of calls, and what happens to the calls.
+
+    An opening counts unless it is in code, or quoted: behind a quotation mark, with all that follows in its
+    paragraph, in a line of a quotation, or in an indented block. White space behind a call is dropped, and so
+    is white space between the start of the text and a call.
+
+    Args:
+        dialects: The dialects to read.
+        tools: The tools of the request; None, or none of them, if they are not known.
+        reasoning: Reads the same text, and is inside of a tag where no opening counts; None for no tags.
+    """
+
+    __slots__ = (
+        "_at_start",
+        "_code",
+        "_drops_space",
+        "_failed_at",
+        "_held",
+        "_is_quoted",
+        "_line",
+        "_openings",
+        "_readings",
+        "_reasoning",
+        "_tools",
+        "_was_blank",
+        "firsts",
+        "found",
+    )
+
+    def __init__(
+        self,
+        dialects: tuple[Dialect, ...],
+        tools: OfferedTools | None,
+        reasoning: TagScanner | None = None,
+    ) -> None:
+        self._reasoning = reasoning
+        self._openings = openings_of(dialects, has_tags=reasoning is not None)
+        self.firsts = self._openings.firsts
+        """Characters of which a text with an opening, or a tag of reasoning, has one."""
+        self._tools = tools
+        self._code = CodeMarks()
+        self._held = ""
+        """The end of the text so far, if it is not decided."""
+        self._readings: list[MarkupCalls] = []
+        """The readings of the calls behind an opening, each in another dialect, until one has begun."""
+        self._failed_at = 0
+        """The position in the held-back text up to which it is no call in any dialect."""
+        self._is_quoted = False
+        """True behind an opening that was quoted, up to the end of the paragraph."""
+        self._at_start = True
+        """True while only white space has arrived."""
+        self._drops_space = False
+        """True behind a call: white space is dropped."""
+        self._line = ""
+        """The first characters of the line, and the last one."""
+        self._was_blank = True
+        """True if the line before is blank, or there is none."""
+        self.found = False
+        """True once a call has begun."""
+
+    @property
+    def held(self) -> str:
+        """The end of the text so far that may be the beginning of a call."""
+        return self._held
+
+    def passes(self, text: str) -> bool:
+        """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
+        return not (
+            self._held
+            or self._readings
+            or self._at_start
+            or self._drops_space
+            or not self.firsts.isdisjoint(text)
+        )
+
+    def skim(self, text: str) -> None:
+        """Read a piece that the caller returns unchanged (`passes` was True)."""
+        self._note(text)
+
+    def feed(self, text: str) -> list[Piece]:
+        """Return the decided pieces of the text, and what has happened to calls."""
+        if self.passes(text):
+            self.skim(text)
+            return [text] if text else []
+        out: list[Piece] = []
+        for start in range(0, len(text), _BLOCK):
+            rest = text[start : start + _BLOCK]
+            while rest:
+                rest = self._read_calls(rest, out) if self._readings else self._read_text(rest, out)
+        return _join(out)
+
+    def end(self) -> list[Piece]:
+        """Return the pieces that were held back, at the end of the text."""
+        out: list[Piece] = []
+        for reading in self._readings:
+            reading.end()
+        # Nothing in what is left may be a call, because its own reading has needed more text.
+        rest = self._settle(out) if self._readings else self._held
+        self._held = ""
+        if self._drops_space:
+            rest = rest.lstrip()
+        if rest:
+            out.append(rest)
+        return out
+
+    # -- outside of calls ------------------------------------------------------
+
+    def _read_text(self, piece: str, out: list[Piece]) -> str:
+        """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
+        text, self._held = self._held + piece, ""
+        blank = end_of_space(text, 0) if self._drops_space or self._at_start else 0
+        if self._drops_space:
+            if blank == len(text):
+                return ""
+            self._drops_space = False
+            return self._search(text[blank:], 0, out)
+        if blank > MOST_BLANK:
+            self._at_start = False
+            blank = 0
+        if self._at_start:
+            if blank == len(text):
+                self._held = text
+                return ""
+            if text[blank] in self._openings.bare:
+                return self._open(text, blank, text[blank], out)
+        return self._search(text, blank, out)
+
+    def _search(self, text: str, blank: int, out: list[Piece]) -> str:
+        """Read up to the next opening that counts; return the text behind its calls, "" if there is none.
+
+        Args:
+            blank: The length of the white space at the start of the text, which is dropped before a call.
+        """
+        marks, noted, position = self._openings.marks, blank, blank
+        while True:
+            found = marks.pattern.search(text, position)
+            end = marks.find_unfinished(text, position) if found is None else found.start()
+            self._note(text[noted:end])
+            if end == len(text) or self._counts(text[end], is_whole=found is not None):
+                break
+            # An opening, or the beginning of one, that is code or quoted.
+            self._note(text[end])
+            noted = position = end + 1
+        is_first = self._at_start and end == blank
+        self._at_start = is_first and end < len(text)
+        start = 0 if is_first else end
+        if start:
+            out.append(text[:start])
+        if found is None:
+            self._held = text[start:]
+            return ""
+        return self._open(text[start:], end - start, found[0], out)
+
+    def _counts(self, first: str, *, is_whole: bool) -> bool:
+        """Return True if an opening that begins here would be one: neither code nor quoted.
+
+        Args:
+            first: The first character of the opening; a fence must begin its line.
+            is_whole: True if the whole opening has arrived.
+        """
+        line = self._line
+        if self._reasoning is not None and self._reasoning.inside:
+            return False
+        # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
+        if (first == "`" and line.strip()) or self._code.is_code():
+            return False
+        if not is_whole:
+            # Quotations are decided for whole openings, at any cut.
+            return True
+        is_quoted = (
+            self._is_quoted
+            or (line != "" and line[-1] in _QUOTES)
+            or line.lstrip().startswith(">")
+            or (self._was_blank and _is_indented(line))
+        )
+        # Text behind a quoted opening belongs to the quotation, too.
+        self._is_quoted = is_quoted
+        return not is_quoted
+
+    def _note(self, text: str) -> None:
+        """Read text that is outside of calls."""
+        if text:
+            self._code.feed(text)
+            self._note_line(text)
+            if self._reasoning is not None:
+                self._reasoning.feed(text)
+
+    def _note_line(self, text: str) -> None:
+        """Keep how the line begins and ends, which decides if an opening counts."""
+        before, newline, line = text.rpartition("\n")
+        if newline:
+            self._was_blank = not (self._line + before).rpartition("\n")[2].strip()
+            # A paragraph ends with a blank line, and a quotation that was left open ends with it.
+            self._is_quoted = self._is_quoted and _BLANK_LINE.search(self._line + text) is None
+        else:
+            line = self._line + text
+        self._line = line[:_INDENT] + line[-1] if len(line) > _INDENT else line
+
+    # -- calls -------------------------------------------------------------------
+
+    def _open(self, text: str, position: int, mark: str, out: list[Piece]) -> str:
+        """Begin to read the calls of an opening; return the text behind them, "" if they go on.
+
+        Args:
+            text: The text from the opening on, perhaps with white space before it.
+            position: The position of the opening.
+            mark: The opening.
+        """
+        self._failed_at = position + 1
+        for row in self._openings.rows[mark]:
+            # An opening that is the head of the first call is read with it.
+            is_head = mark in BARE or row.before.startswith(mark)
+            start = position if is_head else position + len(mark)
+            self._readings.append(MarkupCalls(row, self._tools, start))
+        return self._read_calls(text, out)
+
+    def _read_calls(self, piece: str, out: list[Piece]) -> str:
+        """Read a piece of the calls of an opening; return the text behind them, "" if they go on."""
+        if not self._readings[0].begun:
+            # It is not certain yet that these are calls.
+            self._held += piece
+        for reading in self._readings:
+            reading.feed(piece)
+        return self._settle(out)
+
+    def _settle(self, out: list[Piece]) -> str:
+        """Take what the readings have found; return the text behind the calls, "" if they go on."""
+        begun = next((reading for reading in self._readings if reading.begun), None)
+        if begun is not None:
+            self._readings, self._held = [begun], ""
+            self.found = True
+            out += begun.out
+            begun.out.clear()
+            return self._leave(begun.rest) if begun.over else ""
+        self._failed_at = max([self._failed_at, *[each.at for each in self._readings if each.failed]])
+        self._readings = [each for each in self._readings if not each.failed]
+        if self._readings:
+            return ""
+        text, self._held = self._held, ""
+        released = text[: self._failed_at]
+        self._at_start = False
+        self._note(released)
+        out.append(released)
+        return text[self._failed_at :]
+
+    def _leave(self, rest: str) -> str:
+        """End the reading of calls; return the text behind them, which begins outside of code."""
+        self._readings = []
+        self._at_start = False
+        self._drops_space = self._was_blank = True
+        self._code, self._line = CodeMarks(), ""
+        return rest
+
+
+def _join(pieces: list[Piece]) -> list[Piece]:
+    """Return pieces with neighbours of the same kind joined."""
+    joined: list[Piece] = []
+    for kind, run in groupby(pieces, type):
+        if kind is str:
+            joined.append("".join([str(piece) for piece in run]))
+        elif kind is Written:
+            joined.append(Written("".join([piece.text for piece in run if isinstance(piece, Written)])))
+        else:
+            joined += run
+    return joined
+
+
+def _is_indented(line: str) -> bool:
+    """Return True if a line begins with as much white space as a block of code in Markdown."""
+    return line[:1] == "\t" or line[:_INDENT] == " " * _INDENT
 
 
 class TextCall:
