@@ -87,8 +87,8 @@ def connect(
     _refuse_positional("connect", url, misplaced)
     _refuse_socket(url, "Session", "websockets.sync.client")
     # Imported here, because the import of the package must stay fast.
+    from tokenstream._request import HTTPRequest
     from tokenstream._request.options import check_options
-    from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import Stream
     from tokenstream.stream._options import Options
 
@@ -196,8 +196,8 @@ def aconnect(
     """
     _refuse_positional("aconnect", url, misplaced)
     _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
+    from tokenstream._request import HTTPRequest
     from tokenstream._request.options import check_options
-    from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import AsyncStream
     from tokenstream.stream._options import Options
 

@@ -1,1 +1,465 @@
 """The HTTP request whose answer is a stream."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
+from tokenstream._request.options import find_mistake
+from tokenstream._sources import (
+    AsyncSource,
+    Deferred,
+    SyncSource,
+    from_async_response,
+    from_response,
+    opening_error,
+)
+from tokenstream._sources.causes import unsendable_request_error, unusable_client_error
+from tokenstream.errors import ConnectError, MisuseError, StreamError
+from tokenstream.limits import Deadlines
+from tokenstream.stream._reading.wake import shut_down
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import ModuleType
+
+    from tokenstream._basics.loose import FromHTTPX
+
+_CLIENT_VARIABLE = "TOKENSTREAM_CLIENT"
+"""The environment variable with the name of the client of `aconnect` in this process."""
+_LIBRARIES = ("httpx", "aiohttp")
+"""Names that the option *client* accepts in place of a client, for one of this library's own clients."""
+_MAX_REDIRECTS = 20
+"""The most redirects to follow for a client that has no limit itself."""
+_HARMLESS = frozenset(
+    {
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "anthropic-beta",
+        "anthropic-version",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-type",
+        "host",
+        "pragma",
+        "traceparent",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+"""Headers that are also sent to another origin after a redirect.
+
+Any other header may be a credential, because each provider and gateway has its own name for the key.
+"""
+
+
+class _Redirects:
+    """Decides which redirects of one request to follow, and with which headers.
+
+    Args:
+        options: The request's options, as the caller passed them.
+        host: The host of the request, for error messages.
+    """
+
+    def __init__(self, client: FromHTTPX, options: dict[str, Any], host: str) -> None:
+        wanted = options.get("follow_redirects")
+        # Any other value, such as httpx's USE_CLIENT_DEFAULT, means the client's own setting.
+        self._following: bool = (
+            wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
+        )
+        self._redirects_left: int = getattr(client, "max_redirects", _MAX_REDIRECTS)
+        self._host = host
+        # Redirects are followed here, one request at a time, and not by the client.
+        self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
+        """Arguments for the client's `send` method, for the next request."""
+        if "auth" in options:
+            self.sending["auth"] = options["auth"]
+
+    def find_next_request(self, response: FromHTTPX) -> FromHTTPX:
+        """Return the request to send after a redirect; None if the response is not a redirect to follow.
+
+        Raises:
+            ConnectError: There were too many redirects.
+        """
+        next_request = response.next_request
+        if not self._following or next_request is None or next_request.url.scheme not in ("http", "https"):
+            return None
+        if not self._redirects_left:
+            raise ConnectError(
+                f"{self._host} redirects endlessly; check the address", stage="head", retryable=False
+            )
+        self._redirects_left -= 1
+        if origin_of(next_request.url) != origin_of(response.request.url):
+            # Credentials stay removed even if another redirect leads back to the first origin.
+            self.sending["auth"] = None
+            for name in {name.lower() for name in next_request.headers} - _HARMLESS:
+                del next_request.headers[name]
+        return next_request
+
+
+class _SocketTrace:
+    """Finds the socket of a request before the response arrives, so that the wait for it can be ended.
+
+    httpx calls the "trace" function in a request's extensions at each step. The request has the library's own
+    client, so a new connection belongs to this request alone.
+    """
+
+    def __init__(self) -> None:
+        self.callers_trace: Callable[[str, dict[str, Any]], object] | None = None
+        """The caller's own trace function, which is called as well; None if there is none."""
+        self._stream: Any = None
+        """The connection's network stream, which has the socket; None until there is a connection."""
+        self._shutdown_requested = False
+        """True once `socket` was called, because the request is to be given up."""
+
+    def __call__(self, step: str, info: dict[str, Any]) -> object:
+        """Handle a step of the request: keep the socket if the step has created one.
+
+        Args:
+            info: The step's details, such as its result.
+
+        Returns:
+            The result of the caller's own trace function; None if there is none.
+        """
+        if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._stream = info["return_value"]
+            if self._shutdown_requested:
+                # A shutdown was requested before the socket existed.
+                shut_down(self.socket)
+        return None if self.callers_trace is None else self.callers_trace(step, info)
+
+    def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
+        """Return the request's socket, so that the caller can shut it down; None if there is no socket yet.
+
+        In that case, the socket is shut down as soon as it is created.
+        """
+        self._shutdown_requested = True
+        return None if self._stream is None else self._stream.get_extra_info("socket")
+
+
+class HTTPRequest:
+    """A request that has not been sent.
+
+    Args:
+        client: The client with which to send the request; "httpx" or "aiohttp" for a client of this
+            library's own; None for the default.
+        deadlines: Deadlines from which a new client's read timeout is derived.
+        options: Arguments of `httpx.Client.stream`.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        client: FromHTTPX,
+        deadlines: Deadlines | None,
+        options: dict[str, Any],
+    ) -> None:
+        self._library = _find_library(client)
+        """The library that sends the request; "" for the default."""
+        if not isinstance(options.get("extensions"), dict | None):
+            raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
+        self._method = method
+        self._url = str(url)
+        self._client: FromHTTPX = None if isinstance(client, str) else client
+        """The caller's client; None for the library's own."""
+        self._own_client: Any = None
+        """The library's own client; None until it is created."""
+        self._deadlines = deadlines if deadlines is not None else Deadlines()
+        self._options = options
+        self._find_left: Callable[[], float] | None = None
+        """Returns the seconds for which opening may still wait; None if it has no limit."""
+        self._asked = (self._url, options.get("json"))
+        """The address and the payload, which the source reports."""
+        self._extensions: dict[str, Any] = options.get("extensions") or {}
+        sets_timeout = self._client is None and "timeout" not in options and "timeout" not in self._extensions
+        self._read_deadlines = self._deadlines if sets_timeout else None
+        """The deadlines, if the client's read timeout is derived from them; otherwise None."""
+
+    def make_deferred(self) -> Deferred:
+        """Return a source that sends the request when it is opened."""
+        if self._library == "aiohttp" or (self._client is not None and not hasattr(self._client, "close")):
+            raise MisuseError("the client is asynchronous: use aconnect")
+
+        socket_trace = _SocketTrace()
+
+        def open_source() -> SyncSource:
+            """Send the request, follow redirects, and return the response as a source.
+
+            The source's `close` closes all that was opened for the request: responses, and its own client.
+            """
+            from httpx_sse import connect_sse
+
+            with ExitStack() as stack:
+                client = self._client
+                options = {**self._options}
+                timeouts = find_timeouts(self._client, self._options, self._find_left)
+                if timeouts is not None:
+                    options["extensions"] = {**self._extensions, "timeout": timeouts}
+                if client is None:
+                    client = stack.enter_context(self._own_client or self._make_client("Client"))
+                    # Not for the caller's client, whose connections other requests may use, too.
+                    socket_trace.callers_trace = self._extensions.get("trace")
+                    options["extensions"] = {**self._extensions, "trace": socket_trace}
+                try:
+                    redirects = _Redirects(client, options, self._host())
+                    # `connect_sse` also sets the header `Accept`; the response may be of any type.
+                    sse_response = connect_sse(
+                        client, self._method, self._url, **_with_own_headers(options, client)
+                    )
+                    response = stack.enter_context(sse_response).response
+                    while (next_request := redirects.find_next_request(response)) is not None:
+                        response.close()
+                        response = client.send(next_request, **redirects.sending)
+                        stack.callback(response.close)
+                except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
+                    failed = self._convert_error(error)
+                    # With the cause that it has already, or none: the message of `error` may quote a key.
+                    raise failed from failed.__cause__
+                if timeouts is not None:
+                    timeouts.end(response)
+                source = from_response(response)
+                return replace(
+                    source,
+                    close=stack.pop_all().close,
+                    read_deadlines=self._read_deadlines,
+                    asked=self._asked,
+                )
+
+        return Deferred(
+            open_source,
+            socket=None if self._client is not None else socket_trace.socket,
+            limit_open=None if self._client is None else self._limit_open,
+            prepare=lambda: self._prepare("Client"),
+            asked=self._asked,
+        )
+
+    def _limit_open(self, find_left: Callable[[], float]) -> None:
+        """Limit the waits for the head of the response to the seconds that a function returns."""
+        self._find_left = find_left
+
+    def make_async_deferred(self) -> Deferred:
+        """Return an asynchronous source that sends the request when it is opened."""
+        uses_aiohttp = (self._library or _default_library()) == "aiohttp"
+        if not (uses_aiohttp or self._client is None or hasattr(self._client, "aclose")):
+            raise MisuseError("the client is not asynchronous: use connect")
+        if uses_aiohttp:
+            # In an event loop, the deadlines end a read themselves.
+            self._read_deadlines = None
+
+        async def open_source() -> AsyncSource:
+            """Send the request, follow redirects, and return the response as a source.
+
+            The source's `close` closes all that was opened for the request: responses, and its own client.
+            """
+            from httpx_sse import aconnect_sse
+
+            async with AsyncExitStack() as stack:
+                client, url = self._client, self._url
+                make_source: Callable[[FromHTTPX], AsyncSource] = from_async_response
+                if uses_aiohttp:
+                    aiohttp_client = _import_aiohttp_client()
+                    url = aiohttp_client.full_url(client, url)
+                    client = await aiohttp_client.make_client(client, self._options)
+                    # The body is read from aiohttp itself, which is faster.
+                    make_source = aiohttp_client.source_of
+                elif client is None:
+                    client = await stack.enter_async_context(
+                        self._own_client or self._make_client("AsyncClient")
+                    )
+                try:
+                    redirects = _Redirects(client, self._options, self._host())
+                    # `aconnect_sse` also sets the header `Accept`; the response may be of any type.
+                    sse_response = aconnect_sse(
+                        client, self._method, url, **_with_own_headers(self._options, client)
+                    )
+                    response = (await stack.enter_async_context(sse_response)).response
+                    while (next_request := redirects.find_next_request(response)) is not None:
+                        await response.aclose()
+                        response = await client.send(next_request, **redirects.sending)
+                        stack.push_async_callback(response.aclose)
+                except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
+                    failed = self._convert_error(error)
+                    # With the cause that it has already, or none: the message of `error` may quote a key.
+                    raise failed from failed.__cause__
+                source = make_source(response)
+                return replace(
+                    source,
+                    close=stack.pop_all().aclose,
+                    read_deadlines=self._read_deadlines,
+                    asked=self._asked,
+                )
+
+        # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
+        kind = "ClientSession" if uses_aiohttp else "AsyncClient"
+        return Deferred(open_source, prepare=lambda: self._prepare(kind), asked=self._asked)
+
+    def _prepare(self, kind: str) -> None:
+        """Import modules and create the client in advance, because the first time in a process takes long.
+
+        Args:
+            kind: The name of the client's class: "Client", "AsyncClient" or, for aiohttp, "ClientSession".
+        """
+        # A failure here happens again when the request is sent, and is reported then.
+        with suppress(Exception):
+            import_module("httpx_sse")
+            # The first look-up of a host would load this module.
+            import_module("encodings.idna")
+            if kind == "ClientSession":
+                _import_aiohttp_client()
+                if self._client is None and self._url.startswith("https:"):
+                    get_tls_context()
+            elif self._client is None:
+                self._own_client = self._new_client(kind)
+            if kind != "Client":
+                from anyio import current_time
+
+                # The first call loads anyio's backend for the running event loop.
+                current_time()
+
+    def _make_client(self, kind: str) -> Any:  # noqa: ANN401 - as of `_new_client`
+        """Return a new client; raise an error of this library if the environment allows none.
+
+        Raises:
+            MisuseError: An environment variable names a proxy or certificates that cannot be used.
+        """
+        try:
+            return self._new_client(kind)
+        except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
+            failed = unusable_client_error(error)
+            # With its own cause or none: the message of `error` may quote a password.
+            raise failed from failed.__cause__
+
+    def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
+        """Return a new client with the read timeout that the deadlines allow.
+
+        Args:
+            kind: The name of the client's class, "Client" or "AsyncClient".
+        """
+        import httpx
+
+        # The deadlines end the stream in time; this timeout must not fire before either of them.
+        waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
+        read = None if None in waits else max(wait for wait in waits if wait is not None)
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=read)
+        return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
+
+    def _convert_error(self, error: Exception) -> StreamError | MisuseError:
+        """Convert an exception that a client raised, instead of returning a response, to our own error.
+
+        The message of an error about the request itself quotes neither the headers nor the address,
+        because they may contain a key.
+        """
+        converted = opening_error(error, self._host(), self._read_deadlines)
+        # An error of this library (`converted is error`) quotes nothing.
+        if isinstance(converted, MisuseError) and converted is not error:
+            mistake = find_mistake(self._options)
+            if mistake:
+                return MisuseError(f"the request cannot be made: {mistake}")
+            return unsendable_request_error(error, self._options)
+        return converted
+
+    def _host(self) -> str:
+        """Return the host for a message, without user and password."""
+        host, *after_host = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
+        # With an unescaped password such as "a/b", the apparent host is the first half of the password.
+        return "the server" if "@" in "".join(after_host) else host.rpartition("@")[2] or "the server"
+
+
+def _find_library(client: object) -> str:
+    """Return the name of the library that a client belongs to; "" for None.
+
+    Raises:
+        MisuseError: It is not a client, or not the name of one.
+    """
+    if client is None:
+        return ""
+    if isinstance(client, str):
+        if client in _LIBRARIES:
+            return client
+        raise MisuseError(f'client= takes "httpx", "aiohttp" or a client, not {client[:40]!r}')
+    if _is_session(client):
+        return "aiohttp"
+    if not callable(getattr(client, "stream", None)):
+        raise MisuseError(
+            "client= takes an httpx or httpx2 client, for aconnect also an aiohttp.ClientSession, "
+            f"not {type(client).__qualname__}"
+        )
+    return "httpx"
+
+
+def _is_session(client: object) -> bool:
+    """Return True for an `aiohttp.ClientSession`, without an import of aiohttp."""
+    for kind in type(client).__mro__:
+        if kind.__name__ == "ClientSession" and kind.__module__.partition(".")[0] == "aiohttp":
+            return True
+    return False
+
+
+def _default_library() -> str:
+    """Return the name of the library that sends the requests of `aconnect` in this process.
+
+    Raises:
+        MisuseError: The environment names another.
+    """
+    library = os.environ.get(_CLIENT_VARIABLE) or "httpx"
+    if library not in _LIBRARIES:
+        raise MisuseError(f"{_CLIENT_VARIABLE} must be httpx or aiohttp, not {library[:40]!r}")
+    return library
+
+
+def _import_aiohttp_client() -> ModuleType:
+    """Return the module that sends requests with aiohttp.
+
+    Raises:
+        MisuseError: aiohttp is not installed.
+    """
+    try:
+        from tokenstream._request import aiohttp_client
+    except ImportError as error:
+        raise MisuseError(
+            'client="aiohttp" needs aiohttp: install it with pip install "llm-tokenstream[fast]"'
+        ) from error
+    return aiohttp_client
+
+
+def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, Any]:
+    """Return a request's options with a copy of the headers, and with httpx's own redirects turned off.
+
+    The headers are copied because httpx-sse modifies them; unless they say otherwise, they ask for no
+    compression.
+    """
+    # The headers have the client's own class, because httpx2 does not accept the class of httpx.
+    headers = type(client.headers)(options.get("headers"))
+    # A proxy that compresses a stream would hold the stream back until a block is full.
+    headers.setdefault("Accept-Encoding", "identity")
+    # httpx strips only `Authorization` from a redirect to another origin.
+    return {**options, "headers": headers, "follow_redirects": False}
+
+
+def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
+    """Return a request's headers, except those with certain names.
+
+    Args:
+        options: The request's options for httpx.
+        names: The names of the headers to leave out, in lower case.
+    """
+    headers: Any = options.get("headers") or {}
+    # httpx's headers may contain a name several times.
+    items: Any = getattr(headers, "multi_items", None) or getattr(headers, "items", None)
+    return [(name, value) for name, value in (items() if items else headers) if _lowered(name) not in names]
+
+
+def _lowered(name: object) -> str:
+    """Return a header's name as text in lower case."""
+    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()

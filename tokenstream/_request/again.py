@@ -11,8 +11,8 @@ from weakref import ref
 from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.waits import last_event_id_header
+from tokenstream._request import HTTPRequest, headers_without
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
-from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream._sources import FunctionFailed
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.formats._detect.places import format_of_request

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._basics.url import split_url
+from tokenstream._request import HTTPRequest
 from tokenstream._request.client import CONNECT_SECONDS
-from tokenstream._request.request import HTTPRequest
 from tokenstream._sources import SyncSource
 from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._doctor.pacing import TimedChunk
