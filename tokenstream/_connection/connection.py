@@ -15,8 +15,7 @@ from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
 from tokenstream.formats._kit.told import added_by
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
-from tokenstream.framing._given import Payloads, WholeMessages
-from tokenstream.framing._text_body import TextBody
+from tokenstream.framing._given import Payloads, TextBody, WholeMessages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -13,9 +13,8 @@ from tokenstream.formats._detect.unknown import describe_unknown_body
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._comments import CommentedSSEParser
-from tokenstream.framing._given import WholeMessages
+from tokenstream.framing._given import TextBody, WholeMessages
 from tokenstream.framing._sniff import sniff
-from tokenstream.framing._text_body import TextBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
