@@ -27,7 +27,7 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.relay import MemoryJournal, ProtocolName
-from tokenstream.relay._batches import merge_deltas
+from tokenstream.relay._events_in import merge_deltas
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

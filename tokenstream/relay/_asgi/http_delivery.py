@@ -15,7 +15,7 @@ from tokenstream.relay._asgi.refusals import (
     refuse_not_expressible,
 )
 from tokenstream.relay._asgi.shutdown import abort_connection
-from tokenstream.relay._batches import SLOW_SEND
+from tokenstream.relay._events_in import SLOW_SEND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

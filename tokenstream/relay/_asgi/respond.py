@@ -11,8 +11,7 @@ from tokenstream.relay._asgi.refusals import refuse_failed
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
-from tokenstream.relay._batches import BatchReader
-from tokenstream.relay._events_in import EventsIn
+from tokenstream.relay._events_in import BatchReader, EventsIn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -16,7 +16,7 @@ from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
 from tokenstream.relay._asgi.refusals import hide_not_expressible
 from tokenstream.relay._asgi.sockets import Disconnected
 from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
-from tokenstream.relay._batches import BatchReader
+from tokenstream.relay._events_in import BatchReader
 from tokenstream.stream._log import inform
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, failure_in
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.pieces import add_recording
-from tokenstream.relay._encoders.server_parts import (
+from tokenstream.relay._encoders.whole_parts import (
     CODE_TOOL,
     ServerInput,
     ServerParts,

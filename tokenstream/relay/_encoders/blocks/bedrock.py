@@ -20,8 +20,7 @@ from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.blocks.anthropic import AnthropicEncoder
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.server_parts import ServerParts, complete_input
+from tokenstream.relay._encoders.whole_parts import ServerParts, complete_input, omit_medium
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

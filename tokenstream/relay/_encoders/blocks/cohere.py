@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import RefusalDelta, TextDelta
 from tokenstream.relay._encoders.blocks import BlockEncoder
-from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
+from tokenstream.relay._encoders.whole_parts import drop_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

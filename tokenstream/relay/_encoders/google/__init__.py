@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
-from tokenstream.relay._encoders.media import Media, drop_none
+from tokenstream.relay._encoders.whole_parts import Media, drop_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payloads
-    from tokenstream.relay._encoders.media import Medium
+    from tokenstream.relay._encoders.whole_parts import Medium
     from tokenstream.turns import Drop, Kind
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {

@@ -23,7 +23,8 @@ from tokenstream.relay._encoders.google import (
     require_name,
 )
 from tokenstream.relay._encoders.pieces import string
-from tokenstream.relay._encoders.server_parts import (
+from tokenstream.relay._encoders.values import parse_object
+from tokenstream.relay._encoders.whole_parts import (
     CODE_TOOL,
     ServerParts,
     complete_input,
@@ -31,7 +32,6 @@ from tokenstream.relay._encoders.server_parts import (
     says_more,
     text_of_result,
 )
-from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, MediaDelta, MessageStart, PartDone, PartStart
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.media import Medium
+    from tokenstream.relay._encoders.whole_parts import Medium
     from tokenstream.turns import Drop, Kind
 
 _CODE, _CODE_RESULT = "executableCode", "codeExecutionResult"

@@ -8,8 +8,8 @@ from tokenstream._kinds import word_for
 from tokenstream.formats._wire.gemini_interactions.step import USAGE
 from tokenstream.relay._encoders.blocks import BlockEncoder
 from tokenstream.relay._encoders.google import PartEncoder, require_name
-from tokenstream.relay._encoders.media import Media, Medium, drop_none
 from tokenstream.relay._encoders.vocabulary import CREATED
+from tokenstream.relay._encoders.whole_parts import Media, Medium, drop_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

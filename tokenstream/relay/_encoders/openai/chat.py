@@ -10,9 +10,9 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
-from tokenstream.relay._encoders.media import Media, omit_medium
 from tokenstream.relay._encoders.openai import COUNTS, ChunkEncoder, convert_citation
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
+from tokenstream.relay._encoders.whole_parts import Media, omit_medium
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.media import Medium
+    from tokenstream.relay._encoders.whole_parts import Medium
     from tokenstream.turns import Drop, Kind
 
 

@@ -9,11 +9,11 @@ from tokenstream.events import InputTranscript
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
-from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.openai import make_error
 from tokenstream.relay._encoders.openai.items import ItemEncoder
 from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.vocabulary import CALLS
+from tokenstream.relay._encoders.whole_parts import omit_medium
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

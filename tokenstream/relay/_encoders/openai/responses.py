@@ -10,7 +10,6 @@ from tokenstream.events import ToolResult
 from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
-from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.openai import (
     CREATED,
     convert_citation,
@@ -29,9 +28,15 @@ from tokenstream.relay._encoders.openai.responses_items import (
     server_item_type,
 )
 from tokenstream.relay._encoders.pieces import add_number
-from tokenstream.relay._encoders.server_parts import ServerParts, UnnamedCalls, failure_texts, text_of_result
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
+from tokenstream.relay._encoders.whole_parts import (
+    ServerParts,
+    UnnamedCalls,
+    failure_texts,
+    omit_medium,
+    text_of_result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._wire.openai_responses.words import failure_in
-from tokenstream.relay._encoders.server_parts import complete_input, says_more, text_of_result
 from tokenstream.relay._encoders.values import parse_object
+from tokenstream.relay._encoders.whole_parts import complete_input, says_more, text_of_result
 
 if TYPE_CHECKING:
     from tokenstream.message import ServerToolCall, ServerToolResult

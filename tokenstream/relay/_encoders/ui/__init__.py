@@ -19,7 +19,7 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.relay._encoders.encoder import HANDLERS, Encoder
-from tokenstream.relay._encoders.server_parts import UnnamedCalls
+from tokenstream.relay._encoders.whole_parts import UnnamedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,11 +13,10 @@ from tokenstream.events import ToolCallDelta
 from tokenstream.formats._wire.ag_ui.words import OUTCOMES, PROGRESS
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
-from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
-from tokenstream.relay._encoders.server_parts import complete_input
 from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
+from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

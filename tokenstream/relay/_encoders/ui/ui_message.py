@@ -10,10 +10,9 @@ from tokenstream.errors import ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
-from tokenstream.relay._encoders.media import Media, drop_none
-from tokenstream.relay._encoders.server_parts import FAILED_OUTPUT, says_more
 from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
+from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, drop_none, says_more
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import FinishReason, ServerToolCall, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.media import Medium
     from tokenstream.relay._encoders.ui import OpenText
+    from tokenstream.relay._encoders.whole_parts import Medium
     from tokenstream.turns import Drop, Kind
 
 _COUNTS = {
