@@ -16,7 +16,7 @@ from tokenstream.stream._reading.silence import make_stalled_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._run import Steps
 
 PATIENCE = 5.0

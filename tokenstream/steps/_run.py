@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.events import StepWaiting
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
-    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems

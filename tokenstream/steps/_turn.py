@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream._steer import SteerState
-    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._log import Log
     from tokenstream.steps._step import State, Step
 

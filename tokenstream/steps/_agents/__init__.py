@@ -1,1 +1,413 @@
-"""Readers of the JSON lines that coding agents print."""
+"""Readers of the lines that agents print, and their base class: turns, answers and tools of one run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.recent_ids import RecentIds
+from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
+from tokenstream.events import (
+    UsageUpdate,
+)
+from tokenstream.message import ToolCall
+from tokenstream.stages._tools.generators import ToolFailed
+from tokenstream.steps._model_answer import TextAnswer, last_text
+from tokenstream.steps._turn import Steering, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.loose import Json
+    from tokenstream._steer import Steer
+    from tokenstream.message import Ending, FinishReason, Message, Usage
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+
+REMEMBERED = 5_000
+"""Number of ids of lines that are remembered at least."""
+_SHOWN = 200
+"""Number of characters of an agent's error message that a step's error quotes."""
+
+
+class AgentReader(ABC):
+    """Turns an agent's lines into the turns of a run, each a step with answers and sub-steps for tools.
+
+    Args:
+        run: The run that receives the steps.
+    """
+
+    name: ClassVar[str]
+    """The name of the agent, such as "codex"."""
+    turn_methods: ClassVar[frozenset[str]] = frozenset()
+    """The methods of requests that begin turns, whose answers may come before the end of their turns."""
+
+    def __init__(self, run: Steps) -> None:
+        self._run = run
+        self._turn: Turn | None = None
+        """The turn in progress; None between two turns."""
+        self._tools: dict[str, Step] = {}
+        """The steps of tools that have not ended, by the ids of their calls."""
+        self._ids = RecentIds(REMEMBERED)
+        """The ids of the last lines, to recognise a line that is repeated."""
+        self._last_error: str | None = None
+        """The agent's last message about an error that has ended no turn; None if it has sent none."""
+        self._exit_code: int | None = None
+        """The exit code of the agent's process; None if it is not known."""
+        self.turns_ended = 0
+        """Number of turns that have ended."""
+        self._request_ids: dict[str, str] = {}
+        """The ids that the agent's requests have in the run, by the ids that the agent gave them."""
+        self.send_answer: Callable[[int | str, Any], None] | None = None
+        """Sends the answer to a request of the agent, by its id; None if the agent cannot be answered."""
+        self.steering = Steering()
+        """The input for the agent while it works."""
+
+    @abstractmethod
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+
+    def read_sent(  # noqa: B027 - most agents are only read
+        self, method: str, params: Json, id: int | str | None
+    ) -> None:
+        """Note a request or a notification that the program has sent to the agent.
+
+        Args:
+            method: Its method.
+            params: Its parameters.
+            id: The id of the request; None for a notification.
+        """
+
+    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+        """Read the agent's answer to a request of the program, like any other message.
+
+        Args:
+            method: The method of the request.
+            answer: The whole message, with its `result` or its `error`.
+        """
+        self.read(answer)
+
+    def steer(self, text: str) -> Steer:
+        """Say something to the agent while it works; return what tells what becomes of it.
+
+        Raises:
+            MisuseError: The agent takes no input while it works, or is only read.
+            StreamInterrupted: The agent no longer reads.
+        """
+        raise MisuseError(f"{self._agent} takes no input while it works: wait for the end of its turn")
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True if a line can only be of this agent."""
+
+    @classmethod
+    def find_name(cls, line: dict[str, Json]) -> str | None:
+        """Return the name of the agent that has surely printed a line; None if it may be of another one."""
+        return cls.name if cls.recognises(line) else None
+
+    def read_reply(self, id: Json) -> None:
+        """Note that a request of the agent was answered.
+
+        Args:
+            id: The id of the request.
+        """
+        run_id = self._request_ids.get(str(id))
+        if run_id is not None:
+            self._run.requests.note_answered(run_id)
+
+    def end(self, exit_code: int | None) -> StreamError | None:
+        """End the turn that is still open, since no more lines come; return the error of the run, or None.
+
+        Args:
+            exit_code: The exit code of the agent's process; None if it is not known.
+        """
+        self.steering.lose()
+        error = self.end_open_turn(exit_code)
+        if error is not None:
+            return error
+        last = self._run.turns[-1] if self._run.turns else None
+        if exit_code and (last is None or last.state == "done"):
+            failed = ProviderError(
+                f"the process of {self._agent} ended with exit code {exit_code}{self._last_words}"
+            )
+            if last is not None:
+                failed.partial = self._find_partial(last, "failed")
+            return failed
+        return self._failure(self._last_error) if last is None and self._last_error else None
+
+    def end_open_turn(self, exit_code: int | None) -> StreamError | None:
+        """End the turn that is still open, since no more lines come; return its error, or None.
+
+        Args:
+            exit_code: The exit code of the agent's process; None if it is not known.
+        """
+        turn, self._exit_code = self._turn, exit_code
+        if turn is None:
+            return None
+        error = None if self._ends_without_a_line() else self._truncation_of(turn)
+        self._end_turn(error)
+        return error
+
+    @property
+    def has_open_turn(self) -> bool:
+        """True while a turn is in progress."""
+        return self._turn is not None
+
+    def find_partial(self) -> Message | None:
+        """Return the last answer of the last turn, for an error of the run; None without a turn."""
+        turns = self._run.turns
+        turn = self._turn or (turns[-1] if turns else None)
+        return None if turn is None else self._find_partial(turn, "truncated")
+
+    def stop(self, error: BaseException) -> None:
+        """End the turn that is open with an exception, because the lines are not read any further.
+
+        Args:
+            error: The exception.
+        """
+        if self._turn is not None:
+            self._turn.step.end(error)
+            self._turn = None
+            self._count_turn()
+
+    def fail(self, message: str | None, code: str | None) -> None:
+        """End the turn, because the agent's server says that it failed.
+
+        Args:
+            message: The server's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        self._open_turn()
+        self._end_turn(self._failure(message, code=code))
+
+    @property
+    def _agent(self) -> str:
+        """The name of the agent; that of the reader while several agents may print such lines."""
+        return self._run.agent or self.name
+
+    def _ends_without_a_line(self) -> bool:
+        """Return True if the open turn is complete although no line has ended it."""
+        return False
+
+    def _is_repeated(self, id: str | None) -> bool:
+        """Return True if a line with this id was read before; otherwise remember the id.
+
+        Args:
+            id: The id; None for a line without one, which never counts as repeated.
+        """
+        return id is not None and not self._ids.add(id)
+
+    def _has_read(self, id: str) -> bool:
+        """Return True if `_remember` was called for the id of a line, since the line was read before."""
+        return id in self._ids
+
+    def _remember(self, id: str) -> None:
+        """Remember the id of a line, to recognise the line if it is repeated."""
+        self._ids.add(id)
+
+    def _forget(self) -> None:
+        """Forget the ids that were read, because they begin anew."""
+        self._ids = RecentIds(REMEMBERED)
+
+    # -- turns -------------------------------------------------------------
+
+    def _open_turn(self) -> Turn:
+        """Return the turn in progress, and begin one if there is none."""
+        if self._turn is None:
+            step = self._run.step(self._agent, agent=self._agent)
+            self._turn = Turn(step, self._run.session)
+            self._run.add_turn(self._turn)
+        return self._turn
+
+    def _end_turn(self, error: StreamError | None) -> None:
+        """End the turn in progress with its tools.
+
+        Args:
+            error: The error with which it failed; None if it is done.
+        """
+        turn, self._turn = self._turn, None
+        self._tools.clear()
+        if turn is not None:
+            self._close_turn(turn, error)
+
+    def _close_turn(self, turn: Turn, error: StreamError | None) -> None:
+        """End a turn; its result is its last text, unless the agent has told another."""
+        self._count_turn()
+        if turn.result is None:
+            turn.result = last_text(turn.step)
+        turn.step.result = turn.result
+        turn.step.end(error)
+
+    def _count_turn(self) -> None:
+        """Count a turn that has ended."""
+        self.turns_ended += 1
+
+    def _truncation_of(self, turn: Turn) -> StreamTruncated:
+        """Return the error of a turn that no line has ended."""
+        told = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
+        error = StreamTruncated(
+            f"{self._agent} ended without the line that ends a turn{told}{self._last_words}"
+        )
+        error.partial = self._find_partial(turn, "truncated")
+        return error
+
+    @property
+    def _last_words(self) -> str:
+        """The agent's last message about an error, for the end of an error's message."""
+        return f": {self._last_error[:_SHOWN]}" if self._last_error else ""
+
+    def _failure(self, message: str | None, *, code: str | None = None) -> ProviderError:
+        """Return the error of a turn whose agent says that it has failed.
+
+        Args:
+            message: The agent's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        text = message or "it gives no reason"
+        return ProviderError(f"{self._agent} reports an error: {text[:_SHOWN]}", code=code)
+
+    @staticmethod
+    def _find_partial(turn: Turn, ending: Ending) -> Message:
+        """Return the last answer of a turn, for its error."""
+        from tokenstream.message import Message
+
+        message = turn.step.message or Message()
+        return message.model_copy(update={"ending": ending})
+
+    def ask(self, step: Step, message: dict[str, Json]) -> None:
+        """Report that a step waits for the answer to a request of the agent.
+
+        Each agent numbers its requests from 0, so a request has an id of its own in the run.
+
+        Args:
+            step: The step that waits.
+            message: The request, as the agent sent it.
+        """
+        id: Any = message.get("id")
+        run_id = self._request_ids.get(str(id))
+        if run_id is None:
+            run_id = self._request_ids[str(id)] = self._run.requests.find_free_id(str(id))
+        send = self.send_answer
+        step.wait_for(run_id, message, send=None if send is None else partial(send, id))
+
+    # -- tools -------------------------------------------------------------
+
+    def _begin_tool(self, id: str, name: str, parent: Step, arguments: str | None = None) -> Step:
+        """Begin the step of a tool; a tool that runs already is left as it is.
+
+        Args:
+            id: The id of the tool's call.
+            name: The tool's name.
+            parent: The step of which it is a sub-step.
+            arguments: The JSON of the arguments; None if there are none.
+        """
+        if id not in self._tools:
+            call = ToolCall(id=id, name=name, arguments_text=arguments or "", complete=True)
+            step = self._tools[id] = parent.step(name, cause=call)
+            step.provider_executed = True
+        return self._tools[id]
+
+    def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
+        """End the step of a tool.
+
+        Args:
+            id: The id of the tool's call.
+            result: Its result.
+            failure: A description of its failure; None if it has succeeded.
+        """
+        step = self._tools.pop(id, None)
+        if step is not None:
+            step.result = result
+            step.end(None if failure is None else ToolFailed(failure[:_SHOWN]))
+
+
+class TextAgentReader(AgentReader):
+    """Base of the readers of agents that print text and reasoning, and not the events of a model's API."""
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._answer: TextAnswer | None = None
+        """The answer in progress; None between a tool and the next text."""
+        self._model: str | None = None
+        """The name of the model; None if the agent has not told it."""
+        self._counts_each = False
+        """True if the agent counts the tokens of each answer, and not those of the turn."""
+
+    def fail(self, message: str | None, code: str | None) -> None:
+        """End the answer in progress and the turn, because the agent's server says that they failed.
+
+        Args:
+            message: The server's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        self._end_answer("error")
+        super().fail(message, code)
+
+    def _end_turn(self, error: StreamError | None) -> None:
+        """End the turn in progress with its tools, and an answer that no line has ended.
+
+        Args:
+            error: The error with which the turn failed; None if it is done.
+        """
+        if error is None:
+            self._end_answer("stop")
+        # Without an end, the answer ends as the step does.
+        self._answer = None
+        super()._end_turn(error)
+
+    def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
+        """Add text or reasoning to the answer in progress, and begin one if there is none.
+
+        Args:
+            kind: The kind of the part: "text" or "reasoning".
+            text: The text.
+            is_whole: True if it is a whole part; False if more of the part may follow.
+        """
+        if text:
+            self._begin_answer().add(kind, text, is_whole=is_whole)
+
+    def _begin_answer(self) -> TextAnswer:
+        """Return the answer in progress, and begin one if there is none."""
+        if self._answer is None:
+            self._answer = TextAnswer(self._open_turn().step, self._model)
+        return self._answer
+
+    def _end_answer(self, reason: FinishReason, usage: Usage | None = None) -> None:
+        """End the answer in progress.
+
+        Args:
+            reason: The reason for its end.
+            usage: Its token counts; None if they are not known.
+        """
+        answer, self._answer = self._answer, None
+        if usage and not self._counts_each:
+            self._open_turn().usage = usage
+        if answer is not None:
+            answer.end(reason, usage)
+        elif usage and self._counts_each:
+            # The model has called a tool, and said nothing.
+            TextAnswer(self._open_turn().step, self._model).end(reason, usage)
+        elif usage and self._turn is not None and self._turn.step.has_answer:
+            # The counts of the turn come after its last answer.
+            self._turn.step.feed(UsageUpdate(usage))
+
+    def _break_answer(self, usage: Usage | None = None) -> None:
+        """End the answer in progress as cut off: the provider's stream has broken, and the agent asks anew.
+
+        What had come of it stays, as a message of its own with the ending "truncated"; it is no result.
+
+        Args:
+            usage: Its token counts; None if they are not known.
+        """
+        answer, self._answer = self._answer, None
+        if answer is None and usage:
+            answer = TextAnswer(self._open_turn().step, self._model)
+        if answer is not None:
+            answer.break_off(usage)
+
+    @property
+    def _has_text(self) -> bool:
+        """True if the answer in progress has text."""
+        return self._answer is not None and self._answer.has_text

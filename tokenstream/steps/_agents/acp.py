@@ -10,8 +10,8 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, i
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.message import Usage
+from tokenstream.steps._agents import REMEMBERED
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.reader import REMEMBERED
 from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 from tokenstream.steps._turn import AgentSteer, refuse_idle

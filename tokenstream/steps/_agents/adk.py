@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
-from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._wire.ag_ui import unwrap
 from tokenstream.formats._wire.ag_ui.words import read_output
-from tokenstream.steps._agents.reader import REMEMBERED, AgentReader
+from tokenstream.steps._agents import REMEMBERED, AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tokenstream.events import CitationAdded
 from tokenstream.formats._detect.unknown import INVOKE_AGENT_FIELDS
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, ToolCall, Usage
-from tokenstream.steps._agents.reader import TextAgentReader
+from tokenstream.steps._agents import TextAgentReader
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json

@@ -11,7 +11,7 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.formats._wire.anthropic_agents import COUNTS
-from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._model_answer import ClaudeAnswer, last_text
 from tokenstream.steps._step import LeftOpen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
 from tokenstream.message import Usage
-from tokenstream.steps._agents.reader import TextAgentReader
+from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.values import change_arguments, plan_of
 
 if TYPE_CHECKING:

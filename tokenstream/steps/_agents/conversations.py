@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tokenstream._basics.untrusted import dict_of
-from tokenstream.steps._agents.reader import AgentReader, TextAgentReader
+from tokenstream.steps._agents import AgentReader, TextAgentReader
 from tokenstream.steps._turn import Turn, take_refusal
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
-    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._run import Steps
 
 _ALL = (

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.steps._agents.reader import TextAgentReader
+from tokenstream.steps._agents import TextAgentReader
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json

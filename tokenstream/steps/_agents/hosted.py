@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, t
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.anthropic_agents import AnthropicAgents as SessionFormat
-from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tokenstream.formats._wire.langchain.protocol import (
     source_of,
 )
 from tokenstream.stages._tools.generators import ToolFailed
-from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tokenstream.formats._wire.openai_agents.items import (
     tool_result,
 )
 from tokenstream.message import ToolCall
-from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
+from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.reader import TextAgentReader
 from tokenstream.steps._agents.values import change_arguments, plan_of, with_cache
 from tokenstream.steps._step import LeftOpen
 

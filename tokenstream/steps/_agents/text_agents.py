@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.steps._agents.reader import TextAgentReader
+from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.values import text_in, with_cache
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._peer.asynchronous import AsyncPeer
     from tokenstream.steps._peer.sync import Peer
     from tokenstream.steps._run import Steps
