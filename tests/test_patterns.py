@@ -68,7 +68,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
         [*[opening for dialect in DIALECTS for opening in dialect.openings], "</parameter>", "\\"]
     ).pattern,
     # The user's own expressions and markers, and the names of files.
-    "tokenstream.stages._matching.matching._compile": None,
+    "tokenstream.stages._matching._compile": None,
     "tokenstream.stages._text.searching.__init__": None,
     "tokenstream.stages._guards.texts.compile_pattern": None,
     "tokenstream.testing._record.filters._compile_pattern": None,

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.support.effort import examples, trials
 from tokenstream.stages import Redact, Until
+from tokenstream.stages import _matching as matching
 from tokenstream.stages._guards import texts as guards
-from tokenstream.stages._matching import automaton, matching
+from tokenstream.stages._matching import automaton
 from tokenstream.stages._text import searching
 
 if TYPE_CHECKING:

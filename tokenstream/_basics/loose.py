@@ -1,8 +1,15 @@
-"""Names for values whose type is known only after a look at them; for type checkers, each is `Any`."""
+"""Types for type checkers only: values of unknown kinds, and a `Generic` that is gone at run time."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import re
+
+    import regex
+
+__all__ = ["AnyEvent", "AnyMatch", "AnyPattern", "ErasedGeneric", "FromHTTPX", "Json"]
 
 Json: TypeAlias = Any
 """A JSON value that nobody has checked: an object, an array, a text, a number, a boolean or null."""
@@ -10,3 +17,24 @@ AnyEvent: TypeAlias = Any
 """An event whose fields are read because of its class, or because of its `kind`."""
 FromHTTPX: TypeAlias = Any
 """An object of httpx or of httpx2: their classes are different, their attributes the same."""
+AnyPattern: TypeAlias = "re.Pattern[str] | regex.Pattern[str]"
+"""A compiled pattern, of `re` or of `regex`."""
+AnyMatch: TypeAlias = "re.Match[str] | regex.Match[str]"
+"""A match of such a pattern."""
+
+
+if TYPE_CHECKING:
+    from typing import Generic as ErasedGeneric
+else:
+
+    class _Erased:
+        """Replaces `Generic` at run time, to keep the methods of `Generic` out of `help`.
+
+        As a base class, `ErasedGeneric[T]` then is `object`.
+        """
+
+        def __getitem__(self, parameters: object) -> type:
+            """Return `object` as the base class, whatever the type parameters are."""
+            return object
+
+    ErasedGeneric = _Erased()

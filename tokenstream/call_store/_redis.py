@@ -10,7 +10,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._basics.erased import ErasedGeneric
+from tokenstream._basics.loose import ErasedGeneric
 from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import CallState, check_lease, to_result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tokenstream._basics.elsewhere import explain_missing_names
-from tokenstream._basics.erased import ErasedGeneric
+from tokenstream._basics.loose import ErasedGeneric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
+from tokenstream.stages._matching import LONG, width_of
 from tokenstream.stages._matching.automaton import build
-from tokenstream.stages._matching.matching import LONG, width_of
 from tokenstream.stages._matching.rewriting import ONE_CHARACTER, watch_end
 from tokenstream.stages._matching.starts import Starts
 from tokenstream.stages._text import TextStage

@@ -1,1 +1,271 @@
-"""Regular expressions matched against text that is still arriving."""
+"""Matches in a text that is still arriving: the certain ones, and the first place that may still change."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.limits import check_whole
+from tokenstream.stages._matching.automaton import Automaton, build
+from tokenstream.stages._matching.rewriting import as_regex, watch_end
+from tokenstream.stages._matching.starts import Starts
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import AnyMatch, AnyPattern
+
+# Plain characters, and punctuation after a backslash.
+_LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
+_UNBOUNDED = 2**31
+"""The width from which a pattern counts as unbounded: no real match is as long."""
+_SHARED_FLAGS = int(re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
+"""Flags with the same values in `re` and in `regex`."""
+_FULL_CASE = 0x4000
+"""The flag FULLCASE of the package `regex`, with which one character may match two characters."""
+_READ_DIFFERENTLY = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
+"""Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
+LONG = 48
+"""Number of held-back characters from which an automaton reads them, instead of a search per piece."""
+TRIED = 16
+"""Number of positions at which the text is cut to try a match of a pattern that tests the next character."""
+_SLICE = 256
+"""Number of characters that are searched at once."""
+LONGEST_SEARCH = _SLICE + LONG
+"""Number of characters above which an automaton reads the text at once, if the pattern has one."""
+_INSTALL = "pip install 'llm-tokenstream[shape]'"
+
+
+class Matcher:
+    """Finds the matches of a pattern in a text that is still arriving.
+
+    Args:
+        stage: Name of the calling stage, for error messages.
+        pattern: A regular expression, compiled by `re` or `regex`, or a string in the syntax of `re`.
+        max_length: The most characters that may be held back; None if the pattern itself bounds its matches.
+    """
+
+    __slots__ = ("_automaton", "_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
+
+    def __init__(self, stage: str, pattern: object, max_length: int | None) -> None:
+        compiled = self.compiled = _compile(stage, pattern)
+        self.limit = None if max_length is None else check_whole("max_length", max_length)
+        """The most characters that are held back; None if the pattern itself bounds its matches."""
+        self._literal = _find_literal(compiled)
+        """The text that the pattern consists of; "" if the pattern is more than plain text."""
+        self._automaton: Automaton | None = None
+        """The pattern as an automaton; None if it is plain text, or no automaton can follow it."""
+        self._partial_only: Any = None
+        """A variant of the pattern that finds only partial matches at the end of the text."""
+        self.context = 1
+        """Number of characters before a match that the pattern may test."""
+        self.sure_at_end = True
+        """True if a match that reaches the end of the text so far stays a match, whatever follows."""
+        if self._literal:
+            # Plain text needs none of the following: its matches have one length and test nothing else.
+            return
+        watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
+        self._partial_only = _make_partial_only(stage, compiled, watched)
+        self.context = max([1, *(_width_before(stage, body) for body in behind)])
+        # The least width of a pattern that only `regex` can read is unknown, so the pattern is also tried.
+        if not width_of(compiled.pattern, compiled.flags, fewest=True) or compiled.fullmatch("") is not None:
+            raise MisuseError(f"{stage} cannot use a pattern that matches the empty text, such as x*")
+        max_width = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
+        if self.limit is None and max_width >= _UNBOUNDED:
+            raise MisuseError(
+                f"{stage} needs max_length=: nothing in the pattern bounds how long a match may become, so "
+                "all of the text might have to be held back; give the most characters that may be"
+            )
+        # No automaton can follow the syntax of the package `regex`.
+        self._automaton = build(compiled) if type(compiled).__module__ == "re" else None
+
+    def find(self, text: str, position: int) -> AnyMatch | None:
+        """Return the first match at or after `position`; None if there is no match."""
+        return self.compiled.search(text, position)
+
+    def find_open_position(self, text: str, position: int, *, was_open: bool = False) -> int:
+        """Return the first position at which a match may still begin or change.
+
+        If there is no such position, the result is the end of the text.
+
+        Args:
+            text: The text so far.
+            position: The position at which to begin the search.
+            was_open: True if the last call returned `position`; that position alone is then tested first.
+        """
+        if self._partial_only is not None:
+            # A test at one position costs the length of its match; a search costs that at every position.
+            if was_open and self.may_change(text, position):
+                return position
+            match = self._partial_only.search(text, position, partial=True)
+            return len(text) if match is None else int(match.start())
+        # For plain text: the text may end with the first characters of the pattern.
+        literal = self._literal
+        start = text.find(literal[0], max(position, len(text) - len(literal) + 1))
+        while start >= 0 and not literal.startswith(text[start:]):
+            start = text.find(literal[0], start + 1)
+        return start if start >= 0 else len(text)
+
+    def may_change(self, text: str, position: int) -> bool:
+        """Return True if a match that begins at `position` may still change.
+
+        This method cannot be called for a pattern that is plain text.
+        """
+        # `_partial_only` finds only matches that reach the end of the text, where more may follow.
+        return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
+
+    def follow_long(self, text: str, position: int) -> Starts | None:
+        """Return an automaton that will read the held-back text, if that is long; otherwise None.
+
+        The automaton reads each character once, when the caller passes it to `read`. The engine (`re`) is
+        faster for short texts, but searches a text again and again while it grows.
+
+        Args:
+            text: The text so far.
+            position: The start of the held-back text.
+        """
+        if self._automaton is None or len(text) - position < LONG:
+            return None
+        return Starts(self._automaton, position, text[position - 1 : position], self.limit)
+
+    def match_at(self, text: str, position: int, last: int | None = None) -> AnyMatch | None:
+        """Return the match that begins at `position`; None if there is no match.
+
+        Args:
+            text: The text so far.
+            last: The end of the text to look at; None to look at as many characters as may be held back.
+        """
+        if last is None:
+            last = len(text) if self.limit is None else position + self.limit
+        return self.compiled.match(text, position, last)
+
+    def choose_cuts(self, cuts: range) -> range:
+        r"""Return the lengths to which to cut the text, one after another, when a match is tried at a place.
+
+        Mostly, the greatest length is enough. But a pattern that tests the character after a match, such as
+        one that ends in `\b`, may match if the text is cut at one position, and not if it is cut at another:
+        then the 16 greatest lengths are tried.
+
+        Args:
+            cuts: The possible lengths of the text, the greatest first.
+        """
+        return cuts[:1] if self.sure_at_end else cuts[:TRIED]
+
+    def split(self, text: str) -> list[str]:
+        """Cut new text into slices, which the caller searches one after another.
+
+        The longer a slice is, the longer it takes to give up a match that never ends. Slices have at least
+        256 characters, so that a small limit does not mean many searches.
+        """
+        if self._automaton is not None:
+            # The engine takes a slice, so what it costs must not depend on the limit.
+            size = _SLICE
+        elif self.limit is None:
+            return [text]
+        else:
+            size = max(self.limit, _SLICE)
+        if len(text) <= size:
+            return [text]
+        return [text[position : position + size] for position in range(0, len(text), size)]
+
+
+def _compile(stage: str, pattern: object) -> AnyPattern:
+    """Return a caller's pattern, compiled.
+
+    Raises:
+        MisuseError: The pattern is not a regular expression for text.
+    """
+    if isinstance(pattern, str):
+        try:
+            return re.compile(pattern)
+        except re.error as error:
+            raise MisuseError(
+                f"{stage}'s pattern is not a regular expression of re: {error}; pass one that is compiled "
+                "where it is written for regex"
+            ) from error
+    if not isinstance(getattr(pattern, "pattern", None), str) or not hasattr(pattern, "search"):
+        kind = type(pattern).__qualname__
+        raise MisuseError(
+            f"{stage} takes a regular expression for text: a str, or one that re or regex has compiled, "
+            f"not {kind}"
+        )
+    return pattern  # type: ignore[return-value] # it has the attributes of one
+
+
+def _find_literal(compiled: AnyPattern) -> str:
+    """Return the text that a pattern matches if the pattern is plain text; otherwise ""."""
+    source = compiled.pattern
+    # With these flags, plain text also matches other texts than itself.
+    if compiled.flags & (re.IGNORECASE | re.VERBOSE) or _LITERAL.fullmatch(source) is None:
+        return ""
+    return re.sub(r"\\(.)", r"\1", source, flags=re.DOTALL)
+
+
+def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
+    """Return a variant of a pattern that finds only partial matches, because it fails after each whole match.
+
+    Args:
+        stage: Name of the calling stage, for error messages.
+        compiled: The caller's pattern.
+        watched: The same pattern as rewritten by `watch_end`.
+
+    Raises:
+        MisuseError: The package regex is not installed, or cannot use the pattern.
+    """
+    try:
+        regex: Any = import_module("regex")
+    except ImportError as error:
+        raise MisuseError(
+            f"{stage} needs the package regex for a pattern that is more than plain text, to tell what may "
+            f"still become a match: {_INSTALL}"
+        ) from error
+    flags = compiled.flags
+    if isinstance(compiled, re.Pattern):
+        watched = as_regex(watched, flags)
+        flags = regex.VERSION0 | (flags & _SHARED_FLAGS) | (regex.ASCII if flags & re.ASCII else 0)
+    if flags & regex.REVERSE:
+        raise MisuseError(f"{stage} takes no pattern that searches backwards")
+    try:
+        # `(?!)` never matches. The newline ends a comment at the end of the pattern.
+        return regex.compile(f"(?:{watched}\n)(?!)" if flags & re.VERBOSE else f"(?:{watched})(?!)", flags)
+    except regex.error as error:
+        raise MisuseError(
+            f"{stage} cannot tell what may still become a match of the pattern: {error}"
+        ) from error
+
+
+def width_of(source: str, flags: int, *, fewest: bool = False) -> int:
+    """Return the most characters, or the fewest, that a match of a pattern may have.
+
+    For a pattern that only `regex` can read, the result is `_UNBOUNDED`, or 1 for the fewest.
+    """
+    # The parser of `re` is the only code that computes the widths. It has no public name, but
+    # the module has had this path since Python 3.11, and the tests run on every version.
+    parser: Any = import_module("re._parser")
+    if flags & _FULL_CASE or _READ_DIFFERENTLY.search(source) is not None:
+        return 1 if fewest else _UNBOUNDED
+    try:
+        low, high = parser.parse(source, flags & _SHARED_FLAGS).getwidth()
+    except re.error:
+        return 1 if fewest else _UNBOUNDED
+    match: int = low if fewest else high
+    return match
+
+
+def _width_before(stage: str, source: str) -> int:
+    """Return the number of characters before a match that a look-behind may test.
+
+    Args:
+        stage: Name of the calling stage, for error messages.
+        source: The body of the look-behind.
+
+    Raises:
+        MisuseError: The number has no bound.
+    """
+    width = width_of(source, 0)
+    if width >= _UNBOUNDED:
+        raise MisuseError(
+            f"{stage} takes no pattern whose look-behind has no bound: all of the text would have to be kept"
+        )
+    # A `\b` in the look-behind tests one more character.
+    return width + 1

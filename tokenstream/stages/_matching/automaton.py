@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.stages._matching.compiled import AnyPattern
+    from tokenstream._basics.loose import AnyPattern
 
 _MOST_NODES = 600
 """Maximum number of nodes: a pattern that needs more, such as `(?:ab?){500}`, has no automaton."""

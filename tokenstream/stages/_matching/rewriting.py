@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from tokenstream.stages._matching.compiled import AnyPattern
+    from tokenstream._basics.loose import AnyPattern
 
 _DEMAND_NEXT = r"(?=(?s:.))"
 """A pattern that demands a next character, so that at the end of the text a match is only partial."""

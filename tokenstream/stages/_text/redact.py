@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.stages._matching.matching import TRIED
+from tokenstream.stages._matching import TRIED
 from tokenstream.stages._text.searching import Searching
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import regex
 
-    from tokenstream.stages._matching.compiled import AnyMatch
+    from tokenstream._basics.loose import AnyMatch
 
 
 @show_members

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.stages._matching.matching import LONGEST_SEARCH, Matcher
+from tokenstream.stages._matching import LONGEST_SEARCH, Matcher
 from tokenstream.stages._text import TextStage
 
 if TYPE_CHECKING:
     import regex
 
-    from tokenstream.stages._matching.compiled import AnyMatch
+    from tokenstream._basics.loose import AnyMatch
     from tokenstream.stages._matching.starts import Starts
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, TypeA
 from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import UnsupportedUse
-from tokenstream._basics.erased import ErasedGeneric
+from tokenstream._basics.loose import ErasedGeneric
 from tokenstream._basics.members import show_members
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
