@@ -381,7 +381,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_cohere()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._cohere import to_cohere
+        from tokenstream.turns._blocks import to_cohere
 
         return to_cohere(self, drop)
 

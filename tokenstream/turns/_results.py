@@ -360,7 +360,7 @@ class ToolResults(Mapping[str, Any]):
 
     def to_cohere(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
-        from tokenstream.turns._cohere import to_cohere
+        from tokenstream.turns._blocks import to_cohere
 
         def write_result(result: _Result) -> dict[str, Any]:
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
