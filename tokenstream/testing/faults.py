@@ -24,13 +24,17 @@ from tokenstream.testing._faults.bodies import (
     bad_json,
     bom,
     crlf,
+    duplicate,
     empty,
+    error_event,
     garble,
+    heartbeat,
     html_instead,
+    no_done,
+    reorder,
     status,
     wrong_content_type,
 )
-from tokenstream.testing._faults.events import duplicate, error_event, heartbeat, no_done, reorder
 from tokenstream.testing._faults.transport import (
     close,
     connection_limit,

@@ -14,8 +14,7 @@ from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, EventStreamMessage, ServerSentEvent, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.testing._faults.base import Fault
-from tokenstream.testing._faults.bodies import garble
-from tokenstream.testing._faults.events import reorder
+from tokenstream.testing._faults.bodies import garble, reorder
 from tokenstream.testing._faults.transport import cut, reset
 from tokenstream.testing._pytest.own_loop import run_apart
 from tokenstream.testing._recordings.frames import framing_of

@@ -1,20 +1,35 @@
-"""Faults that change or replace the body: garbled bytes, broken JSON, other line ends, another answer."""
+"""Faults in the body of an answer: bytes that are garbled or replaced, events lost, repeated or reordered."""
 
 from __future__ import annotations
 
+import math
 import random
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tokenstream.errors import MisuseError
+from tokenstream._basics.json import to_json_bytes
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.framing._lines import BOM
+from tokenstream.relay._encoders import create
 from tokenstream.testing._faults.base import fault
-from tokenstream.testing._recordings.frames import framing_of
-from tokenstream.testing._recordings.places import Edit, find_event, find_offset, splice
+from tokenstream.testing._recordings.frames import detect_framing, frames_of, framing_of
+from tokenstream.testing._recordings.places import (
+    Edit,
+    divide,
+    find_event,
+    find_events,
+    find_offset,
+    replace_arrivals,
+    splice,
+)
 from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing._script_steps import check_kind
 from tokenstream.testing._serve.replies import refusal
 
 if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
+    from tokenstream.testing._recordings.frames import Framing
     from tokenstream.testing._recordings.recording import Recording
 
 _LONE_LF = re.compile(rb"(?<!\r)\n")
@@ -22,6 +37,17 @@ _LONE_LF = re.compile(rb"(?<!\r)\n")
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>%b</title></head><body><h1>%b</h1></body></html>\n"
 _TITLES = {200: b"Sign in", 502: b"502 Bad Gateway", 503: b"503 Service Unavailable"}
 _HTML_HEADERS = {"content-type": "text/html; charset=utf-8"}
+_DELIMITERS: dict[Framing | None, tuple[bytes, ...]] = {
+    "sse": (b"\n\n", b"\r\n\r\n", b"\r\r"),
+    "ndjson": (b"\n",),
+}
+"""Byte sequences that may end an event, for each framing."""
+_WRAPPERS: dict[Framing | None, tuple[bytes, bytes]] = {
+    "sse": (b"data: ", b"\n\n"),
+    "ndjson": (b"", b"\n"),
+    "json": (b",\n", b"]"),
+}
+"""Bytes to put before and after the JSON of an event that is added as the last one, for each framing."""
 
 
 @fault
@@ -196,3 +222,266 @@ def _replace_answer(recording: Recording, body: bytes, *, status: int, headers: 
     return recording.replaced(
         arrivals=(Arrival(at, body),), status=status, headers=headers, messages=False, breaks=None
     )
+
+
+@fault
+def duplicate(recording: Recording, *, event: int | None = None) -> Recording:
+    """Send an event twice.
+
+    Args:
+        event: Number of the event, as for `bad_json`.
+
+    Raises:
+        MisuseError: On replay, if there is no event with that number.
+    """
+    index, spans = find_event(recording, event)
+    begin, end = spans[index]
+    copy = recording.body[begin:end]
+    framing = framing_of(recording)
+    if framing == "json":
+        copy = b"," + copy
+    if not _has_delimiter(copy, framing):
+        # The original is the last event, and its delimiter is missing, too.
+        copy = _delimiter_of(framing) + copy
+    return splice(recording, [Edit(end, end, copy)])
+
+
+@fault
+def reorder(
+    recording: Recording, *, events: tuple[int, int] | None = None, seed: int | None = None
+) -> Recording:
+    """Send events in another order.
+
+    Args:
+        events: Numbers of two events to swap, as for `bad_json`; by default two in the middle.
+        seed: If passed instead of `events`, all events are shuffled; the same seed gives the same order.
+            None to swap two events.
+
+    Raises:
+        MisuseError: On replay, if there are no events with those numbers, or fewer than two events; or if
+            both arguments are passed.
+    """
+    spans = find_events(recording)
+    if len(spans) < 2:
+        raise MisuseError(f"{recording.name!r} has fewer than two events: there is no other order")
+    if seed is None:
+        order = _swap(recording, len(spans), events)
+    elif events is None:
+        order = _shuffle(len(spans), seed)
+    else:
+        raise MisuseError("pass `events` or `seed`, not both")
+    framing = framing_of(recording)
+    edits: list[Edit] = []
+    for (begin, end), index in zip(spans, order, strict=True):
+        data = recording.body[slice(*spans[index])]
+        if data != recording.body[begin:end]:
+            if not _has_delimiter(data, framing):
+                # The event was the last one.
+                data += _delimiter_of(framing)
+            edits.append(Edit(begin, end, data))
+    return splice(recording, edits)
+
+
+@fault
+def error_event(
+    recording: Recording,
+    kind: ErrorKind = "overloaded",
+    *,
+    message: str | None = None,
+    code: str | None = None,
+    at: float | None = None,
+    event: int | None = None,
+) -> Recording:
+    """Send a provider's error event in the middle of the answer, and end the answer after it.
+
+    Args:
+        kind: Kind of the error, as far as the format can express it.
+        message: The provider's error message; by default a usual message for `kind`.
+        code: The provider's error code; by default the code that the provider uses for `kind`.
+        at: Offset in the body, as for `cut`: an int is a number of bytes, a float is a fraction of the
+            body; the error follows the event that contains this offset. By default, it is in the middle.
+        event: Number of an event; if passed instead of `at`, the error follows that event.
+
+    Raises:
+        NotExpressible: On replay, if the format has no error events.
+        MisuseError: On replay, if the body has no such offset or event, or its format is unknown.
+    """
+    check_kind(kind)
+    offset = find_offset(recording, at, event)
+    ends = [0, *(span.end for span in find_events(recording))]
+    boundary = next((end for end in ends if end >= offset), ends[-1])
+    data = _write_error_event(recording, kind, message, code, first=not boundary)
+    # The chunks before the error; the connection does not break after it.
+    cut_short = replace_arrivals(recording, divide(recording, boundary)[0], breaks=None)
+    return splice(cut_short, [Edit(boundary, boundary, data)])
+
+
+@fault
+def no_done(recording: Recording) -> Recording:
+    """Leave out the last event, such as `[DONE]`; the body still ends properly.
+
+    Raises:
+        MisuseError: On replay, if there is no event.
+    """
+    index, spans = find_event(recording, -1)
+    begin, end = spans[-1]
+    # In a JSON array, the comma before the last element is removed too.
+    begin = spans[index - 1].end if index and framing_of(recording) == "json" else begin
+    return splice(recording, [Edit(begin, end, b"")], breaks=None)
+
+
+@fault
+def heartbeat(
+    recording: Recording, seconds: float | None = None, *, comment: str = "keep-alive"
+) -> Recording:
+    """Send comments between the events, as servers do to keep a connection alive.
+
+    Args:
+        seconds: During a silence, send a comment each time this many seconds have passed. By default,
+            send one comment after each event, without regard to time.
+        comment: Text of the comment, on one line.
+
+    Raises:
+        MisuseError: On replay, if the body is not SSE, since only SSE has comments; if an argument is
+            invalid; or with `seconds`, if the recording stalls for ever.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> from tokenstream.errors import StreamStalled
+        >>> alive = testing.faults.stall(1000, event=1) | testing.faults.heartbeat(15)
+        >>> try:
+        ...     testing.script().text("Hello").finish().stream(fault=alive).final()
+        ... except StreamStalled as error:
+        ...     print(error.limit)
+        idle_content
+    """
+    if framing_of(recording) != "sse":
+        raise MisuseError(f"{recording.name!r} is not an SSE stream: nothing else has comments")
+    if "\n" in comment or "\r" in comment:
+        raise MisuseError("comment= is a text of one line: another line of it would be data")
+    if seconds is not None and not seconds > 0:
+        raise MisuseError(f"seconds={seconds!r} is invalid: a heartbeat comes after more than 0 seconds")
+    comment_event = b": %b\n\n" % comment.encode()
+    boundaries = _find_boundaries(recording)
+    if seconds is None:
+        edits = [Edit(boundary, boundary, comment_event) for boundary in boundaries if boundary]
+        return splice(recording, edits)
+    if recording.breaks == "stall":
+        raise MisuseError(
+            f"{recording.name!r} stalls for ever, and there would be no end of heartbeats: give the stall "
+            "some seconds"
+        )
+    return replace_arrivals(recording, _add_timed_comments(recording, comment_event, boundaries, seconds))
+
+
+def _add_timed_comments(
+    recording: Recording, comment_event: bytes, boundaries: list[int], seconds: float
+) -> list[Arrival]:
+    """Return the recording's chunks, with a comment after every `seconds` of a silence between two events."""
+    arrivals: list[Arrival] = []
+    between_events = set(boundaries)
+    offset, last_time = 0, 0.0
+    for at, data in recording.arrivals:
+        # A silence inside an event stays a silence.
+        if offset in between_events:
+            # One comment for each interval that ends within the silence, and none together with the event.
+            beats = math.ceil((at - last_time) / seconds) - 1
+            arrivals += [
+                Arrival(last_time + number * seconds, comment_event) for number in range(1, beats + 1)
+            ]
+        arrivals.append(Arrival(at, data))
+        offset, last_time = offset + len(data), at
+    return arrivals
+
+
+def _find_boundaries(recording: Recording) -> list[int]:
+    """Return the offsets at which a comment may be inserted: 0, and the end of each complete event."""
+    boundaries = [0]
+    for frame in frames_of(recording):
+        boundaries.append(boundaries[-1] + len(frame))
+    last_frame = recording.body[boundaries[-2] :] if len(boundaries) > 1 else b""
+    # After an event without its blank line, a comment would become a part of that event.
+    return boundaries if _has_delimiter(last_frame, "sse") else boundaries[:-1]
+
+
+def _has_delimiter(event: bytes, framing: Framing | None) -> bool:
+    """Return True if another event may follow, since this one ends with its delimiter or needs none."""
+    delimiters = _DELIMITERS.get(framing)
+    return delimiters is None or event.endswith(delimiters)
+
+
+def _delimiter_of(framing: Framing | None) -> bytes:
+    """Return the most common delimiter that ends an event; empty for a framing without delimiters."""
+    return _DELIMITERS[framing][0] if framing in _DELIMITERS else b""
+
+
+def _write_error_event(
+    recording: Recording, kind: ErrorKind, message: str | None, code: str | None, *, first: bool
+) -> bytes:
+    """Return the bytes of an error event in the recording's format and framing.
+
+    Args:
+        message: The provider's error message; None for a usual one.
+        code: The provider's error code; None for the usual one.
+        first: True if no event precedes this one.
+    """
+    format = _detect_format(recording)
+    framing = framing_of(recording)
+    error_bytes = b"".join(create(format).failure(kind, message, code=code))
+    # The encoder's bytes fit, unless the recording has another framing, or is an array that needs a comma.
+    fits = detect_framing(error_bytes) == framing and framing != "json"
+    if recording.messages or fits:
+        return error_bytes
+    if framing not in _WRAPPERS:
+        raise MisuseError(f"{recording.name!r} has no events, and an error has no place among them")
+    before, after = _WRAPPERS[framing]
+    events = b"".join(
+        before + to_json_bytes(payload) + after
+        for _, payload in create(format).encode_failure(kind, message, code)
+    )
+    # The bracket that opens the array comes with its first element.
+    return b"[" + events.removeprefix(before) if framing == "json" and first else events
+
+
+def _detect_format(recording: Recording) -> str:
+    """Return the format of a recording; if the recording does not name one, play it to find out."""
+    if recording.format is not None:
+        return recording.format
+    # A recording that ends with a stall would never end.
+    with recording.replaced(breaks=None).stream() as stream, suppress(StreamError):
+        stream.final()
+    if stream.format is None:
+        raise MisuseError(
+            f"the format of {recording.name!r} cannot be detected from its bytes: name it, as in "
+            'recording.replaced(format="anthropic")'
+        )
+    return stream.format
+
+
+def _swap(recording: Recording, size: int, events: tuple[int, int] | None) -> list[int]:
+    """Return the order of a recording's events in which two of them are swapped.
+
+    Args:
+        size: Number of events in the recording; at least 2.
+        events: Numbers of the two events; None for two in the middle.
+
+    Raises:
+        MisuseError: The recording has no such events, or both are the same event.
+    """
+    middle = size // 2
+    indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
+    are_two_events = len(indexes) == 2 and indexes[0] != indexes[1]
+    if not are_two_events:
+        raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
+    first, second = indexes
+    order = list(range(size))
+    order[first], order[second] = order[second], order[first]
+    return order
+
+
+def _shuffle(size: int, seed: int) -> list[int]:
+    """Return a random order of `size` items that differs from the sorted one; `size` is at least 2."""
+    order = list(range(size))
+    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+    # The original order would not be a fault.
+    return order if order != sorted(order) else order[::-1]
