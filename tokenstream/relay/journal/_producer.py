@@ -30,8 +30,7 @@ from tokenstream.relay._attribution import (
 )
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream
-from tokenstream.relay._sending import report_losses
-from tokenstream.relay._told_ending import TELLING, ToldEnding
+from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
