@@ -15,8 +15,7 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.partial_json._repairs import check_lenient
-from tokenstream.stages._handlers import HandlerEntry
-from tokenstream.stages._handlers.run import HandlerRun
+from tokenstream.stages._handlers import HandlerEntry, HandlerRun
 from tokenstream.stages._tools.generators import ToolFailed, check_result_of
 from tokenstream.stages._tools.kinds import make_local_tool
 from tokenstream.turns._results import ToolResults
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._events import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
-    from tokenstream.stages._handlers.run import CursorMaker
+    from tokenstream.stages._handlers import CursorMaker
     from tokenstream.stages._tools.generators import ResultOf
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.store import AnyCallStore

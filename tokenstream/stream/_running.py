@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tokenstream import events
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stages._handlers.run import HandlerRun, Work
+    from tokenstream.stages._handlers import HandlerRun, Work
     from tokenstream.stream._protocols import AsyncDriver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 

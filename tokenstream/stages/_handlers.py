@@ -1,13 +1,21 @@
-"""One run of a router's handlers over an answer: for each event, the calls of handlers that it causes."""
+"""Handlers of a router, and one run of them over an answer: for each event, the calls that it causes."""
 
 from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.errors import CallUncertain, InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream.errors import (
+    CallUncertain,
+    InvalidJSON,
+    LimitExceeded,
+    MisuseError,
+    OutputIncomplete,
+    OutputInvalid,
+)
 from tokenstream.events import (
     Finish,
     PartDone,
@@ -19,6 +27,7 @@ from tokenstream.events import (
 )
 from tokenstream.stages._protocols import NULL
 from tokenstream.stages._tools.generators import ToolFailed
+from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -29,10 +38,91 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.stages._handlers import HandlerEntry
     from tokenstream.stages._protocols import Cursor
+    from tokenstream.stages._tools.generators import ResultOf
+    from tokenstream.stages._tools.kinds import Tool
+
+    class CursorMaker(Protocol):
+        """Makes the cursors of a stream; the class is in a layer above, which this module cannot import."""
+
+        def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
+            """Return a cursor that goes through the answer's tool calls, and checks their arguments.
+
+            Args:
+                *tools: The objects that check the arguments of each tool.
+                lenient: Maps the names of tools to the leniency with which almost-JSON is read for them.
+            """
+            ...
+
 
 NO_WORK: list[Work] = []
+
+
+@dataclass(frozen=True, eq=False)
+class HandlerEntry:
+    """A handler with a description of the items that it handles."""
+
+    function: Callable[..., Any]
+    purpose: str
+    """A description, for error messages, of the items that the handler was registered for."""
+    events: tuple[type, ...] = ()
+    """The classes of events that the handler takes, or that may add an item to its view; empty for a tool."""
+    view: Callable[[Any], Cursor[Any]] | None = None
+    """Returns a cursor over the items that the handler takes; None if it takes events or calls."""
+    source: str | None = None
+    """The tool whose arguments the view reads; None if the view reads the text."""
+    tool: str | None = None
+    """The tool's name; None if the handler is not a tool."""
+    checked_by: Any = None
+    """The type that validates the tool's arguments, or the function itself if its signature does that."""
+    takes_call: bool = False
+    """True if the tool's function takes the call as a second argument."""
+    lenient: Lenient = False
+    """The leniency with which the tool's arguments are read if they are almost JSON."""
+    ready_made: Tool | None = None
+    """The ready-made checker of the tool's calls; None if `checker` has to make it."""
+    result: ResultOf = "return"
+    """The place of the tool's result if it is a generator."""
+
+    @property
+    def name(self) -> str:
+        """The function's qualified name, or the class name of a callable object."""
+        function: Any = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        name: str | None = getattr(function, "__qualname__", None)
+        return name or type(function).__name__
+
+    @functools.cached_property
+    def checker(self) -> Tool:
+        """The object that checks the arguments of calls of this tool; all runs of a router share it."""
+        if self.ready_made is not None:
+            return self.ready_made
+        if self.checked_by is self.function:
+            # The function's own signature declares the arguments.
+            return FunctionTool(str(self.tool), self.function)
+        # `checked_by` is a type that validates the arguments; the function takes its value.
+        return TypeTool(str(self.tool), self.checked_by, self.function)
+
+    def is_async(self) -> bool:
+        """Return True if the function is declared with `async def`."""
+        return is_async(self.function)
+
+    def make_async_error(self) -> MisuseError:
+        """Return the error for this asynchronous handler, to raise in a `Stream`, which cannot await it."""
+        return MisuseError(
+            f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "
+            "run the router with an AsyncStream, or make the handler a plain function"
+        )
+
+    def has_input(self, message: Message) -> bool:
+        """Return True if the answer has anything for the handler's view to read.
+
+        A view reads the text of the answer; or, if `source` is set, the arguments of calls of that tool.
+        """
+        if self.source is None:
+            return bool(message.text.strip())
+        return any(call.name == self.source for call in message.tool_calls)
 
 
 class Work(NamedTuple):
@@ -189,9 +279,7 @@ class CallWorkFinder(WorkFinder):
         super().__init__(cursor)
         self._tools = tools
         self._names_of_views = names_of_views
-        """Names of tools with arguments that a view reads; their calls get no result."""
         self._refuse_call = refuse_call
-        """Stores the error of a call that cannot be run, and returns the handler calls for this result."""
 
     def end(self, message: Message) -> list[Work]:
         """Return the tools to run for the calls that the end of the stream adds."""
@@ -213,21 +301,6 @@ class CallWorkFinder(WorkFinder):
         return work
 
 
-if TYPE_CHECKING:
-
-    class CursorMaker(Protocol):
-        """Makes the cursors of a stream; the class is in a layer above, which this module cannot import."""
-
-        def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
-            """Return a cursor that goes through the answer's tool calls, and checks their arguments.
-
-            Args:
-                *tools: The objects that check the arguments of each tool.
-                lenient: Maps the names of tools to the leniency with which almost-JSON is read for them.
-            """
-            ...
-
-
 _EVENTS_BEFORE_CALLS = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
 """Events after which a call with almost-JSON arguments may be passed to its tool."""
 
@@ -243,10 +316,7 @@ class HandlerRun:
     """
 
     def __init__(
-        self,
-        entries: Sequence[HandlerEntry],
-        tools: Mapping[str, HandlerEntry],
-        cursors: CursorMaker,
+        self, entries: Sequence[HandlerEntry], tools: Mapping[str, HandlerEntry], cursors: CursorMaker
     ) -> None:
         self._entries = entries
 
