@@ -14,6 +14,7 @@ import pytest
 from tests.support.patterns import Expression, hostile, kept, written
 from tests.support.sampling import sampled
 from tokenstream._basics.json import _block_pattern
+from tokenstream.formats._detect import payloads
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._calls.dialects import DIALECTS
@@ -49,6 +50,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.framing._json_array._compile_whole": json_array._compile_whole(),  # noqa: SLF001 - as above
     "tokenstream.framing._json_array._compile_after_comma": json_array._compile_after_comma(),  # noqa: SLF001 - as above
     "tokenstream.framing._json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
+    "tokenstream.formats._detect.payloads._compile_nothing": payloads._compile_nothing(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._fast.shape._field_pattern": None,
