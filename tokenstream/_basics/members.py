@@ -307,8 +307,8 @@ def _is_private(base: type) -> bool:
 def _is_shown(name: str, member: object) -> bool:
     """Return True if a member of a private base is to be shown as a member of the public class."""
     if name.startswith("__"):
-        # Values with such names, such as `__slots__`, belong only to the class that has them.
-        return isinstance(member, FunctionType) or name == "__class_getitem__"
+        # Other values with such names, such as `__slots__`, belong only to the class that has them.
+        return isinstance(member, FunctionType) or name in ("__class_getitem__", "__hash__")
     return not name.startswith("_")
 
 
