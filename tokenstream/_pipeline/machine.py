@@ -112,7 +112,7 @@ class Machine:
     |---------------------------|------------------------------------------------------------------------|
     | a `Finish`, with guards   | `guarding.pull`, once they allow it; `joining.pull` if it is dropped   |
     | read on the fast path     | `glance`, in place of steps 1 to 5                                     |
-    | read with a hold or seam  | `joining.pull`, which calls `add`                                      |
+    | read with a hold or seam  | `joining.pull`, at the moment it is returned                           |
     | any other                 | `read`, which calls `on_read`                                          |
 
     `settle` decides which parts the next event passes. `resumption` keeps what another connection needs.
@@ -904,10 +904,6 @@ class Machine:
             dialect = find_call_markup(text, offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
-
-    def add(self, event: Event) -> None:
-        """Add to the message an event that was held back or changed, at the moment it is returned."""
-        (self.accumulator if self.guarding is None else self.guarding).take(event)
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""
