@@ -12,7 +12,6 @@ from tokenstream.recovery._spending import Price
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokenstream.errors import StreamError
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
@@ -104,32 +103,6 @@ class Itinerary:
         route = self.openers[index].route
         if route is not None:
             route.health.begin_attempt(now)
-
-    def note_content(self, index: int, seconds: float) -> None:
-        """Note the seconds from a request to its first content.
-
-        Args:
-            index: The index of the request's opener.
-        """
-        route = self.openers[index].route
-        if route is not None:
-            route.health.note_content(seconds)
-
-    def note_end(self, index: int, error: StreamError | None, now: float) -> None:
-        """Note that an attempt has ended.
-
-        Args:
-            index: The index of its opener.
-            error: The error that ended it; None if it succeeded.
-            now: A clock reading, in seconds.
-        """
-        route = self.openers[index].route
-        if route is None:
-            return
-        if error is None:
-            route.health.note_success(now)
-        else:
-            route.health.note_failure(error, now)
 
     def describe(self, index: int, format: str | None) -> RouteFacts:
         """Return the fields of a report that depend on the opener.

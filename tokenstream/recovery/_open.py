@@ -287,11 +287,17 @@ class AsyncOpener(SourceOpener):
 
 def find_sync_source(opened: object) -> SyncSource | Deferred:
     """Return the source for what the caller's function returned, which may be an unread `connect(…)`."""
+    if isinstance(opened, Deferred):
+        # A request of the library's own.
+        return opened
     return take_request(opened, Stream) if is_stream(opened) else sync_source(opened)
 
 
 def find_async_source(opened: object) -> AsyncSource | Deferred:
     """Return the source for what the caller's function returned, which may be an unread `aconnect(…)`."""
+    if isinstance(opened, Deferred):
+        # A request of the library's own.
+        return opened
     if is_stream(opened):
         return take_request(opened, AsyncStream)
     if inspect.iscoroutine(opened):

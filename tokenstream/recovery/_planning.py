@@ -73,9 +73,8 @@ class Planner:
         """Number of polls since the last one that failed."""
         self._answer_id: str | None = None
         """The answer's id in a relay's journal, which a request to resume names; None if it has none."""
-        # Seconds after the first request in which new attempts may begin, each with the option that sets it.
-        bounds = ((self._retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
-        self._bounds = sorted((bound, name) for bound, name in bounds if bound is not None)
+        self._total = total
+        """Seconds after the first request in which the answer has to end; None for no deadline."""
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next attempt; None if no further attempt is to be made.
@@ -287,9 +286,11 @@ class Planner:
 
     def _find_bounds(self) -> tuple[TimeBound, ...]:
         """Return the bounds on the time of another attempt, the shortest first."""
-        begun = self._machine.meter.started_at
-        since = {"Retry.timeout": max(begun, self.begun_at)}
-        return tuple([TimeBound(bound, name, since.get(name, begun)) for bound, name in self._bounds])
+        begun, timeout, total = self._machine.meter.started_at, self._retry.timeout, self._total
+        bounds = [] if total is None else [TimeBound(total, "Deadlines.total", begun)]
+        if timeout is not None:
+            bounds.append(TimeBound(timeout, "Retry.timeout", max(begun, self.begun_at)))
+        return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
         """Stop sending prefixes if the server has refused a prefix.

@@ -18,6 +18,7 @@ from tokenstream.errors import (
     StreamError,
 )
 from tokenstream.events import Restarted, Resumed
+from tokenstream.message import Message
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._hedge import run_race
@@ -72,7 +73,7 @@ class Recovery:
         self._machine = machine = resumption.machine
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
-        hold = self._make_hold(self._is_content)
+        hold = Hold(self._is_content, self._announce)
         self._joining.hold_back(hold)
 
         # The parts that observe attempts and decide about them.
@@ -104,9 +105,7 @@ class Recovery:
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, including the current one."""
-        current = self._current
-        running = [] if current.ended else [current.make_report()]
-        return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
+        return tuple(sorted(self._current.reports, key=lambda report: report.number))
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -134,7 +133,8 @@ class Recovery:
         attempt = Attempt(
             number=1,
             mode="start",
-            message=self._machine.accumulator.message,
+            # Nothing else of the answer is known.
+            message=Message(format=self._machine.accumulator.format, route=self._itinerary.names[0]),
             limit_left=self._retry.max_output_tokens,
             route=self._itinerary.names[0],
         )
@@ -335,23 +335,24 @@ class Recovery:
             self._renew_machine(plan, attempt, now)
             return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
         current.end(error, now)
+        current.keep_report()
         if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.holds_back):
             # Neither does the next attempt go on with this answer, nor do its events stay held back.
             current.spend_held()
         if plan.opener_index != current.opener_index:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
-        is_uncounted = plan.prefix_refused or plan.fetches or error is None
-        current.begin(attempt, now, is_uncounted=is_uncounted, polls=plan.polls)
-        current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
-        if error is None:
-            self._planner.begun_at = now
         if plan.mode == "restart":
             self._pauses.begin_again()
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
                 self._choose_alignment(plan.why)
+        is_uncounted = plan.prefix_refused or plan.fetches or error is None
+        current.begin(attempt, now, is_uncounted=is_uncounted, polls=plan.polls)
+        current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
+        if error is None:
+            self._planner.begun_at = now
         self._renew_machine(plan, attempt, now)
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
@@ -369,7 +370,7 @@ class Recovery:
             until = ends_at_once
         else:
             until = self._is_content
-        self._current.hold = hold = self._make_hold(until)
+        self._current.hold = hold = Hold(until, self._announce)
         if resuming_format is None:
             # Another opener may send its answers in another format.
             opener = self._openers[plan.opener_index]
@@ -387,13 +388,11 @@ class Recovery:
         if resuming_format is not None and can_fetch and not machine.arrivals.sees_gaps:
             resuming_format.expect_gap()
 
-    def _make_hold(self, until: Callable[[Event], bool]) -> Hold:
-        """Return a hold that ends with an event for which `until` returns True."""
-        return Hold(until, lambda failed: self._announce(failed=failed))
-
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
         self._current.end(error, now, is_last=True)
+        # Afterwards, the token counts are those of an answer that has a finish reason.
+        self._current.keep_report()
         self._machine.end_with(self._pauses.end_at_limit(error.message), now)
 
     # -- the first events of an attempt ------------------------------------
@@ -413,7 +412,7 @@ class Recovery:
             # No event takes back what the loop has, although the message forgets it.
             delivered.note_look()
 
-    def _announce(self, *, failed: bool) -> list[Event] | None:
+    def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - the only argument
         """Return the events to deliver before the first events of an attempt; None to discard the attempt.
 
         Args:
