@@ -265,7 +265,8 @@ class Machine:
         """The connections that others have replaced, as long as they exist."""
         self.connection: Connection
         """Reads the input."""
-        self.connect(content_type)
+        self.connect()
+        self.connection.take_content_type(content_type)
 
         # The end.
         self.error: StreamError | None = None
@@ -393,7 +394,7 @@ class Machine:
 
         self.pausing = Pausing(self, withholds)
         # The connection that the machine was created with knows nothing of pauses.
-        self.connect(None)
+        self.connect()
         return self.pausing
 
     @property
@@ -419,20 +420,17 @@ class Machine:
         """Number of SSE comments so far."""
         return self.connection.comments
 
-    def connect(self, content_type: str | None, coding: str = "", kept_format: Format | None = None) -> None:
+    def connect(self, kept_format: Format | None = None) -> None:
         """Begin a new connection.
 
         Args:
-            content_type: The server's content type.
-            coding: The body's content coding, such as "gzip".
             kept_format: The format that reads the connection. None stands for the format in
                 `self.kept_format`, or for a new format if there is none.
         """
-        self.coding = make_content_decoder(coding, self.limits)
+        self.coding = None
         superseded = getattr(self, "connection", None)
         self.connection = Connection(
             self.wanted,
-            content_type=content_type,
             limits=self.limits,
             pings=self.pings,
             departures=self.departures,
@@ -476,7 +474,7 @@ class Machine:
         self.wanted = checkpoint.format
         self.returned_count = checkpoint.events_seen
         self.current_events = unreturned, checkpoint.events_seen  # `read` returns them first
-        self.connect(None)
+        self.connect()
 
     def give_again(self, event: Event) -> None:
         """Put back an event that was pulled, so that `pull` returns it again.
@@ -566,10 +564,9 @@ class Machine:
         """
         self.head = head
         if head.refuses:
-            refusal = ErrorBody(head, limits=self.limits, pings=self.pings, expected=self.wanted)
-            self.connect(head.content_type, coding, refusal)
-        else:
-            self.connect(head.content_type, coding)
+            self.connect(ErrorBody(head, limits=self.limits, pings=self.pings, expected=self.wanted))
+        self.connection.take_content_type(head.content_type)
+        self.coding = make_content_decoder(coding, self.limits)
 
     def take_request(self, asked: object) -> None:
         """Pass the JSON of the request to the format, which may use it to read the response."""

@@ -151,8 +151,7 @@ class Resumption:
             shows_held=is_from_start if begins_anew else joining.shows_held,
         )
         joining.hold_back(hold)
-        # The content type becomes known with the head of the response.
-        machine.connect(None)
+        machine.connect()
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
             kept_format.drop_repeated_events(self.id_before, self._first_id)
 

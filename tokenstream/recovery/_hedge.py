@@ -76,7 +76,7 @@ async def run_race(
         if second_won and other is not opener:
             # Another provider's answer may be in another format.
             current.machine.expect_format(other.format, current.itinerary.stage_of(other))
-            current.machine.connect(None)
+            current.machine.connect()
             current.begin_route(rival, None)
     source = winner.make_source()
     first.dispose()
