@@ -283,7 +283,7 @@ class Recovery:
         while (plan := self._planner.plan(error, now)) is not None:
             if plan.brings_whole:
                 self._machine.arrivals.forget()
-            self._resumption.store_attempt_partial(error, ending_with(error))
+            self._machine.progress.store_on(error, ending_with(error))
             attempt = self._planner.make_attempt(plan, error, self._pauses.paused)
             if attempt is None:
                 self._end_at_limit(error, now)
