@@ -65,17 +65,12 @@ class Joining:
         """The format's name, which the message must not contain before the held-back events are returned."""
 
     @property
-    def is_over(self) -> bool:
-        """True if the machine can return events just as it reads them: nothing is held back or changed.
+    def adds_later(self) -> bool:
+        """True if `pull` adds events to the message, and not the machine as soon as it has read them.
 
-        For a continuation this stays False, because its seam may change any of its events. Only `end`, or the
+        For a continuation this stays True, because its seam may change any of its events. Only `end`, or the
         beginning of the next attempt, ends a seam.
         """
-        return self.hold is None and self.aligner is None and (self.seam is None or self.seam.is_over)
-
-    @property
-    def adds_later(self) -> bool:
-        """True if `pull` adds events to the message, and not the machine as soon as it has read them."""
         return self.hold is not None or not (self.seam is None or self.seam.is_over)
 
     @property

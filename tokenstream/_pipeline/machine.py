@@ -320,7 +320,7 @@ class Machine:
         | `_pull_nothing`   | the answer was cut                                                    |
         | `_pull_again`     | an event was put back                                                 |
         | `guarding.pull`   | there are guards, which get the events of `pull_unguarded`            |
-        | `pull_unguarded`  | otherwise: `joining.pull` until `joining.is_over`, then `read` itself |
+        | `pull_unguarded`  | otherwise: `joining.pull` while that has to do, then `read` itself    |
 
         | `on_read`         | when                                                                  |
         |-------------------|-----------------------------------------------------------------------|
@@ -335,8 +335,12 @@ class Machine:
         `pull_stopped` need not call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding
-        self.pull_unguarded = self.read if joining is None or joining.is_over else joining.pull
-        if joining is not None and joining.adds_later:
+        adds_later = joining is not None and joining.adds_later
+        if joining is not None and not adds_later and joining.aligner is None:
+            # Nothing is held back or changed, so events are returned just as they are read.
+            joining = None
+        self.pull_unguarded = self.read if joining is None else joining.pull
+        if adds_later:
             self.on_read = has_content
         else:
             self.on_read = self.accumulator.take if guarding is None else guarding.take

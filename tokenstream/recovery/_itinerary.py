@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _FIRST_ATTEMPTS = 2
 """Number of attempts at the first of several routes, unless the caller sets it."""
 
+_FREE = Price(None)
+"""The price of what is no route."""
+
 
 class RouteFacts(TypedDict):
     """The fields of an `AttemptReport` that depend on the opener."""
@@ -68,7 +71,7 @@ class Itinerary:
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names = [each.name if self.has_routes else None for each in ordered]
         """The name of each opener for reports and messages; None if there are no routes."""
-        self.prices = [Price(None if each.route is None else each.route.price) for each in ordered]
+        self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
         """The price of each opener's route."""
         self._make_stage = make_stage
         self._budget = budget

@@ -158,10 +158,14 @@ class Recovery:
         # If a restarted answer differs from what was delivered, another attempt does not help.
         is_final = self._joining.differs or self._has_given_up
         error = None if is_final else find_error(self._current, cause, now)
-        if error is None:
-            return None if is_final else self._go_on_after_pause(now)
-        # A refusal means that this attempt was a continuation, which does not join the answer.
         current, refusal = self._current, self._joining.refusal
+        if error is None:
+            # A paused answer may go on.
+            attempt = None if is_final else self._pauses.find_pause()
+            if attempt is None:
+                return None
+            return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
+        # A refusal means that this attempt was a continuation, which does not join the answer.
         if refusal is None and current.hold.released:
             self._last_break = error
         sent_prefix = current.continuation is not None and current.continuation.prefix is not None
@@ -261,14 +265,6 @@ class Recovery:
         self._machine.fail(error)
 
     # -- the next attempt --------------------------------------------------
-
-    def _go_on_after_pause(self, now: float) -> Deferred | None:
-        """Return the source of the rest of a paused answer; None if it is not paused, or does not go on."""
-        current = self._current
-        attempt = self._pauses.find_pause()
-        if attempt is None:
-            return None
-        return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
 
     def _make_planned_source(self, error: StreamError, now: float) -> Deferred | None:
         """Return the source of the next attempt; None if no further attempt is made.
