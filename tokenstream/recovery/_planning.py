@@ -231,10 +231,11 @@ class Planner:
         reader, index = self._machine.answer_format, self._current.opener_index
         # A connection may have brought the same payload as the one before, which is then dropped.
         has_answered = (reader.frames > self._frames or reader.dropped > 0) and not self._machine.refused
-        if (
-            not self._wants_poll(error, has_answered=has_answered)
-            or self._current.find_running(error) is None
-        ):
+        # A server that was asked for the whole answer, and has sent something else, does not have it.
+        lacks_events = reader.gap == "unsettled" and not (self._current.settles and has_answered)
+        needs_whole = self._retry.pauses > 0 if reader.unfinished else lacks_events
+        is_out_of_time = isinstance(error, StreamStalled) and error.limit == "total"
+        if is_out_of_time or not needs_whole or self._current.find_running(error) is None:
             return None
         self._polls = self._polls + 1 if has_answered else 0
         if not has_answered and not (error.retryable and self._itinerary.has_left(index)):
@@ -250,21 +251,6 @@ class Planner:
             return None
         brings_whole = reader.position is None
         return AttemptPlan("resume", index, wait, fetches=True, polls=has_answered, brings_whole=brings_whole)
-
-    def _wants_poll(self, error: StreamError, *, has_answered: bool) -> bool:
-        """Return True if the whole of the answer is needed, and if asking for it may bring it.
-
-        Args:
-            error: The error that ended the current attempt.
-            has_answered: True if that attempt has brought a payload.
-        """
-        reader = self._machine.answer_format
-        if isinstance(error, StreamStalled) and error.limit == "total":
-            return False
-        if reader.unfinished:
-            return self._retry.pauses > 0
-        # A server that was asked for the whole answer, and has sent something else, does not have it.
-        return reader.gap == "unsettled" and not (self._current.settles and has_answered)
 
     def _find_backoff(self, error: StreamError, number: int, *, longest: float) -> float | None:
         """Return the seconds to wait before another request to this server; None if it wants too long a wait.

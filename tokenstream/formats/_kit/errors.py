@@ -376,6 +376,8 @@ def _find_wait(details: dict[str, Any], listed: list[dict[str, Any]]) -> float |
         if wait is not None:
             return wait
     headers = read_repeated_headers(details)
+    if not headers:
+        return None
     wait = retry_after_of(headers)
     # The error need not be about a rate limit, so only a limit that is used up calls for a wait.
     return reset_of(headers, limited=False) if wait is None else wait
