@@ -13,7 +13,6 @@ from tokenstream.recovery._decision import (
     ONLY_WHOLE,
     AttemptPlan,
     Broken,
-    Ended,
     ModeChoice,
     NoPlan,
     OpenerFacts,
@@ -87,20 +86,13 @@ class Planner:
 
     def _plan_attempt(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for an attempt that is no poll; None if no further attempt is to be made."""
-        current, facts = self._current, self._find_facts(error)
-        may_go_on = facts.may_go_on
-        if not (may_go_on or facts.may_begin_again):
-            if facts.has_spent_all:
-                add_note_once(
-                    error, f"no further attempt was made: Retry.most is used up ({self._retry.most})"
-                )
-            return None
-        broken = self._find_break(error, facts, now)
+        broken, failed = self._find_facts(error, now), list[NoPlan]()
+        if broken.has_spent_all:
+            add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
-        has_left = self._itinerary.has_left(current.opener_index, is_free=broken.is_free)
-        failed = list[NoPlan]()
-        plan = self._plan_to_go_on(broken, failed, has_left=has_left) if may_go_on else None
-        if plan is None and facts.may_begin_again:
+        has_left = self._itinerary.has_left(self._current.opener_index, is_free=broken.is_free)
+        plan = self._plan_to_go_on(broken, failed, has_left=has_left) if broken.may_go_on else None
+        if plan is None and broken.may_begin_again:
             why_not = next((no_plan.why_not for no_plan in failed if no_plan.why_not is not None), None)
             indexes = self._find_next_openers(now, has_left=has_left)
             plan = self._plan_first(indexes, broken, failed, ModeChoice("restart", why_not))
@@ -110,32 +102,14 @@ class Planner:
                     add_note_once(error, note)
         return plan
 
-    def _find_break(self, error: StreamError, facts: Ended, now: float) -> Broken:
-        """Return the facts about the error of the current attempt, and about the time of the next one."""
-        wanted = cache(partial(self._wants, error))
+    def _find_facts(self, error: StreamError, now: float) -> Broken:
+        """Return the facts about the answer and its error, and about the time of the next attempt."""
+        current, is_refused = self._current, self._resumption.joining.refusal is not None
         # Once it has brought something, the server has accepted the request to continue.
-        continuation = None if self._current.hold.released else self._current.continuation
+        continuation = None if current.hold.released else current.continuation
         return Broken(
-            answer=facts,
             error=error,
             now=now,
-            wants=wanted,
-            prefix_refused=continuation is not None and self._drop_refused_prefix(error, continuation),
-            request_refused=continuation is not None and is_bad_request(error),
-            fetches=self._may_fetch(error),
-            # The number of the next attempt, for this server.
-            backoff=self._find_backoff(
-                error, self._itinerary.used(self._current.opener_index) + 1, longest=_MAX_BACKOFF
-            ),
-            reconnect_after=self._resumption.reconnect_after,
-            sets_wait=callable(self._retry.wait),
-            bounds=self._find_bounds(),
-        )
-
-    def _find_facts(self, error: StreamError) -> Ended:
-        """Return the facts about the answer on which all decisions depend."""
-        current, is_refused = self._current, self._resumption.joining.refusal is not None
-        return Ended(
             mode=self._retry.mode,
             has_content=current.has_content,
             delivered=self._machine.delivered.extent,
@@ -143,6 +117,17 @@ class Planner:
             may_lack=self._machine.answer_format.gap in ("unsettled", "settled"),
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
             has_spent_all=current.has_spent_all,
+            wants=cache(partial(self._wants, error)),
+            prefix_refused=continuation is not None and self._drop_refused_prefix(error, continuation),
+            request_refused=continuation is not None and is_bad_request(error),
+            fetches=self._may_fetch(error),
+            # The number of the next attempt, for this server.
+            backoff=self._find_backoff(
+                error, self._itinerary.used(current.opener_index) + 1, longest=_MAX_BACKOFF
+            ),
+            reconnect_after=self._resumption.reconnect_after,
+            sets_wait=callable(self._retry.wait),
+            bounds=self._find_bounds(),
         )
 
     def _plan_to_go_on(self, broken: Broken, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
@@ -306,7 +291,7 @@ class Planner:
         opener, is_other = self._openers[index], index != current.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
         is_paused = current.goes_on and not current.hold.released and not is_other
-        if is_paused or not depends_on_opener(broken.answer):
+        if is_paused or not depends_on_opener(broken):
             return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
         if self._retry.mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
@@ -325,7 +310,7 @@ class Planner:
         if broken.is_refused:
             return "the server refuses the request to continue it"
         # If a reader has a part of the answer, the model may find the seam at the next attempt.
-        is_refused = self._resumption.joining.refusal is not None and broken.answer.delivered != "content"
+        is_refused = self._resumption.joining.refusal is not None and broken.delivered != "content"
         return NOT_JOINED if is_refused else None
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
