@@ -170,11 +170,10 @@ class SourceOpener(ABC):
         return None
 
     @abstractmethod
-    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens.
+    def deferred(self, attempt: Attempt) -> Deferred:
+        """Return the source of an attempt, which the first read opens after the wait.
 
-        Args:
-            begins: True if the timing of the answer starts with this attempt.
+        The timing of the answer starts with its first attempt, and goes on in each further one.
         """
 
     def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
@@ -196,11 +195,8 @@ class SourceOpener(ABC):
 class SyncOpener(SourceOpener):
     """Opens the sources of a `Stream`."""
 
-    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens.
-
-        `begins` is True if the timing of the answer starts with this attempt.
-        """
+    def deferred(self, attempt: Attempt) -> Deferred:
+        """Return the source of an attempt, which the first read opens after the wait."""
         # The caller's function may itself return sources that are still to be opened.
         inner_sources: list[Deferred] = []
         limits: list[Callable[[], float]] = []
@@ -237,7 +233,8 @@ class SyncOpener(SourceOpener):
             socket=find_socket,
             limit_open=limits.append,
             prepare=self.prepare,
-            begins=begins,
+            begins=attempt.mode == "start",
+            wait=attempt.wait,
             asked=self.asked,
         )
 
@@ -247,11 +244,8 @@ class AsyncOpener(SourceOpener):
 
     is_async = True
 
-    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens after the wait.
-
-        `begins` is True if the timing of the answer starts with this attempt.
-        """
+    def deferred(self, attempt: Attempt) -> Deferred:
+        """Return the source of an attempt, which the first read opens after the wait."""
 
         async def open_source() -> AsyncSource:
             """Wait as long as the attempt says, then open its source."""
@@ -262,7 +256,12 @@ class AsyncOpener(SourceOpener):
             return await self.open(attempt)
 
         return Deferred(
-            open_source, enters=self.enters, prepare=self.prepare, begins=begins, asked=self.asked
+            open_source,
+            enters=self.enters,
+            prepare=self.prepare,
+            begins=attempt.mode == "start",
+            wait=attempt.wait,
+            asked=self.asked,
         )
 
     async def open(self, attempt: Attempt) -> AsyncSource:

@@ -138,7 +138,7 @@ class Recovery:
             limit_left=self._retry.max_output_tokens,
             route=self._itinerary.names[0],
         )
-        source = self._openers[0].deferred(attempt, begins=True)
+        source = self._openers[0].deferred(attempt)
         if self._retry.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
@@ -329,7 +329,7 @@ class Recovery:
         if current.settles or (plan.polls and current.polls):
             # All polls are one attempt, and what they settle belongs to the attempt that has resumed.
             self._renew_machine(plan, attempt, now)
-            return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
+            return opener.deferred(attempt)
         current.end(error, now)
         current.keep_report()
         if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.holds_back):
@@ -350,8 +350,7 @@ class Recovery:
         if error is None:
             self._planner.begun_at = now
         self._renew_machine(plan, attempt, now)
-        # `begins=False`: the timing of the answer goes on from the first attempt.
-        return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
+        return opener.deferred(attempt)
 
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
