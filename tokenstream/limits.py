@@ -109,6 +109,10 @@ class Deadlines:
                 raise ValueError(msg)
 
 
+DEFAULT_DEADLINES = Deadlines()
+"""The default deadlines."""
+
+
 for _kind in (Limits, Deadlines):
     _kind.__init__ = explain_all_options()(_kind.__init__)  # type: ignore[method-assign] # its signature stays the same
 

@@ -52,7 +52,6 @@ def _reading(name: str) -> tuple[Connection, list[Any]]:
     answer = ANSWERS[name](name, 2 * _LEARNT)
     connection = Connection(
         answer.format,
-        content_type=None,
         limits=DEFAULT_LIMITS,
         pings=False,
         departures=Departures(),

@@ -33,7 +33,8 @@ def main() -> None:
     rows += [f"    {room:24} {each.per_thousand:5} {each.setters:5}" for room, each in shown if room == "all"]
     rows.append("calls of Python, and of the package, with its functions and its modules")
     rows += [f"    {name:40} {walk(do)}" for name, do in WALKS.items()]
-    rows.append(f"    {'a retry after a 503 adds':40} {count_retry():14}")
+    rows.append(f"    {'a retry= that is not needed adds':40} {count_retry(0):14}")
+    rows.append(f"    {'a retry after a 503 adds':40} {count_retry(1):14}")
     sys.stdout.write("\n".join([*rows, ""]))
 
 

@@ -55,8 +55,10 @@ _FOREIGN_WRITES = {"all": 68, "_pipeline": 80, "recovery": 75}
 """Assignments to attributes of objects that a function has not made, for each 1,000 functions."""
 _CALLS = {"a text delta": 4, "a piece of stream.text": 8}
 """Python calls of what happens for each piece of an answer."""
-_RETRY_CALLS = 700 + 65
-"""Calls of the package's own that a retry adds to an answer; 65 for its error's origin, its log and waits."""
+_TRIES = range(3)
+"""On a busy machine, the time that the reader itself has taken is subtracted, which takes calls, too."""
+_RETRY_CALLS = (120, 620)
+"""Calls of the package's own that `retry=` adds to an answer: if it comes at once, and after a 503."""
 _SAMPLE = '''"""A module."""
 
 TABLE = {
@@ -135,13 +137,13 @@ def test_few_write_into_objects_of_others(package: list[Module]) -> None:
 @pytest.mark.parametrize("name", _CALLS)
 def test_a_piece_of_an_answer_takes_few_calls(name: str) -> None:
     """What an application does most is bounded to the call."""
-    assert walk(WALKS[name]).calls <= _CALLS[name]
+    assert min(walk(WALKS[name]).calls for _ in _TRIES) <= _CALLS[name]
 
 
-def test_a_retry_takes_few_calls() -> None:
-    """Whoever follows a retry through the package reads this much."""
-    # On a busy machine, the time that the reader itself has taken is subtracted, which takes calls, too.
-    assert min(count_retry() for _ in range(3)) <= _RETRY_CALLS
+@pytest.mark.parametrize("failures", range(len(_RETRY_CALLS)))
+def test_a_retry_takes_few_calls(failures: int) -> None:
+    """Whoever follows a retry through the package reads this much; who needs none, much less."""
+    assert min(count_retry(failures) for _ in _TRIES) <= _RETRY_CALLS[failures]
 
 
 @pytest.mark.slow

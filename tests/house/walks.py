@@ -172,6 +172,11 @@ WALKS: dict[str, Walk] = {
 """Each walk by its name."""
 
 
-def count_retry() -> int:
-    """Return the package's calls for a retry after a 503, beyond those of an answer without `retry=`."""
-    return walk(WALKS["connect(retry=), after a 503"]).own - walk(WALKS["connect"]).own
+def count_retry(failures: int = 1) -> int:
+    """Return the package's calls for `retry=` and a retry, beyond those of an answer without `retry=`.
+
+    Args:
+        failures: Number of times that the server answers with 503 first: 0 for an answer at once, or 1.
+    """
+    walks = ("connect(retry=), which succeeds at once", "connect(retry=), after a 503")
+    return walk(WALKS[walks[failures]]).own - walk(WALKS["connect"]).own

@@ -165,7 +165,9 @@ def test_an_answer_that_has_used_up_its_limit_ends_there() -> None:
     assert (1, "A river ", "length") == (len(payloads(server)), message.text, message.finish_reason)
     assert (True, True) == (message.complete, message.parts[0].complete)
     assert "Finish" == type(events[-1]).__name__
-    assert [StreamTruncated] == [type(report.error) for report in stream.attempts]
+    # The counts of the attempt are those that it had when it broke off.
+    told = [(type(report.error), report.usage.source) for report in stream.attempts]
+    assert [(StreamTruncated, "partial")] == told
 
 
 def test_a_limit_that_is_only_reckoned_to_be_used_up_ends_nothing() -> None:

@@ -11,7 +11,6 @@ from tokenstream.errors import PositionLost, StatusError, StreamError, StreamInt
 from tokenstream.recovery._decision import (
     AttemptPlan,
     Broken,
-    Ended,
     ModeChoice,
     NoPlan,
     OpenerFacts,
@@ -26,14 +25,18 @@ EXTENTS: list[Any] = ["nothing", "reasoning", "content"]
 OBSTACLE = "it has a tool call"
 
 
-def ended(mode: Any = "auto", delivered: Any = "content", **facts: Any) -> Ended:
-    given: dict[str, Any] = {"mode": mode, "has_content": True, "delivered": delivered, **facts}
-    return Ended(**given)
+CUT = StreamInterrupted("cut")
+BAD_REQUEST = StatusError("no", status=400)
+
+
+def broken(error: Any = CUT, **facts: Any) -> Broken:
+    given: dict[str, Any] = {"mode": "auto", "has_content": True, "delivered": "content", "backoff": 2.0}
+    return Broken(error=error, now=100.0, **{**given, **facts})
 
 
 def modes_for(opener: OpenerFacts, **facts: Any) -> dict[str, Any]:
     """Return the choice in each mode of the caller's."""
-    return {mode: choose(ended(mode, **facts), opener).mode for mode in MODES}
+    return {mode: choose(broken(mode=mode, **facts), opener).mode for mode in MODES}
 
 
 @pytest.mark.parametrize(
@@ -65,44 +68,35 @@ def test_each_row_of_the_table(opener: OpenerFacts, facts: dict[str, Any], expec
 
 def test_what_was_delivered_decides_if_the_answer_may_begin_again() -> None:
     """Reasoning can be taken back; a caller who only resumes wants no other answer."""
-    may = {(mode, extent): ended(mode, extent).may_begin_again for mode, extent in product(MODES, EXTENTS)}
-
-    assert may == {
-        (mode, extent): extent != "content" and mode != "resume" for mode, extent in product(MODES, EXTENTS)
-    }
+    for mode, extent in product(MODES, EXTENTS):
+        facts = broken(mode=mode, delivered=extent)
+        assert facts.may_begin_again == (extent != "content" and mode != "resume")
 
 
 @pytest.mark.parametrize("fact", ["is_out_of_time", "has_spent_all", "is_whole", "may_lack"])
 @pytest.mark.parametrize("extent", EXTENTS)
 def test_time_money_and_gaps_come_first(fact: str, extent: Any) -> None:
     """Nothing goes on from an answer with a gap, but another one may replace it; a whole one stays."""
-    facts = ended("auto", extent, **{fact: True})
+    facts = broken(delivered=extent, **{fact: True})
 
     assert facts.may_go_on == (fact == "is_whole")
     assert facts.may_begin_again == (fact == "may_lack" and extent != "content")
 
 
 def test_the_reason_is_told_where_the_answer_is_not_continued() -> None:
-    assert choose(ended(), OpenerFacts(obstacle=OBSTACLE)) == ModeChoice(None, OBSTACLE)
-    assert choose(ended("continue"), OpenerFacts(obstacle=OBSTACLE)) == ModeChoice("restart", OBSTACLE)
-    assert choose(ended(), OpenerFacts(follows_modes=False, obstacle=OBSTACLE)) == ModeChoice(None, OBSTACLE)
+    stuck, own = OpenerFacts(obstacle=OBSTACLE), OpenerFacts(follows_modes=False, obstacle=OBSTACLE)
+
+    assert choose(broken(), stuck) == ModeChoice(None, OBSTACLE)
+    assert choose(broken(mode="continue"), stuck) == ModeChoice("restart", OBSTACLE)
+    assert choose(broken(), own) == ModeChoice(None, OBSTACLE)
 
 
 def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
     """The question may call a function of the caller's."""
     for mode, has_content in product(MODES, [True, False]):
-        facts = ended(mode, has_content=has_content)
+        facts = broken(mode=mode, has_content=has_content)
         different = {choose(facts, OpenerFacts(obstacle=obstacle)).mode for obstacle in (None, OBSTACLE)}
         assert depends_on_opener(facts) or len(different) == 1
-
-
-CUT = StreamInterrupted("cut")
-BAD_REQUEST = StatusError("no", status=400)
-
-
-def broken(error: StreamError = CUT, mode: Any = "auto", **facts: Any) -> Broken:
-    given: dict[str, Any] = {"answer": ended(mode), "now": 100.0, "backoff": 2.0, **facts}
-    return Broken(error=error, **given)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +128,7 @@ def test_each_row_of_the_table_of_requests(
         (BAD_REQUEST, {}, {"is_other": True}, True),
         (BAD_REQUEST, {"request_refused": True}, {}, True),
         (PositionLost("gone"), {}, {}, True),
-        (PositionLost("gone"), {"answer": ended(has_content=False)}, {}, False),
+        (PositionLost("gone"), {"has_content": False}, {}, False),
     ],
     ids=["again", "elsewhere", "refused continuation", "lost position", "lost position of nothing"],
 )

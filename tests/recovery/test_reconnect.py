@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
@@ -193,3 +194,25 @@ def test_a_refusal_is_asked_for_again_and_a_mistake_is_not(world: str) -> None:
     with Loopback(wrong, whole(END)) as server:
         events, error = read(world, server)
         assert (events, error.status, len(server.requests)) == ([], 401, 1)
+
+
+@in_each_world
+@pytest.mark.parametrize("cuts", [0, 2])
+def test_each_attempt_has_one_client_of_the_library_and_closes_it(
+    world: str, cuts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No attempt makes a client in advance for a request that was already sent."""
+    kind: Any = httpx.Client if world == "sync" else httpx.AsyncClient
+    made: list[Any] = []
+    begin = kind.__init__
+
+    def note(client: Any, **options: Any) -> None:
+        made.append(client)
+        begin(client, **options)
+
+    monkeypatch.setenv("TOKENSTREAM_CLIENT", "httpx")
+    monkeypatch.setattr(kind, "__init__", note)
+    with Loopback(*[cut(numbered("1", "Hel"))] * cuts, whole(numbered("2", "lo"), END)) as server:
+        read(world, server)
+
+    assert [True] * (cuts + 1) == [client.is_closed for client in made]

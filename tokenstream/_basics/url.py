@@ -43,7 +43,11 @@ def server_of(url: str) -> tuple[str | None, int | None]:
         >>> server_of("https://example.com/v1"), server_of("http://[::1]:8000/"), server_of("example.com")
         (('example.com', 443), ('::1', 8000), (None, None))
     """
-    parts = split_url(url)
+    return _server_in(split_url(url))
+
+
+def _server_in(parts: SplitResult) -> tuple[str | None, int | None]:
+    """Return the host and the port in the parts of a URL."""
     try:
         port = parts.port or USUAL_PORTS.get(parts.scheme)
     except ValueError:
@@ -71,11 +75,11 @@ def place_of(url: str) -> PublicAddress:
         PublicAddress(host='example.com', port=8443, path='/v1/01234567…/chat')
     """
     parts = split_url(url)
-    host, port = server_of(url)
+    host, port = _server_in(parts)
     # Behind an unescaped password with a slash, what looks like the path has the host.
     if host is None or "@" in _VERSIONED_MODEL.sub("", parts.path):
         return PublicAddress(None, None, "")
     segments = [segment.partition(";")[0] for segment in parts.path.rstrip("/").split("/")]
-    path = "/".join(each if len(each) < _SHORTEST_SECRET else f"{each[:_SHOWN]}…" for each in segments)
+    path = "/".join([each if len(each) < _SHORTEST_SECRET else f"{each[:_SHOWN]}…" for each in segments])
     usual_port = USUAL_PORTS.get(parts.scheme)
     return PublicAddress(one_line(host), None if port == usual_port else port, one_line(path))

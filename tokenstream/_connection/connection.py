@@ -64,7 +64,6 @@ class Connection:
 
     Args:
         format: A format's name or a format object; None to detect it.
-        content_type: The server's content type; the first bytes of the body take precedence.
         pings: True to return heartbeats as events.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.
@@ -101,7 +100,6 @@ class Connection:
         self,
         format: str | type[Format] | Format | None,
         *,
-        content_type: str | None,
         limits: Limits,
         pings: bool,
         departures: Departures,
@@ -158,12 +156,16 @@ class Connection:
         else:
             self.framing = Unframed(
                 self.format,
-                content_type=content_type,
                 limits=limits,
                 pings=pings,
                 departures=departures,
                 found=self._use_framing,
             )
+
+    def take_content_type(self, content_type: str | None) -> None:
+        """Take the server's content type before the body, whose first bytes take precedence."""
+        if isinstance(self.framing, Unframed):
+            self.framing.content_type = content_type
 
     def take_tools(self, offered: OfferedTools | None) -> None:
         """Take the tools that the request offers, before any of the answer is read."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
 from tokenstream._kinds import ERROR_KINDS
@@ -184,7 +184,7 @@ def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: dict
     if wait is None and (rate_limited or head.status >= _LOWEST_SERVER_STATUS):
         # Otherwise, the time at which a used-up rate limit resets. A gateway's body may repeat the
         # provider's headers, but the date comes from the gateway.
-        repeated = {"date": head.headers.get("date", ""), **read_repeated_headers(payload)}
+        repeated = {"date": head.headers.get("date", ""), **read_repeated_headers(dict_of(payload, "error"))}
         for headers in (head.headers, repeated):
             wait = reset_of(headers, head.received_at, limited=rate_limited) if wait is None else wait
     return wait

@@ -47,7 +47,6 @@ class Unframed:
 
     Args:
         format: The format, which may be known before the framing.
-        content_type: The server's content type; the first bytes of the body take precedence.
         pings: True to return comments as frames.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the framing before the framing gets its first bytes.
@@ -55,7 +54,6 @@ class Unframed:
     """
 
     __slots__ = (
-        "_content_type",
         "_departures",
         "_format",
         "_found",
@@ -65,6 +63,7 @@ class Unframed:
         "_limits",
         "_pings",
         "_refused",
+        "content_type",
         "error",
         "tail",
         "text",
@@ -77,7 +76,6 @@ class Unframed:
         self,
         format: Format,
         *,
-        content_type: str | None,
         limits: Limits,
         pings: bool,
         departures: Departures,
@@ -85,7 +83,8 @@ class Unframed:
         is_within_parts: bool = False,
     ) -> None:
         self._format = format
-        self._content_type = content_type
+        self.content_type: str | None = None
+        """The server's content type; the first bytes of the body take precedence."""
         self._limits = limits
         self._pings = pings
         self._departures = departures
@@ -163,7 +162,7 @@ class Unframed:
         Returns:
             The framing; None if the bytes do not decide yet, or if the body cannot be read.
         """
-        kind = sniff(self.tail, self._content_type, over=ended)
+        kind = sniff(self.tail, self.content_type, over=ended)
         if kind == "aws-eventstream" and not ended and begins_with_part(self.tail) is None:
             # The first message tells what the others have.
             return None
@@ -189,7 +188,7 @@ class Unframed:
             # A format that was named takes precedence over the first bytes.
             kind = "aws-eventstream" if format.framing == "aws-eventstream" else "sse"
         if kind == "sse":
-            if self._content_type and "event-stream" not in self._content_type.lower():
+            if self.content_type and "event-stream" not in self.content_type.lower():
                 # 0, since the header came before the first event.
                 self._departures.note("content_type_wrong", event=0)
             # A `CommentedSSEParser` also returns comments, which are heartbeats, as frames.
@@ -208,7 +207,6 @@ class Unframed:
         """Return the placeholder for the framing of a body within the messages of this one."""
         return Unframed(
             self._format,
-            content_type=None,
             limits=self._limits,
             pings=self._pings,
             departures=self._departures,
@@ -228,7 +226,7 @@ class Unframed:
 
         In such a body, a brace or an angle bracket at the start is text, too, and not JSON or a web page.
         """
-        return self._format.reads_bare_text and "text/plain" in (self._content_type or "").lower()
+        return self._format.reads_bare_text and "text/plain" in (self.content_type or "").lower()
 
     def _collect(self, chunk: bytes, refused: Sniffed) -> list[Any]:
         """Collect the start of an unreadable body; return no frames. Once it is long enough, set `error`.

@@ -12,7 +12,7 @@ from tokenstream.framing._comments import COMMENT
 from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
@@ -101,14 +101,17 @@ class Arrivals:
             # `waiting`: a mark of the metrics, such as the first frame, is not reached yet.
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
-            if self.log is not None:
-                yield from self._log_frames(self.log, frames, connection)
-            elif reorder is None:
-                yield from frames
-            else:
-                for frame in frames:
+            for frame in frames:
+                if self.log is not None:
+                    if not self._is_repeated(self.log, frame, connection):
+                        yield frame
+                    elif self.lost is not None:
+                        break
+                elif reorder is None or frame is COMMENT:
                     # A comment has no number by which it could be put in order.
-                    yield from (frame,) if frame is COMMENT else reorder.feed(frame, now=now)
+                    yield frame
+                else:
+                    yield from reorder.feed(frame, now=now)
             # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
             if connection.framing.error is not None or self.gap is not None:
                 return
@@ -118,28 +121,20 @@ class Arrivals:
         """True if an event that is missing between two connections is noticed."""
         return self.log is not None and self.log.sees_gaps
 
-    def _log_frames(self, log: EventLog, frames: Iterable[Any], connection: Connection) -> Iterator[Any]:
-        """Record frames in `log`, and yield those that no earlier connection has brought."""
-        for frame in frames:
-            if self.log is None:
-                # The event before has shown that no other connection can repeat the answer.
-                yield frame
-                continue
-            # Read for each frame, since the one before may have revealed the format.
-            format = connection.format
-            # A comment is not an event, and the body of an error is not part of the answer.
-            if frame is COMMENT or isinstance(format, ErrorBody):
-                yield frame
-                continue
-            try:
-                repeated = log.check_or_add(frame, connection.known_format)
-            except PositionLost as error:
-                self.lost = error
-                return
-            if repeated:
-                format.dropped += 1
-            else:
-                yield frame
+    def _is_repeated(self, log: EventLog, frame: Any, connection: Connection) -> bool:  # noqa: ANN401 - any frame
+        """Record a frame; return True if an earlier connection has brought it, or if it sets `lost`."""
+        # The frame before may have revealed the format.
+        format = connection.format
+        # A comment is not an event, and the body of an error is not part of the answer.
+        if frame is COMMENT or isinstance(format, ErrorBody):
+            return False
+        try:
+            repeated = log.check_or_add(frame, connection.known_format)
+        except PositionLost as error:
+            self.lost = error
+            return True
+        format.dropped += repeated
+        return repeated
 
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
         """Prepare for another connection, which resumes the answer, or begins a new one.

@@ -85,7 +85,8 @@ class AskedFacts:
 
         meter, head = machine.meter, machine.head
         url = (None if head is None else head.url) or self._url or _find_url(error)
-        until = next(time for time in (meter.ended_at, now, machine.now) if time is not None)
+        latest = machine.now if now is None else now
+        until = latest if meter.ended_at is None else meter.ended_at
         request_id = (None if error is None else error.request_id) or (
             None if head is None else head.request_id
         )

@@ -26,13 +26,6 @@ class _Held(NamedTuple):
     """The event to return now, which is a heartbeat; None if there is none."""
 
 
-class _Complete(NamedTuple):
-    """The result of reading if all held-back events may be returned now."""
-
-    last: Event | None
-    """The event with which the hold became complete; None if it was complete before, or the input ended."""
-
-
 class Joining:
     """Holds back, joins and compares the events of an attempt, which is one of the requests for an answer.
 
@@ -72,17 +65,12 @@ class Joining:
         """The format's name, which the message must not contain before the held-back events are returned."""
 
     @property
-    def is_over(self) -> bool:
-        """True if the machine can return events just as it reads them: nothing is held back or changed.
+    def adds_later(self) -> bool:
+        """True if `pull` adds events to the message, and not the machine as soon as it has read them.
 
-        For a continuation this stays False, because its seam may change any of its events. Only `end`, or the
+        For a continuation this stays True, because its seam may change any of its events. Only `end`, or the
         beginning of the next attempt, ends a seam.
         """
-        return self.hold is None and self.aligner is None and (self.seam is None or self.seam.is_over)
-
-    @property
-    def adds_later(self) -> bool:
-        """True if `pull` adds events to the message, and not the machine as soon as it has read them."""
         return self.hold is not None or not (self.seam is None or self.seam.is_over)
 
     @property
@@ -252,7 +240,7 @@ class Joining:
             if relocated.part != event.part and not machine.changes_events:
                 # Up to here, all parts of the continuation had the indexes of the answer.
                 machine.settle()
-            machine.add(relocated)
+            (machine.accumulator if machine.guarding is None else machine.guarding).take(relocated)
             if machine.accumulator.error is not None:
                 machine.fail(machine.accumulator.error)
         return relocated
@@ -266,37 +254,9 @@ class Joining:
             None once the held-back events were released, to `hold.ready`; `_Held` while they stay held back,
             or if the continuation was refused.
         """
-        machine = self._machine
-        result = self._hold_available(hold)
-        if isinstance(result, _Held):
-            return result
-        # Without a last event, the input has ended before the hold was complete.
-        hold.release(failed=result.last is None and machine.error is not None)
-        # The release has called `on_release`, which may have refused the continuation.
-        if self.refusal is not None:
-            machine.refuse(self.refusal)
-            hold.ready.clear()
-            return _Held()
-        # The message gets the format's name together with its first event; a continuation leaves it.
-        if self._format_name and hold.ready and self.seam is None:
-            machine.accumulator.name_format(self._format_name)
-        if hold.ready and machine.resumption is not None:
-            machine.resumption.note_release(continued=self.seam is not None)
-        if self.seam is not None:
-            hold.ready = deque(self.seam.drop_overlap(hold.ready))
-        return None
-
-    def _hold_available(self, hold: Hold) -> _Held | _Complete:
-        """Hold back the events that the available input contains.
-
-        Returns:
-            `_Complete` if they may be released now. `_Held` if the hold is not complete, if the guards have
-            not decided, or if the answer has failed or was stopped; also for a heartbeat, which is returned
-            at once, before the held-back events.
-        """
-        machine = self._machine
-        event = None if hold.is_met and not self._is_extended else machine.read()
-        while event is not None:
+        machine, event = self._machine, None
+        is_complete = hold.is_met and not self._is_extended
+        while not is_complete and (event := machine.read()) is not None:
             if isinstance(event, Ping):
                 # A heartbeat is returned although events are held back.
                 return _Held(event)
@@ -306,19 +266,37 @@ class Joining:
             if machine.guarding is not None and self.shows_held:
                 machine.guarding.show_held(event)
             hold.keep(event)
-            # A guard that has stopped the answer has also dropped the hold.
-            was_stopped = self.hold is None
             # `resting`: the server waits for the client to speak, so nothing follows to complete the hold.
-            if machine.resting or was_stopped or (hold.is_met and not self._is_extended):
-                break
-            event = machine.read()
+            # Without a hold: a guard has stopped the answer.
+            is_complete = machine.resting or self.hold is None or (hold.is_met and not self._is_extended)
         # Without an event, the input so far is used up, and more of it may complete the hold.
-        is_complete = hold.is_met and not self._is_extended
-        needs_input = event is None and not (machine.input_ended or is_complete)
-        if self.hold is None or needs_input:
+        if self.hold is None or not (is_complete or machine.input_ended):
             return _Held()
-        is_allowed = machine.guarding is None or machine.guarding.allow_release()
-        return _Complete(event) if is_allowed else _Held()
+        if machine.guarding is not None and not machine.guarding.allow_release():
+            return _Held()
+        self._release(hold, failed=event is None and machine.error is not None)
+        return _Held() if self.refusal is not None else None
+
+    def _release(self, hold: Hold, *, failed: bool) -> None:
+        """Release held-back events, unless that shows that the continuation does not join the answer.
+
+        Args:
+            failed: True if the input has failed before the hold was complete.
+        """
+        machine = self._machine
+        hold.release(failed=failed)
+        # The release has called `on_release`, which may have refused the continuation.
+        if self.refusal is not None:
+            machine.refuse(self.refusal)
+            hold.ready.clear()
+            return
+        # The message gets the format's name together with its first event; a continuation leaves it.
+        if self._format_name and hold.ready and self.seam is None:
+            machine.accumulator.name_format(self._format_name)
+        if hold.ready and machine.resumption is not None:
+            machine.resumption.note_release(continued=self.seam is not None)
+        if self.seam is not None:
+            hold.ready = deque(self.seam.drop_overlap(hold.ready))
 
     @property
     def _is_extended(self) -> bool:

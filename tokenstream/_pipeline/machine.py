@@ -112,7 +112,7 @@ class Machine:
     |---------------------------|------------------------------------------------------------------------|
     | a `Finish`, with guards   | `guarding.pull`, once they allow it; `joining.pull` if it is dropped   |
     | read on the fast path     | `glance`, in place of steps 1 to 5                                     |
-    | read with a hold or seam  | `joining.pull`, which calls `add`                                      |
+    | read with a hold or seam  | `joining.pull`, at the moment it is returned                           |
     | any other                 | `read`, which calls `on_read`                                          |
 
     `settle` decides which parts the next event passes. `resumption` keeps what another connection needs.
@@ -265,7 +265,8 @@ class Machine:
         """The connections that others have replaced, as long as they exist."""
         self.connection: Connection
         """Reads the input."""
-        self.connect(content_type)
+        self.connect()
+        self.connection.take_content_type(content_type)
 
         # The end.
         self.error: StreamError | None = None
@@ -319,7 +320,7 @@ class Machine:
         | `_pull_nothing`   | the answer was cut                                                    |
         | `_pull_again`     | an event was put back                                                 |
         | `guarding.pull`   | there are guards, which get the events of `pull_unguarded`            |
-        | `pull_unguarded`  | otherwise: `joining.pull` until `joining.is_over`, then `read` itself |
+        | `pull_unguarded`  | otherwise: `joining.pull` while that has to do, then `read` itself    |
 
         | `on_read`         | when                                                                  |
         |-------------------|-----------------------------------------------------------------------|
@@ -334,8 +335,12 @@ class Machine:
         `pull_stopped` need not call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding
-        self.pull_unguarded = self.read if joining is None or joining.is_over else joining.pull
-        if joining is not None and joining.adds_later:
+        adds_later = joining is not None and joining.adds_later
+        if joining is not None and not adds_later and joining.aligner is None:
+            # Nothing is held back or changed, so events are returned just as they are read.
+            joining = None
+        self.pull_unguarded = self.read if joining is None else joining.pull
+        if adds_later:
             self.on_read = has_content
         else:
             self.on_read = self.accumulator.take if guarding is None else guarding.take
@@ -393,7 +398,7 @@ class Machine:
 
         self.pausing = Pausing(self, withholds)
         # The connection that the machine was created with knows nothing of pauses.
-        self.connect(None)
+        self.connect()
         return self.pausing
 
     @property
@@ -419,20 +424,17 @@ class Machine:
         """Number of SSE comments so far."""
         return self.connection.comments
 
-    def connect(self, content_type: str | None, coding: str = "", kept_format: Format | None = None) -> None:
+    def connect(self, kept_format: Format | None = None) -> None:
         """Begin a new connection.
 
         Args:
-            content_type: The server's content type.
-            coding: The body's content coding, such as "gzip".
             kept_format: The format that reads the connection. None stands for the format in
                 `self.kept_format`, or for a new format if there is none.
         """
-        self.coding = make_content_decoder(coding, self.limits)
+        self.coding = None
         superseded = getattr(self, "connection", None)
         self.connection = Connection(
             self.wanted,
-            content_type=content_type,
             limits=self.limits,
             pings=self.pings,
             departures=self.departures,
@@ -476,7 +478,7 @@ class Machine:
         self.wanted = checkpoint.format
         self.returned_count = checkpoint.events_seen
         self.current_events = unreturned, checkpoint.events_seen  # `read` returns them first
-        self.connect(None)
+        self.connect()
 
     def give_again(self, event: Event) -> None:
         """Put back an event that was pulled, so that `pull` returns it again.
@@ -566,10 +568,9 @@ class Machine:
         """
         self.head = head
         if head.refuses:
-            refusal = ErrorBody(head, limits=self.limits, pings=self.pings, expected=self.wanted)
-            self.connect(head.content_type, coding, refusal)
-        else:
-            self.connect(head.content_type, coding)
+            self.connect(ErrorBody(head, limits=self.limits, pings=self.pings, expected=self.wanted))
+        self.connection.take_content_type(head.content_type)
+        self.coding = make_content_decoder(coding, self.limits)
 
     def take_request(self, asked: object) -> None:
         """Pass the JSON of the request to the format, which may use it to read the response."""
@@ -904,10 +905,6 @@ class Machine:
             dialect = find_call_markup(text, offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
-
-    def add(self, event: Event) -> None:
-        """Add to the message an event that was held back or changed, at the moment it is returned."""
-        (self.accumulator if self.guarding is None else self.guarding).take(event)
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.message import Checkpoint
+    from tokenstream.message import Checkpoint, Ending
 
 TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 """Errors of an answer that was cut off, rather than failed."""
@@ -96,8 +96,13 @@ class Progress:
         """Store a checkpoint at which no server can resume, because reading broke off within an event."""
         self.last = _without_position(self.checkpoint())
 
-    def store_on(self, error: StreamError) -> None:
-        """Store the partial answer, a checkpoint and further details on an error."""
+    def store_on(self, error: StreamError, ending: Ending | None = None) -> None:
+        """Store the partial answer, a checkpoint and further details on an error.
+
+        Args:
+            ending: The ending to store for an attempt that has failed, as if the answer had ended with this
+                error; None for the answer's own.
+        """
         machine = self._machine
         if error.request_id is None and machine.head is not None:
             error.request_id = machine.head.request_id
@@ -107,10 +112,15 @@ class Progress:
         error.origin = machine.asked.make_origin(machine, error=error)
         # Not for other errors: their tail would depend on how much was read beyond the fault.
         has_tail = isinstance(error, TRUNCATIONS)
+        partial, checkpoint = machine.accumulator.message, self.checkpoint()
+        if ending is not None:
+            partial = partial.model_copy(update={"ending": ending, "usage": machine.accumulator.counted})
+            messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
+            checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
         store_progress(
             error,
-            machine.accumulator.message,
-            self.checkpoint(),
+            partial,
+            checkpoint,
             events_seen=machine.events_seen,
             bytes_seen=machine.meter.bytes,
             tail=machine.connection.tail[: machine.limits.tail] if has_tail else None,

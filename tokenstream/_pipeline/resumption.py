@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from tokenstream._pipeline.checkpoints import has_partial, with_final_ending, with_pause
+from tokenstream._pipeline.checkpoints import with_final_ending, with_pause
 from tokenstream.errors import PositionLost
 from tokenstream.events import MessageStart
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
-    from tokenstream.message import Checkpoint, Ending, Message
+    from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._guards.guards import Guards
 
 
@@ -151,8 +151,7 @@ class Resumption:
             shows_held=is_from_start if begins_anew else joining.shows_held,
         )
         joining.hold_back(hold)
-        # The content type becomes known with the head of the response.
-        machine.connect(None)
+        machine.connect()
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
             kept_format.drop_repeated_events(self.id_before, self._first_id)
 
@@ -276,22 +275,6 @@ class Resumption:
         checkpoint = self._resume_checkpoint if self.machine.refused else None
         checkpoint = checkpoint or self._old_checkpoint
         return None if checkpoint is None else with_final_ending(checkpoint, self.machine.accumulator)
-
-    def store_attempt_partial(self, error: StreamError, ending: Ending) -> None:
-        """Store the partial answer of the failed attempt on its error, unless the error has one already.
-
-        Args:
-            ending: The ending to store, as if the answer had ended with this error.
-        """
-        had_partial = has_partial(error)
-        self.machine.progress.store_on(error)
-        if had_partial:
-            return
-        changes = {"ending": ending, "usage": self.machine.accumulator.counted}
-        error.partial = error.partial.model_copy(update=changes)
-        checkpoint = error.checkpoint
-        messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
-        error.checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
 
     @property
     def reconnect_after(self) -> int | None:

@@ -21,7 +21,7 @@ from tokenstream._sources import (
 )
 from tokenstream._sources.causes import unsendable_request_error, unusable_client_error
 from tokenstream.errors import ConnectError, MisuseError, StreamError
-from tokenstream.limits import Deadlines
+from tokenstream.limits import DEFAULT_DEADLINES
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tokenstream._basics.loose import FromHTTPX
+    from tokenstream.limits import Deadlines
 
 _CLIENT_VARIABLE = "TOKENSTREAM_CLIENT"
 """The environment variable with the name of the client of `aconnect` in this process."""
@@ -175,7 +176,7 @@ class HTTPRequest:
         """The caller's client; None for the library's own."""
         self._own_client: Any = None
         """The library's own client; None until it is created."""
-        self._deadlines = deadlines if deadlines is not None else Deadlines()
+        self._deadlines = deadlines if deadlines is not None else DEFAULT_DEADLINES
         self._options = options
         self._find_left: Callable[[], float] | None = None
         """Returns the seconds for which opening may still wait; None if it has no limit."""

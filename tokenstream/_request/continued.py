@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import RequestRecord, all_apis
@@ -18,6 +19,8 @@ from tokenstream.recovery._servers import VLLM, find_prefix, has_refused, rememb
 from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from tokenstream._basics.joint import Prefill
     from tokenstream._basics.loose import Json
     from tokenstream.formats._base import Format
@@ -85,9 +88,6 @@ class ContinuationRequests:
         self.format: str | None = None
         """The name of the request's format; "" if it is not known, None for that of the answer so far."""
         self._url = url
-        parts = split_url(str(url))
-        self._host = parts.hostname or ""
-        self._path = parts.path
         self._payload: Any = options.get("json")
         """The JSON of the request; None if the caller gave the body in another form."""
         self._options = options
@@ -159,7 +159,7 @@ class ContinuationRequests:
             return None
         is_confirmed = asked is not None
         json = any(_wants_json(_find(payload, path)) for path in shape.json)
-        known = find_prefix(self._host, self._path, self._model, confirmed=is_confirmed, json=json)
+        known = find_prefix(self._host, self._address.path, self._model, confirmed=is_confirmed, json=json)
         if known is not None or asked is None:
             return known
         # The server is unknown, but the caller says that it continues a prefix. Of servers with the format
@@ -210,11 +210,21 @@ class ContinuationRequests:
         dialect = format if row is None or row.dialect is None else row.dialect
         return [*turns, *attempt.continuation(dialect)]
 
+    @cached_property
+    def _address(self) -> SplitResult:
+        """The address of the request."""
+        return split_url(str(self._url))
+
+    @property
+    def _host(self) -> str:
+        """The host of the request; "" if it has none."""
+        return self._address.hostname or ""
+
     @property
     def _model(self) -> str:
         """The model in the request, or else the path of the URL, in which Google's APIs have the model."""
         model = self._payload.get("model") if is_dict(self._payload) else None
-        return model if isinstance(model, str) else self._path
+        return model if isinstance(model, str) else self._address.path
 
 
 def with_other_body(options: dict[str, Any], payload: object) -> dict[str, Any]:

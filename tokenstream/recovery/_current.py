@@ -80,8 +80,14 @@ class CurrentAttempt:
         """True once content of this or an earlier attempt is in the message: a restart is then announced."""
         self.ended = False
         """True once the stream has ended, so that the reports are complete."""
-        self.reports: list[AttemptReport] = []
-        """Reports on the finished attempts."""
+        self._kept_reports: list[AttemptReport] = []
+        """Reports on earlier attempts, and on this one if what follows is no part of it."""
+        self._has_kept = False
+        """True if the last of these reports is on this attempt."""
+        self._error: StreamError | None = None
+        """The error that ended this attempt; None if it succeeded or is running."""
+        self._ended_at: float | None = None
+        """The clock reading at which this attempt ended; None while it is running."""
         self.content_at: float | None = None
         """The clock reading at which content came in a race, before the stream reads it; None without one."""
         self.counted_before = 0
@@ -135,7 +141,8 @@ class CurrentAttempt:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         self._was_discarded, self._discarded_usage, self._discarded_start = False, _NO_USAGE, None
-        self._cost = self.content_at = None
+        self._cost = self.content_at = self._error = self._ended_at = None
+        self._has_kept = False
 
     def begin_route(self, index: int, now: float | None) -> None:
         """Note which opener opens the source of this attempt; the message gets the name of its route.
@@ -162,32 +169,31 @@ class CurrentAttempt:
         Raises:
             Exception: The caller's `price` function has raised it; this happens only once.
         """
-        # Without a price, no tokens need be counted.
-        has_price = self.itinerary.prices[self.opener_index].function is not None
-        return self._find_cost_of(self._usage) if has_price else None
-
-    def _find_cost_of(self, usage: Usage) -> float | None:
-        """Compute the cost of this attempt from its token counts; None if it is unknown."""
+        price = self.itinerary.prices[self.opener_index]
         # If the function raises an exception, the cost is unknown.
         self._cost = None
-        self._cost = self.itinerary.prices[self.opener_index].of(usage)
+        # Without a price, no tokens need be counted.
+        if price.function is not None:
+            self._cost = price.of(self._usage)
         return self._cost
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
-        """Add a report on this attempt, which has ended, and let its route remember how it ended.
+        """Note how this attempt has ended, and let its route remember that.
 
         Args:
             error: The error that ended the attempt; None if it succeeded.
             now: A clock reading, in seconds.
             is_last: True if the stream has ended with this attempt.
         """
-        usage = self._usage
-        cost = self._find_cost_of(usage)
+        cost = self.find_cost()
         if self._spending is not None:
             self._spending.end(cost)
-        self.reports.append(self._make_report(usage, error, now))
-        if error is not None or self.hold.released:
-            self.itinerary.note_end(self.opener_index, error, now)
+        self._error, self._ended_at = error, now
+        route = self.opener.route
+        if route is not None and error is not None:
+            route.health.note_failure(error, now)
+        elif route is not None and self.hold.released:
+            route.health.note_success(now)
         self.ended = is_last
 
     def note_hedge(
@@ -203,7 +209,7 @@ class CurrentAttempt:
         """
         # Both attempts count.
         self.counted = 2
-        self.reports.append(loser)
+        self._kept_reports.append(loser)
         if self._spending is not None:
             self._spending.add(loser.cost)
         if second_won:
@@ -256,8 +262,9 @@ class CurrentAttempt:
         """
         self.has_content = True
         self.machine.accumulator.route = self.itinerary.names[self.opener_index]
-        if now is not None:
-            self.itinerary.note_content(self.opener_index, self._find_latency(now))
+        route = self.opener.route
+        if now is not None and route is not None:
+            route.health.note_content(self._find_latency(now))
 
     def count_continuation(self) -> None:
         """Note that the server counts the tokens of a continuation from now on."""
@@ -281,29 +288,29 @@ class CurrentAttempt:
         """True if the costs of this and all earlier attempts have reached `Retry.most`."""
         return self._spending is not None and self._spending.is_used_up(self.find_cost())
 
-    def make_report(self) -> AttemptReport:
-        """Return a report on this attempt, which is running."""
-        return self._make_report(self._usage, None, None)
+    @property
+    def reports(self) -> list[AttemptReport]:
+        """Reports on all attempts so far, this one included."""
+        return [*self._kept_reports, *([] if self._has_kept else [self._make_report()])]
 
-    def _make_report(self, usage: Usage, error: StreamError | None, now: float | None) -> AttemptReport:
-        """Return a report on this attempt.
+    def keep_report(self) -> None:
+        """Keep the report on this attempt as it is now, because what follows is no part of it."""
+        self._kept_reports.append(self._make_report())
+        self._has_kept = True
 
-        Args:
-            usage: The token counts of the attempt.
-            error: The error that ended the attempt; None if it succeeded or is running.
-            now: A clock reading, in seconds; None while the attempt is running.
-        """
+    def _make_report(self) -> AttemptReport:
+        """Return a report on this attempt."""
         # Only a continuation has a seam, and only its report has a confidence.
         seam = self.resumption.joining.seam
-        head, begun_at = self._head, self.begun_at
+        head, begun_at, ended_at = self._head, self.begun_at, self._ended_at
         return AttemptReport(
             number=self.number,
             mode=self.mode,
-            error=error,
+            error=self._error,
             wait=self._wait,
             began=max(0.0, begun_at - self.machine.meter.started_at),
-            seconds=None if now is None else max(0.0, now - begun_at),
-            usage=usage,
+            seconds=None if ended_at is None else max(0.0, ended_at - begun_at),
+            usage=self._usage,
             id=None if head is None else head.id,
             model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,

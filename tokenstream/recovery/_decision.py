@@ -17,10 +17,23 @@ if TYPE_CHECKING:
     from tokenstream.stream._attempts import AttemptMode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """The facts about an answer whose attempt has ended, whoever makes the next attempt."""
+class TimeBound(NamedTuple):
+    """A bound on the time at which an attempt may begin."""
 
+    seconds: float
+    option: str
+    """The caller's option that sets the bound."""
+    since: float
+    """The clock reading from which the seconds count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """The facts about an answer whose attempt has failed, whoever makes the next attempt, and when."""
+
+    error: StreamError
+    now: float
+    """The clock reading at which the attempt has failed, in seconds."""
     mode: Mode
     """The mode that the caller wants."""
     has_content: bool
@@ -35,41 +48,6 @@ class Ended:
     """True if the time for all attempts is used up."""
     has_spent_all: bool = False
     """True if the costs of all attempts have reached their limit."""
-
-    @property
-    def may_go_on(self) -> bool:
-        """True if another attempt may be made that goes on with the answer."""
-        return not (self.is_out_of_time or self.has_spent_all or self.may_lack)
-
-    @property
-    def may_begin_again(self) -> bool:
-        """True if another answer may replace this one, because no reader has anything that can't be replaced.
-
-        Reasoning can be taken back, by a `Restarted`. In mode "resume", the caller wants this answer or none.
-        """
-        if self.is_out_of_time or self.has_spent_all or self.is_whole or not self.has_content:
-            return False
-        return self.delivered != "content" and self.mode != "resume"
-
-
-class TimeBound(NamedTuple):
-    """A bound on the time at which an attempt may begin."""
-
-    seconds: float
-    option: str
-    """The caller's option that sets the bound."""
-    since: float
-    """The clock reading from which the seconds count."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
-    """The facts about how an attempt has failed, and about when the next one may be made."""
-
-    answer: Ended
-    error: StreamError
-    now: float
-    """The clock reading at which the attempt has failed, in seconds."""
     wants: Callable[[bool], bool] = bool
     """Returns True if the caller wants the error to be retried, given whether it is retried by default."""
     prefix_refused: bool = False
@@ -86,6 +64,21 @@ class Broken:
     """True if a function of the caller's sets the wait, once the attempt is planned."""
     bounds: tuple[TimeBound, ...] = ()
     """The bounds on the time of another attempt, the shortest first."""
+
+    @property
+    def may_go_on(self) -> bool:
+        """True if another attempt may be made that goes on with the answer."""
+        return not (self.is_out_of_time or self.has_spent_all or self.may_lack)
+
+    @property
+    def may_begin_again(self) -> bool:
+        """True if another answer may replace this one, because no reader has anything that can't be replaced.
+
+        Reasoning can be taken back, by a `Restarted`. In mode "resume", the caller wants this answer or none.
+        """
+        if self.is_out_of_time or self.has_spent_all or self.is_whole or not self.has_content:
+            return False
+        return self.delivered != "content" and self.mode != "resume"
 
     @property
     def is_refused(self) -> bool:
@@ -163,16 +156,16 @@ ONLY_WHOLE = (
 """The reason not to continue an answer, in mode "auto", if the caller's function makes the requests."""
 
 
-def depends_on_opener(ended: Ended) -> bool:
+def depends_on_opener(broken: Broken) -> bool:
     """Return True if the choice depends on whether an opener can continue the answer."""
-    return ended.has_content and ended.mode not in ("restart", "resume")
+    return broken.has_content and broken.mode not in ("restart", "resume")
 
 
-def choose(ended: Ended, opener: OpenerFacts) -> ModeChoice:
+def choose(broken: Broken, opener: OpenerFacts) -> ModeChoice:
     """Choose the mode of an attempt that does not resume the answer.
 
-    The first row that applies counts. If it applies to no opener that may make an attempt, and
-    `ended.may_begin_again`, the first such opener restarts the answer; otherwise the stream raises the error.
+    The first row that applies counts. If it applies to no opener that may make an attempt, the first such
+    opener restarts the answer, if `broken.may_begin_again`; otherwise the stream raises the error.
 
     | the answer                               | mode "auto"      | "continue"       | "restart" | "resume" |
     |------------------------------------------|------------------|------------------|-----------|----------|
@@ -185,19 +178,19 @@ def choose(ended: Ended, opener: OpenerFacts) -> ModeChoice:
     | (any other)                              | no               | restart          |           |          |
 
     Args:
-        ended: The facts about the answer.
+        broken: The facts about the answer.
         opener: The facts about the opener. Without `depends_on_opener`, only `is_paused` counts.
     """
     if opener.is_paused:
         return ModeChoice("pause")
-    if not ended.has_content or ended.mode == "restart":
+    if not broken.has_content or broken.mode == "restart":
         return ModeChoice("restart")
-    if ended.mode == "resume":
+    if broken.mode == "resume":
         return ModeChoice(None)
-    if ended.mode == "auto" and not opener.follows_modes:
+    if broken.mode == "auto" and not opener.follows_modes:
         return ModeChoice(None, opener.obstacle)
     if opener.obstacle is not None:
-        return ModeChoice("restart" if ended.mode == "continue" else None, opener.obstacle)
+        return ModeChoice("restart" if broken.mode == "continue" else None, opener.obstacle)
     return ModeChoice(None if opener.only_restarts else "continue")
 
 
@@ -220,8 +213,8 @@ def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) 
         opener: The facts about the opener. With `choice`, only `index` and `is_other` count.
         choice: The mode of the attempt; None to choose it.
     """
-    error, answer = broken.error, broken.answer
-    mode, why_not = choice or choose(answer, opener)
+    error = broken.error
+    mode, why_not = choice or choose(broken, opener)
     if mode is None:
         is_told = why_not is not None and (broken.is_refused or broken.wants(error.retryable))
         return NoPlan(f"the answer was not continued: {why_not}", why_not) if is_told else NoPlan()
@@ -270,7 +263,7 @@ def _is_retried(broken: Broken, mode: AttemptMode) -> bool:
 
     Without its position, the answer is asked for anew, which is another request.
     """
-    asks_anew = mode == "continue" or (mode == "restart" and broken.answer.has_content)
+    asks_anew = mode == "continue" or (mode == "restart" and broken.has_content)
     return broken.error.retryable or (isinstance(broken.error, PositionLost) and asks_anew)
 
 

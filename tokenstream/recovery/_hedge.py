@@ -76,7 +76,7 @@ async def run_race(
         if second_won and other is not opener:
             # Another provider's answer may be in another format.
             current.machine.expect_format(other.format, current.itinerary.stage_of(other))
-            current.machine.connect(None)
+            current.machine.connect()
             current.begin_route(rival, None)
     source = winner.make_source()
     first.dispose()
@@ -128,16 +128,15 @@ def _note_loser(
         seconds = max(0.0, ended_at - began_at - wait)
         report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
     current.note_hedge(report, wait, began_at, second_won=second_won)
-    error = report.error
-    if error is None:
+    error, route, have_same_opener = report.error, current.itinerary.openers[opener_index].route, rival == 0
+    if error is None and route is not None:
         # The loser's first content would have taken at least that long.
-        current.itinerary.note_content(opener_index, report.seconds or 0.0)
-    else:
-        current.itinerary.note_end(opener_index, error, ended_at)
-        have_same_opener = rival == 0
-        if not error.retryable and not have_same_opener:
-            # An opener of both attempts is not skipped, because it may have served the winner.
-            current.itinerary.skip(opener_index)
+        route.health.note_content(report.seconds or 0.0)
+    if error is not None and route is not None:
+        route.health.note_failure(error, ended_at)
+    if error is not None and not error.retryable and not have_same_opener:
+        # An opener of both attempts is not skipped, because it may have served the winner.
+        current.itinerary.skip(opener_index)
     current.machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
 
 

@@ -12,13 +12,15 @@ from tokenstream.recovery._spending import Price
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokenstream.errors import StreamError
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
 _FIRST_ATTEMPTS = 2
 """Number of attempts at the first of several routes, unless the caller sets it."""
+
+_FREE = Price(None)
+"""The price of what is no route."""
 
 
 class RouteFacts(TypedDict):
@@ -69,7 +71,7 @@ class Itinerary:
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names = [each.name if self.has_routes else None for each in ordered]
         """The name of each opener for reports and messages; None if there are no routes."""
-        self.prices = [Price(None if each.route is None else each.route.price) for each in ordered]
+        self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
         """The price of each opener's route."""
         self._make_stage = make_stage
         self._budget = budget
@@ -104,32 +106,6 @@ class Itinerary:
         route = self.openers[index].route
         if route is not None:
             route.health.begin_attempt(now)
-
-    def note_content(self, index: int, seconds: float) -> None:
-        """Note the seconds from a request to its first content.
-
-        Args:
-            index: The index of the request's opener.
-        """
-        route = self.openers[index].route
-        if route is not None:
-            route.health.note_content(seconds)
-
-    def note_end(self, index: int, error: StreamError | None, now: float) -> None:
-        """Note that an attempt has ended.
-
-        Args:
-            index: The index of its opener.
-            error: The error that ended it; None if it succeeded.
-            now: A clock reading, in seconds.
-        """
-        route = self.openers[index].route
-        if route is None:
-            return
-        if error is None:
-            route.health.note_success(now)
-        else:
-            route.health.note_failure(error, now)
 
     def describe(self, index: int, format: str | None) -> RouteFacts:
         """Return the fields of a report that depend on the opener.

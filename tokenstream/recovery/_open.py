@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
-from tokenstream._sources import Deferred, async_source, sync_source
+from tokenstream._sources import AsyncSource, Deferred, SyncSource, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.joint import Prefill
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
@@ -171,11 +170,10 @@ class SourceOpener(ABC):
         return None
 
     @abstractmethod
-    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens.
+    def deferred(self, attempt: Attempt) -> Deferred:
+        """Return the source of an attempt, which the first read opens after the wait.
 
-        Args:
-            begins: True if the timing of the answer starts with this attempt.
+        The timing of the answer starts with its first attempt, and goes on in each further one.
         """
 
     def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
@@ -197,11 +195,8 @@ class SourceOpener(ABC):
 class SyncOpener(SourceOpener):
     """Opens the sources of a `Stream`."""
 
-    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens.
-
-        `begins` is True if the timing of the answer starts with this attempt.
-        """
+    def deferred(self, attempt: Attempt) -> Deferred:
+        """Return the source of an attempt, which the first read opens after the wait."""
         # The caller's function may itself return sources that are still to be opened.
         inner_sources: list[Deferred] = []
         limits: list[Callable[[], float]] = []
@@ -209,14 +204,17 @@ class SyncOpener(SourceOpener):
         def open_source() -> SyncSource:
             """Open the attempt's source, and raise any failure as one of the library's errors."""
             try:
-                source = find_sync_source(self._call_open(attempt))
-                while isinstance(source, Deferred):
+                source: Any = self._call_open(attempt)
+                while not isinstance(source, SyncSource):
+                    if not isinstance(source, Deferred):
+                        source = find_sync_source(source)
+                        continue
                     # Kept for `find_socket`, with which another thread can end the wait for the response.
                     inner_sources.append(source)
                     if limits and source.limit_open is not None:
                         source.limit_open(limits[-1])
                     source = source.open()
-                if sends_other_answer(source.head, attempt):
+                if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
                     source.close()
                     raise PositionLost(_OTHER_ANSWER)
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
@@ -235,7 +233,8 @@ class SyncOpener(SourceOpener):
             socket=find_socket,
             limit_open=limits.append,
             prepare=self.prepare,
-            begins=begins,
+            begins=attempt.mode == "start",
+            wait=attempt.wait,
             asked=self.asked,
         )
 
@@ -245,11 +244,8 @@ class AsyncOpener(SourceOpener):
 
     is_async = True
 
-    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens after the wait.
-
-        `begins` is True if the timing of the answer starts with this attempt.
-        """
+    def deferred(self, attempt: Attempt) -> Deferred:
+        """Return the source of an attempt, which the first read opens after the wait."""
 
         async def open_source() -> AsyncSource:
             """Wait as long as the attempt says, then open its source."""
@@ -260,7 +256,12 @@ class AsyncOpener(SourceOpener):
             return await self.open(attempt)
 
         return Deferred(
-            open_source, enters=self.enters, prepare=self.prepare, begins=begins, asked=self.asked
+            open_source,
+            enters=self.enters,
+            prepare=self.prepare,
+            begins=attempt.mode == "start",
+            wait=attempt.wait,
+            asked=self.asked,
         )
 
     async def open(self, attempt: Attempt) -> AsyncSource:
@@ -271,11 +272,11 @@ class AsyncOpener(SourceOpener):
             MisuseError: `open` did not return a source.
         """
         try:
-            source = find_async_source(self._call_open(attempt))
-            while isinstance(source, Deferred):
-                # The caller's function returned a source that is still to be opened.
-                source = await source.open()
-            if sends_other_answer(source.head, attempt):
+            source: Any = self._call_open(attempt)
+            while not isinstance(source, AsyncSource):
+                # The caller's function may have returned a source that is still to be opened.
+                source = await source.open() if isinstance(source, Deferred) else find_async_source(source)
+            if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
                 await source.close()
                 raise PositionLost(_OTHER_ANSWER)
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
@@ -305,9 +306,9 @@ def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
 
     Args:
         head: The head of the response; None if the source has none.
-        attempt: The attempt, with the answer's id in the relay's journal.
+        attempt: The attempt to resume, with the answer's id in the relay's journal.
     """
-    if attempt.mode != "resume" or attempt.answer_id is None or head is None or head.refuses:
+    if attempt.answer_id is None or head is None or head.refuses:
         return False
     named = head.headers.get("x-answer-id")
     if named is None:

@@ -82,8 +82,6 @@ class Pauses:
         """Return a report on the current leg."""
         answer = self._machine.connection.format.parts
         reports = self._current.reports[self._reports_before :]
-        if not self._current.ended:
-            reports = [*reports, self._current.make_report()]
         return Leg(
             id=answer.id,
             model=answer.model,
@@ -136,8 +134,7 @@ class Pauses:
         log("the answer was paused, and goes on", of=self._machine)
         self.paused = paused
         self._gone_through += 1
-        # The report on the attempt that has ended now follows.
-        self._reports_before = len(current.reports) + 1
+        self._reports_before = len(current.reports)
         hold = self._joining.hold
         self._held = () if hold is None else (*hold.ready, *hold.held)
         route = self._machine.accumulator.route

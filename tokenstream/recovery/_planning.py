@@ -13,7 +13,6 @@ from tokenstream.recovery._decision import (
     ONLY_WHOLE,
     AttemptPlan,
     Broken,
-    Ended,
     ModeChoice,
     NoPlan,
     OpenerFacts,
@@ -73,9 +72,8 @@ class Planner:
         """Number of polls since the last one that failed."""
         self._answer_id: str | None = None
         """The answer's id in a relay's journal, which a request to resume names; None if it has none."""
-        # Seconds after the first request in which new attempts may begin, each with the option that sets it.
-        bounds = ((self._retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
-        self._bounds = sorted((bound, name) for bound, name in bounds if bound is not None)
+        self._total = total
+        """Seconds after the first request in which the answer has to end; None for no deadline."""
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next attempt; None if no further attempt is to be made.
@@ -88,20 +86,13 @@ class Planner:
 
     def _plan_attempt(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for an attempt that is no poll; None if no further attempt is to be made."""
-        current, facts = self._current, self._find_facts(error)
-        may_go_on = facts.may_go_on
-        if not (may_go_on or facts.may_begin_again):
-            if facts.has_spent_all:
-                add_note_once(
-                    error, f"no further attempt was made: Retry.most is used up ({self._retry.most})"
-                )
-            return None
-        broken = self._find_break(error, facts, now)
+        broken, failed = self._find_facts(error, now), list[NoPlan]()
+        if broken.has_spent_all:
+            add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
-        has_left = self._itinerary.has_left(current.opener_index, is_free=broken.is_free)
-        failed = list[NoPlan]()
-        plan = self._plan_to_go_on(broken, failed, has_left=has_left) if may_go_on else None
-        if plan is None and facts.may_begin_again:
+        has_left = self._itinerary.has_left(self._current.opener_index, is_free=broken.is_free)
+        plan = self._plan_to_go_on(broken, failed, has_left=has_left) if broken.may_go_on else None
+        if plan is None and broken.may_begin_again:
             why_not = next((no_plan.why_not for no_plan in failed if no_plan.why_not is not None), None)
             indexes = self._find_next_openers(now, has_left=has_left)
             plan = self._plan_first(indexes, broken, failed, ModeChoice("restart", why_not))
@@ -111,32 +102,14 @@ class Planner:
                     add_note_once(error, note)
         return plan
 
-    def _find_break(self, error: StreamError, facts: Ended, now: float) -> Broken:
-        """Return the facts about the error of the current attempt, and about the time of the next one."""
-        wanted = cache(partial(self._wants, error))
+    def _find_facts(self, error: StreamError, now: float) -> Broken:
+        """Return the facts about the answer and its error, and about the time of the next attempt."""
+        current, is_refused = self._current, self._resumption.joining.refusal is not None
         # Once it has brought something, the server has accepted the request to continue.
-        continuation = None if self._current.hold.released else self._current.continuation
+        continuation = None if current.hold.released else current.continuation
         return Broken(
-            answer=facts,
             error=error,
             now=now,
-            wants=wanted,
-            prefix_refused=continuation is not None and self._drop_refused_prefix(error, continuation),
-            request_refused=continuation is not None and is_bad_request(error),
-            fetches=self._may_fetch(error),
-            # The number of the next attempt, for this server.
-            backoff=self._find_backoff(
-                error, self._itinerary.used(self._current.opener_index) + 1, longest=_MAX_BACKOFF
-            ),
-            reconnect_after=self._resumption.reconnect_after,
-            sets_wait=callable(self._retry.wait),
-            bounds=self._find_bounds(),
-        )
-
-    def _find_facts(self, error: StreamError) -> Ended:
-        """Return the facts about the answer on which all decisions depend."""
-        current, is_refused = self._current, self._resumption.joining.refusal is not None
-        return Ended(
             mode=self._retry.mode,
             has_content=current.has_content,
             delivered=self._machine.delivered.extent,
@@ -144,6 +117,17 @@ class Planner:
             may_lack=self._machine.answer_format.gap in ("unsettled", "settled"),
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
             has_spent_all=current.has_spent_all,
+            wants=cache(partial(self._wants, error)),
+            prefix_refused=continuation is not None and self._drop_refused_prefix(error, continuation),
+            request_refused=continuation is not None and is_bad_request(error),
+            fetches=self._may_fetch(error),
+            # The number of the next attempt, for this server.
+            backoff=self._find_backoff(
+                error, self._itinerary.used(current.opener_index) + 1, longest=_MAX_BACKOFF
+            ),
+            reconnect_after=self._resumption.reconnect_after,
+            sets_wait=callable(self._retry.wait),
+            bounds=self._find_bounds(),
         )
 
     def _plan_to_go_on(self, broken: Broken, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
@@ -232,10 +216,11 @@ class Planner:
         reader, index = self._machine.answer_format, self._current.opener_index
         # A connection may have brought the same payload as the one before, which is then dropped.
         has_answered = (reader.frames > self._frames or reader.dropped > 0) and not self._machine.refused
-        if (
-            not self._wants_poll(error, has_answered=has_answered)
-            or self._current.find_running(error) is None
-        ):
+        # A server that was asked for the whole answer, and has sent something else, does not have it.
+        lacks_events = reader.gap == "unsettled" and not (self._current.settles and has_answered)
+        needs_whole = self._retry.pauses > 0 if reader.unfinished else lacks_events
+        is_out_of_time = isinstance(error, StreamStalled) and error.limit == "total"
+        if is_out_of_time or not needs_whole or self._current.find_running(error) is None:
             return None
         self._polls = self._polls + 1 if has_answered else 0
         if not has_answered and not (error.retryable and self._itinerary.has_left(index)):
@@ -251,21 +236,6 @@ class Planner:
             return None
         brings_whole = reader.position is None
         return AttemptPlan("resume", index, wait, fetches=True, polls=has_answered, brings_whole=brings_whole)
-
-    def _wants_poll(self, error: StreamError, *, has_answered: bool) -> bool:
-        """Return True if the whole of the answer is needed, and if asking for it may bring it.
-
-        Args:
-            error: The error that ended the current attempt.
-            has_answered: True if that attempt has brought a payload.
-        """
-        reader = self._machine.answer_format
-        if isinstance(error, StreamStalled) and error.limit == "total":
-            return False
-        if reader.unfinished:
-            return self._retry.pauses > 0
-        # A server that was asked for the whole answer, and has sent something else, does not have it.
-        return reader.gap == "unsettled" and not (self._current.settles and has_answered)
 
     def _find_backoff(self, error: StreamError, number: int, *, longest: float) -> float | None:
         """Return the seconds to wait before another request to this server; None if it wants too long a wait.
@@ -287,9 +257,11 @@ class Planner:
 
     def _find_bounds(self) -> tuple[TimeBound, ...]:
         """Return the bounds on the time of another attempt, the shortest first."""
-        begun = self._machine.meter.started_at
-        since = {"Retry.timeout": max(begun, self.begun_at)}
-        return tuple([TimeBound(bound, name, since.get(name, begun)) for bound, name in self._bounds])
+        begun, timeout, total = self._machine.meter.started_at, self._retry.timeout, self._total
+        bounds = [] if total is None else [TimeBound(total, "Deadlines.total", begun)]
+        if timeout is not None:
+            bounds.append(TimeBound(timeout, "Retry.timeout", max(begun, self.begun_at)))
+        return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
         """Stop sending prefixes if the server has refused a prefix.
@@ -319,7 +291,7 @@ class Planner:
         opener, is_other = self._openers[index], index != current.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
         is_paused = current.goes_on and not current.hold.released and not is_other
-        if is_paused or not depends_on_opener(broken.answer):
+        if is_paused or not depends_on_opener(broken):
             return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
         if self._retry.mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
@@ -338,7 +310,7 @@ class Planner:
         if broken.is_refused:
             return "the server refuses the request to continue it"
         # If a reader has a part of the answer, the model may find the seam at the next attempt.
-        is_refused = self._resumption.joining.refusal is not None and broken.answer.delivered != "content"
+        is_refused = self._resumption.joining.refusal is not None and broken.delivered != "content"
         return NOT_JOINED if is_refused else None
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:

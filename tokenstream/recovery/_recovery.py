@@ -18,6 +18,7 @@ from tokenstream.errors import (
     StreamError,
 )
 from tokenstream.events import Restarted, Resumed
+from tokenstream.message import Message
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._hedge import run_race
@@ -72,7 +73,7 @@ class Recovery:
         self._machine = machine = resumption.machine
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
-        hold = self._make_hold(self._is_content)
+        hold = Hold(self._is_content, self._announce)
         self._joining.hold_back(hold)
 
         # The parts that observe attempts and decide about them.
@@ -104,9 +105,7 @@ class Recovery:
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, including the current one."""
-        current = self._current
-        running = [] if current.ended else [current.make_report()]
-        return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
+        return tuple(sorted(self._current.reports, key=lambda report: report.number))
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -134,11 +133,12 @@ class Recovery:
         attempt = Attempt(
             number=1,
             mode="start",
-            message=self._machine.accumulator.message,
+            # Nothing else of the answer is known.
+            message=Message(format=self._machine.accumulator.format, route=self._itinerary.names[0]),
             limit_left=self._retry.max_output_tokens,
             route=self._itinerary.names[0],
         )
-        source = self._openers[0].deferred(attempt, begins=True)
+        source = self._openers[0].deferred(attempt)
         if self._retry.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
@@ -158,10 +158,14 @@ class Recovery:
         # If a restarted answer differs from what was delivered, another attempt does not help.
         is_final = self._joining.differs or self._has_given_up
         error = None if is_final else find_error(self._current, cause, now)
-        if error is None:
-            return None if is_final else self._go_on_after_pause(now)
-        # A refusal means that this attempt was a continuation, which does not join the answer.
         current, refusal = self._current, self._joining.refusal
+        if error is None:
+            # A paused answer may go on.
+            attempt = None if is_final else self._pauses.find_pause()
+            if attempt is None:
+                return None
+            return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
+        # A refusal means that this attempt was a continuation, which does not join the answer.
         if refusal is None and current.hold.released:
             self._last_break = error
         sent_prefix = current.continuation is not None and current.continuation.prefix is not None
@@ -262,14 +266,6 @@ class Recovery:
 
     # -- the next attempt --------------------------------------------------
 
-    def _go_on_after_pause(self, now: float) -> Deferred | None:
-        """Return the source of the rest of a paused answer; None if it is not paused, or does not go on."""
-        current = self._current
-        attempt = self._pauses.find_pause()
-        if attempt is None:
-            return None
-        return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
-
     def _make_planned_source(self, error: StreamError, now: float) -> Deferred | None:
         """Return the source of the next attempt; None if no further attempt is made.
 
@@ -283,7 +279,7 @@ class Recovery:
         while (plan := self._planner.plan(error, now)) is not None:
             if plan.brings_whole:
                 self._machine.arrivals.forget()
-            self._resumption.store_attempt_partial(error, ending_with(error))
+            self._machine.progress.store_on(error, ending_with(error))
             attempt = self._planner.make_attempt(plan, error, self._pauses.paused)
             if attempt is None:
                 self._end_at_limit(error, now)
@@ -333,28 +329,28 @@ class Recovery:
         if current.settles or (plan.polls and current.polls):
             # All polls are one attempt, and what they settle belongs to the attempt that has resumed.
             self._renew_machine(plan, attempt, now)
-            return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
+            return opener.deferred(attempt)
         current.end(error, now)
+        current.keep_report()
         if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.holds_back):
             # Neither does the next attempt go on with this answer, nor do its events stay held back.
             current.spend_held()
         if plan.opener_index != current.opener_index:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
-        is_uncounted = plan.prefix_refused or plan.fetches or error is None
-        current.begin(attempt, now, is_uncounted=is_uncounted, polls=plan.polls)
-        current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
-        if error is None:
-            self._planner.begun_at = now
         if plan.mode == "restart":
             self._pauses.begin_again()
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
                 self._choose_alignment(plan.why)
+        is_uncounted = plan.prefix_refused or plan.fetches or error is None
+        current.begin(attempt, now, is_uncounted=is_uncounted, polls=plan.polls)
+        current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
+        if error is None:
+            self._planner.begun_at = now
         self._renew_machine(plan, attempt, now)
-        # `begins=False`: the timing of the answer goes on from the first attempt.
-        return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
+        return opener.deferred(attempt)
 
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
@@ -369,7 +365,7 @@ class Recovery:
             until = ends_at_once
         else:
             until = self._is_content
-        self._current.hold = hold = self._make_hold(until)
+        self._current.hold = hold = Hold(until, self._announce)
         if resuming_format is None:
             # Another opener may send its answers in another format.
             opener = self._openers[plan.opener_index]
@@ -387,13 +383,11 @@ class Recovery:
         if resuming_format is not None and can_fetch and not machine.arrivals.sees_gaps:
             resuming_format.expect_gap()
 
-    def _make_hold(self, until: Callable[[Event], bool]) -> Hold:
-        """Return a hold that ends with an event for which `until` returns True."""
-        return Hold(until, lambda failed: self._announce(failed=failed))
-
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
         self._current.end(error, now, is_last=True)
+        # Afterwards, the token counts are those of an answer that has a finish reason.
+        self._current.keep_report()
         self._machine.end_with(self._pauses.end_at_limit(error.message), now)
 
     # -- the first events of an attempt ------------------------------------
@@ -413,7 +407,7 @@ class Recovery:
             # No event takes back what the loop has, although the message forgets it.
             delivered.note_look()
 
-    def _announce(self, *, failed: bool) -> list[Event] | None:
+    def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - the only argument
         """Return the events to deliver before the first events of an attempt; None to discard the attempt.
 
         Args:

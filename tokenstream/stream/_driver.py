@@ -12,7 +12,7 @@ from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
-from tokenstream.limits import Deadlines, check_option
+from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
 
-_DEADLINES = Deadlines()
 ENDED = Phase.ENDED
 
 
@@ -124,7 +123,7 @@ class Driver(UncopyableObject):
         self.machine.arrivals.marks_slices = True
         options.restore(self.machine)
         check_option("deadlines", options.deadlines, Deadlines)
-        self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
+        self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
         if options.reorder is not None:
             self.machine.arrivals.reorder = claim_reorder(options.reorder)
         self.chain: TimedStage[Any, Any] = self.make_timed_chain()
@@ -223,11 +222,11 @@ class Driver(UncopyableObject):
         )
 
     def begin_request(self, deferred: Deferred) -> None:
-        """Import what a request needs, then start timing it; the clock of a resumed answer goes on."""
-        prepare(deferred, self.machine.wanted)
-        self.machine.asked.take_request(deferred.asked)
-        if deferred.begins:  # False if it resumes a broken answer, whose clock goes on
+        """Import what a request needs, then start timing it; the clock of a further attempt goes on."""
+        if deferred.begins:
+            prepare(deferred, self.machine.wanted)
             self.machine.meter.begin(self.clock(), wrapped=False)
+        self.machine.asked.take_request(deferred.asked)
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Process the response head of a source that was just opened."""

@@ -128,7 +128,7 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
         machine.offered = offered if machine.offered is None else machine.offered
         machine.wanted = format if machine.wanted is None else machine.wanted
         machine.make_stage = make_stage if machine.make_stage is None else machine.make_stage
-        machine.connect(None)
+        machine.connect()
     if source.head is not None:
         machine.take_head(source.head, source.coding)
     if source.asked is not None:

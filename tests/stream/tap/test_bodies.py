@@ -246,8 +246,8 @@ class ByItself:
         raise StopAsyncIteration
 
 
-def answered(body: Body) -> httpx2.Response:
-    return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
+def answered(body: Body, status: int = 200) -> httpx2.Response:
+    return httpx2.Response(status, headers={"content-type": "text/event-stream"}, stream=body)
 
 
 def test_what_stands_on_the_body_is_found_there() -> None:
@@ -359,7 +359,10 @@ async def test_a_body_need_not_be_a_generator() -> None:
 
 
 def test_a_format_that_cannot_begin_disturbs_nobody() -> None:
-    """A format object of the application's own that raises ends the message, and the body is read."""
+    """A format object of the application's own that raises ends the message, and the body is read.
+
+    The format of a refusal is asked about the errors of its provider.
+    """
 
     class Once(Text):
         made = 0
@@ -370,7 +373,7 @@ def test_a_format_that_cannot_begin_disturbs_nobody() -> None:
                 raise ZeroDivisionError
             return super().fresh(limits=limits, pings=pings)
 
-    tapped: Any = tap(answered(Body(ANSWER)), format=Once())
+    tapped: Any = tap(answered(Body(ANSWER), status=503), format=Once())
 
     assert ANSWER == list(tapped.iter_raw())
     assert isinstance(tapped.error.__cause__, ZeroDivisionError)

@@ -220,12 +220,12 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     kind_word = _first_text_cut(_MAX_WORD, details, "type", "error_type", "status", "kind")
     code = _code_of(details)
     # Some providers send further details inside, with the most specific code.
-    inner = details.get("details")
+    listed = dicts_of(inner := details.get("details"))
     inner_code = inner.get("error_code") if is_dict(inner) else None
     # A numeric code is less specific than a type, as it is often the HTTP status.
     word_code = code if isinstance(code, str) else None
     kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)
-    if retryable is None and _is_daily(inner):
+    if retryable is None and _is_daily(listed):
         # As a rate limit, the error would be retried after a short wait.
         kind = "quota"
     error = ProviderError(
@@ -234,7 +234,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         type=kind_word,
         kind=kind,
         retryable=retryable,
-        retry_after=_find_wait(details, inner),
+        retry_after=_find_wait(details, listed),
     )
     error.request_id = _first_text(payload, "request_id")
     return error
@@ -345,14 +345,14 @@ def _first_listed(details: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
-    """Return the HTTP headers that an error payload repeats, as OpenRouter's do, by lower-case name.
+def read_repeated_headers(details: dict[str, Any]) -> dict[str, str]:
+    """Return the HTTP headers that an error object repeats, as OpenRouter's do, by lower-case name.
 
     Example:
-        >>> read_repeated_headers({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
+        >>> read_repeated_headers({"code": 429, "metadata": {"headers": {"Retry-After": "2"}}})
         {'retry-after': '2'}
     """
-    headers = dict_of(dict_of(dict_of(payload, "error"), "metadata"), "headers")
+    headers = dict_of(dict_of(details, "metadata"), "headers")
     return {
         name.lower(): value
         for name, value in islice(headers.items(), _MOST_HEADERS)
@@ -360,7 +360,7 @@ def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _find_wait(details: dict[str, Any], inner: object) -> float | None:
+def _find_wait(details: dict[str, Any], listed: list[dict[str, Any]]) -> float | None:
     """Return the wait in seconds that an error asks for; None if it asks for none.
 
     Google's APIs send the wait in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
@@ -368,24 +368,26 @@ def _find_wait(details: dict[str, Any], inner: object) -> float | None:
 
     Args:
         details: The error object.
-        inner: The value of its field `details`.
+        listed: The objects in its field `details`.
     """
-    for detail in dicts_of(inner):
+    for detail in listed:
         delay = text_of(detail, "retryDelay")
         wait = duration_of(delay) if delay is not None else None
         if wait is not None:
             return wait
-    headers = read_repeated_headers({"error": details})
+    headers = read_repeated_headers(details)
+    if not headers:
+        return None
     wait = retry_after_of(headers)
     # The error need not be about a rate limit, so only a limit that is used up calls for a wait.
     return reset_of(headers, limited=False) if wait is None else wait
 
 
-def _is_daily(details: object) -> bool:
+def _is_daily(listed: list[dict[str, Any]]) -> bool:
     """Return whether a Google API's `QuotaFailure` is about a daily quota, which no short wait restores."""
     return any(
         "PerDay" in (text_of(violation, "quotaId") or "")
-        for detail in dicts_of(details)
+        for detail in listed
         for violation in dicts_of(detail.get("violations"))
     )
 

@@ -63,8 +63,7 @@ def _read(text: str) -> PartialJSONParser:
     return parser
 
 
-_MARK_OUTSIDE_STRINGS = re.compile(r'["\[\]{}]')
-_MARK_IN_STRING = re.compile(r'["\\]')
+_MARK = re.compile(r'["\\\[\]{}]')
 _CONTENT = re.compile(r"[^ \t\n\r]")
 
 
@@ -93,54 +92,35 @@ class Wholeness:
 
     def add(self, text: str) -> None:
         """Read the next piece, and update `whole`."""
-        position, size = 0, len(text)
-        while position < size and not self._is_something_else:
-            if self._in_string:
-                position = self._read_string(text, position)
-            elif self.whole:
-                # Only white space may follow the object or array.
-                self._is_something_else = _CONTENT.search(text, position) is not None
-                self.whole = not self._is_something_else
-                return
-            else:
-                position = self._read_to_mark(text, position)
+        if not self._started and (first := _CONTENT.search(text)) is not None:
+            self._started, self._is_something_else = True, first.group() not in "[{"
+        if self._is_something_else:
+            return
+        end = 0 if self.whole else self._read(text)
+        # Only white space may follow the object or array.
+        if self.whole and _CONTENT.search(text, end) is not None:
+            self._is_something_else, self.whole = True, False
 
-    def _read_string(self, text: str, position: int) -> int:
-        """Read on inside a string, up to its end or a backslash; return the position after that."""
-        if self._escaped:
-            self._escaped = False
-            return position + 1
-        match = _MARK_IN_STRING.search(text, position)
-        if match is None:
-            return len(text)
-        if match.group() == '"':
-            self._in_string = False
-        else:
-            self._escaped = True
-        return match.end()
-
-    def _read_to_mark(self, text: str, position: int) -> int:
-        """Read on outside of strings, up to a quote or a bracket; return the position after that."""
-        if not self._started:
-            first = _CONTENT.search(text, position)
-            if first is None:
-                return len(text)
-            self._started = True
-            if first.group() not in "[{":
-                self._is_something_else = True
-                return len(text)
-        match = _MARK_OUTSIDE_STRINGS.search(text, position)
-        if match is None:
-            return len(text)
-        mark = match.group()
-        if mark == '"':
-            self._in_string = True
-        elif mark in "[{":
-            self._depth += 1
-        else:
-            self._depth -= 1
-            self.whole = self._depth == 0
-        return match.end()
+    def _read(self, text: str) -> int:
+        """Read on up to the end of the object or array, or of the text; return the position after that."""
+        # The character behind a backslash, which may have ended the last piece, is no mark.
+        unread, end = int(self._escaped), len(text)
+        for match in _MARK.finditer(text):
+            mark, position = match.group(), match.start()
+            if position < unread:
+                continue
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif self._in_string:
+                unread = position + 2 if mark == "\\" else unread
+            elif mark != "\\":
+                self._depth += 1 if mark in "[{" else -1
+                self.whole = self._depth == 0
+                if self.whole:
+                    end = match.end()
+                    break
+        self._escaped = unread > len(text)
+        return end
 
 
 class RepeatedArguments:

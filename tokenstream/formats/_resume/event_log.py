@@ -55,10 +55,10 @@ class EventLog:
         >>> events = [ServerSentEvent(id.encode(), id=id) for id in "xyz"]
         >>> log = EventLog()
         >>> format = OpenAIChat()
-        >>> log.add(events[0], format)
-        >>> log.add(events[1], format)
+        >>> [log.check_or_add(event, format) for event in events[:2]]
+        [False, False]
         >>> log.begin_replay(format)
-        >>> [log.check_repeated(event) for event in events]
+        >>> [log.check_or_add(event, format) for event in events]
         [True, True, False]
     """
 
@@ -172,20 +172,6 @@ class EventLog:
             "keeps_items": ids.keeps_items,
         }
 
-    def add(self, frame: Frame, format: Format | None) -> None:
-        """Collect an event of the first connection.
-
-        Args:
-            frame: The event.
-            format: The format that reads the answer, which knows the positions in its payloads; None if it
-                is not known yet. Such events wait undescribed, as they do for the format.
-        """
-        self._format = format
-        self._pending.append(frame)
-        self._bytes += size_of(frame)
-        while format is not None and self._is_full:
-            self._fold_one()
-
     @property
     def _is_full(self) -> bool:
         """True if the oldest event in `_pending` has to become a digest."""
@@ -219,18 +205,22 @@ class EventLog:
         Args:
             frame: The event.
             format: The format that reads the answer, which knows the positions in its payloads; None if it
-                is not known yet.
+                is not known yet. Events of the first connection then wait undescribed, as they do for the
+                format.
 
         Raises:
             PositionLost: The server sends another answer, or events are missing.
         """
+        self._format = format
         if self._is_replayed:
-            self._format = format
-            return self.check_repeated(frame)
-        self.add(frame, format)
+            return self._check_repeated(frame)
+        self._pending.append(frame)
+        self._bytes += size_of(frame)
+        while format is not None and self._is_full:
+            self._fold_one()
         return False
 
-    def check_repeated(self, frame: Frame) -> bool:
+    def _check_repeated(self, frame: Frame) -> bool:
         """Return True if an event was read before; otherwise add it to the log.
 
         Raises:

@@ -94,7 +94,7 @@ class Silence:
         meter = self._machine.meter
         # The first connection comes after -1 chunks.
         is_first = self._earlier_chunks < 0
-        return meter.first_event_at is not None and (is_first or meter.chunks != self._earlier_chunks)
+        return meter.first_event_at is not None and (is_first or meter.framed_chunks != self._earlier_chunks)
 
     def find_earliest(self, deadline: float | None) -> float:
         """Return a time before which no deadline can pass, whatever arrives until then.
@@ -138,7 +138,8 @@ class Silence:
             now: Time at which the wait begins.
         """
         self.error, self.is_over = None, False
-        self._earlier_chunks = self._machine.meter.chunks
+        # The first chunk of a connection is cut into frames.
+        self._earlier_chunks = self._machine.meter.framed_chunks
         self._machine.begun_at = now
 
     def exclude_busy_time(self, seconds: float) -> None:

@@ -114,7 +114,7 @@ class AnswersSession:
             if driver.machine.format is None:
                 # The parent stream reads nothing more, so it gets the format that the sorter has detected.
                 driver.machine.wanted = sorter.format_name
-                driver.machine.connect(None)
+                driver.machine.connect()
 
     def end_if_last(self, item: Any, timed_item: Any = None) -> bool:  # noqa: ANN401 - what a pump brings
         """End the session if an item is the last one, and return True; return False for any other item.

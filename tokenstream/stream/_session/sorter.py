@@ -148,7 +148,6 @@ class Sorter:
         # This connection only cuts chunks into frames, and decodes none of them; `_detect` finds the format.
         self._connection = Connection(
             wanted,
-            content_type=None,
             limits=limits,
             pings=False,
             departures=Departures(),
