@@ -128,7 +128,7 @@ class MemoryStorage(Storage):
         answer.alive_until = self._clock() + lease
         if over and not answer.ended:
             self._finish(id, answer)
-        answer.notify()
+        answer.changes.notify()
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
         """Renew the producer's lease; return the reason of a stop that was requested, or None."""
@@ -149,7 +149,7 @@ class MemoryStorage(Storage):
         answer.token = None
         self._extend(answer, records, sum(map(len, records)))
         self._finish(id, answer)
-        answer.notify()
+        answer.changes.notify()
         return True
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
@@ -165,7 +165,7 @@ class MemoryStorage(Storage):
             return "ended"
         if answer.reason is None:
             answer.reason = reason
-            answer.notify()
+            answer.stops.notify()
         return "asked"
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
@@ -243,11 +243,15 @@ class MemoryStorage(Storage):
         return self._max_bytes if share.bounds is None else min(self._max_bytes, share.bounds.bytes)
 
     def _finish(self, id: str, answer: StoredAnswer) -> None:
-        """Mark an answer as ended; its records are deleted `expire` seconds later."""
+        """Mark an answer as ended, and wake the tasks that wait for that, or for a request to stop it.
+
+        Its records are deleted `expire` seconds later.
+        """
         answer.expires = self._clock() + self._expire
         for group in self._groups_of(answer):
             del group.running[id]
             group.ended[id] = answer
+        answer.stops.notify()
 
     def _delete_records(self, id: str, answer: StoredAnswer) -> None:
         """Delete the records of an answer that has ended, but remember that the answer existed.
@@ -259,7 +263,7 @@ class MemoryStorage(Storage):
             del group.ended[id]
             group.expired[id] = answer
         answer.drop()
-        answer.notify()
+        answer.changes.notify()
 
     def _forget(self, id: str) -> None:
         """Delete the records of an answer that has ended, and forget that it existed."""

@@ -105,7 +105,7 @@ class StoredAnswer:
         self.size = 0
         """The size of the records in bytes, without those that were trimmed."""
         self.changes = Changes()
-        """Wakes the tasks that wait for a change of the answer."""
+        """Wakes the tasks that wait for more records, or for the answer's end."""
         self.stops = Changes()
         """Wakes the tasks that wait until a stop is requested or the answer has ended."""
 
@@ -147,12 +147,3 @@ class StoredAnswer:
         """Delete all records."""
         self.begin = self.end + 1
         self._records, self._trimmed, self.size = [], 0, 0
-
-    def notify(self) -> None:
-        """Wake the tasks that wait for a change of the answer.
-
-        If a stop was requested or the answer has ended, also wake the tasks that wait for a stop.
-        """
-        self.changes.notify()
-        if self.ended or self.reason is not None:
-            self.stops.notify()
