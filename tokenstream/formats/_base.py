@@ -678,7 +678,7 @@ class Format(Resuming, ABC):
             if self._replay is None or not self._check_repeated(self._replay, frame, ""):
                 self._read_object(frame, "")
             return
-        if isinstance(frame, ServerSentEvent | EventStreamMessage):
+        if not isinstance(frame, bytes):
             if isinstance(frame, EventStreamMessage) and frame.kind != "event":  # AWS: an exception
                 error = exception_error(frame.event, frame.payload, frame.headers)
                 self.fail(error, was_whole=self.is_whole)
