@@ -385,7 +385,8 @@ class Format(Resuming, ABC):
                 error.event = self.frames
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error.message}{advice}",)
-            self.error = error
+            # The traceback would hold this frame, and so the error itself.
+            self.error = error.with_traceback(None)
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
