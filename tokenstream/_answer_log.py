@@ -25,6 +25,7 @@ DELTAS: dict[str, type[Delta]] = {
 ENDED = -1
 """Takes the place of the index of a part where items of the text end, whatever their kind."""
 _ENDED_KINDS: dict[int, type[Delta]] = dict(enumerate(DELTAS.values(), ENDED - len(DELTAS)))
+_MARKS: dict[type[Delta] | None, int] = {kind: mark for mark, kind in _ENDED_KINDS.items()}
 """The kinds of words whose items end where another negative number takes the place of the index."""
 _BITS = 40
 """Number of bits for the end of a run."""
@@ -91,7 +92,7 @@ class AnswerLog:
         """
         if not self._runs:
             return
-        mark = next((mark for mark, each in _ENDED_KINDS.items() if each is kind), ENDED)
+        mark = _MARKS.get(kind, ENDED)
         if self._runs[-1] >> _BITS in (mark, ENDED):
             return
         self._end_run()
@@ -124,7 +125,8 @@ class AnswerLog:
             most: For each part, the number of characters up to which to read; None for all.
             last: The last delta of its part, whose text need not be looked up; None if it is not known.
         """
-        count, found = len(self._runs), list[tuple[int, str]]()
+        count = len(self._runs)
+        found: list[tuple[int, str]] = []
         rests: dict[int, tuple[int, str]] = {}
         for index in range(begin, count):
             part = self._runs[index] >> _BITS

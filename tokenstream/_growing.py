@@ -292,7 +292,8 @@ class ChoiceState:
         parts = self.parts
         if len(parts) <= index:
             # All steps of a run share one numbering of parts, so this step's indexes may have gaps.
-            parts.extend(GrowingPart(start(), is_gap=True) for _ in range(index - len(parts)))
+            while len(parts) < index:
+                parts.append(GrowingPart(start(), is_gap=True))
             parts.append(GrowingPart(start()))
             kind = parts[index].start.kind
             if kind not in _BESIDE and not (self.texts_go_on and kind in DELTAS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._message_parts import COUNTS
+from tokenstream._message_parts import COUNTS, make_value
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class GrowingUsage:
 
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
-        left_out = "output_tokens" if usage.source == "estimated" else None
-        for name, value in vars(usage).items():
-            if value is not None and name in COUNTS and name != left_out:
-                self.counts[name] = value
+        counts, is_estimated = vars(usage), usage.source == "estimated"
+        for name in COUNTS:
+            if counts[name] is not None and not (is_estimated and name == "output_tokens"):
+                self.counts[name] = counts[name]
         for key, value in usage.provider_data.items():
             # A field that is null is kept, but does not replace an earlier value.
             if value is not None or key not in self.report:
@@ -54,9 +54,9 @@ class GrowingUsage:
             final: True if the counts will no longer change: their source is then "reported", else "partial".
         """
         if not self.counts and not self.report:
-            return Usage.model_construct(source="none", provider_data={})
+            return make_value(Usage, {"source": "none", "provider_data": {}})
         source = "reported" if final else "partial"
-        return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))
+        return make_value(Usage, {**self.counts, "source": source, "provider_data": self.report.copy()})
 
     def with_spent(
         self, spent: Usage | None, *, final: bool, choices: dict[int, ChoiceState] | None = None

@@ -12,6 +12,7 @@ from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
 from tokenstream._growing_usage import GrowingUsage
+from tokenstream._message_parts import make_value
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -391,27 +392,29 @@ class Accumulator:
         is_final = ending == "complete" or choice.finish_reason is not None
         # Tokens are estimated only for an answer that broke off.
         estimated_from = None if is_final or ending == "streaming" else self._choices
-        return Message.model_construct(
-            choice=index,
-            id=self._id,
-            model=self._model,
-            role=self._role,
-            parts=tuple(  # without gaps: their parts are in messages of other steps
+        values = {
+            "choice": index,
+            "id": self._id,
+            "model": self._model,
+            "role": self._role,
+            "parts": tuple(  # without gaps: their parts are in messages of other steps
                 [part.final or part.build(complete=False) for part in choice.parts if not part.is_gap]
             ),
-            usage=self._usage_now().with_spent(self._spent, final=is_final, choices=estimated_from),
-            finish_reason=choice.finish_reason,
-            raw_finish_reason=choice.raw_finish_reason,
-            finish_message=choice.finish_message,
-            ending=ending,
-            provider_data={
+            "usage": self._usage_now().with_spent(self._spent, final=is_final, choices=estimated_from),
+            "finish_reason": choice.finish_reason,
+            "raw_finish_reason": choice.raw_finish_reason,
+            "finish_message": choice.finish_message,
+            "ending": ending,
+            "provider_data": {
                 name: snapshot(value) for name, value in (self._provider_data | choice.provider_data).items()
             },
-            format=self.format,
-            joined=choice.joined,
-            route=self.route,
-            results=_list_results(choice) if choice.results else (),
-        )
+            "format": self.format,
+            "joined": choice.joined,
+            "route": self.route,
+            "results": _list_results(choice) if choice.results else (),
+        }
+        # As a dict: passing so many arguments by their names takes as long as all the rest.
+        return make_value(Message, values)
 
     def _usage_now(self) -> GrowingUsage:
         """Return the token counts known now; this changes nothing, because any thread may call it."""

@@ -55,6 +55,8 @@ _FOREIGN_WRITES = {"all": 68, "_pipeline": 80, "recovery": 75}
 """Assignments to attributes of objects that a function has not made, for each 1,000 functions."""
 _CALLS = {"a text delta": 4, "a piece of stream.text": 8}
 """Python calls of what happens for each piece of an answer."""
+_SHORT_CALLS = 701
+"""Calls of the package's own for a short answer, of which two thirds are its start and its end."""
 _TRIES = range(3)
 """On a busy machine, the time that the reader itself has taken is subtracted, which takes calls, too."""
 _RETRY_CALLS = (120, 620)
@@ -138,6 +140,11 @@ def test_few_write_into_objects_of_others(package: list[Module]) -> None:
 def test_a_piece_of_an_answer_takes_few_calls(name: str) -> None:
     """What an application does most is bounded to the call."""
     assert min(walk(WALKS[name]).calls for _ in _TRIES) <= _CALLS[name]
+
+
+def test_a_short_answer_takes_few_calls() -> None:
+    """Most answers have few events, so that what they wait for is the library's start and end."""
+    assert min(walk(WALKS["Stream of a short answer"]).own for _ in _TRIES) <= _SHORT_CALLS
 
 
 @pytest.mark.parametrize("failures", range(len(_RETRY_CALLS)))

@@ -33,6 +33,8 @@ BEGUN = [
 CALL = chat(chat_call(0, '{"a":', id="c1", name="f"))
 FAILING = {
     "cut": BEGUN,
+    "cut inside a payload": [*BEGUN, chat({"content": "3"})[:-9]],
+    "a payload that is not JSON": [*BEGUN, chat({"content": "3"}).replace(b"[", b"[}")],
     "a call cut": [*BEGUN, CALL],
     "an error": [*BEGUN, sse({"error": {"message": "overloaded", "type": "server_error"}})],
     "nothing": [],
@@ -114,7 +116,13 @@ def drafts(stream: Stream) -> None:
         pass
 
 
+def answers(stream: Stream) -> None:
+    for response in stream.responses:
+        response.final()
+
+
 READERS: dict[str, Callable[[Stream], object]] = {
+    "answers": answers,
     "events": each_event,
     "final": Stream.final,
     "text": words,

@@ -97,8 +97,18 @@ async def _views_async(source: Any) -> None:
     assert stream.metrics.events
 
 
-SYNC = [_whole, _left_early, _views]
-ASYNC = [_whole_async, _left_early_async, _views_async]
+def _responses(source: Any) -> None:
+    with Stream(source(BODY)) as stream:
+        assert [response.final().complete for response in stream.responses] == [True]
+
+
+async def _responses_async(source: Any) -> None:
+    async with AsyncStream(source(BODY)) as stream:
+        assert [(await response.final()).complete async for response in stream.responses] == [True]
+
+
+SYNC = [_whole, _left_early, _views, _responses]
+ASYNC = [_whole_async, _left_early_async, _views_async, _responses_async]
 
 
 @pytest.mark.parametrize("source", [list, _generator], ids=["list", "generator"])

@@ -65,22 +65,24 @@ def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> 
     """
     text = _as_text(payload)
     value: Json = None
-    fault: json.JSONDecodeError | None = None
+    # The words and the place of the fault: a kept error would hold this frame, and this frame the error.
+    fault: tuple[str, int] | None = None
     outgrown: str | None = None
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        fault = error
+        fault = error.msg, error.pos
     except ValueError:
         # Python itself refuses very long integers, and very deep values below.
         outgrown = "digits"
     except RecursionError:
         outgrown = "depth"
     # No JSON follows a fault: a line of a log may have any number of brackets.
-    _check_bounds(text if fault is None else text[: fault.pos], limits)
+    _check_bounds(text if fault is None else text[: fault[1]], limits)
     if fault is not None:
-        offset = _bytes_before(text, fault.pos)
-        msg = f"the payload is not JSON: {fault.msg.lower().removesuffix(' at')} at byte {offset}"
+        words, position = fault
+        offset = _bytes_before(text, position)
+        msg = f"the payload is not JSON: {words.lower().removesuffix(' at')} at byte {offset}"
         raise ProtocolError(msg, offset=offset)
     if outgrown is not None:
         raise LimitExceeded(limit=outgrown, value=limits.depth if outgrown == "depth" else limits.digits)

@@ -134,20 +134,21 @@ class Connection:
         """Reads the frames."""
         self.last_position: _FramePosition | None = None
         """The position before the end of the input closed the open parts; None before the end."""
-        if isinstance(continued_format, Undetected):
+        if continued_format is None:
+            if format is None:
+                self.format = Undetected(limits=limits, pings=pings, found=self._use_format)
+            else:
+                self._use_format(registry.create(format, limits=limits, pings=pings))
+        elif isinstance(continued_format, Undetected):
             # It holds the frames of the connection that it has read before.
             self.format = continued_format
             continued_format.found = self._use_format
             continued_format.prepare_to_continue()
-        elif continued_format is not None:
+        else:
             # It was prepared for the connection that it has read before.
             self._adapt = None
             self._use_format(continued_format)
             continued_format.prepare_to_continue()
-        elif format is None:
-            self.format = Undetected(limits=limits, pings=pings, found=self._use_format)
-        else:
-            self._use_format(registry.create(format, limits=limits, pings=pings))
         self.framing: Framing
         """Cuts the input into frames."""
         if self.format.framing in _COMES_FRAMED:

@@ -202,7 +202,8 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
     kind: Any = None
     choice = part = -1
     is_fragment = is_call = is_reasoning = False
-    log, pieces = TextLog(), list[str]()
+    log = TextLog()
+    pieces = log.pieces
 
     def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
         """Return the event of a chunk, and add it to the message; None if `Machine.pull` must read it."""

@@ -385,7 +385,8 @@ class Format(Resuming, ABC):
                 error.event = self.frames
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error.message}{advice}",)
-            self.error = error
+            # The traceback would hold this frame, and so the error itself.
+            self.error = error.with_traceback(None)
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
@@ -678,7 +679,7 @@ class Format(Resuming, ABC):
             if self._replay is None or not self._check_repeated(self._replay, frame, ""):
                 self._read_object(frame, "")
             return
-        if isinstance(frame, ServerSentEvent | EventStreamMessage):
+        if not isinstance(frame, bytes):
             if isinstance(frame, EventStreamMessage) and frame.kind != "event":  # AWS: an exception
                 error = exception_error(frame.event, frame.payload, frame.headers)
                 self.fail(error, was_whole=self.is_whole)

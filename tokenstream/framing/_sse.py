@@ -326,13 +326,12 @@ class SSEParser(PlainSSEParser):
         [ServerSentEvent(b'two')]
     """
 
-    __slots__ = ("_event_line", "_event_name", "_head")
+    __slots__ = ("_event_line", "_event_name")
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS, reads_errors: bool = False) -> None:
         super().__init__(limits=limits, reads_errors=reads_errors)
-        # The bytes that begin an event with the name read last, and its `event:` line alone. Initially a CR,
-        # which no line contains.
-        self._head = self._event_line = b"\r"
+        # The `event:` line with the name read last; initially a CR, which no line contains.
+        self._event_line = b"\r"
         self._event_name = ""
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
@@ -362,11 +361,12 @@ class SSEParser(PlainSSEParser):
                     payload = chunk[6:-2] if chunk[5] == 32 else chunk[5:-2]
                     if 10 not in payload and (payload.isascii() or is_utf8(payload)):
                         return [ServerSentEvent(payload, "message", self._id) if self._id else payload]
-            # `_head` is the `event:` line of the event read last, with the beginning of the data line.
-            elif chunk.startswith(self._head) and chunk[-1] == 10 and chunk[-2] == 10:
-                payload = chunk[len(self._head) : -2]
-                if 10 not in payload and (payload.isascii() or is_utf8(payload)):
-                    return [ServerSentEvent(payload, self._event_name, self._id)]
+            elif chunk[:7] == b"event: " and chunk[-1] == 10 and chunk[-2] == 10:
+                line, _, data = chunk.partition(b"\n")
+                name, payload = line[7:], data[6:-2]
+                is_usual = name and data[:6] == b"data: " and 10 not in payload
+                if is_usual and (payload.isascii() or is_utf8(payload)):
+                    return [ServerSentEvent(payload, name.decode("utf-8", "replace"), self._id)]
         return self._read_unusual(chunk)
 
     @property
@@ -478,7 +478,6 @@ class SSEParser(PlainSSEParser):
 
     def _read_field(self, line: bytes) -> None:
         super()._read_field(line)
-        # The next event often has the same name: `frames` then recognises its first bytes.
+        # The next event often has the same name: `_read_lines` then recognises its first line.
         if line[:7] == b"event: " and self._name and len(line) <= _HEAD_BYTES:
             self._event_line, self._event_name = line, self._name
-            self._head = line + b"\ndata: "

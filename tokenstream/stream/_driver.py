@@ -306,6 +306,9 @@ class Driver(UncopyableObject):
         machine, silence = self.machine, self.silence
         # No read is in progress.
         silence.since = None
+        if not machine.now and machine.meter.first_event_at is None:
+            # Nothing has arrived, so no deadline can have passed between two reads.
+            return True
         deadline = silence.deadline
         if self.chain is not silence or (deadline is not None and machine.now >= deadline):
             self._check_deadlines(machine.now)

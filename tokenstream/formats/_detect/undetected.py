@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.clear import clear
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
@@ -99,11 +98,10 @@ class Undetected(Format):
         return bool(self._held)
 
     def _make_parts(self) -> _LatentParts:
-        return _LatentParts(self.limits, self.note)
+        return _LatentParts(self.limits, _note_nothing)
 
     def dispose(self) -> None:
-        """Let go of the parts, which may not have been made."""
-        clear(self.parts)
+        """Do nothing: the parts, which may not have been made, refer to nothing."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
@@ -219,5 +217,8 @@ class Undetected(Format):
             events += real_format.pass_over(frame) if is_aside else real_format.feed(frame)
             if real_format.error is not None:
                 break
-        self.dispose()
         return events
+
+
+def _note_nothing(_name: str) -> None:
+    """Do nothing: where nothing is read, no departure is found."""

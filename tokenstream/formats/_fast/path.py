@@ -405,8 +405,11 @@ class FastPath:
         holder: Any = None
         for path in self._fast.texts:
             # Most places of a format are in the same object.
-            if path[:-1] != place:
-                place, holder = path[:-1], find_at(payload, path[:-1])
+            around = path[:-1]
+            if around != place:
+                place, holder = around, find_at(payload, around)
+            if holder is None:
+                continue
             value: object = holder.get(path[-1]) if holder.__class__ is dict else find_at(holder, path[-1:])
             if value:
                 found.append((path, value))

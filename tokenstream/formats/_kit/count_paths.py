@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
-from tokenstream._message_parts import make_usage
+from tokenstream._message_parts import COUNTS, make_usage
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Usage
 
-_NO_COUNTS = frozenset({"source", "provider_data"})
-"""The fields of a `Usage` that are not counts."""
 _ADDENDS = ("input_tokens", "output_tokens")
 """The counts whose sum is `total_tokens`."""
 
@@ -38,12 +36,10 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
         >>> mended.input_tokens, mended.output_tokens, mended.total_tokens
         (None, 3, 15)
     """
-    counts = {
-        name: value for name, value in vars(usage).items() if value is not None and name not in _NO_COUNTS
-    }
-    zeros, mended = set[str](), usage
-    if known:
-        zeros = {name for name, value in counts.items() if value <= 0 < known.get(name, 0)} - {*replaced}
+    reported = vars(usage)
+    counts = {name: reported[name] for name in COUNTS if reported[name] is not None}
+    zeros = {name for name, value in counts.items() if value <= 0 < known.get(name, 0)} - {*replaced}
+    mended = usage
     if zeros:
         update = dict.fromkeys(zeros)
         total = counts.get("total_tokens")

@@ -7,6 +7,7 @@ stops at a limit of bytes or of time, or at the first heartbeat.
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.kept_errors import raised_anew
@@ -77,16 +78,17 @@ class Silence:
     @property
     def deadline(self) -> float | None:
         """Time at which the next deadline passes; None if no deadline applies."""
-        return min([begun + seconds for _, seconds, begun in self._active_deadlines()], default=None)
+        deadlines = self._active_deadlines()
+        return min(deadlines)[0] if deadlines else None
 
     @property
     def next_error(self) -> StreamStalled | None:
         """The error to raise if nothing arrives by the `deadline`; None if there is none to raise."""
         deadlines = self._active_deadlines()
-        if not deadlines or min(deadlines, key=lambda each: each[2] + each[1])[0] == _AFTER_FINISH:
+        if not deadlines:
             return None
-        limit, seconds, _ = min(deadlines, key=lambda each: each[2] + each[1])
-        return make_stalled_error(limit, seconds)
+        _, limit, seconds = min(deadlines, key=itemgetter(0))
+        return None if limit == _AFTER_FINISH else make_stalled_error(limit, seconds)
 
     @property
     def _has_begun(self) -> bool:
@@ -113,8 +115,8 @@ class Silence:
 
     def tick(self, now: float) -> list[Any]:
         """Set `error` or `is_over` if a deadline has passed; return [], as this stage holds nothing back."""
-        for limit, seconds, begun in self._active_deadlines():
-            if now - begun <= seconds or self.error is not None or self.is_over:
+        for deadline, limit, seconds in self._active_deadlines():
+            if now <= deadline or self.error is not None or self.is_over:
                 continue
             if limit == _AFTER_FINISH:
                 self.is_over = True
@@ -160,8 +162,8 @@ class Silence:
             seconds += busy_seconds
         self._busy_since_content = (content_at, seconds)
 
-    def _active_deadlines(self) -> list[tuple[str, float, float]]:
-        """Return the deadlines that apply now, each with its name, its seconds and the time of its start."""
+    def _active_deadlines(self) -> list[tuple[float, str, float]]:
+        """Return the deadlines that apply now: the time at which each passes, its name and its seconds."""
         machine, meter, deadlines = self._machine, self._machine.meter, self.deadlines
         starts: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         # While the server waits for the client, or the end for a guard, only `total` applies.
@@ -186,7 +188,7 @@ class Silence:
             # Placed first, because the answer is over without an error if this deadline has passed.
             starts[:0] = self._find_waits_for_end(machine.awaits_end_since)
         # A deadline that is not set is None.
-        return [(name, seconds, start) for name, seconds, start in starts if seconds is not None]
+        return [(start + seconds, name, seconds) for name, seconds, start in starts if seconds is not None]
 
     def _find_waits_for_end(self, since: float) -> list[tuple[str, float | None, float]]:
         """Return the deadlines of an answer that has finished: for silence, and for heartbeats.
@@ -210,7 +212,7 @@ class Silence:
             last_arrival: Time of the last arrival; time of the request, if nothing has arrived.
         """
         counted_from, busy_seconds = self._busy_since_content
-        if counted_from != self._machine.meter.content_at:
+        if busy_seconds and counted_from != self._machine.meter.content_at:
             # Content has arrived since the busy time.
             busy_seconds = 0.0
         return max(last_arrival, self._machine.begun_at) + busy_seconds

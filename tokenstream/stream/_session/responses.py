@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from weakref import ref
 
 from tokenstream._basics.members import show_members
 from tokenstream._sources import AsyncSource, SyncSource
@@ -28,17 +29,11 @@ if TYPE_CHECKING:
 class _AnyStream(Protocol):
     """The part of `Stream` that this module uses, since it cannot import the class from `_sync`."""
 
-    @property
-    def closed(self) -> bool: ...
-
     def final(self) -> object: ...
 
 
 class _AnyAsyncStream(Protocol):
     """The part of `AsyncStream` that this module uses."""
-
-    @property
-    def closed(self) -> bool: ...
 
     def final(self) -> Awaitable[object]: ...
 
@@ -63,12 +58,13 @@ class Responses(UncopyableObject, Generic[StreamT]):
     __slots__ = ("_current", "_driver", "_make_stream", "_read_last", "_session", "_stream")
 
     def __init__(self, stream: StreamT, driver: SyncDriver, make_stream: Callable[[Any], StreamT]) -> None:
-        self._stream = stream
+        # Weak, since the stream itself keeps this iterator.
+        self._stream = ref(stream)
         self._make_stream = make_stream
         self._driver = driver
         self._session = AnswersSession(driver)
-        self._current: StreamT | None = None
-        """The stream that was returned last; None once it was read to its end."""
+        self._current: SyncDriver | None = None
+        """The driver of the stream that was returned last; None once it was read to its end."""
         self._read_last: SyncDriver | None = None
         """The driver of the last answer of a body; None on a connection that has several by design."""
 
@@ -89,15 +85,14 @@ class Responses(UncopyableObject, Generic[StreamT]):
         if session.claim_single_answer():
             # The items that were read to learn this go back to the pump, for the parent stream.
             pump.put_back(session.unsorted)
-            self._current, self._read_last = self._stream, self._driver
-            return self._stream
+            self._current = self._read_last = self._driver
+            return self._stream() or self._make_stream(self._driver)
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
             messages, options = later
             source = SyncSource(iter(messages), _do_nothing, messages=True, lent=True, asked=session.asked)
-            self._read_last = SyncDriver(source, options)
-            self._current = self._make_stream(self._read_last)
-            return self._current
+            self._current = self._read_last = SyncDriver(source, options)
+            return self._make_stream(self._read_last)
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
@@ -116,22 +111,21 @@ class Responses(UncopyableObject, Generic[StreamT]):
             lent=True,
             asked=session.asked,
         )
-        driver = SyncDriver(source, session.make_options(lane))
+        self._current = driver = SyncDriver(source, session.make_options(lane))
         session.add_driver(driver, lane)
-        self._current = response = self._make_stream(driver)
-        return response
+        return self._make_stream(driver)
 
     def _read_rest(self) -> None:
         """Read the previous answer to its end, and raise only errors that end the connection."""
         current, self._current = self._current, None
-        if current is None or current.closed:
+        if current is None or current.pump.closed:
             return
         had_ended = self._session.has_ended
         try:
-            current.final()
+            self._make_stream(current).final()
         except StreamError:
             has_just_ended = self._session.has_ended and not had_ended
-            if current is self._stream or has_just_ended:
+            if current is self._driver or has_just_ended:
                 # The only answer, or the connection, has failed: that is why no more answers follow. Any
                 # other error belongs to that one answer, whose reader has left it.
                 raise
@@ -278,12 +272,13 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
     def __init__(
         self, stream: AsyncStreamT, driver: AsyncDriver, make_stream: Callable[[Any], AsyncStreamT]
     ) -> None:
-        self._stream = stream
+        # Weak, since the stream itself keeps this iterator.
+        self._stream = ref(stream)
         self._make_stream = make_stream
         self._driver = driver
         self._session = AnswersSession(driver)
-        self._current: AsyncStreamT | None = None
-        """The stream that was returned last; None once it was read to its end."""
+        self._current: AsyncDriver | None = None
+        """The driver of the stream that was returned last; None once it was read to its end."""
         self._read_last: AsyncDriver | None = None
         """The driver of the last answer of a body; None on a connection that has several by design."""
 
@@ -304,8 +299,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         if session.claim_single_answer():
             # The items that were read to learn this go back to the pump, for the parent stream.
             self._driver.pump.put_back(session.unsorted)
-            self._current, self._read_last = self._stream, self._driver
-            return self._stream
+            self._current = self._read_last = self._driver
+            return self._stream() or self._make_stream(self._driver)
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
             items, options = later
@@ -317,9 +312,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
                 lent=True,
                 asked=session.asked,
             )
-            self._read_last = AsyncDriver(source, options)
-            self._current = self._make_stream(self._read_last)
-            return self._current
+            self._current = self._read_last = AsyncDriver(source, options)
+            return self._make_stream(self._read_last)
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
@@ -331,21 +325,20 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         source = AsyncSource(
             messages, _make_drop(lane), messages=True, survives=True, lent=True, asked=session.asked
         )
-        driver = AsyncDriver(source, session.make_options(lane))
+        self._current = driver = AsyncDriver(source, session.make_options(lane))
         session.add_driver(driver, lane)
-        self._current = response = self._make_stream(driver)
-        return response
+        return self._make_stream(driver)
 
     async def _read_rest(self) -> None:
         """Read the previous answer to its end, and raise only errors that end the connection."""
         current = self._current
-        if current is not None and not current.closed:
+        if current is not None and not current.pump.closed:
             had_ended = self._session.has_ended
             try:
-                await current.final()
+                await self._make_stream(current).final()
             except StreamError:
                 has_just_ended = self._session.has_ended and not had_ended
-                if current is self._stream or has_just_ended:
+                if current is self._driver or has_just_ended:
                     # The only answer, or the connection, has failed: that is why no more answers follow. Any
                     # other error belongs to that one answer, whose reader has left it.
                     self._current = None

@@ -6,6 +6,7 @@ queue of one answer's messages.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format, Frame
     from tokenstream.limits import Limits
@@ -174,6 +177,15 @@ class Sorter:
         """Names of answers that have ended."""
         if wanted is not None:
             self._set_format(wanted)
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Let go of the connection and the format, whose parts refer back to them."""
+        # At the exit, modules are gone; and the constructor may have failed.
+        if is_finalizing() or not hasattr(self, "_connection_format"):
+            return
+        self._connection.dispose()
+        if self._connection_format is not None:
+            self._connection_format.dispose()
 
     def feed(self, chunk: object, *, now: float = 0.0) -> list[AnswerLane]:
         """Sort a chunk; return the lanes of the answers that begin in it; a stage's `now` is not used."""

@@ -247,7 +247,7 @@ class WordPosition(Position[ItemT]):
 
     def _skip_runs(self, log: AnswerLog, found: list[tuple[int, str]]) -> list[tuple[int, str]]:
         """Return what the reader lacks of runs; of what it has, no item ends once more."""
-        new = list[tuple[int, str]]()
+        new: list[tuple[int, str]] = []
         for part, text in found:
             if part != ENDED:
                 new.append((part, self._skip(log.words[part].kind, text) or ""))

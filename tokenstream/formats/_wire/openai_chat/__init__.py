@@ -298,7 +298,10 @@ class OpenAIChat(Format):
             for key in ("delta", "message"):
                 for holder in dicts_of(choice.get(key)):
                     role = role or text_of(holder, "role")
-        self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
+        id, model = text_of(payload, "id"), text_of(payload, "model")
+        self.parts.head(id=id, model=model, role=role)
+        # Read now, like the other fields whose values most chunks repeat.
+        self.parts.fields.update(id=id, model=model)
 
     def _read_id(self, key: str, value: object) -> None:
         """Store the field `key`, and report its value as the answer's id if it is text."""
