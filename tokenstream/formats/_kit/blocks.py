@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class _HasPart(Protocol):
-    """The one thing that `KeyedParts` needs to know of a format's block: the part that it became."""
+    """The one thing that `KeyedParts` needs to know of a format's block: the part that it became.
+
+    An `OpenPart` is itself such a block.
+    """
 
     @property
     def part(self) -> OpenPart | None:
@@ -25,15 +28,6 @@ class _HasPart(Protocol):
 
 KeyT = TypeVar("KeyT", bound="Hashable")
 BlockT = TypeVar("BlockT", bound=_HasPart)
-
-
-class Block:
-    """A block of which a format has to know no more than its part."""
-
-    __slots__ = ("part",)
-
-    def __init__(self, part: OpenPart) -> None:
-        self.part = part
 
 
 class KeyedParts(Parts, Generic[KeyT, BlockT]):

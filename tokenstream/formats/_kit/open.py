@@ -39,6 +39,11 @@ class OpenPart:
         """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
         them: they may still come, so the call is handed out at the end of the answer only."""
 
+    @property
+    def part(self) -> OpenPart:
+        """The part itself, which is the whole state of a block of which a format has to know no more."""
+        return self
+
 
 NO_PART = OpenPart("opaque", choice=0, index=-1)
 """Placeholder for a part that does not exist yet."""
