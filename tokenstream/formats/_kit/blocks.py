@@ -75,6 +75,23 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
 
+    def _note_unopened(self, key: KeyT) -> None:
+        """Count a piece of a block that is not open as a departure; a new block will have its key."""
+        self.note("part_after_close" if key in self._closed else "part_unopened")
+        self._closed.pop(key, None)
+
+    def _read_unmatched(self, key: KeyT, arguments: object, *, is_arguments: bool = True) -> None:
+        """Read a piece that belongs to no open block: arguments may repeat those of a closed call.
+
+        Args:
+            arguments: The piece of arguments, as text or as a JSON value.
+            is_arguments: False if the piece is of another kind.
+        """
+        if is_arguments and key in self._closed:
+            self.add_late(0, self._closed[key], arguments)
+        else:
+            self.note("part_unopened")
+
     def _hand_out_waiting(self) -> None:
         """Hand out to the application the calls that `stop` kept back, because they may have been cut off.
 

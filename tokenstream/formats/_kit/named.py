@@ -146,7 +146,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """
         part = self._open.get((kind, id))
         if part is None:
-            self.note("part_after_close" if (kind, id) in self._closed else "part_unopened")
+            self._note_unopened((kind, id))
             part = self.start(kind, id)
         return part
 
@@ -284,12 +284,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             if fragment and not fragment.isspace():
                 self.note("part_unopened")
             return False
-        if isinstance(part, OpenCall):
-            self.add_arguments(part, fragment)
-        else:
-            # A call that the server runs itself is a part of another kind.
-            self.add(part, fragment)
-        return True
+        return self.add_fragment(part, fragment)
 
     def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
         """Add the piece of arguments in a payload to its call; without a call, report the payload as unknown.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import fields_except, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
@@ -60,8 +59,7 @@ class RunParts(NamedParts):
         """Note the name of a subagent, and report the event as unknown."""
         id, name = text_of(payload, "subagentRunId"), text_of(payload, "name")
         if id is not None and name is not None:
-            if len(self._subagents) >= self.limits.parts:
-                raise LimitExceeded(limit="parts", value=self.limits.parts)
+            self.check_room(len(self._subagents))
             self._subagents[id] = mend_surrogates(name)
         self.unknown("SUBAGENT_STARTED", payload)
 
@@ -79,7 +77,7 @@ class RunParts(NamedParts):
         id = self.id_in(payload, kind) if text_of(payload, "subagentRunId") is not None else None
         if id is not None and (kind, id) not in self._open:
             # Without the start of its message, only the piece says that it is a subagent's.
-            self.note("part_after_close" if (kind, id) in self._closed else "part_unopened")
+            self._note_unopened((kind, id))
             self.read_message_start({**payload, "messageId": id}, kind=kind)
         super().read_delta(payload, kind=kind)
 

@@ -68,11 +68,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.has_plan = False
         """True once a piece of the model's plan for using tools has arrived."""
 
-    @property
-    def is_empty(self) -> bool:
-        """True while no part has arrived."""
-        return not any(choice.next_part for choice in self.choices.values())
-
     def _note_taken(self, key: tuple[str, int], *, is_open: bool) -> None:
         """Count a new part under the key of an earlier one as a departure from the documentation."""
         if key[0] == "call":
@@ -139,7 +134,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
-        self._closed.pop(key, None)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
         if part_class is None or empty_part is None:
             part = self.open(0, OpaquePart(type=kind, data=content))
@@ -164,7 +158,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """
         part = self._open.get(key)
         if part is None:
-            self.note("part_after_close" if key in self._closed else "part_unopened")
+            self._note_unopened(key)
         elif part.kind == kind:
             return part
         else:
@@ -232,7 +226,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             0, text_of(call, "id"), name, provider_data=other_fields or None, number=key[1]
         )
         self._open[key] = opened
-        self._add_arguments(opened, function.get("arguments"))
+        self.add_fragment(opened, function.get("arguments"))
 
     def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
         """Add to the arguments of a tool call; without an open call, report the delta as unknown.
@@ -244,14 +238,11 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         key = self._call_key(index)
         opened = self._open.get(key)
         arguments = dict_of(call, "function").get("arguments")
-        if isinstance(opened, OpenCall):
-            self._add_arguments(opened, arguments)
+        if opened is None:
+            self._read_unmatched(key, arguments)
+        elif self.add_fragment(opened, arguments):
             return
         # A call without a name was opened as an opaque part, which takes no arguments.
-        if opened is None and key in self._closed:
-            self.add_late(0, self._closed[key], arguments)
-        elif opened is None:
-            self.note("part_unopened")
         self.items("tool-call-delta", [{"index": key[1], **call}])
 
     def end_call(self, index: int | None) -> None:
@@ -276,13 +267,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.start_call(index, call)
         self.end_call(index)
 
-    def _add_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add arguments to a call: text, or a JSON value, which is a departure from the documentation."""
-        if isinstance(arguments, str):
-            self.add_arguments(call, arguments)
-        elif arguments is not None:
-            self.add_argument_values(call, arguments)
-
     # -- tool calls of v1 ------------------------------------------------------
 
     def add_v1_fragment(self, delta: dict[str, Any]) -> None:
@@ -304,8 +288,8 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             # The piece looks like the first one of a call, but this call has begun before.
             self.note("call_repeated")
         # A call without a name was opened as an opaque part, which takes no arguments.
-        if isinstance(opened, OpenCall):
-            self._add_arguments(opened, parameters)
+        if opened is not None:
+            self.add_fragment(opened, parameters)
 
     def read_call_list(self, calls: list[dict[str, Any]]) -> None:
         """Read the list of all tool calls that v1 sends at the end; some may have been streamed before."""

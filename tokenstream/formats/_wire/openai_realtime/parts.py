@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import OpenCall, join_halves
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
@@ -98,8 +97,7 @@ class RealtimeOutputs(SessionParts):
             # Another item begins in its place, so no end event of it will come.
             self.note("part_index_reused")
             self._close_item(replaced, whole=False)
-        if len(self._by_id) >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        self.check_room(len(self._by_id))
         response, index = key
         started = RealtimeItem(id, response, text_of(item, "type") or "")
         self._by_index[key] = started
@@ -332,18 +330,8 @@ class RealtimeOutputs(SessionParts):
         if item is None or item.call is None:
             self.note("part_unopened")
             return
-        call = item.call
-        if isinstance(call, OpenCall):
-            if call.closed:
-                self.add_late(0, call.sent_id, fragment)
-            else:
-                self.add_arguments(call, fragment)
-        elif call.closed:
-            self.note("call_after_done")
-        else:
-            # The call of a tool that the provider runs.
-            self.add(call, fragment)
-            item.arguments_reported = True
+        self.add_fragment(item.call, fragment)
+        item.arguments_reported = True
 
     def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
         """Add a call's arguments, unless there were deltas; the end of the item will close the call.

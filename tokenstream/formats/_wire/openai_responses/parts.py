@@ -6,7 +6,6 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
@@ -252,9 +251,7 @@ class ResponseItems(SessionParts):
 
     def _create_item(self, index: int, item: dict[str, Any]) -> ResponseItem:
         """Create the state of an item, which later events with the item's index or id belong to."""
-        # An item may have no parts, so the limit on parts must be checked here, too.
-        if len(self._all_items) >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        self.check_room(len(self._all_items))
         item_type = text_of(item, "type") or ""
         state = _item_class(item_type, item)(self, item_type, index)
         self._highest = max(self._highest, index)
