@@ -379,14 +379,17 @@ class Parts(EndedCalls):
         return True
 
     def complete_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add what the pieces of an open call lack of all its arguments, which the server tells at its end.
+        """Add what the pieces of a call lack of all its arguments; compare them, if it was handed out.
 
         Args:
-            arguments: JSON text, or a JSON value.
+            arguments: JSON text, or a JSON value; None if the server tells none.
 
         Raises:
             ProtocolError: The pieces are other arguments.
         """
+        if call.closed or arguments is None:
+            self.compare_told(call.choice, call.sent_id, arguments)
+            return
         arrived = call.arguments.join() + call.placeholder
         spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
         whole = next((text for text in spellings if text.startswith(arrived)), None)

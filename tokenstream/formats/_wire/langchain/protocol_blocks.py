@@ -118,7 +118,7 @@ class ProtocolBlocks:
             block = self._make_block(index, kind)
         if isinstance(block.part, OpenCall) and block.part.closed:
             # The block after it has shown that the call was whole; its end repeats the arguments.
-            self._parts.compare_told(0, block.part.sent_id, content.get("args"))
+            self._parts.complete_arguments(block.part, content.get("args"))
         elif block.part.closed and block.part is not NO_PART:
             self._parts.note("part_end_unmatched")
         elif kind == "text":
