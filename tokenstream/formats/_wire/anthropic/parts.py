@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, mend_surrogates
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._wire.anthropic.words import citation_of, failure_in
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
@@ -318,10 +318,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             value = json.dumps(value, ensure_ascii=False)
             if not expected:
                 self.note("arguments_parsed")
-        if isinstance(block.part, OpenCall):
-            self.add_arguments(block.part, value)
-        else:
-            self.add(block.part, value)
+        self.add_fragment(block.part, value)
 
     _BLOCK_OPENERS: ClassVar[dict[str, Callable[[AnthropicBlocks, str, dict[str, Any]], AnthropicBlock]]] = {
         "text": _open_text,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic_core import from_json
-
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
@@ -201,10 +199,11 @@ class UIParts(NamedParts):
             if "input" in payload and not call.has_arguments:
                 self.note("arguments_null")
             return
-        text = _arguments_text(payload["input"], as_text=call.type == "custom")
+        is_free_text = call.type == "custom"
+        text = _arguments_text(payload["input"], as_text=is_free_text)
         if not call.has_arguments:
             self.add_arguments(call, text)
-        elif not _are_equal(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
+        elif call.arguments.join() != text and (is_free_text or not call.repeated.are_equal(text, call)):
             # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
             # No event can take the fragments back, but the call is handed out with the final arguments.
             # `held` is half a surrogate pair of the fragments.
@@ -384,22 +383,6 @@ def _arguments_text(value: object, *, as_text: bool) -> str:
     if as_text and isinstance(value, str):
         return value
     return json_text(value)
-
-
-def _are_equal(text: str, value: object, *, as_text: bool) -> bool:
-    """Return whether arguments that were assembled from fragments equal the final arguments.
-
-    Args:
-        text: The assembled arguments.
-        value: The final arguments: a JSON value.
-        as_text: True if the tool takes free text, so that the assembled arguments are not JSON.
-    """
-    if as_text:
-        return text == value
-    try:
-        return bool(from_json(text) == value)
-    except ValueError:
-        return False
 
 
 PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
