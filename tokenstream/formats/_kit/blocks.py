@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
+from tokenstream._basics.untrusted import index_of, int_of
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
 
@@ -74,6 +75,23 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         elif open_block is not None or key in self._closed:
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
+
+    def find_index(self, index: object, *, new: bool = False) -> int:
+        """Return the index of a block that a payload names; without one, that of the newest or a new block.
+
+        A missing index is counted as a departure from the documentation.
+
+        Args:
+            index: The index, if the payload has one; some servers send text or a float.
+            new: True if the payload starts a block.
+        """
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        number = int_of({"index": index_of(index)}, "index")
+        if number is not None:
+            return number
+        self.note("part_index_missing")
+        return self.newest + 1 if new else max(self.newest, 0)
 
     def _note_unopened(self, key: KeyT) -> None:
         """Count a piece of a block that is not open as a departure; a new block will have its key."""

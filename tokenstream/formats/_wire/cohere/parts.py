@@ -120,10 +120,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     def _block_key(self, index: int | None, *, new: bool = False) -> tuple[str, int]:
         """Return the key of a block; a missing index is that of a new block or else of the newest."""
-        if index is None:
-            self.note("part_index_missing")
-            index = self.newest + 1 if new else max(self.newest, 0)
-        return "block", index
+        return "block", self.find_index(index, new=new)
 
     def _open_block(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> OpenPart:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown.

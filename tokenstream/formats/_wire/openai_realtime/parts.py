@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.formats._kit.open import OpenCall, join_halves
+from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.formats._wire.openai_realtime.words import RealtimeContent, RealtimeItem
@@ -250,16 +250,12 @@ class RealtimeOutputs(SessionParts):
 
         For any other part, only count a departure from the documentation.
         """
-        part = content.part
-        if part.kind != "media":
+        if content.part.kind != "media":
             self.note("delta_misfits")
             return
         # The event that ends the part repeats the transcript, which is then not added again.
         content.reported.add("transcript")
-        if part.held or not text.isascii():
-            # A surrogate pair may be split between two pieces.
-            text = join_halves(part, text, self.note)
-        self.add_media(part, transcript=text)
+        self.add_media(content.part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
         """Add audio in base64 to a content part with audio.
