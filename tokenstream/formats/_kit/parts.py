@@ -335,11 +335,6 @@ class Parts(EndedCalls):
         if not call.may_repeat:
             self.report_call(call)
 
-    def add_argument_values(self, call: OpenCall, values: object) -> None:
-        """Convert arguments that arrived as JSON values to JSON text, and add the text to a call."""
-        self.note("arguments_parsed")
-        self.add_arguments(call, json_text(values))
-
     def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
         """Add all arguments of a call, in an API that sends arguments as JSON values.
 
@@ -368,7 +363,8 @@ class Parts(EndedCalls):
             elif isinstance(fragment, str):
                 self.add_arguments(part, fragment)
             elif fragment is not None:
-                self.add_argument_values(part, fragment)
+                self.note("arguments_parsed")
+                self.add_arguments(part, json_text(fragment))
         elif part.kind != "server_tool_call" or not isinstance(fragment, str):
             # The arguments of a call that the server runs itself can only grow as text.
             return False

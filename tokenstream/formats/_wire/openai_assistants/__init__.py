@@ -134,7 +134,7 @@ class AssistantsSteps:
             else:
                 self._parts.note("text_rewritten")
         elif not says_nothing(arguments) and not call.has_arguments:
-            self._parts.add_argument_values(call, arguments)
+            self._parts.add_fragment(call, arguments)
         # The run waits for the result, so nothing more of the call follows.
         self._parts.close_call(call)
 
