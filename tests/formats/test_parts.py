@@ -428,7 +428,7 @@ def test_arguments_that_came_as_values_are_written_as_json() -> None:
     """In our spelling, which the departure tells."""
     parts = _Noting()
     opened = parts.call()
-    parts.add_argument_values(opened, {"a": ["ö", 1]})
+    parts.add_fragment(opened, {"a": ["ö", 1]})
     parts.close_call(opened)
 
     assert ['{"a": ["ö", 1]}'] == [done.arguments_text for done in parts.done]

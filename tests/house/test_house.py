@@ -47,7 +47,7 @@ _FEATURES = {
     "input for an agent at work": {"code": 295, "docstrings": 145},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
-_BUDGET = Counter({"code": 87_250, "docstrings": 39_900, "tables": 4_100}) + sum(
+_BUDGET = Counter({"code": 87_070, "docstrings": 39_900, "tables": 4_100}) + sum(
     map(Counter, _FEATURES.values()), start=Counter[str]()
 )
 """Lines of each kind. Whoever raises one names the feature that needs them in the commit."""

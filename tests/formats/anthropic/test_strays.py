@@ -186,6 +186,19 @@ from tokenstream.message import OpaquePart
             id="an index that is none",
         ),
         pytest.param(
+            [
+                start(),
+                *[{**block(0, "text", text=""), "index": index} for index in ("0", 1.0)],
+                *[{**text(0, piece), "index": at} for piece, at in (("He", "0"), ("l", 0.0), ("lo", 1))],
+                *[{**stop(0), "index": index} for index in (0, "1")],
+                finish(),
+                STOP,
+            ],
+            "Hello",
+            {"parts_interleaved": 1},
+            id="indexes as text or with a fraction",
+        ),
+        pytest.param(
             [start(), *HELLO, {**finish(), "usage": None}, {**STOP, "usage": {"output_tokens": 9}}],
             "Hello",
             {"usage_misplaced": 1},

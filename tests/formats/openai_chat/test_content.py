@@ -174,6 +174,16 @@ def test_audio_comes_in_pieces_with_what_it_says() -> None:
     assert ("", 1_800_000_000) == (got.message.text, got.message.provider_data["audio.expires_at"])
 
 
+def test_half_a_character_of_a_transcript_waits_for_its_other_half() -> None:
+    """If that never comes, U+FFFD stands for it in the last piece."""
+    halves = ["a\ud83d", "\ude00b", "\ud83d"]
+    got = read(ROLE, *[chunk({"audio": {"transcript": half}}) for half in halves], FINISH, DONE)
+
+    pieces = [event.transcript for event in got.events if isinstance(event, MediaDelta)]
+    assert ["a", "😀b", "\ufffd"] == pieces
+    assert {"lone_surrogate": 1} == got.departures
+
+
 def test_audio_after_the_finish_is_kept() -> None:
     """It is another part: the first was closed."""
     data = b64encode(b"ab").decode()

@@ -429,15 +429,16 @@ def test_sound_that_is_no_base64_is_carried() -> None:
 
 
 def test_spoken_answers_have_sound_and_words() -> None:
-    """They are no items, so they are one part for the answer."""
+    """They are no items, so they are one part for the answer; a character may be split between two pieces."""
     sound = base64.b64encode(b"\x01\x02").decode()
     came = said(
         {"type": "response.audio.delta", "delta": sound},
-        {"type": "response.audio.transcript.delta", "delta": "Hi"},
+        {"type": "response.audio.transcript.delta", "delta": "Hi \ud83c"},
+        {"type": "response.audio.transcript.delta", "delta": "\udf0a"},
         {"type": "response.audio.delta", "delta": sound},
         {"type": "response.audio.done"},
         {"type": "response.audio.transcript.done"},
     )
 
-    assert came.parts == (MediaPart(data=b"\x01\x02\x01\x02", transcript="Hi", complete=True),)
+    assert came.parts == (MediaPart(data=b"\x01\x02\x01\x02", transcript="Hi 🌊", complete=True),)
     assert came.departures == {}

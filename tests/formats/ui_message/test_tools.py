@@ -9,6 +9,7 @@ import pytest
 from tests.formats.told import DONE, Told, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
 from tests.support.formats import UIMessage
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import (
     ToolCallDelta,
@@ -62,15 +63,25 @@ def test_a_call_may_come_whole() -> None:
     assert set() == told.rules
 
 
-def test_the_available_input_counts_where_it_differs_from_the_fragments() -> None:
+@in_one_test(
+    "fragment, told_input, handed_out",
+    [
+        ("{city: Oslo}", {"city": "Oslo"}, '{"city": "Oslo"}'),
+        ('{"all": 1}', {"all": True}, '{"all": true}'),
+        ('{ "city":"Oslo" }', {"city": "Oslo"}, '{ "city":"Oslo" }'),
+    ],
+)
+def test_the_available_input_counts_where_it_differs_from_the_fragments(
+    fragment: str, told_input: dict[str, Any], handed_out: str
+) -> None:
     """The SDK repairs what a model wrote, and the tool is called with what it made of it."""
     told = answer(
         call("input-start", **NAMED),
-        call("input-delta", inputTextDelta="{city: Oslo}"),
-        call("input-available", **NAMED, input={"city": "Oslo"}),
+        call("input-delta", inputTextDelta=fragment),
+        call("input-available", **NAMED, input=told_input),
     )
 
-    assert [{"city": "Oslo"}] == [call.arguments for call in told.calls]
+    assert [handed_out] == [call.arguments_text for call in told.calls]
 
 
 def test_a_free_text_tool_takes_its_input_as_it_is() -> None:

@@ -382,14 +382,25 @@ class AnswerEvents:
             choice = self.choices[index] = OpenChoice(index)
         return choice
 
+    def check_room(self, count: int) -> None:
+        """Check that there may be one more item than there are, also if it never becomes a part.
+
+        Args:
+            count: Number of the items that there are.
+
+        Raises:
+            LimitExceeded: There are as many items as `Limits.parts` allows.
+        """
+        if count >= self.limits.parts:
+            raise LimitExceeded(limit="parts", value=self.limits.parts)
+
     def _take_part_index(self, choice: OpenChoice) -> int:
         """Return the index of a choice's next part, and count that part.
 
         Raises:
             LimitExceeded: There are more parts than `Limits.parts`.
         """
-        if self.first_part + self._parts_seen >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        self.check_room(self.first_part + self._parts_seen)
         self._parts_seen += 1
         index = self.first_part + choice.next_part
         choice.next_part += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
+from tokenstream._basics.untrusted import index_of, int_of
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class _HasPart(Protocol):
-    """The one thing that `KeyedParts` needs to know of a format's block: the part that it became."""
+    """The one thing that `KeyedParts` needs to know of a format's block: the part that it became.
+
+    An `OpenPart` is itself such a block.
+    """
 
     @property
     def part(self) -> OpenPart | None:
@@ -25,15 +29,6 @@ class _HasPart(Protocol):
 
 KeyT = TypeVar("KeyT", bound="Hashable")
 BlockT = TypeVar("BlockT", bound=_HasPart)
-
-
-class Block:
-    """A block of which a format has to know no more than its part."""
-
-    __slots__ = ("part",)
-
-    def __init__(self, part: OpenPart) -> None:
-        self.part = part
 
 
 class KeyedParts(Parts, Generic[KeyT, BlockT]):
@@ -80,6 +75,40 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         elif open_block is not None or key in self._closed:
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
+
+    def find_index(self, index: object, *, new: bool = False) -> int:
+        """Return the index of a block that a payload names; without one, that of the newest or a new block.
+
+        A missing index is counted as a departure from the documentation.
+
+        Args:
+            index: The index, if the payload has one; some servers send text or a float.
+            new: True if the payload starts a block.
+        """
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        number = int_of({"index": index_of(index)}, "index")
+        if number is not None:
+            return number
+        self.note("part_index_missing")
+        return self.newest + 1 if new else max(self.newest, 0)
+
+    def _note_unopened(self, key: KeyT) -> None:
+        """Count a piece of a block that is not open as a departure; a new block will have its key."""
+        self.note("part_after_close" if key in self._closed else "part_unopened")
+        self._closed.pop(key, None)
+
+    def _read_unmatched(self, key: KeyT, arguments: object, *, is_arguments: bool = True) -> None:
+        """Read a piece that belongs to no open block: arguments may repeat those of a closed call.
+
+        Args:
+            arguments: The piece of arguments, as text or as a JSON value.
+            is_arguments: False if the piece is of another kind.
+        """
+        if is_arguments and key in self._closed:
+            self.add_late(0, self._closed[key], arguments)
+        else:
+            self.note("part_unopened")
 
     def _hand_out_waiting(self) -> None:
         """Hand out to the application the calls that `stop` kept back, because they may have been cut off.

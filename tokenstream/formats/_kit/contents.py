@@ -267,13 +267,15 @@ class ContentParts(AnswerEvents):
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
-        """Add data or a transcript to a media part.
+        """Add data or a transcript to a media part; half a surrogate pair waits for its other half.
 
         Args:
             part: The part, opened with a `MediaPart`.
             data: Bytes of the media, without base64.
             transcript: Words spoken in the media.
         """
+        if transcript and (part.held or not transcript.isascii()):
+            transcript = join_halves(part, transcript, self.note)
         if data or transcript:
             self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
 
@@ -356,7 +358,10 @@ class ContentParts(AnswerEvents):
         if part.held:
             part.held = ""
             self.note("lone_surrogate")
-            self.add(part, "\ufffd")
+            if part.kind == "media":
+                self.add_media(part, transcript="\ufffd")
+            else:
+                self.add(part, "\ufffd")
 
 
 def make_result_of_part(choice: int, raw: Json) -> ToolResult:

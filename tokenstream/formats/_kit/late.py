@@ -12,7 +12,7 @@ from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, Wholeness
 from tokenstream.formats._kit.values import canonical_json, json_text
 
 if TYPE_CHECKING:
-    from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.message import ToolCall
 
 _SAYS_NOTHING = re.compile(r"\s*(?:\{\s*\}\s*)?")
 
@@ -155,17 +155,17 @@ class EndedCalls(ContentParts):
         if all(is_other_value(text, call.arguments_text) for _, call in finished):
             raise self._find_contradiction()
 
-    def compare_open(self, call: OpenCall, arguments: str) -> None:
+    def compare_open(self, arrived: str, arguments: str) -> None:
         """Compare all arguments of a call, which the server tells at its end, with the pieces of them.
 
         Args:
-            call: The call, which has not been handed out.
+            arrived: The pieces of the call, which has not been handed out.
             arguments: The arguments, as JSON text.
 
         Raises:
             ProtocolError: The pieces are other arguments.
         """
-        if is_other_value(arguments, call.arguments.join() + call.placeholder):
+        if is_other_value(arguments, arrived):
             self.note("late_content")
             # Stored as well, because no finish reason makes up for it.
             self.difference = ProtocolError(
@@ -182,6 +182,22 @@ class EndedCalls(ContentParts):
             "been run with arguments that were not meant"
         )
         return self.difference
+
+
+def find_equal(arguments: str, calls: list[ToolCall]) -> str:
+    """Return the arguments of a finished call that equal the given ones as JSON; else the given ones.
+
+    Two texts of the same arguments may differ in white space, but later fragments are compared as text.
+
+    Args:
+        arguments: The whole arguments of a call that may repeat one of the finished calls.
+        calls: The finished calls.
+    """
+    # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
+    longest = MOST_SPREAD * len(arguments)
+    similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
+    own = canonical_json(arguments) if similar else None
+    return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
 
 
 def _text_of(arguments: object) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import ToolProgress
+from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason, Part, ServerToolCall
 
 NamedKind: TypeAlias = Literal["text", "reasoning"]
+CALL = "tool_call"
+"""The kind in the keys of all calls: of the application's tools, and of those that the server runs itself."""
 
 
-class NamedParts(Parts):
+class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
     """Turns texts, reasoning and tool calls into events, for formats whose deltas contain the part's id.
 
-    The server chooses the ids, and may use an id again once its part is closed. Parts
-    also have an index, which counts up without gaps in the order of their starts.
+    The key of a part is its kind and its id. The server chooses the ids, and may use an id again once its
+    part is closed.
 
     Args:
         note: Counts a departure of the server from its documentation.
@@ -34,18 +36,11 @@ class NamedParts(Parts):
     __slots__ = (
         "_answered",
         "_data",
-        "calls",
-        "calls_done",
-        "closed_names",
-        "newest",
-        "open_parts",
+        "_newest_ids",
         "own_calls",
         "server_calls",
-        "unanswered",
     )
 
-    # All JSON in a call's arguments is one call's, even if there are several documents.
-    splits_calls: ClassVar[bool] = False
     id_field: ClassVar[str]
     """The payload field with the id of a text."""
     text_fields: ClassVar[tuple[str, ...]]
@@ -53,22 +48,12 @@ class NamedParts(Parts):
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self.open_parts: dict[NamedKind, dict[str, OpenPart]] = {"text": {}, "reasoning": {}}
-        """Open texts and reasoning, by id."""
-        self.newest: dict[NamedKind, str] = {"text": "", "reasoning": ""}
+        self._newest_ids: dict[NamedKind, str] = {"text": "", "reasoning": ""}
         """The id of the part opened last, by kind."""
-        self.closed_names: set[tuple[NamedKind, str]] = set()
-        """Kind and id of each text and reasoning that was closed."""
-        self.calls: dict[str, OpenPart] = {}
-        """Open tool calls by id, including calls that the server runs itself."""
-        self.calls_done: set[str] = set()
-        """Ids of the closed calls."""
-        self.unanswered: set[str] = set()
-        """Ids of the client's calls for which the server has sent no result."""
         self._answered: set[str] = set()
         """Ids of the calls whose result was reported."""
         self.own_calls: dict[str, str] = {}
-        """Names of the tools that the client's calls are for, by the calls' ids."""
+        """Names of the tools that the client's calls are for, by the ids of the calls that were not cut."""
         self.server_calls: set[str] = set()
         """Ids of the calls of tools that the server runs itself, and not the client."""
         self._data: dict[int, dict[str, Any]] = {}
@@ -83,18 +68,20 @@ class NamedParts(Parts):
             id: The part's id on the wire.
             data: The part's `provider_data`; None if it has none.
         """
-        unclosed = self.open_parts[kind].pop(id, None)
-        if unclosed is not None:
-            self.note("part_unclosed")
-            self.close(unclosed)
+        self._free((kind, id))
         # A part after the finish reason is a departure.
         self.note_if_late()
         part = self.open(0, self.make_empty_part(kind, data))
         if data is not None:
             self._data[part.index] = data
-        self.open_parts[kind][id] = part
-        self.newest[kind] = id
+        self._open[kind, id] = part
+        self._newest_ids[kind] = id
         return part
+
+    def _note_taken(self, key: tuple[str, str], *, is_open: bool) -> None:
+        """Count a new part with the id of an open one as a departure; that of a closed one may be its id."""
+        if is_open:
+            super()._note_taken(key, is_open=is_open)
 
     def note_if_late(self) -> None:
         """Count a departure from the documentation if the content that arrives follows the finish reason."""
@@ -140,7 +127,6 @@ class NamedParts(Parts):
             self.unknown(text_of(payload, "type") or "", payload)
             return False
         self._answered.add(id)
-        self.unanswered.discard(id)
         return True
 
     def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
@@ -158,9 +144,9 @@ class NamedParts(Parts):
 
         A part that the server has not opened is counted as a departure from the documentation.
         """
-        part = self.open_parts[kind].get(id)
+        part = self._open.get((kind, id))
         if part is None:
-            self.note("part_after_close" if (kind, id) in self.closed_names else "part_unopened")
+            self._note_unopened((kind, id))
             part = self.start(kind, id)
         return part
 
@@ -189,7 +175,7 @@ class NamedParts(Parts):
             return id
         if self.expects_id(payload):
             self.note("part_index_missing")
-        return "" if new else self.newest[kind]
+        return "" if new else self._newest_ids[kind]
 
     def expects_id(self, payload: dict[str, Any]) -> bool:
         """Return True if the documentation promises an id in a payload of this type.
@@ -201,14 +187,16 @@ class NamedParts(Parts):
         """
         return True
 
-    def stop(self, kind: NamedKind, id: str) -> None:
-        """Close the open part with this id; if there is none, count a departure from the documentation."""
-        part = self.open_parts[kind].pop(id, None)
-        if part is None:
-            self.note("part_end_unmatched")
-            return
-        self.closed_names.add((kind, id))
-        self.close(part)
+    def _end_block(self, block: OpenPart) -> None:
+        """Close a part at the mark of its end."""
+        # The library that wrote the mark has read the whole call, so no token limit has cut it off.
+        self._close_part(block, whole=True)
+
+    def _note_closed(self, key: tuple[str, str], part: OpenPart | None) -> None:
+        """Note that a part is closed, so that later pieces of it are recognised."""
+        # A call without an id is known by its start event only.
+        if key != (CALL, ""):
+            super()._note_closed(key, part)
 
     def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
         """Add fields to the `provider_data` of an open part; if they change, report the part's start again.
@@ -245,20 +233,19 @@ class NamedParts(Parts):
             data: The call's `provider_data`; None if it has none.
             type: "function", or "custom" if the input is free text.
         """
-        handed_out = self.choice(0).handed_out.get(id)
+        key, handed_out = (CALL, id), self.choice(0).handed_out.get(id)
         # A call that was handed out may be sent again; `open_call` then compares the two.
-        if id in self.calls or (id in self.calls_done and not handed_out):
+        if key in self._open or (key in self._closed and not handed_out):
             self.note("call_repeated")
             return None
         if not name:
             # Nothing can run a call without a name, but its data are kept.
             self.note("call_nameless")
-            self._note_done(id)
+            self._note_closed(key, None)
             self.whole(0, OpaquePart(type="tool_call", data={"id": id, **(data or {})}))
             return None
         call = self.open_call(0, id or None, name, type=type, provider_data=data)
-        self.calls[id] = call
-        self.unanswered.add(id)
+        self._open[key] = call
         # An id may be used again; then it is that of this call.
         self._answered.discard(id)
         self.server_calls.discard(id)
@@ -267,7 +254,8 @@ class NamedParts(Parts):
 
     def start_server_call(self, call: ServerToolCall) -> OpenPart | None:
         """Open a call of a tool that the server runs itself; return None if there was a call with this id."""
-        if call.id in self.calls or call.id in self.calls_done:
+        key = CALL, call.id
+        if key in self._open or key in self._closed:
             self.note("call_repeated")
             return None
         # A call after the finish reason is a departure.
@@ -275,7 +263,7 @@ class NamedParts(Parts):
         self._answered.discard(call.id)
         self.own_calls.pop(call.id, None)
         self.server_calls.add(call.id)
-        part = self.calls[call.id] = self.open(0, call)
+        part = self._open[key] = self.open(0, call)
         return part
 
     def add_to_call(self, id: str, fragment: str) -> bool:
@@ -288,20 +276,15 @@ class NamedParts(Parts):
         Raises:
             ProtocolError: The call was handed out, and the fragment is of other arguments.
         """
-        part = self.calls.get(id)
+        part = self._open.get((CALL, id))
         if part is None:
-            if id in self.calls_done:
+            if (CALL, id) in self._closed:
                 self.add_late(0, id, fragment)
                 return True
             if fragment and not fragment.isspace():
                 self.note("part_unopened")
             return False
-        if isinstance(part, OpenCall):
-            self.add_arguments(part, fragment)
-        else:
-            # A call that the server runs itself is a part of another kind.
-            self.add(part, fragment)
-        return True
+        return self.add_fragment(part, fragment)
 
     def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
         """Add the piece of arguments in a payload to its call; without a call, report the payload as unknown.
@@ -324,60 +307,20 @@ class NamedParts(Parts):
         Returns:
             The call; None if no call with this id is open.
         """
-        part = self.calls.pop(id, None)
+        part = self._open.pop((CALL, id), None)
         # Also if no call was open: `add_to_call` then drops later fragments with this id.
-        self._note_done(id)
+        self._note_closed((CALL, id), part)
         return part
-
-    def close_named_call(self, id: str) -> None:
-        """Close a call at its end, and hand it out, unless the server runs the tool itself.
-
-        A call of the client's without arguments stays open, because its arguments may still come.
-        """
-        call = self.remove_call(id)
-        if not isinstance(call, OpenCall):
-            if call is not None:
-                self.close(call)
-            return
-        self.end_at_mark(call)
-        if not call.closed:
-            self.calls[id] = call
-            self.calls_done.discard(id)
-
-    def _note_done(self, id: str) -> None:
-        """Note that a call is closed, so that a later piece of it is recognised."""
-        # A call without an id is known by its start event only.
-        if id:
-            self.calls_done.add(id)
 
     # -- endings common to all formats -------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason and close every open part."""
-        for kind in self.open_parts:
-            for id in list(self.open_parts[kind]):
-                self.note("part_unclosed")
-                self.stop(kind, id)
-        if not self.unanswered:
+        if self.own_calls.keys() <= self._answered:
             # The server has sent the results of all calls, so the client need not run any of them:
             # `Parts.finish` must not turn "stop" into "tool_calls".
             self.choice(choice).calls_seen = 0
         super().finish(choice, reason, raw_reason)
-        self._forget_closed_calls()
-
-    def _forget_closed_calls(self) -> None:
-        """Note which calls the end of the answer has closed: no more pieces of them will arrive."""
-        closed = [id for id, call in self.calls.items() if call.closed]
-        self.calls_done.update(closed)
-        for id in closed:
-            del self.calls[id]
-
-    def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out to the application."""
-        for parts in self.open_parts.values():
-            parts.clear()
-        super().close_all(complete=complete)
-        self._forget_closed_calls()
 
 
 def call_id_of(payload: dict[str, Any]) -> str:

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from tokenstream._basics.json import is_one_value
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream.formats._kit.repeated import RepeatedArguments
+from tokenstream.formats._kit.repeated import RepeatedArguments, is_beginning
+from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Finish
     from tokenstream.formats._kit.late import LateArguments
-    from tokenstream.message import ToolCall
 
 ValueT = TypeVar("ValueT")
 
@@ -38,6 +39,11 @@ class OpenPart:
         self.waits = False
         """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
         them: they may still come, so the call is handed out at the end of the answer only."""
+
+    @property
+    def part(self) -> OpenPart:
+        """The part itself, which is the whole state of a block of which a format has to know no more."""
+        return self
 
 
 NO_PART = OpenPart("opaque", choice=0, index=-1)
@@ -115,9 +121,41 @@ class OpenCall(OpenPart):
         return not self.arguments.length or (self.type != "custom" and self.arguments.join().isspace())
 
     @property
+    def is_whole(self) -> bool:
+        """True if the arguments are free text, empty, or one whole JSON value."""
+        if self.type == "custom":
+            return True
+        text = self.arguments.join()
+        return not text or text.isspace() or is_one_value(text)
+
+    @property
+    def breaks_off(self) -> bool:
+        """True if the arguments end inside a JSON value."""
+        if self.type == "custom":
+            return False
+        text = self.arguments.join() + self.placeholder
+        return not is_one_value(text) and is_beginning(text)
+
+    @property
     def begins_object(self) -> bool:
         """True if the arguments begin with a brace, so that their end is unmistakable."""
         return self.arguments.join().lstrip().startswith("{")
+
+    def as_content(self, text: str, *, complete: bool) -> ToolCall:
+        """Return the call in the form in which the message has it once the call has ended.
+
+        Args:
+            text: The arguments, as JSON text.
+            complete: True if the arguments are whole.
+        """
+        return ToolCall(
+            id=self.id,
+            name=self.name,
+            arguments_text=text,
+            complete=complete,
+            type=self.type,
+            provider_data=self.provider_data,
+        )
 
 
 class OpenChoice:

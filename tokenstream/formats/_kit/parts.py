@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.json import is_one_value, looks_whole, split_values
+from tokenstream._basics.json import looks_whole, split_values
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.late import EndedCalls, LateArguments, says_no_arguments
+from tokenstream.formats._kit.late import EndedCalls, LateArguments, find_equal, says_no_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, RepeatedArguments, is_beginning
-from tokenstream.formats._kit.values import canonical_json, json_text
-from tokenstream.message import FinishReason, ToolCall
+from tokenstream.formats._kit.repeated import OPENING, RepeatedArguments, is_beginning
+from tokenstream.formats._kit.values import json_text, spellings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
 
 _DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
 """Finish reasons after which an error says more than they do."""
@@ -327,18 +327,13 @@ class Parts(EndedCalls):
         position = call.arguments.length
         if not position and looks_whole(fragment):
             # Equal arguments may be spelt in another way than the first time, such as without spaces.
-            fragment = _find_equal(fragment, call.may_repeat)
+            fragment = find_equal(fragment, call.may_repeat)
         call.arguments.append(fragment)
         call.may_repeat = [
             finished for finished in call.may_repeat if finished.arguments_text.startswith(fragment, position)
         ]
         if not call.may_repeat:
             self.report_call(call)
-
-    def add_argument_values(self, call: OpenCall, values: object) -> None:
-        """Convert arguments that arrived as JSON values to JSON text, and add the text to a call."""
-        self.note("arguments_parsed")
-        self.add_arguments(call, json_text(values))
 
     def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
         """Add all arguments of a call, in an API that sends arguments as JSON values.
@@ -352,12 +347,52 @@ class Parts(EndedCalls):
         else:
             self.add_arguments(call, json_text({} if arguments is None else arguments))
 
-    def is_whole(self, call: OpenCall) -> bool:
-        """Return whether a call's arguments are free text, empty, or one whole JSON value."""
-        if call.type == "custom":
-            return True
-        text = call.arguments.join()
-        return not text or text.isspace() or is_one_value(text)
+    def add_fragment(self, part: OpenPart, fragment: object) -> bool:
+        """Add a piece of arguments to a call; return False for any other part, and for what cannot be added.
+
+        Args:
+            part: The call. If it was handed out, the piece may repeat its arguments, but not change them.
+            fragment: The piece, as text or as a JSON value; None if there is none.
+
+        Raises:
+            ProtocolError: The call was handed out, and the piece is of other arguments.
+        """
+        if isinstance(part, OpenCall):
+            if part.closed:
+                self.add_late(part.choice, part.sent_id, fragment)
+            elif isinstance(fragment, str):
+                self.add_arguments(part, fragment)
+            elif fragment is not None:
+                self.note("arguments_parsed")
+                self.add_arguments(part, json_text(fragment))
+        elif part.kind != "server_tool_call" or not isinstance(fragment, str):
+            # The arguments of a call that the server runs itself can only grow as text.
+            return False
+        elif part.closed:
+            self.note("call_after_done")
+        else:
+            self.add(part, fragment)
+        return True
+
+    def complete_arguments(self, call: OpenCall, arguments: object) -> None:
+        """Add what the pieces of a call lack of all its arguments; compare them, if it was handed out.
+
+        Args:
+            arguments: JSON text, or a JSON value; None if the server tells none.
+
+        Raises:
+            ProtocolError: The pieces are other arguments.
+        """
+        if call.closed or arguments is None:
+            self.compare_told(call.choice, call.sent_id, arguments)
+            return
+        arrived = call.arguments.join() + call.placeholder
+        spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
+        whole = next((text for text in spellings if text.startswith(arrived)), None)
+        if whole is None:
+            self.compare_open(arrived, spellings[0])
+        else:
+            self.add_arguments(call, whole[len(arrived) :])
 
     @property
     def breaks_off_in_call(self) -> bool:
@@ -371,7 +406,7 @@ class Parts(EndedCalls):
         Args:
             whole: False if the answer was cut off inside the call.
         """
-        call.waits = whole and not call.closed and (call.is_empty or self._breaks_off(call))
+        call.waits = whole and not call.closed and (call.is_empty or call.breaks_off)
         if not call.waits:
             self.close_call(call, whole=whole)
 
@@ -401,7 +436,7 @@ class Parts(EndedCalls):
             self.note("call_repeated")
         elif not whole:
             self.note("call_open_at_end")
-        elif self.is_whole(call):
+        elif call.is_whole:
             self._hand_out(call, call.arguments.join())
         else:
             self._close_broken(call)
@@ -410,14 +445,7 @@ class Parts(EndedCalls):
         """Return True if arguments of a call may follow its choice's finish reason."""
         if call.type == "custom":
             return call.is_empty
-        return says_no_arguments(call.arguments.join() + call.placeholder) or self._breaks_off(call)
-
-    def _breaks_off(self, call: OpenCall) -> bool:
-        """Return True if a call's arguments end inside a JSON value."""
-        if call.type == "custom":
-            return False
-        text = call.arguments.join() + call.placeholder
-        return not is_one_value(text) and is_beginning(text)
+        return says_no_arguments(call.arguments.join() + call.placeholder) or call.breaks_off
 
     def _close_broken(self, call: OpenCall) -> None:
         """Close a call whose arguments are not one JSON value.
@@ -428,7 +456,7 @@ class Parts(EndedCalls):
         pieces = split_values(call.arguments.join()) if self.splits_calls else None
         if pieces is None:
             self.note("call_invalid")
-            broken = _make_tool_call(call, call.arguments.join(), complete=False)
+            broken = call.as_content(call.arguments.join(), complete=False)
             self._out.append(PartDone(broken, choice=call.choice, part=call.index, raw=self.raw))
             return
         self.note("call_glued")
@@ -447,7 +475,7 @@ class Parts(EndedCalls):
         Args:
             text: The arguments of the call, as JSON text.
         """
-        finished = _make_tool_call(call, text, complete=True)
+        finished = call.as_content(text, complete=True)
         self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, finished))
         self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))
 
@@ -468,31 +496,3 @@ class Parts(EndedCalls):
             part.held = ""
             self.note("lone_surrogate")
             self._append(part, "\ufffd")
-
-
-def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
-    """Return the arguments of a finished call that equal the given ones as JSON; else the given ones.
-
-    Two texts of the same arguments may differ in white space, but later fragments are compared as text.
-
-    Args:
-        arguments: The whole arguments of a call that may repeat one of the finished calls.
-        calls: The finished calls.
-    """
-    # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
-    longest = MOST_SPREAD * len(arguments)
-    similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
-    own = canonical_json(arguments) if similar else None
-    return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
-
-
-def _make_tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:
-    """Return a call that has ended, in the form in which the message contains it."""
-    return ToolCall(
-        id=call.id,
-        name=call.name,
-        arguments_text=text,
-        complete=complete,
-        type=call.type,
-        provider_data=call.provider_data,
-    )

@@ -10,7 +10,7 @@ from typing_extensions import override
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, text_of
-from tokenstream.errors import LimitExceeded, ProviderError
+from tokenstream.errors import ProviderError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import counts_in, failure_text, json_text
@@ -107,9 +107,6 @@ class AgentMessages:
         blocks = self._previews.setdefault(id, {})
         index = int_of(delta, "index") or 0
         if index not in blocks:
-            # A block without text does not become a part, so the limit on parts must be checked here, too.
-            if len(blocks) >= self._parts.limits.parts:
-                raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
             blocks[index] = _MessageBlock(self._parts.open(0, TextPart(provider_data={"id": id})))
         block = blocks[index]
         if block.part.closed:

@@ -222,11 +222,7 @@ class MistralConversations(Format):
             data = fields_except(payload, *_NUMBERING, "tool_call_id", "name", "arguments", "model")
             call = self.parts.open_call(0, id, name, provider_data=data)
             self._calls[call.sent_id] = call
-        arguments = payload.get("arguments")
-        if isinstance(arguments, str):
-            self.parts.add_arguments(call, arguments)
-        elif arguments is not None:
-            self.parts.add_argument_values(call, arguments)
+        self.parts.add_fragment(call, payload.get("arguments"))
 
     def _read_tool(self, payload: dict[str, Any]) -> None:
         """Begin a call of one of Mistral's tools, or add to its arguments."""
@@ -238,11 +234,7 @@ class MistralConversations(Format):
                 self.note("part_unopened")
             self._close_written()
             part = self._tools[id] = self.parts.open(0, _tool_of(payload))
-        arguments = text_of(payload, "arguments")
-        if part.closed:
-            self.note("call_after_done")
-        elif arguments:
-            self.parts.add(part, arguments)
+        self.parts.add_fragment(part, text_of(payload, "arguments") or "")
 
     def _read_tool_done(self, payload: dict[str, Any]) -> None:
         """End a call of one of Mistral's tools, and add what the event says of its result (`info`)."""

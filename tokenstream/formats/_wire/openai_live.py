@@ -372,10 +372,7 @@ class OpenAILive(Format):
         if not is_done:
             return
         text = text_of(item, "input" if type == "custom" else "arguments") or ""
-        if not call.has_arguments:
-            self.parts.add_arguments(call, text)
-        else:
-            self.parts.compare_open(call, text)
+        self.parts.complete_arguments(call, text)
         self.parts.end_at_mark(call, whole=_is_whole(item))
         del response.calls[key]
 

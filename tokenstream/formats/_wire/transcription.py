@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
@@ -292,8 +291,7 @@ class Transcription(Format):
         """Begin a transcript, unless it has begun; if no other is open, begin an answer, too."""
         if key in self._open:
             return
-        if len(self._open) >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        self.parts.check_room(len(self._open))
         if not self._open:
             # The errors of the utterances before do not concern this one.
             self._failure = self._last_error = None

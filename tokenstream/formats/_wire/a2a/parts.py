@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.told import Told, added_by
@@ -131,8 +130,7 @@ class TaskParts(Parts):
                 self.note("part_unopened")
                 # What came before has not arrived; the whole task may repeat it.
                 self.begins_inside = True
-            if len(self._artifacts) >= self.limits.parts:
-                raise LimitExceeded(limit="parts", value=self.limits.parts)
+            self.check_room(len(self._artifacts))
             content = self._artifacts.setdefault(key, Content("artifact"))
             # Nothing has arrived with which a whole artifact could be compared.
             appends = True

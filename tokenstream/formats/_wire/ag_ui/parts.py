@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import fields_except, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDone
-from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
+from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, is_server_call, read_output, read_progress
 from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, Part
+    from tokenstream.message import Part
 
 _MESSAGE_FIELDS = (*COMMON_FIELDS, "delta")
 # Fields that are not reported, or that the start of a message has reported.
@@ -48,7 +47,7 @@ class RunParts(NamedParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._chunked_part: tuple[str, str] | None = None
-        """Kind and id of the open part that consists of chunks; any other event of the message closes it."""
+        """The key of the open part that consists of chunks; any other event of the message closes it."""
         self._reasoning_by_id: dict[str, OpenPart] = {}
         """The last reasoning part of each message, by the message's id."""
         self._subagents: dict[str, str] = {}
@@ -60,8 +59,7 @@ class RunParts(NamedParts):
         """Note the name of a subagent, and report the event as unknown."""
         id, name = text_of(payload, "subagentRunId"), text_of(payload, "name")
         if id is not None and name is not None:
-            if len(self._subagents) >= self.limits.parts:
-                raise LimitExceeded(limit="parts", value=self.limits.parts)
+            self.check_room(len(self._subagents))
             self._subagents[id] = mend_surrogates(name)
         self.unknown("SUBAGENT_STARTED", payload)
 
@@ -77,9 +75,9 @@ class RunParts(NamedParts):
     @override
     def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         id = self.id_in(payload, kind) if text_of(payload, "subagentRunId") is not None else None
-        if id is not None and id not in self.open_parts[kind]:
+        if id is not None and (kind, id) not in self._open:
             # Without the start of its message, only the piece says that it is a subagent's.
-            self.note("part_after_close" if (kind, id) in self.closed_names else "part_unopened")
+            self._note_unopened((kind, id))
             self.read_message_start({**payload, "messageId": id}, kind=kind)
         super().read_delta(payload, kind=kind)
 
@@ -95,7 +93,7 @@ class RunParts(NamedParts):
 
     def read_message_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close the part of a message; `kind` says whether the message is text or reasoning."""
-        self.stop(kind, self.id_in(payload, kind))
+        self.stop((kind, self.id_in(payload, kind)))
 
     def read_message_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Add the text of a chunk event to its message.
@@ -103,7 +101,7 @@ class RunParts(NamedParts):
         If no start event has opened the message, its first chunk opens it.
         """
         message_id = text_of(payload, "messageId")
-        # `_chunked_part` is the kind and id of the open part that chunk events opened.
+        # `_chunked_part` is the key of the open part that chunk events opened.
         if message_id is None and self._chunked_part is not None and self._chunked_part[0] == kind:
             # A chunk without an id continues the message of the chunk before.
             message_id = self._chunked_part[1]
@@ -113,7 +111,7 @@ class RunParts(NamedParts):
         if (kind, message_id) != self._chunked_part:
             self.end_chunked_part()
             # A message that a start event opened also has an end event, so chunks do not end it.
-            if message_id not in self.open_parts[kind]:
+            if (kind, message_id) not in self._open:
                 self.read_message_start({**payload, "messageId": message_id}, kind=kind)
                 self._chunked_part = (kind, message_id)
         self.add(self.get_or_open(kind, message_id), text_of(payload, "delta") or "")
@@ -139,10 +137,7 @@ class RunParts(NamedParts):
 
     def read_call_end(self, payload: dict[str, Any]) -> None:
         """Close a tool call, and hand it out to the application."""
-        if call_id_of(payload) not in self.calls:
-            self.note("part_end_unmatched")
-            return
-        self.close_named_call(call_id_of(payload))
+        self.stop((CALL, call_id_of(payload)))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
         """Add the fragment in a chunk event to its tool call.
@@ -151,25 +146,25 @@ class RunParts(NamedParts):
         reported as unknown.
         """
         call_id = text_of(payload, "toolCallId")
-        # `_chunked_part` is the kind and id of the open part that chunk events opened.
-        if call_id is None and self._chunked_part is not None and self._chunked_part[0] == "tool_call":
+        # `_chunked_part` is the key of the open part that chunk events opened.
+        if call_id is None and self._chunked_part is not None and self._chunked_part[0] == CALL:
             # A chunk without an id continues the call of the chunk before.
             call_id = self._chunked_part[1]
-        call_id = call_id or ""
-        if ("tool_call", call_id) != self._chunked_part:
+        key = CALL, call_id or ""
+        if key != self._chunked_part:
             self.end_chunked_part()
             # Only the first chunk of a call has the tool's name.
             has_name = text_of(payload, "toolCallName") is not None
-            if has_name and call_id not in self.calls and self.read_call_start(payload) is not None:
-                self._chunked_part = ("tool_call", call_id)
-        if not self.add_to_call(call_id, text_of(payload, "delta") or ""):
+            if has_name and key not in self._open and self.read_call_start(payload) is not None:
+                self._chunked_part = key
+        if not self.add_to_call(key[1], text_of(payload, "delta") or ""):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
         """Read a tool's result; if the call of the tool is still open, close the call first."""
         call_id = call_id_of(payload)
         # If a tool has returned a result, the arguments of the call must be complete.
-        call = self.remove_call(call_id) if call_id in self.calls else None
+        call = self.remove_call(call_id) if (CALL, call_id) in self._open else None
         if isinstance(call, OpenCall):
             if not call.waits:
                 self.note("part_unclosed")
@@ -202,22 +197,9 @@ class RunParts(NamedParts):
 
     def end_chunked_part(self) -> None:
         """Close the open part that arrives in `…_CHUNK` events, if any; these have no end event."""
-        part, self._chunked_part = self._chunked_part, None
-        if part is None:
-            return
-        kind, part_id = part
-        if kind == "tool_call":
-            self.close_named_call(part_id)
-        else:
-            self.stop("text" if kind == "text" else "reasoning", part_id)
-
-    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the run's outcome as the finish reason, and close every open part."""
-        # These calls are still open: their end events are missing.
-        for call in self.calls.values():
-            if not call.waits:
-                self.note("part_unclosed")
-        super().finish(choice, reason, raw_reason)
+        key, self._chunked_part = self._chunked_part, None
+        if key is not None:
+            self.stop(key)
 
     # -- encrypted values --------------------------------------------------
 
@@ -228,7 +210,7 @@ class RunParts(NamedParts):
         unchanged, in the list `encrypted_values`.
         """
         entity_id, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
-        call = self.calls.get(entity_id)
+        call = self._open.get((CALL, entity_id))
         if value is None:
             self.unknown("REASONING_ENCRYPTED_VALUE", payload)
         elif payload.get("subtype") == "tool-call" and isinstance(call, OpenCall):

@@ -207,7 +207,7 @@ class Anthropic(Format):
         if self._repeats_start():
             # The start already contained the whole answer.
             return
-        index = self._block_index(payload, self._blocks.newest + 1)
+        index = self._blocks.find_index(payload.get("index"), new=True)
         self._blocks.start(index, dict_of(payload, "content_block"))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
@@ -217,8 +217,7 @@ class Anthropic(Format):
             # The start already contained the whole answer.
             return
         delta = dict_of(payload, "delta")
-        # Without an index, a delta belongs to the newest block, or to block 0 if none has begun.
-        index = self._block_index(payload, max(self._blocks.newest, 0))
+        index = self._blocks.find_index(payload.get("index"))
         # A payload that fits no block was reported as unknown, with all its fields.
         if self._blocks.add_delta(index, delta, payload):
             self._report_unknown_fields(payload, _KNOWN_IN_DELTA_EVENTS)
@@ -229,7 +228,7 @@ class Anthropic(Format):
         if self._repeats_start():
             # The start already contained the whole answer.
             return
-        self._blocks.stop(self._block_index(payload, self._blocks.newest))
+        self._blocks.stop(self._blocks.find_index(payload.get("index")))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:
@@ -256,17 +255,6 @@ class Anthropic(Format):
         if self._start_was_whole:
             self.note("content_twice")
         return self._start_was_whole
-
-    def _block_index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's block, or the default if it has none.
-
-        A missing index is counted as a departure from the documentation.
-        """
-        index = payload.get("index")
-        if isinstance(index, int) and not isinstance(index, bool):
-            return index
-        self.note("part_index_missing")
-        return default
 
     def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
         """Read a message: its head and token counts and, for a whole answer, its content and finish reason.

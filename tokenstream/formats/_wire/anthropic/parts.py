@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, mend_surrogates
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._wire.anthropic.words import citation_of, failure_in
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
@@ -71,11 +71,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         block = self._BLOCK_OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)
         self._open[index] = block
         return block
-
-    @property
-    def has_parts(self) -> bool:
-        """True once any content has arrived."""
-        return 0 in self.choices and self.choices[0].next_part > 0
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
         """Add a delta to its block; if it fits no block, report its payload as unknown and return False.
@@ -204,17 +199,12 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         Returns:
             The block; None if the delta does not show which type of block it belongs to.
         """
-        after_close = index in self._closed
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
-            if after_close and kind == "input_json_delta":
-                self.add_late(0, self._closed[index], delta.get("partial_json"))
-            else:
-                self.note("part_unopened")
+            self._read_unmatched(index, delta.get("partial_json"), is_arguments=kind == "input_json_delta")
             return None
-        self.note("part_after_close" if after_close else "part_unopened")
-        self._closed.pop(index, None)
+        self._note_unopened(index)
         return self.start(index, {"type": block_type})
 
     # -- adding ------------------------------------------------------------
@@ -249,14 +239,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit the block."""
         fragment = delta.get("partial_json")
-        if not isinstance(fragment, str):
-            return False
-        part = block.part
-        if isinstance(part, OpenCall):
-            self.add_arguments(part, fragment)
-        elif part.kind == "server_tool_call":
-            self.add(part, fragment)
-        else:
+        if not isinstance(fragment, str) or not self.add_fragment(block.part, fragment):
             return False
         if fragment:
             # The fragments replace the input in the block's start.
@@ -335,10 +318,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             value = json.dumps(value, ensure_ascii=False)
             if not expected:
                 self.note("arguments_parsed")
-        if isinstance(block.part, OpenCall):
-            self.add_arguments(block.part, value)
-        else:
-            self.add(block.part, value)
+        self.add_fragment(block.part, value)
 
     _BLOCK_OPENERS: ClassVar[dict[str, Callable[[AnthropicBlocks, str, dict[str, Any]], AnthropicBlock]]] = {
         "text": _open_text,

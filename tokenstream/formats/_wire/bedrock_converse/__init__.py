@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.unknown import HARNESS, refusal
 from tokenstream.formats._fast.path import Fast, always_decode
@@ -296,26 +296,26 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "role")
 
     def _read_block_start(self, payload: dict[str, Any]) -> None:
-        """Open a block; without an index, it is the one after the newest block."""
+        """Open a block."""
         self._note_missing_start()
         start = dict_of(payload, "start")
         if not dict_of(start, "toolUse").keys().isdisjoint(_HARNESS_FIELDS):
             self.error = refusal(HARNESS)
             return
-        self._blocks.start(self._block_index(payload, self._blocks.newest + 1), start)
+        self._blocks.start(self._blocks.find_index(payload.get("contentBlockIndex"), new=True), start)
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
-        """Add a delta to its block; without an index, to the newest block, or to block 0 if there is none."""
+        """Add a delta to its block."""
         delta = dict_of(payload, "delta")
         self._note_missing_start()
-        self._blocks.add_delta(self._block_index(payload, max(self._blocks.newest, 0)), delta, payload)
+        self._blocks.add_delta(self._blocks.find_index(payload.get("contentBlockIndex")), delta, payload)
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
-        """End a block; without an index, the newest one."""
+        """End a block."""
         self._note_missing_start()
-        self._blocks.stop(self._block_index(payload, self._blocks.newest))
+        self._blocks.stop(self._blocks.find_index(payload.get("contentBlockIndex")))
         self._report_unknown_fields(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
@@ -353,18 +353,6 @@ class BedrockConverse(Format):
         if self._start_expected:
             self._start_expected = False
             self.note_missing_start()
-
-    def _block_index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's block, or the default if it has none.
-
-        A missing index is counted as a departure from the documentation.
-        """
-        # The index may arrive as text or as a float.
-        index = int_of({"index": index_of(payload.get("contentBlockIndex"))}, "index")
-        if index is not None:
-            return index
-        self.note("part_index_missing")
-        return default
 
     def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
         """Report the fields of a payload that are not in `known`; padding is not reported."""

@@ -6,10 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, mend_surrogates
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of, citation_of
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
@@ -192,9 +191,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
     def _open_block(self, index: int) -> ConverseBlock:
         """Create a block, whose part is opened later."""
-        # Empty blocks do not become parts, so the limit on parts must be checked here, too.
-        if len(self._open) >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        self.check_room(len(self._open))
         self._closed.pop(index, None)
         block = self._open[index] = ConverseBlock()
         self.newest = index
@@ -316,27 +313,15 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
     def _add_input(self, block: ConverseBlock, delta: object) -> bool:
         """Add arguments to a tool call, as text or values; return False if the value does not fit."""
-        part = block.part
-        if not is_dict(delta) or part is None or part.kind not in ("tool_call", "server_tool_call"):
-            # Only a call has arguments.
-            if part is None:
+        if not is_dict(delta) or block.part is None:
+            if block.part is None:
                 self.note("part_unopened")
             return False
         fragment = delta.get("input")
-        if fragment is None:
+        if fragment is None and block.part.kind in ("tool_call", "server_tool_call"):
             self.note("arguments_null")
             return True
-        if isinstance(part, OpenCall):
-            if isinstance(fragment, str):
-                self.add_arguments(part, fragment)
-            else:
-                self.add_argument_values(part, fragment)
-        elif isinstance(fragment, str):
-            # The call of a tool that a server runs: its arguments can only grow as text.
-            self.add(part, fragment)
-        else:
-            return False
-        return True
+        return self.add_fragment(block.part, fragment)
 
     def _cite(self, block: ConverseBlock, citation: object) -> bool:
         """Add a citation to a text; return False if the value does not fit."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_list, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProviderError
-from tokenstream.formats._kit.blocks import Block, KeyedParts
+from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import OpenCall, OpenPart
@@ -47,7 +47,7 @@ _FAILURES = {
 """Messages for the finish reasons that are failures, used if the server sends no message."""
 
 
-class CohereParts(KeyedParts[tuple[str, int], Block]):
+class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     """Reads the content of an answer: text, reasoning, tool calls, plans and citations.
 
     The methods are named after the events of version 2 of the API (v2); the events of version 1 (v1)
@@ -67,11 +67,6 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
         """Maps the index of each content block to the index of its part."""
         self.has_plan = False
         """True once a piece of the model's plan for using tools has arrived."""
-
-    @property
-    def is_empty(self) -> bool:
-        """True while no part has arrived."""
-        return not any(choice.next_part for choice in self.choices.values())
 
     def _note_taken(self, key: tuple[str, int], *, is_open: bool) -> None:
         """Count a new part under the key of an earlier one as a departure from the documentation."""
@@ -125,10 +120,7 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
 
     def _block_key(self, index: int | None, *, new: bool = False) -> tuple[str, int]:
         """Return the key of a block; a missing index is that of a new block or else of the newest."""
-        if index is None:
-            self.note("part_index_missing")
-            index = self.newest + 1 if new else max(self.newest, 0)
-        return "block", index
+        return "block", self.find_index(index, new=new)
 
     def _open_block(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> OpenPart:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown.
@@ -139,7 +131,6 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
         """
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
-        self._closed.pop(key, None)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
         if part_class is None or empty_part is None:
             part = self.open(0, OpaquePart(type=kind, data=content))
@@ -150,7 +141,7 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
             )
             # The type of the block is also the name of the field with the text.
             self.add(part, text_of(content, kind) or "")
-        self._open[key] = Block(part)
+        self._open[key] = part
         self.newest = key[1]
         self._part_indexes[key[1]] = part.index
         return part
@@ -162,15 +153,15 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
             field: The field of the delta that holds the text.
             kind: The kind of part that this field belongs to.
         """
-        block = self._open.get(key)
-        if block is None:
-            self.note("part_after_close" if key in self._closed else "part_unopened")
-        elif block.part.kind == kind:
-            return block.part
+        part = self._open.get(key)
+        if part is None:
+            self._note_unopened(key)
+        elif part.kind == kind:
+            return part
         else:
             # A block of another kind has this index.
             self.note("part_index_reused")
-            self.close(block.part)
+            self.close(part)
         return self._open_block(key, field, {})
 
     # -- plans and citations -------------------------------------------------
@@ -222,7 +213,7 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
         name = text_of(function, "name")
         if not name:
             self.note("call_nameless")
-            self._open[key] = Block(self.open(0, OpaquePart(type="tool_call", data=call)))
+            self._open[key] = self.open(0, OpaquePart(type="tool_call", data=call))
             return
         other_fields = {
             **(fields_except(call, "id", "type", "function") or {}),
@@ -231,8 +222,8 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
         opened = self.open_call(
             0, text_of(call, "id"), name, provider_data=other_fields or None, number=key[1]
         )
-        self._open[key] = Block(opened)
-        self._add_arguments(opened, function.get("arguments"))
+        self._open[key] = opened
+        self.add_fragment(opened, function.get("arguments"))
 
     def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
         """Add to the arguments of a tool call; without an open call, report the delta as unknown.
@@ -242,16 +233,13 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
             call: The delta.
         """
         key = self._call_key(index)
-        block = self._open.get(key)
+        opened = self._open.get(key)
         arguments = dict_of(call, "function").get("arguments")
-        if block is not None and isinstance(block.part, OpenCall):
-            self._add_arguments(block.part, arguments)
+        if opened is None:
+            self._read_unmatched(key, arguments)
+        elif self.add_fragment(opened, arguments):
             return
         # A call without a name was opened as an opaque part, which takes no arguments.
-        if block is None and key in self._closed:
-            self.add_late(0, self._closed[key], arguments)
-        elif block is None:
-            self.note("part_unopened")
         self.items("tool-call-delta", [{"index": key[1], **call}])
 
     def end_call(self, index: int | None) -> None:
@@ -276,13 +264,6 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
         self.start_call(index, call)
         self.end_call(index)
 
-    def _add_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add arguments to a call: text, or a JSON value, which is a departure from the documentation."""
-        if isinstance(arguments, str):
-            self.add_arguments(call, arguments)
-        elif arguments is not None:
-            self.add_argument_values(call, arguments)
-
     # -- tool calls of v1 ------------------------------------------------------
 
     def add_v1_fragment(self, delta: dict[str, Any]) -> None:
@@ -292,32 +273,32 @@ class CohereParts(KeyedParts[tuple[str, int], Block]):
         # Without an index, it is that of the open call that began last.
         key = "call", max(self._call_indexes(), default=0) if index is None else index
         name, parameters = text_of(delta, "name"), delta.get("parameters")
-        block = self._open.get(key)
-        if block is None and (name or parameters):
+        opened = self._open.get(key)
+        if opened is None and (name or parameters):
             if not name:
                 # These arguments belong to no call.
                 self.note("part_unopened")
                 self.items("tool_call_delta", [delta])
                 return
-            block = self._open[key] = Block(self._open_v1_call(name))
+            opened = self._open[key] = self._open_v1_call(name)
         elif name and parameters is None:
             # The piece looks like the first one of a call, but this call has begun before.
             self.note("call_repeated")
         # A call without a name was opened as an opaque part, which takes no arguments.
-        if block is not None and isinstance(block.part, OpenCall):
-            self._add_arguments(block.part, parameters)
+        if opened is not None:
+            self.add_fragment(opened, parameters)
 
     def read_call_list(self, calls: list[dict[str, Any]]) -> None:
         """Read the list of all tool calls that v1 sends at the end; some may have been streamed before."""
         for index, call in enumerate(calls):
             name, values = text_of(call, "name"), call.get("parameters")
             key = "call", index
-            block = self._open.pop(key, None)
-            if block is None and not name:
+            opened = self._open.pop(key, None)
+            if opened is None and not name:
                 self.note("call_nameless")
                 self.whole(0, OpaquePart(type="tool_call", data=call))
                 continue
-            if block is None or not isinstance(opened := block.part, OpenCall):
+            if not isinstance(opened, OpenCall):
                 # The call was not streamed.
                 opened = self._open_v1_call(name or "")
             if not opened.has_arguments and values is not None:

@@ -245,13 +245,13 @@ class GeminiInteractions(Format):
         """Open the step of the interaction that a payload begins."""
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
-        self._steps.start_step(self._step_index(payload, self._steps.newest + 1), step)
+        self._steps.start_step(self._steps.find_index(payload.get("index"), new=True), step)
         self._report_unknown_fields(payload, "index", "step", "content")
 
     def _read_delta(self, payload: dict[str, Any]) -> None:
         """Add a delta to its step, and report usage and unknown fields."""
         delta = dict_of(payload, "delta")
-        self._steps.add_delta(self._step_index(payload, max(self._steps.newest, 0)), delta, payload)
+        self._steps.add_delta(self._steps.find_index(payload.get("index")), delta, payload)
         if payload.keys() == _PLAIN_PAYLOAD and delta.keys() <= _TEXT_DELTA:
             # Nearly all payloads are like this one, and have no further fields to report.
             return
@@ -261,7 +261,7 @@ class GeminiInteractions(Format):
 
     def _stop_step(self, payload: dict[str, Any]) -> None:
         """Close a step, and report usage."""
-        self._steps.stop(self._step_index(payload, self._steps.newest))
+        self._steps.stop(self._steps.find_index(payload.get("index")))
         self._read_usage(payload.get("usage"))
         step_usage = dict_of(payload, "step_usage")
         if step_usage:
@@ -369,17 +369,6 @@ class GeminiInteractions(Format):
             self.note("event_name_differs")
         kind = kind or event
         return ALIASES.get(kind, kind)
-
-    def _step_index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's step, or the default if it has none.
-
-        A missing index is counted as a departure from the documentation.
-        """
-        index = payload.get("index")
-        if isinstance(index, int) and not isinstance(index, bool):
-            return index
-        self.note("part_index_missing")
-        return default
 
     def _read_interaction_fields(self, interaction: dict[str, Any]) -> None:
         """Report the id, model or agent, usage and unknown fields of an interaction, and store its status."""

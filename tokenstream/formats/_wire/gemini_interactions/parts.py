@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.values import base64_bytes, spellings_of
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
     MEDIA_TYPES,
@@ -50,11 +50,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.told: list[ToldStep] = []
         """The steps so far, in the order of their starts."""
 
-    @property
-    def has_parts(self) -> bool:
-        """True once any content has arrived."""
-        return 0 in self.choices and self.choices[0].next_part > 0
-
     # -- steps -----------------------------------------------------------------
 
     def start_step(self, index: int, data: dict[str, Any]) -> InteractionStep:
@@ -64,8 +59,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             data: The step as its start event describes it.
         """
         self._free(index)
-        if len(self._open) >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        self.check_room(len(self._open))
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
         is_bare_content = kind == "text" or kind in MEDIA_TYPES
@@ -149,7 +143,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             # The step has ended, so it has all of its fields.
             return
         if isinstance(step.part, OpenCall) and step.has_fragments:
-            self._repeat_arguments(step.part, data.get("arguments"))
+            self.complete_arguments(step.part, data.get("arguments"))
         further = fields_except(data, "type", "content", "summary") or {}
         step.data.update({key: value for key, value in further.items() if key not in step.data})
         if not step.has_fragments and "arguments" in further:
@@ -186,23 +180,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             part = OpenPart(kind, 0, index)
             part.closed = True
         self.tell(part, whole, len(whole))
-
-    def _repeat_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Compare a call's whole arguments with what has arrived, and add the missing end.
-
-        Raises:
-            ProtocolError: The arguments differ from those that have arrived.
-        """
-        arrived = call.arguments.join()
-        texts = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
-        whole = next((text for text in texts if text.startswith(arrived)), None)
-        if whole is not None:
-            self.add_arguments(call, whole[len(arrived) :])
-        elif not call.repeated.are_equal(arguments, call):
-            raise ProtocolError(
-                f"the whole arguments of tool call {call.id!r} are not those that arrived; what had arrived "
-                "is in .partial"
-            )
 
     # -- endings common to all formats -------------------------------------------
 
@@ -274,17 +251,12 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         Returns:
             The step; None if the type of the delta does not reveal the type of the step.
         """
-        was_closed = index in self._closed
         step_type = step_type_of(kind)
         if not step_type:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
-            if was_closed and kind == "arguments_delta":
-                self.add_late(0, self._closed[index], delta.get("arguments"))
-            else:
-                self.note("part_unopened")
+            self._read_unmatched(index, delta.get("arguments"), is_arguments=kind == "arguments_delta")
             return None
-        self.note("part_after_close" if was_closed else "part_unopened")
-        self._closed.pop(index, None)
+        self._note_unopened(index)
         return self.start_step(index, {"type": step_type})
 
     # -- adding ----------------------------------------------------------------
@@ -388,18 +360,14 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         # A signature that is null or not a text is accepted, but not stored.
         return "signature" in delta
 
-    def _add_fragment(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_input(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit."""
         fragment = delta.get("arguments")
         if not isinstance(fragment, str) or step.part is None:
             return False
-        if isinstance(step.part, OpenCall):
-            if fragment:
-                step.part.placeholder = ""
-            self.add_arguments(step.part, fragment)
-        elif step.part.kind == "server_tool_call":
-            self.add(step.part, fragment)
-        else:
+        if isinstance(step.part, OpenCall) and fragment:
+            step.part.placeholder = ""
+        if not self.add_fragment(step.part, fragment):
             return False
         step.has_fragments = step.has_fragments or bool(fragment)
         return True
@@ -479,7 +447,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         "text_annotation": _add_citations,
         "thought_summary": _add_summary,
         "thought_signature": _store_signature,
-        "arguments_delta": _add_fragment,
+        "arguments_delta": _add_input,
         "image": _add_media,
         "audio": _add_media,
         "video": _add_media,

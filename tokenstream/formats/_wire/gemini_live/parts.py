@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.formats._kit.open import OpenPart, join_halves
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_of_code
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
@@ -22,6 +21,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
@@ -101,11 +101,7 @@ class LiveTurn(SessionParts):
         text = text_of(transcription, "text")
         if text is None:
             return
-        part = self._open_audio(mime_type=None)
-        if part.held or not text.isascii():
-            # A surrogate pair may be split between two pieces.
-            text = join_halves(part, text, self.note)
-        self.add_media(part, transcript=text)
+        self.add_media(self._open_audio(mime_type=None), transcript=text)
 
     def add_call(self, call: dict[str, Any], signature: str | None = None) -> None:
         """Add a call of one of the application's tools, which arrives in one piece.

@@ -64,10 +64,7 @@ class LangChainCalls:
         if arguments is None or not text:
             # The chunk only begins the call, or repeats its id.
             return
-        if call.closed:
-            self._parts.add_late(0, call.sent_id, text)
-        else:
-            self._parts.add_arguments(call, text)
+        self._parts.add_fragment(call, text)
 
     def read_again(self, call: dict[str, Any]) -> None:
         """Read a whole call that chunks may have contained before; those calls are found by their ids."""
@@ -109,7 +106,7 @@ class LangChainCalls:
     def _end_last_call(self) -> None:
         """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open."""
         last = self._last_call
-        if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
+        if last is not None and last.has_arguments and not last.closed and last.is_whole:
             self._parts.close_call(last)
 
 

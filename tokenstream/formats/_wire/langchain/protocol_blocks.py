@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.late import says_no_arguments
 from tokenstream.formats._kit.open import NO_PART, OpenCall
-from tokenstream.formats._kit.values import base64_bytes, spellings_of
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
 
@@ -119,7 +118,7 @@ class ProtocolBlocks:
             block = self._make_block(index, kind)
         if isinstance(block.part, OpenCall) and block.part.closed:
             # The block after it has shown that the call was whole; its end repeats the arguments.
-            self._parts.compare_told(0, block.part.sent_id, content.get("args"))
+            self._parts.complete_arguments(block.part, content.get("args"))
         elif block.part.closed and block.part is not NO_PART:
             self._parts.note("part_end_unmatched")
         elif kind == "text":
@@ -143,9 +142,7 @@ class ProtocolBlocks:
         Raises:
             LimitExceeded: There are more blocks than `Limits.parts`.
         """
-        # A block without content does not become a part, so the limit on parts must be checked here, too.
-        if len(self._blocks) >= self._parts.limits.parts:
-            raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
+        self._parts.check_room(len(self._blocks))
         block = self._blocks[index] = _ContentBlock(kind)
         return block
 
@@ -158,7 +155,7 @@ class ProtocolBlocks:
     def _close_last_call(self) -> None:
         """Hand out the call that began last, if its arguments are whole, because a block begins."""
         last, self._last_call = self._last_call, None
-        if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
+        if last is not None and last.has_arguments and not last.closed and last.is_whole:
             self._parts.close_call(last)
 
     def _add_text(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
@@ -177,17 +174,8 @@ class ProtocolBlocks:
 
     def _add_arguments(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of arguments to a call; return False if the call has not begun."""
-        arguments = text_of(delta, "args") or ""
-        if isinstance(block.part, OpenCall) and block.part.closed:
-            self._parts.add_late(0, block.part.sent_id, arguments)
-        elif isinstance(block.part, OpenCall):
-            self._parts.add_arguments(block.part, arguments)
-        elif block.part.kind == "server_tool_call":
-            self._parts.add(block.part, arguments)
-        else:
-            # The end of the block has the whole call, with its name.
-            return False
-        return True
+        # Without a name so far, the end of the block has the whole call.
+        return self._parts.add_fragment(block.part, text_of(delta, "args") or "")
 
     def _add_data(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of media to a block; return False if the piece is not base64."""
@@ -249,26 +237,8 @@ class ProtocolBlocks:
             self._parts.whole(0, OpaquePart(type="tool_call", data=content))
             return
         if arguments:
-            self._complete(call, arguments)
+            self._parts.complete_arguments(call, arguments)
         self._ended_calls.append(call)
-
-    def _complete(self, call: OpenCall, arguments: object) -> None:
-        """Add what the pieces of a call's arguments lack.
-
-        Args:
-            call: The call.
-            arguments: All arguments, as JSON text or as a JSON value.
-
-        Raises:
-            ProtocolError: The pieces are other arguments.
-        """
-        came = call.arguments.join() + call.placeholder
-        spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
-        whole = next((text for text in spellings if text.startswith(came)), None)
-        if whole is None:
-            self._parts.compare_open(call, spellings[0])
-        elif len(whole) > len(came):
-            self._parts.add_arguments(call, whole[len(came) :])
 
     def _open_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """Open the part of a call, if its name is known."""

@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, says_nothing, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.openai import PHASES
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
@@ -176,9 +175,7 @@ class TurnItems:
         """
         item = self._items.get(id)
         if item is None:
-            # An item may have no parts, so the limit on parts must be checked here, too.
-            if len(self._items) >= self._parts.limits.parts:
-                raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
+            self._parts.check_room(len(self._items))
             item = self._items[id] = _Item()
         return item
 

@@ -134,7 +134,7 @@ class AssistantsSteps:
             else:
                 self._parts.note("text_rewritten")
         elif not says_nothing(arguments) and not call.has_arguments:
-            self._parts.add_argument_values(call, arguments)
+            self._parts.add_fragment(call, arguments)
         # The run waits for the result, so nothing more of the call follows.
         self._parts.close_call(call)
 
@@ -168,14 +168,8 @@ class AssistantsSteps:
                 return
             self._calls[key] = call
         fragment = body.get("arguments")
-        if says_nothing(fragment):
-            return
-        if call.closed:
-            self._parts.note("call_after_done")
-        elif isinstance(fragment, str):
-            self._parts.add_arguments(call, fragment)
-        else:
-            self._parts.add_argument_values(call, fragment)
+        if not says_nothing(fragment):
+            self._parts.add_fragment(call, fragment)
 
     def _open_call(self, item: dict[str, Any], name: str) -> OpenCall | None:
         """Open a call of the application's function; without a name, report it as unknown and return None."""

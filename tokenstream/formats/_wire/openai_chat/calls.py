@@ -460,7 +460,7 @@ class ChatCalls:
             self._add_text(call.part, arguments)
         else:
             self._drop_placeholder(call.part)
-            self._parts.add_argument_values(call.part, arguments)
+            self._parts.add_fragment(call.part, arguments)
 
     def _add_text(self, call: OpenCall, text: str) -> None:
         """Add argument text; an empty object is held back, because the arguments may follow it."""

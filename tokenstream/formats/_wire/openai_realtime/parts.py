@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.open import OpenCall, join_halves
+from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.formats._wire.openai_realtime.words import RealtimeContent, RealtimeItem
@@ -32,14 +31,12 @@ class RealtimeOutputs(SessionParts):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_by_id", "_by_index", "audio_format")
+    __slots__ = ("_items", "audio_format")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._by_id: dict[str, RealtimeItem] = {}
-        """The items of the open responses, by id."""
-        self._by_index: dict[tuple[str, int], RealtimeItem] = {}
-        """The items of the open responses, by the id of the response and the index in its output."""
+        self._items: dict[str | tuple[str, int], RealtimeItem] = {}
+        """The items of the open responses, by id, and by the response's id and the index in its output."""
         self.audio_format: dict[str, Any] = {}
         """The format of output audio, as the session or the response states it."""
 
@@ -53,34 +50,28 @@ class RealtimeOutputs(SessionParts):
             complete: True if the response ended by itself. If it was cut off, open calls
                 are not handed out.
         """
-        for item in [item for item in self._by_index.values() if item.response == response]:
-            if not item.done:
+        for item in self._items.values():
+            if item.response == response and not item.done:
                 self._note_unclosed(item)
                 self._close_item(item, whole=complete)
-        self._by_index = {key: item for key, item in self._by_index.items() if item.response != response}
-        self._by_id = {id: item for id, item in self._by_id.items() if item.response != response}
+        self._items = {key: item for key, item in self._items.items() if item.response != response}
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason of the last open response and close every open part."""
         super().finish(choice, reason, raw_reason)
-        self._forget_items()
+        self._items.clear()
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         super().close_all(complete=complete)
-        self._forget_items()
-
-    def _forget_items(self) -> None:
-        """Forget the items of the responses that have ended; no more deltas for them are expected."""
-        self._by_id.clear()
-        self._by_index.clear()
+        self._items.clear()
 
     # -- items -------------------------------------------------------------
 
     def find_item(self, payload: dict[str, Any]) -> RealtimeItem | None:
         """Return the item that a payload names by id, or by response and index; None if there is none."""
-        item = self._by_id.get(text_of(payload, "item_id") or "")
-        return item or self._by_index.get(self._index_key(payload))
+        item = self._items.get(text_of(payload, "item_id") or "")
+        return item or self._items.get(self._index_key(payload))
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
         """Start an output item and return it; if it was started before, return it unchanged.
@@ -90,21 +81,19 @@ class RealtimeOutputs(SessionParts):
             item: The item as the server sent it.
         """
         id, key = text_of(item, "id") or "", self._index_key(payload)
-        if id in self._by_id:
+        if id in self._items:
             self.note("content_twice")
-            return self._by_id[id]
-        replaced = self._by_index.get(key)
+            return self._items[id]
+        replaced = self._items.get(key)
         if replaced is not None and not replaced.done:
             # Another item begins in its place, so no end event of it will come.
             self.note("part_index_reused")
             self._close_item(replaced, whole=False)
-        if len(self._by_id) >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        # An item has two keys.
+        self.check_room(len(self._items) // 2)
         response, index = key
         started = RealtimeItem(id, response, text_of(item, "type") or "")
-        self._by_index[key] = started
-        # An item without an id still counts towards the limit.
-        self._by_id[id or f"{response}/{index}"] = started
+        self._items[key] = self._items[id or f"{response}/{index}"] = started
         opener = self._OPENERS.get(started.type, RealtimeOutputs._open_other)
         opener(self, started, item)
         return started
@@ -141,7 +130,7 @@ class RealtimeOutputs(SessionParts):
             response: The id of the response.
             index: The index of the item in the response's output.
         """
-        return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_index
+        return (text_of(item, "id") or "") in self._items or (response, index) in self._items
 
     def repeat_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
         """Add the arguments of a call that had none, or compare them with those that arrived.
@@ -261,16 +250,12 @@ class RealtimeOutputs(SessionParts):
 
         For any other part, only count a departure from the documentation.
         """
-        part = content.part
-        if part.kind != "media":
+        if content.part.kind != "media":
             self.note("delta_misfits")
             return
         # The event that ends the part repeats the transcript, which is then not added again.
         content.reported.add("transcript")
-        if part.held or not text.isascii():
-            # A surrogate pair may be split between two pieces.
-            text = join_halves(part, text, self.note)
-        self.add_media(part, transcript=text)
+        self.add_media(content.part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
         """Add audio in base64 to a content part with audio.
@@ -332,18 +317,8 @@ class RealtimeOutputs(SessionParts):
         if item is None or item.call is None:
             self.note("part_unopened")
             return
-        call = item.call
-        if isinstance(call, OpenCall):
-            if call.closed:
-                self.add_late(0, call.sent_id, fragment)
-            else:
-                self.add_arguments(call, fragment)
-        elif call.closed:
-            self.note("call_after_done")
-        else:
-            # The call of a tool that the provider runs.
-            self.add(call, fragment)
-            item.arguments_reported = True
+        self.add_fragment(item.call, fragment)
+        item.arguments_reported = True
 
     def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
         """Add a call's arguments, unless there were deltas; the end of the item will close the call.

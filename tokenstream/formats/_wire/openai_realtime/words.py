@@ -135,6 +135,6 @@ class RealtimeItem:
         self.other: OpenPart | None = None
         """The opaque part for this item, if its type is unknown."""
         self.arguments_reported = False
-        """True once arguments of a call that the server runs have been reported."""
+        """True once a piece of a call's arguments has arrived, or all of them."""
         self.done = False
         """True once the item has ended."""

@@ -6,7 +6,6 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
@@ -85,10 +84,8 @@ class ResponseItems(SessionParts):
     __slots__ = (
         "_all_items",
         "_audio",
-        "_by_id",
-        "_by_index",
-        "_by_index_and_type",
         "_highest",
+        "_items",
         "last_section",
         "number",
         "research",
@@ -113,12 +110,8 @@ class ResponseItems(SessionParts):
 
     def _forget_items(self) -> None:
         """Begin a response, which has no output items yet."""
-        self._by_index: dict[int, ResponseItem] = {}
-        """Maps each index to the item that used it last."""
-        self._by_index_and_type: dict[tuple[int, str], ResponseItem] = {}
-        """Maps each index and type to the item that used them last."""
-        self._by_id: dict[str, ResponseItem] = {}
-        """Maps the latest id of each item to the item."""
+        self._items: dict[int | tuple[int, str] | str, ResponseItem] = {}
+        """Maps each index, each index and type, and each id to the item that has used it last."""
         self._highest = -1
         """The highest index of an item."""
         self._all_items: list[ResponseItem] = []
@@ -171,7 +164,7 @@ class ResponseItems(SessionParts):
         if index is None:
             self.note("part_index_missing")
             index = self._free_index()
-        previous = self._by_index.get(index)
+        previous = self._items.get(index)
         if previous is not None:
             item_type, item_id = text_of(item, "type"), text_of(item, "id")
             if previous.id is not None and (previous.type, previous.id) == (item_type, item_id):
@@ -217,14 +210,14 @@ class ResponseItems(SessionParts):
         """
         index = number_of(payload, "output_index")
         if index is not None:
-            last = self._by_index.get(index)
+            last = self._items.get(index)
             if last is None or item_type is None or last.type == item_type:
                 return last
             # If no item of the type has this index, the caller decides whether one of another type fits.
-            return self._by_index_and_type.get((index, item_type), last)
+            return self._items.get((index, item_type), last)
         self.note("part_index_missing")
         item_id = text_of(payload, "item_id")
-        item = None if item_id is None else self._by_id.get(item_id)
+        item = None if item_id is None else self._items.get(item_id)
         # Without an index or a known id, the event is probably about the last item.
         return item if item is not None or not self._all_items else self._all_items[-1]
 
@@ -252,13 +245,11 @@ class ResponseItems(SessionParts):
 
     def _create_item(self, index: int, item: dict[str, Any]) -> ResponseItem:
         """Create the state of an item, which later events with the item's index or id belong to."""
-        # An item may have no parts, so the limit on parts must be checked here, too.
-        if len(self._all_items) >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        self.check_room(len(self._all_items))
         item_type = text_of(item, "type") or ""
         state = _item_class(item_type, item)(self, item_type, index)
         self._highest = max(self._highest, index)
-        self._by_index[index] = self._by_index_and_type[index, item_type] = state
+        self._items[index] = self._items[index, item_type] = state
         self._all_items.append(state)
         self._update_id(state, item)
         return state
@@ -272,9 +263,9 @@ class ResponseItems(SessionParts):
         item_id = text_of(item, "id")
         if item_id is not None and item_id != state.id:
             if state.id is not None:
-                self._by_id.pop(state.id, None)
+                self._items.pop(state.id, None)
             state.id = item_id
-            self._by_id[item_id] = state
+            self._items[item_id] = state
 
     def _free_index(self) -> int:
         """Return an index that no item has used."""
@@ -291,7 +282,7 @@ class ResponseItems(SessionParts):
         """
         items = [self.mend_surrogates_in(item) for item in dicts_of(output)]
         for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
-            if state is None and text_of(item, "id") in self._by_id:
+            if state is None and (text_of(item, "id") or "") in self._items:
                 # The output has the item twice, or with another type than in events.
                 self.note("content_twice")
                 continue

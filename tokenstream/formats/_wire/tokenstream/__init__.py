@@ -331,9 +331,8 @@ class TokenStream(Format):
         if event.part is not None or event.choice or isinstance(event, Finish):
             # Create the choice, which checks the limit on choices. Other events may be of the whole answer.
             parts.choice(event.choice)
-        if event.part is not None and event.part >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
         if event.part is not None:
+            parts.check_room(event.part)
             self._check_part_kind(event, event.part)
             if self._drop_if_late(event, event.part):
                 return

@@ -5,12 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic_core import from_json
-
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
-from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
+from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import CUT_SHORT
 from tokenstream.formats._kit.values import json_text
@@ -81,11 +79,11 @@ class UIParts(NamedParts):
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close a part with text or reasoning."""
-        part_id = self.id_in(payload, kind)
-        part = self.open_parts[kind].get(part_id)
+        key = kind, self.id_in(payload, kind)
+        part = self._open.get(key)
         if part is not None:
             self.merge_data(part, kind, fields_except(payload, *_TEXT_FIELDS))
-        self.stop(kind, part_id)
+        self.stop(key)
         if part is not None:
             for citation in dicts_of(payload.get("citations")):
                 self.cite(0, citation_of(citation, part.index))
@@ -182,7 +180,7 @@ class UIParts(NamedParts):
         The result is None if the call cannot be opened.
         """
         id_ = call_id_of(payload)
-        if id_ not in self.calls:
+        if (CALL, id_) not in self._open:
             self.read_call_start(payload)
         return self.remove_call(id_)
 
@@ -201,10 +199,11 @@ class UIParts(NamedParts):
             if "input" in payload and not call.has_arguments:
                 self.note("arguments_null")
             return
-        text = _arguments_text(payload["input"], as_text=call.type == "custom")
+        is_free_text = call.type == "custom"
+        text = _arguments_text(payload["input"], as_text=is_free_text)
         if not call.has_arguments:
             self.add_arguments(call, text)
-        elif not _are_equal(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
+        elif call.arguments.join() != text and (is_free_text or not call.repeated.are_equal(text, call)):
             # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
             # No event can take the fragments back, but the call is handed out with the final arguments.
             # `held` is half a surrogate pair of the fragments.
@@ -226,7 +225,6 @@ class UIParts(NamedParts):
         """Close a call without handing it out, and report it as a call of a tool that the provider runs."""
         self.drop_call(call)
         # The client need not answer this call.
-        self.unanswered.discard(call_id_of(payload))
         self.own_calls.pop(call_id_of(payload), None)
         self.server_calls.add(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
@@ -307,42 +305,32 @@ class UIParts(NamedParts):
     # -- steps -------------------------------------------------------------
 
     def begin_step(self) -> None:
-        """Begin a step: close calls that are still open, without handing them out, and forget all calls.
-
-        The new step may use the ids of the step before again.
-        """
-        # Nobody has to answer a call that is never handed out.
-        self.unanswered.difference_update(self.calls)
+        """Begin a step, which may use the ids of the step before again; calls that are still open are cut."""
         self._cut_calls()
-        self.calls.clear()
-        self.calls_done.clear()
+        self._closed.clear()
         self.choice(0).handed_out.clear()
         self._step_parts.clear()
 
     def end_step(self) -> None:
         """End a step: close its open texts and reasoning."""
-        for kind in self.open_parts:
-            for name in list(self.open_parts[kind]):
-                self.note("part_unclosed")
-                self.stop(kind, name)
+        for key in [key for key in self._open if key[0] != CALL]:
+            self.note("part_unclosed")
+            self.stop(key)
 
     def reset_step(self) -> None:
         """Withdraw the parts of the current step, which the server begins again.
 
         Calls that were handed out stay, and so do their results. An open call is never handed out.
         """
-        for part in self.calls.values():
+        for (_, id_), part in self._open.items():
             if isinstance(part, OpenCall):
                 self.drop_call(part)
-        # Nobody has to answer a call that is never handed out.
-        self.unanswered.difference_update(self.calls)
-        # The step may use the ids of its calls again, so all calls are forgotten.
-        self.calls.clear()
-        self.calls_done.clear()
+                # Nobody has to answer a call that is never handed out.
+                self.own_calls.pop(id_, None)
+        # The step may use the ids of its parts again. `withdraw` closes those that are open.
+        self._open.clear()
+        self._closed.clear()
         self.choice(0).handed_out.clear()
-        # The open texts and reasoning are among the parts of the step, so `withdraw` closes them.
-        for parts in self.open_parts.values():
-            parts.clear()
         # Calls of the client's tools are not in `_step_parts`, so their results stay.
         server_call_ids = {id_ for kind, id_ in self._step_parts.values() if kind == "server_tool_call"}
         for index, (kind, id_) in self._step_parts.items():
@@ -354,6 +342,10 @@ class UIParts(NamedParts):
         self._step_parts.clear()
 
     # -- endings common to all formats -------------------------------------
+
+    def _note_unclosed(self) -> None:
+        """Count texts and reasoning alone: a call without an end counts as one that is open at the end."""
+        self.end_step()
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason; open calls wait for their arguments, unless the answer was cut off."""
@@ -371,11 +363,14 @@ class UIParts(NamedParts):
         super().close_all(complete=complete)
 
     def _cut_calls(self) -> None:
-        """Close the open calls of the client's tools without handing them out, as they may not be whole."""
-        for part in self.calls.values():
-            # A call of the server's own tools is not an `OpenCall`: it is never handed out.
-            if isinstance(part, OpenCall):
-                self.close_call(part, whole=False)
+        """End the open calls; those of the client's tools are not handed out, as they may not be whole."""
+        for id_ in [id_ for kind, id_ in self._open if kind == CALL]:
+            call = self.remove_call(id_)
+            # Nobody has to answer a call that is never handed out.
+            self.own_calls.pop(id_, None)
+            # The end of the answer closes a call of the server's own tools, which is no `OpenCall`.
+            if isinstance(call, OpenCall):
+                self.close_call(call, whole=False)
 
 
 def _arguments_text(value: object, *, as_text: bool) -> str:
@@ -388,22 +383,6 @@ def _arguments_text(value: object, *, as_text: bool) -> str:
     if as_text and isinstance(value, str):
         return value
     return json_text(value)
-
-
-def _are_equal(text: str, value: object, *, as_text: bool) -> bool:
-    """Return whether arguments that were assembled from fragments equal the final arguments.
-
-    Args:
-        text: The assembled arguments.
-        value: The final arguments: a JSON value.
-        as_text: True if the tool takes free text, so that the assembled arguments are not JSON.
-    """
-    if as_text:
-        return text == value
-    try:
-        return bool(from_json(text) == value)
-    except ValueError:
-        return False
 
 
 PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
