@@ -114,7 +114,8 @@ class _ShapedText:
     def send(self, deltas: list[TextDelta]) -> list[Event]:
         """Return pieces of the transformed text, and then the events that had to wait for them."""
         self.sent += [delta.text for delta in deltas]
-        return [*(_set_step(delta, self.step) for delta in deltas), *self.take_waiting()]
+        events: list[Event] = [_set_step(delta, self.step) for delta in deltas]
+        return events + self.take_waiting() if self.waiting_events else events
 
     def take_waiting(self) -> list[Event]:
         """Return the events that had to wait for the text, which wait no longer."""

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream.partial_json._lenient.peek import PLAIN
-from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._repairs import RepairLog
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import parse_number
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.peek import Atom
+    from tokenstream.partial_json._lenient.strings import QuotedString
     from tokenstream.partial_json._strict.grammar import Step, Table
 
 StepT = TypeVar("StepT", bound="Callable[..., Any]")
@@ -105,6 +104,9 @@ class DocumentState:
         "token_at",
     )
 
+    quoted: QuotedString
+    """The key or string in quotes that was begun last."""
+
     def __init__(self, document: Document, *, is_second: bool) -> None:
         self.document = document
         self.is_second = is_second
@@ -144,8 +146,6 @@ class DocumentState:
         """The kind of gap after the last value: `NO_GAP`, `SPACE_GAP`, `LINE_GAP` or `FENCE_GAP`."""
 
         # The key, string, number or comment that is being read.
-        self.quoted = QuotedString(PLAIN, self.repair_log)
-        """The key or string in quotes that is being read; before the first one, a placeholder."""
         self.key_pieces: list[str] = []
         """Pieces of a key, or of a string that may be a key."""
         self.key_at = 0
