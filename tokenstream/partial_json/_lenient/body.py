@@ -30,13 +30,11 @@ from tokenstream.partial_json._lenient.state import (
     LINE_GAP,
     OTHER,
     PLACES,
-    STEPS,
     VALUE,
     VALUES,
     register_after_mismatch,
     register_step,
 )
-from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
@@ -196,36 +194,7 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
         return supply_colon(reader, text, position, out)
     if reader.is_at(*AFTER):
         return supply_comma(reader, text, position, out)
-    return _open_quoted(reader, kind, text, position, out, is_key=reader.is_at(*KEYS))
-
-
-def _open_quoted(
-    reader: LenientReader,
-    kind: QuoteKind,
-    text: str,
-    position: int,
-    out: list[JSONEvent],
-    *,
-    is_key: bool,
-) -> int:
-    """Begin a key or a string; return the position after its opening quote.
-
-    Args:
-        text: The unread text.
-        position: Position of the quote.
-        out: Receives the event that begins a string.
-    """
-    reader.quoted = QuotedString(kind, reader.repair_log)
-    reader.token_at = reader.base + position
-    if kind.repair is not None:
-        reader.repair_log.note(kind.repair, reader.token_at)
-    if is_key:
-        reader.inside_step = STEPS["read_quoted_key"]
-    else:
-        reader.document.begin_string(reader.token_at, out)
-        reader.inside_step = STEPS["read_string"]
-    end: int = kind.quote(text, position).end()
-    return end
+    return reader.open_quoted(kind, text, position, out, is_key=reader.is_at(*KEYS))
 
 
 @under('"', *KEYS)
@@ -238,7 +207,7 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
     key = text[position + 1 : end] if end > 0 else None
     if key is None or "\\" in key or not key.isprintable():
         # The closing quote has not arrived, or characters of the key must be examined.
-        return _open_quoted(reader, PLAIN, text, position, out, is_key=True)
+        return reader.open_quoted(PLAIN, text, position, out, is_key=True)
     reader.use_key(key, reader.base + position)
     return end + 1
 
@@ -261,7 +230,7 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
         or not string.isprintable()
         or match_continuation(text, end + 1) is None
     ):
-        return _open_quoted(reader, PLAIN, text, position, out, is_key=False)
+        return reader.open_quoted(PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
     reader.end_value()

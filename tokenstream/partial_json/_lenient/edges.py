@@ -25,11 +25,9 @@ from tokenstream.partial_json._lenient.state import (
     LINE_GAP,
     SPACE_GAP,
     START,
-    STEPS,
     WHITE,
     register_step,
 )
-from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 
@@ -69,10 +67,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
     if is_quoted_document:
         # The document itself, as a string literal of a programming language: as prose, the quote is skipped.
         return turn_to_prose(reader, text, position, out)
-    reader.quoted = QuotedString(kind, reader.repair_log)
-    reader.root_at = reader.base + position
-    reader.outside_step = STEPS["read_root_string"]
-    return position + 1
+    return reader.open_root_string(kind, position)
 
 
 @register_step
@@ -91,16 +86,12 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
         if quoted.kind is not PLAIN:
             # The quote may be an apostrophe, and the text prose.
             return reader.refuse_two_readings(reader.root_at - reader.base)
-        reader.document.begin_string(reader.root_at, out, pieces.pop())
-        reader.inside_step = STEPS["read_string"]
-        reader.outside_step = STEPS["read_after_document"]
+        reader.begin_root_string(pieces.pop(), out)
         return position
     if quoted.is_closed:
-        reader.root_value = "".join(pieces)
-        reader.root_end = reader.base + position
+        string = "".join(pieces)
         pieces.clear()
-        reader.outside_step = STEPS["decide_root"]
-        return position
+        return reader.keep_root(string, position)
     if reader.text_ended:
         # Without a closing quote, the string may be the document, cut off, or prose after a stray quote.
         return reader.refuse_two_readings(position)
@@ -132,10 +123,7 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
         # A word, which could be a value only inside a document, is prose here.
         return reader.turn_to_prose(position)
     reader.root_at = reader.base + position
-    reader.root_end = reader.base + end
-    reader.root_value = value
-    reader.outside_step = STEPS["decide_root"]
-    return end
+    return reader.keep_root(value, end)
 
 
 @register_step

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.partial_json._events import StringDelta
 from tokenstream.partial_json._lenient.prose import Prose
 from tokenstream.partial_json._lenient.state import NO_GAP, STEPS, DocumentState
+from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair
 from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvent
-    from tokenstream.partial_json._lenient.peek import Atom
+    from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.partial_json._strict.grammar import Step
 
@@ -274,6 +275,36 @@ class LenientReader(DocumentState):
         self.root_at = offset
         self.root_fence = self.prose.fence
         self.opener_missing = opener_missing
+
+    def open_root_string(self, kind: QuoteKind, position: int) -> int:
+        """Begin a string that may be the document, its first key, or prose; return where to read on.
+
+        Args:
+            kind: The kind of the quote.
+            position: Position of the quote.
+        """
+        self.quoted = QuotedString(kind, self.repair_log)
+        self.root_at = self.base + position
+        self.outside_step = STEPS["read_root_string"]
+        return position + 1
+
+    def keep_root(self, value: str | Atom, position: int) -> int:
+        """Keep a value that may be the document, about which the text after it decides.
+
+        Args:
+            value: The string, number or literal.
+            position: The position after it, which is returned.
+        """
+        self.root_value = value
+        self.root_end = self.base + position
+        self.outside_step = STEPS["decide_root"]
+        return position
+
+    def begin_root_string(self, piece: str, out: list[JSONEvent]) -> None:
+        """Begin the document with a piece of a string that is too long for a key, or for prose."""
+        self.begin_document(self.root_at)
+        self.document.begin_string(self.root_at, out, piece)
+        self.inside_step = STEPS["read_string"]
 
     def replace_placeholder(self, position: int) -> int:
         """Continue `{}`, which was a placeholder, with the fields of the object that follows it.

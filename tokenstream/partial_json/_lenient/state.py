@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._repairs import RepairLog
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import parse_number
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvent
-    from tokenstream.partial_json._lenient.peek import Atom
-    from tokenstream.partial_json._lenient.strings import QuotedString
+    from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
     from tokenstream.partial_json._strict.grammar import Step, Table
 
 StepT = TypeVar("StepT", bound="Callable[..., Any]")
@@ -350,6 +350,28 @@ class DocumentState:
         """Drop a number or word that the end of the text cut at a position, and record that as a repair."""
         self.repair_log.note("unfinished_value", self.base + position)
         self.expects = self.place_after_value()
+
+    def open_quoted(
+        self, kind: QuoteKind, text: str, position: int, out: list[JSONEvent], *, is_key: bool
+    ) -> int:
+        """Begin a key or a string; return the position after its opening quote.
+
+        Args:
+            text: The unread text.
+            position: Position of the quote.
+            out: Receives the event that begins a string.
+        """
+        self.quoted = QuotedString(kind, self.repair_log)
+        self.token_at = self.base + position
+        if kind.repair is not None:
+            self.repair_log.note(kind.repair, self.token_at)
+        if is_key:
+            self.inside_step = STEPS["read_quoted_key"]
+        else:
+            self.document.begin_string(self.token_at, out)
+            self.inside_step = STEPS["read_string"]
+        end: int = kind.quote(text, position).end()
+        return end
 
     def end_string(self, position: int, out: list[JSONEvent]) -> int:
         """End the string that is being read; return `position`, which is the position after the string."""
