@@ -131,14 +131,7 @@ class GrowingPart:
         """The growing signature, a `TextLog`, or the growing data of media, a `ByteLog`."""
 
     def begin_again(self, start: Callable[[], Part]) -> bool:
-        """Begin a part that was skipped, or reopen a finished one, because it is about to change.
-
-        Args:
-            start: Creates the empty part.
-
-        Returns:
-            True if the part was finished, and must be built anew.
-        """
+        """Begin a part that was skipped, or reopen a finished one; return True if it was finished."""
         if self.is_gap:
             self.is_gap, self.start = False, start()
         was_finished = self.final is not None

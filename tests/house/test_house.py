@@ -51,7 +51,13 @@ _BUDGET = Counter({"code": 87_250, "docstrings": 39_900, "tables": 4_100}) + sum
     map(Counter, _FEATURES.values()), start=Counter[str]()
 )
 """Lines of each kind. Whoever raises one names the feature that needs them in the commit."""
-_FOREIGN_WRITES = {"all": 68, "_pipeline": 80, "recovery": 75}
+_FOREIGN_WRITES = {
+    "all": 47,
+    "_pipeline": 80,
+    "recovery": 75,
+    "partial_json/_lenient": 100,
+    "partial_json/_strict": 25,
+}
 """Assignments to attributes of objects that a function has not made, for each 1,000 functions."""
 _CALLS = {"a text delta": 4, "a piece of stream.text": 8}
 """Python calls of what happens for each piece of an answer."""

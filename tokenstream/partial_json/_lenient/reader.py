@@ -263,12 +263,7 @@ class LenientReader(DocumentState):
         return position
 
     def begin_document(self, offset: int, *, opener_missing: bool = False) -> None:
-        """Begin the document at an offset; after its end, the text that follows it is read.
-
-        Args:
-            offset: Offset of its first character.
-            opener_missing: True if it is an object without an opening brace.
-        """
+        """Begin the document at an offset, maybe without its opening brace; later, read on after its end."""
         self.outside_step = STEPS["read_after_document"]
         # Prose before the document may be recorded already; prose after it is another repair.
         self.prose_noted = False
@@ -277,24 +272,14 @@ class LenientReader(DocumentState):
         self.opener_missing = opener_missing
 
     def open_root_string(self, kind: QuoteKind, position: int) -> int:
-        """Begin a string that may be the document, its first key, or prose; return where to read on.
-
-        Args:
-            kind: The kind of the quote.
-            position: Position of the quote.
-        """
+        """Begin a string that may be the document, its first key, or prose; return where to read on."""
         self.quoted = QuotedString(kind, self.repair_log)
         self.root_at = self.base + position
         self.outside_step = STEPS["read_root_string"]
         return position + 1
 
     def keep_root(self, value: str | Atom, position: int) -> int:
-        """Keep a value that may be the document, about which the text after it decides.
-
-        Args:
-            value: The string, number or literal.
-            position: The position after it, which is returned.
-        """
+        """Keep a value that may be the document, which later text decides; return the position after it."""
         self.root_value = value
         self.root_end = self.base + position
         self.outside_step = STEPS["decide_root"]
@@ -307,14 +292,7 @@ class LenientReader(DocumentState):
         self.inside_step = STEPS["read_string"]
 
     def replace_placeholder(self, position: int) -> int:
-        """Continue `{}`, which was a placeholder, with the fields of the object that follows it.
-
-        Args:
-            position: Position of the brace that begins that object.
-
-        Returns:
-            The position after the brace.
-        """
+        """Continue the placeholder `{}` with the object whose brace is at a position; return the next one."""
         self.repair_log.note("empty_placeholder", self.root_at)
         # From now on, the document is not a `{}` that may be replaced.
         self.empty_end = -1
@@ -345,22 +323,15 @@ class LenientReader(DocumentState):
         self.outside_step = STEPS["read_another"]
 
     def read_along(self, first: LenientReader, text: str, position: int) -> int:
-        """Read the text of the reader that has found this document; return the position of the rest.
-
-        Both readers read the same string: copying the rest would take longer for a longer rest. The events
-        are not used.
-        """
+        """Read the text of the reader that has found this document; return the position of the rest."""
+        # Both readers read the same string: copying the rest would take longer for a longer rest. The
+        # events are not used.
         self.base, self.text_ended, self.needs_more = first.base, first.text_ended, False
         return self.read_on(text, position, [])
 
     def fits_alone(self, second: LenientReader) -> bool:
-        """Return True if the document fits the type, and another one after it does not.
-
-        A document whose end is missing may have been going to fit.
-
-        Args:
-            second: The reader that has read the other document.
-        """
+        """Return True if the document fits the type, and the one that another reader has read does not."""
+        # A document whose end is missing may have been going to fit.
         if self.accepts is None or second.has_supplied_end:
             return False
         if self.fits is None:
@@ -368,12 +339,7 @@ class LenientReader(DocumentState):
         return self.fits and not self.accepts(second.document.value)
 
     def leave_out(self, second: LenientReader, repair: RepairName) -> None:
-        """Record another document without using it, as a repair; the text after it is read next.
-
-        Args:
-            second: The reader that has read the other document.
-            repair: The repair.
-        """
+        """Record the document that another reader has read, without using it; read on after it."""
         self.repair_log.note(repair, self.second_at)
         for name, offset in second.repairs:
             # The other repairs of a document that is not used are of no interest.
@@ -382,13 +348,7 @@ class LenientReader(DocumentState):
         self._go_on_after(second)
 
     def replace_document(self, second: LenientReader) -> None:
-        """Replace the document by another one, which is finished; the text after it is read next.
-
-        Forget what was noted about the first document, and take over what `second` has noted.
-
-        Args:
-            second: The reader that has read the other document.
-        """
+        """Replace the document, and what was noted about it, by that of another reader; read on after it."""
         self.document = second.document
         self.is_end_supplied = second.has_supplied_end
         self.begin_document(self.second_at)

@@ -108,17 +108,17 @@ class DocumentState:
     """The key or string in quotes that was begun last."""
 
     def __init__(self, document: Document, *, is_second: bool) -> None:
-        self.document = document
+        self.document: Document = document
         self.is_second = is_second
         """True if another reader made this one for a second document, at whose end this reader stops."""
         self.repair_log = RepairLog()
 
         # The text.
-        self.base = 0
+        self.base: int = 0
         """Number of characters before the text that is being read."""
-        self.needs_more = False
+        self.needs_more: bool = False
         """True if reading stopped because later text decides how to go on."""
-        self.text_ended = False
+        self.text_ended: bool = False
         """True once the text has ended."""
 
         # What may come next, and which brackets are open.
@@ -132,7 +132,7 @@ class DocumentState:
         """The closing brackets of the open containers, from the outermost to the innermost."""
         self.closer_counts = {"}": 0, "]": 0, ")": 0}
         """Number of open containers by closing bracket."""
-        self.may_skip_brace = False
+        self.may_skip_brace: bool = False
         """True if the second of two closing braces may follow, as in `}}`."""
         self.owed_closers: int | None = None
         """Number of closing brackets that may still follow after a mismatched one; None without a mismatch.
@@ -140,9 +140,9 @@ class DocumentState:
         After a mismatch, even if the number is 0, no further key or value may follow: it might belong
         to either of two containers.
         """
-        self.comma_at = -1
+        self.comma_at: int = -1
         """Offset of the last comma if nothing has followed it; otherwise -1."""
-        self.gap = NO_GAP
+        self.gap: int = NO_GAP
         """The kind of gap after the last value: `NO_GAP`, `SPACE_GAP`, `LINE_GAP` or `FENCE_GAP`."""
 
         # The key, string, number or comment that is being read.
@@ -156,7 +156,7 @@ class DocumentState:
         """Number of characters of an unfinished token that have already been searched for its end."""
         self.atom_begun = False
         """True once the event that begins a number or literal has been returned."""
-        self.empty_end = -1
+        self.empty_end: int = -1
         """End of a document `{}`, as long as it may be a placeholder for the next object; otherwise -1."""
 
     # -- brackets ----------------------------------------------------------------
@@ -194,15 +194,7 @@ class DocumentState:
         self.inside_step = STEPS["read_between"]
 
     def close_fitting_container(self, closer: str, position: int, out: list[JSONEvent]) -> None:
-        """Close all containers inside the one that a mismatched bracket fits.
-
-        Their own brackets may still follow.
-
-        Args:
-            closer: The mismatched bracket.
-            position: Its position.
-            out: Receives the events.
-        """
+        """Close the containers in the one that a mismatched bracket fits; their brackets may still follow."""
         owed_closers = self.owed_closers or 0
         while self.closer_counts[closer] and self.closers[-1][0] != closer:
             self.close_container(self.base + position, out)
@@ -354,13 +346,7 @@ class DocumentState:
     def open_quoted(
         self, kind: QuoteKind, text: str, position: int, out: list[JSONEvent], *, is_key: bool
     ) -> int:
-        """Begin a key or a string; return the position after its opening quote.
-
-        Args:
-            text: The unread text.
-            position: Position of the quote.
-            out: Receives the event that begins a string.
-        """
+        """Begin a key or a string at its opening quote; return the position after the quote."""
         self.quoted = QuotedString(kind, self.repair_log)
         self.token_at = self.base + position
         if kind.repair is not None:

@@ -104,11 +104,7 @@ class Hub(EventQueue[DriverT]):
         self.driver.pump.busy = False
 
     def end_leading(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
-        """Wake the other readers after a read for all.
-
-        Returns:
-            True if an exception has ended the stream, which each reader then raises.
-        """
+        """Wake the other readers after a read for all; return True if each raises the exception itself."""
         self.leader = None
         # From now on, the pump refuses reads again.
         self.driver.pump.busy = True

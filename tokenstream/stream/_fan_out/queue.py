@@ -137,12 +137,7 @@ class ReaderPlace:
         """The thread or task that last read an event from the reader."""
 
     def begin_behind(self, summary: list[Event], position: int) -> None:
-        """Begin with events that summarise the answer so far, and go on at a later position.
-
-        Args:
-            summary: The events, in reverse order.
-            position: The number of the event that follows them.
-        """
+        """Begin with events (reversed) that summarise the answer so far, and go on at a later position."""
         self.summary = summary
         self.position = position
 
@@ -153,13 +148,7 @@ class ReaderPlace:
         return position
 
     def lose_next(self, end: int) -> int:
-        """Note that the next event is no longer held; return by how many events the reader was behind.
-
-        Later calls return the same number.
-
-        Args:
-            end: The number of events so far.
-        """
+        """Note that the next event is lost; return by how many events the reader was then behind."""
         self.lost_by = self.lost_by or end - self.position
         return self.lost_by
 

@@ -114,11 +114,7 @@ class AnswerLane:
             raise self.failure
 
     def end(self, failure: StreamError | None = None) -> None:
-        """End the answer, which gets no more messages.
-
-        Args:
-            failure: The error with which it ends; None if it is whole.
-        """
+        """End the answer, which gets no more messages, with an error if there is one."""
         self.has_ended = self.is_whole = True
         self.failure = failure
 

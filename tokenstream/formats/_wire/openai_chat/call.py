@@ -181,13 +181,7 @@ class ChatCall:
         """Number of the last list (`tool_calls` of a delta) that contained this call."""
 
     def take(self, fragment: Fragment, list_number: int, *, mends: bool) -> None:
-        """Take over a fragment's id, index and further fields.
-
-        Args:
-            fragment: The fragment.
-            list_number: Number of the list (`tool_calls` of a delta) with the fragment.
-            mends: True if the fields may contain halves of surrogate pairs.
-        """
+        """Take over a fragment's id, index and further fields, and mend the fields if asked to."""
         self.last_list = list_number
         if fragment.id is not None:
             self.id = self.id or fragment.id
