@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream._answer_log import Delta
     from tokenstream._basics.loose import AnyEvent, Json
-    from tokenstream.events import Restarted, Resumed
+    from tokenstream.events import Finish, Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
     from tokenstream.partial_json import PartialJSONParser
 
@@ -129,6 +129,14 @@ class GrowingPart:
         """The words of a text, reasoning or a refusal that came in deltas; None before the first delta."""
         self.extra: Any = None
         """The growing signature, a `TextLog`, or the growing data of media, a `ByteLog`."""
+
+    def begin_again(self, start: Callable[[], Part]) -> bool:
+        """Begin a part that was skipped, or reopen a finished one; return True if it was finished."""
+        if self.is_gap:
+            self.is_gap, self.start = False, start()
+        was_finished = self.final is not None
+        self.final = None
+        return was_finished
 
     def add_piece(self, text: str) -> Arguments:
         """Append to the part's arguments or transcript; return the object that contains the whole text."""
@@ -274,6 +282,16 @@ class ChoiceState:
             self.refused[call.id] = refusal
             self.results.append(refusal)
 
+    def finish(self, event: Finish) -> None:
+        """Keep the reason for which the choice has ended; no item follows."""
+        self.finish_reason, self.raw_finish_reason = event.reason, event.raw_reason
+        self.finish_message = event.message
+        self.log.end_items()
+
+    def go_on(self) -> None:
+        """Forget the reason for the end, because another answer follows on the connection."""
+        self.finish_reason = self.raw_finish_reason = self.finish_message = None
+
     def has_gone_on(self, id: str) -> bool:
         """Return True if the model has gone on after a call, so that the call was not cut off.
 
@@ -299,11 +317,7 @@ class ChoiceState:
             if kind not in _BESIDE and not (self.texts_go_on and kind in DELTAS):
                 self.log.end_items()
         part = parts[index]
-        if part.is_gap:
-            part.is_gap, part.start = False, start()
-        if part.final is not None:
-            # The finished part is about to change, so it must be built anew.
-            part.final = None
+        if (part.is_gap or part.final is not None) and part.begin_again(start):
             self.reopened += 1
         return part
 

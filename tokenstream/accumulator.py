@@ -575,7 +575,7 @@ class Accumulator:
         self.calls.note_id(self._id)
         if event.another:  # an earlier answer on this connection has ended, the choices go on
             for choice in self._choices.values():
-                choice.finish_reason = choice.raw_finish_reason = choice.finish_message = None
+                choice.go_on()
         return False  # not content
 
     def _take_usage(self, event: UsageUpdate) -> bool:
@@ -583,10 +583,7 @@ class Accumulator:
         return False  # token counts are not content
 
     def _take_finish(self, event: Finish) -> bool:
-        choice = self._choice(event.choice)
-        choice.finish_reason, choice.raw_finish_reason = event.reason, event.raw_reason
-        choice.finish_message = event.message
-        choice.log.end_items()
+        self._choice(event.choice).finish(event)
         return False  # not content
 
     def _take_restart(self, event: AnyEvent) -> bool:

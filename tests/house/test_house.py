@@ -51,15 +51,21 @@ _BUDGET = Counter({"code": 87_070, "docstrings": 39_900, "tables": 4_100}) + sum
     map(Counter, _FEATURES.values()), start=Counter[str]()
 )
 """Lines of each kind. Whoever raises one names the feature that needs them in the commit."""
-_FOREIGN_WRITES = {"all": 68, "_pipeline": 80, "recovery": 75}
+_FOREIGN_WRITES = {
+    "all": 47,
+    "_pipeline": 80,
+    "recovery": 75,
+    "partial_json/_lenient": 100,
+    "partial_json/_strict": 25,
+}
 """Assignments to attributes of objects that a function has not made, for each 1,000 functions."""
 _CALLS = {"a text delta": 4, "a piece of stream.text": 8}
 """Python calls of what happens for each piece of an answer."""
-_SHORT_CALLS = 701
+_SHORT_CALLS = 703
 """Calls of the package's own for a short answer, of which two thirds are its start and its end."""
 _TRIES = range(3)
 """On a busy machine, the time that the reader itself has taken is subtracted, which takes calls, too."""
-_RETRY_CALLS = (120, 620)
+_RETRY_CALLS = (124, 632)
 """Calls of the package's own that `retry=` adds to an answer: if it comes at once, and after a 503."""
 _SAMPLE = '''"""A module."""
 

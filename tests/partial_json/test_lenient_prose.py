@@ -57,6 +57,8 @@ _TEXT_AROUND: list[tuple[str, Any, str]] = [
     ("[1, 2].", [1, 2], "trailing_text@6"),
     ("[1, 2, 3]\nHope this helps!", [1, 2, 3], "trailing_text@10"),
     ('["a", "b"] are the tags', ["a", "b"], "trailing_text@11"),
+    ('Here:\n```json\n"a"\n```\nDone', "a", "leading_text@0 code_fence@6 trailing_text@22"),
+    ("Here:\n```json\n17\n```\nDone", 17, "leading_text@0 code_fence@6 trailing_text@21"),
     ('{"a": 1},', {"a": 1}, "extra_comma@8"),
     ('{"a": 1}<end>', {"a": 1}, "trailing_text@8"),
     ('\x1b[32m{"a": 1}\x1b[0m', {"a": 1}, "terminal_code@0 terminal_code@13"),

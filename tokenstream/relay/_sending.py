@@ -296,8 +296,7 @@ class Sending:
             encoder.finishes.clear()
         if not encoder.finishes:
             encoder.finish_without_reason(ending)
-        encoder.ending = ending
-        chunks = self._add_id(encoder.end())
+        chunks = self._add_id(encoder.conclude(ending))
         self._report_losses()
         return [*held_back, *chunks]
 

@@ -111,6 +111,17 @@ class _ShapedText:
         self.waiting_events: list[Event] = []
         """Citations, and the choice's `Finish`, that follow text which a stage may still hold back."""
 
+    def send(self, deltas: list[TextDelta]) -> list[Event]:
+        """Return pieces of the transformed text, and then the events that had to wait for them."""
+        self.sent += [delta.text for delta in deltas]
+        events: list[Event] = [_set_step(delta, self.step) for delta in deltas]
+        return events + self.take_waiting() if self.waiting_events else events
+
+    def take_waiting(self) -> list[Event]:
+        """Return the events that had to wait for the text, which wait no longer."""
+        events, self.waiting_events = self.waiting_events, []
+        return events
+
 
 class Shaping:
     """Transforms the text parts among an answer's events; a stage (an object with `feed` and `end`).
@@ -216,10 +227,7 @@ class Shaping:
         if not deltas:
             # The waiting events keep waiting, since the text before them is still held back.
             return []
-        text.sent += [delta.text for delta in deltas]
-        events = [_set_step(delta, text.step) for delta in deltas] + text.waiting_events
-        text.waiting_events = []
-        return events
+        return text.send(deltas)
 
     def _start_part(self, event: PartStart, now: float) -> list[Event]:
         """Return the start of a text part, emptied of any text in it, and then that text, transformed."""
@@ -259,8 +267,7 @@ class Shaping:
         for text in texts:
             self._forget(text)
             events += self._make_events(text, text.chain.end(now=now))
-            events += text.waiting_events
-            text.waiting_events = []
+            events += text.take_waiting()
         return events
 
 

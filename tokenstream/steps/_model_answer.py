@@ -172,9 +172,8 @@ class TextAnswer:
             self.step.feed(PartStart(empty.model_copy(update={"complete": False}), part=self._part))
         self._texts.append(text)
         self.has_text = self.has_text or kind == "text"
-        event = TextDelta(text) if kind == "text" else ReasoningDelta(text)
-        event.part = self._part
-        self.step.feed(event)
+        delta = TextDelta if kind == "text" else ReasoningDelta
+        self.step.feed(delta(text, part=self._part))
         if is_whole:
             self.close_part()
 

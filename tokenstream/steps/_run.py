@@ -283,12 +283,16 @@ class Steps(RunNode):
         self.requests.answer(id, answer)
 
     def add_turn(self, turn: Turn) -> None:
-        """Add a turn, as a reader of an agent's lines does.
-
-        Args:
-            turn: The turn, which has begun.
-        """
+        """Add a turn, as a reader of an agent's lines does."""
         self._turns.append(turn)
+
+    def introduce(
+        self, agent: str | None = None, *, session: str | None = None, model: str | None = None
+    ) -> None:
+        """Note what an agent's lines say about the agent; what they leave out stays as it was."""
+        self.agent = agent or self.agent
+        self.session = session or self.session
+        self.model = model or self.model
 
     # A pipe is also an iterable of its lines, which become objects here.
     @overload

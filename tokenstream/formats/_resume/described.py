@@ -53,16 +53,23 @@ class Ids:
     """The ids of the answer and its items, to notice that a server sends another answer.
 
     Ids that have changed within one connection prove nothing, and are not compared.
+
+    Args:
+        saved: What `EventLog.save` returned; None for an answer of which nothing is known yet.
+
+    Raises:
+        LookupError, TypeError, ValueError: `saved` is something else.
     """
 
     __slots__ = ("answers", "items", "keeps_items")
 
-    def __init__(self) -> None:
-        self.answers: set[str] = set()
+    def __init__(self, saved: dict[str, Any] | None = None) -> None:
+        saved = {"answers": ()} if saved is None else saved
+        self.answers: set[str] = {str(id) for id in saved["answers"]}
         """The ids that events have named for the answer; several if the server changes them."""
-        self.items: dict[int, str] = {}
+        self.items: dict[int, str] = {int(index): str(id) for index, id in saved.get("items", ())}
         """The id of each output item, by its index."""
-        self.keeps_items: bool | None = None
+        self.keeps_items: bool | None = saved.get("keeps_items")
         """True if all events of an output item had its id; None until an item had two events."""
 
     def add(self, event: Description) -> None:

@@ -144,9 +144,7 @@ class EventLog:
         log._first_key = _checked_key(saved.get("first"))
         log._gapless = saved.get("gapless")
         log._shares_keys = bool(saved.get("shares_keys"))
-        log._new_ids.answers = {str(id) for id in saved["answers"]}
-        log._new_ids.items = {int(index): str(id) for index, id in saved.get("items", ())}
-        log._new_ids.keeps_items = saved.get("keeps_items")
+        log._new_ids = Ids(saved)
         log.begin_replay(format)
         return log
 

@@ -13,11 +13,12 @@
 | `prose` | the text around the document |
 | `choosing` | one document of several |
 
-`reader` contains the state, and the loop that runs one step after another.
+`reader` runs one step after another, and has the state outside of the document;
+`state` has the state inside of it.
 """
 
 # Importing a module adds its steps to the tables.
-from tokenstream.partial_json._lenient import start
+from tokenstream.partial_json._lenient import start, tokens
 from tokenstream.partial_json._lenient.reader import LenientReader
 
-__all__ = ["LenientReader", "start"]
+__all__ = ["LenientReader", "start", "tokens"]

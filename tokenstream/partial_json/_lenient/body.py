@@ -20,26 +20,21 @@ from tokenstream.partial_json._lenient.peek import (
     MoreTextNeeded,
 )
 from tokenstream.partial_json._lenient.quotes import StringContext
-from tokenstream.partial_json._lenient.reader import (
+from tokenstream.partial_json._lenient.state import (
     AFTER,
-    AFTER_FIELD,
-    AFTER_MISMATCH,
     COLON,
     ELEMENT,
     FIRST_ELEMENT,
     FIRST_KEY,
     KEYS,
     LINE_GAP,
-    NO_GAP,
     OTHER,
     PLACES,
-    STEPS,
     VALUE,
     VALUES,
     register_after_mismatch,
     register_step,
 )
-from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
@@ -54,29 +49,6 @@ _VALID_AFTER_STRING: dict[str, Any] = {
     ")": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\))').match,
 }
 _QUOTES = "".join(quote for quote in OPENING_QUOTES if quote != "`")
-
-
-@register_step
-def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Take the step, a function, that the table `reader.expects` has for the next character.
-
-    The result is the position after what the step has read, as for every step. After a closing bracket of
-    the wrong kind, only the steps in `AFTER_MISMATCH` are allowed; for any other, the text is refused.
-    """
-    char = text[position : position + 1]
-    table = reader.expects
-    step = table.get(char)
-    if step is None:
-        step = table[OTHER]
-    # Only white space may stand between the two closing braces of `}}`.
-    if reader.may_skip_brace and char not in " \t\r\n}":
-        reader.may_skip_brace = False
-    if reader.owed_closers is not None and step not in AFTER_MISMATCH:
-        # A bracket was mismatched (else `owed_closers` is None): a key or a value after that bracket may
-        # belong to either of two containers.
-        return reader.refuse_two_readings(position)
-    following: int = step(reader, text, position, out)
-    return following
 
 
 # -- objects and arrays ------------------------------------------------------------
@@ -119,19 +91,8 @@ def open_container(
         out: Receives the event.
     """
     if reader.document.open(container, reader.base + position, out):
-        push_bracket(reader, closer)
+        reader.push_bracket(closer)
     return position + 1
-
-
-def push_bracket(reader: LenientReader, closer: str) -> None:
-    """Record that a container was opened, which `closer` will close; expect its first key or element."""
-    reader.closers.append(closer)
-    reader.closer_counts[closer] += 1
-    # Nothing has followed the opening bracket yet.
-    reader.comma_at = -1
-    reader.gap = NO_GAP
-    reader.expects = FIRST_KEY if closer == "}" else FIRST_ELEMENT
-    reader.inside_step = STEPS["read_between"]
 
 
 @under("{", FIRST_KEY)
@@ -160,11 +121,9 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
     char = text[position]
     if reader.may_skip_brace and char == "}":
         # The second of two closing braces.
-        reader.may_skip_brace = False
-        return position + 1
-    closers = reader.closers
+        return reader.skip_second_brace(position)
     # The closer is "}}" if the opening brace was doubled.
-    is_wrong = closers[-1][0] != char
+    is_wrong = reader.closers[-1][0] != char
     # Round brackets around a single value only group it in Python, and make no tuple.
     if ends_grouping_brackets(reader, char) or (is_wrong and not may_close_other(reader, char)):
         return reader.refuse_two_readings(position)
@@ -172,13 +131,8 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
         reader.repair_log.note("trailing_comma", reader.comma_at)
     if is_wrong:
         reader.repair_log.note("wrong_closer", reader.base + position)
-        # Close the containers inside the one that the bracket fits; their brackets may still follow.
-        owed_closers = reader.owed_closers or 0
-        while reader.closer_counts[char] and closers[-1][0] != char:
-            close_container(reader, reader.base + position, out)
-            owed_closers += 1
-        reader.owed_closers = owed_closers
-    close_container(reader, reader.base + position + 1, out)
+        reader.close_fitting_container(char, position, out)
+    reader.close_container(reader.base + position + 1, out)
     return position + 1
 
 
@@ -193,23 +147,6 @@ def may_close_other(reader: LenientReader, closer: str) -> bool:
 def ends_grouping_brackets(reader: LenientReader, closer: str) -> bool:
     """Return True if `closer` ends round brackets around a single value, which in Python are not a tuple."""
     return reader.closers[-1] == closer == ")" and reader.comma_at < 0 and len(reader.document.container) == 1
-
-
-def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
-    """Close the innermost container; the document `{}` stays open, since another object may replace it."""
-    closer = reader.closers.pop()
-    reader.closer_counts[closer[0]] -= 1
-    is_empty_document = closer[0] == "}" and not (reader.closers or reader.document.container)
-    if is_empty_document and not (reader.text_ended or reader.is_second):
-        # `{}` stays open: the object that replaces it may follow. (Not for the reader of a second document,
-        # which ends with that document.)
-        reader.empty_end = offset
-        reader.inside_step = None
-    else:
-        reader.document.close(offset, out)
-        reader.end_value()
-    # A doubled opening brace is closed by two: the second one belongs to no container.
-    reader.may_skip_brace = closer == "}}"
 
 
 @register_after_mismatch
@@ -231,7 +168,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
         reader.repair_log.note("unfinished_value", reader.key_at)
     reader.repair_log.note("missing_end", reader.base + position)
     while reader.closers:
-        close_container(reader, reader.base + position, out)
+        reader.close_container(reader.base + position, out)
     return position
 
 
@@ -257,36 +194,7 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
         return supply_colon(reader, text, position, out)
     if reader.is_at(*AFTER):
         return supply_comma(reader, text, position, out)
-    return _open_quoted(reader, kind, text, position, out, is_key=reader.is_at(*KEYS))
-
-
-def _open_quoted(
-    reader: LenientReader,
-    kind: QuoteKind,
-    text: str,
-    position: int,
-    out: list[JSONEvent],
-    *,
-    is_key: bool,
-) -> int:
-    """Begin a key or a string; return the position after its opening quote.
-
-    Args:
-        text: The unread text.
-        position: Position of the quote.
-        out: Receives the event that begins a string.
-    """
-    reader.quoted = QuotedString(kind, reader.repair_log)
-    reader.token_at = reader.base + position
-    if kind.repair is not None:
-        reader.repair_log.note(kind.repair, reader.token_at)
-    if is_key:
-        reader.inside_step = STEPS["read_quoted_key"]
-    else:
-        reader.document.begin_string(reader.token_at, out)
-        reader.inside_step = STEPS["read_string"]
-    end: int = kind.quote(text, position).end()
-    return end
+    return reader.open_quoted(kind, text, position, out, is_key=reader.is_at(*KEYS))
 
 
 @under('"', *KEYS)
@@ -299,8 +207,8 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
     key = text[position + 1 : end] if end > 0 else None
     if key is None or "\\" in key or not key.isprintable():
         # The closing quote has not arrived, or characters of the key must be examined.
-        return _open_quoted(reader, PLAIN, text, position, out, is_key=True)
-    use_key(reader, key, reader.base + position)
+        return reader.open_quoted(PLAIN, text, position, out, is_key=True)
+    reader.use_key(key, reader.base + position)
     return end + 1
 
 
@@ -322,7 +230,7 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
         or not string.isprintable()
         or match_continuation(text, end + 1) is None
     ):
-        return _open_quoted(reader, PLAIN, text, position, out, is_key=False)
+        return reader.open_quoted(PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
     reader.end_value()
@@ -362,13 +270,13 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
             pieces.append(piece)
             if end < 0:
                 return len(text)
-            use_key(reader, "".join(pieces), reader.token_at)
+            reader.use_key("".join(pieces), reader.token_at)
             pieces.clear()
             return end + 1
     position = quoted.read(text, position, pieces, StringContext(reader.base, reader.text_ended))
     # `pieces` is kept between calls, until the key is complete.
     if quoted.is_closed:
-        use_key(reader, "".join(pieces), reader.token_at)
+        reader.use_key("".join(pieces), reader.token_at)
         pieces.clear()
     elif quoted.needs_more:
         return reader.hold_back(position)
@@ -376,7 +284,7 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
         if not NO_KEY.isdisjoint("".join(pieces)):
             # The closing quote is missing, and the fields after the key were read as part of it.
             return reader.refuse_two_readings(reader.token_at - reader.base)
-        drop_cut_key(reader, reader.token_at)
+        reader.drop_cut_key(reader.token_at)
     return position
 
 
@@ -399,32 +307,13 @@ def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSO
         return reader.refuse_here(position)
     if following == ":":
         reader.repair_log.note("unquoted_key", reader.base + position)
-        use_key(reader, text[position:end], reader.base + position)
+        reader.use_key(text[position:end], reader.base + position)
         return end
     if following:
         return reader.refuse_here(position)
     # The text ends after the word.
-    drop_cut_key(reader, reader.base + position)
+    reader.drop_cut_key(reader.base + position)
     return len(text)
-
-
-def use_key(reader: LenientReader, key: str, offset: int) -> None:
-    """Make a finished key the key of the next value, and expect a colon; `offset` is the start of the key."""
-    reader.document.key = key
-    reader.key_at = offset
-    # A comma before the key is not a trailing comma.
-    reader.comma_at = -1
-    reader.gap = NO_GAP
-    reader.expects = COLON
-    reader.inside_step = STEPS["read_between"]
-
-
-def drop_cut_key(reader: LenientReader, offset: int) -> None:
-    """Drop a key that the end of the text cut, and record that as a repair."""
-    reader.repair_log.note("unfinished_value", offset)
-    # As if there had been no key: the object now only has to be closed.
-    reader.expects = AFTER_FIELD
-    reader.inside_step = STEPS["read_between"]
 
 
 # -- strings -------------------------------------------------------------------
@@ -449,7 +338,7 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
         ):
             if pieces:
                 reader.document.grow_string("".join(pieces), out)
-            return position if is_open else _end_string(reader, position + 1, out)
+            return position if is_open else reader.end_string(position + 1, out)
     context = StringContext(
         reader.base,
         reader.text_ended,
@@ -472,12 +361,4 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
         if container is None or not quoted.seems_cut:
             # Perhaps the closing quote is missing, and the fields after the string were read as part of it.
             return reader.refuse_two_readings(position)
-    return _end_string(reader, position, out)
-
-
-def _end_string(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
-    """End the string that is being read; return `position`, which is the position after the string."""
-    reader.document.end_string(reader.base + position, out)
-    reader.inside_step = STEPS["read_between"]
-    reader.end_value()
-    return position
+    return reader.end_string(position, out)

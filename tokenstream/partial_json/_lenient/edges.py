@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_list
-from tokenstream.partial_json._lenient.body import begin_object, push_bracket, use_key
+from tokenstream.partial_json._lenient.body import begin_object
 from tokenstream.partial_json._lenient.gaps import (
     enter_comment,
     is_odd_space,
@@ -19,19 +19,15 @@ from tokenstream.partial_json._lenient.gaps import (
 )
 from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING_QUOTES, PLAIN, Atom, read_atom
 from tokenstream.partial_json._lenient.quotes import StringContext
-from tokenstream.partial_json._lenient.reader import (
+from tokenstream.partial_json._lenient.state import (
     AFTER_DOCUMENT,
     FENCE_GAP,
     LINE_GAP,
     SPACE_GAP,
     START,
-    STEPS,
-    VALUE,
     WHITE,
     register_step,
 )
-from tokenstream.partial_json._lenient.strings import QuotedString
-from tokenstream.partial_json._lenient.tokens import add_atom, begin_number
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 
@@ -53,18 +49,6 @@ def refuse_empty_text(reader: LenientReader, position: int) -> int:
     return position
 
 
-def note_prose(reader: LenientReader, offset: int) -> None:
-    """Record the text before or after the document as a repair, unless that was done already."""
-    if not reader.prose_noted:
-        reader.prose_noted = True
-        reader.repair_log.note("trailing_text" if has_document(reader) else "leading_text", offset)
-
-
-def has_document(reader: LenientReader) -> bool:
-    """Return True if a whole document has been read; `{}` counts, even if it may be a placeholder."""
-    return reader.document.complete or reader.empty_end >= 0
-
-
 # -- a document without brackets -----------------------------------------------------
 
 
@@ -83,10 +67,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
     if is_quoted_document:
         # The document itself, as a string literal of a programming language: as prose, the quote is skipped.
         return turn_to_prose(reader, text, position, out)
-    reader.quoted = QuotedString(kind, reader.repair_log)
-    reader.root_at = reader.base + position
-    reader.outside_step = STEPS["read_root_string"]
-    return position + 1
+    return reader.open_root_string(kind, position)
 
 
 @register_step
@@ -105,16 +86,12 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
         if quoted.kind is not PLAIN:
             # The quote may be an apostrophe, and the text prose.
             return reader.refuse_two_readings(reader.root_at - reader.base)
-        reader.document.begin_string(reader.root_at, out, pieces.pop())
-        reader.inside_step = STEPS["read_string"]
-        reader.outside_step = STEPS["read_after_document"]
+        reader.begin_root_string(pieces.pop(), out)
         return position
     if quoted.is_closed:
-        reader.root_value = "".join(pieces)
-        reader.root_end = reader.base + position
+        string = "".join(pieces)
         pieces.clear()
-        reader.outside_step = STEPS["decide_root"]
-        return position
+        return reader.keep_root(string, position)
     if reader.text_ended:
         # Without a closing quote, the string may be the document, cut off, or prose after a stray quote.
         return reader.refuse_two_readings(position)
@@ -137,20 +114,16 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
         return reader.hold_back(position)
     reader.scanned_length = 0
     if is_too_long(token) and NUMBER(token) is not None:
-        begin_number(reader, position, out)
+        reader.begin_number(position, out)
         # Sets the document's error.
         reader.document.exceed_digits(token, reader.base + position)
         return position
     value = read_atom(token)
     if value is None or value.kind == "string":
         # A word, which could be a value only inside a document, is prose here.
-        reader.outside_step = STEPS["read_prose"]
-        return position
+        return reader.turn_to_prose(position)
     reader.root_at = reader.base + position
-    reader.root_end = reader.base + end
-    reader.root_value = value
-    reader.outside_step = STEPS["decide_root"]
-    return end
+    return reader.keep_root(value, end)
 
 
 @register_step
@@ -181,11 +154,10 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     if isinstance(value, str) and not _BRACKETS.isdisjoint(value):
         # The quote may be an apostrophe, and the string may contain the document.
         return reader.refuse_two_readings(reader.root_at - reader.base)
-    note_prose(reader, reader.root_at)
+    reader.note_prose(reader.root_at)
     # On the same line, numbers in brackets are then not an array.
     reader.prose.note_value_before()
-    reader.outside_step = STEPS["read_prose"]
-    return position
+    return reader.turn_to_prose(position)
 
 
 def begin_object_without_brace(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
@@ -202,25 +174,21 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     if reader.quoted.kind.repair is not None:
         # The key is in quotes other than JSON's, which is a repair, too.
         reader.repair_log.note(reader.quoted.kind.repair, reader.root_at)
-    reader.opener_missing = True
-    # Prose before the document may be recorded already; prose after it is another repair.
-    reader.prose_noted = False
-    reader.outside_step = STEPS["read_after_document"]
+    reader.begin_document(reader.root_at, opener_missing=True)
     # No text is passed, because there is no brace to read.
     begin_object(reader, "", reader.root_at - reader.base, out)
     if reader.document.error is None:
-        use_key(reader, key, reader.root_at)
-        # The colon is skipped here, too.
-        reader.expects = VALUE
+        reader.use_key(key, reader.root_at)
+        return reader.read_colon("", position, out)
     return position + 1
 
 
 def use_root_value(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
     """Treat the string, number or literal just read as the document; return `position` unchanged."""
     value = reader.root_value
-    reader.outside_step = STEPS["read_after_document"]
+    reader.begin_document(reader.root_at)
     if isinstance(value, Atom):
-        add_atom(reader, value, reader.root_at - reader.base, reader.root_end - reader.base, out)
+        reader.add_atom(value, reader.root_at - reader.base, reader.root_end - reader.base, out)
     else:
         reader.document.begin_string(reader.root_at, out, value)
         reader.document.end_string(reader.root_end, out)
@@ -260,8 +228,8 @@ def skip_text_after_document(reader: LenientReader, text: str, position: int, ou
     if reader.empty_end >= 0:
         # The document is `{}`.
         if text[position : position + 1] == "{" and not has_text_between(reader):
-            return replace_placeholder(reader, position)
-        finish_empty_object(reader, out)
+            return reader.replace_placeholder(position)
+        reader.finish_empty_object(out)
     if position == len(text) and reader.text_ended:
         # No text is left to skip, and none will follow.
         reader.is_done = True
@@ -272,32 +240,6 @@ def has_text_between(reader: LenientReader) -> bool:
     """Return True if anything but white space has followed the document: prose, a comment or a code fence."""
     has_fence = reader.prose.fence or reader.gap == FENCE_GAP
     return bool(reader.prose_noted or reader.has_comment_after or has_fence)
-
-
-def replace_placeholder(reader: LenientReader, position: int) -> int:
-    """Continue `{}`, which was a placeholder, with the fields of the object that follows it.
-
-    Args:
-        position: Position of the brace that begins that object.
-
-    Returns:
-        The position after the brace.
-    """
-    reader.repair_log.note("empty_placeholder", reader.root_at)
-    # From now on, the document is not a `{}` that may be replaced.
-    reader.empty_end = -1
-    # `{}` was not closed in the document: its object is still open, and expects its first key.
-    push_bracket(reader, "}")
-    # The step after the end of this object.
-    reader.outside_step = STEPS["read_after_document"]
-    return position + 1
-
-
-def finish_empty_object(reader: LenientReader, out: list[JSONEvent]) -> None:
-    """End the document `{}`, which was not a placeholder."""
-    reader.document.close(reader.empty_end, out)
-    reader.empty_end = -1
-    reader.end_value()
 
 
 def read_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
@@ -365,7 +307,7 @@ def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEven
     """End the reading, since the text has ended after the document; return the position."""
     # No object followed the `{}`: it is not a placeholder, but the document itself.
     if reader.empty_end >= 0:
-        finish_empty_object(reader, out)
+        reader.finish_empty_object(out)
     reader.is_done = True
     return position
 
@@ -380,16 +322,11 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
     """
     if reader.may_skip_brace and text[position] == "}":
         # The second of two closing braces, as in `}}`.
-        reader.may_skip_brace = False
-    elif reader.in_prose or reader.owed_closers == 0:
+        return reader.skip_second_brace(position)
+    if reader.in_prose or reader.owed_closers == 0:
         # The bracket that it closes may be missing, or may have been read as prose.
         return reader.refuse_two_readings(position)
-    else:
-        if reader.owed_closers is not None:
-            # A bracket was mismatched; one fewer may follow now.
-            reader.owed_closers -= 1
-        reader.repair_log.note("extra_closer", reader.base + position)
-    return position + 1
+    return reader.skip_extra_closer(position)
 
 
 @under(";", AFTER_DOCUMENT)
@@ -402,7 +339,7 @@ def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JS
 @under(").!", AFTER_DOCUMENT)
 def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip a `)`, `.` or `!` after the document, as a repair, and return the position after it."""
-    note_prose(reader, reader.base + position)
+    reader.note_prose(reader.base + position)
     return position + 1
 
 
@@ -450,9 +387,7 @@ def read_comma_after_document(reader: LenientReader, text: str, position: int, o
 
     The next step, `read_after_comma`, decides by the text after the comma if the comma is allowed.
     """
-    reader.comma_at = reader.base + position
-    reader.outside_step = STEPS["read_after_comma"]
-    return position + 1
+    return reader.skip_comma(position)
 
 
 @register_step
@@ -468,6 +403,5 @@ def read_after_comma(reader: LenientReader, text: str, position: int, out: list[
     if char and char not in "{[`~":
         return reader.refuse_two_readings(reader.comma_at - reader.base)
     # The text has ended, or a bracket or a code fence may begin another document.
-    reader.repair_log.note("extra_comma", reader.comma_at)
-    reader.outside_step = STEPS["read_after_document"]
+    reader.accept_comma()
     return position

@@ -13,8 +13,9 @@ from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SIMPLE, is_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.partial_json._lenient.peek import QuoteKind
     from tokenstream.partial_json._lenient.quotes import StringContext
-    from tokenstream.partial_json._lenient.strings import QuotedString
+    from tokenstream.partial_json._repairs import RepairLog
 
 CONTROLS = frozenset("bfnrt")
 """The letters of the escapes of control characters."""
@@ -104,6 +105,8 @@ def is_rest_of_path(
     return is_quote(text, end) is not None
 
 
+KEPT = 32
+"""Number of a string's last characters to keep, for decisions on a quote or on the end of the text."""
 MORE_NEEDED = -1
 """Returned in place of a position if the decision needs later text."""
 
@@ -125,225 +128,261 @@ _CUT_SURROGATE_PAIR: Any = re.compile(
 ).fullmatch
 
 
-def read_escape(
-    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
-) -> int:
-    """Read the backslash at `position`, in a string of any kind; add what it stands for to `pieces`.
+class EscapeReader:
+    """Read the escapes in a string, and the backslashes that begin none, while the string is being read.
 
-    Returns:
-        The position after the escape, or after a backslash that does not begin one. If later text decides:
-        the end of the text if the text has ended, otherwise `MORE_NEEDED`. The functions below return
-        the same.
+    Args:
+        kind: The kind of the quotes around the string.
+        repair_log: Receives the repairs.
     """
-    if string.kind is ESCAPED:
-        return _read_double_escape(string, text, position, pieces, context)
-    if string.kind is HTML:
-        return _read_html_escape(string, text, position, pieces, context)
-    return _read_single_escape(string, text, position, pieces, context)
 
+    __slots__ = (
+        "_is_mixed",
+        "_seems_closed",
+        "ending",
+        "has_doubtful_escape",
+        "has_raw_backslash",
+        "in_path",
+        "kind",
+        "may_have_ended",
+        "repair_log",
+    )
 
-def _read_single_escape(
-    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
-) -> int:
-    """Read a backslash in a string that is escaped once, as in JSON; add what it stands for to `pieces`.
+    def __init__(self, kind: QuoteKind, repair_log: RepairLog) -> None:
+        self.kind = kind
+        self.repair_log = repair_log
+        self.ending = ""
+        """The last characters of the string so far, at most `KEPT`."""
+        self.may_have_ended = False
+        """True after an escaped quote or a line break: a bracket that follows may close the document."""
+        self._seems_closed = False
+        """True once a closing bracket or fence has followed a place where the string may have ended."""
+        self.has_raw_backslash = False
+        """True once a backslash was kept, which proves that this string's backslashes are not escaped."""
+        self.has_doubtful_escape = False
+        """True once an escape was decoded that may be an unescaped backslash instead."""
+        self._is_mixed = False
+        """True once a mixture of unescaped backslashes and doubtful escapes was recorded as a repair."""
+        self.in_path = False
+        """True while the whole string so far is a file path with unescaped backslashes."""
 
-    The result is the position after it, or `MORE_NEEDED`, as for `read_escape`.
-    """
-    escape = text[position : position + LONGEST_ESCAPE]
-    if is_undecided(escape):
-        # More text decides; an escape that the end of the text has cut is dropped.
-        return len(text) if context.text_ended else MORE_NEEDED
-    decoded, length = unescape(escape)
-    # A length of 0 means that this is not an escape of JSON.
-    if length == 2 and escape[1] in CONTROLS:
-        return _read_control(string, text, position, pieces, context, end=position + 2)
-    if length:
-        if decoded == "\\":
-            _note_doubtful_escape(string, context.base + position)
-        string.add(decoded, pieces, context)
-        # An escaped quote may be meant as the closing quote; the text after it decides.
-        string.may_have_ended = decoded == '"'
-        return position + length
-    if OPENING_QUOTES.get(escape[1]) not in (None, ESCAPED, HTML):
-        # A quote that needs no escape, unless it is the string's own quote. (The two kinds that are excluded
-        # begin with a backslash and an ampersand, which are not quotes by themselves.)
-        if OPENING_QUOTES[escape[1]] is not string.kind:
-            string.repair_log.note("bad_escape", context.base + position)
-        string.add(escape[1], pieces, context)
-        return position + 2
-    return _keep_backslash(string, escape, position, pieces, context)
+    def add(self, piece: str, pieces: list[str], context: StringContext) -> None:
+        """Add a piece to the string; record if the whole may still be a file path, or seems to have ended."""
+        pieces.append(piece)
+        self.remember_end(piece)
+        if self.in_path:
+            self.in_path = continues_path(piece)
+        if self.may_have_ended:
+            # The next visible character shows if the string seems to have ended.
+            visible = piece.lstrip()
+            if visible:
+                self.may_have_ended = False
+                if visible[0] in "}]" or (context.fenced and visible[0] in "`~"):
+                    self._seems_closed = True
 
+    def remember_end(self, piece: str) -> None:
+        """Record the last characters of the string after a new piece."""
+        self.ending = piece[-KEPT:] if len(piece) >= KEPT else (self.ending + piece)[-KEPT:]
 
-def _read_double_escape(
-    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
-) -> int:
-    """Read a backslash in a string that is escaped twice; add the character that it stands for to `pieces`.
+    def read_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
+        """Read the backslash at `position`, in a string of any kind; add what it stands for to `pieces`.
 
-    The result is the position after the escape, or `MORE_NEEDED`; see `read_escape`.
-    """
-    escape = text[position : position + _LONGEST_TWICE]
-    is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
-    if is_last and (_CUT_TWICE(escape) or _CUT_SURROGATE_PAIR(escape)):
-        # The rest of the escape, or the other half of its pair, may follow.
-        return len(text) if context.text_ended else MORE_NEEDED
-    match = _SURROGATE_PAIR(escape)
-    if match is not None:
-        # The two halves of a surrogate pair.
-        decoded, _ = unescape(f"\\u{match[2]}\\u{match[4]}")
-        string.add(decoded, pieces, context)
-        return position + int(match.end())
-    match = _TWICE(escape)
-    if match is None:
-        return _keep_backslash(string, escape, position, pieces, context)
-    end = position + int(match.end())
-    # One of the groups matched: an escaped backslash or quote; or the letter or code after the backslashes.
-    character, escaped_twice, escaped_once = match.groups()
-    if (escaped_twice or escaped_once) in CONTROLS:
-        return _read_control(string, text, position, pieces, context, end=end)
-    if character == "\\":
-        _note_doubtful_escape(string, context.base + position)
-    decoded, _ = unescape("\\" + (character or escaped_twice or escaped_once))
-    string.add(decoded, pieces, context)
-    # As in `_read_single_escape`: an escaped quote may be meant as the closing quote.
-    string.may_have_ended = character == '"'
-    return end
+        Returns:
+            The position after the escape, or after a backslash that does not begin one. If later text
+            decides: the end of the text if the text has ended, otherwise `MORE_NEEDED`. The methods below
+            return the same.
+        """
+        if self.kind is ESCAPED:
+            return self._read_double_escape(text, position, pieces, context)
+        if self.kind is HTML:
+            return self._read_html_escape(text, position, pieces, context)
+        return self._read_single_escape(text, position, pieces, context)
 
+    def _read_single_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
+        """Read a backslash in a string that is escaped once, as in JSON; add what it stands for to `pieces`.
 
-def _read_html_escape(
-    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
-) -> int:
-    """Read a backslash, which may escape a quote, in a string with HTML entities as quotes.
+        The result is the position after it, or `MORE_NEEDED`, as for `read_escape`.
+        """
+        escape = text[position : position + LONGEST_ESCAPE]
+        if is_undecided(escape):
+            # More text decides; an escape that the end of the text has cut is dropped.
+            return len(text) if context.text_ended else MORE_NEEDED
+        decoded, length = unescape(escape)
+        # A length of 0 means that this is not an escape of JSON.
+        if length == 2 and escape[1] in CONTROLS:
+            return self._read_control(text, position, pieces, context, end=position + 2)
+        if length:
+            if decoded == "\\":
+                self._note_doubtful_escape(context.base + position)
+            self.add(decoded, pieces, context)
+            # An escaped quote may be meant as the closing quote; the text after it decides.
+            self.may_have_ended = decoded == '"'
+            return position + length
+        if OPENING_QUOTES.get(escape[1]) not in (None, ESCAPED, HTML):
+            # A quote that needs no escape, unless it is the string's own quote. (The two kinds that are
+            # excluded begin with a backslash and an ampersand, which are not quotes by themselves.)
+            if OPENING_QUOTES[escape[1]] is not self.kind:
+                self.repair_log.note("bad_escape", context.base + position)
+            self.add(escape[1], pieces, context)
+            return position + 2
+        return self._keep_backslash(escape, position, pieces, context)
 
-    Returns:
-        The position after the escape, or after a backslash that does not begin one. If later text decides:
-        the end of the text if the text has ended, otherwise `MORE_NEEDED`.
-    """
-    quote = string.kind.quote(text, position + 1)
-    if quote is not None:
-        string.add('"', pieces, context)
+    def _read_double_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
+        """Read a backslash in a string that is escaped twice; add what it stands for to `pieces`.
+
+        The result is the position after the escape, or `MORE_NEEDED`; see `read_escape`.
+        """
+        escape = text[position : position + _LONGEST_TWICE]
+        is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
+        if is_last and (_CUT_TWICE(escape) or _CUT_SURROGATE_PAIR(escape)):
+            # The rest of the escape, or the other half of its pair, may follow.
+            return len(text) if context.text_ended else MORE_NEEDED
+        match = _SURROGATE_PAIR(escape)
+        if match is not None:
+            # The two halves of a surrogate pair.
+            decoded, _ = unescape(f"\\u{match[2]}\\u{match[4]}")
+            self.add(decoded, pieces, context)
+            return position + int(match.end())
+        match = _TWICE(escape)
+        if match is None:
+            return self._keep_backslash(escape, position, pieces, context)
+        end = position + int(match.end())
+        # One group matched: an escaped backslash or quote; or the letter or code after the backslashes.
+        character, escaped_twice, escaped_once = match.groups()
+        if (escaped_twice or escaped_once) in CONTROLS:
+            return self._read_control(text, position, pieces, context, end=end)
+        if character == "\\":
+            self._note_doubtful_escape(context.base + position)
+        decoded, _ = unescape("\\" + (character or escaped_twice or escaped_once))
+        self.add(decoded, pieces, context)
         # As in `_read_single_escape`: an escaped quote may be meant as the closing quote.
-        string.may_have_ended = True
-        return int(quote.end())
-    following = text[position + 1 : position + 1 + _MOST_ENTITY]
-    if position + 1 + len(following) == len(text) and _CUT_ENTITY(following):
-        # The quote may be cut: more text decides; at the end of the text, it is dropped.
-        return len(text) if context.text_ended else MORE_NEEDED
-    return _read_single_escape(string, text, position, pieces, context)
+        self.may_have_ended = character == '"'
+        return end
 
+    def _read_html_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
+        """Read a backslash, which may escape a quote, in a string with HTML entities as quotes.
 
-def read_entity(
-    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
-) -> int:
-    """Read an ampersand, and the HTML entity that it begins, if any; return the position after them.
+        Returns:
+            The position after the escape, or after a backslash that does not begin one. If later text
+            decides: the end of the text if the text has ended, otherwise `MORE_NEEDED`.
+        """
+        quote = self.kind.quote(text, position + 1)
+        if quote is not None:
+            self.add('"', pieces, context)
+            # As in `_read_single_escape`: an escaped quote may be meant as the closing quote.
+            self.may_have_ended = True
+            return int(quote.end())
+        following = text[position + 1 : position + 1 + _MOST_ENTITY]
+        if position + 1 + len(following) == len(text) and _CUT_ENTITY(following):
+            # The quote may be cut: more text decides; at the end of the text, it is dropped.
+            return len(text) if context.text_ended else MORE_NEEDED
+        return self._read_single_escape(text, position, pieces, context)
 
-    If the entity is cut, the result is the end of the text if the text has ended, otherwise `MORE_NEEDED`.
-    """
-    entity = text[position : position + _MOST_ENTITY]
-    is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
-    if is_last and _CUT_ENTITY(entity):
-        # The rest of the entity may follow.
-        return len(text) if context.text_ended else MORE_NEEDED
-    match = _ENTITY(entity)
-    if match is None or (match[1] and match[1] not in html5):
-        # No entity, or an unknown name (group 1): the ampersand stands for itself.
-        string.add("&", pieces, context)
-        return position + 1
-    string.add(html.unescape(match[0]), pieces, context)
-    return position + int(match.end())
+    def read_entity(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
+        """Read an ampersand, and the HTML entity that it begins, if any; return the position after them.
 
+        For an entity that is cut, the result is the end of the text if the text has ended, otherwise
+        `MORE_NEEDED`.
+        """
+        entity = text[position : position + _MOST_ENTITY]
+        is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
+        if is_last and _CUT_ENTITY(entity):
+            # The rest of the entity may follow.
+            return len(text) if context.text_ended else MORE_NEEDED
+        match = _ENTITY(entity)
+        if match is None or (match[1] and match[1] not in html5):
+            # No entity, or an unknown name (group 1): the ampersand stands for itself.
+            self.add("&", pieces, context)
+            return position + 1
+        self.add(html.unescape(match[0]), pieces, context)
+        return position + int(match.end())
 
-def _read_control(
-    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext, *, end: int
-) -> int:
-    """Read the escape of a control character; it may also be an unescaped backslash and a letter.
+    def _read_control(
+        self, text: str, position: int, pieces: list[str], context: StringContext, *, end: int
+    ) -> int:
+        """Read the escape of a control character; it may also be an unescaped backslash and a letter.
 
-    Args:
-        text: The unread text.
-        position: Position of the backslash.
-        pieces: Receives the characters.
-        end: Position after the letter.
+        Args:
+            text: The unread text.
+            position: Position of the backslash.
+            pieces: Receives the characters.
+            end: Position after the letter.
 
-    Returns:
-        `end`. If later text decides: `MORE_NEEDED`, or the end of the text if the text has ended.
-    """
-    letter = text[end - 1]
-    is_raw = _is_raw_backslash(string, text, end - 1)
-    if is_raw is None:
-        # More text decides; at the end of the text, the escape is dropped.
-        return len(text) if context.text_ended else MORE_NEEDED
-    offset = context.base + position
-    if is_raw:
-        string.repair_log.note("kept_escape", offset)
-        _note_raw_backslash(string, offset)
-        string.add("\\" + letter, pieces, context)
-    else:
-        _note_doubtful_escape(string, offset)
-        string.add(SIMPLE[letter], pieces, context)
-        # An escape shows that the string goes on, even if it stands for white space.
-        string.may_have_ended = False
-    return end
+        Returns:
+            `end`. If later text decides: `MORE_NEEDED`, or the end of the text if the text has ended.
+        """
+        letter = text[end - 1]
+        is_raw = self._is_raw_backslash(text, end - 1)
+        if is_raw is None:
+            # More text decides; at the end of the text, the escape is dropped.
+            return len(text) if context.text_ended else MORE_NEEDED
+        offset = context.base + position
+        if is_raw:
+            self.repair_log.note("kept_escape", offset)
+            self._note_raw_backslash(offset)
+            self.add("\\" + letter, pieces, context)
+        else:
+            self._note_doubtful_escape(offset)
+            self.add(SIMPLE[letter], pieces, context)
+            # An escape shows that the string goes on, even if it stands for white space.
+            self.may_have_ended = False
+        return end
 
+    def _is_raw_backslash(self, text: str, position: int) -> bool | None:
+        """Return True if the backslash before a letter is a character; None if later text decides.
 
-def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | None:
-    """Return True if the backslash before a letter is a character, not an escape; None if later text decides.
-
-    Args:
-        text: The unread text.
-        position: Position of the letter.
-    """
-    if text[position] in ALWAYS_KEPT:
-        # `\b` or `\f`: valid JSON is read as it is. But after an unescaped backslash in this string they are
-        # never meant, and after one in another string of the document they are not meant before a letter.
-        if string.has_raw_backslash:
-            return True
-        if not string.repair_log.has_raw_backslash:
+        Args:
+            text: The unread text.
+            position: Position of the letter.
+        """
+        if text[position] in ALWAYS_KEPT:
+            # `\b` or `\f`: valid JSON is read as it is. But after an unescaped backslash in this string they
+            # are never meant, and after one in another string of the document not before a letter.
+            if self.has_raw_backslash:
+                return True
+            if not self.repair_log.has_raw_backslash:
+                return False
+            following = text[position + 1 : position + 2]
+            return following.isalpha() if following else None
+        if not self.has_raw_backslash:
+            # So far, nothing shows that the author of this string left backslashes unescaped.
             return False
-        following = text[position + 1 : position + 2]
-        return following.isalpha() if following else None
-    if not string.has_raw_backslash:
-        # So far, nothing shows that the author of this string left backslashes unescaped.
-        return False
-    if string.in_path:
-        is_path = is_rest_of_path(text, position - 1, string.ending, string.kind.quote)
-        if is_path is not False:
-            return is_path
-    # A LaTeX command, such as `\nabla`.
-    return is_command(text, position)
+        if self.in_path:
+            is_path = is_rest_of_path(text, position - 1, self.ending, self.kind.quote)
+            if is_path is not False:
+                return is_path
+        # A LaTeX command, such as `\nabla`.
+        return is_command(text, position)
 
+    def _keep_backslash(self, escape: str, position: int, pieces: list[str], context: StringContext) -> int:
+        """Add a backslash that begins no escape to the string, as a repair; return the next position."""
+        self.repair_log.note("bad_escape", context.base + position)
+        # A letter, digit or bracket after it shows that backslashes are not escaped in this string.
+        if PROVES_RAW(escape, 1) is not None:
+            self._note_raw_backslash(context.base + position)
+        self.add("\\", pieces, context)
+        return position + 1
 
-def _keep_backslash(
-    string: QuotedString, escape: str, position: int, pieces: list[str], context: StringContext
-) -> int:
-    """Add a backslash that does not begin an escape to the string, as a repair; return the next position."""
-    string.repair_log.note("bad_escape", context.base + position)
-    # A letter, digit or bracket after it shows that backslashes are not escaped in this string.
-    if PROVES_RAW(escape, 1) is not None:
-        _note_raw_backslash(string, context.base + position)
-    string.add("\\", pieces, context)
-    return position + 1
+    def _note_raw_backslash(self, offset: int) -> None:
+        """Record that the string contains an unescaped backslash."""
+        if not self.has_raw_backslash:
+            self.has_raw_backslash = self.repair_log.has_raw_backslash = True
+            # `ending` is the text before the backslash. Strings between escaped or HTML quotes are read in
+            # another way (see `read_escape`), without regard to paths.
+            self.in_path = self.kind not in (ESCAPED, HTML) and begins_path(self.ending)
+            self._note_mixture(offset)
 
+    def _note_doubtful_escape(self, offset: int) -> None:
+        """Record that an escape was decoded that may be an unescaped backslash instead."""
+        self.has_doubtful_escape = True
+        self._note_mixture(offset)
 
-def _note_raw_backslash(string: QuotedString, offset: int) -> None:
-    """Record that the string contains an unescaped backslash."""
-    if not string.has_raw_backslash:
-        string.has_raw_backslash = string.repair_log.has_raw_backslash = True
-        # `ending` is the text before the backslash. Strings between escaped or HTML quotes are read in
-        # another way (see `read_escape`), without regard to paths.
-        string.in_path = string.kind not in (ESCAPED, HTML) and begins_path(string.ending)
-        _note_mixture(string, offset)
+    def _note_mixture(self, offset: int) -> None:
+        """Record the repair "mixed_escapes", once, for unescaped backslashes and doubtful escapes.
 
-
-def _note_doubtful_escape(string: QuotedString, offset: int) -> None:
-    """Record that an escape was decoded that may be an unescaped backslash instead."""
-    string.has_doubtful_escape = True
-    _note_mixture(string, offset)
-
-
-def _note_mixture(string: QuotedString, offset: int) -> None:
-    """Record the repair "mixed_escapes", once, if the string has unescaped backslashes and doubtful escapes.
-
-    If some of its backslashes are not escaped, the escapes that were decoded may be such backslashes, too.
-    """
-    if string.has_raw_backslash and string.has_doubtful_escape and not string.is_mixed:
-        string.is_mixed = True
-        string.repair_log.note("mixed_escapes", offset)
+        If some of the string's backslashes are not escaped, the escapes that were decoded may be such
+        backslashes, too.
+        """
+        if self.has_raw_backslash and self.has_doubtful_escape and not self._is_mixed:
+            self._is_mixed = True
+            self.repair_log.note("mixed_escapes", offset)

@@ -16,11 +16,10 @@ from tokenstream.partial_json._lenient.peek import (
     LookaheadExceeded,
     MoreTextNeeded,
 )
-from tokenstream.partial_json._lenient.reader import (
+from tokenstream.partial_json._lenient.state import (
     AFTER,
     AFTER_DOCUMENT,
     AFTER_ELEMENT,
-    AFTER_FIELD,
     COLON,
     ELEMENT,
     FIRST_ELEMENT,
@@ -60,8 +59,7 @@ NO_KEY = frozenset(",:{}[]")
 @under("<", AFTER_DOCUMENT)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read the text from `position` on as prose, outside of the document; return `position`."""
-    reader.outside_step = STEPS["read_prose"]
-    return position
+    return reader.turn_to_prose(position)
 
 
 @register_after_mismatch
@@ -164,10 +162,8 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
 
 def enter_comment(reader: LenientReader, position: int, opener: str) -> int:
     """Begin a comment; return the position after its opener: `//`, `/*` or `#`."""
-    reader.token_at = reader.base + position
-    reader.repair_log.note("comment", reader.token_at)
-    reader.step_after_comment = reader.inside_step
-    reader.inside_step = STEPS["skip_block_comment"] if opener == "/*" else STEPS["skip_line_comment"]
+    step = STEPS["skip_block_comment"] if opener == "/*" else STEPS["skip_line_comment"]
+    reader.begin_comment(reader.base + position, step)
     return position + len(opener)
 
 
@@ -177,7 +173,7 @@ def skip_line_comment(reader: LenientReader, text: str, position: int, out: list
     end = _LINE_END(text, position)
     if end is None:
         return end_cut_comment(reader, text) if reader.text_ended else len(text)
-    reader.inside_step = reader.step_after_comment
+    reader.end_comment()
     stop: int = end.start()
     return stop
 
@@ -187,7 +183,7 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
     """Skip a comment up to `*/`; return the position up to which the text was read."""
     end = text.find("*/", position)
     if end >= 0:
-        reader.inside_step = reader.step_after_comment
+        reader.end_comment()
         # Between two values, a comment counts as white space.
         reader.gap = max(reader.gap, SPACE_GAP)
         return end + 2
@@ -202,7 +198,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 
     Inside a document, the comment is refused, because it may hide the rest of the document.
     """
-    reader.inside_step = reader.step_after_comment
+    reader.end_comment()
     if reader.step_after_comment is None:
         # The comment is outside of the document.
         return len(text)
@@ -223,27 +219,11 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
         return reader.hold_back(position)
     if dots not in {"...", "…"} or reader.is_at(*_NOTHING_YET):
         return reader.refuse_here(position)
-    reader.repair_log.note("ellipsis", reader.base + position)
-    # A comma before the dots is not a trailing comma.
-    reader.comma_at = -1
-    reader.expects = reader.place_after_value()
+    reader.skip_dots(reader.base + position)
     return position + len(dots)
 
 
 # -- commas and colons -----------------------------------------------------------
-
-
-@register_after_mismatch
-@under(",", *AFTER)
-@under(";", AFTER_FIELD)
-def read_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a comma or semicolon, and expect the next key or element; return the position after it."""
-    if text[position] == ";":
-        reader.repair_log.note("semicolon", reader.base + position)
-    reader.comma_at = reader.base + position
-    reader.gap = NO_GAP
-    reader.expects = KEY if reader.document.container.__class__ is dict else ELEMENT
-    return position + 1
 
 
 @under(",", ELEMENT, KEY)
@@ -272,9 +252,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
         is_certain = reader.gap == LINE_GAP or char == "{"
     if not is_certain:
         return reader.refuse_here(position)
-    reader.repair_log.note("missing_comma", reader.base + position)
-    reader.expects = KEY if in_object else ELEMENT
-    return position
+    return reader.supply_comma(position)
 
 
 @under((OTHER,), *AFTER)
@@ -288,13 +266,6 @@ def read_word_without_comma(reader: LenientReader, text: str, position: int, out
     return read_other(reader, text, position, out)
 
 
-@under(":", COLON)
-def read_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the colon after a key, and expect the value; return the position after the colon."""
-    reader.expects = VALUE
-    return position + 1
-
-
 @under("-0123456789{[", COLON)
 def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Supply a missing colon if there is a gap before the value; else refuse the character.
@@ -305,9 +276,7 @@ def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSON
     seems_cut_off = not NO_KEY.isdisjoint(str(reader.document.key))
     if reader.gap == NO_GAP or seems_cut_off:
         return reader.refuse_here(position)
-    reader.repair_log.note("missing_colon", reader.base + position)
-    reader.expects = VALUE
-    return position
+    return reader.supply_colon(position)
 
 
 @under("tfnTFN", COLON)

@@ -1,24 +1,14 @@
-"""The reader of lenient JSON: its state, and the loop that runs the steps, which tables map to characters.
-
-There is one table for each *place* in a document, such as after a key.
-
-| key | entry |
-|---|---|
-| a character | the step that reads from that character on |
-| "" | the step at the end of the text |
-| OTHER | the step for any other character |
-| NAME | what is expected at the place, for error messages |
-"""
+"""The reader of lenient JSON: the loop that runs the steps, and the state outside of the document."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._events import StringDelta
-from tokenstream.partial_json._lenient.peek import PLAIN
 from tokenstream.partial_json._lenient.prose import Prose
+from tokenstream.partial_json._lenient.state import NO_GAP, STEPS, DocumentState
 from tokenstream.partial_json._lenient.strings import QuotedString
-from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, RepairLog
+from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair
 from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 
 if TYPE_CHECKING:
@@ -26,54 +16,15 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvent
-    from tokenstream.partial_json._lenient.peek import Atom
-    from tokenstream.partial_json._strict.grammar import Step, Table
+    from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
+    from tokenstream.partial_json._repairs import RepairName
+    from tokenstream.partial_json._strict.grammar import Step
 
-StepT = TypeVar("StepT", bound="Callable[..., Any]")
-
-NAME, OTHER = "name", "other"
-WHITE = " \t\n\r"
-
-VALUE: Table = {NAME: "a value"}
-FIRST_ELEMENT: Table = {NAME: 'a first element or "]"'}
-ELEMENT: Table = {NAME: 'an element or "]"'}
-AFTER_ELEMENT: Table = {NAME: '"," or "]"'}
-FIRST_KEY: Table = {NAME: 'a first key or "}"'}
-KEY: Table = {NAME: 'a key or "}"'}
-COLON: Table = {NAME: '":"'}
-AFTER_FIELD: Table = {NAME: '"," or "}"'}
-START: Table = {NAME: "a document"}
-AFTER_DOCUMENT: Table = {NAME: "nothing more"}
-
-VALUES = (VALUE, FIRST_ELEMENT, ELEMENT)
-KEYS = (FIRST_KEY, KEY)
-AFTER = (AFTER_FIELD, AFTER_ELEMENT)
-PLACES = (*VALUES, *KEYS, COLON, *AFTER)
-"""The tables of all places inside a document; before and after it are `START` and `AFTER_DOCUMENT`."""
-
-STEPS: dict[str, Step] = {}
-"""Maps names to steps, the functions with which a reader may continue at its next piece of text."""
-
-AFTER_MISMATCH: set[Step] = set()
-"""The steps (functions) that may run after a closing bracket of the wrong kind."""
-
-NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
-"""The kinds of gap after a value: none, white space, the end of a line, the end of a code fence."""
+_SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})
+"""The repairs of a document whose end was cut off."""
 
 
-def register_step(step: StepT) -> StepT:
-    """Register a step, a function that reads on in the text, in `STEPS` by its name; return the function."""
-    STEPS[step.__name__] = step
-    return step
-
-
-def register_after_mismatch(step: StepT) -> StepT:
-    """Add a step (function) to those that may follow a closing bracket of the wrong kind; return it."""
-    AFTER_MISMATCH.add(step)
-    return step
-
-
-class LenientReader:
+class LenientReader(DocumentState):
     """Read the one document in a text, and skip the text around it.
 
     A bracket at the start of the text begins the document. After prose, a bracket
@@ -104,48 +55,26 @@ class LenientReader:
 
     __slots__ = (
         "accepts",
-        "atom_begun",
-        "base",
         "choose",
-        "closer_counts",
-        "closers",
-        "comma_at",
-        "document",
-        "empty_end",
-        "expects",
         "fits",
-        "gap",
         "has_comment_after",
         "held_back",
         "in_prose",
-        "inside_step",
         "is_done",
         "is_end_supplied",
-        "is_second",
-        "key_at",
-        "key_pieces",
         "may_be_array",
-        "may_skip_brace",
         "must_be_closed",
-        "needs_more",
         "opener_missing",
         "outside_step",
-        "owed_closers",
         "prose",
         "prose_noted",
-        "quoted",
-        "repair_log",
         "root_at",
         "root_end",
         "root_fence",
         "root_value",
-        "scanned_length",
         "second_at",
         "second_reader",
-        "step_after_comment",
         "takes_first",
-        "text_ended",
-        "token_at",
     )
 
     def __init__(
@@ -159,16 +88,15 @@ class LenientReader:
         accepts: Callable[[Any], bool] | None = None,
         may_be_array: bool = True,
     ) -> None:
+        super().__init__(document, is_second=is_second)
+
         # The options.
-        self.document = document
         self.must_be_closed = must_be_closed
         """True to refuse a document that the end of the text has cut."""
         self.takes_first = takes_first
         """True to skip all text after the first document."""
         self.choose: Callable[[LenientReader], None] | None = choose
         """Called with this reader before the next document replaces the finished one; None to refuse that."""
-        self.is_second = is_second
-        """True if another reader made this one for a second document, at whose end this reader stops."""
         self.accepts: Callable[[Any], bool] | None = accepts
         """Returns True if a document fits the type; None without a type."""
         self.fits: bool | None = None
@@ -177,16 +105,9 @@ class LenientReader:
         """False if no array fits the type."""
 
         # The text.
-        self.base = 0
-        """Number of characters before the text that is being read."""
-        self.repair_log = RepairLog()
         self.prose = Prose(may_be_array=may_be_array)
         self.held_back = ""
         """Text held back until later text decides what it means."""
-        self.needs_more = False
-        """True if reading stopped because later text decides how to go on."""
-        self.text_ended = False
-        """True once the text has ended."""
         self.is_done = False
         """True once the whole text has been read."""
 
@@ -207,46 +128,6 @@ class LenientReader:
         """True if the document is an object without an opening brace."""
         self.in_prose = False
         """True if prose precedes the document; brackets in it may belong to the document."""
-        self.empty_end = -1
-        """End of a document `{}`, as long as it may be a placeholder for the next object; otherwise -1."""
-
-        # Inside the document: what may come next, and which brackets are open.
-        self.inside_step: Step | None = None
-        """The step (function) that reads on inside the document; None outside of it."""
-        self.step_after_comment: Step | None = None
-        """The `inside_step` to restore after a comment; None for a comment outside of the document."""
-        self.expects: Table = VALUE
-        """The table that maps each character which may come next to the step that reads it."""
-        self.closers: list[str] = []
-        """The closing brackets of the open containers, from the outermost to the innermost."""
-        self.closer_counts = {"}": 0, "]": 0, ")": 0}
-        """Number of open containers by closing bracket."""
-        self.may_skip_brace = False
-        """True if the second of two closing braces may follow, as in `}}`."""
-        self.owed_closers: int | None = None
-        """Number of closing brackets that may still follow after a mismatched one; None without a mismatch.
-
-        After a mismatch, even if the number is 0, no further key or value may follow: it might belong
-        to either of two containers.
-        """
-        self.comma_at = -1
-        """Offset of the last comma if nothing has followed it; otherwise -1."""
-        self.gap = NO_GAP
-        """The kind of gap after the last value: `NO_GAP`, `SPACE_GAP`, `LINE_GAP` or `FENCE_GAP`."""
-
-        # The key, string, number or comment that is being read.
-        self.quoted = QuotedString(PLAIN, self.repair_log)
-        """The key or string in quotes that is being read; before the first one, a placeholder."""
-        self.key_pieces: list[str] = []
-        """Pieces of a key, or of a string that may be a key."""
-        self.key_at = 0
-        """Offset of the last key."""
-        self.token_at = 0
-        """Offset of the string, key or comment that is being read."""
-        self.scanned_length = 0
-        """Number of characters of an unfinished token that have already been searched for its end."""
-        self.atom_begun = False
-        """True once the event that begins a number or literal has been returned."""
 
         # After the document.
         self.has_comment_after = False
@@ -261,9 +142,17 @@ class LenientReader:
     @property
     def is_before_document(self) -> bool:
         """True if there has been only prose so far: no document, and no value that may be the document."""
-        return self.outside_step is STEPS["read_prose"] and not (
-            self.document.complete or self.empty_end >= 0 or self.second_reader
-        )
+        return self.outside_step is STEPS["read_prose"] and not (self.has_document or self.second_reader)
+
+    @property
+    def has_document(self) -> bool:
+        """True if a whole document has been read; `{}` counts, even if it may be a placeholder."""
+        return self.document.complete or self.empty_end >= 0
+
+    @property
+    def has_supplied_end(self) -> bool:
+        """True if the end of the text has cut the document, whose end is then a repair."""
+        return any(repair.name in _SUPPLIES_END for repair in self.repair_log.made)
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -351,44 +240,6 @@ class LenientReader:
                 break
         return position
 
-    # -- verdicts ----------------------------------------------------------------
-
-    def hold_back(self, position: int) -> int:
-        """Hold the text back from a position on, until later text decides; return the position."""
-        self.needs_more = True
-        return position
-
-    def refuse_two_readings(self, position: int) -> int:
-        """Set the error for a text that can be read in two ways; return the position, as every step does."""
-        offset = self.base + position
-        self.document.fail(
-            offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
-        )
-        return position
-
-    def refuse_cut(self, position: int) -> int:
-        """Set the error for a document whose end is missing; return the position, as every step does."""
-        self.forget_unfinished_values()
-        # Sets the error, as the document is not complete.
-        self.document.end(self.base + position)
-        return position
-
-    def forget_unfinished_values(self) -> None:
-        """Remove each repair "unfinished_value" from the end of the list; the values stay dropped.
-
-        Such a repair drops a value that the end of the text has cut. A document that is refused because its
-        end is missing must not report that its end was repaired.
-        """
-        repairs = self.repair_log.made
-        while repairs and repairs[-1].name == "unfinished_value":
-            repairs.pop()
-
-    def refuse_here(self, position: int) -> int:
-        """Set the error for a character that no repair makes valid; return the position, as steps do."""
-        # Each table (`expects`) has an entry for error messages: the name of what is expected there.
-        self.document.refuse(self.base + position, self.expects[NAME])
-        return position
-
     def _refuse_repairs(self) -> None:
         """Set the error for a text that needs too many repairs."""
         del self.repair_log.made[MOST_REPAIRS:]
@@ -398,33 +249,118 @@ class LenientReader:
             MOST_REPAIRS,
         )
 
-    # -- after a value -------------------------------------------------------------------
+    # -- outside of the document -----------------------------------------------------
 
-    def end_value(self) -> None:
-        """Expect what may follow a finished value: the end of the document, or a comma or closing bracket."""
-        # Nothing has followed the value yet.
-        self.comma_at = -1
+    def note_prose(self, offset: int) -> None:
+        """Record the text before or after the document as a repair, unless that was done already."""
+        if not self.prose_noted:
+            self.prose_noted = True
+            self.repair_log.note("trailing_text" if self.has_document else "leading_text", offset)
+
+    def turn_to_prose(self, position: int) -> int:
+        """Read the text from a position on as prose, outside of the document; return the position."""
+        self.outside_step = STEPS["read_prose"]
+        return position
+
+    def begin_document(self, offset: int, *, opener_missing: bool = False) -> None:
+        """Begin the document at an offset, maybe without its opening brace; later, read on after its end."""
+        self.outside_step = STEPS["read_after_document"]
+        # Prose before the document may be recorded already; prose after it is another repair.
+        self.prose_noted = False
+        self.root_at = offset
+        self.root_fence = self.prose.fence
+        self.opener_missing = opener_missing
+
+    def open_root_string(self, kind: QuoteKind, position: int) -> int:
+        """Begin a string that may be the document, its first key, or prose; return where to read on."""
+        self.quoted = QuotedString(kind, self.repair_log)
+        self.root_at = self.base + position
+        self.outside_step = STEPS["read_root_string"]
+        return position + 1
+
+    def keep_root(self, value: str | Atom, position: int) -> int:
+        """Keep a value that may be the document, which later text decides; return the position after it."""
+        self.root_value = value
+        self.root_end = self.base + position
+        self.outside_step = STEPS["decide_root"]
+        return position
+
+    def begin_root_string(self, piece: str, out: list[JSONEvent]) -> None:
+        """Begin the document with a piece of a string that is too long for a key, or for prose."""
+        self.begin_document(self.root_at)
+        self.document.begin_string(self.root_at, out, piece)
+        self.inside_step = STEPS["read_string"]
+
+    def replace_placeholder(self, position: int) -> int:
+        """Continue the placeholder `{}` with the object whose brace is at a position; return the next one."""
+        self.repair_log.note("empty_placeholder", self.root_at)
+        # From now on, the document is not a `{}` that may be replaced.
+        self.empty_end = -1
+        # `{}` was not closed in the document: its object is still open, and expects its first key.
+        self.push_bracket("}")
+        # The step after the end of this object.
+        self.outside_step = STEPS["read_after_document"]
+        return position + 1
+
+    def skip_comma(self, position: int) -> int:
+        """Skip a comma after the document, about which the text after it decides; return that position."""
+        self.comma_at = self.base + position
+        self.outside_step = STEPS["read_after_comma"]
+        return position + 1
+
+    def accept_comma(self) -> None:
+        """Record the comma that was skipped after the document as a repair, and read on after it."""
+        self.repair_log.note("extra_comma", self.comma_at)
+        self.outside_step = STEPS["read_after_document"]
+
+    # -- another document ------------------------------------------------------------
+
+    def begin_second(self, document: Document) -> None:
+        """Begin to read another document, which receives the values, with another reader."""
+        self.second_reader = LenientReader(document, must_be_closed=self.must_be_closed, is_second=True)
+        # The other document is in the same code fence.
+        self.second_reader.prose.fence = self.prose.fence
+        self.outside_step = STEPS["read_another"]
+
+    def read_along(self, first: LenientReader, text: str, position: int) -> int:
+        """Read the text of the reader that has found this document; return the position of the rest."""
+        # Both readers read the same string: copying the rest would take longer for a longer rest. The
+        # events are not used.
+        self.base, self.text_ended, self.needs_more = first.base, first.text_ended, False
+        return self.read_on(text, position, [])
+
+    def fits_alone(self, second: LenientReader) -> bool:
+        """Return True if the document fits the type, and the one that another reader has read does not."""
+        # A document whose end is missing may have been going to fit.
+        if self.accepts is None or second.has_supplied_end:
+            return False
+        if self.fits is None:
+            self.fits = self.accepts(self.document.value)
+        return self.fits and not self.accepts(second.document.value)
+
+    def leave_out(self, second: LenientReader, repair: RepairName) -> None:
+        """Record the document that another reader has read, without using it; read on after it."""
+        self.repair_log.note(repair, self.second_at)
+        for name, offset in second.repairs:
+            # The other repairs of a document that is not used are of no interest.
+            if name in _SUPPLIES_END:
+                self.repair_log.note(name, offset)
+        self._go_on_after(second)
+
+    def replace_document(self, second: LenientReader) -> None:
+        """Replace the document, and what was noted about it, by that of another reader; read on after it."""
+        self.document = second.document
+        self.is_end_supplied = second.has_supplied_end
+        self.begin_document(self.second_at)
+        # Not a placeholder, as `{}` may be: no other object takes its place.
+        self.empty_end = -1
+        self.owed_closers = second.owed_closers
+        self.has_comment_after = False
+        self._go_on_after(second)
+
+    def _go_on_after(self, second: LenientReader) -> None:
+        """Read on after another document, as `second` would."""
+        self.may_skip_brace = second.may_skip_brace
+        self.second_reader = None
+        self.outside_step = STEPS["read_after_document"]
         self.gap = NO_GAP
-        document = self.document
-        container = document.container
-        if container is None:
-            document.complete = True
-            self.inside_step = None
-            return
-        if container.__class__ is not dict:
-            # The index of the next element.
-            document.key = len(container)
-        self.expects = self.place_after_value()
-
-    def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of these places in the document; a table stands for a place."""
-        expects = self.expects
-        # Not `any`, which takes twice as long; this runs for most strings and keys.
-        for place in places:  # noqa: SIM110
-            if place is expects:
-                return True
-        return False
-
-    def place_after_value(self) -> Table:
-        """Return the table for the place after a value in the innermost container."""
-        return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

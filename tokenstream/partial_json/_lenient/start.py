@@ -11,35 +11,26 @@ from tokenstream._basics.untrusted import is_list
 from tokenstream.partial_json._document import Document
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
-    has_document,
     has_text_between,
     is_end_doubtful,
-    note_prose,
     read_after_document,
     refuse_empty_text,
-    replace_placeholder,
 )
 from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd_space, read_other, turn_to_prose
 from tokenstream.partial_json._lenient.peek import are_equal
 from tokenstream.partial_json._lenient.prose import SearchResult
-from tokenstream.partial_json._lenient.reader import (
+from tokenstream.partial_json._lenient.state import (
     AFTER_DOCUMENT,
     LINE_GAP,
-    NO_GAP,
     START,
     STEPS,
-    LenientReader,
     register_step,
 )
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
-    from tokenstream.partial_json._repairs import RepairName
-
-_SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})
-"""The repairs of a document whose end was cut off."""
-
+    from tokenstream.partial_json._lenient.reader import LenientReader
 
 # -- before the document ----------------------------------------------------------
 
@@ -54,8 +45,6 @@ def read_possible_start(reader: LenientReader, text: str, position: int, out: li
     if not char:
         return refuse_empty_text(reader, position)
     reader.expects = START
-    # The code fence around the document, if it is in one.
-    reader.root_fence = reader.prose.fence
     step = START.get(char)
     if step is not None:
         following: int = step(reader, text, position, out)
@@ -68,9 +57,8 @@ def read_possible_start(reader: LenientReader, text: str, position: int, out: li
 
 def begin_prose(reader: LenientReader, position: int) -> int:
     """Begin prose at a position, record it as a repair, and return the position: nothing is read yet."""
-    note_prose(reader, reader.base + position)
-    reader.outside_step = STEPS["read_prose"]
-    return position
+    reader.note_prose(reader.base + position)
+    return reader.turn_to_prose(position)
 
 
 @under("/", START)
@@ -94,32 +82,32 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
     """Search the prose for a document, a code fence, or reasoning; return the position at which to go on."""
     if position == len(text):
         # The text has ended.
-        if has_document(reader):
+        if reader.has_document:
             return read_after_document(reader, text, position, out)
         return refuse_empty_text(reader, position)
     prose = reader.prose
     position, finding = prose.search(text, position, reader.base, text_ended=reader.text_ended)
     prose_start = prose.pop_prose_start()
     if prose_start is not None:
-        note_prose(reader, prose_start)
+        reader.note_prose(prose_start)
     if finding is SearchResult.MAYBE:
         # If the text has ended, a fence, tag or document that only may have begun is prose.
         return len(text) if reader.text_ended else reader.hold_back(position)
     if finding is SearchResult.DOCUMENT:
-        if has_document(reader):
+        if reader.has_document:
             return begin_another(reader, text, position, out)
         reader.in_prose = True
         return begin_document(reader, text, position, out)
-    if finding is SearchResult.THOUGHT_END and has_document(reader):
+    if finding is SearchResult.THOUGHT_END and reader.has_document:
         # Reasoning cannot have begun before the document, so the tag is prose.
-        note_prose(reader, prose.found_at)
+        reader.note_prose(prose.found_at)
         return position
     if finding is not SearchResult.NOTHING:
         is_thought = finding in {SearchResult.THOUGHT, SearchResult.THOUGHT_END}
         reader.repair_log.note("reasoning" if is_thought else "code_fence", prose.found_at)
     if finding in {SearchResult.FENCE, SearchResult.THOUGHT, SearchResult.THOUGHT_END}:
         # After a fence or a tag, a document may begin without further proof.
-        reader.outside_step = STEPS["read_after_document" if has_document(reader) else "read_possible_start"]
+        reader.outside_step = STEPS["read_after_document" if reader.has_document else "read_possible_start"]
         # They separate the document from the text after them as a line break does.
         reader.gap = LINE_GAP
     return position
@@ -143,11 +131,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 @under("{", START)
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a document at its first bracket; return the position after the bracket."""
-    reader.outside_step = STEPS["read_after_document"]
-    # Prose before the document may be recorded already; prose after it is another repair.
-    reader.prose_noted = False
-    reader.root_at = reader.base + position
-    reader.root_fence = reader.prose.fence
+    reader.begin_document(reader.base + position)
     return (begin_object if text[position] == "{" else begin_array)(reader, text, position, out)
 
 
@@ -176,16 +160,13 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
     """Begin another document, or continue the placeholder `{}`; return the position at which to read on."""
     reader.second_at = reader.base + position
     if is_placeholder(reader, text[position]):
-        return replace_placeholder(reader, position)
+        return reader.replace_placeholder(position)
     first = reader.document
     if reader.choose is not None:
         # All documents are read, to choose one: offer the finished one. The next replaces it in this reader.
         reader.choose(reader)
         reader.repair_log.note("other_document", reader.second_at)
-    document = Document(max_depth=first.max_depth, decimals=first.decimals)
-    reader.second_reader = LenientReader(document, must_be_closed=reader.must_be_closed, is_second=True)
-    reader.second_reader.prose.fence = reader.prose.fence
-    reader.outside_step = STEPS["read_another"]
+    reader.begin_second(Document(max_depth=first.max_depth, decimals=first.decimals))
     return position
 
 
@@ -209,10 +190,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     if second is None:
         # Impossible: `begin_another` has set the second reader together with this step.
         return position
-    # Both readers read the same string: copying the rest would take longer for a longer rest. The list gets
-    # the events of the other document, which are not used.
-    second.base, second.text_ended, second.needs_more = reader.base, reader.text_ended, False
-    position = second.read_on(text, position, [])
+    position = second.read_along(reader, text, position)
     reader.needs_more = second.needs_more
     document = second.document
     is_choosing = reader.choose is not None
@@ -225,63 +203,11 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     if not document.complete:
         return position
     if is_choosing:
-        replace_document(reader, second)
+        reader.replace_document(second)
     elif are_equal(reader.document.root, document.value):
-        _leave_out_document(reader, second, "repeated_document")
-    elif _fits_alone(reader, second):
-        _leave_out_document(reader, second, "other_document")
+        reader.leave_out(second, "repeated_document")
+    elif reader.fits_alone(second):
+        reader.leave_out(second, "other_document")
     else:
         return reader.refuse_two_readings(reader.second_at - reader.base)
     return position
-
-
-def _fits_alone(reader: LenientReader, second: LenientReader) -> bool:
-    """Return True if the document fits the type, and another one after it does not.
-
-    A document whose end is missing may have been going to fit.
-    """
-    if reader.accepts is None or _has_supplied_end(second):
-        return False
-    if reader.fits is None:
-        reader.fits = reader.accepts(reader.document.value)
-    return reader.fits and not reader.accepts(second.document.value)
-
-
-def _has_supplied_end(reader: LenientReader) -> bool:
-    """Return True if the end of the text has cut a document, whose end is then a repair."""
-    return any(repair.name in _SUPPLIES_END for repair in reader.repairs)
-
-
-def _leave_out_document(reader: LenientReader, second: LenientReader, repair: RepairName) -> None:
-    """Record another document without using it, as a repair; the text after it is read next."""
-    reader.may_skip_brace = second.may_skip_brace
-    reader.second_reader = None
-    reader.repair_log.note(repair, reader.second_at)
-    for name, offset in second.repairs:
-        # The other repairs of a document that is not used are of no interest.
-        if name in _SUPPLIES_END:
-            reader.repair_log.note(name, offset)
-    reader.outside_step = STEPS["read_after_document"]
-    reader.gap = NO_GAP
-
-
-def replace_document(reader: LenientReader, second: LenientReader) -> None:
-    """Replace the reader's document by another one, which is finished; the text after it is read next.
-
-    Forget what `reader` has noted about the first document, and take over what `second` has noted.
-
-    Args:
-        reader: The reader of the first document; it continues with the text after the other document.
-        second: The reader that has read the other document.
-    """
-    reader.document = second.document
-    reader.is_end_supplied = _has_supplied_end(second)
-    reader.root_at = reader.second_at
-    reader.root_fence = reader.prose.fence
-    # Not a placeholder, as `{}` may be: no other object takes its place.
-    reader.empty_end = -1
-    reader.owed_closers, reader.may_skip_brace = second.owed_closers, second.may_skip_brace
-    reader.has_comment_after = reader.prose_noted = False
-    reader.second_reader = None
-    reader.outside_step = STEPS["read_after_document"]
-    reader.gap = NO_GAP

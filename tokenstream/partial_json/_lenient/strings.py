@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._lenient.escapes import MORE_NEEDED, continues_path, read_entity, read_escape
+from tokenstream.partial_json._lenient.escapes import KEPT, MORE_NEEDED, EscapeReader
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, PLAIN, TRIPLE, QuoteKind
 from tokenstream.partial_json._lenient.quotes import (
     CLOSING,
@@ -33,15 +33,13 @@ if TYPE_CHECKING:
 
 _TRIPLE = 3
 """Number of quotes that begin or end a triple-quoted string."""
-_KEPT = 32
-"""Number of a string's last characters to keep, for decisions on a quote or on the end of the text."""
 
 # Matches an escape that may be a backslash that was not escaped.
 _DOUBTFUL_ESCAPE: Any = re.compile(r"\\(?:[bfnrt\\]|u005[cC])").search
 
 
-class QuotedString:
-    """A string between quotes of any kind, while it is being read; `escapes` reads the escapes in it.
+class QuotedString(EscapeReader):
+    """A string between quotes of any kind, while it is being read.
 
     Args:
         kind: The kind of the quotes.
@@ -52,26 +50,15 @@ class QuotedString:
         "_has_lines",
         "_has_quotes",
         "_in_quotation",
-        "_seems_closed",
-        "ending",
-        "has_doubtful_escape",
-        "has_raw_backslash",
-        "in_path",
         "is_clean",
         "is_closed",
-        "is_mixed",
-        "kind",
-        "may_have_ended",
         "needs_more",
-        "repair_log",
         "unsure_at",
     )
 
     def __init__(self, kind: QuoteKind, repair_log: RepairLog) -> None:
-        self.kind = kind
-        self.repair_log = repair_log
-
-        # The end of the string.
+        # Not `super()`, which takes longer: this runs for most strings.
+        EscapeReader.__init__(self, kind, repair_log)
         self.is_clean = True
         """True as long as the string contains no inner quote."""
         self.is_closed = False
@@ -80,28 +67,12 @@ class QuotedString:
         """True if reading stopped because the decision needs later text."""
         self.unsure_at: int | None = None
         """Offset of a quote that has two readings; None if there is none."""
-        self.may_have_ended = False
-        """True after an escaped quote or a line break: a bracket that follows may close the document."""
         self._in_quotation = False
         """True after an inner quote that opens a quotation, until the quote that closes the quotation."""
-        self.ending = ""
-        """The last characters of the string so far, at most `_KEPT`."""
-        self._seems_closed = False
-        """True once a closing bracket or fence has followed a place where the string may have ended."""
         self._has_lines = False
         """True once the string contains an unescaped line break."""
         self._has_quotes = False
         """True once a triple-quoted string contains one or two quotes."""
-
-        # The backslashes in it.
-        self.has_raw_backslash = False
-        """True once a backslash was kept, which proves that this string's backslashes are not escaped."""
-        self.has_doubtful_escape = False
-        """True once an escape was decoded that may be an unescaped backslash instead."""
-        self.is_mixed = False
-        """True once a mixture of unescaped backslashes and doubtful escapes was recorded as a repair."""
-        self.in_path = False
-        """True while the whole string so far is a file path with unescaped backslashes."""
 
     @property
     def seems_cut(self) -> bool:
@@ -140,7 +111,7 @@ class QuotedString:
                 # Left to `read`: a bracket here, for example, makes the end of the string doubtful.
                 return False
             self.may_have_ended = False
-        self.ending = text[-_KEPT:] if len(text) >= _KEPT else (self.ending + text)[-_KEPT:]
+        self.ending = text[-KEPT:] if len(text) >= KEPT else (self.ending + text)[-KEPT:]
         return True
 
     def read_escaped_piece(self, held_back: str, text: str) -> tuple[str, str] | None:
@@ -249,7 +220,7 @@ class QuotedString:
             has_rare_control or "\n" in string or "\\" in string or "\t" in string or "\r" in string
         ):
             self.has_doubtful_escape = _DOUBTFUL_ESCAPE(text, 0, end) is not None
-        self.ending = string[-_KEPT:] if len(string) >= _KEPT else (self.ending + string)[-_KEPT:]
+        self.ending = string[-KEPT:] if len(string) >= KEPT else (self.ending + string)[-KEPT:]
         return True
 
     def _search_closing(self, string: str, text: str, end: int) -> bool:
@@ -299,10 +270,6 @@ class QuotedString:
             self.remember_end(string)
         return end
 
-    def remember_end(self, piece: str) -> None:
-        """Record the last characters of the string after a new piece."""
-        self.ending = piece[-_KEPT:] if len(piece) >= _KEPT else (self.ending + piece)[-_KEPT:]
-
     def read(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
         """Continue the string; return the position after its closing quote, or before undecided text.
 
@@ -342,20 +309,6 @@ class QuotedString:
                 break
         return position
 
-    def add(self, piece: str, pieces: list[str], context: StringContext) -> None:
-        """Add a piece to the string; record if the whole may still be a file path, or seems to have ended."""
-        pieces.append(piece)
-        self.remember_end(piece)
-        if self.in_path:
-            self.in_path = continues_path(piece)
-        if self.may_have_ended:
-            # The next visible character shows if the string seems to have ended.
-            visible = piece.lstrip()
-            if visible:
-                self.may_have_ended = False
-                if visible[0] in "}]" or (context.fenced and visible[0] in "`~"):
-                    self._seems_closed = True
-
     def _read_special(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
         """Read a quote, an escape, an entity or a control character.
 
@@ -373,9 +326,9 @@ class QuotedString:
             return read(text, position, quote.end(), pieces, context)
         char = text[position]
         if char == "\\":
-            return read_escape(self, text, position, pieces, context)
+            return self.read_escape(text, position, pieces, context)
         if char == "&":
-            return read_entity(self, text, position, pieces, context)
+            return self.read_entity(text, position, pieces, context)
         if not self._is_triple:
             # Between triple quotes, a control character such as a line break needs no repair.
             self.repair_log.note("raw_control", context.base + position)

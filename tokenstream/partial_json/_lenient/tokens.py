@@ -11,19 +11,17 @@ from tokenstream.partial_json._lenient.peek import (
     LITERALS,
     PREFIXES,
     SPACES,
-    Atom,
     Lookahead,
     LookaheadExceeded,
     MoreTextNeeded,
     read_atom,
 )
-from tokenstream.partial_json._lenient.reader import OTHER, VALUES
+from tokenstream.partial_json._lenient.state import OTHER, VALUES
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import (
     MOST_LENGTH,
     NUMBER,
     is_too_long,
-    parse_number,
     parse_prefix,
 )
 
@@ -65,7 +63,7 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
     end: int = _TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     if len(token) > MOST_LENGTH or is_too_long(token):
-        begin_number(reader, position, out)
+        reader.begin_number(position, out)
         # Sets the document's error.
         reader.document.exceed_digits(token, reader.base + position)
         return position
@@ -92,24 +90,17 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
             # The text after the token decides, and has not arrived.
             return reader.hold_back(position)
         if ends_here:
-            return add_atom(reader, atom, position, end, out)
+            return reader.add_atom(atom, position, end, out)
     # The token has no clear meaning, or the text after it may belong to it. Its beginning is shown even so:
     # the events of a number must not depend on how the text was cut into pieces.
     show_unfinished_number(reader, token, position, out)
     return reader.refuse_two_readings(position)
 
 
-def begin_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> None:
-    """Add the event that begins an unfinished or too long number, unless it has been added."""
-    if not reader.atom_begun:
-        reader.atom_begun = True
-        reader.document.begin_atom("number", reader.base + position, out)
-
-
 def show_unfinished_number(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
     """Make an unfinished number visible, if the caller wants that: `allow` contains `NUM`."""
     if reader.document.allow & NUM and NUMBER(token) is not None:
-        begin_number(reader, position, out)
+        reader.begin_number(position, out)
         reader.document.show_number(token)
 
 
@@ -119,13 +110,12 @@ def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[J
     A number that is already visible is kept as far as it has arrived.
     """
     end = position + len(token)
-    reader.repair_log.note("unfinished_value", reader.base + position)
+    reader.drop_rest(position)
     if reader.atom_begun:
         # The beginning of the number is visible: the number ends there.
         reader.document.end_atom(
             parse_prefix(token, decimals=reader.document.decimals), reader.base + end, out
         )
-    reader.expects = reader.place_after_value()
     return end
 
 
@@ -170,30 +160,5 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
     reader.repair_log.note("unquoted_value", offset)
     reader.document.begin_string(offset, out, text[position:end])
     reader.document.end_string(reader.base + end, out)
-    reader.end_value()
-    return end
-
-
-def add_atom(reader: LenientReader, atom: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Add a whole number or literal to the document; return `end`, the position after it.
-
-    If the number's exponent is too large, set the document's error, and return `position` instead.
-    """
-    offset = reader.base + position
-    # With `in_json`, the atom's value is still the text of a number.
-    value = parse_number(atom.value, decimals=reader.document.decimals) if atom.in_json else atom.value
-    if value is None and atom.in_json:
-        # The exponent is too large for a Decimal: this sets the document's error.
-        begin_number(reader, position, out)
-        reader.document.exceed_exponent(atom.value, offset)
-        return position
-    if atom.repair is not None:
-        reader.repair_log.note(atom.repair, offset)
-    if reader.atom_begun:
-        # Its event was returned when the beginning of the number became visible.
-        reader.atom_begun = False
-    else:
-        reader.document.begin_atom(atom.kind, offset, out)
-    reader.document.end_atom(value, reader.base + end, out)
     reader.end_value()
     return end

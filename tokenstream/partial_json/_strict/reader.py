@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.partial_json._document import new_event
 from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
+from tokenstream.partial_json._strict.atoms import AtomReader
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
     BETWEEN,
     COLON,
-    END,
     ENDED,
     FAILED,
     FIRST_ELEMENT,
@@ -22,12 +22,9 @@ from tokenstream.partial_json._strict.grammar import (
     IN_STRING,
     KEY,
     VALUE,
-    continue_number,
-    end_number,
-    read_parts,
     under,
 )
-from tokenstream.partial_json._strict.numbers import ACCEPTED, START
+from tokenstream.partial_json._strict.numbers import ACCEPTED
 from tokenstream.partial_json._strict.strings import (
     CUT_ESCAPE,
     FAR,
@@ -41,14 +38,10 @@ from tokenstream.partial_json._strict.strings import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
-    from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json._events import JSONEvent, JSONKind
+    from tokenstream.partial_json._events import JSONEvent
 
 _SPACE = re.compile(r"[ \t\n\r]*").match
 _QUOTE_OR_END = ('"', "")
-_FAR = sys.maxsize
-"""A position after the end of any text, which makes reading stop after an error."""
 
 
 def check_text(text: object) -> str:
@@ -71,23 +64,14 @@ def make_fed_after_end_error() -> MisuseError:
     return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
 
 
-class StrictReader:
+class StrictReader(AtomReader):
     """Read strict JSON into a document.
 
     Args:
         document: Receives the values.
     """
 
-    __slots__ = (
-        "atom_progress",
-        "base",
-        "cut_key",
-        "document",
-        "incomplete",
-        "literal",
-        "number_at",
-        "state",
-    )
+    __slots__ = ()
 
     repairs = ()
     """Always empty: strict reading makes no repairs."""
@@ -96,25 +80,6 @@ class StrictReader:
     """Offset of the chosen document in a `ChoosingReader`; always 0 here, where the text is the document."""
     has_begun = False
     """True if a document has begun that the value does not show yet; never here."""
-
-    number_at: int
-    """Offset of the current number."""
-    literal: tuple[str, Any, int]
-    """The current literal: its text, value and `Allow` bit."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.state: Any = VALUE
-        """The state of reading. Between values, it is the table for the next character; inside a key, string,
-        number or literal, it is the step (function) that continues it."""
-        self.base: int = 0
-        """Offset of the current piece in the document."""
-        self.incomplete = ""
-        """The beginning of an escape or number whose rest has not arrived."""
-        self.cut_key = ""
-        """The current key as far as it has arrived."""
-        self.atom_progress = START
-        """The state of the current number, as in `numbers`, or the number of letters of a literal so far."""
 
     def feed(self, text: str) -> list[JSONEvent]:
         """Return the events of a piece of the document; pieces may be cut anywhere."""
@@ -133,7 +98,7 @@ class StrictReader:
                 self.base += size
                 return out
         if '"' in text:
-            position = read_parts(self, text, out)
+            position = self._read_parts(text, out)
         if position < size:
             self.read_tokens(text, position, size, out)
         self.base += size
@@ -155,6 +120,121 @@ class StrictReader:
             self.read_tokens(text, end, size, out)
         self.base += size
         return out
+
+    def _read_parts(self, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for `PartialJSONParser.feed`
+        """Read a piece by splitting it at its quotes; return the position up to which it was read.
+
+        This is the fast way for usual text. The caller reads the rest token by token: it begins with an
+        escape, a control character, or something else that is unusual.
+
+        Args:
+            text: The piece.
+            out: Receives the events.
+        """
+        state: Any = self.state
+        document = self.document
+        # Strings that stay hidden while they grow, and incomplete escapes, are read token by token.
+        if not document.shows_strings or (self.incomplete and state.__class__ is not dict):
+            return 0
+        parts = text.split('"')
+        last_part = parts.pop()
+        position = 0
+        # True from the opening quote of a string until its first part is in the container.
+        is_unstored = False
+        event: Any
+        for part in parts:
+            if state is IN_STRING:
+                # The part is a string that is a value, or its end; the quote after it closes the string.
+                container, key = document.container, document.key
+                if container is None or "\\" in part or not part.isprintable():
+                    break
+                string = part
+                if part:
+                    event = new_event(StringDelta)
+                    event.place = document.frame
+                    event.member = key
+                    event.text = part
+                    out.append(event)
+                if is_unstored:
+                    is_unstored = False
+                    if container.__class__ is dict:
+                        container[key] = part
+                    else:
+                        container.append(part)
+                else:
+                    # The string began in an earlier piece, so its container already has the beginning.
+                    if document.pending:
+                        document.write_pieces()
+                    string = container[key]
+                    if part:
+                        container[key] = string = string + part
+                position += len(part) + 1
+                event = new_event(ValueDone)
+                event.place = document.frame
+                event.member = key
+                event.value = string
+                event.offset = self.base + position
+                out.append(event)
+                if container.__class__ is dict:
+                    state = AFTER_FIELD
+                else:
+                    document.key = len(container)
+                    state = AFTER_ELEMENT
+            elif state is IN_KEY:
+                # The part is a key, or the end of one.
+                if "\\" in part or not part.isprintable():
+                    break
+                document.key = self.cut_key + part
+                self.cut_key = ""
+                state = COLON
+                position += len(part) + 1
+            else:
+                # The part is between strings: often a single colon or comma, which leads to another table.
+                if part:
+                    step = state.get(part) if state.__class__ is dict else state
+                    if step.__class__ is dict:
+                        state = step
+                    else:
+                        self.state = state
+                        self.read_tokens(text, position, position + len(part), out)
+                        state = self.state
+                    position += len(part)
+                # The quote after the part opens a key or a string; elsewhere, it is left to the caller.
+                if state is KEY or state is FIRST_KEY:
+                    state = IN_KEY
+                elif (state is VALUE or state is FIRST_ELEMENT) and document.container is not None:
+                    state = IN_STRING
+                    is_unstored = True
+                    event = new_event(ValueStart)
+                    event.place = document.frame
+                    event.member = document.key
+                    event.kind = "string"
+                    event.offset = self.base + position
+                    out.append(event)
+                else:
+                    break
+                position += 1
+        else:
+            # All quotes have been read, so the last part does not end with one.
+            if state.__class__ is dict:
+                step = state.get(last_part) if last_part else None
+                if step.__class__ is dict:
+                    state = step
+                    position = len(text)
+            elif last_part and "\\" not in last_part and last_part.isprintable():
+                if state is IN_KEY:
+                    self.cut_key = last_part
+                    position = len(text)
+                elif state is IN_STRING:
+                    out.append(StringDelta(document.frame, last_part, document.key))
+                    document.show(last_part)
+                    is_unstored = False
+                    position = len(text)
+        if is_unstored:
+            # The string has begun, but its first characters are read later.
+            document.show("")
+        self.state = state
+        return position
 
     def read_tokens(self, text: str, position: int, stop: int, out: list[JSONEvent]) -> None:
         """Read from `position` up to `stop`, token by token."""
@@ -181,10 +261,10 @@ class StrictReader:
         """End the text, which also ends a number that is the whole document; return the events of that."""
         out: list[JSONEvent] = []
         document = self.document
-        is_whole_number = self.state is continue_number and self.atom_progress in ACCEPTED
+        is_whole_number = self.state is AtomReader.continue_number and self.atom_progress in ACCEPTED
         if is_whole_number and document.container is None:
             # The number ended together with the last piece: 0 characters after `base`, the end of the text.
-            end_number(self, 0, out)
+            self.end_number(0, out)
         if not document.complete:
             document.end(self.base)
         self.state = ENDED if document.error is None else FAILED
@@ -199,17 +279,7 @@ class StrictReader:
         state = self.state
         if state is ENDED:
             raise make_fed_after_end_error()
-        return _FAR if state is FAILED else self.refuse(position, state[""])
-
-    def refuse(self, position: int, expected: str) -> int:
-        """Set the error for an unexpected character; return a position beyond any text, to end reading."""
-        self.document.refuse(self.base + position, expected)
-        return self.stop_reading()
-
-    def stop_reading(self) -> int:
-        """Set the state after an error; return a position beyond any text, to end reading."""
-        self.state = FAILED
-        return _FAR
+        return self.stop_reading() if state is FAILED else self.refuse(position, state[""])
 
     # -- between values ---------------------------------------------------------
 
@@ -247,45 +317,6 @@ class StrictReader:
         else:
             self.end_value()
         return position + 1
-
-    def end_value(self) -> None:
-        """Set the state after a value: the end of the document, or a comma or closing bracket."""
-        document = self.document
-        container = document.container
-        if container.__class__ is dict:
-            self.state = AFTER_FIELD
-        elif container is None:
-            document.complete = True
-            self.state = END
-        else:
-            document.key = len(container)
-            self.state = AFTER_ELEMENT
-
-    def add_whole(self, kind: JSONKind, value: Json, start: int, end: int, out: list[JSONEvent]) -> None:
-        """Add a string, number or literal that has arrived whole.
-
-        Args:
-            start: Offset of its first character.
-            end: Offset after its last character.
-            out: Receives the events.
-        """
-        document = self.document
-        frame, key = document.frame, document.key
-        out.append(ValueStart(frame, kind, start, key))
-        if value and kind == "string":
-            out.append(StringDelta(frame, value, key))
-        out.append(ValueDone(frame, value, end, key))
-        container = document.container
-        if container.__class__ is dict:
-            container[key] = value
-            self.state = AFTER_FIELD
-        elif container is None:
-            document.show(value)
-            self.end_value()
-        else:
-            container.append(value)
-            document.key = len(container)
-            self.state = AFTER_ELEMENT
 
     # -- keys and strings ---------------------------------------------------------
 

@@ -169,6 +169,11 @@ class Encoder(Vocabulary):
             return []
         return [self.frame(name, payload) for name, payload in self.encode_tail()]
 
+    def conclude(self, ending: Ending) -> list[bytes]:
+        """Return the chunks that end an answer with this ending."""
+        self.ending = ending
+        return self.end()
+
     def finish_without_reason(self, ending: Ending) -> None:
         """Choose a finish reason for an answer that has none; without one, `end` would send no end.
 

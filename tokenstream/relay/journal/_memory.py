@@ -234,9 +234,8 @@ class MemoryStorage(Storage):
         """Add records to an answer, which have `added` bytes together."""
         size = answer.size
         answer.extend(records, added)
-        grown = answer.size - size
-        self._all.size += grown
-        answer.share.size += grown
+        for group in self._groups_of(answer):
+            group.grow(answer.size - size)
 
     def _limit_of(self, share: AnswerGroup) -> int:
         """Return the maximum size of the records of one answer of an owner, in bytes."""
@@ -249,8 +248,7 @@ class MemoryStorage(Storage):
         """
         answer.expires = self._clock() + self._expire
         for group in self._groups_of(answer):
-            del group.running[id]
-            group.ended[id] = answer
+            group.end(id, answer)
         answer.stops.notify()
 
     def _delete_records(self, id: str, answer: StoredAnswer) -> None:
@@ -259,9 +257,7 @@ class MemoryStorage(Storage):
         Its readers are woken, and then learn of it.
         """
         for group in self._groups_of(answer):
-            group.size -= answer.size
-            del group.ended[id]
-            group.expired[id] = answer
+            group.expire(id, answer)
         answer.drop()
         answer.changes.notify()
 

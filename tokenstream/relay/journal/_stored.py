@@ -39,6 +39,21 @@ class AnswerGroup:
     def __len__(self) -> int:
         return len(self.running) + len(self.ended) + len(self.expired)
 
+    def grow(self, added: int) -> None:
+        """Count bytes that the records of an answer have got; negative for those that were dropped."""
+        self.size += added
+
+    def end(self, id: str, answer: StoredAnswer) -> None:
+        """Note that an answer has ended, whose records are held for a while."""
+        del self.running[id]
+        self.ended[id] = answer
+
+    def expire(self, id: str, answer: StoredAnswer) -> None:
+        """Note that the records of an answer are deleted, but that it is still known."""
+        self.grow(-answer.size)
+        del self.ended[id]
+        self.expired[id] = answer
+
     def count_running(self, now: float) -> int:
         """Return the number of answers whose producers are alive."""
         return sum(answer.alive_until > now for answer in self.running.values())

@@ -62,6 +62,25 @@ class _OpenBlock:
         self.lines.append(line)
         self.chars += len(line)
 
+    def split_off_last_line(self) -> str:
+        """Return the last line, which is no longer of this block."""
+        *lines, last = self.lines
+        # Earlier snapshots refer to the old list, which must not change.
+        self.lines = lines
+        self.chars -= len(last)
+        return last
+
+    def note_snapshot(self, state: State) -> None:
+        """Note that a snapshot with this state is returned."""
+        self.was_returned = True
+        self.retry_at = 0
+        self.last_state = state
+
+    def put_off(self, length: int) -> None:
+        """Put off the next check for visible text, as the block has none at this length."""
+        # Checking a long block at every piece would take quadratic time.
+        self.retry_at = length + length // 4 if length > _MAX_SHORT else 0
+
 
 @show_members
 class MarkdownBlocks:
@@ -347,10 +366,7 @@ class MarkdownBlocks:
         block = self._block
         if block is None:
             return
-        *lines, first_row = block.lines
-        # Earlier snapshots refer to the old list, which must not change.
-        block.lines = lines
-        block.chars -= len(first_row)
+        first_row = block.split_off_last_line()
         # The end of the paragraph may have completed a link definition in its other lines.
         self._take_definitions()
         # The structure's own kind is that of the table already.
@@ -396,13 +412,10 @@ class MarkdownBlocks:
         state = (shape, pieces, len(pieces))
         snapshot = MarkdownBlock(state, block.last_state)
         if not block.was_returned and not self._certainly_has_text() and not snapshot.text:
-            # Checking a long block without visible text at every piece would take quadratic time.
-            block.retry_at = length + length // 4 if length > _MAX_SHORT else 0
+            block.put_off(length)
             return []
-        block.was_returned = True
-        block.retry_at = 0
+        block.note_snapshot(state)
         self._has_changed = False
-        block.last_state = state
         # After a CR that is held back, the next piece begins a new line.
         if line_pieces is not None and not self._holds_cr:
             self._shortcut = (shape, line_pieces, block)

@@ -221,6 +221,12 @@ class AgentReader(ABC):
             self._run.add_turn(self._turn)
         return self._turn
 
+    def _open_turn_of_session(self) -> Turn:
+        """Return the turn in progress, and begin one if there is none, after its session was told."""
+        turn = self._open_turn()
+        turn.session = self._run.session
+        return turn
+
     def _end_turn(self, error: StreamError | None) -> None:
         """End the turn in progress with its tools.
 

@@ -145,17 +145,20 @@ class ACP(Conversations["_ACPSession"]):
         id = text_of(params, "sessionId") or ""
         if id not in self._conversations:
             self._conversations[id] = _ACPSession(self._run, id, self)
-            self._run.session = self._run.session or id or None
+            if self._run.session is None:
+                self._run.introduce(session=id)
         return self._conversations[id]
 
     def _read_answer(self, line: dict[str, Json]) -> None:
         """Read the answer to a request: the agent's name, a new session, or the end of a turn."""
         id, result, error = str(line.get("id")), dict_of(line, "result"), line.get("error")
-        self._run.agent = text_of(dict_of(result, "agentInfo"), "name") or self._run.agent
+        self._run.introduce(
+            text_of(dict_of(result, "agentInfo"), "name"),
+            session=text_of(result, "sessionId"),
+            model=_find_model(result),
+        )
         if dict_of(dict_of(result, "_meta"), "steering").get("supported") is True:
             self._is_steerable = True
-        self._run.session = text_of(result, "sessionId") or self._run.session
-        self._run.model = _find_model(result) or self._run.model
         if id in self._replays:
             self._replays.pop(id).is_replayed = False
         session = self._prompts.pop(id, None)

@@ -107,8 +107,8 @@ class AGUIRun(AgentReader):
         if turn is not None and id is not None and self._run_id not in (id, None):
             self._end_turn(self._truncation_of(turn))
         self._run_id = id or self._run_id
-        self._run.session = text_of(event, "threadId") or self._run.session
-        self._open_turn().session = self._run.session
+        self._run.introduce(session=text_of(event, "threadId"))
+        self._open_turn_of_session()
         self._find_answer("").read_piece(event)
 
     def _read_end(self, event: dict[str, Json]) -> None:

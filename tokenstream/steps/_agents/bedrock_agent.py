@@ -81,7 +81,7 @@ class BedrockAgent(TextAgentReader):
         if kind == "chunk":
             self._read_chunk(event)
         elif kind == "trace":
-            self._run.session = text_of(event, "sessionId") or self._run.session
+            self._run.introduce(session=text_of(event, "sessionId"))
             self._read_trace(dict_of(event, "trace"), text_of(event, "collaboratorName"))
         elif kind == "returnControl":
             self._return_control(event)

@@ -119,7 +119,7 @@ class ClaudeCode(AgentReader):
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         if self._run.agent is None:
-            self._run.agent = self.find_name(line)
+            self._run.introduce(self.find_name(line))
         # A run may have many thousand lines, so the fields of each are taken without a call.
         kind, uuid = line.get("type"), line.get("uuid")
         read = self._readers.get(kind) if isinstance(kind, str) else None
@@ -157,8 +157,7 @@ class ClaudeCode(AgentReader):
         """Begin a turn, or follow a task in the background."""
         subtype, call_id = text_of(line, "subtype"), text_of(line, "tool_use_id")
         if subtype == "init":
-            self._run.session = text_of(line, "session_id") or self._run.session
-            self._run.model = text_of(line, "model") or self._run.model
+            self._run.introduce(session=text_of(line, "session_id"), model=text_of(line, "model"))
             self._set_aside()
             self._open_turn()
         elif subtype == "task_started" and call_id is not None:
@@ -257,7 +256,8 @@ class ClaudeCode(AgentReader):
         """End the turn: it has failed if `is_error` or the subtype says so, whatever other words say."""
         is_aside = bool(self._answered)
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
-        self._run.session = turn.session = text_of(line, "session_id") or turn.session
+        turn.session = text_of(line, "session_id") or turn.session
+        self._run.introduce(session=turn.session)
         turn.usage = counts_in(dict_of(line, "usage"), COUNTS) or turn.usage
         turn.cost = self._count_cost(line)
         structured = line.get("structured_output")

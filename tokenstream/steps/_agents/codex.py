@@ -127,12 +127,12 @@ class Codex(TextAgentReader):
         """Begin, continue or end turns and steps, as a line says."""
         kind, item = text_of(line, "type"), line.get("item")
         if kind == "thread.started":
-            self._run.session = text_of(line, "thread_id") or self._run.session
+            self._run.introduce(session=text_of(line, "thread_id"))
         elif kind == "turn.started":
             # The ids of items begin anew with each process.
             self._said.clear()
             self._forget()
-            self._open_turn().session = self._run.session
+            self._open_turn_of_session()
         elif is_dict(item):
             self._read_item(item, is_done=kind == "item.completed")
         elif kind == "error":

@@ -85,10 +85,11 @@ class CodexServer(Conversations["_Thread"]):
         method, params = text_of(line, "method"), dict_of(line, "params")
         if method is None:
             result = dict_of(line, "result")
-            self._run.session = text_of(dict_of(result, "thread"), "id") or self._run.session
-            self._run.model = text_of(result, "model") or self._run.model
+            session = text_of(dict_of(result, "thread"), "id")
+            self._run.introduce(session=session, model=text_of(result, "model"))
         elif method == "thread/started":
-            self._run.session = self._run.session or text_of(dict_of(params, "thread"), "id")
+            if self._run.session is None:
+                self._run.introduce(session=text_of(dict_of(params, "thread"), "id"))
         elif method == "serverRequest/resolved":
             self.read_reply(params.get("requestId"))
         elif (id := text_of(params, "threadId")) is not None:

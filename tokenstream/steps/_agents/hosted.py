@@ -252,8 +252,8 @@ class MistralConversationsRun(AgentReader):
         """Begin, continue or end turns and steps, as an event says."""
         kind = text_of(line, "type") or ""
         if kind == "conversation.response.started":
-            self._run.session = text_of(line, "conversation_id") or self._run.session
-            self._open_turn().session = self._run.session
+            self._run.introduce(session=text_of(line, "conversation_id"))
+            self._open_turn_of_session()
         elif kind in _OF_SPEAKER:
             self._find_answer().read_piece(line)
         elif kind in _OF_TOOL:

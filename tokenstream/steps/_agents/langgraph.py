@@ -125,8 +125,7 @@ class LangGraphRun(AgentReader):
         state, error = text_of(data, "event") or "", text_of(data, "error")
         if not namespace:
             self._server_ends_run = True
-            turn = self._open_turn()
-            turn.session = self._run.session
+            self._open_turn_of_session()
             if state in RUN_ENDS:
                 cut = self._end_answers()
                 self._finish(self._failure(error) if state == "failed" else cut or self._cut)

@@ -84,7 +84,7 @@ class OpenAIAgentsRun(AgentReader):
         if self._is_repeated(text_of(line, "event_id")):
             return
         session = text_of(dict_of(line, "session"), "id") or text_of(line, "session_id")
-        self._run.session = session or self._run.session
+        self._run.introduce(session=session)
         kind = text_of(line, "type") or ""
         if kind.startswith(_TURN):
             self._read_turn(line, kind)
@@ -129,8 +129,7 @@ class OpenAIAgentsRun(AgentReader):
             if self._main is not None:
                 self._finish(StreamTruncated(f"{self.name} began another turn without ending this one"))
             self._main = id
-            turn = self._open_turn()
-            turn.session, step = self._run.session, turn.step
+            step = self._open_turn_of_session().step
         self._answers[id] = ModelAnswer(step, AgentFormat(answer=id), [])
         return self._answers[id]
 

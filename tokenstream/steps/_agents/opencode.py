@@ -81,9 +81,8 @@ class OpenCode(OpenCodeAnswers):
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         kind, part, error = text_of(line, "type"), line.get("part"), line.get("error")
-        self._run.session = text_of(line, "sessionID") or self._run.session
-        turn = self._open_turn()
-        turn.session = self._run.session
+        self._run.introduce(session=text_of(line, "sessionID"))
+        self._open_turn_of_session()
         if kind == "error" and is_dict(error):
             data = error.get("data")
             message = text_of(data, "message") if is_dict(data) else text_of(error, "name")
@@ -199,7 +198,8 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
             return
         if self._only is not None and id != self._only and id not in self._starters:
             return
-        self._run.session = self._run.session or id
+        if self._run.session is None:
+            self._run.introduce(session=id)
         session = self._conversations.get(id)
         if session is None:
             session = self._conversations[id] = _OpenCodeSession(self._run, id, self)
@@ -270,7 +270,8 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._prompts.add(id)
         elif info.get("role") == "assistant":
             self._model = text_of(info, "modelID") or self._model
-            self._run.model = self._run.model or self._model
+            if self._run.model is None:
+                self._run.introduce(model=self._model)
 
     def _read_delta(self, properties: dict[str, Json]) -> None:
         """Add a piece of text to its part."""

@@ -62,7 +62,7 @@ class A2ATasks(AgentReader):
             return
         turn, answer = self._find_or_begin(id)
         turn.session = text_of(content, "contextId") or turn.session
-        self._run.session = turn.session or self._run.session
+        self._run.introduce(session=turn.session)
         answer.read_piece(line)
         if status:
             self._report_status(id, turn.step, state, status)

@@ -83,7 +83,8 @@ class CursorCLI(TextAgentReader):
         """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "system" and line.get("subtype") == "init":
-            self._run.session, self._model = text_of(line, "session_id"), text_of(line, "model")
+            self._run.introduce(session=text_of(line, "session_id"))
+            self._model = text_of(line, "model")
             self._open_turn()
         elif kind == "thinking":
             self._add_text("reasoning", text_of(line, "text") or "", is_whole=False)
@@ -131,7 +132,8 @@ class CursorCLI(TextAgentReader):
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn."""
         turn = self._open_turn()
-        self._run.session = turn.session = text_of(line, "session_id") or turn.session
+        turn.session = text_of(line, "session_id") or turn.session
+        self._run.introduce(session=turn.session)
         turn.result = text_of(line, "result")
         self._pieces.clear()
         self._told.clear()
@@ -172,7 +174,8 @@ class GeminiCLI(TextAgentReader):
         """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "init":
-            self._run.session, self._model = text_of(line, "session_id"), text_of(line, "model")
+            self._run.introduce(session=text_of(line, "session_id"))
+            self._model = text_of(line, "model")
             self._open_turn()
         elif kind == "message" and line.get("role") == "assistant":
             self._add_text("text", text_of(line, "content") or "", is_whole=line.get("delta") is not True)
@@ -325,7 +328,7 @@ class Pi(TextAgentReader):
         kind = text_of(line, "type") or ""
         message = dict_of(line, "message")
         if kind == "session":
-            self._run.session = text_of(line, "id")
+            self._run.introduce(session=text_of(line, "id"))
         elif kind == "agent_start":
             self._open_turn()
         elif kind.startswith("tool_execution_"):

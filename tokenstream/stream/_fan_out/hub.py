@@ -97,6 +97,27 @@ class Hub(EventQueue[DriverT]):
         """Return a context in which a thread or task reads the stream for all readers."""
         return _Leadership(self, caller)
 
+    def begin_leading(self, caller: object) -> None:
+        """Let a thread or task read for all readers."""
+        self.leader = caller
+        # The pump seems busy to all others, and refuses their reads; only now it may be read.
+        self.driver.pump.busy = False
+
+    def end_leading(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
+        """Wake the other readers after a read for all; return True if each raises the exception itself."""
+        self.leader = None
+        # From now on, the pump refuses reads again.
+        self.driver.pump.busy = True
+        self.wake()
+        if kind is None or self.driver.phase is not Phase.ENDED:
+            return False
+        # `exhausted` is the exception that ends a loop: StopIteration or StopAsyncIteration.
+        if issubclass(kind, self.driver.exhausted) or isinstance(error, StreamError):
+            # The error is not raised here, because the driver raises it for each reader.
+            self.has_ended = True
+            return True
+        return False
+
     def wake(self) -> None:
         """Wake all that wait for news of the stream, so that they look again.
 
@@ -151,24 +172,10 @@ class _Leadership:
         self._caller = caller
 
     def __enter__(self) -> None:
-        self._hub.leader = self._caller
-        # The pump seems busy to all others, and refuses their reads; only now it may be read.
-        self._hub.driver.pump.busy = False
+        self._hub.begin_leading(self._caller)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         """Wake the other readers; suppress the exception that ends the stream: each reader raises it."""
-        hub = self._hub
-        hub.leader = None
-        # From now on, the pump refuses reads again.
-        hub.driver.pump.busy = True
-        hub.wake()
-        if kind is None or hub.driver.phase is not Phase.ENDED:
-            return False
-        # `exhausted` is the exception that ends a loop: StopIteration or StopAsyncIteration.
-        if issubclass(kind, hub.driver.exhausted) or isinstance(error, StreamError):
-            # The error is not raised here, because the driver raises it for each reader.
-            hub.has_ended = True
-            return True
-        return False
+        return self._hub.end_leading(kind, error)

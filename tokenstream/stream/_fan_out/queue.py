@@ -136,6 +136,22 @@ class ReaderPlace:
         self.last_user: object = None
         """The thread or task that last read an event from the reader."""
 
+    def begin_behind(self, summary: list[Event], position: int) -> None:
+        """Begin with events (reversed) that summarise the answer so far, and go on at a later position."""
+        self.summary = summary
+        self.position = position
+
+    def skip_to(self, position: int) -> int:
+        """Miss the events before a position; return the position."""
+        self.dropped += position - self.position
+        self.position = position
+        return position
+
+    def lose_next(self, end: int) -> int:
+        """Note that the next event is lost; return by how many events the reader was then behind."""
+        self.lost_by = self.lost_by or end - self.position
+        return self.lost_by
+
 
 class EventQueue(Generic[DriverT]):
     """Holds the events of a stream for several readers, each of which takes every event."""
@@ -297,8 +313,7 @@ class EventQueue(Generic[DriverT]):
             from tokenstream.stream._views.event_cursor import EventCursor
 
             # Reversed, because `take_event` takes the events from the end of the list.
-            place.summary = EventCursor(self.driver.accumulator).ready()[::-1]
-            place.position = self.ring.end
+            place.begin_behind(EventCursor(self.driver.accumulator).ready()[::-1], self.ring.end)
         # Other policies never wait for a reader, so they need no list of readers.
         if self.policy == "wait":
             # Closed readers are removed each time the list has doubled: that goes through all readers.
@@ -316,15 +331,12 @@ class EventQueue(Generic[DriverT]):
         Raises:
             MisuseError: The policy for slow readers is not "drop_oldest": no reader may miss events.
         """
-        missed = self.ring.begin - place.position
         if self.policy == "drop_oldest":
-            place.dropped += missed
-            place.position = self.ring.begin
-            return place.position
+            return place.skip_to(self.ring.begin)
         # Later calls raise the same error, with the number of the first one.
-        place.lost_by = place.lost_by or self.ring.end - place.position
+        behind = place.lose_next(self.ring.end)
         raise MisuseError(
-            f"{place.name!r} fell {place.lost_by} events behind, and only {self.size} are held: "
+            f"{place.name!r} fell {behind} events behind, and only {self.size} are held: "
             "read faster, give .broadcast() a larger size, or read its views, which miss nothing"
         )
 

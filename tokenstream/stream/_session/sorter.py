@@ -43,6 +43,14 @@ class WaitingBytes:
     def __init__(self) -> None:
         self.size = 0
 
+    def add(self, message: object) -> None:
+        """Count a message that waits from now on."""
+        self.size += _size_of(message)
+
+    def remove(self, message: object) -> None:
+        """Count a message no longer."""
+        self.size -= _size_of(message)
+
 
 class AnswerLane:
     """Queue of a connection's messages that belong to one answer, in the order of their arrival.
@@ -86,14 +94,14 @@ class AnswerLane:
         if not self.dropped:
             self._messages.append(message)
             self._count += 1
-            self._waiting.size += _size_of(message)
+            self._waiting.add(message)
 
     def take_message(self) -> object:
         """Return the next message; None if no message has arrived."""
         if not self._messages:
             return None
         message = self._messages.popleft()
-        self._waiting.size -= _size_of(message)
+        self._waiting.remove(message)
         return message
 
     def count_in(self, departures: Departures) -> None:
@@ -107,6 +115,11 @@ class AnswerLane:
                 # The message after the answer's own ones was that of several answers.
                 self._departures.note("answers_interleaved", event=self._count + 1)
             raise self.failure
+
+    def end(self, failure: StreamError | None = None) -> None:
+        """End the answer, which gets no more messages, with an error if there is one."""
+        self.has_ended = self.is_whole = True
+        self.failure = failure
 
     def drop(self) -> None:
         """Discard the messages that have arrived, and all later messages."""
@@ -322,7 +335,7 @@ class Sorter:
             receiver.put_message(payload_of(frame))
         else:
             self._messages_between.append(payload_of(frame))
-            self._waiting.size += _size_of(self._messages_between[-1])
+            self._waiting.add(self._messages_between[-1])
         if self._waiting.size > self._limits.body:
             self.error = LimitExceeded(limit="body", value=self._limits.body)
         if own_lane is not None and answer_name is not None and is_end:
@@ -330,10 +343,9 @@ class Sorter:
             self._end_lane(answer_name)
         return new_lanes
 
-    def _end_lane(self, answer_name: str) -> None:
+    def _end_lane(self, answer_name: str, failure: StreamError | None = None) -> None:
         """End an open answer, which gets no more messages."""
-        lane = self._open_lanes.pop(answer_name)
-        lane.has_ended = lane.is_whole = True
+        self._open_lanes.pop(answer_name).end(failure)
         self._finished_names.append(answer_name)
 
     def _end_mixed(self, errors: dict[str, StreamError]) -> bool:
@@ -344,8 +356,7 @@ class Sorter:
         """
         names = [name for name in errors if name in self._open_lanes]
         for name in names:
-            self._open_lanes[name].failure = errors[name]
-            self._end_lane(name)
+            self._end_lane(name, errors[name])
         return bool(names)
 
     def _note_unassigned(self, connection_format: Format, payload: dict[str, Any]) -> None:
@@ -368,7 +379,7 @@ class Sorter:
         """Move the messages that arrived before a new answer into the lane (the queue) of that answer."""
         between, self._messages_between = self._messages_between, []
         for message in between:
-            self._waiting.size -= _size_of(message)
+            self._waiting.remove(message)
             lane.put_message(message)
 
 

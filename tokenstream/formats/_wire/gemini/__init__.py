@@ -182,16 +182,12 @@ class Gemini(Format):
         """Return the events of `frame`."""
         parts = self._gemini_parts
         # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
-        parts.decoded, parts.is_plain_delta = isinstance(frame, dict), False
+        parts.begin_payload(decoded=isinstance(frame, dict))
         events = super().feed(frame, now=now)
-        # `read` has set `is_plain_delta`; the counts of plain deltas are reported only now and then.
+        # `read` has said if the payload is a plain delta, whose counts are reported only now and then.
         if parts.is_plain_delta and events:
             # Any event of the payload serves: only its `raw`, the payload, is needed.
-            parts.latest_delta = events[0]
-            parts.deltas_since_usage += 1
-            if parts.deltas_since_usage >= parts.usage_interval:
-                parts.emit_periodic_usage()
-                events += parts.take()
+            events += parts.count_delta(events[0])
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:

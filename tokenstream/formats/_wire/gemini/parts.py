@@ -98,6 +98,19 @@ class GeminiParts(CallParts):
             # The report of an earlier delta, even if it was not read yet, is out of date.
             self.latest_delta = None
 
+    def begin_payload(self, *, decoded: bool) -> None:
+        """Begin a payload, of which `read` then says if it is a plain delta; `decoded` if it arrived so."""
+        self.decoded, self.is_plain_delta = decoded, False
+
+    def count_delta(self, delta: Event) -> list[Event]:
+        """Count a plain delta that was decoded; return the event with the token counts, if it is due."""
+        self.latest_delta = delta
+        self.deltas_since_usage += 1
+        if self.deltas_since_usage < self.usage_interval:
+            return []
+        self.emit_periodic_usage()
+        return self.take()
+
     def store_delta(self, delta: Event) -> bool:
         """Store a plain delta that was not decoded, since the token counts in it may be needed later.
 

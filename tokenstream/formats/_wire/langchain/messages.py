@@ -36,6 +36,21 @@ class OpenMessage:
         self.count = 1
         """Number of messages that this one stands for: more than 1 if they are mixed."""
 
+    def mix(self, others: Iterable[OpenMessage]) -> None:
+        """Stand for other messages, too."""
+        self.is_mixed = True
+        for other in others:
+            other.is_mixed = True
+            self.is_answer = self.is_answer or other.is_answer
+            self.count += other.count
+            self.ids += other.ids
+        del self.ids[_MOST_OPEN:]
+
+    def end_one(self) -> bool:
+        """End one of the messages that this one stands for; return True if it was the last."""
+        self.count -= 1
+        return not self.count
+
     def take_ids(self) -> list[str]:
         """Return the ids of the messages that have been mixed since the last call."""
         ids, self.ids, self.was_taken = self.ids, [], True
@@ -78,11 +93,9 @@ class OpenMessages:
             if message is None:
                 return self.begin(source, id, is_answer=is_answer)
             if not id or id != message.id:
-                self._mix(message, [OpenMessage(id, is_answer=is_answer)])
-        elif message is not None and kind in (FINISH, "error"):
-            message.count -= 1
-            if not message.count:
-                self._open = {key: each for key, each in self._open.items() if each is not message}
+                message.mix([OpenMessage(id, is_answer=is_answer)])
+        elif message is not None and kind in (FINISH, "error") and message.end_one():
+            self._open = {key: each for key, each in self._open.items() if each is not message}
         return message
 
     def begin(self, source: str | None, id: str, *, is_answer: bool) -> OpenMessage:
@@ -102,17 +115,6 @@ class OpenMessages:
             return self._open.get(source) or self._open.get(None)
         first = next(iter(self._open.values()), None)
         if first is not None and len(self._open) > 1:
-            self._mix(first, {each for each in self._open.values() if each is not first})
+            first.mix({each for each in self._open.values() if each is not first})
             self._open = dict.fromkeys(self._open, first)
         return first
-
-    @staticmethod
-    def _mix(message: OpenMessage, others: Iterable[OpenMessage]) -> None:
-        """Let a message stand for others, too."""
-        message.is_mixed = True
-        for other in others:
-            other.is_mixed = True
-            message.is_answer = message.is_answer or other.is_answer
-            message.count += other.count
-            message.ids += other.ids
-        del message.ids[_MOST_OPEN:]

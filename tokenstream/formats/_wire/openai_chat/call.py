@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, is_dict
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.repeated import Wholeness
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class Fragment:
         if body is not item and len(body) > len(_BODY_FIELDS) - 1:
             self.extras = {**(self.extras or {}), **(fields_except(body, *_BODY_FIELDS) or {})} or None
         self.position = position
+
+    def put_before(self, name: str, text: str) -> None:
+        """Put the name and the text of fragments that were skipped before those of this one."""
+        self.name = name
+        self.arguments = text if self.arguments in (ABSENT, None) else f"{text}{self.arguments}"
 
     @property
     def opens_value(self) -> bool:
@@ -173,6 +179,36 @@ class ChatCall:
         """Number of characters of the argument text that `wholeness` has read."""
         self.last_list = -1
         """Number of the last list (`tool_calls` of a delta) that contained this call."""
+
+    def take(self, fragment: Fragment, list_number: int, *, mends: bool) -> None:
+        """Take over a fragment's id, index and further fields, and mend the fields if asked to."""
+        self.last_list = list_number
+        if fragment.id is not None:
+            self.id = self.id or fragment.id
+        if fragment.index is not None:
+            self.index = fragment.index
+        part = self.part
+        # A call that was handed out no longer changes.
+        if fragment.extras is not None and not (part is not None and part.closed):
+            self.fields.update(mend_surrogates(fragment.extras) if mends else fragment.extras)
+            if part is not None:
+                part.provider_data = self.fields
+        if part is not None and not fragment.name:
+            self.has_nameless_fragment = True
+
+    def begin_name(self, name: str) -> None:
+        """Take the name as far as it has arrived, which another piece may continue."""
+        self.name = name
+        self.is_waiting = True
+
+    def give_up(self) -> dict[str, Any]:
+        """Return the data of a call without a name, which is reported with them and then forgotten."""
+        self.is_reported = True
+        if all(isinstance(piece, str) for piece in self.pending):
+            arguments: object = "".join(map(str, self.pending))
+        else:
+            arguments = self.pending
+        return {"id": self.id, "type": self.type, "arguments": arguments, **self.fields}
 
     def arguments_from(self, start: int) -> str:
         """Return the argument text from position `start` on."""

@@ -139,7 +139,7 @@ class ChatCalls:
             if not_yet_repeated or not call.is_whole:
                 # The fragment differs from the arguments of the other call, or goes beyond their end so far.
                 repeated = call.arguments_from(0)[:repeated_length]
-                fragment.name, fragment.arguments = call.name, repeated + text
+                fragment.put_before(call.name, repeated)
                 return False
             # The call is whole and has been repeated to its end: the fragment begins another one.
         # The fragment begins a `function_call`: find a call that begins in the same way.
@@ -165,12 +165,7 @@ class ChatCalls:
         if self._last_call in reported:
             self._last_call = None
         for call in unnamed:
-            call.is_reported = True
-            if all(isinstance(piece, str) for piece in call.pending):
-                arguments: object = "".join(map(str, call.pending))
-            else:
-                arguments = call.pending
-            data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
+            data = call.give_up()
             # `fields_except` leaves out empty fields. The data are from earlier payloads, which may have
             # contained halves of surrogate pairs.
             self._parts.whole(
@@ -350,26 +345,15 @@ class ChatCalls:
 
     def add(self, call: ChatCall, fragment: Fragment) -> None:
         """Add a fragment to a call: its id, index, position, further fields, name and arguments."""
-        call.last_list = self._list_count
+        call.take(fragment, self._list_count, mends=self._parts.may_hold_surrogates)
         if fragment.id is not None:
-            call.id = call.id or fragment.id
             self._by_id[fragment.id] = call
         if fragment.index is not None:
             self._by_index[fragment.index] = call
-            call.index = fragment.index
         if fragment.position is not None:
             self._by_position[fragment.position] = call
-        # A call that was handed out no longer changes.
-        if fragment.extras is not None and not (call.part is not None and call.part.closed):
-            call.fields.update(
-                mend_surrogates(fragment.extras) if self._parts.may_hold_surrogates else fragment.extras
-            )
-            if call.part is not None:
-                call.part.provider_data = call.fields
         if call.part is None:
             self._take_name(call, fragment)
-        elif not fragment.name:
-            call.has_nameless_fragment = True
         self.add_arguments(call, fragment.arguments)
 
     # -- names in pieces ---------------------------------------------------
@@ -384,8 +368,7 @@ class ChatCalls:
             if not call.name:
                 self._unnamed_calls.remove(call)
                 self._waiting_calls.append(call)
-                call.is_waiting = True
-            call.name = self._join_names(call, fragment) or fragment.name
+            call.begin_name(self._join_names(call, fragment) or fragment.name)
         if not call.is_waiting:
             return
         tools = self._parts.offered

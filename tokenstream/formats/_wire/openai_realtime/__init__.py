@@ -19,7 +19,6 @@ from tokenstream.formats._wire.openai_realtime.words import (
     REMEMBERED_ITEMS,
     finish_reason,
     is_event,
-    output_format,
     response_of,
 )
 
@@ -92,7 +91,7 @@ class OpenAIRealtime(Format):
         super().__init__(limits=limits, pings=pings)
         self._session: dict[str, Any] = session or {}
         """The session's settings, as the server has reported them."""
-        self._outputs.audio_format = output_format(self._session)
+        self._outputs.read_audio_format(self._session)
         self._answer = answer
         """The id of the only response that is read; None to read all responses."""
         self._heard = RecentIds(REMEMBERED_ITEMS) if heard is None else heard
@@ -204,7 +203,7 @@ class OpenAIRealtime(Format):
         model = text_of(session, "model")
         if model:
             self.parts.head(model=model)
-        self._outputs.audio_format = output_format(session) or self._outputs.audio_format
+        self._outputs.read_audio_format(session)
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
     def _read_rate_limits(self, payload: dict[str, Any]) -> None:
@@ -255,7 +254,7 @@ class OpenAIRealtime(Format):
         if id in self._open_responses:
             self.note("start_repeated")
             return
-        self._outputs.audio_format = output_format(response) or self._outputs.audio_format
+        self._outputs.read_audio_format(response)
         if not self._open_responses:
             # The errors of the answer before do not concern this one.
             self._failure = self._last_error = None

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
-from tokenstream.formats._wire.openai_realtime.words import RealtimeContent, RealtimeItem
+from tokenstream.formats._wire.openai_realtime.words import RealtimeContent, RealtimeItem, output_format
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ class RealtimeOutputs(SessionParts):
         """The items of the open responses, by id, and by the response's id and the index in its output."""
         self.audio_format: dict[str, Any] = {}
         """The format of output audio, as the session or the response states it."""
+
+    def read_audio_format(self, holder: dict[str, Any]) -> None:
+        """Note the format of output audio, if a session or a response states it."""
+        self.audio_format = output_format(holder) or self.audio_format
 
     # -- responses ---------------------------------------------------------
 

@@ -284,8 +284,7 @@ class OpenAIResponses(Format):
         self.parts.raw = data
         number = sequence_number_of(data)
         if number is not None:
-            # The last number is now this one, and no longer that of a delta which the fast path has read.
-            self._items.number, self._items.unread_delta = number, None
+            self._items.note_number(number)
         if not self.tolerates(data, event):
             # Not an event about the response: an error in it concerns the connection.
             error = error_of(data, event)

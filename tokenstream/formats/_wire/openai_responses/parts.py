@@ -134,6 +134,10 @@ class ResponseItems(SessionParts):
         """Return data that will be stored, with halves of surrogate pairs replaced."""
         return mend_surrogates(data) if self.may_hold_surrogates else data
 
+    def note_number(self, number: int) -> None:
+        """Note the number of the last event, which is no longer that of a delta on the fast path."""
+        self.number, self.unread_delta = number, None
+
     @property
     def sequence_number(self) -> int | None:
         """The number of the last event; None if no event had one.
