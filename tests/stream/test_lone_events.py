@@ -342,17 +342,22 @@ async def _next(stream: AsyncStream) -> object:
 @on_both_loops
 def test_stop_from_a_thread_ends_a_wait_between_lone_events(run: Run) -> None:
     """What had arrived is kept."""
+    all_read = threading.Event()
 
     async def main() -> None:
+        read = list[str]()
         async with AsyncStream(one_by_one(BODY[:50])) as stream:
-            stopping = asyncio.get_running_loop().run_in_executor(None, stop_soon, stream)
+            stopping = asyncio.get_running_loop().run_in_executor(None, stop_in_a_wait, stream)
             with anyio.fail_after(PATIENCE):
-                assert [each async for each in stream.text] == PIECES[:50]
-            assert stream.message.ending == "stopped"
+                async for piece in stream.text:
+                    read.append(piece)
+                    if len(read) == 50:
+                        all_read.set()
+            assert (read, stream.message.ending) == (PIECES[:50], "stopped")
             await stopping
 
-    def stop_soon(stream: AsyncStream) -> None:
-        time.sleep(0.05)
+    def stop_in_a_wait(stream: AsyncStream) -> None:
+        assert all_read.wait(PATIENCE)
         stream.stop()
 
     run(main())
