@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
@@ -312,11 +313,9 @@ class HTTPRequest:
         """
         # A failure here happens again when the request is sent, and is reported then.
         with suppress(Exception):
+            import_module("httpx_sse")
             # The first look-up of a host would load this module.
-            import encodings.idna  # noqa: F401
-
-            import httpx_sse  # noqa: F401
-
+            import_module("encodings.idna")
             if kind == "ClientSession":
                 _import_aiohttp_client()
                 if self._client is None and self._url.startswith("https:"):
