@@ -87,49 +87,35 @@ def connect(
     _refuse_positional("connect", url, misplaced)
     _refuse_socket(url, "Session", "websockets.sync.client")
     # Imported here, because the import of the package must stay fast.
+    from tokenstream._pipeline.factories import make_stage_factory
     from tokenstream._request import HTTPRequest
     from tokenstream._request.options import check_options
     from tokenstream.stream import Stream
     from tokenstream.stream._options import Options
+    from tokenstream.stream._sync_driver import SyncDriver
 
-    options = cast("dict[str, Any]", request)
-    check_options(connect, options, client)
+    request_options = cast("dict[str, Any]", request)
+    check_options(connect, request_options, client)
     route: Route | None = None
-    asked: Asked = (method, str(url), client, deadlines, options)
+    asked: Asked = (method, str(url), client, deadlines, request_options)
     # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
-    if retry is not None:
-        from tokenstream._pipeline.factories import make_stage_factory
-        from tokenstream._request.again import request_again
-
-        return request_again(
-            Stream,
-            retry,
-            asked,
-            Options(
-                format,
-                limits,
-                deadlines,
-                pings=pings,
-                reorder=reorder,
-                answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
-            ),
-            route,
-        )
-    return Stream(
-        HTTPRequest(*asked).make_deferred(),
-        format=format,
-        limits=limits,
-        deadlines=deadlines,
+    options = Options(
+        format,
+        limits,
+        deadlines,
         pings=pings,
         reorder=reorder,
-        reasoning_tags=reasoning_tags,
-        tool_tags=tool_tags,
-        citation_markers=citation_markers,
         answer_id=answer_id,
+        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
     )
+    if retry is not None:
+        from tokenstream._request.again import request_again
+
+        return request_again(Stream, retry, asked, options, route)
+    driver: Any = SyncDriver(HTTPRequest(*asked).make_deferred(), options)
+    return Stream(driver)
 
 
 def aconnect(
@@ -196,49 +182,35 @@ def aconnect(
     """
     _refuse_positional("aconnect", url, misplaced)
     _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
+    from tokenstream._pipeline.factories import make_stage_factory
     from tokenstream._request import HTTPRequest
     from tokenstream._request.options import check_options
     from tokenstream.stream import AsyncStream
+    from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._options import Options
 
-    options = cast("dict[str, Any]", request)
-    check_options(aconnect, options, client)
+    request_options = cast("dict[str, Any]", request)
+    check_options(aconnect, request_options, client)
     route: Route | None = None
-    asked: Asked = (method, str(url), client, deadlines, options)
+    asked: Asked = (method, str(url), client, deadlines, request_options)
     # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
-    if retry is not None:
-        from tokenstream._pipeline.factories import make_stage_factory
-        from tokenstream._request.again import request_again
-
-        return request_again(
-            AsyncStream,
-            retry,
-            asked,
-            Options(
-                format,
-                limits,
-                deadlines,
-                pings=pings,
-                reorder=reorder,
-                answer_id=answer_id,
-                make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
-            ),
-            route,
-        )
-    return AsyncStream(
-        HTTPRequest(*asked).make_async_deferred(),
-        format=format,
-        limits=limits,
-        deadlines=deadlines,
+    options = Options(
+        format,
+        limits,
+        deadlines,
         pings=pings,
         reorder=reorder,
-        reasoning_tags=reasoning_tags,
-        tool_tags=tool_tags,
-        citation_markers=citation_markers,
         answer_id=answer_id,
+        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
     )
+    if retry is not None:
+        from tokenstream._request.again import request_again
+
+        return request_again(AsyncStream, retry, asked, options, route)
+    driver: Any = AsyncDriver(HTTPRequest(*asked).make_async_deferred(), options)
+    return AsyncStream(driver)
 
 
 def _take_route(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from tests.house.counts import lines_by_kind, modules, shared_names, writes
-from tests.house.walks import WALKS, count_retry, walk
+from tests.house.walks import WALKS, count_retry, shortest
 from tests.project import PACKAGE
 
 _MOST_ROOMS = 15
@@ -32,7 +32,7 @@ def main() -> None:
     rows += [f"    {room:24} {each.per_thousand:5} {each.setters:5}" for room, each in shown[:_MOST_ROOMS]]
     rows += [f"    {room:24} {each.per_thousand:5} {each.setters:5}" for room, each in shown if room == "all"]
     rows.append("calls of Python, and of the package, with its functions and its modules")
-    rows += [f"    {name:40} {walk(do)}" for name, do in WALKS.items()]
+    rows += [f"    {name:40} {shortest(name)}" for name in WALKS]
     rows.append(f"    {'a retry= that is not needed adds':40} {count_retry(0):14}")
     rows.append(f"    {'a retry after a 503 adds':40} {count_retry(1):14}")
     sys.stdout.write("\n".join([*rows, ""]))

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.stream.bodies import chunk
@@ -198,17 +199,32 @@ def test_a_forked_process_has_its_own_thread_and_no_call_of_its_parent() -> None
     of_parent.cancel()
 
 
-def test_requests_with_a_deadline_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One request after the other, each with a limit for its head."""
-    timers, started = TimerThread(), list[str]()
-    monkeypatch.setattr(wake, "timers", timers)
-    start = threading.Thread.start
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the threads that are started, where no timer thread runs at first."""
+    monkeypatch.setattr(wake, "timers", TimerThread())
+    started, start = list[str](), threading.Thread.start
 
     def noted(thread: threading.Thread) -> None:
         started.append(thread.name)
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", noted)
+    return started
+
+
+def test_an_answer_of_a_transport_in_memory_needs_no_thread(started: list[str]) -> None:
+    """There is no connection to shut down if a read takes too long, as it may after the answer's end."""
+    content = [chunk({"content": "Hi"}, "stop"), DONE]
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=iter(content)))
+    with httpx.Client(transport=transport) as client, connect("http://x.test", client=client) as stream:
+        assert stream.final().text == "Hi"
+
+    assert [] == started
+
+
+def test_requests_with_a_deadline_share_one_thread(started: list[str]) -> None:
+    """One request after the other, each with a limit for its head."""
     body = [chunked_head(), http_chunk(chunk({"content": "Hi"}, "stop")), http_chunk(DONE), LAST_CHUNK]
     with Loopback(body, body, body) as server:
         for _ in range(3):

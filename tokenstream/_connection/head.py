@@ -29,7 +29,7 @@ class ResponseHead:
     url: str = field(default="", repr=False)
     """The address of the response, which may contain a key."""
     received_at: float | None = field(default=None, repr=False, compare=False)
-    """Time of arrival, in seconds since the epoch; None if it was not measured."""
+    """Time of a refusal's arrival, in seconds since the epoch; None if it was not measured."""
 
     @property
     def refuses(self) -> bool:

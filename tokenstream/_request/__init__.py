@@ -69,17 +69,17 @@ class _Redirects:
 
     Args:
         options: The request's options, as the caller passed them.
-        host: The host of the request, for error messages.
+        find_host: Returns the host of the request, for an error message.
     """
 
-    def __init__(self, client: FromHTTPX, options: dict[str, Any], host: str) -> None:
+    def __init__(self, client: FromHTTPX, options: dict[str, Any], find_host: Callable[[], str]) -> None:
         wanted = options.get("follow_redirects")
         # Any other value, such as httpx's USE_CLIENT_DEFAULT, means the client's own setting.
         self._following: bool = (
             wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
         )
         self._redirects_left: int = getattr(client, "max_redirects", _MAX_REDIRECTS)
-        self._host = host
+        self._find_host = find_host
         # Redirects are followed here, one request at a time, and not by the client.
         self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
         """Arguments for the client's `send` method, for the next request."""
@@ -97,7 +97,7 @@ class _Redirects:
             return None
         if not self._redirects_left:
             raise ConnectError(
-                f"{self._host} redirects endlessly; check the address", stage="head", retryable=False
+                f"{self._find_host()} redirects endlessly; check the address", stage="head", retryable=False
             )
         self._redirects_left -= 1
         if origin_of(next_request.url) != origin_of(response.request.url):
@@ -201,7 +201,8 @@ class HTTPRequest:
             """
             from httpx_sse import connect_sse
 
-            with ExitStack() as stack:
+            stack = ExitStack()
+            try:
                 client = self._client
                 options = {**self._options}
                 timeouts = find_timeouts(self._client, self._options, self._find_left)
@@ -213,7 +214,7 @@ class HTTPRequest:
                     socket_trace.callers_trace = self._extensions.get("trace")
                     options["extensions"] = {**self._extensions, "trace": socket_trace}
                 try:
-                    redirects = _Redirects(client, options, self._host())
+                    redirects = _Redirects(client, options, self._host)
                     # `connect_sse` also sets the header `Accept`; the response may be of any type.
                     sse_response = connect_sse(
                         client, self._method, self._url, **_with_own_headers(options, client)
@@ -229,13 +230,12 @@ class HTTPRequest:
                     raise failed from failed.__cause__
                 if timeouts is not None:
                     timeouts.end(response)
-                source = from_response(response)
-                return replace(
-                    source,
-                    close=stack.pop_all().close,
-                    read_deadlines=self._read_deadlines,
-                    asked=self._asked,
+                return from_response(
+                    response, stack.close, read_deadlines=self._read_deadlines, asked=self._asked
                 )
+            except BaseException:
+                stack.close()
+                raise
 
         return Deferred(
             open_source,
@@ -279,7 +279,7 @@ class HTTPRequest:
                         self._own_client or self._make_client("AsyncClient")
                     )
                 try:
-                    redirects = _Redirects(client, self._options, self._host())
+                    redirects = _Redirects(client, self._options, self._host)
                     # `aconnect_sse` also sets the header `Accept`; the response may be of any type.
                     sse_response = aconnect_sse(
                         client, self._method, url, **_with_own_headers(self._options, client)
@@ -443,7 +443,8 @@ def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, A
     # The headers have the client's own class, because httpx2 does not accept the class of httpx.
     headers = type(client.headers)(options.get("headers"))
     # A proxy that compresses a stream would hold the stream back until a block is full.
-    headers.setdefault("Accept-Encoding", "identity")
+    if "Accept-Encoding" not in headers:
+        headers["Accept-Encoding"] = "identity"
     # httpx strips only `Authorization` from a redirect to another origin.
     return {**options, "headers": headers, "follow_redirects": False}
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._sources.kinds import SupportsReadLimit
+    from tokenstream.limits import Deadlines
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
@@ -31,8 +32,19 @@ def is_response(source: object) -> bool:
     return is_response_like(source, _NAMES, "status_code")
 
 
-def from_response(response: FromHTTPX) -> SyncSource:
+def from_response(
+    response: FromHTTPX,
+    close: Callable[[], object] | None = None,
+    *,
+    read_deadlines: Deadlines | None = None,
+    asked: tuple[str, object] | None = None,
+) -> SyncSource:
     """Return the source through which a `Stream` reads an httpx or httpx2 response.
+
+    Args:
+        close: Closes the response, and what was opened for it; None to close only the response.
+        read_deadlines: The deadlines from which the read timeout was derived; None if it was not.
+        asked: The address and the JSON of the request, if this library sent it.
 
     Raises:
         MisuseError: The response is asynchronous.
@@ -40,16 +52,19 @@ def from_response(response: FromHTTPX) -> SyncSource:
     head = _head_of(response)
     if _was_read(response):
         # httpx has decoded this body, so the source has no content coding.
-        return SyncSource(iter([response.content]), do_nothing, head)
+        body = iter([response.content])
+        return SyncSource(body, close or do_nothing, head, read_deadlines=read_deadlines, asked=asked)
     if not isinstance(response.stream, Iterable):
         raise MisuseError("the response is asynchronous: read it with AsyncStream, in `async for`")
     return SyncSource(
         response.iter_raw(),
-        response.close,
+        close or response.close,
         head,
         head.content_coding,
-        socket=lambda: _socket_of(response),
+        socket=_find_socket(response),
+        read_deadlines=read_deadlines,
         keep_limit=_find_limiter(response),
+        asked=asked,
     )
 
 
@@ -65,7 +80,7 @@ def from_async_response(response: FromHTTPX) -> AsyncSource:
     if not isinstance(response.stream, AsyncIterable):
         raise MisuseError("the response is not asynchronous: read it with Stream, in `for`")
     return AsyncSource(
-        response.aiter_raw(), response.aclose, head, head.content_coding, socket=lambda: _socket_of(response)
+        response.aiter_raw(), response.aclose, head, head.content_coding, socket=_find_socket(response)
     )
 
 
@@ -74,14 +89,15 @@ def _was_read(response: FromHTTPX) -> bool:
     return bool(response.is_stream_consumed) and hasattr(response, "_content")
 
 
-def _socket_of(response: FromHTTPX) -> object:
-    """Return the socket of an HTTP/1 response; None for HTTP/2, where responses share a connection."""
-    version = response.extensions.get("http_version", b"")
+def _find_socket(response: FromHTTPX) -> Callable[[], object] | None:
+    """Return the function that returns the socket of an open response; None if it has none for itself.
+
+    Over HTTP/2, responses share a connection; a response of a transport in memory has no connection.
+    """
     stream = response.extensions.get("network_stream")
-    is_http1 = version.startswith(b"HTTP/1")
-    if stream is None or response.is_closed or not is_http1:
+    if stream is None or not response.extensions.get("http_version", b"").startswith(b"HTTP/1"):
         return None
-    return stream.get_extra_info("socket")
+    return lambda: None if response.is_closed else stream.get_extra_info("socket")
 
 
 def _find_limiter(response: FromHTTPX) -> Callable[[SupportsReadLimit], object] | None:
@@ -216,10 +232,9 @@ def from_holder(source: object, response: FromHTTPX) -> SyncSource:
     Closing the source also closes the object, so that an SDK can clean up.
     """
     _refuse_begun(source, response)
-    response_source = from_response(response)
-    if response_source.socket is None:
-        # The body was read already, so nothing is open.
-        return response_source
+    if _was_read(response):
+        # Nothing is open.
+        return from_response(response)
     close_holder = getattr(source, "close", None)
 
     def close() -> None:
@@ -230,7 +245,7 @@ def from_holder(source: object, response: FromHTTPX) -> SyncSource:
         finally:
             response.close()
 
-    return replace(response_source, close=close)
+    return from_response(response, close)
 
 
 def from_async_holder(source: object, response: FromHTTPX) -> AsyncSource:

@@ -236,7 +236,8 @@ class Driver(UncopyableObject):
         if self.recovery is not None:
             # The deadlines of the route from which this attempt gets its answer.
             self.silence.deadlines = self.recovery.deadlines
-        if head is not None and head.received_at is None:
+        if head is not None and head.refuses and head.received_at is None:
+            # A refusal may name the time to wait as a date.
             source.head = replace(head, received_at=time.time())
         self.head = source.head or self.head
         prepare_machine(self.machine, source)
