@@ -97,7 +97,7 @@ class AskedFacts:
             port=port,
             path=path,
             format=machine.format or format_of_request(url, machine.wanted),
-            model=_clean(machine.answer_format.parts.model or self._model),
+            model=_clean(machine.connection.format.parts.model or self._model),
             route=route,
             request_id=_clean(request_id),
             answer_id=self._find_answer_id(machine),

@@ -28,7 +28,7 @@ _RESUMABLE = "openai-responses and gemini-interactions"
 
 def make_checkpoint(
     accumulator: Accumulator,
-    connection: Connection,
+    connection: Connection | None,
     waiting: Sequence[Event],
     events_seen: int,
     last_event_id: str | None,
@@ -39,31 +39,32 @@ def make_checkpoint(
 
     Args:
         accumulator: Holds the answer so far.
+        connection: Knows the position in the answer; None if it has brought nothing of it.
         waiting: Events that were decoded but not yet returned, such as the rest of a frame.
         events_seen: The number of events that were returned.
         last_event_id: The id of the last SSE event.
         log: Remembers which events were read, in case the server repeats some; None if no server can.
     """
     # After the end of the input, the position is that from before the end closed the open parts.
-    last_position = connection.last_position or connection.find_position()
-    state = None if last_position.state is None else {"format": last_position.state}
+    last = None if connection is None else connection.last_position or connection.find_position()
+    state = None if last is None or last.state is None else {"format": last.state}
     if waiting:
         # The end of its part may have been returned already, and cannot be found by the next stream.
         accumulator.complete_result(waiting[0])
     if state is not None and waiting:
         state["events"] = write_events(waiting)
-    if state is not None and log is not None:
+    if state is not None and log is not None and connection is not None:
         state["log"] = log.save(connection.known_format)
     # Before any choice has begun, there may be a message that has only a head.
     head = accumulator.message
     has_head = head.id or head.model or head.provider_data or head.usage
     return Checkpoint(
         messages=tuple(accumulator.messages or ([head] if has_head else [])),
-        format=connection.name,
+        format=None if connection is None else connection.name,
         last_event_id=last_event_id,
         events_seen=events_seen,
         tool_calls_delivered=tuple(accumulator.tool_calls_delivered),
-        position=last_position.position,
+        position=None if last is None else last.position,
         state=state,
         identity=accumulator.calls.identity_to_keep,
     )

@@ -125,6 +125,7 @@ class Resumption:
             renewal: What the connection is for.
         """
         machine, joining = self.machine, self.joining
+        is_unused = machine.is_unused
         kept_format = renewal.format if isinstance(renewal, Resume) else None
         self._keep_from_last_connection(kept_format)
         if isinstance(renewal, GoOn) and self._old_checkpoint is not None:
@@ -151,7 +152,8 @@ class Resumption:
             shows_held=is_from_start if begins_anew else joining.shows_held,
         )
         joining.hold_back(hold)
-        machine.connect()
+        if kept_format is not None or not is_unused:
+            machine.connect()
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
             kept_format.drop_repeated_events(self.id_before, self._first_id)
 
@@ -232,6 +234,8 @@ class Resumption:
             shows if it is.
         """
         machine = self.machine
+        if machine.refusal is not None:
+            return machine.refusal.end()
         connection = machine.connection
         cause = machine.end_coding(cause, machine.now)
         # An event without its blank line may lack lines: the server sends it again after the last id.

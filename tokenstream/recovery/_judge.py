@@ -122,7 +122,7 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
     lost = machine.arrivals.lost
-    is_lost = machine.error is lost or machine.answer_format.gap == "unsettled"
+    is_lost = machine.error is lost or machine.connection.format.gap == "unsettled"
     if machine.error is not None and is_lost and not machine.answered:
         # Either the connection brought another answer than the resumed one, and nothing of it was read,
         # or the whole answer is still needed. So the open parts stay open for the next attempt.

@@ -355,7 +355,7 @@ class Recovery:
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
-        resuming_format = machine.answer_format if plan.mode == "resume" else None
+        resuming_format = machine.connection.format if plan.mode == "resume" else None
         seam = None if continuation is None else make_seam(self._current, continuation)
         # `until` returns True for the event at which the hold ends.
         if seam is not None:
@@ -442,7 +442,7 @@ class Recovery:
             # The attempt has announced itself before.
             return []
         if self._current.mode == "resume":
-            return [Resumed(dropped=machine.answer_format.dropped)]
+            return [Resumed(dropped=machine.connection.format.dropped)]
         if self._joining.seam is not None:
             return self._announce_continuation(self._joining.seam)
         if restart_cause is None:

@@ -177,7 +177,7 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
             next request has once more.
         opener: The opener that would request the rest.
     """
-    if current.machine.answer_format.gap == "possible":
+    if current.machine.connection.format.gap == "possible":
         return MAY_LACK
     accumulator = current.machine.accumulator
     messages = accumulator.messages or [accumulator.message]
