@@ -11,7 +11,7 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
-from tokenstream._growing_usage import GrowingUsage
+from tokenstream._growing_usage import GrowingUsage, estimate
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -326,6 +326,11 @@ class Accumulator:
         renamed = state.rename_call(part, id, self.tool_calls_delivered)
         self.built = None
         return renamed
+
+    def end_with(self, ending: Ending, message: Message) -> Message:
+        """Return a message of this answer as if the answer had ended now."""
+        usage = estimate(message.usage, self._choices)
+        return message.model_copy(update={"ending": ending, "usage": usage})
 
     @property
     def own_usage(self) -> Usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.visible import one_line
@@ -10,6 +11,8 @@ from tokenstream._basics.visible import one_line
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+_MOST_ADDRESSES = 128
+"""The number of addresses whose parts are remembered."""
 USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 """The usual port of each scheme."""
 
@@ -19,6 +22,8 @@ _VERSIONED_MODEL = re.compile(r"/models?/[^/@]+@[^/@]*")
 """Matches a model with a version in a path, such as that of Vertex AI: the only usual `@` in a path."""
 
 
+# A program sends its requests to a few addresses, each again and again.
+@lru_cache(maxsize=_MOST_ADDRESSES)
 def split_url(url: str) -> SplitResult:
     """Return the parts of a URL; all of them are empty if the URL is malformed.
 
@@ -34,6 +39,7 @@ def split_url(url: str) -> SplitResult:
         return urlsplit("")
 
 
+@lru_cache(maxsize=_MOST_ADDRESSES)
 def server_of(url: str) -> tuple[str | None, int | None]:
     """Return the host and the port of a URL; a URL without a port gets the usual port of its scheme.
 
@@ -67,6 +73,7 @@ class PublicAddress(NamedTuple):
     """The path, in which long segments are shortened."""
 
 
+@lru_cache(maxsize=_MOST_ADDRESSES)
 def place_of(url: str) -> PublicAddress:
     """Return the address of a request without user, password, query and whatever else may be a secret.
 

@@ -553,7 +553,7 @@ class Machine:
     def find_answer_id(self) -> str | None:
         """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
         head = self.head
-        named = None if head is None or head.refuses else head.headers.get("x-answer-id")
+        named = None if head is None or self.refused else head.headers.get("x-answer-id")
         return self.connection.format.answer_id if named is None else unquote(named)
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:

@@ -109,20 +109,18 @@ class Progress:
         if checkpoints.has_partial(error):
             # It was stored earlier, for example when an attempt failed with this error.
             return
-        error.origin = machine.asked.make_origin(machine, error=error)
         # Not for other errors: their tail would depend on how much was read beyond the fault.
         has_tail = isinstance(error, TRUNCATIONS)
         partial, checkpoint = machine.accumulator.message, self.checkpoint()
         if ending is not None:
-            partial = partial.model_copy(update={"ending": ending, "usage": machine.accumulator.counted})
+            partial = machine.accumulator.end_with(ending, partial)
             messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
             checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
         store_progress(
             error,
             partial,
             checkpoint,
-            events_seen=machine.events_seen,
-            bytes_seen=machine.meter.bytes,
+            machine.asked.make_origin(machine, error=error),
             tail=machine.connection.tail[: machine.limits.tail] if has_tail else None,
         )
 

@@ -125,7 +125,6 @@ class Resumption:
             renewal: What the connection is for.
         """
         machine, joining = self.machine, self.joining
-        is_unused = machine.is_unused
         kept_format = renewal.format if isinstance(renewal, Resume) else None
         self._keep_from_last_connection(kept_format)
         if isinstance(renewal, GoOn) and self._old_checkpoint is not None:
@@ -133,9 +132,13 @@ class Resumption:
             self._old_checkpoint = with_pause(self._old_checkpoint, renewal.finish)
         if machine.pausing is not None:
             machine.pausing.begin(renewal.message if isinstance(renewal, GoOn) else None)
-        # A relay that sends the answer's id numbers its own events, some of which its protocol does not show.
-        is_named = machine.head is not None and "x-answer-id" in machine.head.headers
-        machine.arrivals.begin_again(kept_format, skips_ids=is_named)
+        # Of an answer that begins again after an error, nothing was read.
+        is_unused = kept_format is None and machine.is_unused
+        if not is_unused:
+            # A relay that sends the answer's id numbers its own events, some of which its protocol does not
+            # show.
+            is_named = machine.head is not None and "x-answer-id" in machine.head.headers
+            machine.arrivals.begin_again(kept_format, skips_ids=is_named)
         if kept_format is not None and joining.hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
@@ -152,7 +155,7 @@ class Resumption:
             shows_held=is_from_start if begins_anew else joining.shows_held,
         )
         joining.hold_back(hold)
-        if kept_format is not None or not is_unused:
+        if not is_unused:
             machine.connect()
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
             kept_format.drop_repeated_events(self.id_before, self._first_id)

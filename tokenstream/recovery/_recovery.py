@@ -355,6 +355,7 @@ class Recovery:
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
+        opener = self._openers[plan.opener_index]
         resuming_format = machine.connection.format if plan.mode == "resume" else None
         seam = None if continuation is None else make_seam(self._current, continuation)
         # `until` returns True for the event at which the hold ends.
@@ -368,7 +369,6 @@ class Recovery:
         self._current.hold = hold = Hold(until, self._announce)
         if resuming_format is None:
             # Another opener may send its answers in another format.
-            opener = self._openers[plan.opener_index]
             machine.expect_format(opener.format, self._itinerary.stage_of(opener))
         if resuming_format is not None:
             renewal: Renewal = Resume(resuming_format)
@@ -379,8 +379,9 @@ class Recovery:
         else:
             renewal = Restart(is_aligned=self._aligns and self._current.has_content)
         self._resumption.renew(hold, now, renewal)
-        can_fetch = self._openers[plan.opener_index].can_fetch(attempt.message)
-        if resuming_format is not None and can_fetch and not machine.arrivals.sees_gaps:
+        if resuming_format is None or machine.arrivals.sees_gaps:
+            return
+        if opener.can_fetch(attempt.message):
             resuming_format.expect_gap()
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
