@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._message_parts import COUNTS
+from tokenstream._message_parts import COUNTS, make_usage
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ BYTES_PER_TOKEN = 4
 """The number of bytes per token, for estimates where the provider reported no count."""
 _MOST_BYTES_PER_TOKEN = 16
 """More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
+NO_USAGE = make_usage({})
+"""The counts of an attempt that has reported none."""
 
 
 class GrowingUsage:

@@ -63,6 +63,8 @@ _WITH_ID = (ToolCall, ServerToolCall, ServerToolResult)
 """The classes of parts with the id of a call."""
 _NO_RESULT = ServerToolResult.model_construct()
 """Stands for the result whose part ended last, before any has ended."""
+_NOT_BEGUN = ChoiceState(0)
+"""Stands for a choice of which nothing has arrived; it is only read."""
 
 
 class _MixedKinds(ProtocolError):
@@ -391,7 +393,7 @@ class Accumulator:
 
     def _build(self, index: int) -> Message:
         """Return one choice as it is now, as a message."""
-        choice = self._choices.get(index) or ChoiceState(index)
+        choice = self._choices.get(index, _NOT_BEGUN)
         ending = choice.ending if index in self._choices else self.ending
         is_final = ending == "complete" or choice.finish_reason is not None
         # Tokens are estimated only for an answer that broke off.

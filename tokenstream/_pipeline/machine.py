@@ -240,7 +240,8 @@ class Machine:
         self.head: ResponseHead | None = None
         """The head of the response; None if there is none, or before it arrives."""
         self.refusal: ErrorBody | None = None
-        """Reads the body of a response that is an error instead of an answer; None for an answer."""
+        """Reads the body of a response that is an error, of which the connection gets nothing; None for an
+        answer."""
         self.chunk: Any = None
         """The input that `pull` decodes next; None if there is none."""
         self.now = 0.0
@@ -540,11 +541,6 @@ class Machine:
         return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
 
     @property
-    def refused(self) -> bool:
-        """True if the response is an error instead of an answer; the connection then gets none of it."""
-        return self.refusal is not None
-
-    @property
     def is_unused(self) -> bool:
         """True if the connection has got nothing, and would not be another one if it were made now."""
         is_new = self.refusal is not None and self.kept_format is None
@@ -553,7 +549,7 @@ class Machine:
     def find_answer_id(self) -> str | None:
         """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
         head = self.head
-        named = None if head is None or self.refused else head.headers.get("x-answer-id")
+        named = None if head is None or self.refusal is not None else head.headers.get("x-answer-id")
         return self.connection.format.answer_id if named is None else unquote(named)
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:
@@ -654,9 +650,9 @@ class Machine:
             # Also for subclasses of bytes, because the fast path expects plain bytes.
             chunk = bytes(chunk)
         elif isinstance(chunk, str):
-            if self.refused or not self.connection.takes_text:
+            if self.refusal is not None or not self.connection.takes_text:
                 chunk = chunk.encode("utf-8", "surrogatepass")
-                if not self.refused:
+                if self.refusal is None:
                     self.connection.take_text()
         elif is_dict(chunk):
             # A subclass of dict, which the fast path does not read.
@@ -882,7 +878,7 @@ class Machine:
         # The format may have read events that were never returned.
         all_finished = all(message.finish_reason for message in self.accumulator.messages)
         reader_knows_the_end = self.answered or all_finished
-        is_whole = self.error is None and not self.refused and self.connection.finished
+        is_whole = self.error is None and self.refusal is None and self.connection.finished
         if is_whole and reader_knows_the_end:
             self.note_departure("broken_after_finish")
         else:
@@ -905,7 +901,7 @@ class Machine:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
-            ending = "stopped" if self.refused else self.connection.format.verdict
+            ending = "stopped" if self.refusal is not None else self.connection.format.verdict
         is_cut = self.refusal is None and (error is not None or self.connection.format.goes_on)
         self.accumulator.conclude(ending, cut=self.connection.unfinished_choices if is_cut else ())
         if error is not None:

@@ -57,7 +57,7 @@ class Progress:
             return checkpoints.with_final_ending(self.last, machine.accumulator)
         return checkpoints.make_checkpoint(
             machine.accumulator,
-            None if machine.refused else machine.connection,
+            machine.connection if machine.refusal is None else None,
             self._waiting,
             machine.events_seen,
             self.last_event_id,

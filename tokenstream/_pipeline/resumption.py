@@ -126,14 +126,15 @@ class Resumption:
         """
         machine, joining = self.machine, self.joining
         kept_format = renewal.format if isinstance(renewal, Resume) else None
-        self._keep_from_last_connection(kept_format)
+        # Of an answer that begins again after an error, nothing was read.
+        is_unused = kept_format is None and machine.is_unused
+        if not is_unused:
+            self._keep_from_last_connection(kept_format)
         if isinstance(renewal, GoOn) and self._old_checkpoint is not None:
             # Until the next connection has brought something, the answer is a paused one.
             self._old_checkpoint = with_pause(self._old_checkpoint, renewal.finish)
         if machine.pausing is not None:
             machine.pausing.begin(renewal.message if isinstance(renewal, GoOn) else None)
-        # Of an answer that begins again after an error, nothing was read.
-        is_unused = kept_format is None and machine.is_unused
         if not is_unused:
             # A relay that sends the answer's id numbers its own events, some of which its protocol does not
             # show.
@@ -279,7 +280,7 @@ class Resumption:
 
     def find_checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint from before this attempt, if the attempt was refused or has no event yet."""
-        checkpoint = self._resume_checkpoint if self.machine.refused else None
+        checkpoint = self._resume_checkpoint if self.machine.refusal is not None else None
         checkpoint = checkpoint or self._old_checkpoint
         return None if checkpoint is None else with_final_ending(checkpoint, self.machine.accumulator)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._message_parts import make_usage
+from tokenstream._growing_usage import NO_USAGE
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
-
-_NO_USAGE = make_usage({})
 
 
 class CurrentAttempt:
@@ -102,7 +100,7 @@ class CurrentAttempt:
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
-        self._discarded_usage = _NO_USAGE
+        self._discarded_usage = NO_USAGE
         """The token counts of this attempt if it was discarded; otherwise empty."""
         self._discarded_start: MessageStart | None = None
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
@@ -140,7 +138,7 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._was_discarded, self._discarded_usage, self._discarded_start = False, _NO_USAGE, None
+        self._was_discarded, self._discarded_usage, self._discarded_start = False, NO_USAGE, None
         self._cost = self.content_at = self._error = self._ended_at = None
         self._has_kept = False
 

@@ -118,7 +118,7 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
     has_terminal_event = machine.answered and not machine.end_is_assumed
     has_failed = machine.error is not None or cause is not None
     # Refused: the response is an error, not an answer.
-    if has_terminal_event and not machine.refused and not has_failed:
+    if has_terminal_event and machine.refusal is None and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
     lost = machine.arrivals.lost

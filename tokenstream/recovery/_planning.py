@@ -215,7 +215,7 @@ class Planner:
         """
         reader, index = self._machine.connection.format, self._current.opener_index
         # A connection may have brought the same payload as the one before, which is then dropped.
-        has_answered = (reader.frames > self._frames or reader.dropped > 0) and not self._machine.refused
+        has_answered = (reader.frames > self._frames or reader.dropped > 0) and self._machine.refusal is None
         # A server that was asked for the whole answer, and has sent something else, does not have it.
         lacks_events = reader.gap == "unsettled" and not (self._current.settles and has_answered)
         needs_whole = self._retry.pauses > 0 if reader.unfinished else lacks_events

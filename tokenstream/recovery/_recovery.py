@@ -320,7 +320,7 @@ class Recovery:
         opener = self._openers[plan.opener_index]
         is_other = plan.opener_index != current.opener_index
         other = opener.name if is_other else None
-        log_next(self._machine, plan, attempt, error, last=self.find_attempt(), other=other)
+        log_next(self._machine, plan, attempt, error, find_last=self.find_attempt, other=other)
         if error is not None:
             # It is kept in a report, and not raised.
             forget_frames(error)

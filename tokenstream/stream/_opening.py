@@ -134,7 +134,7 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
     if source.asked is not None:
         machine.asked.take_request(source.asked)
     machine.reads_behind_error = source.reads_behind_error
-    if machine.refused:
+    if machine.refusal is not None:
         # The body is an error, so none of it reaches the connection.
         return
     if source.asked is not None:

@@ -225,7 +225,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     # A numeric code is less specific than a type, as it is often the HTTP status.
     word_code = code if isinstance(code, str) else None
     kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)
-    if retryable is None and _is_daily(listed):
+    if retryable is None and listed and _is_daily(listed):
         # As a rate limit, the error would be retried after a short wait.
         kind = "quota"
     error = ProviderError(
@@ -352,7 +352,10 @@ def read_repeated_headers(details: dict[str, Any]) -> dict[str, str]:
         >>> read_repeated_headers({"code": 429, "metadata": {"headers": {"Retry-After": "2"}}})
         {'retry-after': '2'}
     """
-    headers = dict_of(dict_of(details, "metadata"), "headers")
+    metadata = details.get("metadata")
+    if not is_dict(metadata):
+        return {}
+    headers = dict_of(metadata, "headers")
     return {
         name.lower(): value
         for name, value in islice(headers.items(), _MOST_HEADERS)
