@@ -734,7 +734,7 @@ class Machine:
                 self.chunk, self.now, self.shortcut = b"", now, None
 
     def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
-        """Forget everything of the last connection, except for the answer so far.
+        """Forget everything of the last connection, except for the answer so far; `drop_unread` must follow.
 
         Args:
             hold: Gets the events of the last connection that were not returned, if the answer is resumed.
@@ -755,7 +755,6 @@ class Machine:
         if kept_format is not None:
             # A new answer does not begin with what the old one has left.
             hold.take_events_left(self.events_left)
-        self.drop_unread()
 
     def drop_unread(self) -> None:
         """Drop the events that the input has brought and that were not returned; `settle` must follow.

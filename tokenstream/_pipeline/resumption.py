@@ -130,20 +130,21 @@ class Resumption:
         is_unused = kept_format is None and machine.is_unused
         if not is_unused:
             self._keep_from_last_connection(kept_format)
+            # A relay that sends the answer's id numbers its own events, some of which its protocol does not
+            # show.
+            is_named = machine.head is not None and "x-answer-id" in machine.head.headers
+            machine.arrivals.begin_again(kept_format, skips_ids=is_named)
         if isinstance(renewal, GoOn) and self._old_checkpoint is not None:
             # Until the next connection has brought something, the answer is a paused one.
             self._old_checkpoint = with_pause(self._old_checkpoint, renewal.finish)
         if machine.pausing is not None:
             machine.pausing.begin(renewal.message if isinstance(renewal, GoOn) else None)
-        if not is_unused:
-            # A relay that sends the answer's id numbers its own events, some of which its protocol does not
-            # show.
-            is_named = machine.head is not None and "x-answer-id" in machine.head.headers
-            machine.arrivals.begin_again(kept_format, skips_ids=is_named)
         if kept_format is not None and joining.hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
         machine.begin_again(hold, kept_format, now)
+        if not is_unused:
+            machine.drop_unread()
         # An aligned restart does not count here: the reader gets only the rest of the new answer.
         is_from_start = isinstance(renewal, Restart) and not renewal.is_aligned
         if machine.guarding is not None:
@@ -238,8 +239,6 @@ class Resumption:
             shows if it is.
         """
         machine = self.machine
-        if machine.refusal is not None:
-            return machine.refusal.end()
         connection = machine.connection
         cause = machine.end_coding(cause, machine.now)
         # An event without its blank line may lack lines: the server sends it again after the last id.

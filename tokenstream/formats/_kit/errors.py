@@ -220,7 +220,8 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     kind_word = _first_text_cut(_MAX_WORD, details, "type", "error_type", "status", "kind")
     code = _code_of(details)
     # Some providers send further details inside, with the most specific code.
-    listed = dicts_of(inner := details.get("details"))
+    inner = details.get("details")
+    listed = dicts_of(inner) if inner else []
     inner_code = inner.get("error_code") if is_dict(inner) else None
     # A numeric code is less specific than a type, as it is often the HTTP status.
     word_code = code if isinstance(code, str) else None
