@@ -57,7 +57,7 @@ _CALLS = {"a text delta": 4, "a piece of stream.text": 8}
 """Python calls of what happens for each piece of an answer."""
 _TRIES = range(3)
 """On a busy machine, the time that the reader itself has taken is subtracted, which takes calls, too."""
-_RETRY_CALLS = (117, 458)
+_RETRY_CALLS = (117, 455)
 """Calls of the package's own that `retry=` adds to an answer: if it comes at once, and after a 503."""
 _SAMPLE = '''"""A module."""
 

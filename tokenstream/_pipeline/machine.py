@@ -334,8 +334,8 @@ class Machine:
 
         If a guard counts what arrives, it sees each event before `on_read` does any of this.
 
-        Call this method after each change of these states. `begin_again` and `Joining.begin` leave that to
-        `Joining.hold_back`, which their only caller calls next, and `Joining.drop_held` to `drop_all`.
+        Call this method after each change of these states. `begin_again` leaves that to `Joining.begin`,
+        which its only caller calls next, and `Joining.drop_held` to `drop_all`.
         `pull_stopped` need not call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding

@@ -153,10 +153,10 @@ class Resumption:
         # whose events are still held back keeps the value that it has.
         begins_anew = kept_format is None or joining.hold is None
         joining.begin(
+            hold,
             renewal.seam if isinstance(renewal, Continue) else None,
             shows_held=is_from_start if begins_anew else joining.shows_held,
         )
-        joining.hold_back(hold)
         if not is_unused:
             machine.connect()
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
