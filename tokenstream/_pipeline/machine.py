@@ -774,6 +774,9 @@ class Machine:
         """
         for piece in (chunk,) if self.coding is None else self.coding.slices(chunk):
             refusal.feed(piece)
+            if refusal.error is not None:
+                # Few compressed bytes may be a whole second of work.
+                break
         if is_last:
             refusal.end()
         self.error = refusal.error or (None if self.coding is None else self.coding.error)
