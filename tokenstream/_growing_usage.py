@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._message_parts import COUNTS, make_value
+from tokenstream._message_parts import COUNTS, make_usage, make_value
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ BYTES_PER_TOKEN = 4
 """The number of bytes per token, for estimates where the provider reported no count."""
 _MOST_BYTES_PER_TOKEN = 16
 """More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
+NO_USAGE = make_usage({})
+"""The counts of an attempt that has reported none."""
 
 
 class GrowingUsage:
@@ -74,15 +76,23 @@ class GrowingUsage:
         usage = self.build(final=final)
         if spent is not None:
             usage = spent + (usage or Usage(source="partial"))
-        output_tokens = usage.output_tokens or 0
-        is_final_count = output_tokens and usage.source == "reported"
-        if choices is None or is_final_count:
-            return usage
-        # A copy, because another thread may add a choice.
-        size = sum(choice.size for choice in choices.copy().values())
-        # The count so far may be from the start of the answer (Anthropic), or be updated along the way
-        # (Gemini). It is replaced by an estimate only if it is too low for the amount of text.
-        if size <= output_tokens * _MOST_BYTES_PER_TOKEN:
-            return usage
-        estimate = math.ceil(size / BYTES_PER_TOKEN)
-        return usage.model_copy(update={"output_tokens": estimate, "source": "estimated"})
+        return usage if choices is None else estimate(usage, choices)
+
+
+def estimate(usage: Usage, choices: dict[int, ChoiceState]) -> Usage:
+    """Return a usage with an estimate in place of an unknown final count of output tokens.
+
+    Args:
+        choices: The choices whose size is used for the estimate.
+    """
+    output_tokens = usage.output_tokens or 0
+    is_final_count = output_tokens and usage.source == "reported"
+    # A copy, because another thread may add a choice.
+    size = 0 if is_final_count else sum([choice.size for choice in choices.copy().values()])
+    # The count so far may be from the start of the answer (Anthropic), or be updated along the way (Gemini).
+    # It is replaced by an estimate only if it is too low for the amount of text.
+    if size <= output_tokens * _MOST_BYTES_PER_TOKEN:
+        return usage
+    return usage.model_copy(
+        update={"output_tokens": math.ceil(size / BYTES_PER_TOKEN), "source": "estimated"}
+    )

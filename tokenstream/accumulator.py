@@ -11,7 +11,7 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
-from tokenstream._growing_usage import GrowingUsage
+from tokenstream._growing_usage import GrowingUsage, estimate
 from tokenstream._message_parts import make_value
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
@@ -64,6 +64,8 @@ _WITH_ID = (ToolCall, ServerToolCall, ServerToolResult)
 """The classes of parts with the id of a call."""
 _NO_RESULT = ServerToolResult.model_construct()
 """Stands for the result whose part ended last, before any has ended."""
+_NOT_BEGUN = ChoiceState(0)
+"""Stands for a choice of which nothing has arrived; it is only read."""
 
 
 class _MixedKinds(ProtocolError):
@@ -328,6 +330,11 @@ class Accumulator:
         self.built = None
         return renamed
 
+    def end_with(self, ending: Ending, message: Message) -> Message:
+        """Return a message of this answer as if the answer had ended now."""
+        usage = estimate(message.usage, self._choices)
+        return message.model_copy(update={"ending": ending, "usage": usage})
+
     @property
     def own_usage(self) -> Usage:
         """The token counts of this attempt alone; false if none were reported."""
@@ -387,7 +394,7 @@ class Accumulator:
 
     def _build(self, index: int) -> Message:
         """Return one choice as it is now, as a message."""
-        choice = self._choices.get(index) or ChoiceState(index)
+        choice = self._choices.get(index, _NOT_BEGUN)
         ending = choice.ending if index in self._choices else self.ending
         is_final = ending == "complete" or choice.finish_reason is not None
         # Tokens are estimated only for an answer that broke off.

@@ -99,9 +99,8 @@ def store_progress(
     error: StreamError,
     partial: Message,
     checkpoint: Checkpoint,
+    origin: Origin,
     *,
-    events_seen: int,
-    bytes_seen: int,
     tail: bytes | None,
 ) -> None:
     """Store on an error how much of the answer has arrived, as its attributes describe it.
@@ -109,9 +108,9 @@ def store_progress(
     Args:
         tail: The bytes of an event that has not arrived completely; None to keep those of the error.
     """
-    error.partial, error.checkpoint = partial, checkpoint
+    error.partial, error.checkpoint, error.origin = partial, checkpoint, origin
     error.tool_calls_delivered = checkpoint.tool_calls_delivered
-    error.events_seen, error.bytes_seen = events_seen, bytes_seen
+    error.events_seen, error.bytes_seen = origin.events, origin.bytes
     if tail is not None:
         error.tail = tail
 

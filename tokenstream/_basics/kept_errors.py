@@ -56,6 +56,8 @@ def forget_frames(error: BaseException) -> None:
     traceback: those of the library, and of the application that holds the stream. An error that the
     application has made stays as it is.
     """
+    if error.__cause__ is None and error.__context__ is None:
+        return
     if isinstance(error, TokenStreamError) and _is_of_application(error):
         return
     _replace_causes(error, error, {id(error): error})

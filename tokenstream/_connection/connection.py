@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._connection.error_body import ErrorBody
 from tokenstream._connection.unframed import OF_SSE, PayloadParts, Unframed
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
@@ -221,6 +220,15 @@ class Connection:
     def is_untouched(self) -> bool:
         """True if no frame has arrived, so that nothing may be asked of this connection later."""
         return isinstance(self.format, Undetected) and not self.format.has_frames and self.left_frame is None
+
+    def serves(self, format: object, make_stage: StageFactory | None) -> bool:
+        """Return True if this connection, which was given nothing, is as good as a new one.
+
+        Args:
+            format: The expected format; None to detect it.
+            make_stage: Creates the stage that the format's events pass through; None for no stage.
+        """
+        return format is None and self.known_format is None and make_stage is self._make_stage
 
     def dispose(self) -> None:
         """Let go of the framing and the format, which may refer back to this connection."""
@@ -483,7 +491,7 @@ class Connection:
 
     def _read_last_frames(self, frames: Sequence[Frame]) -> list[Event]:
         """Read the frames at the end of the input, except those that an earlier connection brought."""
-        if self.log is not None and not isinstance(self.format, ErrorBody):
+        if self.log is not None:
             try:
                 new = [frame for frame in frames if not self.log.check_or_add(frame, self.known_format)]
             except PositionLost as error:

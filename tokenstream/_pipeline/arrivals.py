@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.error_body import ErrorBody
 from tokenstream.errors import PositionLost
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._resume.event_log import EventLog
@@ -125,8 +124,7 @@ class Arrivals:
         """Record a frame; return True if an earlier connection has brought it, or if it sets `lost`."""
         # The frame before may have revealed the format.
         format = connection.format
-        # A comment is not an event, and the body of an error is not part of the answer.
-        if frame is COMMENT or isinstance(format, ErrorBody):
+        if frame is COMMENT:  # which is not an event
             return False
         try:
             repeated = log.check_or_add(frame, connection.known_format)

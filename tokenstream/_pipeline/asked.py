@@ -92,12 +92,13 @@ class AskedFacts:
         )
         number, most, route = _ONLY if self.find_attempt is None else self.find_attempt()
         host, port, path = place_of(url)
+        format = machine.connection.known_format
         return Origin(
             host=host,
             port=port,
             path=path,
             format=machine.format or format_of_request(url, machine.wanted),
-            model=_clean(machine.answer_format.parts.model or self._model),
+            model=_clean((None if format is None else format.parts.model) or self._model),
             route=route,
             request_id=_clean(request_id),
             answer_id=self._find_answer_id(machine),

@@ -1,4 +1,4 @@
-"""Makes checkpoints of an answer in progress, and restores an answer from a checkpoint."""
+"""Changes checkpoints as an answer goes on, and restores an answer from a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._resume.event_log import EventLog
-from tokenstream.formats._resume.state import read_events, write_events
+from tokenstream.formats._resume.state import read_events
 from tokenstream.message import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
@@ -24,49 +21,6 @@ if TYPE_CHECKING:
 _VERSION = 2
 """The version of checkpoints that can be read."""
 _RESUMABLE = "openai-responses and gemini-interactions"
-
-
-def make_checkpoint(
-    accumulator: Accumulator,
-    connection: Connection,
-    waiting: Sequence[Event],
-    events_seen: int,
-    last_event_id: str | None,
-    *,
-    log: EventLog | None,
-) -> Checkpoint:
-    """Return a checkpoint of an answer in progress.
-
-    Args:
-        accumulator: Holds the answer so far.
-        waiting: Events that were decoded but not yet returned, such as the rest of a frame.
-        events_seen: The number of events that were returned.
-        last_event_id: The id of the last SSE event.
-        log: Remembers which events were read, in case the server repeats some; None if no server can.
-    """
-    # After the end of the input, the position is that from before the end closed the open parts.
-    last_position = connection.last_position or connection.find_position()
-    state = None if last_position.state is None else {"format": last_position.state}
-    if waiting:
-        # The end of its part may have been returned already, and cannot be found by the next stream.
-        accumulator.complete_result(waiting[0])
-    if state is not None and waiting:
-        state["events"] = write_events(waiting)
-    if state is not None and log is not None:
-        state["log"] = log.save(connection.known_format)
-    # Before any choice has begun, there may be a message that has only a head.
-    head = accumulator.message
-    has_head = head.id or head.model or head.provider_data or head.usage
-    return Checkpoint(
-        messages=tuple(accumulator.messages or ([head] if has_head else [])),
-        format=connection.name,
-        last_event_id=last_event_id,
-        events_seen=events_seen,
-        tool_calls_delivered=tuple(accumulator.tool_calls_delivered),
-        position=last_position.position,
-        state=state,
-        identity=accumulator.calls.identity_to_keep,
-    )
 
 
 def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream._growing_usage import GrowingUsage
+from tokenstream._growing_usage import NO_USAGE, GrowingUsage
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -147,8 +147,11 @@ class Hold:
     @property
     def usage(self) -> Usage:
         """The token counts that held events reported; empty if they reported none."""
+        events = self._dropped or self._held
+        if not events:
+            return NO_USAGE
         counts, final = GrowingUsage(), False
-        for event in self._dropped or self._held:
+        for event in events:
             # After a finish event, the counts are those of the whole answer.
             final = final or isinstance(event, Finish)
             if isinstance(event, UsageUpdate):

@@ -96,10 +96,11 @@ class Joining:
         self.hold = hold
         self._machine.settle()
 
-    def begin(self, seam: Seam | None, *, shows_held: bool) -> None:
+    def begin(self, hold: Hold, seam: Seam | None, *, shows_held: bool) -> None:
         """Begin another attempt.
 
         Args:
+            hold: Holds back the first events.
             seam: Joins a continuation to the answer; None if the attempt resumes or restarts it.
             shows_held: True if guards receive each event while it is held back.
         """
@@ -108,6 +109,7 @@ class Joining:
         # has, the rest of its answer, however it goes on, is compared as well. `align` replaces the aligner.
         self.seam, self.refusal, self._format_name = seam, None, ""
         self._cleaned.clear()
+        self.hold_back(hold)
 
     def drop_held(self) -> None:
         """Drop the held-back events, which are never returned; the usage still includes their tokens."""

@@ -147,6 +147,7 @@ class Machine:
         "observer",
         "pausing",
         "progress",
+        "refusal",
         "resumption",
         "timer",
         # The input.
@@ -238,6 +239,9 @@ class Machine:
         # The input.
         self.head: ResponseHead | None = None
         """The head of the response; None if there is none, or before it arrives."""
+        self.refusal: ErrorBody | None = None
+        """Reads the body of a response that is an error, of which the connection gets nothing; None for an
+        answer."""
         self.chunk: Any = None
         """The input that `pull` decodes next; None if there is none."""
         self.now = 0.0
@@ -330,8 +334,8 @@ class Machine:
 
         If a guard counts what arrives, it sees each event before `on_read` does any of this.
 
-        Call this method after each change of these states. `begin_again` and `Joining.begin` leave that to
-        `Joining.hold_back`, which their only caller calls next, and `Joining.drop_held` to `drop_all`.
+        Call this method after each change of these states. `begin_again` leaves that to `Joining.begin`,
+        which its only caller calls next, and `Joining.drop_held` to `drop_all`.
         `pull_stopped` need not call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding
@@ -409,7 +413,7 @@ class Machine:
     @property
     def format(self) -> str | None:
         """The format's name; None until it is known."""
-        return self.connection.name
+        return None if self.refusal is not None else self.connection.name
 
     @property
     def end_is_assumed(self) -> bool:
@@ -417,20 +421,15 @@ class Machine:
 
         The end is certain only once the input ends cleanly.
         """
-        return self.connection.format.assumed
+        return self.refusal is None and self.connection.format.assumed
 
     @property
     def comments(self) -> int:
         """Number of SSE comments so far."""
         return self.connection.comments
 
-    def connect(self, kept_format: Format | None = None) -> None:
-        """Begin a new connection.
-
-        Args:
-            kept_format: The format that reads the connection. None stands for the format in
-                `self.kept_format`, or for a new format if there is none.
-        """
+    def connect(self) -> None:
+        """Begin a new connection, which is read by the `kept_format`, or by a new format if there is none."""
         self.coding = None
         superseded = getattr(self, "connection", None)
         self.connection = Connection(
@@ -441,7 +440,7 @@ class Machine:
             found=self._name_format,
             make_stage=self.make_stage,
             offered=self.offered,
-            continued_format=kept_format or self.kept_format,
+            continued_format=self.kept_format,
             find_text=self.find_text,
             adapt=None if self.pausing is None else self.pausing.adapt,
         )
@@ -542,23 +541,16 @@ class Machine:
         return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
 
     @property
-    def answer_format(self) -> Format:
-        """The format object that reads the answer.
-
-        If this connection has brought an error instead, it is the one that read the earlier connection.
-        """
-        return self.kept_format if self.kept_format is not None and self.refused else self.connection.format
-
-    @property
-    def refused(self) -> bool:
-        """True if the response is an error instead of an answer."""
-        return isinstance(self.connection.format, ErrorBody)
+    def is_unused(self) -> bool:
+        """True if the connection has got nothing, and would not be another one if it were made now."""
+        is_new = self.refusal is not None and self.kept_format is None
+        return is_new and self.connection.serves(self.wanted, self.make_stage)
 
     def find_answer_id(self) -> str | None:
         """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
         head = self.head
-        named = None if head is None or head.refuses else head.headers.get("x-answer-id")
-        return self.answer_format.answer_id if named is None else unquote(named)
+        named = None if head is None or self.refusal is not None else head.headers.get("x-answer-id")
+        return self.connection.format.answer_id if named is None else unquote(named)
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:
         """Accept the head of a response; its status decides whether the body is an answer or an error.
@@ -568,8 +560,9 @@ class Machine:
         """
         self.head = head
         if head.refuses:
-            self.connect(ErrorBody(head, limits=self.limits, pings=self.pings, expected=self.wanted))
-        self.connection.take_content_type(head.content_type)
+            self.refusal, self.unit = ErrorBody(head, limits=self.limits, expected=self.wanted), bytes
+        else:
+            self.connection.take_content_type(head.content_type)
         self.coding = make_content_decoder(coding, self.limits)
 
     def take_request(self, asked: object) -> None:
@@ -580,10 +573,8 @@ class Machine:
 
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
-        connection = self.connection
-        if not isinstance(connection.format, ErrorBody):  # the body of an error is read as one whole
-            connection.take_messages()
-            self.resting = connection.format.resting
+        self.connection.take_messages()
+        self.resting = self.connection.format.resting
 
     def note_departure(self, name: str) -> None:
         """Count a departure (a deviation from the protocol) that is visible outside the payloads.
@@ -659,9 +650,10 @@ class Machine:
             # Also for subclasses of bytes, because the fast path expects plain bytes.
             chunk = bytes(chunk)
         elif isinstance(chunk, str):
-            if not self.connection.takes_text:
+            if self.refusal is not None or not self.connection.takes_text:
                 chunk = chunk.encode("utf-8", "surrogatepass")
-                self.connection.take_text()
+                if self.refusal is None:
+                    self.connection.take_text()
         elif is_dict(chunk):
             # A subclass of dict, which the fast path does not read.
             self._take_payload(chunk)
@@ -742,7 +734,7 @@ class Machine:
                 self.chunk, self.now, self.shortcut = b"", now, None
 
     def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
-        """Forget everything of the last connection, except for the answer so far.
+        """Forget everything of the last connection, except for the answer so far; `drop_unread` must follow.
 
         Args:
             hold: Gets the events of the last connection that were not returned, if the answer is resumed.
@@ -751,6 +743,7 @@ class Machine:
             now: A clock reading, in seconds.
         """
         self.error = self.chunk = self.glanced_event = self.head = self.current_frame = None
+        self.refusal = self.coding = None
         self.input_ended = self.answered = self.resting = self._is_shut = self.is_between_slices = False
         self.continues = True
         self.shortcut = None
@@ -762,7 +755,6 @@ class Machine:
         if kept_format is not None:
             # A new answer does not begin with what the old one has left.
             hold.take_events_left(self.events_left)
-        self.drop_unread()
 
     def drop_unread(self) -> None:
         """Drop the events that the input has brought and that were not returned; `settle` must follow.
@@ -773,6 +765,26 @@ class Machine:
         self.read = read_events(self).__next__
         # Nothing is left to read here, so `leave` adds to what is read next.
         self.read()
+
+    def read_refusal(self, refusal: ErrorBody, chunk: bytes, *, is_last: bool) -> None:
+        """Read a piece of the body of a response that is an error, which has no events.
+
+        Args:
+            is_last: True if nothing more of it may be read.
+        """
+        for piece in (chunk,) if self.coding is None else self.coding.slices(chunk):
+            refusal.feed(piece)
+            if refusal.error is not None:
+                # Few compressed bytes may be a whole second of work.
+                break
+        if is_last:
+            refusal.end()
+        self.error = refusal.error or (None if self.coding is None else self.coding.error)
+        self.meter.mark(self.now, frame=True)
+        self.answered = refusal.ended
+        if self.answered:
+            self.meter.finish(self.now)
+        self.continues = self.error is None and not self.answered
 
     # -- the end -------------------------------------------------------------
 
@@ -798,6 +810,9 @@ class Machine:
         if self.input_ended:
             return
         self.end_input(now)
+        if self.refusal is not None:
+            self.error = self.error or self.refusal.end()
+            return
         connection = self.connection
         if self.error is None:
             cause = self.end_coding(cause, now)
@@ -865,7 +880,8 @@ class Machine:
         # The format may have read events that were never returned.
         all_finished = all(message.finish_reason for message in self.accumulator.messages)
         reader_knows_the_end = self.answered or all_finished
-        if self.error is None and self.connection.finished and reader_knows_the_end:
+        is_whole = self.error is None and self.refusal is None and self.connection.finished
+        if is_whole and reader_knows_the_end:
             self.note_departure("broken_after_finish")
         else:
             self.error = self.error or StreamInterrupted(
@@ -887,8 +903,8 @@ class Machine:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
-            ending = self.connection.format.verdict
-        is_cut = error is not None or self.connection.format.goes_on
+            ending = "stopped" if self.refusal is not None else self.connection.format.verdict
+        is_cut = self.refusal is None and (error is not None or self.connection.format.goes_on)
         self.accumulator.conclude(ending, cut=self.connection.unfinished_choices if is_cut else ())
         if error is not None:
             self.progress.store_on(error)
@@ -950,7 +966,8 @@ class Machine:
 
     def return_to(self, connection: Connection) -> None:
         """Return to an earlier connection, which has brought the whole answer, and forget what followed."""
-        superseded, self.connection, self.error = self.connection, connection, None
+        superseded, self.connection = self.connection, connection
+        self.error = self.refusal = None
         self._let_go(superseded)
         self.arrivals.forget_loss()
 

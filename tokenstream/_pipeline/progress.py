@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline import checkpoints
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated, store_progress
+from tokenstream.formats._resume.state import write_events
 from tokenstream.framing import ServerSentEvent
+from tokenstream.message import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.message import Checkpoint, Ending
+    from tokenstream.message import Ending
 
 TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 """Errors of an answer that was cut off, rather than failed."""
@@ -52,16 +54,40 @@ class Progress:
 
     def _make_checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer as this connection has brought it so far."""
-        machine = self._machine
+        machine, accumulator = self._machine, self._machine.accumulator
         if self.last is not None:
-            return checkpoints.with_final_ending(self.last, machine.accumulator)
-        return checkpoints.make_checkpoint(
-            machine.accumulator,
-            machine.connection,
-            self._waiting,
-            machine.events_seen,
-            self.last_event_id,
-            log=machine.arrivals.log,
+            return checkpoints.with_final_ending(self.last, accumulator)
+        # The response may be an error, which has no position in the answer.
+        connection = machine.connection if machine.refusal is None else None
+        # After the end of the input, the position is that from before the end closed the open parts.
+        last = None if connection is None else connection.last_position or connection.find_position()
+        # Events that were decoded but not yet returned, such as the rest of a frame.
+        waiting, log = self._waiting, machine.arrivals.log
+        if waiting:
+            # The end of its part may have been returned already, and cannot be found by the next stream.
+            accumulator.complete_result(waiting[0])
+        state: dict[str, Any] | None = None
+        if connection is not None and last is not None and last.state is not None:
+            state = {"format": last.state}
+            if waiting:
+                state["events"] = write_events(waiting)
+            if log is not None:
+                # The events that were read, in case the server repeats some.
+                state["log"] = log.save(connection.known_format)
+        messages = accumulator.messages
+        if not messages:
+            # Before any choice has begun, there may be a message that has only a head.
+            head = accumulator.message
+            messages = [head] if head.id or head.model or head.provider_data or head.usage else []
+        return Checkpoint(
+            messages=tuple(messages),
+            format=None if connection is None else connection.name,
+            last_event_id=self.last_event_id,
+            events_seen=machine.events_seen,
+            tool_calls_delivered=tuple(accumulator.tool_calls_delivered),
+            position=None if last is None else last.position,
+            state=state,
+            identity=accumulator.calls.identity_to_keep,
         )
 
     @property
@@ -109,20 +135,18 @@ class Progress:
         if checkpoints.has_partial(error):
             # It was stored earlier, for example when an attempt failed with this error.
             return
-        error.origin = machine.asked.make_origin(machine, error=error)
         # Not for other errors: their tail would depend on how much was read beyond the fault.
         has_tail = isinstance(error, TRUNCATIONS)
         partial, checkpoint = machine.accumulator.message, self.checkpoint()
         if ending is not None:
-            partial = partial.model_copy(update={"ending": ending, "usage": machine.accumulator.counted})
+            partial = machine.accumulator.end_with(ending, partial)
             messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
             checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
         store_progress(
             error,
             partial,
             checkpoint,
-            events_seen=machine.events_seen,
-            bytes_seen=machine.meter.bytes,
+            machine.asked.make_origin(machine, error=error),
             tail=machine.connection.tail[: machine.limits.tail] if has_tail else None,
         )
 

@@ -72,6 +72,9 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             size = max_bytes - meter.bytes
             chunk = chunk[:size]
         meter.count_chunk(size)
+        if machine.refusal is not None:
+            machine.read_refusal(machine.refusal, chunk, is_last=outgrown)
+            continue
         connection, coding = machine.connection, machine.coding
         uses_sorted_frames = coding is not None or arrivals.reorder is not None or arrivals.log is not None
         if not uses_sorted_frames:

@@ -126,19 +126,25 @@ class Resumption:
         """
         machine, joining = self.machine, self.joining
         kept_format = renewal.format if isinstance(renewal, Resume) else None
-        self._keep_from_last_connection(kept_format)
+        # Of an answer that begins again after an error, nothing was read.
+        is_unused = kept_format is None and machine.is_unused
+        if not is_unused:
+            self._keep_from_last_connection(kept_format)
+            # A relay that sends the answer's id numbers its own events, some of which its protocol does not
+            # show.
+            is_named = machine.head is not None and "x-answer-id" in machine.head.headers
+            machine.arrivals.begin_again(kept_format, skips_ids=is_named)
         if isinstance(renewal, GoOn) and self._old_checkpoint is not None:
             # Until the next connection has brought something, the answer is a paused one.
             self._old_checkpoint = with_pause(self._old_checkpoint, renewal.finish)
         if machine.pausing is not None:
             machine.pausing.begin(renewal.message if isinstance(renewal, GoOn) else None)
-        # A relay that sends the answer's id numbers its own events, some of which its protocol does not show.
-        is_named = machine.head is not None and "x-answer-id" in machine.head.headers
-        machine.arrivals.begin_again(kept_format, skips_ids=is_named)
         if kept_format is not None and joining.hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
         machine.begin_again(hold, kept_format, now)
+        if not is_unused:
+            machine.drop_unread()
         # An aligned restart does not count here: the reader gets only the rest of the new answer.
         is_from_start = isinstance(renewal, Restart) and not renewal.is_aligned
         if machine.guarding is not None:
@@ -147,11 +153,12 @@ class Resumption:
         # whose events are still held back keeps the value that it has.
         begins_anew = kept_format is None or joining.hold is None
         joining.begin(
+            hold,
             renewal.seam if isinstance(renewal, Continue) else None,
             shows_held=is_from_start if begins_anew else joining.shows_held,
         )
-        joining.hold_back(hold)
-        machine.connect()
+        if not is_unused:
+            machine.connect()
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
             kept_format.drop_repeated_events(self.id_before, self._first_id)
 
@@ -272,7 +279,7 @@ class Resumption:
 
     def find_checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint from before this attempt, if the attempt was refused or has no event yet."""
-        checkpoint = self._resume_checkpoint if self.machine.refused else None
+        checkpoint = self._resume_checkpoint if self.machine.refusal is not None else None
         checkpoint = checkpoint or self._old_checkpoint
         return None if checkpoint is None else with_final_ending(checkpoint, self.machine.accumulator)
 

@@ -276,9 +276,9 @@ class _RepeatedRequests(SourceOpener):
         if known:
             self._continued.remember_refusal()
 
-    def limit(self, message: Message) -> int | None:
+    def limit(self, format: str | None) -> int | None:
         """Return the output limit in the request, in tokens; None if there is none."""
-        return self._continued.limit(message)
+        return self._continued.limit(format)
 
     def _make_source(self, asked: Asked) -> Deferred:
         """Return a source that sends a request when it is opened; each subclass makes its own kind."""

@@ -170,13 +170,14 @@ class ContinuationRequests:
         """Remember that the model at this host does not accept a prefix."""
         remember_refusal(self._host, self._model)
 
-    def limit(self, message: Message) -> int | None:
+    def limit(self, format: str | None) -> int | None:
         """Return the output limit of the request, in tokens; None if it has no limit.
 
         Args:
-            message: The answer so far, whose format decides where the limit is in the request.
+            format: The format of the answer so far, which decides where the limit is in the request if the
+                request's own is not set.
         """
-        shape = _SHAPES.get(self._name_format(message))
+        shape = _SHAPES.get((format if self.format is None else self.format) or "")
         if shape is None or not is_dict(self._payload):
             return None
         limits = [_find(self._payload, path) for path in shape.limits]

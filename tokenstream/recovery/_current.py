@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._message_parts import make_usage
+from tokenstream._growing_usage import NO_USAGE
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
-
-_NO_USAGE = make_usage({})
 
 
 class CurrentAttempt:
@@ -102,7 +100,7 @@ class CurrentAttempt:
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
-        self._discarded_usage = _NO_USAGE
+        self._discarded_usage = NO_USAGE
         """The token counts of this attempt if it was discarded; otherwise empty."""
         self._discarded_start: MessageStart | None = None
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
@@ -140,7 +138,7 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._was_discarded, self._discarded_usage, self._discarded_start = False, _NO_USAGE, None
+        self._was_discarded, self._discarded_usage, self._discarded_start = False, NO_USAGE, None
         self._cost = self.content_at = self._error = self._ended_at = None
         self._has_kept = False
 
@@ -230,7 +228,7 @@ class CurrentAttempt:
 
     def note_plan(self, *, polls: bool) -> None:
         """Note whether the next attempt polls, and so settles which events of the answer are missing."""
-        self.settles = polls and self.machine.answer_format.gap == "unsettled"
+        self.settles = polls and self.machine.connection.format.gap == "unsettled"
 
     def note_verdict(self, *, accepted: bool) -> None:
         """Note whether the answer that this attempt holds back was found acceptable."""
@@ -329,7 +327,7 @@ class CurrentAttempt:
             return self.hold.start
         if self._was_discarded:
             return self._discarded_start
-        parts = self.machine.answer_format.parts
+        parts = self.machine.connection.format.parts
         # After a pause, the message keeps the head of what was before it.
         return self.machine.accumulator.message if parts.text_before is None else parts
 
@@ -361,7 +359,7 @@ class CurrentAttempt:
         """True if a later attempt may resume the answer, now that it has begun."""
         if self.retry.mode == "resume" or self.opener.replays:
             return True
-        reader = self.machine.answer_format
+        reader = self.machine.connection.format
         if not reader.resumes:
             return False
         # The head of the answer is held, or was delivered by an earlier attempt.
@@ -375,10 +373,10 @@ class CurrentAttempt:
         """
         machine = self.machine
         if self.has_content or self.hold.released:
-            message, parts = machine.accumulator.message, machine.answer_format.parts
+            message, parts = machine.accumulator.message, machine.connection.format.parts
             return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
         # The accumulator has no event yet, and a stop drops those that are held back.
-        reader = machine.answer_format
+        reader = machine.connection.format
         fields = {name: value for name, value in reader.parts.fields.items() if isinstance(name, str)}
         return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
 
@@ -390,7 +388,7 @@ class CurrentAttempt:
         Args:
             error: The error that ended the current attempt; None if it was stopped.
         """
-        if isinstance(error, ProviderError) or self.machine.answer_format.ended:
+        if isinstance(error, ProviderError) or self.machine.connection.format.ended:
             return None
         cause = None if error is None else error.__cause__
         is_gone = isinstance(cause, StatusError) and cause.status in _GONE
@@ -407,7 +405,7 @@ class CurrentAttempt:
     @property
     def is_kept(self) -> bool:
         """True if the answer has a position, and its server is known to keep the answer for a replay."""
-        reader = self.machine.answer_format
+        reader = self.machine.connection.format
         has_position = reader.resumes and (reader.position is not None or reader.unfinished)
         return has_position and reader.is_kept(self.message)
 
@@ -421,7 +419,7 @@ class CurrentAttempt:
             # The positions of a continuation do not belong to the original answer.
             return None
         resume_requested = self.retry.mode == "resume"
-        reader = machine.answer_format
+        reader = machine.connection.format
         if reader.ended and not reader.assumed:
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)

@@ -114,15 +114,17 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
     machine = current.machine
     if current.resumption.joining.refusal is not None:
         return current.resumption.joining.refusal
+    if machine.refusal is not None:
+        # The response is an error instead of an answer; the format stays open, because it got none of it.
+        return _as_position_lost(current, machine.error or machine.refusal.end())
     # After a mere sentinel, the end is only assumed, and the end of the format decides.
     has_terminal_event = machine.answered and not machine.end_is_assumed
     has_failed = machine.error is not None or cause is not None
-    # Refused: the response is an error, not an answer.
-    if has_terminal_event and not machine.refused and not has_failed:
+    if has_terminal_event and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
     lost = machine.arrivals.lost
-    is_lost = machine.error is lost or machine.answer_format.gap == "unsettled"
+    is_lost = machine.error is lost or machine.connection.format.gap == "unsettled"
     if machine.error is not None and is_lost and not machine.answered:
         # Either the connection brought another answer than the resumed one, and nothing of it was read,
         # or the whole answer is still needed. So the open parts stay open for the next attempt.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream.errors import AnswerRejected
-from tokenstream.stream._log import describe_cause, inform, log
+from tokenstream.stream._log import describe_cause, inform, is_shown, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ def log_next(
     attempt: Attempt,
     error: StreamError | None,
     *,
-    last: AttemptFacts,
+    find_last: Callable[[], AttemptFacts],
     other: str | None,
 ) -> None:
     """Log that another attempt follows, such as "retry 1 of 2 in 0.4 s: overloaded (StatusError 503)".
@@ -37,13 +37,17 @@ def log_next(
 
     Args:
         error: The error that ended the attempt before; None for a pause.
-        last: The facts about the attempt before.
+        find_last: Returns the facts about the attempt before.
         other: The name of the opener of the attempt, if that is another one than before.
     """
+    is_retry = error is not None and not plan.polls
+    if not is_shown(is_hint=is_retry):
+        return
+    last = find_last()
     name, to = _NAMES.get(attempt.mode, "retry"), ""
     if other is not None:
         name, to = "fallback", f" to {other}"
-    tell = log if error is None or plan.polls else inform
+    tell = inform if is_retry else log
     tell(
         "%s %d of %d%s in %.1f s%s: %s",
         name,

@@ -164,8 +164,12 @@ class SourceOpener(ABC):
         """
         self._prefix_refused = True
 
-    def limit(self, message: Message) -> int | None:
-        """Return the output limit of the first request, in tokens; None if no limit is known."""
+    def limit(self, format: str | None) -> int | None:
+        """Return the output limit of the first request, in tokens; None if no limit is known.
+
+        Args:
+            format: The format of the answer so far; None if it is not known.
+        """
         # The limit is in the request, which only an opener that makes the requests itself knows.
         return None
 

@@ -114,7 +114,7 @@ class Planner:
             has_content=current.has_content,
             delivered=self._machine.delivered.extent,
             is_whole=current.is_behind_pause or (is_refused and current.is_at_limit),
-            may_lack=self._machine.answer_format.gap in ("unsettled", "settled"),
+            may_lack=self._machine.connection.format.gap in ("unsettled", "settled"),
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
             has_spent_all=current.has_spent_all,
             wants=cache(partial(self._wants, error)),
@@ -213,9 +213,9 @@ class Planner:
             error: The error that ended the current attempt; for a poll, that the answer is not complete.
             now: A clock reading, in seconds.
         """
-        reader, index = self._machine.answer_format, self._current.opener_index
+        reader, index = self._machine.connection.format, self._current.opener_index
         # A connection may have brought the same payload as the one before, which is then dropped.
-        has_answered = (reader.frames > self._frames or reader.dropped > 0) and not self._machine.refused
+        has_answered = (reader.frames > self._frames or reader.dropped > 0) and self._machine.refusal is None
         # A server that was asked for the whole answer, and has sent something else, does not have it.
         lacks_events = reader.gap == "unsettled" and not (self._current.settles and has_answered)
         needs_whole = self._retry.pauses > 0 if reader.unfinished else lacks_events

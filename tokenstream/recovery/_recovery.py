@@ -320,7 +320,7 @@ class Recovery:
         opener = self._openers[plan.opener_index]
         is_other = plan.opener_index != current.opener_index
         other = opener.name if is_other else None
-        log_next(self._machine, plan, attempt, error, last=self.find_attempt(), other=other)
+        log_next(self._machine, plan, attempt, error, find_last=self.find_attempt, other=other)
         if error is not None:
             # It is kept in a report, and not raised.
             forget_frames(error)
@@ -355,7 +355,8 @@ class Recovery:
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
-        resuming_format = machine.answer_format if plan.mode == "resume" else None
+        opener = self._openers[plan.opener_index]
+        resuming_format = machine.connection.format if plan.mode == "resume" else None
         seam = None if continuation is None else make_seam(self._current, continuation)
         # `until` returns True for the event at which the hold ends.
         if seam is not None:
@@ -368,7 +369,6 @@ class Recovery:
         self._current.hold = hold = Hold(until, self._announce)
         if resuming_format is None:
             # Another opener may send its answers in another format.
-            opener = self._openers[plan.opener_index]
             machine.expect_format(opener.format, self._itinerary.stage_of(opener))
         if resuming_format is not None:
             renewal: Renewal = Resume(resuming_format)
@@ -379,8 +379,9 @@ class Recovery:
         else:
             renewal = Restart(is_aligned=self._aligns and self._current.has_content)
         self._resumption.renew(hold, now, renewal)
-        can_fetch = self._openers[plan.opener_index].can_fetch(attempt.message)
-        if resuming_format is not None and can_fetch and not machine.arrivals.sees_gaps:
+        if resuming_format is None or machine.arrivals.sees_gaps:
+            return
+        if opener.can_fetch(attempt.message):
             resuming_format.expect_gap()
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
@@ -442,7 +443,7 @@ class Recovery:
             # The attempt has announced itself before.
             return []
         if self._current.mode == "resume":
-            return [Resumed(dropped=machine.answer_format.dropped)]
+            return [Resumed(dropped=machine.connection.format.dropped)]
         if self._joining.seam is not None:
             return self._announce_continuation(self._joining.seam)
         if restart_cause is None:

@@ -177,7 +177,7 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
             next request has once more.
         opener: The opener that would request the rest.
     """
-    if current.machine.answer_format.gap == "possible":
+    if current.machine.connection.format.gap == "possible":
         return MAY_LACK
     accumulator = current.machine.accumulator
     messages = accumulator.messages or [accumulator.message]
@@ -219,8 +219,8 @@ def make_seam(current: CurrentAttempt, continuation: Continuation) -> Seam:
 
 def find_limit(current: CurrentAttempt, opener: SourceOpener) -> int | None:
     """Return the output limit, in tokens: the caller's or the request's, whichever is lower, or None."""
-    limits = (current.retry.max_output_tokens, opener.limit(current.machine.accumulator.message))
-    return min((limit for limit in limits if limit is not None), default=None)
+    own, asked = current.retry.max_output_tokens, opener.limit(current.machine.accumulator.format)
+    return asked if own is None else own if asked is None else min(own, asked)
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:

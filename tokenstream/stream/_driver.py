@@ -267,8 +267,8 @@ class Driver(UncopyableObject):
         if machine.answered:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            is_paused = machine.connection.format.parts.withheld is not None
-            is_judged_now = is_paused or (machine.changes_events and not machine.end_is_assumed)
+            is_held = machine.changes_events and not machine.end_is_assumed
+            is_judged_now = is_held or machine.connection.format.parts.withheld is not None
             if is_judged_now and self._change_source(None, machine.now):
                 return True
             self._begin_draining()

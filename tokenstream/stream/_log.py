@@ -56,6 +56,15 @@ def inform(message: str, *details: object, of: HasOrigin | None = None) -> None:
         _write(_INFO, message, details, of)
 
 
+def is_shown(*, is_hint: bool) -> bool:
+    """Return True if somebody sees the messages of `log`, or of `inform`.
+
+    Args:
+        is_hint: True for the messages of `inform`.
+    """
+    return "logging" in sys.modules and _find_logger().isEnabledFor(_INFO if is_hint else _DEBUG)
+
+
 def warn(message: str, *details: object, of: HasOrigin | None = None) -> None:
     """Log a warning about a problem that raises no error; never with text of the answer or request.
 

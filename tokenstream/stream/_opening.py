@@ -133,9 +133,13 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
         machine.take_head(source.head, source.coding)
     if source.asked is not None:
         machine.asked.take_request(source.asked)
+    machine.reads_behind_error = source.reads_behind_error
+    if machine.refusal is not None:
+        # The body is an error, so none of it reaches the connection.
+        return
+    if source.asked is not None:
         _, payload = source.asked
         machine.take_request(payload)
-    machine.reads_behind_error = source.reads_behind_error
     if source.messages:
         # The source is a WebSocket, of which each message is one payload.
         machine.take_messages()

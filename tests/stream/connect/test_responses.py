@@ -13,6 +13,7 @@ from tests.stream.connect.support import PATH, read
 from tests.support.replies import reply
 from tests.support.wire import sse
 from tokenstream.errors import NotAStream, ProviderError, StatusError, StreamTruncated
+from tokenstream.limits import Limits
 from tokenstream.testing import Recording
 
 
@@ -83,6 +84,14 @@ def test_a_huge_error_body_is_read_within_bounds() -> None:
 
     assert isinstance(error, StatusError)
     assert len(error.body) == 4096
+
+
+def test_an_error_body_beyond_the_bound_on_bodies_is_an_error_with_its_status() -> None:
+    """Whoever bounds the answer still learns what the server said, as far as it was read."""
+    _, error, _ = read(whole(b'{"error": {"message": "busy"}}', status=503), limits=Limits(body=9))
+
+    assert isinstance(error, StatusError)
+    assert (error.status, error.body, error.retryable) == (503, '{"error":', True)
 
 
 def test_an_error_with_status_200_is_the_providers() -> None:

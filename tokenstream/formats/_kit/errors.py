@@ -214,18 +214,19 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         return None
     if isinstance(details, str):
         details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _first_text_cut(_MAX_MESSAGE, details, *_MESSAGE_FIELDS) or _first_text_cut(
-        _MAX_MESSAGE, _first_listed(details), *_MESSAGE_FIELDS
+    message = _first_text(details, *_MESSAGE_FIELDS, most=_MAX_MESSAGE) or _first_text(
+        _first_listed(details), *_MESSAGE_FIELDS, most=_MAX_MESSAGE
     )
-    kind_word = _first_text_cut(_MAX_WORD, details, "type", "error_type", "status", "kind")
+    kind_word = _first_text(details, "type", "error_type", "status", "kind", most=_MAX_WORD)
     code = _code_of(details)
     # Some providers send further details inside, with the most specific code.
-    listed = dicts_of(inner := details.get("details"))
+    inner = details.get("details")
+    listed = dicts_of(inner) if inner else []
     inner_code = inner.get("error_code") if is_dict(inner) else None
     # A numeric code is less specific than a type, as it is often the HTTP status.
     word_code = code if isinstance(code, str) else None
     kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)
-    if retryable is None and _is_daily(listed):
+    if retryable is None and listed and _is_daily(listed):
         # As a rate limit, the error would be retried after a short wait.
         kind = "quota"
     error = ProviderError(
@@ -352,7 +353,10 @@ def read_repeated_headers(details: dict[str, Any]) -> dict[str, str]:
         >>> read_repeated_headers({"code": 429, "metadata": {"headers": {"Retry-After": "2"}}})
         {'retry-after': '2'}
     """
-    headers = dict_of(dict_of(details, "metadata"), "headers")
+    metadata = details.get("metadata")
+    if not is_dict(metadata):
+        return {}
+    headers = dict_of(metadata, "headers")
     return {
         name.lower(): value
         for name, value in islice(headers.items(), _MOST_HEADERS)
@@ -400,19 +404,17 @@ def text_error(payload: bytes) -> ProviderError | None:
     return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 
-def _first_text(details: dict[str, Any], *names: str) -> str | None:
-    """Return the first of the named fields that is text and not empty; None if there is none."""
+def _first_text(details: dict[str, Any], *names: str, most: int | None = None) -> str | None:
+    """Return the first of the named fields that is text and not empty; None if there is none.
+
+    Args:
+        most: The number of characters to which the text is cut; None to leave it as it is.
+    """
     for name in names:
         value = details.get(name)
         if isinstance(value, str) and value:
-            return value
+            return value if most is None else _cut(value, most)
     return None
-
-
-def _first_text_cut(max_length: int, details: dict[str, Any], *names: str) -> str | None:
-    """Return the first of the named fields that is text, cut to `max_length` characters."""
-    text = _first_text(details, *names)
-    return None if text is None else _cut(text, max_length)
 
 
 def _cut(text: str, max_length: int) -> str:

@@ -252,7 +252,7 @@ def mend_surrogates(value: ValueT) -> ValueT:
     """
     mended: Any = value
     if isinstance(value, str):
-        mended = value if _has_no_halves(value) else _mend_text(value)
+        mended = value if value.isascii() or _has_no_halves(value) else _mend_text(value)
     elif is_dict(value):
         mended = {mend_surrogates(key): mend_surrogates(inner) for key, inner in value.items()}
     elif is_list(value):
