@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from tokenstream._apis import FormatName
     from tokenstream._sources.typing import AsyncReadable
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json._events import At

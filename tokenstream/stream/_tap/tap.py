@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     )
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
+    from tokenstream._apis import FormatName
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._build import ToolsOption
