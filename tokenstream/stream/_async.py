@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._guarding import GuardAnswer, Rule
     from tokenstream.stream._opening import First
+    from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import AsyncResponses
 
 

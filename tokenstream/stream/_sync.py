@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
-    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._guarding import Rule
     from tokenstream.stream._opening import First
+    from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import Responses
 
 
