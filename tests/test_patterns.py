@@ -16,6 +16,7 @@ from tests.support.sampling import sampled
 from tokenstream._basics.json import _block_pattern
 from tokenstream.formats._detect import payloads
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS
+from tokenstream.formats._registry import path_patterns
 from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._citations import MARKERS, search_for
@@ -50,6 +51,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.framing._json_array._compile_whole": json_array._compile_whole(),  # noqa: SLF001 - as above
     "tokenstream.framing._json_array._compile_after_comma": json_array._compile_after_comma(),  # noqa: SLF001 - as above
     "tokenstream.framing._json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
+    "tokenstream.formats._registry.path_patterns": None,
     "tokenstream.formats._detect.payloads._compile_nothing": payloads._compile_nothing(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
@@ -93,6 +95,9 @@ OUR_OWN = frozenset(
 def expressions() -> list[Expression]:
     """Return all regular expressions of the package, each once."""
     found = list(kept())
+    found += [
+        Expression("tokenstream.formats._registry", end, frozenset({"search"})) for end, _ in path_patterns()
+    ]
     found += [
         Expression(place, made, frozenset({"match", "fullmatch"})) for place, made in MADE.items() if made
     ]

@@ -15,7 +15,6 @@ from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.formats import Format, FormatName
-from tokenstream.formats._detect import third_parties as _third_parties
 from tokenstream.limits import Limits
 from tokenstream.relay import ProtocolName
 from tokenstream.testing import script
@@ -62,7 +61,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", "utf-8"
         )
         (info / "entry_points.txt").write_text(f"[tokenstream.formats]\n{name} = {target}\n", "utf-8")
-        _third_parties.forget()
+        registry.forget_installed()
         registry.load.cache_clear()
 
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -70,7 +69,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     for module in modules:
         sys.modules.pop(module, None)
     monkeypatch.undo()
-    _third_parties.forget()
+    registry.forget_installed()
     registry.load.cache_clear()
 
 
@@ -189,7 +188,7 @@ def test_the_first_of_two_installed_formats_of_one_name_counts(install: Callable
     install(ACME, "acme_nine:Acme", distribution="bcme-stream")
 
     assert registry.load("acme").__module__ in {"acme_eight", "acme_nine"}
-    assert 1 == _third_parties.names().count("acme")
+    assert 1 == registry.installed_names().count("acme")
 
 
 def test_a_format_that_derives_from_nothing_is_refused_as_an_object() -> None:

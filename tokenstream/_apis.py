@@ -323,7 +323,7 @@ _APIS = (
     APIRecord("transcription", f"{_WIRE}.transcription.Transcription"),
     APIRecord("openai-live", f"{_WIRE}.openai_live.OpenAILive", paths="/live/sessions", provider="openai"),
     APIRecord("a2a", f"{_WIRE}.a2a.A2A"),
-    APIRecord("langchain-protocol", f"{_WIRE}.langchain.LangChainProtocol", replay_field="since"),
+    APIRecord("langchain-protocol", f"{_WIRE}.langchain.protocol.LangChainProtocol", replay_field="since"),
     APIRecord("langchain", f"{_WIRE}.langchain.LangChain"),
     APIRecord("llamaindex", f"{_WIRE}.llamaindex.LlamaIndex"),
     APIRecord("text", f"{_WIRE}.bare_text.Text", f"{_ENCODERS}.text.TextEncoder"),

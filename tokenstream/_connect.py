@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Unpack
 
+    from tokenstream._apis import FormatName
     from tokenstream._request.again import Asked
     from tokenstream._request.options import RequestOptions
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry, Route
     from tokenstream.stages import Reorder

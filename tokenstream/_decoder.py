@@ -11,11 +11,11 @@ from tokenstream._pipeline.machine import Machine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tokenstream._apis import FormatName
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._build import ToolsOption

@@ -330,7 +330,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_gemini()
             {'role': 'model', 'parts': [{'text': 'Hi'}]}
         """
-        from tokenstream.turns._gemini import to_gemini
+        from tokenstream.turns._blocks import to_gemini
 
         return to_gemini(self, drop)
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import registry
 from tests.support.paths import PATHS
 from tests.support.tables import in_one_test
 from tokenstream._apis import all_apis
-from tokenstream.formats._detect import places
 
 if TYPE_CHECKING:
     from tokenstream._apis import APIRecord
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @in_one_test(("path", "format"), PATHS.items())
 def test_a_path_has_one_format(path: str, format: str) -> None:
     """No path matches two rows, so that their order says nothing."""
-    matching = [name for end, name in places.FORMATS if end.search(path)]
+    matching = [name for end, name in registry.path_patterns() if end.search(path)]
 
     assert [format] == matching
-    assert format == places.format_of_path(path)
+    assert format == registry.format_of_path(path)
 
 
 @pytest.mark.slow
@@ -35,10 +35,10 @@ def test_no_path_of_an_api_is_that_of_another(api: APIRecord, data: st.DataObjec
     """Each path that its expression allows is told from those of all other APIs."""
     path = data.draw(st.from_regex(f"^(/v1|/models/m)?(?:{api.paths})$", fullmatch=True))
 
-    assert [api.name] == [name for end, name in places.FORMATS if end.search(path)]
+    assert [api.name] == [name for end, name in registry.path_patterns() if end.search(path)]
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/chat", "/v1/models", "/completionsx"])
 def test_other_paths_have_none(path: str) -> None:
     """The first payload then tells the format."""
-    assert places.format_of_path(path) is None
+    assert registry.format_of_path(path) is None

@@ -19,9 +19,8 @@ from tests.support.asgi import Client
 from tests.support.timing import PATIENCE
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.relay import shut_down
-from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.refusals import Refusal
-from tokenstream.relay._asgi.response import Response, make_response
+from tokenstream.relay._asgi.response import Response, ResponseTiming, make_response
 from tokenstream.relay._asgi.writing import Outlet
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,8 @@ from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 from tokenstream.formats._wire.gemini_live import GeminiLive
-from tokenstream.formats._wire.langchain import LangChain, LangChainProtocol
+from tokenstream.formats._wire.langchain import LangChain
+from tokenstream.formats._wire.langchain.protocol import LangChainProtocol
 from tokenstream.formats._wire.llamaindex import LlamaIndex
 from tokenstream.formats._wire.mistral_conversations import MistralConversations
 from tokenstream.formats._wire.ollama import Ollama

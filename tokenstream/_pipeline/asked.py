@@ -81,7 +81,7 @@ class AskedFacts:
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of
         from tokenstream._origin import Origin
-        from tokenstream.formats._detect.places import format_of_request
+        from tokenstream.formats._registry import format_of_request
 
         meter, head = machine.meter, machine.head
         url = (None if head is None else head.url) or self._url or _find_url(error)

@@ -15,7 +15,7 @@ from tokenstream._request import HTTPRequest, headers_without
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
 from tokenstream._sources import FunctionFailed
 from tokenstream._sources.kinds import do_nothing
-from tokenstream.formats._detect.places import format_of_request
+from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
 from tokenstream.stream import AsyncStream

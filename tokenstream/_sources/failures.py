@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.kept_errors import mark_given
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.status import status_error
-from tokenstream._sources.boto3 import convert_aws_error
 from tokenstream._sources.causes import (
     CONNECT_ERRORS,
     chain_class_names,
@@ -25,6 +24,7 @@ from tokenstream._sources.causes import (
     is_transport,
     message_of,
 )
+from tokenstream._sources.requests import convert_aws_error
 from tokenstream._sources.websocket import handshake_error, is_socket_closed, socket_closed_error
 from tokenstream.errors import (
     ConnectError,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._sources import awaited, boto3, plain, requests
+from tokenstream._sources import awaited, plain, requests
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
 from tokenstream._sources.httpx import (
     from_async_holder,
@@ -64,7 +64,7 @@ def sync_source(
     if kind in _IN_PIECES:
         # None of the checks below can apply.
         return plain.from_iterable(cast("Iterable[Any]", source))
-    source = boto3.stream_of(source)
+    source = requests.boto3_stream_of(source)
     if isinstance(source, SyncSource | Deferred):
         return source
     direct_source = _find_body(source) or _find_response(source)
@@ -96,7 +96,7 @@ def async_source(source: object) -> AsyncSource | Deferred:
     if _is_async_generator(source):
         # A generator is nothing but an asynchronous iterable, so the checks below are not needed.
         return plain.from_async_iterable(source)
-    return _find_async_source(boto3.stream_of(source))
+    return _find_async_source(requests.boto3_stream_of(source))
 
 
 def _find_async_source(source: object) -> AsyncSource | Deferred:
@@ -162,8 +162,8 @@ def _find_response(source: object) -> SyncSource | None:
         return requests.from_urllib3(source)
     if is_http_client(source):
         return from_http_client(source)
-    if boto3.is_event_stream(source):
-        return boto3.from_event_stream(source)
+    if requests.is_event_stream(source):
+        return requests.from_event_stream(source)
     socket = _find_socket(source, is_async=False)
     if socket is not None:
         return from_socket(socket)
@@ -259,7 +259,7 @@ def _unreadable_source_error(source: object) -> MisuseError:
             f"{class_name_of(source)} is a whole answer, not a stream: pass stream=True in the request, "
             "or use the SDK's method that streams"
         )
-    if boto3.is_response(source):
+    if requests.is_boto3_response(source):
         return MisuseError(
             "this response of boto3 has no stream: it is a whole answer, or one payload; ask with "
             "converse_stream or invoke_model_with_response_stream"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
+    from tokenstream._apis import FormatName
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._fast.path import Fast
-    from tokenstream.formats._names import FormatName
     from tokenstream.formats._wire.bare_text import text
     from tokenstream.formats._wire.custom_mapping import custom
 
@@ -20,7 +20,7 @@ __all__ = ["Fast", "Format", "FormatName", "Frame", "custom", "text"]
 _HOMES = {
     "Fast": "_fast.path",
     "Format": "_base",
-    "FormatName": "_names",
+    "FormatName": "._apis",
     "Frame": "_base",
     "custom": "_wire.custom_mapping",
     "text": "_wire.bare_text",

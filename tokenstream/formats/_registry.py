@@ -1,22 +1,26 @@
-"""The names of the formats, their classes, and the detection of a payload's format."""
+"""The registry of formats: their names and classes, those of other distributions, and where each is used."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import all_apis, api_named
 from tokenstream.errors import MisuseError
-from tokenstream.formats._detect import third_parties as _third_parties
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
 # Detection asks the formats in this order, and loads each one just before asking it, so the most common
 # formats are first. No two formats claim the same payload.
 _READERS: dict[str, str] = {api.name: api.reader for api in all_apis() if api.reader is not None}
+_GROUP = "tokenstream.formats"
+"""The entry point group; the name of an entry point is the format's name, and its value the class."""
 
 
 def names() -> list[str]:
@@ -40,10 +44,10 @@ def load(name: str) -> type[Format]:
     # A dialect is read by the format of another name.
     home = None if api is None or not api.takes_name else _READERS.get(api.dialect_of or name)
     if home is None:
-        installed = _third_parties.load(name)
+        installed = _load_installed(name)
         if installed is not None:
             return installed
-        msg = f"there is no format {name!r}; the formats are {', '.join([*names(), *_third_parties.names()])}"
+        msg = f"there is no format {name!r}; the formats are {', '.join([*names(), *installed_names()])}"
         raise MisuseError(msg)
     module, _, class_name = home.rpartition(".")
     loaded: type[Format] = getattr(import_module(module), class_name)
@@ -75,8 +79,6 @@ def load_for(address: str) -> None:
     Called before the answer arrives, so that its first payload need not wait for these imports. If the
     address suggests no format, only the first of all formats is imported.
     """
-    from tokenstream.formats._detect.places import format_of_path
-
     likely = format_of_path(address.partition("?")[0]) or next(iter(_READERS))
     for name in _READERS:
         load(name)
@@ -100,7 +102,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
             return name, False
         wait = wait or answer is None
     # Searching for installed formats takes time, so it is done only if no format of this library fits.
-    return (None, True) if wait else _third_parties.detect(payload, event)
+    return (None, True) if wait else _detect_installed(payload, event)
 
 
 def possible_formats(payload: dict[str, Any], event: str) -> set[str]:
@@ -110,3 +112,143 @@ def possible_formats(payload: dict[str, Any], event: str) -> set[str]:
         event: The SSE event's name, "" if it has none.
     """
     return {name for name in _READERS if load(name).recognises(payload, event) is None}
+
+
+@cache
+def path_patterns() -> list[tuple[re.Pattern[str], str]]:
+    """Return pairs of a pattern for the end of a URL path and the format there; no path matches two patterns.
+
+    Only who knows an address needs them: compiling takes a millisecond.
+    """
+    return [(re.compile(f"(?:{api.paths})/?$"), api.name) for api in all_apis() if api.paths is not None]
+
+
+def format_of_path(path: str) -> str | None:
+    """Return the format that providers use at a path; None if the path is not known.
+
+    Args:
+        path: The path, without a query.
+
+    Example:
+        >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages"), format_of_path("/")
+        ('openai-chat', 'anthropic', None)
+    """
+    for end, format in path_patterns():
+        if end.search(path):
+            return format
+    return None
+
+
+def format_of_request(url: str, format: str | type[Format] | Format | None) -> str | None:
+    """Return the name of a request's format: the one that the caller gave, or else the usual one at its path.
+
+    The result is None if the caller gave none and the path is not known.
+
+    Args:
+        format: The format as the caller gave it; None if the caller has not named one.
+    """
+    if format is None:
+        from tokenstream._basics.url import split_url
+
+        return format_of_path(split_url(url).path)
+    name = format if isinstance(format, str) else format.name
+    api = api_named(name)
+    # A dialect has the requests of the format that reads it.
+    return name if api is None or api.dialect_of is None else api.dialect_of
+
+
+def installed_names() -> list[str]:
+    """Return the names of the formats that other distributions install."""
+    return list(_entry_points())
+
+
+def forget_installed() -> None:
+    """Forget the installed formats, so that the next lookup searches for them again."""
+    _entry_points.cache_clear()
+    _load_installed.cache_clear()
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    """Return the entry points of installed formats by name; of equal names, the first one counts."""
+    # Searching the installed distributions takes milliseconds: it is done once, and only for an unknown name.
+    from importlib.metadata import entry_points
+
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=_GROUP):
+        found.setdefault(point.name, point)
+    return found
+
+
+@cache
+def _load_installed(name: str) -> type[Format] | None:
+    """Return the class of an installed format; None if no distribution has a format of this name.
+
+    Raises:
+        MisuseError: The entry point cannot be imported, or is not a format.
+    """
+    point = _entry_points().get(name)
+    if point is None:
+        return None
+    description = f"the format {name!r} of the distribution {point.dist.name if point.dist else '?'!r}"
+    try:
+        loaded: Any = point.load()
+    except Exception as error:
+        cause = type(error).__name__
+        msg = f"{description} cannot be imported from {point.value!r}: {cause}; mend or remove it"
+        raise MisuseError(msg) from error
+    return _check(loaded, name, description)
+
+
+def _check(loaded: object, name: str, description: str) -> type[Format]:
+    """Check that a loaded object is a usable format of the right name, and return it.
+
+    Args:
+        loaded: The object that the entry point names.
+        name: The name of the entry point.
+        description: The words that name the format in an error.
+
+    Raises:
+        MisuseError: The object is not a format, has another name, or lacks a method.
+    """
+    from tokenstream.formats._base import Format
+
+    if not (isinstance(loaded, type) and issubclass(loaded, Format)):
+        msg = f"{description} is not a subclass of tokenstream.formats.Format; mend or remove it"
+        raise MisuseError(msg)
+    own_name = getattr(loaded, "name", None)
+    if own_name != name:
+        msg = (
+            f"{description} calls itself {own_name!r}: its entry point and its attribute `name` "
+            "must say the same"
+        )
+        raise MisuseError(msg)
+    missing = sorted(loaded.__abstractmethods__)
+    if missing:
+        msg = f"{description} lacks {', '.join(missing)}: a format has `recognises` and `read`"
+        raise MisuseError(msg)
+    return loaded
+
+
+def _detect_installed(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
+    """Return the name of the installed format of a payload, and True if a later payload may decide.
+
+    The name is None if no installed format recognises the payload.
+
+    A broken format counts as recognising no payload, so that streams of other formats still work.
+
+    Args:
+        event: The SSE event's name, "" if it has none.
+    """
+    wait = False
+    for name in installed_names():
+        try:
+            format = _load_installed(name)
+            answer = format.recognises(payload, event) if format is not None else False
+        except Exception:  # noqa: BLE001 - other people's code may raise anything
+            answer = False
+        if answer:
+            return name, False
+        # None means that the format cannot tell from this payload.
+        wait = wait or answer is None
+    return None, wait

@@ -11,7 +11,7 @@ from tokenstream._apis import api_named
 from tokenstream._basics.version import __version__
 from tokenstream._hosts import host_at
 from tokenstream.errors import StatusError
-from tokenstream.formats._detect.places import format_of_path
+from tokenstream.formats._registry import format_of_path
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:

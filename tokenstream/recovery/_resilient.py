@@ -22,8 +22,8 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream._apis import FormatName
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
     from tokenstream.stages import Reorder

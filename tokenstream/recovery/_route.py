@@ -17,10 +17,10 @@ from tokenstream.limits import Deadlines, check_option, check_wait, check_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tokenstream._apis import FormatName
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.stages._citations import CitationMarkers

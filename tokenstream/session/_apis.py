@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats._detect.places import format_of_path
+from tokenstream.formats._registry import format_of_path
 from tokenstream.session._live import LiveAPI
 from tokenstream.session._openai_live import OpenAILiveAPI
 from tokenstream.session._realtime import RealtimeAPI

@@ -9,7 +9,7 @@ from typing_extensions import override
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._wire.gemini_live import GeminiLive
-from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
+from tokenstream.formats._wire.gemini_live.parts import fields_of, object_in
 from tokenstream.session._api import NOBODY, Addressee, FormatOfRounds, Payload, SessionAPI, place_aside
 
 if TYPE_CHECKING:

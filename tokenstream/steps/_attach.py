@@ -15,7 +15,7 @@ from tokenstream._basics.waits import wait_before
 from tokenstream._sources.causes import is_connection
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
-from tokenstream.formats._wire.a2a.words import FINISH_REASONS, state_of, unwrap
+from tokenstream.formats._wire.a2a import FINISH_REASONS, state_of, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import (

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from tokenstream._apis import FormatName
     from tokenstream._sources.typing import AsyncReadable
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json._events import At
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._guarding import GuardAnswer, Rule
     from tokenstream.stream._opening import First
+    from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import AsyncResponses
 
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message
     from tokenstream.stages._protocols import TimedStage
     from tokenstream.stages._tools.once import CallRun
-    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._opening import Recovers
+    from tokenstream.stream._options import Policy
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
 

@@ -1,9 +1,9 @@
-"""Options for reading a stream."""
+"""Options for reading a stream, by one reader or by several."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream._basics.call_keys import identity_of_caller
 from tokenstream.errors import MisuseError
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint
     from tokenstream.stages import Reorder
+
+Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
+"""Handling of a loop over a broadcast's events that falls behind by as many events as the queue holds."""
 
 
 class Options(NamedTuple):

@@ -308,7 +308,7 @@ class ToolResults(Mapping[str, Any]):
 
         The list has one turn, or none if there are no results.
         """
-        from tokenstream.turns._gemini import to_gemini
+        from tokenstream.turns._blocks import to_gemini
 
         def write_result(result: _Result) -> dict[str, Any]:
             # The result gets an id only if the server has sent the call with an id.

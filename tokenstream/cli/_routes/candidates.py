@@ -14,7 +14,7 @@ from tokenstream._connection.head import ResponseHead
 from tokenstream._decoder import Decoder
 from tokenstream.cli._advice import MISUSE, CommandFailed
 from tokenstream.cli._asking import is_secret, open_file, read_env_header
-from tokenstream.formats._detect.places import format_of_request
+from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery import Route
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Detection of the format from the first frames, the address or an entry point."""
+"""Detection of the format from the first frames, and the errors for frames of another one."""

@@ -101,7 +101,7 @@ class FirstFrames:
         # A format that has read another connection before may know the answer from there.
         if self.enough or not self.are_unknown or format.parts.has_parts or format.parts.finished:
             return None
-        from tokenstream.formats._detect.wrong_format import find_nothing_read
+        from tokenstream.formats._detect.recognise import find_nothing_read
 
         return find_nothing_read(format, self._frames, self._later)
 
@@ -123,12 +123,12 @@ class FirstFrames:
 
     def is_empty(self, format: Format) -> bool:
         """Return True if no frame had a payload: there were only pings, or the sentinel."""
-        from tokenstream.formats._detect.wrong_format import has_payload
+        from tokenstream.formats._detect.recognise import has_payload
 
         return not self.enough and not has_payload(self._frames, format.limits)
 
     def _compare(self, format: Format, *, certain: bool) -> ProtocolError | NotAStream | None:
-        from tokenstream.formats._detect.wrong_format import find_mismatch
+        from tokenstream.formats._detect.recognise import find_mismatch
 
         return find_mismatch(format, self._frames, self._later, certain=certain)
 

@@ -189,7 +189,7 @@ class Text(Format):
         Raises:
             ProtocolError: The payload proves another format.
         """
-        from tokenstream.formats._detect.wrong_format import find_proof
+        from tokenstream.formats._detect.recognise import find_proof
 
         name = find_proof(payload, self.limits)
         if name is not None:

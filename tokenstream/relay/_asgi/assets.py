@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-    from tokenstream.relay._asgi.http_delivery import Receive, Send
+    from tokenstream.relay._asgi.response import Receive, Send
 
 _CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",

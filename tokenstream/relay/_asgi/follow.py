@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.asking import quote_id
-from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.refusals import Refusal, error_body
-from tokenstream.relay._asgi.response import make_response
+from tokenstream.relay._asgi.response import ResponseTiming, make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import KnownById

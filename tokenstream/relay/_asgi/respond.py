@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import make_source, refuse_not_kept
-from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.refusals import refuse_failed
-from tokenstream.relay._asgi.response import make_response
+from tokenstream.relay._asgi.response import ResponseTiming, make_response
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
 from tokenstream.relay._events_in import BatchReader, EventsIn

@@ -1,18 +1,296 @@
-"""Responses: ASGI applications that send one answer, with a Starlette subclass if Starlette is imported."""
+"""Responses: ASGI applications that send one answer over HTTP, as Starlette's if Starlette is imported."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.relay._asgi.asking import read_asked
-from tokenstream.relay._asgi.http_delivery import HTTPDelivery, ResponseTiming, encode_headers
+from tokenstream.relay._asgi.delivery import Delivery, check_send_timeout
+from tokenstream.relay._asgi.refusals import (
+    Refusal,
+    error_body,
+    hide_not_expressible,
+    refuse_not_expressible,
+)
+from tokenstream.relay._asgi.shutdown import abort_connection
+from tokenstream.relay._events_in import SLOW_SEND
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from anyio import Event
 
     from tokenstream.relay._asgi.writing import Outlet
+
+Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
+"""The ASGI callable `receive`, which returns the client's next message."""
+Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
+"""The ASGI callable `send`, which sends a message to the client."""
+Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
+"""The status and the headers of a response."""
+
+_MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
+"""The shortest and the longest pause, in seconds, between two checks whether a heartbeat is due."""
+_LAST_CHUNK_SECONDS = 0.5
+"""The seconds allowed for sending the last chunk while the server shuts down."""
+_NO_CONTENT = 204
+_CLIENT_CLOSED_REQUEST = 499
+"""The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
+_SHUTDOWN_BODY = error_body("shutdown", "The server is being restarted.", retryable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTiming:
+    """The times after which a response sends its head or a heartbeat, or gives up a reader that has gone."""
+
+    open_within: float | None = 10.0
+    """Seconds after which the head is sent even without an event; None to wait for the first event."""
+    keep_alive: float | None = 10.0
+    """Seconds of silence after which a heartbeat is sent; None for no heartbeats."""
+    grace: float = 0.0
+    """Seconds that an answer goes on after its reader has disconnected."""
+    send_timeout: float | None = 30.0
+    """Seconds that one send may wait for the reader, before it counts as disconnected; None for no limit."""
+
+    def __post_init__(self) -> None:
+        check_send_timeout(self.send_timeout)
+
+
+class HTTPDelivery(Delivery):
+    """Sends the chunks of an outlet as one HTTP response.
+
+    The task that sends the answer and the task that sends heartbeats never interleave: each waits
+    until the other has sent its whole message.
+    """
+
+    def __init__(
+        self, outlet: Outlet, head: Head, timing: ResponseTiming, receive: Receive, send: Send
+    ) -> None:
+        super().__init__(timing.grace, timing.send_timeout, receive, send)
+        self._outlet = outlet
+        self._head = head
+        self._timing = timing
+        self._receive = receive
+        self._send = send
+        self._head_begun = False
+        """True once sending the head has begun."""
+        self._heartbeat_sent: Event | None = None
+        """Set when the current heartbeat was sent; None while no heartbeat is being sent."""
+        self._end_begun = False
+        """True once sending the last message has begun; nothing may follow it."""
+
+    # -- sending -------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        """Send all chunks of the outlet, or the response that replaces an answer that never began."""
+        async with self._outlet as outlet:
+            try:
+                refusal = await outlet.open()
+                if refusal is None:
+                    await self._send_chunks()
+            except NotExpressible as error:
+                hidden = hide_not_expressible(error)
+                refusal = refuse_not_expressible(hidden, outlet.encode_error(hidden))
+            if refusal is not None:
+                await self._send_refusal(refusal)
+
+    async def _send_chunks(self) -> None:
+        """Send all chunks of the outlet, and the end of the response."""
+        async for chunk in self._outlet:
+            # After a disconnect, the answer is still read for the grace period.
+            if self._disconnected:
+                continue
+            if self._head_begun and self._heartbeat_sent is None:
+                # Most chunks: this does what `_send_chunk` does, without the cost of its coroutines.
+                began = self._send_began = time.monotonic()
+                try:
+                    await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+                except OSError:
+                    self._note_disconnect()
+                self._note_sent(began)
+            else:
+                await self._send_chunk(chunk)
+        if not self._disconnected:
+            await self._send_chunk(b"", more=False)
+
+    async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk of the answer; first wait for a heartbeat that is being sent.
+
+        Args:
+            more: False for the last chunk.
+        """
+        waited = self._heartbeat_sent is not None
+        if self._heartbeat_sent is not None:
+            await self._heartbeat_sent.wait()
+        await self._write(chunk, more=more)
+        # More may have arrived while the heartbeat was being sent.
+        self._outlet.is_behind |= waited
+
+    async def _write(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk or a heartbeat; before the first of them, send the head.
+
+        Args:
+            more: False for the last chunk of the response.
+        """
+        if self._head_begun:
+            await self._send_part(None, chunk, more=more)
+        else:
+            # The body begins with a heartbeat, so that its first bytes arrive together with the head.
+            await self._send_part(self._head, self._outlet.heartbeat + chunk, more=more)
+
+    async def _send_part(self, head: Head | None, body: bytes, *, more: bool) -> None:
+        """Send a part of the response.
+
+        Args:
+            head: The status and the headers; None if they were sent before.
+            more: False for the last part.
+        """
+        self._end_begun = not more
+        began = self._send_began = time.monotonic()
+        try:
+            if head is not None:
+                self._head_begun = True
+                status, headers = head
+                await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        except OSError:
+            # From ASGI 2.4 on, servers report a client that has disconnected with this exception.
+            self._note_disconnect()
+        self._note_sent(began)
+
+    def _note_sent(self, began: float) -> None:
+        """Note that a part was sent, and whether its reader is slow: more may have arrived meanwhile.
+
+        Args:
+            began: The clock reading at which sending it began.
+        """
+        self._send_began, self._sent_at = None, time.monotonic()
+        self._outlet.is_behind = self._sent_at - began > SLOW_SEND
+
+    async def _send_refusal(self, refusal: Refusal) -> None:
+        """Send the response that replaces an answer that never began."""
+        if self._heartbeat_sent is not None:
+            await self._heartbeat_sent.wait()
+        if self._disconnected:
+            return
+        if self._head_begun:
+            # The status is sent already, so the error can only be an event of the protocol. If the protocol
+            # has none, the response breaks off.
+            if refusal.as_event is None and refusal.error is not None:
+                raise refusal.error
+            await self._send_chunk(refusal.as_event or b"", more=False)
+            return
+        await self._send_complete(refusal)
+
+    async def _send_complete(self, refusal: Refusal) -> None:
+        """Send a complete response at once."""
+        await self._send_part((refusal.status, encode_headers(refusal)), refusal.body, more=False)
+
+    # -- the other tasks -------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Wait until the reader disconnects."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._note_disconnect()
+
+    async def _stay_alive(self) -> None:
+        """Send the head if no event arrives in time; later, send a heartbeat after each period of silence."""
+        from anyio import sleep
+
+        keep_alive, heartbeat = self._timing.keep_alive, self._outlet.heartbeat
+        sends_heartbeats = bool(keep_alive and heartbeat)
+        open_within = self._timing.open_within
+        head_due = None if open_within is None else time.monotonic() + open_within
+        while not (self._disconnected or self._end_begun):
+            if self._head_begun and not sends_heartbeats:
+                # Nothing is left for this task to send.
+                break
+            # The next thing to send: before the head, the head; after it, a heartbeat.
+            due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due
+            wait = _MAX_PAUSE if due is None else due - time.monotonic()
+            # While a part of the answer is being sent, nothing else may be sent: look again later.
+            if wait > 0 or self._is_sending:
+                # If the head is sent during the pause, the first heartbeat is due `keep_alive` seconds later.
+                longest_pause = keep_alive or _MAX_PAUSE
+                await sleep(min(max(wait, _MIN_PAUSE), longest_pause))
+            else:
+                await self._send_heartbeat(heartbeat if self._head_begun else b"")
+
+    async def _send_heartbeat(self, heartbeat: bytes) -> None:
+        """Send a heartbeat; the task that sends the answer waits meanwhile.
+
+        Args:
+            heartbeat: The bytes of the heartbeat; empty to send only the head.
+        """
+        from anyio import Event
+
+        self._heartbeat_sent = Event()
+        try:
+            await self._write(heartbeat)
+        finally:
+            self._heartbeat_sent.set()
+            self._heartbeat_sent = None
+
+    # -- ending ----------------------------------------------------------------
+
+    def _stop_source(self, reason: str) -> bool:
+        """Stop the answer; return True if its chunks will then end by themselves."""
+        return self._outlet.stop(reason)
+
+    async def _conclude(self) -> None:
+        """Send the last chunk if the server shuts down.
+
+        A status is sent even if the reader disconnected before the head, because middleware requires one.
+        """
+        if self._shutting_down:
+            await self._send_last_chunk()
+        if self._disconnected and not self._head_begun:
+            await self._send_status_to_gone_reader()
+
+    async def _send_status_to_gone_reader(self) -> None:
+        """Send a head (status 499) to a reader that has gone before the head: middleware requires one."""
+        from anyio import move_on_after
+
+        with move_on_after(_LAST_CHUNK_SECONDS):
+            await self._send_complete(Refusal(_CLIENT_CLOSED_REQUEST, b""))
+
+    async def _send_last_chunk(self) -> None:
+        """Send the last chunk on shutdown; if it cannot be sent in time, abort the connection.
+
+        The last chunk cannot be sent while an earlier chunk is being sent to a reader that does not read.
+        Nothing is sent if the answer has ended already.
+        """
+        from anyio import move_on_after
+
+        # While the last chunk is being sent, `_end_begun` and `_is_sending` are both True.
+        already_ended = self._end_begun and not self._is_sending
+        if self._disconnected or already_ended:
+            return
+        # An earlier chunk, or a heartbeat, is still being sent: its reader does not read.
+        stuck = self._is_sending
+        if not stuck:
+            with move_on_after(_LAST_CHUNK_SECONDS) as scope:
+                if self._head_begun:
+                    await self._write(self._outlet.shutdown_chunk(), more=False)
+                else:
+                    await self._send_complete(Refusal(503, _SHUTDOWN_BODY, {"retry-after": "1"}))
+            stuck = scope.cancelled_caught
+        if stuck:
+            # The server would wait for a reader that does not read.
+            abort_connection(self._receive, self._send)
+
+
+def encode_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a complete response, as ASGI wants them."""
+    headers = dict(refusal.headers)
+    if refusal.status != _NO_CONTENT:
+        headers = {"content-type": "application/json", "content-length": str(len(refusal.body)), **headers}
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 class Response:
@@ -130,7 +408,7 @@ def make_response(
     """
     response_class = Response
     if "starlette.responses" in sys.modules:
-        from tokenstream.relay._asgi.starlette import StarletteResponse
+        from tokenstream.relay._asgi.response_type import Response as StarletteResponse
 
         response_class = StarletteResponse
     return response_class(outlet, timing=timing, status=status, headers=headers)

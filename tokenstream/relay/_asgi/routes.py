@@ -12,10 +12,9 @@ from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
 from tokenstream.relay._asgi.follow import check_journal, follow, refuse_journal_error
-from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
-from tokenstream.relay._asgi.response import Response
+from tokenstream.relay._asgi.response import Response, ResponseTiming
 from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._asgi.writing import BodyWriter
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.http_delivery import Receive, Send
+    from tokenstream.relay._asgi.response import Receive, Send
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop

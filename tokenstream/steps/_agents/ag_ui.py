@@ -8,7 +8,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._wire.ag_ui import unwrap
-from tokenstream.formats._wire.ag_ui.words import read_output
+from tokenstream.formats._wire.ag_ui.parts import read_output
 from tokenstream.steps._agents import REMEMBERED, AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 

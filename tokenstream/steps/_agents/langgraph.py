@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._kit.values import json_text
-from tokenstream.formats._wire.langchain.messages import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.formats._wire.langchain.protocol import (
     RUN_ENDS,
     is_graph_event,
@@ -16,6 +15,7 @@ from tokenstream.formats._wire.langchain.protocol import (
     result_of_tool,
     source_of,
 )
+from tokenstream.formats._wire.langchain.protocol_blocks import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer

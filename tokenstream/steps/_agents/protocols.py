@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.errors import StreamTruncated
-from tokenstream.formats._wire.a2a.words import FINISH_REASONS, PAUSED, state_of, unwrap
+from tokenstream.formats._wire.a2a import FINISH_REASONS, PAUSED, state_of, unwrap
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 

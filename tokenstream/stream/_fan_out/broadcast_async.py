@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
+    from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.async_pump import AsyncPump
     from tokenstream.stream._reading.items import ArrivalBell
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
-from tokenstream.stream._fan_out.policy import Policy
+from tokenstream.stream._options import Policy
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._fan_out.hub import Hub
-    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._opening import First
+    from tokenstream.stream._options import Policy
     from tokenstream.stream._protocols import CallCursor, Driver
     from tokenstream.stream._reading.items import ArrivalBell
 

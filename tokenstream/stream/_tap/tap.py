@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream._basics.members import name_defaults, show_members
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
-from tokenstream._sources.boto3 import stream_key_of
 from tokenstream._sources.kinds import class_name_of
+from tokenstream._sources.requests import boto3_stream_key_of
 from tokenstream.errors import MisuseError
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._tap.onlooker import Onlooker
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     )
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
+    from tokenstream._apis import FormatName
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._build import ToolsOption
@@ -254,7 +254,7 @@ def _find_tap_type(source: object) -> type[Tap[Any] | AsyncTap[Any]]:
         return Tap
     if is_async:
         return AsyncTap
-    key = stream_key_of(source)
+    key = boto3_stream_key_of(source)
     if key is not None:
         raise MisuseError(
             f'a response of boto3 cannot be looped over: tap its stream, response["{key}"], '

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources import AsyncSource, Deferred, SyncSource, from_response
 from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.awaited import is_awaitable
-from tokenstream._sources.boto3 import is_event_stream, stream_of
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.plain import is_file
-from tokenstream._sources.requests import is_http_client, is_requests, is_urllib3
+from tokenstream._sources.requests import (
+    boto3_stream_of,
+    is_event_stream,
+    is_http_client,
+    is_requests,
+    is_urllib3,
+)
 from tokenstream.errors import MisuseError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump
@@ -55,7 +60,7 @@ def note_body(source: object, notes: Notes) -> bool:
     Raises:
         MisuseError: The body was read or closed before.
     """
-    source = stream_of(source)
+    source = boto3_stream_of(source)
     response = response_of(source)
     if response is not None:
         note_httpx(response, notes)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._sources.aiohttp import from_aiohttp
-from tokenstream._sources.boto3 import raw_response_of
-from tokenstream._sources.requests import from_http_client, from_requests, from_urllib3, was_read
+from tokenstream._sources.requests import (
+    from_http_client,
+    from_requests,
+    from_urllib3,
+    raw_response_of,
+    was_read,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

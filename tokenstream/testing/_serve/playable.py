@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.errors import MisuseError
-from tokenstream.formats._detect.places import format_of_path
+from tokenstream.formats._registry import format_of_path
 from tokenstream.relay._encoders import load, names
 from tokenstream.testing._faults.base import combined
 from tokenstream.testing._recordings.recording import Recording

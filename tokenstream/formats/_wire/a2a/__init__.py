@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.a2a.parts import TaskParts, fingerprint_of, pieces_of, text_in
-from tokenstream.formats._wire.a2a.words import FINISH_REASONS, PAUSED, state_of, unwrap, usage_in
+from tokenstream.formats._wire.a2a.parts import (
+    TaskParts,
+    fingerprint_of,
+    parts_field,
+    pieces_of,
+    text_in,
+    usage_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +29,30 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+PayloadKind: TypeAlias = Literal["task", "message", "status-update", "artifact-update"]
+"""The kinds of payloads, by their names in version 0.3."""
+FINISH_REASONS: dict[str, FinishReason] = {
+    "completed": "stop",
+    "input-required": "pause",
+    "auth-required": "pause",
+    "canceled": "cancelled",
+    "cancelled": "cancelled",
+    "failed": "error",
+    "rejected": "error",
+}
+"""Maps a state to a finish reason; in any other state, the task goes on."""
+PAUSED = frozenset({"input-required", "auth-required"})
+"""States in which the task waits, and after which it may go on in the same stream."""
+_KINDS_BY_FIELD: dict[str, PayloadKind] = {
+    "task": "task",
+    "message": "message",
+    "statusUpdate": "status-update",
+    "artifactUpdate": "artifact-update",
+}
+"""Maps the field that contains a payload in version 1.0 to the payload's kind."""
+_KINDS: dict[object, PayloadKind] = {kind: kind for kind in _KINDS_BY_FIELD.values()}
+_STATE_PREFIX = "TASK_STATE_"
 
 _TEXT = ("artifact", "parts", 0, "text")
 _ENVELOPE = frozenset({"jsonrpc", "id", "result", "task", "message", "statusUpdate", "artifactUpdate"})
@@ -298,3 +328,50 @@ class A2A(Format):
         if self._is_paused:
             self._is_paused = False
             self.parts.choice(0).finish = None
+
+
+def unwrap(payload: dict[str, Any]) -> tuple[PayloadKind, dict[str, Any]] | None:
+    """Return the kind and the content of a payload; None if it is not one of A2A.
+
+    In version 0.3 of the protocol, the field `kind` of the content names the kind. In version 1.0, the
+    content is in a field named after its kind; so it is in 0.3 over HTTP without JSON-RPC.
+
+    Args:
+        payload: The payload, with JSON-RPC around it or without.
+
+    Example:
+        >>> unwrap({"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_WORKING"}}})[0]
+        'status-update'
+        >>> unwrap({"jsonrpc": "2.0", "id": 1, "result": {"content": [], "isError": False}}) is None
+        True
+    """
+    inner = payload["result"] if is_dict(payload.get("result")) else payload
+    kind = _KINDS.get(inner["kind"]) if isinstance(inner.get("kind"), str) else None
+    if kind is not None:
+        return (kind, inner) if _is_of_kind(kind, inner) else None
+    for field, kind in _KINDS_BY_FIELD.items():
+        content = inner.get(field)
+        if is_dict(content) and _is_of_kind(kind, content):
+            return kind, content
+    # The answer to a request for a task, which has nothing around it.
+    state = text_of(dict_of(inner, "status"), "state") or ""
+    return ("task", inner) if "id" in inner and state.startswith(_STATE_PREFIX) else None
+
+
+def _is_of_kind(kind: PayloadKind, content: dict[str, Any]) -> bool:
+    """Return whether the content of a payload has the fields that every payload of the kind must have."""
+    if kind == "message":
+        return isinstance(content.get("messageId"), str) and is_list(parts_field(content))
+    if kind == "artifact-update":
+        return is_dict(content.get("artifact"))
+    return text_of(dict_of(content, "status"), "state") is not None
+
+
+def state_of(word: str) -> str:
+    """Return a state as version 0.3 spells it.
+
+    Example:
+        >>> state_of("TASK_STATE_INPUT_REQUIRED"), state_of("working")
+        ('input-required', 'working')
+    """
+    return word.removeprefix(_STATE_PREFIX).lower().replace("_", "-")

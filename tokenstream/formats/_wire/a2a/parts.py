@@ -8,8 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.told import Told, added_by
-from tokenstream.formats._kit.values import base64_bytes, canonical_json
-from tokenstream.formats._wire.a2a.words import is_thought, parts_field
+from tokenstream.formats._kit.values import base64_bytes, canonical_json, counts_in
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -17,6 +16,19 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.contents import TextKind
     from tokenstream.limits import Limits
+    from tokenstream.message import Usage
+
+# Quirk (google-adk, 2026-11): token counts and the mark of a thought are in the metadata, under names with
+# a prefix of the framework; kagent, which is built on it, has a prefix of its own.
+_PREFIXES = ("adk_", "kagent_")
+_COUNTS = {
+    "promptTokenCount": "input_tokens",
+    "candidatesTokenCount": "output_tokens",
+    "totalTokenCount": "total_tokens",
+    "thoughtsTokenCount": "reasoning_tokens",
+    "cachedContentTokenCount": "cached_tokens",
+}
+"""Maps the framework's names of counts, which are Gemini's, to ours."""
 
 Piece: TypeAlias = dict[str, Any]
 """A piece of content, which the protocol calls a part: a text, a file or data."""
@@ -390,3 +402,28 @@ def fingerprint_of(piece: Piece) -> int:
 def _blank(kind: TextKind, data: dict[str, Any] | None) -> TextPart | ReasoningPart:
     """Return a part for text or reasoning, without its text."""
     return ReasoningPart(provider_data=data) if kind == "reasoning" else TextPart(provider_data=data)
+
+
+def parts_field(message: dict[str, Any]) -> object:
+    """Return a message's field `parts`; or `content`, its name in version 0.3 over HTTP without JSON-RPC."""
+    return message["parts"] if "parts" in message else message.get("content")
+
+
+def is_thought(piece: dict[str, Any]) -> bool:
+    """Return whether a piece of text is marked as reasoning."""
+    metadata = dict_of(piece, "metadata")
+    return any(metadata.get(f"{prefix}thought") is True for prefix in _PREFIXES)
+
+
+def usage_in(metadata: dict[str, Any]) -> Usage | None:
+    """Return the token counts in metadata; None if there are none.
+
+    Example:
+        >>> usage_in({"adk_usage_metadata": {"promptTokenCount": 60}}).input_tokens
+        60
+    """
+    for prefix in _PREFIXES:
+        usage = counts_in(dict_of(metadata, f"{prefix}usage_metadata"), _COUNTS)
+        if usage is not None:
+            return usage
+    return None

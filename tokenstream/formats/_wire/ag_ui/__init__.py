@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, float_of, int_of, is_dict, text_of
+from tokenstream._message_parts import COUNTS
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.ag_ui.parts import PART_READERS, RunParts
-from tokenstream.formats._wire.ag_ui.words import (
-    COMMON_FIELDS,
-    FINISH_REASONS,
-    finish_word_of,
-    model_in_metadata,
-    told_finish_word,
-    usage_of,
-)
+from tokenstream.formats._kit.openai import finish_reason
+from tokenstream.formats._wire.ag_ui.parts import COMMON_FIELDS, PART_READERS, RunParts
+from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    **{reason: reason for reason in get_args(FinishReason)},
+    "success": "stop",
+    "interrupt": "pause",
+}
+"""Maps a run's outcome to a finish reason; a run without an outcome succeeded.
+
+A relay of this library sends reasons for which AG-UI has no outcome in the metadata, under their own names.
+"""
+_COUNTS = {
+    "input_tokens": ("inputTokens", "input_tokens"),
+    "output_tokens": ("outputTokens", "output_tokens"),
+    "total_tokens": ("totalTokens", "total_tokens"),
+    "reasoning_tokens": ("reasoningTokens", "reasoning_tokens"),
+    "cached_tokens": ("cachedInputTokens", "cached_input_tokens"),
+    "cache_write_tokens": ("cacheWriteInputTokens", "cache_write_input_tokens"),
+}
+"""Maps fields of `Usage` to AG-UI's names of token counts, of which an entry uses one."""
+OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
+"""The outcomes of a run that AG-UI knows."""
 
 _CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
 # These events do not belong to the message, so they do not complete a part that chunks are writing;
@@ -231,3 +246,87 @@ def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
     """
     chunk = payload.get("chunk")
     return chunk if payload.keys() == _ENVELOPE and is_dict(chunk) and "type" in chunk else payload
+
+
+def finish_word_of(payload: dict[str, Any]) -> str:
+    """Return the word for which a run has ended: its outcome, or the finish reason in its metadata.
+
+    Args:
+        payload: A `RUN_FINISHED`. If a relay of this library or TanStack AI has sent it, a reason for which
+            AG-UI has no outcome is in its metadata.
+
+    Example:
+        >>> told = {"tokenstream": {"finishReason": "length"}}
+        >>> finish_word_of({"outcome": {"type": "success"}, "metadata": told})
+        'length'
+    """
+    outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
+    told = told_finish_word(payload) or _tanstack_finish_word(payload)
+    if outcome == "success" and told is not None:
+        return told
+    return outcome if outcome in OUTCOMES else "unknown"
+
+
+def told_finish_word(payload: dict[str, Any]) -> str | None:
+    """Return the word for a finish reason that a relay of this library has sent in metadata; None without.
+
+    Example:
+        >>> told_finish_word({"metadata": {"tokenstream": {"finishReason": "length"}}})
+        'length'
+    """
+    told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
+    return told if told in FINISH_REASONS else None
+
+
+def model_in_metadata(payload: dict[str, Any]) -> str | None:
+    """Return the model that TanStack AI names in the metadata of a run's start or end; None without one.
+
+    Example:
+        >>> model_in_metadata({"metadata": {"tanstack": {"model": "gpt-5"}}})
+        'gpt-5'
+    """
+    return text_of(_tanstack_metadata(payload), "model")
+
+
+def _tanstack_finish_word(payload: dict[str, Any]) -> str | None:
+    """Return the finish reason in TanStack AI's metadata, or "unknown" for an unknown word; None without."""
+    word = text_of(_tanstack_metadata(payload), "finishReason")
+    return None if word is None else finish_reason(word)
+
+
+def _tanstack_metadata(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what TanStack AI has put into the metadata of an event; empty if it has not sent it."""
+    # Quirk (TanStack AI 0.58, 2026-10): AG-UI's `RUN_FINISHED` has no place for the finish reason and the
+    # model, so both are in the metadata (strip-to-spec-middleware.ts).
+    return dict_of(dict_of(payload, "metadata"), "tanstack")
+
+
+def usage_of(payload: dict[str, Any]) -> Usage | None:
+    """Return the token counts of a run, summed over its models; None if no model reported any.
+
+    Args:
+        payload: The event that ended the run, with a list of counts, one entry for each provider and model.
+            If a relay of this library has sent it, further counts are in its metadata.
+
+    Example:
+        >>> usage_of({"usage": [{"outputTokens": 4}, {"outputTokens": 3}]}).output_tokens
+        7
+    """
+    entries = dicts_of(payload.get("usage"))
+    told = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
+    if not entries and not told:
+        return None
+    counts: dict[str, Any] = {name: _add_up(entries, *words) for name, words in _COUNTS.items()}
+    counts |= {name: int_of(told, name) for name in COUNTS if name not in _COUNTS}
+    counts["cost"] = float_of(told, "cost")
+    return Usage(**counts, provider_data={"usage": entries})
+
+
+def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
+    """Return the sum of a token count over all entries of a report; None if no entry has the count.
+
+    Args:
+        names: The names of the count, one of which an entry uses.
+    """
+    counts = [count for entry in entries if (count := int_of(entry, *names)) is not None]
+    return sum(counts) if counts else None

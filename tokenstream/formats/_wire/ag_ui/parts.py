@@ -6,24 +6,36 @@ or a call that has no start and end events.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from tokenstream._basics.untrusted import fields_except, text_of
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import dict_of, fields_except, text_of
+from tokenstream.errors import ProtocolError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
-from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, is_server_call, read_output, read_progress
 from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import Part
+
+COMMON_FIELDS = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
+"""Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
+PROGRESS = "TOOL_PROGRESS"
+"""The type of the activity in which a relay of this library sends the progress of a tool.
+
+AG-UI has no event for it (github.com/ag-ui-protocol/ag-ui, issues 443 and 620, seen 2026-11), but activities
+are for "intermediate planning or tool use visibility" (docs.ag-ui.com/drafts/activity-events).
+"""
 
 _MESSAGE_FIELDS = (*COMMON_FIELDS, "delta")
 # Fields that are not reported, or that the start of a message has reported.
@@ -260,3 +272,53 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
     "ACTIVITY_SNAPSHOT": RunParts.read_activity,
 }
 """Readers of the events that add to a part, by event type."""
+
+
+def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
+    """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool itself.
+
+    Args:
+        payload: The event. If a relay of this library has sent it, its metadata say whether its `content` is
+            JSON text, plain text or the message of an error.
+
+    Example:
+        >>> told = {"content": "json", "providerExecuted": True}
+        >>> read_output({"content": "[7]", "metadata": {"tokenstream": told}})
+        ([7], None, True)
+    """
+    content = payload.get("content")
+    told = dict_of(dict_of(payload, "metadata"), "tokenstream")
+    error, kind = told.get("error"), text_of(told, "content")
+    if kind == "error":
+        content = None
+    elif kind == "json" and isinstance(content, str):
+        # Content that is not JSON, although the metadata say so, stays text.
+        with suppress(ProtocolError):
+            content = decode(content)
+    return content, error if isinstance(error, str) else None, told.get("providerExecuted") is True
+
+
+def read_progress(payload: dict[str, Any]) -> tuple[str, Json] | None:
+    """Return the id of a call and what its tool shows, from an activity; None for any other activity.
+
+    Example:
+        >>> content, told = {"toolCallId": "call_1", "output": 3}, {"tokenstream": {}}
+        >>> read_progress({"activityType": "TOOL_PROGRESS", "content": content, "metadata": told})
+        ('call_1', 3)
+    """
+    content, id = dict_of(payload, "content"), text_of(dict_of(payload, "content"), "toolCallId")
+    # Another application may have an activity of that name.
+    is_ours = "tokenstream" in dict_of(payload, "metadata")
+    if id is None or not is_ours or payload.get("activityType") != PROGRESS:
+        return None
+    return id, content.get("output")
+
+
+def is_server_call(payload: dict[str, Any]) -> bool:
+    """Return True if the metadata of a call say that a model's provider runs the tool itself.
+
+    Example:
+        >>> is_server_call({"metadata": {"tokenstream": {"providerExecuted": True}}})
+        True
+    """
+    return dict_of(dict_of(payload, "metadata"), "tokenstream").get("providerExecuted") is True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, says_nothing, text_of
+from tokenstream._message_parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
-from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, replaced_counts, usage_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -19,7 +19,21 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Usage
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop_sequence",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "pause_turn": "pause",
+    "compaction": "pause",
+    "refusal": "refusal",
+}
+"""Maps Anthropic's stop reasons to finish reasons."""
+_COUNTS = frozenset({"input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens"})
+"""The counts that an answer has beside its `iterations`."""
 
 _STREAM_EVENTS: dict[str, str | None] = {
     "message_start": "message",
@@ -325,3 +339,58 @@ class Anthropic(Format):
         "message_stop": _read_message_stop,
         "message": _read_whole_message,
     }
+
+
+def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
+    """Return token counts as `Usage`; counts that the server did not send are None.
+
+    Args:
+        reason: The answer's stop reason. After a compaction, its tokens are added, which the API counts in
+            `iterations` alone; in an answer that goes on behind a compaction, they stay there.
+
+    Example:
+        >>> usage_of({"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": None}).cached_tokens
+        4
+    """
+    details = dict_of(report, "output_tokens_details")
+    compactions = _compactions_in(report) if reason == "compaction" else []
+
+    def count(name: str) -> int | None:
+        """Return a count, with that of the compactions if the server has sent it."""
+        total = int_of(report, name)
+        return None if total is None else sum([int_of(each, name) or 0 for each in compactions], start=total)
+
+    return make_usage(
+        report,
+        input_tokens=count("input_tokens"),
+        output_tokens=count("output_tokens"),
+        reasoning_tokens=int_of(details, "thinking_tokens"),
+        cached_tokens=count("cache_read_input_tokens"),
+        cache_write_tokens=count("cache_creation_input_tokens"),
+    )
+
+
+def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str]:
+    """Return the names of the counts whose zero replaces an earlier count, because the API documents it.
+
+    After a refusal, no output is counted. After a compaction, its tokens are in `iterations` alone, so the
+    counts beside these may fall to zero.
+
+    Args:
+        report: The token counts as the server sent them.
+        reason: The stop reason that comes with them; None if none does.
+
+    Example:
+        >>> sorted(replaced_counts({"output_tokens": 0}, "refusal"))
+        ['output_tokens']
+        >>> "input_tokens" in replaced_counts({"input_tokens": 0}, "compaction")
+        True
+    """
+    if reason == "compaction" or _compactions_in(report):
+        return _COUNTS
+    return _COUNTS & {"output_tokens"} if reason == "refusal" else frozenset()
+
+
+def _compactions_in(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the token counts of the compactions in a report, each of which was a request of its own."""
+    return [each for each in dicts_of(report.get("iterations")) if each.get("type") == "compaction"]

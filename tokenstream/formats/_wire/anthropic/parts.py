@@ -1,16 +1,23 @@
-"""Read content blocks; each becomes a part of the message, and its events have the block's index."""
+"""The parts of an answer of Anthropic: each content block becomes one; its events have the block's index."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._wire.anthropic.words import citation_of, failure_in
-from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+from tokenstream.formats._kit.values import failure_text
+from tokenstream.message import (
+    Citation,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -341,3 +348,45 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         "thinking_delta": "thinking",
         "signature_delta": "thinking",
     }
+
+
+def citation_of(data: dict[str, Any], cites: int) -> Citation:
+    """Convert a citation of any of Anthropic's types.
+
+    The positions in a citation refer to the source and not to the answer, so they stay in `provider_data`.
+
+    Args:
+        data: The citation as the server sent it.
+        cites: Index of the part that the citation supports.
+
+    Example:
+        >>> citation_of({"type": "char_location", "document_title": "Laws", "cited_text": "§ 1"}, 0).title
+        'Laws'
+    """
+    # The application chooses the `source` of a search result, which may be a URL or any other name.
+    source = text_of(data, "source") or ""
+    return Citation(
+        url=text_of(data, "url") or (source if "://" in source else None),
+        title=text_of(data, "title", "document_title"),
+        text=text_of(data, "cited_text"),
+        cites=cites,
+        provider_data=data,
+    )
+
+
+def failure_in(block: dict[str, Any]) -> str | None:
+    """Return the description of a tool's failure in the block of its result; None if the tool has succeeded.
+
+    A tool of Anthropic's has a code as its error; a tool of an MCP server describes it in the content.
+
+    Example:
+        >>> error = {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}
+        >>> failure_in({"content": error}), failure_in({"content": []})
+        ('max_uses_exceeded', None)
+    """
+    content = block.get("content")
+    if block.get("is_error") is True:
+        return failure_text(content)
+    if is_dict(content) and (text_of(content, "type") or "").endswith("_error"):
+        return text_of(content, "error_code") or failure_text(content)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
@@ -9,10 +10,10 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._detect.unknown import HARNESS, refusal
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
-from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
 from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 
 if TYPE_CHECKING:
@@ -22,6 +23,29 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
+    {
+        "end_turn": "stop",
+        "tool_use": "tool_calls",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "stop_sequence": "stop_sequence",
+        "guardrail_intervened": "content_filter",
+        "content_filtered": "content_filter",
+        "malformed_model_output": "error",
+        "malformed_tool_use": "error",
+    }
+)
+"""Maps Bedrock's stop reasons to finish reasons."""
+USAGE = Counts(
+    input_tokens="inputTokens",
+    output_tokens="outputTokens",
+    total_tokens="totalTokens",
+    cached_tokens="cacheReadInputTokens|cacheReadInputTokenCount",
+    cache_write_tokens="cacheWriteInputTokens|cacheWriteInputTokenCount",
+)
+"""The token counts; those of the input do not include what was read from a cache or written to it."""
 
 StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 """A block as a stream would send it: the fields of its start event, and its deltas in order."""

@@ -1,7 +1,8 @@
-"""Read content blocks; each becomes a part of the message, and its events have the block's index."""
+"""The parts of an answer of Bedrock: each content block becomes one; its events have the block's index."""
 
 from __future__ import annotations
 
+import binascii
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,8 +11,7 @@ from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import failure_text
-from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of, citation_of
-from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
+from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -403,3 +403,57 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         "toolResult": _add_result,
         "image": _add_image,
     }
+
+
+def citation_of(data: dict[str, Any], cites: int) -> Citation:
+    """Convert a citation.
+
+    The positions in a citation refer to the source and not to the answer, so they stay in `provider_data`.
+
+    Args:
+        data: The citation as the server sent it.
+        cites: Index of the part that the citation supports.
+
+    Example:
+        >>> citation_of({"title": "Laws", "sourceContent": [{"text": "§ 1"}]}, 0).text
+        '§ 1'
+    """
+    source = text_of(data, "source") or ""
+    texts = [text_of(piece, "text") or "" for piece in dicts_of(data.get("sourceContent"))]
+    web = dict_of(dict_of(data, "location"), "web")
+    return Citation(
+        url=text_of(web, "url") or (source if "://" in source else None),
+        title=text_of(data, "title"),
+        text="".join(texts) or None,
+        cites=cites,
+        provider_data=data,
+    )
+
+
+def bytes_of(value: object) -> bytes | None:
+    r"""Return bytes sent as base64 or, by an SDK, as bytes; None for anything else.
+
+    Example:
+        >>> bytes_of("AAA="), bytes_of(b"as they are"), bytes_of("?"), bytes_of(None)
+        (b'\x00\x00', b'as they are', None, None)
+    """
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str) or not value.isascii():
+        return None
+    try:
+        return binascii.a2b_base64(value, strict_mode=True)
+    except binascii.Error:
+        return None
+
+
+def base64_of(value: object) -> str | None:
+    """Return base64 for a value that is bytes in an SDK and base64 on the wire; None for any other value.
+
+    Example:
+        >>> base64_of("AAA="), base64_of(bytes(2)), base64_of(1)
+        ('AAA=', 'AAA=', None)
+    """
+    if isinstance(value, bytes):
+        return binascii.b2a_base64(value, newline=False).decode("ascii")
+    return value if isinstance(value, str) and value else None

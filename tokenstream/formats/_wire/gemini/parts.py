@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
-from tokenstream.formats._kit.count_paths import drop_zeros
+from tokenstream.formats._kit.count_paths import Counts, drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, json_text
-from tokenstream.formats._wire.gemini.calls import CallParts
-from tokenstream.formats._wire.gemini.words import USAGE
+from tokenstream.formats._wire.gemini.candidate import CallParts
 from tokenstream.message import (
     MediaPart,
     OpaquePart,
@@ -26,6 +25,20 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
+
+USAGE = Counts(
+    input_tokens="promptTokenCount",
+    output_tokens="candidatesTokenCount|responseTokenCount",
+    total_tokens="totalTokenCount",
+    cached_tokens="cachedContentTokenCount",
+    reasoning_tokens="thoughtsTokenCount",
+    input_audio_tokens="promptTokensDetails[AUDIO]",
+    input_image_tokens="promptTokensDetails[IMAGE]",
+    output_audio_tokens="candidatesTokensDetails[AUDIO]",
+    element="tokenCount",
+    apart=True,
+)
+"""The token counts of an answer; those of the output do not include the thoughts."""
 
 _CONTENT_FIELDS = frozenset(
     {

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.gemini_live.parts import LiveTurn
-from tokenstream.formats._wire.gemini_live.words import (
-    FINISH_REASONS,
-    USAGE,
-    camel_case,
-    fields_of,
-    object_in,
-)
+from tokenstream.formats._wire.gemini_live.parts import LiveTurn, camel_case, fields_of, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +18,55 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
+    {
+        "generationComplete": "stop",
+        "turnComplete": "stop",
+        "interrupted": "cancelled",
+        "NEED_MORE_INPUT": "pause",
+        "MALFORMED_FUNCTION_CALL": "error",
+        "RESPONSE_REJECTED": "content_filter",
+        "PROHIBITED_INPUT_CONTENT": "content_filter",
+        "IMAGE_PROHIBITED_INPUT_CONTENT": "content_filter",
+        "INPUT_TEXT_CONTAIN_PROMINENT_PERSON_PROHIBITED": "content_filter",
+        "INPUT_IMAGE_CELEBRITY": "content_filter",
+        "INPUT_IMAGE_PHOTO_REALISTIC_CHILD_PROHIBITED": "content_filter",
+        "INPUT_TEXT_NCII_PROHIBITED": "content_filter",
+        "INPUT_OTHER": "content_filter",
+        "INPUT_IP_PROHIBITED": "content_filter",
+        "BLOCKLIST": "content_filter",
+        "UNSAFE_PROMPT_FOR_IMAGE_GENERATION": "content_filter",
+        "GENERATED_IMAGE_SAFETY": "content_filter",
+        "GENERATED_CONTENT_SAFETY": "content_filter",
+        "GENERATED_AUDIO_SAFETY": "content_filter",
+        "GENERATED_VIDEO_SAFETY": "content_filter",
+        "GENERATED_CONTENT_PROHIBITED": "content_filter",
+        "GENERATED_CONTENT_BLOCKLIST": "content_filter",
+        "GENERATED_IMAGE_PROHIBITED": "content_filter",
+        "GENERATED_IMAGE_CELEBRITY": "content_filter",
+        "GENERATED_IMAGE_PROMINENT_PEOPLE_DETECTED_BY_REWRITER": "content_filter",
+        "GENERATED_IMAGE_IDENTIFIABLE_PEOPLE": "content_filter",
+        "GENERATED_IMAGE_MINORS": "content_filter",
+        "OUTPUT_IMAGE_IP_PROHIBITED": "content_filter",
+        "GENERATED_OTHER": "content_filter",
+        "MAX_REGENERATION_REACHED": "error",
+    }
+)
+"""Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
+USAGE = Counts(
+    input_tokens="promptTokenCount",
+    cached_tokens="cachedContentTokenCount",
+    output_tokens="responseTokenCount|candidatesTokenCount",
+    reasoning_tokens="thoughtsTokenCount",
+    total_tokens="totalTokenCount",
+    input_audio_tokens="promptTokensDetails[AUDIO]",
+    input_image_tokens="promptTokensDetails[IMAGE]",
+    output_audio_tokens="responseTokensDetails[AUDIO]",
+    element="tokenCount|token_count",
+    apart=True,
+)
+"""The token counts of a turn; those of the output do not include the thoughts."""
 
 _NAMES = frozenset(
     {

@@ -1,14 +1,14 @@
-"""Turns the content of the model's turns into parts of the message."""
+"""The parts of a turn in Gemini Live, and the fields of its messages, whose names come in two spellings."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_of_code
-from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
+
+SNAKE = re.compile("_([a-z])")
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 # Fields of a part that describe its content.
@@ -206,3 +208,33 @@ class LiveTurn(SessionParts):
         "executableCode": _add_code,
         "codeExecutionResult": _add_code_result,
     }
+
+
+def camel_case(name: str) -> str:
+    """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case.
+
+    Example:
+        >>> camel_case("server_content"), camel_case("serverContent")
+        ('serverContent', 'serverContent')
+    """
+    return SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+
+
+def fields_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an object's fields with their names in camelCase; names inside the fields are unchanged.
+
+    Example:
+        >>> fields_of({"turn_complete": True, "interrupted": False})
+        {'turnComplete': True, 'interrupted': False}
+    """
+    return {(camel_case(name) if "_" in name else name): value for name, value in fields.items()}
+
+
+def object_in(payload: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a field that is an object, with its names in camelCase; {} if the field is not an object.
+
+    Example:
+        >>> object_in({"serverContent": {"turn_complete": True}}, "serverContent")
+        {'turnComplete': True}
+    """
+    return fields_of(dict_of(payload, name))

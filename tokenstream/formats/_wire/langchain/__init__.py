@@ -1,8 +1,285 @@
-"""LangChain's chat model streams: chunks of a message, and the events of its streaming protocol."""
+"""LangChain's streams of a chat model: chunks of one message."""
 
 from __future__ import annotations
 
-from tokenstream.formats._wire.langchain.format import LangChain
-from tokenstream.formats._wire.langchain.protocol import LangChainProtocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["LangChain", "LangChainProtocol"]
+from tokenstream._basics.untrusted import dict_of, dicts_of, says_nothing, text_of
+from tokenstream.errors import StreamTruncated
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
+from tokenstream.formats._kit.values import failure_text, json_text
+from tokenstream.formats._wire.langchain.parts import (
+    MADE_UP_ID_PREFIXES,
+    MODEL_FIELDS,
+    LangChainBlocks,
+    reason_in,
+    report_metadata,
+    usage_of,
+)
+from tokenstream.message import OpaquePart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.formats._kit.parts import Parts
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason, Usage
+
+
+class LangChainCalls:
+    """The tool calls of one answer.
+
+    Args:
+        parts: Makes the events.
+    """
+
+    __slots__ = ("_by_id", "_by_index", "_last_call", "_parts")
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._by_index: dict[int | str, OpenCall] = {}
+        """The call that began last at each index."""
+        self._by_id: dict[str, OpenCall] = {}
+        """The call that began first with each id."""
+        self._last_call: OpenCall | None = None
+        """The call that began last; it may be closed."""
+
+    def read(self, chunk: dict[str, Any]) -> None:
+        """Read a chunk of a call, or a whole call, whose arguments may be JSON values instead of text."""
+        sent_index = chunk.get("index")
+        index = sent_index if isinstance(sent_index, int | str) else None
+        call = self._find_or_begin_call(chunk, index)
+        arguments = chunk.get("args")
+        if call is None:
+            # An empty chunk has nothing to report.
+            if text_of(chunk, "id") or arguments:
+                self._parts.note("call_nameless")
+                self._parts.whole(0, OpaquePart(type="tool_call", data=chunk))
+            return
+        text = _text_of_arguments(arguments)
+        if arguments is None or not text:
+            # The chunk only begins the call, or repeats its id.
+            return
+        self._parts.add_fragment(call, text)
+
+    def read_again(self, call: dict[str, Any]) -> None:
+        """Read a whole call that chunks may have contained before; those calls are found by their ids."""
+        known = self._by_id.get(text_of(call, "id") or "")
+        if known is None:
+            self.read(call)
+        elif known.closed:
+            self._parts.note("call_repeated")
+            self._parts.compare_told(0, known.sent_id, call.get("args"))
+        else:
+            # Arguments that are repeated whole add only what is missing.
+            self._parts.add_arguments(known, _text_of_arguments(call.get("args")))
+
+    def _find_or_begin_call(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
+        """Return the call that a chunk continues or begins.
+
+        Return None if the chunk begins a call, but has no name for it.
+        """
+        id, name = text_of(chunk, "id"), text_of(chunk, "name")
+        if index is not None:
+            call = self._by_index.get(index)
+        elif name is not None:
+            # Without an index, only a whole call has a name.
+            call = None
+        else:
+            call = self._last_call
+        # A chunk without a name can only continue a call, even if its id is another one.
+        continues = call is not None and (id is None or id == call.sent_id)
+        if continues or name is None:
+            return call
+        self._end_last_call()
+        call = self._last_call = self._parts.open_call(0, id, name, number=index)
+        if index is not None:
+            self._by_index[index] = call
+        if id is not None:
+            self._by_id.setdefault(id, call)
+        return call
+
+    def _end_last_call(self) -> None:
+        """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open."""
+        last = self._last_call
+        if last is not None and last.has_arguments and not last.closed and last.is_whole:
+            self._parts.close_call(last)
+
+
+def _text_of_arguments(arguments: object) -> str:
+    """Return a call's arguments as text: LangChain sends text, or the JSON value that it has parsed."""
+    if isinstance(arguments, str):
+        return arguments
+    return json_text({} if arguments is None else arguments)
+
+
+_MODEL_MESSAGES = ("AIMessageChunk", "ai")
+"""Types of a model's messages: a chunk, or a whole message if the model does not stream."""
+_TOOL_MESSAGES = ("tool", "ToolMessageChunk")
+"""Types of messages with the result of a tool."""
+_CALL_FIELDS = frozenset({"tool_calls", "function_call"})
+"""Additional fields with tool calls in the provider's form; `tool_call_chunks` has the same calls."""
+
+
+class LangChain(Format):
+    """The `langchain` format: a chat model's `AIMessageChunk`s, or its `AIMessage` if it does not stream.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> langchain = LangChain()
+        >>> [type(event).__name__ for event in langchain.feed({"type": "AIMessageChunk", "content": "Hel"})]
+        ['MessageStart', 'PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_blocks", "_calls", "_sent_id", "_usage")
+
+    name: ClassVar[str] = "langchain"
+    framing: ClassVar[str] = "ndjson"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = PROVIDERS_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("content",), ("content", 0, "text"), ("content", 0, "reasoning")],
+        units=frozenset({"event", "line"}),
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._blocks = LangChainBlocks(self.parts)
+        self._calls = LangChainCalls(self.parts)
+        self._usage: Usage | None = None
+        """The sum of all reports of token counts so far."""
+        self._sent_id: str | None = None
+        """The id in the first payload; LangChain may have made it up."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names
+        """Return whether a stream's first payload is a model's message or a chunk of one."""
+        return (
+            payload.get("type") in _MODEL_MESSAGES and "content" in payload and "response_metadata" in payload
+        )
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return True for messages, whatever they contain: LangChain raises errors, and sends none."""
+        return payload.get("type") in (*_MODEL_MESSAGES, *_TOOL_MESSAGES)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
+        kind = payload.get("type")
+        if kind in _TOOL_MESSAGES:
+            self._read_tool_message(payload)
+            return
+        if kind not in _MODEL_MESSAGES:
+            # The stream of a graph also contains messages of tools and people.
+            self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
+            return
+        metadata = dict_of(payload, "response_metadata")
+        is_whole = kind == "ai"
+        is_repeated = is_whole and self._repeats_chunks(payload)
+        self._read_head(payload, metadata)
+        if is_repeated:
+            self._blocks.compare(payload.get("content"))
+        else:
+            self._read_additional(dict_of(payload, "additional_kwargs"))
+            self._blocks.read(payload.get("content"))
+        # The `tool_calls` of a chunk are left out: LangChain has parsed them from its `tool_call_chunks`.
+        read_call = self._calls.read_again if is_repeated else self._calls.read
+        for name in ("tool_calls", "invalid_tool_calls") if is_whole else ("tool_call_chunks",):
+            for call in dicts_of(payload.get(name)):
+                read_call(call)
+        self._read_usage(dict_of(payload, "usage_metadata"), is_sum=is_repeated)
+        report_metadata(self.parts, metadata)
+        reason = reason_in(metadata)
+        if reason is not None:
+            self.parts.finish(0, reason_of(reason), reason)
+        # LangChain itself adds an empty last chunk, even to a stream that was cut off: that proves nothing.
+        is_marked_last = payload.get("chunk_position") == "last"
+        is_end = is_whole or (is_marked_last and self._is_from_model(payload))
+        if is_end and self.parts.finished:
+            self.conclude()
+        elif is_end:
+            self.note("finish_missing")
+            self.end_without_finish()
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
+        # Versions before 1 do not mark the last chunk: after a finish reason, the input may just end.
+        if self.error is None and self.parts.finished:
+            self.ended = True
+        return super().end(now=now)
+
+    def cut_short(self) -> StreamTruncated:
+        """Return the error for chunks that ended before the answer did."""
+        if not self.frames:
+            return super().cut_short()
+        return StreamTruncated(
+            f"LangChain's stream ended after {self.frames} chunk{'s' * (self.frames != 1)} without a finish "
+            "reason, as it does when the provider's stream was cut; a model of your own marks its end with "
+            'chunk_position="last" in its last chunk; what had arrived is in .partial'
+        )
+
+    # -- internals ---------------------------------------------------------
+
+    def _read_tool_message(self, payload: dict[str, Any]) -> None:
+        """Report the result of a tool that the application ran, which the stream of a graph contains."""
+        id, content = text_of(payload, "tool_call_id"), payload.get("content")
+        if id is None:
+            self.parts.unknown("tool", payload)
+            return
+        error = failure_text(content) if payload.get("status") == "error" else None
+        self.parts.result_of_call(id, content, error)
+
+    def _is_from_model(self, payload: dict[str, Any]) -> bool:
+        """Return whether a chunk that is marked as the last one is from the model, and not from LangChain.
+
+        If a model's stream ends without such a mark, LangChain adds an empty chunk with the mark, even
+        if the stream was cut off. If the finish reason has arrived, the answer is over in any case:
+        the result is then True.
+        """
+        if self.parts.finished:
+            return True
+        content = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
+        return not all(says_nothing(payload.get(name)) for name in content)
+
+    def _repeats_chunks(self, payload: dict[str, Any]) -> bool:
+        """Return whether a whole message repeats the chunks before: it has their id, or none."""
+        return bool(self.parts.choice(0).next_part) and text_of(payload, "id") in (None, self._sent_id)
+
+    def _read_head(self, payload: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Report the id and model; an id that LangChain made up is reported as a field."""
+        id = text_of(payload, "id")
+        self._sent_id = self._sent_id or id
+        if id is not None and id.startswith(MADE_UP_ID_PREFIXES):
+            self.parts.head(model=text_of(metadata, *MODEL_FIELDS))
+            self.parts.field("run_id", id)
+        else:
+            # Later chunks may have another id; the first one is the answer's.
+            self.parts.head(id=self.parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
+
+    def _read_additional(self, fields: dict[str, Any]) -> None:
+        """Read `additional_kwargs`: reasoning, a refusal, and unknown fields."""
+        for name, value in fields.items():
+            if name == "reasoning_content" and isinstance(value, str):
+                self.parts.write(0, "reasoning", value)
+            elif name == "refusal" and isinstance(value, str):
+                self.parts.write(0, "refusal", value)
+            elif name not in _CALL_FIELDS and not says_nothing(value):
+                self.parts.field(name, value)
+
+    def _read_usage(self, report: dict[str, Any], *, is_sum: bool) -> None:
+        """Add a report of token counts to those before it, and report the sum.
+
+        Args:
+            report: The token counts; nothing is done if it is empty.
+            is_sum: True if the report already is the sum, and so replaces those before it.
+        """
+        if not report:
+            return
+        usage = usage_of(report)
+        self._usage = usage if self._usage is None or is_sum else self._usage + usage
+        self.parts.usage(self._usage)

@@ -12,7 +12,6 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import HostedSession
 from tokenstream.formats._kit.values import failure_text
-from tokenstream.formats._wire.langchain.messages import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.formats._wire.langchain.parts import (
     MADE_UP_ID_PREFIXES,
     MODEL_FIELDS,
@@ -21,7 +20,13 @@ from tokenstream.formats._wire.langchain.parts import (
     report_metadata,
     usage_of,
 )
-from tokenstream.formats._wire.langchain.protocol_blocks import ProtocolBlocks
+from tokenstream.formats._wire.langchain.protocol_blocks import (
+    FINISH,
+    START,
+    OpenMessage,
+    OpenMessages,
+    ProtocolBlocks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

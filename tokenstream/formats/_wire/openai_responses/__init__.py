@@ -11,8 +11,13 @@ from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import COUNTS
-from tokenstream.formats._wire.openai_responses.endpoints import ENDPOINT_EVENTS, Endpoint
-from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND, TEXT_DELTAS
+from tokenstream.formats._wire.openai_responses.events import (
+    ENDPOINT_EVENTS,
+    READERS,
+    SHELL_COMMAND,
+    TEXT_DELTAS,
+    Endpoint,
+)
 from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
 from tokenstream.formats._wire.openai_responses.words import (
     FINAL_STATUSES,

@@ -28,9 +28,10 @@ from tokenstream.formats._wire.openai_responses.texts import (
     ReasoningItem,
     Section,
     TextItem,
+    WorkerItem,
+    is_from_worker,
 )
 from tokenstream.formats._wire.openai_responses.words import media_of
-from tokenstream.formats._wire.openai_responses.workers import WorkerItem, is_from_worker
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
-from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, failure_in
+from tokenstream.formats._wire.anthropic import FINISH_REASONS
+from tokenstream.formats._wire.anthropic.parts import failure_in
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.pieces import add_recording

@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
 from tokenstream._kinds import word_for
 from tokenstream.formats._kit.values import failure_text
-from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, USAGE
+from tokenstream.formats._wire.bedrock_converse import FINISH_REASONS, USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.blocks.anthropic import AnthropicEncoder

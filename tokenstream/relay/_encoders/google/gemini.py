@@ -11,8 +11,8 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
 from tokenstream.events import InputTranscript
 from tokenstream.formats._kit.values import failure_of_code
-from tokenstream.formats._wire.gemini.words import USAGE
-from tokenstream.formats._wire.gemini_live.words import USAGE as LIVE_USAGE
+from tokenstream.formats._wire.gemini.parts import USAGE
+from tokenstream.formats._wire.gemini_live import USAGE as LIVE_USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.google import (

@@ -10,7 +10,8 @@ from tokenstream._basics.untrusted import text_of
 from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats._wire.ag_ui.words import OUTCOMES, PROGRESS
+from tokenstream.formats._wire.ag_ui import OUTCOMES
+from tokenstream.formats._wire.ag_ui.parts import PROGRESS
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.pieces import add_recording
