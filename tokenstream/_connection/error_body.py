@@ -55,7 +55,7 @@ class ErrorBody:
     def feed(self, piece: bytes) -> None:
         """Collect a piece of the body; at a limit, the body ends, and `error` is set."""
         piece = piece[: max(0, _MAX_BODY_BYTES - len(self._body))]
-        self._body += piece
+        self._body.extend(piece)
         # latin-1 suffices: JSON's punctuation is ASCII, whose bytes occur in no other UTF-8 character.
         self._document.add(str(piece.removeprefix(BOM), "latin-1"))
         self.ended = self._document.whole
