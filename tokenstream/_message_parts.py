@@ -70,7 +70,9 @@ class Value(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with these values, unchecked, in place of its own."""
         kind = type(self)
-        if update is None or deep or (_PLANS.get(kind) or _plan(kind)) is None:
+        plan = None if update is None or deep else _PLANS.get(kind) or _plan(kind)
+        # An object that was made without a field stays without it.
+        if update is None or plan is None or not vars(self).keys() >= plan[1]:
             return super().model_copy(update=update, deep=deep)
         return make_value(kind, {**vars(self), **update}, self.__pydantic_fields_set__ | update.keys())
 

@@ -34,7 +34,7 @@ class Limits:
     event: int = 32 * _MIB
     """The largest frame, in bytes."""
     body: int = 256 * _MIB
-    """The largest body, in bytes after content decoding."""
+    """The largest body of an answer, in bytes after content decoding; of a refusal, 64 KiB are read."""
     text: int = 64_000_000
     """The most text, reasoning and arguments in one answer, in characters."""
     tool_calls: int = 1_024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -150,6 +151,27 @@ def test_the_calls_of_delegated_work_are_handed_out(frames: list[dict[str, Any]]
         told.rules,
         told.error,
     )
+
+
+@in_one_test(
+    ("pieces", "end", "city"),
+    [
+        # The second piece repeats all so far, as the end shows.
+        (['{"city": ', '{"city": "Oslo"}'], '{"city": "Oslo"}', "Oslo"),
+        # Half a surrogate pair, of which the other half is lost.
+        (['{"city": "\ud83d'], '{"city": "\U0001f600"}', "\U0001f600"),
+        # The same value with white space behind it.
+        (['{"city": ', '"Oslo"}'], '{"city": "Oslo"}\n', "Oslo"),
+    ],
+)
+def test_the_end_of_an_item_tells_what_its_pieces_are(pieces: list[str], end: str, city: str) -> None:
+    """A call is handed out with all of its arguments, once each."""
+    ended = item("done", arguments=end, status="completed")
+    told = read(STARTED, item("added", arguments=""), *map(argued, pieces), ended, ENDED, closed())
+
+    [call] = told.message.tool_calls
+    assert ({"city": city}, True, None) == (call.arguments, call.complete, told.error)
+    assert json.loads(call.arguments_text) == {"city": city}
 
 
 def test_items_without_ids_are_told_apart_by_their_calls() -> None:

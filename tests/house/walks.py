@@ -180,7 +180,7 @@ def shortest(name: str) -> Counter:
     return min((walk(WALKS[name]) for _ in range(5)), key=lambda each: each.calls)
 
 
-def count_retry(failures: int = 1) -> int:
+def count_retry(failures: int) -> int:
     """Return the package's calls for `retry=` and a retry, beyond those of an answer without `retry=`.
 
     Args:

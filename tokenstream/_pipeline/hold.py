@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream._growing_usage import NO_USAGE, GrowingUsage
+from tokenstream._growing_usage import GrowingUsage
+from tokenstream._message_parts import make_usage
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -149,7 +150,7 @@ class Hold:
         """The token counts that held events reported; empty if they reported none."""
         events = self._dropped or self._held
         if not events:
-            return NO_USAGE
+            return make_usage({})
         counts, final = GrowingUsage(), False
         for event in events:
             # After a finish event, the counts are those of the whole answer.

@@ -542,7 +542,7 @@ class Machine:
 
     @property
     def is_unused(self) -> bool:
-        """True if the connection has got nothing, and would not be another one if it were made now."""
+        """True after a refusal whose connection can serve the next attempt: it has got nothing."""
         is_new = self.refusal is not None and self.kept_format is None
         return is_new and self.connection.serves(self.wanted, self.make_stage)
 
@@ -734,7 +734,9 @@ class Machine:
                 self.chunk, self.now, self.shortcut = b"", now, None
 
     def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
-        """Forget everything of the last connection, except for the answer so far; `drop_unread` must follow.
+        """Forget everything of the last connection, except for the answer so far.
+
+        `drop_unread` must follow, unless the connection is unused.
 
         Args:
             hold: Gets the events of the last connection that were not returned, if the answer is resumed.

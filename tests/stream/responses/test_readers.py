@@ -55,6 +55,21 @@ async def test_what_is_left_unread_is_read_before_the_next() -> None:
         kept[1].final()
 
 
+@pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
+async def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(names: list[str]) -> None:
+    """Also if its readers have left it early, and if the connection has only this one."""
+    messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
+    heard, aheard = list[str](), list[str]()
+    with Stream(Items(*messages)) as stream:
+        for response in stream.responses:
+            heard.append(next(iter(response.broadcast().reader().text)))
+    async with AsyncStream(AsyncItems(*messages)) as astream:
+        async for aresponse in astream.responses:
+            aheard.append(await anext(aiter(aresponse.broadcast().reader().text)))
+
+    assert ["Hel"] * len(names) == heard == aheard
+
+
 async def test_the_stream_itself_cannot_be_read_beside_its_answers() -> None:
     """The error says what can be."""
     with Stream(Items(SESSION, *answer("resp_1", "Hello"))) as stream:

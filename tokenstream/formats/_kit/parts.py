@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.json import looks_whole, split_values
+from tokenstream._basics.json import is_one_value, looks_whole, split_values
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -288,9 +288,11 @@ class Parts(EndedCalls):
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
         """Add a fragment to a call's arguments; half a surrogate pair is held back."""
+        if not fragment:
+            return
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
-        if call.waits and fragment and not fragment.isspace():
+        if call.waits and not fragment.isspace():
             self._go_on_after_mark(call)
         repeated = call.repeated
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
@@ -310,7 +312,6 @@ class Parts(EndedCalls):
     def _append(self, call: OpenCall, fragment: str) -> None:
         """Append text to a call's arguments."""
         if call.may_repeat:
-            # The finished calls that this call may repeat: it is not reported until it differs from them.
             self._compare_with_finished(call, fragment)
         elif fragment:
             call.arguments.append(fragment)
@@ -389,9 +390,10 @@ class Parts(EndedCalls):
         arrived = call.arguments.join() + call.placeholder
         spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
         whole = next((text for text in spellings if text.startswith(arrived)), None)
-        if whole is None:
+        if whole is None or is_one_value(arrived):
             self.compare_open(arrived, spellings[0])
         else:
+            call.held = ""
             self.add_arguments(call, whole[len(arrived) :])
 
     @property

@@ -82,15 +82,24 @@ def canonical_json(value: object) -> str | None:
         value: JSON text, or a decoded value.
 
     Example:
-        >>> canonical_json('{"b":1, "a":2}') == canonical_json({"a": 2, "b": 1})
+        >>> canonical_json('{"b":1, "a":2.0}') == canonical_json({"a": 2, "b": 1})
         True
     """
     try:
         decoded = decode(value) if isinstance(value, str) else value
         # Python compares 1 and true as equal; their texts differ.
-        return json.dumps(decoded, sort_keys=True)
+        text = json.dumps(decoded, sort_keys=True)
+        # JavaScript has one kind of numbers, and writes 1.0 as 1.
+        has_floats = "." in text or "e" in text
+        return json.dumps(json.loads(text, parse_float=_whole_number)) if has_floats else text
     except (ProtocolError, RecursionError, TypeError, ValueError):
         return None
+
+
+def _whole_number(text: str) -> int | float:
+    """Return a number with a fraction or an exponent as an int, if it has that value."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def scalar_text(value: object) -> str | None:

@@ -5,7 +5,7 @@
 | `start` | the text up to the document, and another document after it |
 | `edges` | a document without brackets, and the text directly after a document |
 | `body` | a document from its first bracket to its last |
-| `gaps` | white space, comments, commas and colons between values |
+| `gaps` | white space and comments between values |
 | `tokens` | values without quotes |
 | `strings`, `quotes` | strings, and the meaning of a quote |
 | `peek` | the text ahead, and bare words |
@@ -14,7 +14,7 @@
 | `choosing` | one document of several |
 
 `reader` runs one step after another, and has the state outside of the document;
-`state` has the state inside of it.
+`state` has the state inside of it, and reads commas and colons.
 """
 
 # Importing a module adds its steps to the tables.

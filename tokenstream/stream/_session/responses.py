@@ -63,8 +63,8 @@ class Responses(UncopyableObject, Generic[StreamT]):
         self._make_stream = make_stream
         self._driver = driver
         self._session = AnswersSession(driver)
-        self._current: SyncDriver | None = None
-        """The driver of the stream that was returned last; None once it was read to its end."""
+        self._current: tuple[Callable[[], StreamT | None], SyncDriver] | None = None
+        """The stream returned last, held weakly, and its driver; None once it was read to its end."""
         self._read_last: SyncDriver | None = None
         """The driver of the last answer of a body; None on a connection that has several by design."""
 
@@ -85,14 +85,14 @@ class Responses(UncopyableObject, Generic[StreamT]):
         if session.claim_single_answer():
             # The items that were read to learn this go back to the pump, for the parent stream.
             pump.put_back(session.unsorted)
-            self._current = self._read_last = self._driver
-            return self._stream() or self._make_stream(self._driver)
+            self._read_last = self._driver
+            return self._give(self._stream() or self._make_stream(self._driver), self._driver)
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
             messages, options = later
             source = SyncSource(iter(messages), _do_nothing, messages=True, lent=True, asked=session.asked)
-            self._current = self._read_last = SyncDriver(source, options)
-            return self._make_stream(self._read_last)
+            self._read_last = SyncDriver(source, options)
+            return self._give(self._make_stream(self._read_last), self._read_last)
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
@@ -111,21 +111,28 @@ class Responses(UncopyableObject, Generic[StreamT]):
             lent=True,
             asked=session.asked,
         )
-        self._current = driver = SyncDriver(source, session.make_options(lane))
+        driver = SyncDriver(source, session.make_options(lane))
         session.add_driver(driver, lane)
-        return self._make_stream(driver)
+        return self._give(self._make_stream(driver), driver)
+
+    def _give(self, stream: StreamT, driver: SyncDriver) -> StreamT:
+        """Return the stream of an answer, of which the rest is read before the next one."""
+        self._current = ref(stream), driver
+        return stream
 
     def _read_rest(self) -> None:
         """Read the previous answer to its end, and raise only errors that end the connection."""
         current, self._current = self._current, None
-        if current is None or current.pump.closed:
+        if current is None or current[1].pump.closed:
             return
+        find_stream, driver = current
         had_ended = self._session.has_ended
         try:
-            self._make_stream(current).final()
+            # By its own stream, which reads for all its readers if it was shared.
+            (find_stream() or self._make_stream(driver)).final()
         except StreamError:
             has_just_ended = self._session.has_ended and not had_ended
-            if current is self._driver or has_just_ended:
+            if driver is self._driver or has_just_ended:
                 # The only answer, or the connection, has failed: that is why no more answers follow. Any
                 # other error belongs to that one answer, whose reader has left it.
                 raise
@@ -277,8 +284,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         self._make_stream = make_stream
         self._driver = driver
         self._session = AnswersSession(driver)
-        self._current: AsyncDriver | None = None
-        """The driver of the stream that was returned last; None once it was read to its end."""
+        self._current: tuple[Callable[[], AsyncStreamT | None], AsyncDriver] | None = None
+        """The stream returned last, held weakly, and its driver; None once it was read to its end."""
         self._read_last: AsyncDriver | None = None
         """The driver of the last answer of a body; None on a connection that has several by design."""
 
@@ -299,8 +306,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         if session.claim_single_answer():
             # The items that were read to learn this go back to the pump, for the parent stream.
             self._driver.pump.put_back(session.unsorted)
-            self._current = self._read_last = self._driver
-            return self._stream() or self._make_stream(self._driver)
+            self._read_last = self._driver
+            return self._give(self._stream() or self._make_stream(self._driver), self._driver)
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
             items, options = later
@@ -312,8 +319,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
                 lent=True,
                 asked=session.asked,
             )
-            self._current = self._read_last = AsyncDriver(source, options)
-            return self._make_stream(self._read_last)
+            self._read_last = AsyncDriver(source, options)
+            return self._give(self._make_stream(self._read_last), self._read_last)
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
@@ -325,20 +332,27 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         source = AsyncSource(
             messages, _make_drop(lane), messages=True, survives=True, lent=True, asked=session.asked
         )
-        self._current = driver = AsyncDriver(source, session.make_options(lane))
+        driver = AsyncDriver(source, session.make_options(lane))
         session.add_driver(driver, lane)
-        return self._make_stream(driver)
+        return self._give(self._make_stream(driver), driver)
+
+    def _give(self, stream: AsyncStreamT, driver: AsyncDriver) -> AsyncStreamT:
+        """Return the stream of an answer, of which the rest is read before the next one."""
+        self._current = ref(stream), driver
+        return stream
 
     async def _read_rest(self) -> None:
         """Read the previous answer to its end, and raise only errors that end the connection."""
         current = self._current
-        if current is not None and not current.pump.closed:
+        if current is not None and not current[1].pump.closed:
+            find_stream, driver = current
             had_ended = self._session.has_ended
             try:
-                await self._make_stream(current).final()
+                # By its own stream, which reads for all its readers if it was shared.
+                await (find_stream() or self._make_stream(driver)).final()
             except StreamError:
                 has_just_ended = self._session.has_ended and not had_ended
-                if current is self._driver or has_just_ended:
+                if driver is self._driver or has_just_ended:
                     # The only answer, or the connection, has failed: that is why no more answers follow. Any
                     # other error belongs to that one answer, whose reader has left it.
                     self._current = None

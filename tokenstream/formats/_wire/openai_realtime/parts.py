@@ -31,12 +31,14 @@ class RealtimeOutputs(SessionParts):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_items", "audio_format")
+    __slots__ = ("_count", "_items", "audio_format")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._items: dict[str | tuple[str, int], RealtimeItem] = {}
         """The items of the open responses, by id, and by the response's id and the index in its output."""
+        self._count = 0
+        """Number of these items."""
         self.audio_format: dict[str, Any] = {}
         """The format of output audio, as the session or the response states it."""
 
@@ -59,16 +61,23 @@ class RealtimeOutputs(SessionParts):
                 self._note_unclosed(item)
                 self._close_item(item, whole=complete)
         self._items = {key: item for key, item in self._items.items() if item.response != response}
+        # Each has one key of this kind; its index may be that of another by now.
+        self._count = sum(isinstance(key, str) for key in self._items)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason of the last open response and close every open part."""
         super().finish(choice, reason, raw_reason)
-        self._items.clear()
+        self._forget_items()
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         super().close_all(complete=complete)
+        self._forget_items()
+
+    def _forget_items(self) -> None:
+        """Forget all items, because nothing more comes for them."""
         self._items.clear()
+        self._count = 0
 
     # -- items -------------------------------------------------------------
 
@@ -93,11 +102,11 @@ class RealtimeOutputs(SessionParts):
             # Another item begins in its place, so no end event of it will come.
             self.note("part_index_reused")
             self._close_item(replaced, whole=False)
-        # An item has two keys.
-        self.check_room(len(self._items) // 2)
+        self.check_room(self._count)
         response, index = key
         started = RealtimeItem(id, response, text_of(item, "type") or "")
         self._items[key] = self._items[id or f"{response}/{index}"] = started
+        self._count += 1
         opener = self._OPENERS.get(started.type, RealtimeOutputs._open_other)
         opener(self, started, item)
         return started
