@@ -88,7 +88,7 @@ loaded = []
 class Watch:
     def find_spec(self, name, path, target=None):
         loaded.append(name)
-stream = connect(sys.argv[1], json={"stream": True})
+stream = connect(sys.argv[1], json={"stream": True, "tools": [{"name": "look"}]})
 begin = stream._driver.machine.meter.begin
 def begun(*args, **options):
     sys.meta_path.insert(0, Watch())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import check_option
+from tokenstream.message import ToolCall
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""
+_TOOLS = frozenset({"tools", "toolConfig"})
+"""Fields of a request that offer tools."""
 
 
 class Recovers(Protocol):
@@ -110,10 +114,15 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
     """
     deferred.prepare()
     # `asked` has the address and the JSON of a request; None if other code sends the request.
-    if deferred.asked is not None and format is None:
+    if deferred.asked is None:
+        return
+    address, payload = deferred.asked
+    if format is None:
         # The address shows which formats are likely.
-        address, _ = deferred.asked
         registry.load_for(address)
+    if is_dict(payload) and not _TOOLS.isdisjoint(payload):
+        # The first call that a process makes loads pydantic's validators; a text needs none.
+        ToolCall(id="", name="")
 
 
 def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
