@@ -197,18 +197,20 @@ def test_half_a_character_in_a_transcript_waits_for_its_other_half() -> None:
 
 
 def test_bounds_hold() -> None:
-    """On parts, on items that hold none, and on responses that never end."""
-    parts = read(
-        created(),
-        *[added(item=f"i{n}", index=n) for n in range(5)],
-        format=OpenAIRealtime(limits=Limits(parts=3)),
-    )
+    """On parts, on items that hold none, also at one index, and on responses that never end."""
+    for step in (1, 0):
+        parts = read(
+            created(),
+            *[added(item=f"i{n}", index=n * step) for n in range(5)],
+            format=OpenAIRealtime(limits=Limits(parts=3)),
+        )
+
+        assert isinstance(parts.error, LimitExceeded)
+        assert parts.error.limit == "parts"
     responses = read(
         *[created(f"resp_{n}") for n in range(5)], format=OpenAIRealtime(limits=Limits(choices=3))
     )
 
-    assert isinstance(parts.error, LimitExceeded)
-    assert parts.error.limit == "parts"
     assert isinstance(responses.error, LimitExceeded)
     assert responses.error.limit == "choices"
 

@@ -31,14 +31,14 @@ class RealtimeOutputs(SessionParts):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_count", "_items", "audio_format")
+    __slots__ = ("_by_id", "_by_index", "audio_format")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._items: dict[str | tuple[str, int], RealtimeItem] = {}
-        """The items of the open responses, by id, and by the response's id and the index in its output."""
-        self._count = 0
-        """Number of these items."""
+        self._by_id: dict[str, RealtimeItem] = {}
+        """The items of the open responses, by id."""
+        self._by_index: dict[tuple[str, int], RealtimeItem] = {}
+        """The items of the open responses, by the id of the response and the index in its output."""
         self.audio_format: dict[str, Any] = {}
         """The format of output audio, as the session or the response states it."""
 
@@ -56,13 +56,12 @@ class RealtimeOutputs(SessionParts):
             complete: True if the response ended by itself. If it was cut off, open calls
                 are not handed out.
         """
-        for item in self._items.values():
+        for item in self._by_index.values():
             if item.response == response and not item.done:
                 self._note_unclosed(item)
                 self._close_item(item, whole=complete)
-        self._items = {key: item for key, item in self._items.items() if item.response != response}
-        # Each has one key of this kind; its index may be that of another by now.
-        self._count = sum(isinstance(key, str) for key in self._items)
+        self._by_index = {key: item for key, item in self._by_index.items() if item.response != response}
+        self._by_id = {id: item for id, item in self._by_id.items() if item.response != response}
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason of the last open response and close every open part."""
@@ -76,15 +75,15 @@ class RealtimeOutputs(SessionParts):
 
     def _forget_items(self) -> None:
         """Forget all items, because nothing more comes for them."""
-        self._items.clear()
-        self._count = 0
+        self._by_id.clear()
+        self._by_index.clear()
 
     # -- items -------------------------------------------------------------
 
     def find_item(self, payload: dict[str, Any]) -> RealtimeItem | None:
         """Return the item that a payload names by id, or by response and index; None if there is none."""
-        item = self._items.get(text_of(payload, "item_id") or "")
-        return item or self._items.get(self._index_key(payload))
+        item = self._by_id.get(text_of(payload, "item_id") or "")
+        return item or self._by_index.get(self._index_key(payload))
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
         """Start an output item and return it; if it was started before, return it unchanged.
@@ -94,19 +93,19 @@ class RealtimeOutputs(SessionParts):
             item: The item as the server sent it.
         """
         id, key = text_of(item, "id") or "", self._index_key(payload)
-        if id in self._items:
+        if id in self._by_id:
             self.note("content_twice")
-            return self._items[id]
-        replaced = self._items.get(key)
+            return self._by_id[id]
+        replaced = self._by_index.get(key)
         if replaced is not None and not replaced.done:
             # Another item begins in its place, so no end event of it will come.
             self.note("part_index_reused")
             self._close_item(replaced, whole=False)
-        self.check_room(self._count)
+        self.check_room(len(self._by_id))
         response, index = key
         started = RealtimeItem(id, response, text_of(item, "type") or "")
-        self._items[key] = self._items[id or f"{response}/{index}"] = started
-        self._count += 1
+        # An item without an id still counts towards the limit.
+        self._by_index[key] = self._by_id[id or f"{response}/{index}"] = started
         opener = self._OPENERS.get(started.type, RealtimeOutputs._open_other)
         opener(self, started, item)
         return started
@@ -143,7 +142,7 @@ class RealtimeOutputs(SessionParts):
             response: The id of the response.
             index: The index of the item in the response's output.
         """
-        return (text_of(item, "id") or "") in self._items or (response, index) in self._items
+        return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_index
 
     def repeat_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
         """Add the arguments of a call that had none, or compare them with those that arrived.
