@@ -140,7 +140,7 @@ class _SocketTrace:
         return None if self.callers_trace is None else self.callers_trace(step, info)
 
     def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
-        """Return the request's socket, so that the caller can shut it down; None if there is no socket yet.
+        """Return the request's socket, for the caller to shut down; None before it is open.
 
         In that case, the socket is shut down as soon as it is created.
         """
@@ -201,8 +201,7 @@ class HTTPRequest:
             """
             from httpx_sse import connect_sse
 
-            stack = ExitStack()
-            try:
+            with ExitStack() as stack:
                 client = self._client
                 options = {**self._options}
                 timeouts = find_timeouts(self._client, self._options, self._find_left)
@@ -231,11 +230,8 @@ class HTTPRequest:
                 if timeouts is not None:
                     timeouts.end(response)
                 return from_response(
-                    response, stack.close, read_deadlines=self._read_deadlines, asked=self._asked
+                    response, stack.pop_all().close, read_deadlines=self._read_deadlines, asked=self._asked
                 )
-            except BaseException:
-                stack.close()
-                raise
 
         return Deferred(
             open_source,
