@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _LISTS = ("tools", "functions", "functionDeclarations", "function_declarations")
 """Keys of a request, or of an entry of such a list, whose value is a list of tools."""
+_CONFIG = "toolConfig"
+"""The key of an object of Bedrock Converse that has such a list."""
+TOOL_FIELDS = frozenset({*_LISTS, _CONFIG})
+"""Fields of a request that offer tools."""
 _BODIES = ("function", "toolSpec", "custom")
 """Keys of an entry whose value has the tool's name and schema."""
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
@@ -68,8 +72,7 @@ def offered_in(asked: object) -> OfferedTools | None:
 def _find_tools(holder: dict[str, Any], depth: int) -> list[tuple[str, dict[str, Any] | None]]:
     """Return the names and schemas of the tools in the lists of a request, or of an entry of a list."""
     found: list[tuple[str, dict[str, Any] | None]] = []
-    # Bedrock Converse has the list in an object.
-    holders = [holder, *[dict_of(holder, "toolConfig")] * (depth == 0)]
+    holders = [holder, *[dict_of(holder, _CONFIG)] * (depth == 0)]
     entries = [entry for each in holders for key in _LISTS for entry in dicts_of(each.get(key))]
     for entry in entries:
         body = next((dict_of(entry, key) for key in _BODIES if is_dict(entry.get(key))), entry)

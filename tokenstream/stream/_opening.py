@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from tokenstream._basics.request_facts import TOOL_FIELDS
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""
-_TOOLS = frozenset({"tools", "toolConfig"})
-"""Fields of a request that offer tools."""
 
 
 class Recovers(Protocol):
@@ -120,7 +119,7 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
     if format is None:
         # The address shows which formats are likely.
         registry.load_for(address)
-    if is_dict(payload) and not _TOOLS.isdisjoint(payload):
+    if is_dict(payload) and not TOOL_FIELDS.isdisjoint(payload):
         # The first call that a process makes loads pydantic's validators; a text needs none.
         ToolCall(id="", name="")
 
