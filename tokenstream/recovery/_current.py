@@ -79,7 +79,7 @@ class CurrentAttempt:
         self.ended = False
         """True once the stream has ended, so that the reports are complete."""
         self._kept_reports: list[AttemptReport] = []
-        """Reports on earlier attempts, and on this one if what follows is no part of it."""
+        """Reports on earlier attempts, and on this one from the call of `keep_report` on."""
         self._has_kept = False
         """True if the last of these reports is on this attempt."""
         self._error: StreamError | None = None
@@ -292,7 +292,7 @@ class CurrentAttempt:
         return [*self._kept_reports, *([] if self._has_kept else [self._make_report()])]
 
     def keep_report(self) -> None:
-        """Keep the report on this attempt as it is now, because what follows is no part of it."""
+        """Keep the report on this attempt as it is now; nothing that happens later changes it."""
         self._kept_reports.append(self._make_report())
         self._has_kept = True
 

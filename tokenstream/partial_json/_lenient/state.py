@@ -121,7 +121,7 @@ class DocumentState:
         self.text_ended: bool = False
         """True once the text has ended."""
 
-        # What may come next, and which brackets are open.
+        # The next steps, and the open brackets.
         self.inside_step: Step | None = None
         """The step (function) that reads on inside the document; None outside of it."""
         self.step_after_comment: Step | None = None

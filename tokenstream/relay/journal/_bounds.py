@@ -1,4 +1,4 @@
-"""What a journal accepts: ids, owners and answers, and how much of one owner."""
+"""Bounds of a journal: the ids, owners and answers that it accepts, and the amount for each owner."""
 
 from __future__ import annotations
 

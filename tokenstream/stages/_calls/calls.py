@@ -117,7 +117,7 @@ class CallScanner:
         self._readings: list[MarkupCalls] = []
         """The readings of the calls behind an opening, each in another dialect, until one has begun."""
         self._failed_at = 0
-        """The position in the held-back text up to which it is no call in any dialect."""
+        """The position in the held-back text before which no call begins, in any dialect."""
         self._is_quoted = False
         """True behind an opening that was quoted, up to the end of the paragraph."""
         self._at_start = True

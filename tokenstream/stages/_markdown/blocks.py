@@ -63,7 +63,7 @@ class _OpenBlock:
         self.chars += len(line)
 
     def split_off_last_line(self) -> str:
-        """Return the last line, which is no longer of this block."""
+        """Remove the last line from this block, and return it."""
         *lines, last = self.lines
         # Earlier snapshots refer to the old list, which must not change.
         self.lines = lines

@@ -160,7 +160,7 @@ def _continues_brackets(text: str, *, is_first_line: bool) -> bool | None:
 def _continues_dollars(text: str, *, is_first_line: bool) -> bool | None:
     """Return True if a formula that began with `$$` continues after a line; None if it is not a formula."""
     if is_first_line and len(text) <= 3:
-        # After the opening mark, there is no room for an end.
+        # The line has nothing but the opening mark, so the end is on a later one.
         return True
     # A label such as `(1)` may follow the end.
     if text.endswith("$$") or _LABEL.search(text):

@@ -1,7 +1,7 @@
 """Events of the Responses API, and of OpenAI's endpoints for speech, transcripts and images.
 
 Those of the Responses API are about output items: a reader finds the event's item, and adds to it. Those of
-the other endpoints have a `type`, too, but belong to no response: there are no ids, numbers or output items.
+the other endpoints have a `type` as well, but no response, and so no ids, numbers or output items.
 Their fields: `TranscriptionStreamEvent`, `ImageGenStreamEvent` and `ImageEditStreamEvent` of openai-python,
 and https://developers.openai.com/api/reference/resources/audio for `speech.audio.delta` and `.done`.
 """

@@ -136,7 +136,7 @@ class ResponseItems(SessionParts):
         return mend_surrogates(data) if self.may_hold_surrogates else data
 
     def note_number(self, number: int) -> None:
-        """Note the number of the last event, which is no longer that of a delta on the fast path."""
+        """Set the number of the last event, which was decoded; a delta of the fast path came before it."""
         self.number, self.unread_delta = number, None
 
     @property
