@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.relay.journals import Place, in_memory
 from tests.support.asgi import Client
 from tests.support.uncollected import left_by_async
 from tests.support.wire import DONE, chat
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamError
+from tokenstream.relay.journal import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,12 +66,38 @@ async def test_a_response_leaves_nothing(answer: str, protocol: Any) -> None:
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_in_a_journal_leaves_nothing_but_its_records(answer: str, protocol: Any) -> None:
     """Neither what produces it, nor what its readers share, once the last one has left."""
-    async with relay.MemoryJournal(expire=0, drain=0) as journal:
+    now = [0.0]
+    async with relay.Journal(in_memory(expire=1.0, clock=lambda: now[0]), drain=0) as journal:
 
         async def run() -> None:
             app = relay.respond(stream(answer), protocol=protocol, journal=journal)
             assert await ask(app)
             del app
+            await settle()
+            # Each call forgets the answers that have expired.
+            now[0] += 10.0
+            assert await journal.stop("no answer") == "unknown"
+
+        assert await left_by_async(run) == {}
+
+
+@pytest.mark.anyio
+async def test_the_error_of_a_journal_leaves_nothing() -> None:
+    """A reader whose journal is out of reach gets its error, which all of the answer's readers share."""
+    storage = in_memory()
+    place = Place(storage)
+    assert await storage.create("known", owner=None, token="", lease=60.0)
+    await storage.append("known", "", 1, [b"{}"], lease=60.0)
+    async with relay.Journal(place, drain=0, lease=0.02) as journal:
+
+        async def run() -> None:
+            place.away = False
+            follower = journal.follow("known")
+            assert (await anext(follower)).position == 1
+            place.away = True
+            with pytest.raises(JournalUnavailable):
+                await anext(follower)
+            del follower
             await settle()
 
         assert await left_by_async(run) == {}

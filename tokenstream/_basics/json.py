@@ -121,6 +121,11 @@ def is_deeper(value: object, depth: int) -> bool:
     return bool(level)
 
 
+# Made once: `json.dumps` makes an encoder for each call.
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_STRICT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def to_json_bytes(payload: object, *, allow_nan: bool = True) -> bytes:
     """Return compact JSON: no spaces, and only the necessary escapes.
 
@@ -128,7 +133,7 @@ def to_json_bytes(payload: object, *, allow_nan: bool = True) -> bytes:
         payload: The value.
         allow_nan: True to write NaN and infinities as Python does; if False, they raise a `ValueError`.
     """
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=allow_nan)
+    text = (_COMPACT if allow_nan else _STRICT).encode(payload)
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.asking import quote_id
 from tokenstream.relay._asgi.refusals import Refusal, error_body
@@ -174,7 +175,7 @@ class FollowOutlet(Outlet):
             return chunk
         if transcript.error is not None:
             # The protocol has no event for the error.
-            raise transcript.error.with_traceback(None)
+            raise raised_anew(transcript.error)
         raise StopAsyncIteration
 
     def _explain_end(self, error: JournalError) -> bytes:

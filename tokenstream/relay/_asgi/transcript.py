@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._decoder import Decoder
 from tokenstream.errors import NotExpressible
 from tokenstream.formats._wire.tokenstream.words import End
@@ -89,7 +90,7 @@ class Transcript:
         first_index, last_position = after + 1 - self._first, self._first + len(self._chunks) - 1
         if self._refused is not None and after >= last_position:
             # All readers in this protocol raise the same error.
-            raise self._refused.with_traceback(None)
+            raise raised_anew(self._refused)
         # The common case is a reader that lacks only the last chunk.
         if after + 1 == last_position:
             return self._chunks[first_index], last_position

@@ -72,7 +72,11 @@ def check_owner(owner: object) -> None:
 
 def _is_utf8(text: str) -> bool:
     """Return True if storages and headers can have a text in UTF-8, which knows no unpaired surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:

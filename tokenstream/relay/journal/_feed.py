@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream.errors import StreamInterrupted
 from tokenstream.relay._attribution import KnownById, report_broken
@@ -91,8 +92,7 @@ class AnswerFollower:
             if feed.is_complete:
                 return False
             if feed.error is not None:
-                # All followers raise the same error; its traceback must not grow each time.
-                raise feed.error.with_traceback(None)
+                raise raised_anew(feed.error)
             await feed.changes.wait()
         if self.position + 1 < feed.first:
             self.check_held()
@@ -275,7 +275,8 @@ class Feed:
             error: The error; a follower raises it after the last record that was read.
         """
         if not self.is_complete and self.error is None:
-            self.error = error
+            # The traceback holds the frame that reads, and so this feed.
+            self.error = error.with_traceback(None)
             self.changes.notify()
             self._must_read.notify()
 
@@ -292,7 +293,9 @@ class Feed:
             try:
                 # Remember the end: a producer of this process may give records during the read.
                 end, self._given_bytes = self.end, 0
-                page = await retry(partial(self._storage.read, self.id, end, _PAGE_SIZE), self._lease)
+                page = await retry(
+                    self._storage, partial(self._storage.read, self.id, end, _PAGE_SIZE), self._lease
+                )
                 # 1. The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(AnswerExpired("the next records of this answer are no longer held"))
@@ -346,7 +349,9 @@ class Feed:
     async def _bury(self) -> None:
         """End the answer in the storage on behalf of its dead producer, for followers in all processes."""
         message = "the server that produced the answer stopped responding"
-        await retry(partial(self._storage.bury, self.id, [record_interruption(message)]), self._lease)
+        await retry(
+            self._storage, partial(self._storage.bury, self.id, [record_interruption(message)]), self._lease
+        )
         report_broken(StreamInterrupted(message), self.id)
 
     def _add_page(self, page: Page) -> None:

@@ -23,7 +23,7 @@ from tokenstream.relay.journal._errors import (
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
 from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
 from tokenstream.relay.journal._records import has_failed_early
-from tokenstream.relay.journal._storage import retry
+from tokenstream.relay.journal._storage import limit, retry
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import warn
 
@@ -296,7 +296,7 @@ class Journal:
             await self.read_state(id, owner)
         except UnknownAnswer:
             return "unknown"
-        reply = await retry(partial(self._storage.ask_stop, id, reason), self.lease / 4)
+        reply = await retry(self._storage, partial(self._storage.ask_stop, id, reason), self.lease / 4)
         return "stopped" if reply == "asked" else reply
 
     async def attach(
@@ -349,7 +349,7 @@ class Journal:
         if not is_valid_id(id):
             raise UnknownAnswer("no answer has this id")
         # The second 0 is the limit: only the state is read, and no records.
-        page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
+        page = await retry(self._storage, partial(self._storage.read, id, 0, 0), self.lease / 4)
         if page is None or page.state.owner != owner:
             raise UnknownAnswer("no answer has this id")
         return page.state
@@ -370,9 +370,9 @@ class Journal:
         """
         hashed = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         claim = partial(self._storage.claim_key, hashed, id, owner=owner)
-        held = await retry(claim, self.lease / 4)
+        held = await retry(self._storage, claim, self.lease / 4)
         if held != id and await self._has_failed_early(held, owner):
-            held = await retry(partial(claim, instead_of=held), self.lease / 4)
+            held = await retry(self._storage, partial(claim, instead_of=held), self.lease / 4)
         return held
 
     # -- within ------------------------------------------------------------
@@ -395,7 +395,7 @@ class Journal:
         Raises:
             JournalUnavailable: The storage is unreachable.
         """
-        page = await retry(partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
+        page = await retry(self._storage, partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
         if page is None or page.state.owner != owner:
             return False
         state = page.state
@@ -411,12 +411,10 @@ class Journal:
         Raises:
             JournalUnavailable: The storage is unreachable, or has not answered within a lease.
         """
-        import anyio
-
-        with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
-            # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
-            # producer which looks dead stays so.
-            lease = self.lease * ALIVE_SHARE
+        # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
+        # producer which looks dead stays so.
+        lease = self.lease * ALIVE_SHARE
+        with limit(self._storage, self.lease, shield=True):
             return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
         raise JournalUnavailable("the journal's storage does not answer")
 

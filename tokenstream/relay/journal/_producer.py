@@ -4,8 +4,8 @@ A producer has three tasks:
 
     read    events of the stream ─▶ a queue of records
     write   the queue ─▶ the storage; the first record at once, later ones every 20 ms, together
-            with those of all other answers (a storage in memory takes a record at once, from the
-            task that reads)
+            with those of all other answers (a storage in memory takes each record from the task
+            that reads; this task begins only if the storage has refused one)
     watch   a heartbeat every quarter of the lease; the reply says whether a stop was requested
 
 The last record reports how the answer ended: the stream ended or failed, a stop was
@@ -34,12 +34,14 @@ from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
-from tokenstream.relay.journal._storage import Fenced, retry
+from tokenstream.relay.journal._storage import Fenced, limit, retry
 from tokenstream.stream._log import warn
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Coroutine, Sequence
+
+    from anyio.abc import TaskGroup
 
     from tokenstream._origin import Origin
     from tokenstream.events import Event
@@ -89,6 +91,9 @@ class Producer:
         raw: True to write the provider's ids, payloads and error messages, too.
         shaping: Transforms the text before it is written; None to write it unchanged.
     """
+
+    _tasks: TaskGroup
+    """The tasks beside the one that reads."""
 
     def __init__(
         self,
@@ -148,6 +153,8 @@ class Producer:
         """Wakes the task that writes when it need not gather any more records: no others will come."""
         self._has_room = Changes()
         """Wakes the task that reads when queued records have been written."""
+        self._has_writer = False
+        """True once `_write` has begun: for a storage that never waits, only if it has refused a record."""
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
@@ -161,12 +168,17 @@ class Producer:
         import anyio
 
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(run_until_cancelled, self._write)
-                tasks.start_soon(run_until_cancelled, self._watch)
+            async with anyio.create_task_group() as self._tasks:
+                if not self._storage.instant:
+                    self._begin_writing()
+                self._tasks.start_soon(run_until_cancelled, self._watch)
                 await self._read()
-                await self._all_written.wait()
-                tasks.cancel_scope.cancel()
+                if self._has_writer:
+                    await self._all_written.wait()
+                else:
+                    self._has_writer = True
+                    await self._write()
+                self._tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             # The journal's tasks were cancelled: the readers still learn that the answer is over.
             self._break_off("the server ended in the middle of the answer")
@@ -320,6 +332,12 @@ class Producer:
 
     # -- writing -------------------------------------------------------------
 
+    def _begin_writing(self) -> None:
+        """Begin the task that writes, unless it has begun."""
+        if not self._has_writer:
+            self._has_writer = True
+            self._tasks.start_soon(run_until_cancelled, self._write)
+
     async def _write(self) -> None:
         """Write queued records until the last one is written."""
         import anyio
@@ -345,7 +363,7 @@ class Producer:
                 await self._append(batch, is_last=False)
             except (Fenced, JournalUnavailable):
                 # The other task repeats the write, and decides when to give up.
-                pass
+                self._begin_writing()
             else:
                 self._note_written(batch, self._queued_bytes, is_last=False)
                 return
@@ -359,7 +377,7 @@ class Producer:
             batch = tuple(self._queued[:_MAX_BATCH])
             is_last = self._end_queued and len(batch) == len(self._queued)
             try:
-                await retry(partial(self._append, batch, is_last=is_last), self._lease)
+                await retry(self._storage, partial(self._append, batch, is_last=is_last), self._lease)
             except Fenced as error:
                 self._give_up(error)
                 break
@@ -428,18 +446,21 @@ class Producer:
 
         Runs as a task of its own until all records are written. Any process may put a request to stop the
         answer into the storage. The reply to the next report contains the reason of such a request; between
-        two reports, the task waits for a request, so that the next report is made at once.
+        two reports, the task waits for a request, so that the next report is made at once. The first report
+        is the creation of the answer.
         """
         import anyio
         from anyio.lowlevel import checkpoint
 
         pause = self._lease / 4
         while not self._is_cut_off and not self._all_written.is_set():
-            # A storage in memory answers without yielding to the event loop.
-            await checkpoint()
             try:
-                reason = None
                 with anyio.move_on_after(pause):
+                    await self._storage.wait_stop(self.id)
+                if self._all_written.is_set():
+                    break
+                reason = None
+                with limit(self._storage, pause):
                     reason = await self._storage.beat(self.id, self._token, lease=self._lease * ALIVE_SHARE)
                 if reason is not None:
                     self.stop(reason)
@@ -447,8 +468,9 @@ class Producer:
                     # without it: readers must not wait. No records are passed, since `stop` has chosen them.
                     await anyio.sleep(pause)
                     self._queue_end([])
-                with anyio.move_on_after(pause):
-                    await self._storage.wait_stop(self.id)
+                    self._begin_writing()
+                # A storage in memory answers without yielding to the event loop.
+                await checkpoint()
             except Fenced as error:
                 self._give_up(error)
             except JournalUnavailable:

@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
@@ -28,6 +29,9 @@ from tokenstream.relay.journal._errors import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from anyio import CancelScope
 
     from tokenstream.stages._tools.store import AnyCallStore
 
@@ -37,7 +41,24 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 """The first and the longest pause before a call is repeated, in seconds."""
 
 
-async def retry(call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
+def limit(
+    storage: Storage, seconds: float, *, shield: bool = False
+) -> AbstractContextManager[CancelScope | None]:
+    """Return a context in which a call of a storage is cancelled after some seconds.
+
+    A storage that hangs does not break the connection: without a limit, the call would never end.
+
+    Args:
+        shield: True to let nothing else cancel the call.
+    """
+    if storage.instant:
+        return nullcontext()
+    from anyio import move_on_after
+
+    return move_on_after(seconds, shield=shield)
+
+
+async def retry(storage: Storage, call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
     """Call a storage, and repeat the call while the storage is unreachable.
 
     Args:
@@ -47,13 +68,12 @@ async def retry(call: Callable[[], Awaitable[ResultT]], seconds: float) -> Resul
     Raises:
         JournalUnavailable: The storage was unreachable all this time.
     """
-    from anyio import current_time, move_on_after, sleep
+    from anyio import current_time, sleep
 
     until, pause = current_time() + seconds, _FIRST_PAUSE
     while True:
         try:
-            # A storage that hangs does not break the connection: without a limit, the call would never end.
-            with move_on_after(seconds / 2):
+            with limit(storage, seconds / 2):
                 return await call()
             raise JournalUnavailable("the journal's storage does not answer")
         except JournalUnavailable:
@@ -122,7 +142,7 @@ class Storage(ABC):
     """
 
     instant: ClassVar[bool] = False
-    """True if `append` never waits. A producer then calls it after each event, without a task of its own."""
+    """True if no method waits but `wait` and `wait_stop`, so that calls need no limit of time and no task."""
 
     @abstractmethod
     async def create(
