@@ -100,7 +100,7 @@ async def test_two_readers_are_one_too_many() -> None:
         tasks.start_soon(read)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(ConcurrentRead):
-            await stream.responses._read()  # noqa: SLF001 - what both would do
+            await stream.responses._reader.read()  # noqa: SLF001 - what both would do
         gate.set()
 
 
@@ -119,7 +119,7 @@ def test_two_threads_are_one_too_many() -> None:
     thread.start()
     reading.wait(PATIENCE)
     with pytest.raises(ConcurrentRead):
-        stream.responses._read()  # noqa: SLF001 - what both would do
+        stream.responses._reader.read()  # noqa: SLF001 - what both would do
     gate.set()
     thread.join()
 
