@@ -17,7 +17,7 @@ from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._refusals import concurrent_read_error, interrupted_read_error
+from tokenstream.stream._refusals import interrupted_read_error
 from tokenstream.stream._session.session import AnswersSession
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class LaneReader:
         driver, session = self._driver, self.session
         pump = driver.pump
         if not pump.begin_read():
-            raise concurrent_read_error()
+            raise session.busy_error
         try:
             if driver.verdict.end_request is not None or driver.phase is Phase.ENDED:
                 # The parent stream was stopped, closed or has failed.
@@ -232,6 +232,8 @@ class AsyncLaneReader:
         Cancelling this read loses nothing.
         """
         driver, session = self._driver, self.session
+        if driver.pump.busy:
+            raise session.busy_error
         # With several answers, the deadlines apply to each answer, and not to the connection.
         now, item = await driver.next_item(timed=not session.has_several)
         try:

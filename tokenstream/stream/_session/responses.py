@@ -111,8 +111,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         find_stream, driver = current
         had_ended = self._session.has_ended
         try:
-            # By its own stream, which reads for all its readers if it was shared.
-            (find_stream() or self._make_stream(driver)).final()
+            _find_reader(find_stream, driver, self._make_stream).final()
         except StreamError:
             has_just_ended = self._session.has_ended and not had_ended
             if driver is self._driver or has_just_ended:
@@ -202,8 +201,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             find_stream, driver = current
             had_ended = self._session.has_ended
             try:
-                # By its own stream, which reads for all its readers if it was shared.
-                await (find_stream() or self._make_stream(driver)).final()
+                await _find_reader(find_stream, driver, self._make_stream).final()
             except StreamError:
                 has_just_ended = self._session.has_ended and not had_ended
                 if driver is self._driver or has_just_ended:
@@ -213,6 +211,17 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
                     raise
         # Reset only now: if this call is cancelled, the next call goes on with the same answer.
         self._current = None
+
+
+def _find_reader(
+    find_stream: Callable[[], Any], driver: SyncDriver | AsyncDriver, make_stream: Callable[[Any], Any]
+) -> Any:  # noqa: ANN401 - a stream, or a reader of one
+    """Return what reads an answer to its end, for all its readers if it is shared.
+
+    That is its own stream; or if the stream was dropped, one more reader, or a new stream.
+    """
+    hub = driver.sharing
+    return find_stream() or (make_stream(driver) if hub is None else hub.make_reader())
 
 
 def _do_nothing() -> None:
