@@ -14,6 +14,8 @@ import pytest
 from tests.support.uncollected import left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import AsyncStream, Decoder, Retry, Stream, aconnect, tap
+from tokenstream.formats import _registry as registry
+from tokenstream.formats import custom
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -144,6 +146,23 @@ def test_a_decoder_leaves_nothing(body: list[bytes]) -> None:
 
     assert left_by(unended) == {}
     assert left_by(ended) == {}
+
+
+def test_format_objects_leave_nothing() -> None:
+    """An application makes one for its options, and each answer is read by another that is made like it."""
+    kinds = [registry.load(name) for name in registry.names()]
+
+    assert left_by(lambda: [kind() for kind in kinds]) == {}
+
+
+def test_an_answer_of_an_own_format_leaves_nothing() -> None:
+    """Also if the program makes the format anew for each answer."""
+
+    def run() -> None:
+        with Stream(BODY, format=custom(text="choices.0.delta.content", sentinel="[DONE]")) as stream:
+            assert "quick" in "".join(stream.text)
+
+    assert left_by(run) == {}
 
 
 @pytest.mark.parametrize("body", [BODY, CUT], ids=["whole", "cut"])

@@ -264,15 +264,15 @@ class _SocketMessages:
 class _TimedSocketMessages(_SocketMessages):
     """Iterates over the messages of a connection, with a time limit on the wait for each message."""
 
-    __slots__ = ("_seconds",)
+    __slots__ = ("_wait",)
 
     def __init__(self, recv: Callable[..., Any]) -> None:
-        super().__init__(lambda: recv(timeout=self._seconds))
-        self._seconds: float | None = None
+        super().__init__(recv)
+        self._wait = recv
 
     def limit_read(self, seconds: float | None) -> None:
         """Limit the wait for the next message, in seconds; None for no limit."""
-        self._seconds = seconds
+        self._recv = partial(self._wait, timeout=seconds)
 
 
 class _AsyncSocketMessages:

@@ -111,6 +111,7 @@ class Format(Resuming, ABC):
     """
 
     __slots__ = (
+        "__weakref__",
         "_fast_path",
         "_replay",
         "_replayed_events",
@@ -168,6 +169,7 @@ class Format(Resuming, ABC):
 
     unkept: ClassVar[frozenset[str]] = frozenset(
         {
+            "__weakref__",
             "_fast_path",
             "_replay",
             "_replayed_events",

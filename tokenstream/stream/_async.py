@@ -14,7 +14,7 @@ from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
-from tokenstream.stream._refusals import concurrent_read_error
+from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.choices import AsyncChoice
 
@@ -225,9 +225,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
     def responses(self) -> AsyncResponses[AsyncStream]:
         """An asynchronous iterator over the answers on one WebSocket connection, each an `AsyncStream`."""
         if self._shared is not None:
-            raise MisuseError(
-                "this stream is shared as one answer: share each stream of an unshared `.responses`"
-            )
+            raise shared_stream_error()
         if self._responses is None:
             from tokenstream.stream._session.responses import AsyncResponses
 

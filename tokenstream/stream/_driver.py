@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from weakref import ref
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
@@ -24,6 +25,7 @@ from tokenstream.stream._refusals import UncopyableObject, concurrent_read_error
 from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from tokenstream._connection.head import ResponseHead
@@ -65,6 +67,7 @@ class Driver(UncopyableObject):
         "__weakref__",
         "_read_deadlines",
         "_rest_limits",
+        "_sharing",
         "calls_in_hand",
         "chain",
         "clock",
@@ -96,6 +99,8 @@ class Driver(UncopyableObject):
         """The calls that the application has begun with a store, and has to end itself."""
         self.diverted = False
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
+        self._sharing: Callable[[], Any] | None = None
+        """Returns `sharing`; None if the stream was never shared."""
         self.recovery: Recovers | None = None
         """Continues an answer that broke off; None if the stream does not retry."""
         self.is_cancelled = False
@@ -192,6 +197,15 @@ class Driver(UncopyableObject):
     def event_driver(self) -> Self:
         """The driver whose `step` returns events: this driver, but another one for a broadcast's reader."""
         return self
+
+    def share(self, hub: object) -> None:
+        """Note that a hub reads this stream from now on; the hub keeps this driver, and not the reverse."""
+        self._sharing = ref(hub)
+
+    @property
+    def sharing(self) -> Any:  # noqa: ANN401 - a `Hub`, whose module comes after this one
+        """The hub that reads this stream for the readers of a broadcast; None if no broadcast shares it."""
+        return None if self._sharing is None else self._sharing()
 
     def apply_stop(self, message: Message) -> Message:
         """Return a message with the ending that `stop` has requested; unchanged if no end was requested."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn, SupportsIndex
 
 from tokenstream._basics.elsewhere import UnsupportedUse
-from tokenstream.errors import ConcurrentRead, StreamInterrupted
+from tokenstream.errors import ConcurrentRead, MisuseError, StreamInterrupted
 
 
 class UncopyableObject:
@@ -44,3 +44,8 @@ def concurrent_read_error() -> ConcurrentRead:
         "another thread or task is reading this stream, and only one may at a time: give each a reader of "
         "its own, with stream.tee(n) or stream.broadcast(), and ask for views after that"
     )
+
+
+def shared_stream_error() -> MisuseError:
+    """Return the error for reading the answers of a shared stream one by one."""
+    return MisuseError("this stream is shared as one answer: share each stream of an unshared `.responses`")

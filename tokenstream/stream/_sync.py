@@ -14,6 +14,7 @@ from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import Phase
+from tokenstream.stream._refusals import shared_stream_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice
 
@@ -226,9 +227,7 @@ class Stream(SyncStreamBase, Choice):
     def responses(self) -> Responses[Stream]:
         """An iterator over the answers on one WebSocket connection, each a `Stream`."""
         if self._shared is not None:
-            raise MisuseError(
-                "this stream is shared as one answer: share each stream of an unshared `.responses`"
-            )
+            raise shared_stream_error()
         if self._responses is None:
             from tokenstream.stream._session.responses import Responses
 

@@ -70,6 +70,67 @@ async def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(names
     assert ["Hel"] * len(names) == heard == aheard
 
 
+@pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
+async def test_an_answer_of_which_only_readers_are_kept_goes_on(names: list[str]) -> None:
+    """They are given the whole answer; the loop gives the next one, also if it is all that is kept."""
+    messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
+    readers, areaders = list[Any](), list[Any]()
+    responses = Stream(Items(*messages)).responses
+    while len(readers) < len(names):
+        readers.append(next(responses).tee(1)[0])
+        next(iter(readers[-1].text))
+    aresponses = AsyncStream(AsyncItems(*messages)).responses
+    while len(areaders) < len(names):
+        areaders.append((await anext(aresponses)).tee(1)[0])
+        await anext(aiter(areaders[-1].text))
+
+    assert (list(responses), [each async for each in aresponses]) == ([], [])
+    assert ["Hello"] * len(names) == [reader.message.text for reader in readers]
+    assert ["Hello"] * len(names) == [reader.message.text for reader in areaders]
+
+
+@pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
+async def test_an_answer_whose_readers_are_all_gone_is_read_to_its_end(names: list[str]) -> None:
+    """So the loop gives the next one, as after an answer that nobody shared."""
+    messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
+    responses = Stream(Items(*messages)).responses
+    aresponses = AsyncStream(AsyncItems(*messages)).responses
+    heard, aheard = list[str](), list[str]()
+    while len(heard) < len(names):
+        heard.append(next(iter(next(responses).tee(2)[0].text)))
+        aheard.append(await anext(aiter((await anext(aresponses)).tee(2)[0].text)))
+
+    assert ["Hel"] * len(names) == heard == aheard
+    assert (list(responses), [each async for each in aresponses]) == ([], [])
+
+
+async def test_a_view_of_a_stream_that_is_shared_no_more_goes_on() -> None:
+    """Once the stream and its readers are gone, nobody reads but the view."""
+    pieces = ["The", " quick", " fox"]
+    stream, astream = Stream(pieces, format="pieces"), AsyncStream(pieces, format="pieces")
+    text, atext = stream.text, astream.text
+    assert (next(text), await anext(atext)) == ("The", "The")
+    readers = *stream.tee(2), *astream.tee(2)
+    del stream, astream, readers
+
+    assert (list(text), [each async for each in atext]) == ([" quick", " fox"], [" quick", " fox"])
+
+
+async def test_the_answers_of_a_shared_stream_are_refused() -> None:
+    """In words that say what to share, also to a loop that was there before."""
+    messages = [SESSION, *answer("resp_1", "Hello")]
+    with Stream(Items(*messages)) as stream:
+        responses = stream.responses
+        stream.broadcast()
+        with pytest.raises(MisuseError, match="share each stream of an unshared"):
+            next(responses)
+    async with AsyncStream(AsyncItems(*messages)) as astream:
+        aresponses = astream.responses
+        astream.broadcast()
+        with pytest.raises(MisuseError, match="share each stream of an unshared"):
+            await anext(aresponses)
+
+
 async def test_the_stream_itself_cannot_be_read_beside_its_answers() -> None:
     """The error says what can be."""
     with Stream(Items(SESSION, *answer("resp_1", "Hello"))) as stream:
@@ -100,7 +161,7 @@ async def test_two_readers_are_one_too_many() -> None:
         tasks.start_soon(read)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(ConcurrentRead):
-            await stream.responses._read()  # noqa: SLF001 - what both would do
+            await stream.responses._reader.read()  # noqa: SLF001 - what both would do
         gate.set()
 
 
@@ -119,7 +180,7 @@ def test_two_threads_are_one_too_many() -> None:
     thread.start()
     reading.wait(PATIENCE)
     with pytest.raises(ConcurrentRead):
-        stream.responses._read()  # noqa: SLF001 - what both would do
+        stream.responses._reader.read()  # noqa: SLF001 - what both would do
     gate.set()
     thread.join()
 

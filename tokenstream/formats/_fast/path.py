@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
@@ -108,13 +109,16 @@ class FastPath:
         "_last_values",
         "_last_wait",
         "_learnt_at",
+        "_limits",
         "_misses",
         "_shapes",
         "entries",
     )
 
     def __init__(self, format: Format, fast: Fast) -> None:
-        self._format = format
+        # Weak, since the format keeps this object.
+        self._format: Callable[[], Any] = ref(format)
+        self._limits = format.limits
         self._fast = fast
         # The learnt shapes and their meanings.
         self.entries: list[ShapeEntry] = []
@@ -203,7 +207,7 @@ class FastPath:
             # cost half as much as decoding. The last delta of the wait is examined again.
             self._deltas_to_wait -= 1
             return
-        format = self._format
+        format: Format = self._format()
         event: Any = events[0] if len(events) == 1 else None
         is_departure = format.noted_at == format.frames
         may_learn = not is_departure and format.error is None and format.shortcuts
@@ -270,7 +274,7 @@ class FastPath:
         learn: Any = (
             partial(Shape.learn, payload)
             if isinstance(payload, bytes)
-            else partial(DecodedShape.learn, depth=self._format.limits.depth)
+            else partial(DecodedShape.learn, depth=self._limits.depth)
         )
         shape_learnt: AnyShape | None = learn(
             value,
@@ -300,7 +304,7 @@ class FastPath:
         if not self.entries:
             return
         self.entries.clear()
-        if self._format.frames - self._learnt_at >= _WORTH_LEARNING:
+        if self._format().frames - self._learnt_at >= _WORTH_LEARNING:
             # Learning has paid off: learn the next shape at once.
             self._last_wait, self._deltas_to_wait = 1, 0
         else:
@@ -422,7 +426,7 @@ class FastPath:
         A call holds back half a surrogate pair, or arguments `{}` that may be a placeholder. Fragments
         of a call that waits for its arguments are counted, so they are decoded.
         """
-        call = self._format.parts.part_of(event)
+        call = self._format().parts.part_of(event)
         is_growing = isinstance(call, OpenCall) and not (call.held or call.placeholder or call.waits)
         return call if isinstance(call, OpenCall) and is_growing else None
 
@@ -440,7 +444,7 @@ class FastPath:
         places = self._fast.changing
         # The limit on the digits of a number is checked by decoding, which the fast path leaves out. In these
         # places, it reads up to DIGITS_IN_A_ROW digits; so under a lower limit, no place may change.
-        if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
+        if not places or self._limits.digits < DIGITS_IN_A_ROW:
             return ()
         last_values, self._last_values = self._last_values, [find_at(payload, place) for place in places]
         if last_values is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from weakref import ref
 
 from tokenstream._basics.untrusted import says_nothing
 from tokenstream.errors import LimitExceeded, ProtocolError
@@ -128,6 +131,9 @@ class AnswerEvents:
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
         self.note = note
+        if isinstance(note, MethodType):
+            # Weak, since the format keeps its parts.
+            self.note = partial(_note_in, ref(note.__self__), note.__func__)
         self.offered: OfferedTools | None = None
         """The tools that the request has offered; None if they are not known."""
         # The payload.
@@ -405,3 +411,10 @@ class AnswerEvents:
         index = self.first_part + choice.next_part
         choice.next_part += 1
         return index
+
+
+def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], name: str) -> None:
+    """Call a format's method that counts a departure, unless the format is gone."""
+    format = find_format()
+    if format is not None:
+        note(format, name)

@@ -15,14 +15,14 @@ from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver, SharedCursor
+from tokenstream.stream._fan_out.shared_pump import SharedPump
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -33,65 +33,16 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
     from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.items import ArrivalBell
+    from tokenstream.stream._reading.pump import Pump
 
 ItemT = TypeVar("ItemT")
 LookedForT = TypeVar("LookedForT")
 
 
-class _SharedPump(Pump):
-    """A pump that releases a broadcast's lock while it waits, so that other threads can read the message.
-
-    Args:
-        pump: The pump that has read the source so far.
-        lock: The broadcast's lock, held by the thread that reads the stream or looks at the message.
-    """
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
-        # This pump replaces the given pump, and takes over its state.
-        for name in Pump.__slots__:
-            setattr(self, name, getattr(pump, name))
-        self._lock = lock
-        # With `direct`, the driver would read without releasing the lock.
-        self.direct = None
-
-    def replace(self, source: Any) -> None:  # noqa: ANN401 - a source, opened or not
-        super().replace(source)
-        # With `direct`, the driver would read without releasing the lock.
-        self.direct = None
-
-    def put_back(self, items: Iterable[Any]) -> None:
-        """Put items back, so that the next reads return them before all other items."""
-        super().put_back(items)
-        # With `direct`, the driver would read without releasing the lock.
-        self.direct = None
-
-    def read(self, until: float | None) -> object:
-        """Read the next item until a time, as the base class does, without holding the lock."""
-        self._lock.release()
-        try:
-            return super().read(until)
-        finally:
-            self._lock.acquire()
-
-    def wait_for_retry(self, until: float | None) -> object:
-        """Wait, without holding the lock, until the next attempt may begin; return `WAITED`.
-
-        Args:
-            until: Time at which to stop waiting; None for no limit.
-        """
-        self._lock.release()
-        try:
-            return super().wait_for_retry(until)
-        finally:
-            self._lock.acquire()
-
-
 class SyncHub(Hub[SyncDriver]):
     """Reads a stream once for all readers of a broadcast, which may be used in any threads."""
 
-    __slots__ = ("_changed", "_room", "lock", "reads_ahead")
+    __slots__ = ("_changed", "_pump", "_room", "lock", "reads_ahead")
 
     def __init__(self, driver: SyncDriver) -> None:
         pump = driver.pump
@@ -108,9 +59,16 @@ class SyncHub(Hub[SyncDriver]):
         """True once a reader has asked for a thread that reads the source."""
         self._room = threading.Condition(self.lock)
         """Wakes the one thread that waits until a full queue has room; see `Hub.watcher`."""
-        driver.pump = _SharedPump(pump, self.lock)
+        driver.pump = self._pump = SharedPump(pump, self.lock)
         pump.end_read()
         super().__init__(driver)
+
+    def __del__(self) -> None:
+        """Let the stream be read without this hub's lock, as before; the hub's creation may have failed."""
+        super().__del__()
+        pump = getattr(self, "_pump", None)
+        if pump is not None:
+            pump.end_sharing()
 
     def wait_for(
         self, place: ReaderPlace, find_item: Finder[LookedForT], until: float | None, *, pauses: bool = False
@@ -166,6 +124,10 @@ class SyncHub(Hub[SyncDriver]):
                 # This raises the stream's error, or the exception that ends the reader's loop.
                 self.driver.step()
         return event
+
+    def make_reader(self, name: str | None = None) -> BroadcastReader:
+        """Return a new reader; `name` is None for a number."""
+        return BroadcastReader(_SyncReaderDriver(self, self.add_reader(name)))
 
     def run_alone(self, function: Callable[[], object]) -> None:
         """Wait until no reader uses the driver, then call a function while all readers wait."""
@@ -389,7 +351,7 @@ class Broadcast:
         Args:
             name: The reader's name in error messages; None for a number.
         """
-        return BroadcastReader(_SyncReaderDriver(self._hub, self._hub.add_reader(name)))
+        return self._hub.make_reader(name)
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.

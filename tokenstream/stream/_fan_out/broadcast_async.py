@@ -122,6 +122,10 @@ class AsyncHub(Hub[AsyncDriver]):
             await self.driver.step()
         return event
 
+    def make_reader(self, name: str | None = None) -> AsyncBroadcastReader:
+        """Return a new reader; `name` is None for a number."""
+        return AsyncBroadcastReader(_AsyncReaderDriver(self, self.add_reader(name)))
+
     async def run_alone(self, function: Callable[[], Awaitable[object]]) -> None:
         """Wait until no reader uses the driver, then call a function while all readers wait."""
         caller = self.identify_caller()
@@ -315,7 +319,7 @@ class AsyncBroadcast:
         Args:
             name: The reader's name in error messages; None for a number.
         """
-        return AsyncBroadcastReader(_AsyncReaderDriver(self._hub, self._hub.add_reader(name)))
+        return self._hub.make_reader(name)
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.

@@ -46,6 +46,7 @@ class Hub(EventQueue[DriverT]):
         """Bells, each of which wakes a loop, such as a merge, that also reads other streams."""
         # A pump that seems busy refuses every read except those of a leader.
         driver.pump.busy = True
+        driver.share(self)
 
     def __del__(self) -> None:
         """Allow others to read the stream again, because the hub is dropped; its creation may have failed."""

@@ -13,11 +13,12 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.stream._log import warn
 from tokenstream.stream._reading.items import END, LOST, SourceFailed
-from tokenstream.stream._refusals import interrupted_read_error
+from tokenstream.stream._refusals import concurrent_read_error, interrupted_read_error, shared_stream_error
 from tokenstream.stream._session.sorter import Sorter
 
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream.errors import ConcurrentRead
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._options import Options
@@ -58,6 +59,11 @@ class AnswersSession:
         has_several = None if self.sorter is None else self.sorter.has_several
         # At its end, a connection with too few messages to tell counts as a single answer.
         return False if has_several is None and self.has_ended else has_several
+
+    @property
+    def busy_error(self) -> MisuseError | ConcurrentRead:
+        """The error for reading the connection while a broadcast, or another thread or task, reads it."""
+        return concurrent_read_error() if self._driver.sharing is None else shared_stream_error()
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Prepare to sort the messages of the source, which was just opened."""

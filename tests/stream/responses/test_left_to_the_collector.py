@@ -1,0 +1,313 @@
+"""Nothing of the answers on one connection waits for the garbage collector, however they were left."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from websockets.exceptions import ConnectionClosedOK
+
+from tests.formats.test_langchain_protocol import AGENT
+from tests.sources.sockets import answer
+from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items
+from tests.stream.responses.test_of_openai import answer as response
+from tests.stream.responses.test_second_answers import body, chat
+from tests.support.tables import in_one_test
+from tests.support.uncollected import left_by, left_by_async
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import StreamError, TokenStreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ONE, TWO = answer("resp_1", "a", "b"), answer("resp_2", "1", "2")
+TURNS = [each for pair in zip(ONE[1:], TWO[1:], strict=True) for each in pair]
+RESPONSES = [*response("resp_1", "a", "b"), *response("resp_2", "1", "2"), *response("resp_3", "x")]
+
+
+class _Connection:
+    """The methods by which a WebSocket is known."""
+
+    def send(self, message: str) -> None:
+        """Take nothing: the answers are written down already."""
+
+    def ping(self) -> None:
+        """Take nothing, either."""
+
+
+class Socket(_Connection, Items):
+    """A WebSocket for `for` loops, each of whose messages is a whole payload."""
+
+    def recv(self, timeout: float | None = None) -> str:
+        if not self.items:
+            raise self.error or ConnectionClosedOK(None, None)
+        return json.dumps(self.next())
+
+
+class AsyncSocket(_Connection, AsyncItems):
+    """The same for an event loop."""
+
+    async def recv(self) -> str:
+        await anyio.lowlevel.checkpoint()
+        if not self.items:
+            raise self.error or ConnectionClosedOK(None, None)
+        return json.dumps(self.next())
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+    close: Any = aclose
+
+
+SOURCES: dict[str, list[Any]] = {
+    "responses": RESPONSES,
+    "realtime": [SESSION, *ONE, LIMITS, *TWO, *answer("resp_3", "x")],
+    "realtime in turns": [SESSION, ONE[0], TWO[0], LIMITS, *TURNS],
+    "a graph": AGENT,
+    "one body": body(chat("1", "a"), chat("2", "b"), chat("3", "c")),
+}
+
+
+def whole(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            each.final()
+
+
+def unread(source: Any) -> None:
+    with Stream(source) as stream:
+        for _ in stream.responses:
+            pass
+
+
+def listed(source: Any) -> None:
+    with Stream(source) as stream:
+        answers = list(stream.responses)
+    for each in answers:
+        with suppress(StreamError):
+            each.final()
+
+
+def half_read(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            next(each)
+
+
+def text_left(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            next(each.text, None)
+
+
+def stopped(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            next(each)
+            each.stop()
+
+
+def block_left(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            with each:
+                next(each)
+
+
+def loop_left(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            next(each)
+            break
+
+
+def loop_left_behind_an_answer(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            each.final()
+            break
+
+
+def left_by_an_exception(source: Any) -> None:
+    with suppress(KeyError), Stream(source) as stream:
+        for each in stream.responses:
+            next(each)
+            raise KeyError
+
+
+def parent_closed_first(source: Any) -> None:
+    stream = Stream(source)
+    first = next(stream.responses)
+    next(first)
+    stream.close()
+    with suppress(StreamError):
+        first.final()
+
+
+def kept_longer(source: Any) -> None:
+    with Stream(source) as stream:
+        first = next(stream.responses)
+    del stream
+    with suppress(TokenStreamError):
+        first.final()
+
+
+def shared(source: Any) -> None:
+    with Stream(source) as stream:
+        for each in stream.responses:
+            one, two = each.tee(2)
+            next(one.text, None)
+            two.final()
+
+
+READERS = [
+    whole,
+    unread,
+    listed,
+    half_read,
+    text_left,
+    stopped,
+    block_left,
+    loop_left,
+    loop_left_behind_an_answer,
+    left_by_an_exception,
+    parent_closed_first,
+    kept_longer,
+    shared,
+]
+
+
+async def whole_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for each in stream.responses:
+            await each.final()
+
+
+async def unread_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for _ in stream.responses:
+            pass
+
+
+async def listed_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        answers = [each async for each in stream.responses]
+    for each in answers:
+        with suppress(StreamError):
+            await each.final()
+
+
+async def half_read_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for each in stream.responses:
+            await anext(each)
+
+
+async def text_left_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for each in stream.responses:
+            await anext(each.text, None)
+
+
+async def stopped_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for each in stream.responses:
+            await anext(each)
+            each.stop()
+
+
+async def block_left_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for each in stream.responses:
+            async with each:
+                await anext(each)
+
+
+async def loop_left_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for each in stream.responses:
+            await anext(each)
+            break
+
+
+async def left_by_an_exception_async(source: Any) -> None:
+    with suppress(KeyError):
+        async with AsyncStream(source) as stream:
+            async for each in stream.responses:
+                await anext(each)
+                raise KeyError
+
+
+async def parent_closed_first_async(source: Any) -> None:
+    stream = AsyncStream(source)
+    first = await anext(stream.responses)
+    await anext(first)
+    await stream.aclose()
+    with suppress(StreamError):
+        await first.final()
+
+
+async def kept_longer_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        first = await anext(stream.responses)
+    del stream
+    with suppress(TokenStreamError):
+        await first.final()
+
+
+async def shared_async(source: Any) -> None:
+    async with AsyncStream(source) as stream:
+        async for each in stream.responses:
+            one, two = each.tee(2)
+            await anext(one.text, None)
+            await two.final()
+
+
+ASYNC_READERS = [
+    whole_async,
+    unread_async,
+    listed_async,
+    half_read_async,
+    text_left_async,
+    stopped_async,
+    block_left_async,
+    loop_left_async,
+    left_by_an_exception_async,
+    parent_closed_first_async,
+    kept_longer_async,
+    shared_async,
+]
+
+
+def make_source(name: str, *, is_async: bool = False) -> Any:
+    items = SOURCES[name]
+    if name == "responses":
+        return (AsyncSocket if is_async else Socket)(*items)
+    return (AsyncItems if is_async else Items)(*items)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@in_one_test("read", READERS)
+def test_answers_leave_nothing(name: str, read: Callable[[Any], None]) -> None:
+    """Neither whole ones, nor those that were left early, nor one that is kept longer than their stream."""
+    assert left_by(lambda: read(make_source(name))) == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", SOURCES)
+async def test_asynchronous_answers_leave_nothing(name: str) -> None:
+    """The same, and the tasks that have read are gone, too."""
+    left: dict[str, dict[str, int]] = {}
+    for read in ASYNC_READERS:
+
+        async def run(read: Callable[[Any], Awaitable[None]] = read) -> None:
+            await read(make_source(name, is_async=True))
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+
+        left[read.__name__] = await left_by_async(run)
+
+    assert {reader: kinds for reader, kinds in left.items() if kinds} == {}

@@ -1,0 +1,296 @@
+"""Reads a connection for the streams of its answers: each message goes into the lane of its answer.
+
+Each of these keeps the next one, and the loop over the answers keeps the last stream's driver and the reader:
+
+    an answer's stream ──▶ the messages of its lane ──▶ the reader ──▶ the parent stream's driver
+
+None refers back. So the connection lasts as long as any of its answers is kept, and all is freed with the
+last of them, without the garbage collector.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._sources import AsyncSource, SyncSource
+from tokenstream.errors import MisuseError
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
+from tokenstream.stream._refusals import interrupted_read_error
+from tokenstream.stream._session.session import AnswersSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._session.sorter import AnswerLane
+    from tokenstream.stream._sync_driver import SyncDriver
+
+
+class LaneReader:
+    """Reads a connection, and sorts its messages into lanes, the queues of its answers.
+
+    Args:
+        driver: The driver of the parent stream.
+    """
+
+    __slots__ = ("_driver", "session")
+
+    def __init__(self, driver: SyncDriver) -> None:
+        self._driver = driver
+        self.session = AnswersSession(driver)
+        """Sorts the messages."""
+
+    def make_source(self, lane: AnswerLane) -> SyncSource:
+        """Return the messages of an answer as the source of a stream.
+
+        That stream leaves the connection open for the other answers, hence `lent`.
+        """
+        messages = _LaneMessages(self, lane)
+        # Reads of an answer can be limited if those of the connection can.
+        limit_read = None if self._driver.pump.limit_read is None else messages.limit_read
+        return SyncSource(
+            messages,
+            lane.drop,
+            messages=True,
+            limit_read=limit_read,
+            read_ahead=partial(self._read_ahead, messages),
+            lent=True,
+            asked=self.session.asked,
+        )
+
+    def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
+        """Return the next of the connection's messages that belongs to an answer; None at the answer's end.
+
+        Args:
+            lane: The queue of the answer's messages.
+            seconds: Longest time to wait, if reads of the connection can be limited; None for no limit.
+
+        Raises:
+            TimeoutError: No message arrived in time.
+        """
+        until = None if seconds is None else self._driver.clock() + seconds
+        while (message := lane.take_message()) is None:
+            if lane.has_ended:
+                self.session.raise_failure(lane)
+                return None
+            self.read(until)
+        return message
+
+    def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
+        """Let a thread read the connection; return the function that then limits the wait for a message."""
+        self._driver.read_ahead()
+        return messages.limit_read
+
+    def read(self, until: float | None = None) -> None:
+        """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
+
+        The read uses the pump of the parent stream, so that no other thread can read at the same time.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+
+        Raises:
+            TimeoutError: No item arrived in time.
+        """
+        driver, session = self._driver, self.session
+        pump = driver.pump
+        if not pump.begin_read():
+            raise session.busy_error
+        try:
+            if driver.verdict.end_request is not None or driver.phase is Phase.ENDED:
+                # The parent stream was stopped, closed or has failed.
+                session.end()
+            elif session.sorter is None and isinstance(pump.source, SyncSource):
+                # The source was open before the first read.
+                session.open(pump.source)
+            else:
+                self._read_item(until)
+        finally:
+            # `pending` was True until the item was stored: an interruption before that may lose the item.
+            pump.pending = False
+            driver.end_read()
+            if session.has_ended and session.has_several:
+                # A single answer belongs to the parent stream, which closes the source itself.
+                driver.close_source(quiet=True)
+
+    def _read_item(self, until: float | None) -> None:
+        """Read an item from the connection, and pass it on to the parent stream or to the session.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+
+        Raises:
+            TimeoutError: No item arrived in time.
+        """
+        driver, session = self._driver, self.session
+        try:
+            # With several answers, the deadlines apply to each answer, and not to the connection.
+            item = driver.pump.read(until) if session.has_several else driver.next_item()
+            if driver.verdict.end_request is not None and item.__class__ is not SourceOpened:
+                # A source that was just opened is stored first, so that it can be closed.
+                session.end()
+            elif item is WAITED and session.has_several:
+                # Nothing arrived before `until`.
+                raise TimeoutError
+            else:
+                self._process_item(item)
+        except MisuseError as error:
+            session.end(error)
+        except Exception:
+            # An error of the source or of a limit; only a Ctrl-C or the like breaks a read off.
+            raise
+        except BaseException:
+            if driver.pump.limit_read is None:
+                # An interrupted generator has ended, which would look like the end of the connection.
+                # With another kind of source, a chunk may be lost.
+                session.end(interrupted_read_error())
+            raise
+
+    def _process_item(self, item: object) -> None:
+        """Pass an item to the parent stream if it is about the connection; sort any other item by answers."""
+        driver, session = self._driver, self.session
+        if item is WAITED or item.__class__ is SourceOpened:
+            driver.process_item(item, driver.clock())
+            if driver.machine.error is not None:
+                # A deadline of the connection has passed.
+                session.end(driver.machine.error)
+        elif not session.end_if_last(item):
+            session.sort_chunk(item)
+
+
+class _LaneMessages:
+    """Iterator over a connection's messages that belong to one answer; the answer's stream reads them."""
+
+    __slots__ = ("_lane", "_reader", "_seconds")
+
+    def __init__(self, reader: LaneReader, lane: AnswerLane) -> None:
+        self._reader = reader
+        self._lane = lane
+        self._seconds: float | None = None
+        """The limit of the wait for the next message; None for no limit."""
+
+    def limit_read(self, seconds: float | None) -> None:
+        """Limit the wait for the next message to a number of seconds; None for no limit."""
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> object:
+        message = self._reader.next_message(self._lane, self._seconds)
+        if message is None:
+            raise StopIteration
+        return message
+
+
+class AsyncLaneReader:
+    """Reads a connection in an event loop; otherwise like `LaneReader`.
+
+    Args:
+        driver: The driver of the parent stream.
+    """
+
+    __slots__ = ("_driver", "session")
+
+    def __init__(self, driver: AsyncDriver) -> None:
+        self._driver = driver
+        self.session = AnswersSession(driver)
+        """Sorts the messages."""
+
+    def make_source(self, lane: AnswerLane) -> AsyncSource:
+        """Return the messages of an answer as the source of a stream; a cancelled read loses none of them.
+
+        That stream leaves the connection open for the other answers, hence `lent`.
+        """
+        return AsyncSource(
+            _AsyncLaneMessages(self, lane),
+            _make_drop(lane),
+            messages=True,
+            survives=True,
+            lent=True,
+            asked=self.session.asked,
+        )
+
+    async def next_message(self, lane: AnswerLane) -> object:
+        """Return the next of the connection's messages that belongs to an answer; None at the answer's end.
+
+        Args:
+            lane: The queue of the answer's messages.
+        """
+        while (message := lane.take_message()) is None:
+            if lane.has_ended:
+                self.session.raise_failure(lane)
+                return None
+            await self.read()
+        return message
+
+    async def read(self) -> None:
+        """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
+
+        Cancelling this read loses nothing.
+        """
+        driver, session = self._driver, self.session
+        if driver.pump.busy:
+            raise session.busy_error
+        # With several answers, the deadlines apply to each answer, and not to the connection.
+        now, item = await driver.next_item(timed=not session.has_several)
+        try:
+            self._process_item(now, item)
+        except MisuseError as error:
+            session.end(error)
+        if session.has_ended and session.has_several:
+            # A single answer belongs to the parent stream, which closes the source itself.
+            await driver.close_source(failed=session.failure is not None, quiet=True)
+
+    def _process_item(self, now: float, item: object) -> None:
+        """Pass an item to the parent stream if it is about the connection; sort any other item by answers.
+
+        Args:
+            now: Time of the item's arrival; the asynchronous pump takes back an item only with its time.
+        """
+        driver, session = self._driver, self.session
+        is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
+        if driver.phase is Phase.ENDED:
+            # The parent stream was stopped or closed, so no answer goes on: this ends the session.
+            item, is_about_connection = END, False
+        elif is_about_connection:
+            driver.process_item(item, now)
+        if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
+            # The source is open now.
+            session.open(driver.pump.source)
+        if driver.machine.error is not None:
+            # A deadline of the connection has passed: this ends the session, too.
+            item, is_about_connection = SourceFailed(driver.machine.error), False
+        if not is_about_connection and not session.end_if_last(item, (now, item)):
+            session.sort_chunk(item, (now, item))
+
+
+class _AsyncLaneMessages:
+    """Asynchronous iterator over a connection's messages that belong to one answer, for its stream."""
+
+    __slots__ = ("_lane", "_reader")
+
+    def __init__(self, reader: AsyncLaneReader, lane: AnswerLane) -> None:
+        self._reader = reader
+        self._lane = lane
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> object:
+        message = await self._reader.next_message(self._lane)
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+
+def _make_drop(lane: AnswerLane) -> Callable[[], Any]:
+    """Return an asynchronous function that drops a lane: no stream reads the answer's messages any more."""
+
+    async def drop() -> None:
+        """Drop the queue of the answer's messages; this needs no waiting."""
+        lane.drop()
+
+    return drop
