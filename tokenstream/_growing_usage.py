@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._message_parts import COUNTS, make_usage, make_value
+from tokenstream._message_parts import counts_of, make_usage, make_value
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ class GrowingUsage:
 
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
-        counts, is_estimated = vars(usage), usage.source == "estimated"
-        for name in COUNTS:
-            if counts[name] is not None and not (is_estimated and name == "output_tokens"):
-                self.counts[name] = counts[name]
+        counts = counts_of(usage)
+        if usage.source == "estimated":
+            counts.pop("output_tokens", None)
+        self.counts.update(counts)
         for key, value in usage.provider_data.items():
             # A field that is null is kept, but does not replace an earlier value.
             if value is not None or key not in self.report:

@@ -586,6 +586,18 @@ def make_usage(report: dict[str, Any], **counts: float | None) -> Usage:
 
 COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "provider_data"})
 """The names of the counts."""
+_COUNTS = frozenset(COUNTS)
+
+
+def counts_of(usage: Usage) -> dict[str, Any]:
+    """Return the counts that a usage has, by name.
+
+    Example:
+        >>> counts_of(Usage(input_tokens=7, cost=None))
+        {'input_tokens': 7}
+    """
+    values, given = vars(usage), usage.__pydantic_fields_set__
+    return {name: values[name] for name in _COUNTS & given if values[name] is not None}
 
 
 def _sum_of(one: float | None, other: float | None) -> float | None:

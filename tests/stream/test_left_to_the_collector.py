@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.uncollected import left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
-from tokenstream import AsyncStream, Decoder, Retry, Stream, aconnect, tap
+from tokenstream import AsyncStream, Decoder, Retry, Stream, aconnect, relay, tap
 from tokenstream.formats import _registry as registry
 from tokenstream.formats import custom
 
@@ -118,6 +118,14 @@ ASYNC = [_whole_async, _left_early_async, _views_async, _responses_async]
 def test_a_stream_leaves_nothing(run: Callable[[Any], None], source: Any) -> None:
     """Neither when it was read to its end, nor when it was left."""
     assert left_by(lambda: run(source)) == {}
+
+
+@pytest.mark.parametrize("protocol", ["anthropic", "openai-responses", "ui-message", "ag-ui"])
+def test_an_answer_in_any_format_leaves_nothing(protocol: Any) -> None:
+    """What a format knows of an answer's items goes with it, too."""
+    body = [*relay.encode(Stream(BODY), protocol)]
+
+    assert left_by(lambda: _whole(lambda _: body)) == {}
 
 
 @pytest.mark.anyio

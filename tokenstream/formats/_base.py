@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from tokenstream._basics.clear import clear
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
@@ -512,10 +511,7 @@ class Format(Resuming, ABC):
         What is read of an answer refers to its parts, and these to that. Nothing may be read afterwards.
         """
         self._fast_path = None
-        # A format that has read several connections may be disposed of with each of them.
-        for choice in getattr(self.parts, "choices", {}).values():
-            clear(choice)
-        clear(self.parts)
+        self.parts.dispose()
 
     def check(self) -> None:
         """Raise `error` if there is one."""

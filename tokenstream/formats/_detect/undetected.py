@@ -12,6 +12,7 @@ from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import name_of, payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format, object_of
+from tokenstream.formats._kit.answer import note_nothing
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.framing import ServerSentEvent
@@ -98,7 +99,7 @@ class Undetected(Format):
         return bool(self._held)
 
     def _make_parts(self) -> _LatentParts:
-        return _LatentParts(self.limits, _note_nothing)
+        return _LatentParts(self.limits, note_nothing)
 
     def dispose(self) -> None:
         """Do nothing: the parts, which may not have been made, refer to nothing."""
@@ -218,7 +219,3 @@ class Undetected(Format):
             if real_format.error is not None:
                 break
         return events
-
-
-def _note_nothing(_name: str) -> None:
-    """Do nothing: where nothing is read, no departure is found."""

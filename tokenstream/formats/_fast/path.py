@@ -12,7 +12,7 @@ Payloads that arrive decoded are compared value by value. In either case:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -28,7 +28,6 @@ from tokenstream.framing import EventStreamMessage, ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame, Unit
     from tokenstream.formats._fast.entry import AnyShape, Payload, Read
@@ -49,7 +48,7 @@ _FRAGMENT_DELTAS = (ToolCallDelta, PartDelta)
 
 
 @show_members
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fast:
     """Features that a format's deltas share, so that most of them need not be decoded.
 
@@ -85,6 +84,28 @@ class Fast:
     units: frozenset[Unit] = frozenset({"event"})
     crlf: bool = False
     turns: bool = False
+
+    @cached_property
+    def _holders(self) -> dict[Path, set[str | int]]:
+        """The places of text: the names of the fields, by the place of the object that holds them."""
+        holders: dict[Path, set[str | int]] = {}
+        for path in self.texts:
+            holders.setdefault(path[:-1], set()).add(path[-1])
+        return holders
+
+    def find_path(self, payload: dict[str, Any], text: str) -> Path | None:
+        """Return the place of a delta's text in its payload; None if other places have text, too.
+
+        The result is also None if the delta's text is not exactly the text in the payload.
+        """
+        found: list[tuple[Path, object]] = []
+        for place, names in self._holders.items():
+            holder = find_at(payload, place)
+            if holder is not None:
+                sent = names & holder.keys() if is_dict(holder) else names
+                found += [((*place, name), value) for name in sent if (value := find_at(holder, (name,)))]
+        # The text of the delta differs from that in the payload if half of a surrogate pair is held back.
+        return found[0][0] if len(found) == 1 and found[0][1] == text else None
 
 
 def always_decode(_delta: object) -> bool:
@@ -201,24 +222,19 @@ class FastPath:
         Args:
             events: The events that the format decoded from the frame.
         """
-        is_paused = self._misses > _MOST_MISSES and self._deltas_to_wait > 1
-        if is_paused and not self.entries:
+        if self._misses > _MOST_MISSES and self._deltas_to_wait > 1 and not self.entries:
             # The shapes keep differing, so only count the delta: to examine each payload for its shape would
             # cost half as much as decoding. The last delta of the wait is examined again.
             self._deltas_to_wait -= 1
             return
-        format: Format = self._format()
-        event: Any = events[0] if len(events) == 1 else None
-        is_departure = format.noted_at == format.frames
-        may_learn = not is_departure and format.error is None and format.shortcuts
-        text = self._find_text(event) if may_learn and events else None
-        # The event's text must be in this payload, and not in an earlier one.
-        if text is None or (is_dict(frame) and event.raw is not frame):
+        text = self._find_text(frame, events)
+        if text is None:
             self.clear()
             if events and self._fast.changing and self._last_values is None and is_dict(events[-1].raw):
                 # Keep the values of the first payload: the next one shows which of them change.
                 self._find_changing(events[-1].raw)
             return
+        event: Any = events[0]
         # None is the name of a payload that arrived decoded.
         name = None if is_dict(frame) else _NAMELESS
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
@@ -230,19 +246,21 @@ class FastPath:
             # Without turns of choices, a delta may depend on the one before: only the newest entry is valid.
             self.clear()
         shape = self._find_shape(frame, event.raw, text)
-        if shape is not None and len(self.entries) == _MOST_ENTRIES:
+        if shape is None:
+            return
+        format: Format = self._format()
+        if len(self.entries) == _MOST_ENTRIES:
             if format.frames - self._learnt_at < _WORTH_LEARNING:
                 # More choices alternate than there are entries: each entry would be dropped unused.
                 self.clear()
                 self._shapes.clear()
                 return
             self.entries.pop()
-        if shape is not None:
-            call = self._find_call(event) if event.__class__ is ToolCallDelta else None
-            # All of a call's arguments are needed to detect its end.
-            log = None if call is None else call.arguments
-            self.entries.insert(0, ShapeEntry(format, name, shape, event, log))
-            self._learnt_at = format.frames
+        call = self._find_call(event) if event.__class__ is ToolCallDelta else None
+        # All of a call's arguments are needed to detect its end.
+        log = None if call is None else call.arguments
+        self.entries.insert(0, ShapeEntry(format, name, shape, event, log))
+        self._learnt_at = format.frames
 
     def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
         """Return a payload's shape (all but its text), learnt before or, if that may pay off, now; else None.
@@ -260,7 +278,7 @@ class FastPath:
                 return shape
         self._misses += 1
         changing = self._find_changing(value)
-        path = self._find_path(value, text)
+        path = self._fast.find_path(value, text)
         if path is None:
             # The payload has other text, too, or half a surrogate pair of the text is held back. An entry
             # would read later payloads wrongly.
@@ -328,11 +346,14 @@ class FastPath:
         # A payload that arrives decoded has no bytes around it; the format names the other possible chunks.
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
-        readers = [self._make_chunk_reader(entry, unit, max_size, before, after) for entry in self.entries]
-        usable = [reader for reader in readers if reader is not None]
-        if len(usable) > 1:
-            return partial(_try_each, usable)
-        return usable[0] if usable else None
+        readers = [
+            reader
+            for entry in self.entries
+            if (reader := self._make_chunk_reader(entry, unit, max_size, before, after)) is not None
+        ]
+        if len(readers) > 1:
+            return partial(_try_each, readers)
+        return readers[0] if readers else None
 
     def _make_chunk_reader(
         self, entry: ShapeEntry, unit: Unit, max_size: int, before: bytes, after: bytes
@@ -387,8 +408,12 @@ class FastPath:
 
     # -- features of a delta -----------------------------------------------------
 
-    def _find_text(self, event: AnyEvent) -> str | None:
-        """Return the text of a delta; None for any other event, and for a call that holds text back."""
+    def _find_text(self, frame: Frame, events: list[Event]) -> str | None:
+        """Return the text of a frame's only event; None if that is no delta, or one not to learn from.
+
+        Nothing is learnt from a call that holds text back, or from a frame with a departure.
+        """
+        event: Any = events[0] if len(events) == 1 else None
         kind = event.__class__
         if kind in TEXT_DELTAS:
             text: str = event.text
@@ -397,28 +422,12 @@ class FastPath:
             text = event.fragment
         else:
             return None
-        return text if text and is_dict(event.raw) else None
-
-    def _find_path(self, payload: dict[str, Any], text: str) -> Path | None:
-        """Return the place of a delta's text in its payload; None if other places have text, too.
-
-        The result is also None if the delta's text is not exactly the text in the payload.
-        """
-        found: list[tuple[Path, object]] = []
-        place: Path | None = None
-        holder: Any = None
-        for path in self._fast.texts:
-            # Most places of a format are in the same object.
-            around = path[:-1]
-            if around != place:
-                place, holder = around, find_at(payload, around)
-            if holder is None:
-                continue
-            value: object = holder.get(path[-1]) if holder.__class__ is dict else find_at(holder, path[-1:])
-            if value:
-                found.append((path, value))
-        # The text of the delta differs from that in the payload if half of a surrogate pair is held back.
-        return found[0][0] if len(found) == 1 and found[0][1] == text else None
+        format: Format = self._format()
+        if format.noted_at == format.frames or format.error is not None or not format.shortcuts:
+            return None
+        # The event's text must be in this payload, and not in an earlier one.
+        is_in_payload = event.raw is frame if is_dict(frame) else is_dict(event.raw)
+        return text if text and is_in_payload else None
 
     def _find_call(self, event: ToolCallDelta) -> OpenCall | None:
         """Return the open call that a delta adds to; None if the call holds text back, or is not open.

@@ -9,9 +9,9 @@ compared with the shape. The JSON decoder reads a payload that does not match ex
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import decode
@@ -36,8 +36,6 @@ _LONGEST_PAYLOAD = 4096
 _MOST_PLACES = 8
 """The most occurrences of the text that are tried: an earlier field may contain the same text."""
 _TEXT_PROBE = Hole.TEXT.value.decode()
-_WRITE_STRING = {ascii_only: json.JSONEncoder(ensure_ascii=ascii_only).encode for ascii_only in (False, True)}
-"""Functions that write a string as JSON: under True, with ASCII characters only."""
 _find_spaces = re.compile(rb"\}(\x20++)\}\Z").search
 
 
@@ -86,8 +84,9 @@ class Shape:
     @property
     def takes_one_line(self) -> bool:
         """True if payloads of this shape take one line each."""
+        constant = b"".join(self._pieces)
         # By their numbers, LF and CR are found without an exception inside of Python.
-        return not any(10 in piece or 13 in piece for piece in self._pieces)
+        return 10 not in constant and 13 not in constant
 
     def between(self, head: bytes, foot: bytes) -> Shape:
         """Return the shape of chunks that consist of `head`, a payload of this shape, and `foot`."""
@@ -187,8 +186,8 @@ def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[in
     """
     key = b'"%b"' % str(path[-1]).encode()
     # The server may have written characters outside of ASCII directly, or as escapes.
-    for ascii_only in (False,) if text.isascii() else (False, True):
-        quoted = _WRITE_STRING[ascii_only](text).encode("utf-8", "replace")
+    for quote in (encode_basestring,) if text.isascii() else (encode_basestring, encode_basestring_ascii):
+        quoted = quote(text).encode("utf-8", "replace")
         position = -1
         for _ in range(_MOST_PLACES):
             position = payload.find(quoted, position + 1)
@@ -290,14 +289,12 @@ def _is_proved(
         probed = decode(probe + payload[position:])
         if get_at(probed, changing[0]) != _TEXT_PROBE:
             return False
-        # All other values must be unchanged, so the payloads are compared without these.
-        for place in changing:
-            _put_back(probed, value, place)
     except (ProtocolError, LookupError, TypeError):
         return False
-    if probed.keys() != value.keys():
-        return False
-    probed.update({name: value[name] for name in ignored & value.keys()})
+    # All other values must be unchanged, so the payloads are compared without these.
+    for place in changing:
+        _put_back(probed, value, place)
+    probed.update({name: value[name] for name in ignored & value.keys() & probed.keys()})
     return bool(probed == value)
 
 

@@ -248,6 +248,12 @@ class AnswerEvents:
         """The model that writes the answer; None if the server has not named it."""
         return None if self._head is None else self._head[1]
 
+    def dispose(self) -> None:
+        """Let go of what refers back to these parts or to their format; nothing may be read afterwards."""
+        for choice in self.choices.values():
+            choice.reader = None
+        self.note, self.find_text, self.stage, self.withholds = note_nothing, None, None, None
+
     # -- the answer as a whole ---------------------------------------------
 
     def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:
@@ -418,3 +424,7 @@ def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], n
     format = find_format()
     if format is not None:
         note(format, name)
+
+
+def note_nothing(_name: str) -> None:
+    """Do nothing: where nothing is read, no departure is found."""

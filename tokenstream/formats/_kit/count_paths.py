@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
-from tokenstream._message_parts import COUNTS, make_usage
+from tokenstream._message_parts import counts_of, make_usage
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,8 +36,7 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
         >>> mended.input_tokens, mended.output_tokens, mended.total_tokens
         (None, 3, 15)
     """
-    reported = vars(usage)
-    counts = {name: reported[name] for name in COUNTS if reported[name] is not None}
+    counts = counts_of(usage)
     zeros = {name for name, value in counts.items() if value <= 0 < known.get(name, 0)} - {*replaced}
     mended = usage
     if zeros:

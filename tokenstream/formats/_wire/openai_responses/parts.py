@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.sessions import SessionParts
@@ -119,6 +121,12 @@ class ResponseItems(SessionParts):
         """All output items of the response, in order of arrival."""
         self.last_section: Section | None = None
         """The text that the last decoded text delta added to."""
+
+    @override
+    def dispose(self) -> None:
+        super().dispose()
+        # The items refer to these parts.
+        self._forget_items()
 
     def begin_response(self, id: str | None, model: str | None) -> None:
         """Begin a further response of the same answer.
