@@ -435,11 +435,11 @@ class SyncDriver(Driver):
         return event
 
     def _exclude_busy_time(self, now: float) -> None:
-        """Exclude from the silence the time since the last chunk: the loop was busy elsewhere."""
-        machine = self.machine
-        # `machine.now` is the time of the last chunk; before the first one, the source was just opened.
-        read_at = machine.now if machine.meter.chunks else self._opened_at
-        self.silence.exclude_busy_time(now - read_at)
+        """Exclude from the silence the time since the last read, if the loop was busy elsewhere that long."""
+        # Before the first chunk of a source, its opening was the last read.
+        busy_seconds = now - max(self.machine.now, self._opened_at)
+        if busy_seconds > NOTABLE_SECONDS:
+            self.silence.exclude_busy_time(busy_seconds)
 
     def _process_unless_stopped(self, item: object) -> Event | None:
         """Process an item of the pump, or end the stream if it was stopped meanwhile.
