@@ -78,6 +78,7 @@ class Connection:
         "__weakref__",
         "_accepted_unfinished",
         "_adapt",
+        "_body",
         "_departures",
         "_find_text",
         "_found",
@@ -161,6 +162,8 @@ class Connection:
                 departures=departures,
                 found=self._use_framing,
             )
+        self._body: Framing = self.framing
+        """The framing of the body itself, which may be within the messages of a binary event stream."""
 
     def take_content_type(self, content_type: str | None) -> None:
         """Take the server's content type before the body, whose first bytes take precedence."""
@@ -188,22 +191,19 @@ class Connection:
             self._found(format.name)
 
     def _use_framing(self, framing: Framing) -> None:
-        """Set the framing, and tell the format of it."""
+        """Set the framing, in whose messages the body may have a framing of its own."""
         self.framing = framing
         if isinstance(framing, PayloadParts):
-            framing.tell = self._tell_format
-        self._tell_format(framing)
+            framing.tell = self._use_body
+            framing = framing.body
+        self._use_body(framing)
 
-    def _tell_format(self, framing: Framing) -> None:
-        """Tell a format that is still undetected what its frames are."""
+    def _use_body(self, framing: Framing) -> None:
+        """Set the framing of the body itself, and tell a format that is still undetected what its frames are."""
+        self._body = framing
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
-
-    @property
-    def _body(self) -> Framing:
-        """The framing of the body itself, which may be within the messages of a binary event stream."""
-        return self.framing.body if isinstance(self.framing, PayloadParts) else self.framing
 
     def _find_arrived(self, told: Told) -> str:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
@@ -236,7 +236,7 @@ class Connection:
         format = getattr(self, "format", None)
         if format is not None:
             format.dispose()
-            del self.format, self.framing
+            del self.format, self.framing, self._body
 
     @property
     def finished(self) -> bool:
