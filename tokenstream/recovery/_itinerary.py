@@ -69,10 +69,13 @@ class Itinerary:
             )
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
-        self.names = [each.name if self.has_routes else None for each in ordered]
+        self.names: list[str | None] = [None] * len(ordered)
         """The name of each opener for reports and messages; None if there are no routes."""
-        self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
+        self.prices = [_FREE] * len(ordered)
         """The price of each opener's route."""
+        if self.has_routes:
+            self.names = [each.name for each in ordered]
+            self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
         self._make_stage = make_stage
         self._budget = budget
         """The maximum number of attempts in all, without routes."""
