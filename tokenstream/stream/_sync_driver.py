@@ -380,7 +380,8 @@ class SyncDriver(Driver):
                 raise
             self.note_unclosed(error)
         finally:
-            send_now(self.take_cancelling(), self)
+            if (cancelling := self.take_cancelling()) is not None:
+                send_now(cancelling, self)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Warn about a stream that was dropped unclosed, and close its source."""
