@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream._growing_usage import GrowingUsage
-from tokenstream._message_parts import make_usage
+from tokenstream._growing_usage import NO_USAGE, GrowingUsage
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -150,7 +149,7 @@ class Hold:
         """The token counts that held events reported; empty if they reported none."""
         events = self._dropped or self._held
         if not events:
-            return make_usage({})
+            return NO_USAGE
         counts, final = GrowingUsage(), False
         for event in events:
             # After a finish event, the counts are those of the whole answer.

@@ -392,7 +392,7 @@ class CurrentAttempt:
             return None
         cause = None if error is None else error.__cause__
         is_gone = isinstance(cause, StatusError) and cause.status in _GONE
-        if is_gone or not (self._was_begun_here and self.is_kept):
+        if is_gone or not (self.is_kept and self._was_begun_here):
             return None
         message = self.message
         return message.id if self.opener.can_fetch(message) else None

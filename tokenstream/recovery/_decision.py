@@ -251,11 +251,11 @@ def why_late(bounds: Iterable[TimeBound], begin: float) -> str | None:
     Args:
         begin: The clock reading at which the attempt would begin.
     """
-    passed = next((bound for bound in bounds if begin - bound.since > bound.seconds), None)
-    if passed is None:
-        return None
-    allowed = f"{passed.option} allows ({passed.seconds:g} s)"
-    return f"no further attempt was made: it would begin later than {allowed}"
+    for bound in bounds:
+        if begin - bound.since > bound.seconds:
+            allowed = f"{bound.option} allows ({bound.seconds:g} s)"
+            return f"no further attempt was made: it would begin later than {allowed}"
+    return None
 
 
 def _is_retried(broken: Broken, mode: AttemptMode) -> bool:

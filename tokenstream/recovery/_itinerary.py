@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypedDict
 
+from tokenstream._basics.request_facts import model_in
+from tokenstream._basics.url import server_of
 from tokenstream._pipeline.factories import change_stage_factory
 from tokenstream.errors import MisuseError
+from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._spending import Price
 
 if TYPE_CHECKING:
@@ -118,13 +121,15 @@ class Itinerary:
             format: The format in which the server has answered; None if it is not known.
         """
         opener = self.openers[index]
-        host, port = opener.server
+        # Of a request that the library does not make, nothing is known.
+        url, payload = opener.asked or ("", None)
+        host, port = server_of(url)
         return {
             "route": self.names[index],
             "host": host,
             "port": port,
-            "requested_model": opener.model,
-            "format": format or opener.api,
+            "requested_model": model_in(payload, url),
+            "format": format or format_of_request(url, opener.format),
         }
 
     def find_rival(self, now: float) -> int | None:

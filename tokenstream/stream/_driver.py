@@ -307,8 +307,8 @@ class Driver(UncopyableObject):
         machine, silence = self.machine, self.silence
         # No read is in progress.
         silence.since = None
-        if not machine.now and machine.meter.first_event_at is None:
-            # Nothing has arrived, so no deadline can have passed between two reads.
+        if machine.meter.framed_chunks == silence.chunks_before and self.chain is silence:
+            # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
         deadline = silence.deadline
         if self.chain is not silence or (deadline is not None and machine.now >= deadline):

@@ -52,8 +52,8 @@ class Silence:
     __slots__ = (
         "_busy_at_end",
         "_busy_since_content",
-        "_earlier_chunks",
         "_machine",
+        "chunks_before",
         "deadlines",
         "error",
         "is_over",
@@ -72,8 +72,8 @@ class Silence:
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
         self.error: StreamStalled | None = None
-        self._earlier_chunks = -1
-        """Number of chunks before a new connection; until its first chunk, only `first_event` applies."""
+        self.chunks_before = 0
+        """Number of chunks before this connection; until its first chunk, only `first_event` applies."""
 
     @property
     def deadline(self) -> float | None:
@@ -92,11 +92,9 @@ class Silence:
 
     @property
     def _has_begun(self) -> bool:
-        """True once a frame has arrived, and a chunk of a further connection, if there is one."""
+        """True once a frame has arrived, and a chunk of this connection."""
         meter = self._machine.meter
-        # The first connection comes after -1 chunks.
-        is_first = self._earlier_chunks < 0
-        return meter.first_event_at is not None and (is_first or meter.framed_chunks != self._earlier_chunks)
+        return meter.first_event_at is not None and meter.framed_chunks != self.chunks_before
 
     def find_earliest(self, deadline: float | None) -> float:
         """Return a time before which no deadline can pass, whatever arrives until then.
@@ -141,7 +139,7 @@ class Silence:
         """
         self.error, self.is_over = None, False
         # The first chunk of a connection is cut into frames.
-        self._earlier_chunks = self._machine.meter.framed_chunks
+        self.chunks_before = self._machine.meter.framed_chunks
         self._machine.begun_at = now
 
     def exclude_busy_time(self, seconds: float) -> None:
