@@ -199,7 +199,7 @@ class Connection:
         self._use_body(framing)
 
     def _use_body(self, framing: Framing) -> None:
-        """Set the framing of the body itself, and tell a format that is still undetected what its frames are."""
+        """Set the framing of the body itself, and tell an undetected format what its frames are."""
         self._body = framing
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)

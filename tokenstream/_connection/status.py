@@ -145,7 +145,8 @@ def _classify(
     """
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
-    exception_kind, exception_retryable = error_kind(_aws_exception_of(head))
+    exception = _aws_exception_of(head)
+    exception_kind, exception_retryable = ("unknown", None) if exception is None else error_kind(exception)
     # The format's own table and the name of an AWS exception are more specific than the status.
     if reported is not None and expected is not None and expected.classify_error(reported):
         kind, retryable = reported.kind, reported.retryable

@@ -80,7 +80,8 @@ class AskedFacts:
         Args:
             now: The clock reading up to which the seconds count, unless the input has ended before; None for
                 the time of the last input.
-            error: The error with which the answer has failed, which may know more; None if there is none.
+            error: The error with which the answer has failed, which has the provider's id of the request, if
+                there is one; None if there is none.
         """
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of
@@ -91,9 +92,7 @@ class AskedFacts:
         url = (None if head is None else head.url) or self._url or _find_url(error)
         latest = machine.now if now is None else now
         until = latest if meter.ended_at is None else meter.ended_at
-        request_id = (None if error is None else error.request_id) or (
-            None if head is None else head.request_id
-        )
+        request_id = (None if head is None else head.request_id) if error is None else error.request_id
         number, most, route = _ONLY if self.find_attempt is None else self.find_attempt()
         host, port, path = place_of(url)
         format = machine.connection.known_format

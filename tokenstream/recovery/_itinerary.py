@@ -79,18 +79,13 @@ class Itinerary:
         if self.has_routes:
             self.names = [each.name for each in ordered]
             self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
+        self.most_attempts = sum(each.attempts for each in ordered) if self.has_routes else budget
+        """The maximum number of attempts that count."""
         self._make_stage = make_stage
-        self._budget = budget
-        """The maximum number of attempts in all, without routes."""
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
         """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
-
-    @property
-    def most_attempts(self) -> int:
-        """The maximum number of attempts that count."""
-        return sum(opener.attempts for opener in self.openers) if self.has_routes else self._budget
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
         """Return what creates the stage for an opener's answers; its route may have dialects of its own."""
@@ -168,7 +163,7 @@ class Itinerary:
             return True
         if self.has_routes:
             return self._used[index] < self.openers[index].attempts
-        return sum(self._used) < self._budget
+        return sum(self._used) < self.most_attempts
 
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the indexes of the openers that may follow an opener, the best first.

@@ -193,7 +193,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (pump.keeps_limit or not self.machine.answered):
+        if pump.chunks is not None and (not self.machine.answered or pump.keeps_limit):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
