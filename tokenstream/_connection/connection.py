@@ -173,7 +173,7 @@ class Connection:
     def take_tools(self, offered: OfferedTools | None) -> None:
         """Take the tools that the request offers, before any of the answer is read."""
         self._offered = offered
-        if self.known_format is not None:
+        if not isinstance(self.format, Undetected):
             self.format.parts.offered = offered
 
     def _use_format(self, format: Format) -> None:
@@ -228,7 +228,8 @@ class Connection:
             format: The expected format; None to detect it.
             make_stage: Creates the stage that the format's events pass through; None for no stage.
         """
-        return format is None and self.known_format is None and make_stage is self._make_stage
+        is_undetected = isinstance(self.format, Undetected)
+        return format is None and is_undetected and make_stage is self._make_stage
 
     def dispose(self) -> None:
         """Let go of the framing and the format, which may refer back to this connection."""

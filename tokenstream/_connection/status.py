@@ -243,9 +243,11 @@ def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict
     If there is no error, the result is None and an empty object.
     """
     # With the event name "error", `provider_error` takes any object for an error: the status says it is one.
+    data = _decode_object(body, limits)
+    if data is not None:
+        return provider_error(data, "error"), data
     if sniff(body, content_type=None, over=True) != "sse":
-        data = _decode_object(body, limits)
-        return (None, {}) if data is None else (provider_error(data, "error"), data)
+        return None, {}
     # Some servers send an error status with an event stream; the added blank line ends a cut last event.
     for event in SSEParser(limits=limits).feed(body + b"\n\n"):
         data = _decode_object(event.payload, limits)

@@ -141,8 +141,10 @@ class Hold:
 
         Like `usage`, it stays known after the held events were discarded.
         """
-        events = self._dropped or self._held
-        return next((event for event in events if isinstance(event, MessageStart)), None)
+        for event in self._dropped or self._held:
+            if isinstance(event, MessageStart):
+                return event
+        return None
 
     @property
     def usage(self) -> Usage:

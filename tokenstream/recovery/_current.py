@@ -66,6 +66,8 @@ class CurrentAttempt:
         """The opener that opened this attempt's source."""
         self.continuation: Continuation | None = None
         """The continuation that this attempt requests; None for other modes."""
+        self.is_at_limit = False
+        """True if this attempt goes on with an answer that has reached its output limit."""
         self.polls = False
         """True if this attempt polls for an answer that the server writes in the background."""
         self.settles = False
@@ -106,11 +108,6 @@ class CurrentAttempt:
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
 
     @property
-    def is_at_limit(self) -> bool:
-        """True if this attempt goes on with an answer that has reached its output limit."""
-        return self.continuation is not None and self.continuation.at_limit
-
-    @property
     def is_behind_pause(self) -> bool:
         """True if this attempt goes on after a pause, and has brought nothing yet."""
         return (self.goes_on or self.is_at_limit) and not self.hold.released
@@ -129,6 +126,7 @@ class CurrentAttempt:
             polls: True if this attempt polls for an answer that the server writes in the background.
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
+        self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
         self.goes_on, self.polls = attempt.mode == "pause", polls
         if attempt.mode in ("restart", "pause") or self.is_at_limit:
             # Each request has the whole output limit.

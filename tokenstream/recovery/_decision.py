@@ -85,11 +85,6 @@ class Broken:
         """True if the server has refused the request to continue the answer, or the prefix in it."""
         return self.request_refused or self.prefix_refused
 
-    @property
-    def is_free(self) -> bool:
-        """True if the next attempt does not count towards `Retry.attempts`."""
-        return self.prefix_refused or self.fetches
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenerFacts:

@@ -177,7 +177,7 @@ class Itinerary:
             now: A clock reading, in seconds.
         """
         if not self.has_routes:
-            return [index for index in range(current + 1, len(self.openers)) if self.has_left(index)][:1]
+            return [*filter(self.has_left, range(current + 1, len(self.openers)))][:1]
         following = [index for index in range(len(self.openers)) if index != current and self.has_left(index)]
         return sorted(following, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 

@@ -339,7 +339,7 @@ class Recovery:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
         if plan.mode == "restart":
-            self._pauses.begin_again()
+            self._pauses.begin_again(attempt.number)
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
