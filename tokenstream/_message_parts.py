@@ -86,7 +86,7 @@ _Plan: TypeAlias = tuple[dict[str, Any], frozenset[str]]
 """The defaults of all fields of a class, in their order, and the names of those without one."""
 
 
-class _Plans(dict[type[Value], _Plan | None]):
+class _ValuePlans(dict[type[Value], _Plan | None]):
     """The plans of classes; None for a class whose objects pydantic has to make and copy."""
 
     __slots__ = ()
@@ -101,7 +101,7 @@ class _Plans(dict[type[Value], _Plan | None]):
         return defaults, required
 
 
-_PLANS = _Plans()
+_PLANS = _ValuePlans()
 _new, _set = object.__new__, object.__setattr__
 
 

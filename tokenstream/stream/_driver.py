@@ -233,9 +233,6 @@ class Driver(UncopyableObject):
         head = source.head
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
-        if self.recovery is not None:
-            # The deadlines of the route from which this attempt gets its answer.
-            self.silence.deadlines = self.recovery.deadlines
         if head is not None and head.refuses and head.received_at is None:
             # A refusal may name the time to wait as a date.
             source.head = replace(head, received_at=time.time())
@@ -436,7 +433,6 @@ class Driver(UncopyableObject):
         self._rest_limits = None
         self.earliest_deadline = -math.inf
         self.silence.begin_connection(now + source.wait)
-        self.silence.deadlines = recovery.deadlines
         self.chain = self.make_timed_chain()
         self.replace_source(source)
         return True

@@ -7,6 +7,7 @@ stops at a limit of bytes or of time, or at the first heartbeat.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,7 +43,7 @@ class Silence:
     Time during which the loop itself was busy does not count as silence.
 
     Args:
-        deadlines: The longest silences that are allowed.
+        deadlines: The longest silences that are allowed, unless a route has its own.
         machine: The stream's machine, which records the times of arrivals.
     """
 
@@ -53,6 +54,7 @@ class Silence:
         "_busy_at_end",
         "_busy_since_content",
         "_machine",
+        "_own",
         "chunks_before",
         "deadlines",
         "error",
@@ -61,7 +63,7 @@ class Silence:
     )
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
-        self.deadlines = deadlines
+        self.deadlines = self._own = deadlines
         self._machine = machine
         self._busy_since_content = (0.0, 0.0)
         """Time of the last content, and the seconds since then in which the loop did not read."""
@@ -130,6 +132,13 @@ class Silence:
         """Raise the error, if a deadline has passed."""
         if self.error is not None:
             raise raised_anew(self.error)
+
+    def apply(self, bounds: Deadlines | None) -> None:
+        """Apply the bounds of a route from now on; None for those of the stream.
+
+        The total is over all attempts, so that of the stream stays.
+        """
+        self.deadlines = self._own if bounds is None else replace(bounds, total=self._own.total)
 
     def begin_connection(self, now: float) -> None:
         """Start to wait for the first event of another connection.
