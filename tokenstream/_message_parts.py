@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticUndefined
@@ -62,7 +62,7 @@ class Value(BaseModel):
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:  # noqa: ANN401 - as in pydantic
         """Return an object with these values, unchecked, and with defaults for the other fields."""
-        plan = _PLANS.get(cls) or _plan(cls)
+        plan = _PLANS[cls]
         if plan is not None and plan[0].keys() >= values.keys() >= plan[1]:
             return make_value(cls, values, _fields_set)
         return super().model_construct(_fields_set, **values)
@@ -70,7 +70,7 @@ class Value(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with these values, unchecked, in place of its own."""
         kind = type(self)
-        plan = None if update is None or deep else _PLANS.get(kind) or _plan(kind)
+        plan = None if update is None or deep else _PLANS[kind]
         # An object that was made without a field stays without it.
         if update is None or plan is None or not vars(self).keys() >= plan[1]:
             return super().model_copy(update=update, deep=deep)
@@ -84,8 +84,24 @@ class Value(BaseModel):
 ValueT = TypeVar("ValueT", bound=Value)
 _Plan: TypeAlias = tuple[dict[str, Any], frozenset[str]]
 """The defaults of all fields of a class, in their order, and the names of those without one."""
-_PLANS: dict[type[Value], _Plan] = {}
-"""The plans of the classes of this library whose objects have no attributes but their fields."""
+
+
+class _ValuePlans(dict[type[Value], _Plan | None]):
+    """The plans of classes; None for a class whose objects pydantic has to make and copy."""
+
+    __slots__ = ()
+
+    def __missing__(self, kind: type[Value]) -> _Plan | None:
+        """Return the plan of a class, and keep it if the class is of this library and has only fields."""
+        if not kind.__module__.startswith("tokenstream.") or kind.__private_attributes__:
+            return None
+        defaults = {name: field.default for name, field in kind.model_fields.items()}
+        required = frozenset([name for name, value in defaults.items() if value is PydanticUndefined])
+        self[kind] = defaults, required
+        return defaults, required
+
+
+_PLANS = _ValuePlans()
 _new, _set = object.__new__, object.__setattr__
 
 
@@ -99,23 +115,13 @@ def make_value(kind: type[ValueT], values: dict[str, Any], fields_set: set[str] 
         values: The values by the names of the fields; all of those that have no default.
         fields_set: The names of the fields that count as given; None for those of `values`.
     """
-    defaults, _ = _PLANS.get(kind) or cast("_Plan", _plan(kind))
+    plan: Any = _PLANS[kind]
     made = _new(kind)
-    _set(made, "__dict__", defaults | values)
+    _set(made, "__dict__", plan[0] | values)
     _set(made, "__pydantic_fields_set__", {*values} if fields_set is None else fields_set)
     _set(made, "__pydantic_extra__", None)
     _set(made, "__pydantic_private__", None)
     return made
-
-
-def _plan(kind: type[Value]) -> _Plan | None:
-    """Return the plan of a class, and keep it; None if pydantic has to make and copy its objects."""
-    if not kind.__module__.startswith("tokenstream.") or kind.__private_attributes__:
-        return None
-    defaults = {name: field.default for name, field in kind.model_fields.items()}
-    required = frozenset([name for name, value in defaults.items() if value is PydanticUndefined])
-    _PLANS[kind] = defaults, required
-    return defaults, required
 
 
 Phase: TypeAlias = Literal["commentary", "final_answer"]

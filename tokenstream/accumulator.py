@@ -309,7 +309,7 @@ class Accumulator:
     @property
     def messages(self) -> list[Message]:
         """All choices as they are now, by index."""
-        return [self.message_of(index) for index in sorted(self._choices)]
+        return [*map(self.message_of, sorted(self._choices))]
 
     @property
     def counted(self) -> Usage:

@@ -225,6 +225,21 @@ def test_views_alternate_over_a_restart() -> None:
     assert first + rest == "Hello wonderful world"
 
 
+def test_the_opening_of_another_source_is_no_time_of_a_busy_loop() -> None:
+    """`metrics.away` has only the seconds in which the program did something else."""
+    now, bodies = 0.0, [WHOLE[:1], WHOLE]
+
+    def open_slowly() -> Any:
+        nonlocal now
+        now += 5.0
+        return bodies.pop(0)
+
+    with resilient(open_slowly, Retry(wait=0), format="openai-chat", clock=lambda: now) as stream:
+        stream.final()
+
+    assert (10.0, 0.0) == (stream.metrics.duration, stream.metrics.away)
+
+
 def test_an_exception_of_on_retry_is_raised_and_closes_the_stream() -> None:
     """It is the caller's own."""
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 """The usual port of each scheme."""
 
-_SHORTEST_SECRET, _SHOWN = 20, 8
-"""The length from which on a path's segment may be a secret, and the number of its characters to show."""
+_PARAMETERS = re.compile(r";[^/]*")
+"""Matches the parameters behind a path's segment."""
+_LONG_SEGMENT = re.compile(r"([^/]{8})[^/]{12,}")
+"""Matches a path's segment that is so long that it may be a secret, with the characters to show of it."""
 _VERSIONED_MODEL = re.compile(r"/models?/[^/@]+@[^/@]*")
 """Matches a model with a version in a path, such as that of Vertex AI: the only usual `@` in a path."""
 
@@ -79,7 +81,6 @@ def place_of(url: str) -> PublicAddress:
     # Behind an unescaped password with a slash, what looks like the path has the host.
     if host is None or "@" in _VERSIONED_MODEL.sub("", parts.path):
         return PublicAddress(None, None, "")
-    segments = [segment.partition(";")[0] for segment in parts.path.rstrip("/").split("/")]
-    path = "/".join([each if len(each) < _SHORTEST_SECRET else f"{each[:_SHOWN]}…" for each in segments])
+    path = _LONG_SEGMENT.sub(r"\1…", _PARAMETERS.sub("", parts.path.rstrip("/")))
     usual_port = USUAL_PORTS.get(parts.scheme)
     return PublicAddress(one_line(host), None if port == usual_port else port, one_line(path))

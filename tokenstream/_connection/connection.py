@@ -78,6 +78,7 @@ class Connection:
         "__weakref__",
         "_accepted_unfinished",
         "_adapt",
+        "_body",
         "_departures",
         "_find_text",
         "_found",
@@ -161,6 +162,8 @@ class Connection:
                 departures=departures,
                 found=self._use_framing,
             )
+        self._body: Framing = self.framing
+        """The framing of the body itself, which may be within the messages of a binary event stream."""
 
     def take_content_type(self, content_type: str | None) -> None:
         """Take the server's content type before the body, whose first bytes take precedence."""
@@ -170,7 +173,7 @@ class Connection:
     def take_tools(self, offered: OfferedTools | None) -> None:
         """Take the tools that the request offers, before any of the answer is read."""
         self._offered = offered
-        if self.known_format is not None:
+        if not isinstance(self.format, Undetected):
             self.format.parts.offered = offered
 
     def _use_format(self, format: Format) -> None:
@@ -188,22 +191,19 @@ class Connection:
             self._found(format.name)
 
     def _use_framing(self, framing: Framing) -> None:
-        """Set the framing, and tell the format of it."""
+        """Set the framing, in whose messages the body may have a framing of its own."""
         self.framing = framing
         if isinstance(framing, PayloadParts):
-            framing.tell = self._tell_format
-        self._tell_format(framing)
+            framing.tell = self._use_body
+            framing = framing.body
+        self._use_body(framing)
 
-    def _tell_format(self, framing: Framing) -> None:
-        """Tell a format that is still undetected what its frames are."""
+    def _use_body(self, framing: Framing) -> None:
+        """Set the framing of the body itself, and tell an undetected format what its frames are."""
+        self._body = framing
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
-
-    @property
-    def _body(self) -> Framing:
-        """The framing of the body itself, which may be within the messages of a binary event stream."""
-        return self.framing.body if isinstance(self.framing, PayloadParts) else self.framing
 
     def _find_arrived(self, told: Told) -> str:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
@@ -228,7 +228,8 @@ class Connection:
             format: The expected format; None to detect it.
             make_stage: Creates the stage that the format's events pass through; None for no stage.
         """
-        return format is None and self.known_format is None and make_stage is self._make_stage
+        is_undetected = isinstance(self.format, Undetected)
+        return format is None and is_undetected and make_stage is self._make_stage
 
     def dispose(self) -> None:
         """Let go of the framing and the format, which may refer back to this connection."""
@@ -236,7 +237,7 @@ class Connection:
         format = getattr(self, "format", None)
         if format is not None:
             format.dispose()
-            del self.format, self.framing
+            del self.format, self.framing, self._body
 
     @property
     def finished(self) -> bool:

@@ -145,7 +145,8 @@ def _classify(
     """
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
-    exception_kind, exception_retryable = error_kind(_aws_exception_of(head))
+    exception = _aws_exception_of(head)
+    exception_kind, exception_retryable = ("unknown", None) if exception is None else error_kind(exception)
     # The format's own table and the name of an AWS exception are more specific than the status.
     if reported is not None and expected is not None and expected.classify_error(reported):
         kind, retryable = reported.kind, reported.retryable
@@ -242,9 +243,11 @@ def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict
     If there is no error, the result is None and an empty object.
     """
     # With the event name "error", `provider_error` takes any object for an error: the status says it is one.
+    data = _decode_object(body, limits)
+    if data is not None:
+        return provider_error(data, "error"), data
     if sniff(body, content_type=None, over=True) != "sse":
-        data = _decode_object(body, limits)
-        return (None, {}) if data is None else (provider_error(data, "error"), data)
+        return None, {}
     # Some servers send an error status with an event stream; the added blank line ends a cut last event.
     for event in SSEParser(limits=limits).feed(body + b"\n\n"):
         data = _decode_object(event.payload, limits)

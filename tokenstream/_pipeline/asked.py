@@ -40,7 +40,7 @@ class AskedFacts:
     The address of a response takes precedence over that of the request, which may have been redirected.
     """
 
-    __slots__ = ("_model", "_random_id", "_told_id", "_url", "find_attempt")
+    __slots__ = ("_asked", "_model", "_random_id", "_told_id", "_url", "find_attempt")
 
     def __init__(self) -> None:
         self.find_attempt: Callable[[], AttemptFacts] | None = None
@@ -49,19 +49,23 @@ class AskedFacts:
         """The id of the answer that readers of a relay get; None if there is none."""
         self._random_id: str | None = None
         """An id of the answer for the log; None before it is needed."""
+        self._asked: tuple[str, object] | None = None
+        """The request that is noted, which its source mostly reports once more; None before the first one."""
         self._url = ""
         """The address of the request; "" if it is not known."""
         self._model: str | None = None
         """The requested model; None if it is not known."""
 
     def take_request(self, asked: tuple[str, object] | None) -> None:
-        """Note the request that is sent next.
+        """Note the request that is sent next, or whose response arrives.
 
         Args:
             asked: Its address and its JSON; None if they are not known.
         """
-        self._url, payload = ("", None) if asked is None else asked
-        self._model = model_in(payload, self._url)
+        if asked is not self._asked:
+            self._asked = asked
+            self._url, payload = ("", None) if asked is None else asked
+            self._model = model_in(payload, self._url)
 
     def name_answer(self, id: str) -> None:
         """Note the id under which the readers of a relay know the answer."""
@@ -76,7 +80,8 @@ class AskedFacts:
         Args:
             now: The clock reading up to which the seconds count, unless the input has ended before; None for
                 the time of the last input.
-            error: The error with which the answer has failed, which may know more; None if there is none.
+            error: The error with which the answer has failed, which has the provider's id of the request, if
+                there is one; None if there is none.
         """
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of
@@ -87,9 +92,7 @@ class AskedFacts:
         url = (None if head is None else head.url) or self._url or _find_url(error)
         latest = machine.now if now is None else now
         until = latest if meter.ended_at is None else meter.ended_at
-        request_id = (None if error is None else error.request_id) or (
-            None if head is None else head.request_id
-        )
+        request_id = (None if head is None else head.request_id) if error is None else error.request_id
         number, most, route = _ONLY if self.find_attempt is None else self.find_attempt()
         host, port, path = place_of(url)
         format = machine.connection.known_format

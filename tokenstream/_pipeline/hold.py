@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream._growing_usage import GrowingUsage
-from tokenstream._message_parts import make_usage
+from tokenstream._growing_usage import NO_USAGE, GrowingUsage
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -142,15 +141,17 @@ class Hold:
 
         Like `usage`, it stays known after the held events were discarded.
         """
-        events = self._dropped or self._held
-        return next((event for event in events if isinstance(event, MessageStart)), None)
+        for event in self._dropped or self._held:
+            if isinstance(event, MessageStart):
+                return event
+        return None
 
     @property
     def usage(self) -> Usage:
         """The token counts that held events reported; empty if they reported none."""
         events = self._dropped or self._held
         if not events:
-            return make_usage({})
+            return NO_USAGE
         counts, final = GrowingUsage(), False
         for event in events:
             # After a finish event, the counts are those of the whole answer.

@@ -140,8 +140,9 @@ class Progress:
         partial, checkpoint = machine.accumulator.message, self.checkpoint()
         if ending is not None:
             partial = machine.accumulator.end_with(ending, partial)
-            messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
-            checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
+            if checkpoint.messages:
+                messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
+                checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
         store_progress(
             error,
             partial,

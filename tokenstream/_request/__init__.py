@@ -192,7 +192,8 @@ class HTTPRequest:
         if self._library == "aiohttp" or (self._client is not None and not hasattr(self._client, "close")):
             raise MisuseError("the client is asynchronous: use aconnect")
 
-        socket_trace = _SocketTrace()
+        # Not for the caller's client, whose connections other requests may use, too.
+        socket_trace = _SocketTrace() if self._client is None else None
 
         def open_source() -> SyncSource:
             """Send the request, follow redirects, and return the response as a source.
@@ -207,9 +208,8 @@ class HTTPRequest:
                 timeouts = find_timeouts(self._client, self._options, self._find_left)
                 if timeouts is not None:
                     options["extensions"] = {**self._extensions, "timeout": timeouts}
-                if client is None:
+                if socket_trace is not None:
                     client = stack.enter_context(self._own_client or self._make_client("Client"))
-                    # Not for the caller's client, whose connections other requests may use, too.
                     socket_trace.callers_trace = self._extensions.get("trace")
                     options["extensions"] = {**self._extensions, "trace": socket_trace}
                 try:
@@ -235,7 +235,7 @@ class HTTPRequest:
 
         return Deferred(
             open_source,
-            socket=None if self._client is not None else socket_trace.socket,
+            socket=None if socket_trace is None else socket_trace.socket,
             limit_open=None if self._client is None else self._limit_open,
             prepare=lambda: self._prepare("Client"),
             asked=self._asked,

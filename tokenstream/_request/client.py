@@ -121,16 +121,16 @@ def find_timeouts(
     build = getattr(client, "build_request", None)
     if find_left is None or build is None:
         return None
-    given = {name: options[name] for name in ("timeout", "extensions") if name in options}
+    given = options.keys() & {"timeout", "extensions"}
     with suppress(Exception):
         # A client of httpx's own classes is only asked; another one may combine its timeouts in its own way.
         is_plain = not given and type(client).__module__.partition(".")[0] in ("httpx", "httpx2")
-        # For the rest, the client combines its own timeouts with those of the options; that needs no address.
-        timeouts: object = (
-            client.timeout.as_dict()
-            if is_plain
-            else build("POST", "http://localhost", **given).extensions.get("timeout")
-        )
+        if is_plain:
+            timeouts: object = client.timeout.as_dict()
+        else:
+            # The client combines its own timeouts with those of the options, which needs no address.
+            request = build("POST", "http://localhost", **{name: options[name] for name in given})
+            timeouts = request.extensions.get("timeout")
         if is_dict(timeouts):
             return TimeoutsLeft(timeouts, find_left)
     return None

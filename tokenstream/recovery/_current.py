@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tokenstream._growing_usage import NO_USAGE
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode
     from tokenstream.stream._continuation import Continuation
+    from tokenstream.stream._reading.silence import Silence
 
 _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
@@ -38,6 +40,7 @@ class CurrentAttempt:
         resumption: Lets further connections go on with the answer.
         hold: Holds back the first events of the first attempt.
         itinerary: The openers, which open the sources of attempts, and their description for reports.
+        silence: Measures the silence of each attempt, by the bounds of its route if that has some.
         spending: The costs of all attempts; None if they are not limited.
     """
 
@@ -47,10 +50,12 @@ class CurrentAttempt:
         resumption: Resumption,
         hold: Hold,
         itinerary: Itinerary,
+        silence: Silence,
+        *,
         spending: Spending | None,
     ) -> None:
         self.retry, self.resumption, self.machine = retry, resumption, resumption.machine
-        self.itinerary, self._spending = itinerary, spending
+        self.itinerary, self._silence, self._spending = itinerary, silence, spending
         self.hold = hold
         """Holds back the first events of this attempt."""
         self.mode: AttemptMode = "start"
@@ -66,14 +71,14 @@ class CurrentAttempt:
         """The opener that opened this attempt's source."""
         self.continuation: Continuation | None = None
         """The continuation that this attempt requests; None for other modes."""
+        self.is_at_limit = False
+        """True if this attempt goes on with an answer that has reached its output limit."""
         self.polls = False
         """True if this attempt polls for an answer that the server writes in the background."""
         self.settles = False
         """True if this attempt has resumed the answer, and fetches all of it to see if events are missing."""
         self.goes_on = False
         """True if this attempt brings the rest of a paused answer."""
-        self.is_racing = False
-        """True while the first two attempts race, and none of them is read yet."""
         self.has_content = False
         """True once content of this or an earlier attempt is in the message: a restart is then announced."""
         self.ended = False
@@ -106,11 +111,6 @@ class CurrentAttempt:
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
 
     @property
-    def is_at_limit(self) -> bool:
-        """True if this attempt goes on with an answer that has reached its output limit."""
-        return self.continuation is not None and self.continuation.at_limit
-
-    @property
     def is_behind_pause(self) -> bool:
         """True if this attempt goes on after a pause, and has brought nothing yet."""
         return (self.goes_on or self.is_at_limit) and not self.hold.released
@@ -129,6 +129,7 @@ class CurrentAttempt:
             polls: True if this attempt polls for an answer that the server writes in the background.
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
+        self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
         self.goes_on, self.polls = attempt.mode == "pause", polls
         if attempt.mode in ("restart", "pause") or self.is_at_limit:
             # Each request has the whole output limit.
@@ -143,7 +144,9 @@ class CurrentAttempt:
         self._has_kept = False
 
     def begin_route(self, index: int, now: float | None) -> None:
-        """Note which opener opens the source of this attempt; the message gets the name of its route.
+        """Note which opener opens the source of this attempt; its bounds on silence apply from now on.
+
+        The message gets the name of its route.
 
         Args:
             index: The index of the opener.
@@ -151,6 +154,7 @@ class CurrentAttempt:
                 towards the attempts of its route.
         """
         self.opener_index, self.opener = index, self.itinerary.openers[index]
+        self._silence.apply(self.opener.deadlines)
         if now is not None:
             self.itinerary.note_attempt(index, now)
         if not self.has_content:
@@ -215,8 +219,9 @@ class CurrentAttempt:
             self._wait, self._begun_at = wait, first_began_at + wait
 
     def begin_race(self) -> None:
-        """Note that the first two attempts race from now on."""
-        self.is_racing = True
+        """Note that the first two attempts race from now on, of which none is read yet."""
+        # Each of them is silent in its own time, which the stream does not see.
+        self._silence.apply(replace(self._silence.deadlines, first_event=None))
 
     def end_race(self, content_at: float | None) -> None:
         """Note that one of two attempts has won, and is read from now on.
@@ -224,7 +229,8 @@ class CurrentAttempt:
         Args:
             content_at: The clock reading at which its content came; None if it has failed.
         """
-        self.is_racing, self.content_at = False, content_at
+        self.content_at = content_at
+        self._silence.apply(self.opener.deadlines)
 
     def note_plan(self, *, polls: bool) -> None:
         """Note whether the next attempt polls, and so settles which events of the answer are missing."""
@@ -392,7 +398,7 @@ class CurrentAttempt:
             return None
         cause = None if error is None else error.__cause__
         is_gone = isinstance(cause, StatusError) and cause.status in _GONE
-        if is_gone or not (self._was_begun_here and self.is_kept):
+        if is_gone or not (self.is_kept and self._was_begun_here):
             return None
         message = self.message
         return message.id if self.opener.can_fetch(message) else None

@@ -85,11 +85,6 @@ class Broken:
         """True if the server has refused the request to continue the answer, or the prefix in it."""
         return self.request_refused or self.prefix_refused
 
-    @property
-    def is_free(self) -> bool:
-        """True if the next attempt does not count towards `Retry.attempts`."""
-        return self.prefix_refused or self.fetches
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenerFacts:
@@ -251,11 +246,11 @@ def why_late(bounds: Iterable[TimeBound], begin: float) -> str | None:
     Args:
         begin: The clock reading at which the attempt would begin.
     """
-    passed = next((bound for bound in bounds if begin - bound.since > bound.seconds), None)
-    if passed is None:
-        return None
-    allowed = f"{passed.option} allows ({passed.seconds:g} s)"
-    return f"no further attempt was made: it would begin later than {allowed}"
+    for bound in bounds:
+        if begin - bound.since > bound.seconds:
+            allowed = f"{bound.option} allows ({bound.seconds:g} s)"
+            return f"no further attempt was made: it would begin later than {allowed}"
+    return None
 
 
 def _is_retried(broken: Broken, mode: AttemptMode) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypedDict
 
+from tokenstream._basics.request_facts import model_in
+from tokenstream._basics.url import server_of
 from tokenstream._pipeline.factories import change_stage_factory
 from tokenstream.errors import MisuseError
+from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._spending import Price
 
 if TYPE_CHECKING:
@@ -69,22 +72,20 @@ class Itinerary:
             )
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
-        self.names = [each.name if self.has_routes else None for each in ordered]
+        self.names: list[str | None] = [None] * len(ordered)
         """The name of each opener for reports and messages; None if there are no routes."""
-        self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
+        self.prices = [_FREE] * len(ordered)
         """The price of each opener's route."""
+        if self.has_routes:
+            self.names = [each.name for each in ordered]
+            self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
+        self.most_attempts = sum(each.attempts for each in ordered) if self.has_routes else budget
+        """The maximum number of attempts that count."""
         self._make_stage = make_stage
-        self._budget = budget
-        """The maximum number of attempts in all, without routes."""
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
         """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
-
-    @property
-    def most_attempts(self) -> int:
-        """The maximum number of attempts that count."""
-        return sum(opener.attempts for opener in self.openers) if self.has_routes else self._budget
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
         """Return what creates the stage for an opener's answers; its route may have dialects of its own."""
@@ -115,13 +116,15 @@ class Itinerary:
             format: The format in which the server has answered; None if it is not known.
         """
         opener = self.openers[index]
-        host, port = opener.server
+        # Of a request that the library does not make, nothing is known.
+        url, payload = opener.asked or ("", None)
+        host, port = server_of(url)
         return {
             "route": self.names[index],
             "host": host,
             "port": port,
-            "requested_model": opener.model,
-            "format": format or opener.api,
+            "requested_model": model_in(payload, url),
+            "format": format or format_of_request(url, opener.format),
         }
 
     def find_rival(self, now: float) -> int | None:
@@ -160,7 +163,7 @@ class Itinerary:
             return True
         if self.has_routes:
             return self._used[index] < self.openers[index].attempts
-        return sum(self._used) < self._budget
+        return sum(self._used) < self.most_attempts
 
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the indexes of the openers that may follow an opener, the best first.
@@ -174,7 +177,7 @@ class Itinerary:
             now: A clock reading, in seconds.
         """
         if not self.has_routes:
-            return [index for index in range(current + 1, len(self.openers)) if self.has_left(index)][:1]
+            return [*filter(self.has_left, range(current + 1, len(self.openers)))][:1]
         following = [index for index in range(len(self.openers)) if index != current and self.has_left(index)]
         return sorted(following, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 

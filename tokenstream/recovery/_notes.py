@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream.errors import AnswerRejected
-from tokenstream.stream._log import describe_cause, inform, is_shown, log
+from tokenstream.stream._log import DEBUG, INFO, describe_cause, inform, is_shown, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,15 +40,15 @@ def log_next(
         find_last: Returns the facts about the attempt before.
         other: The name of the opener of the attempt, if that is another one than before.
     """
-    is_retry = error is not None and not plan.polls
-    if not is_shown(is_hint=is_retry):
+    level = DEBUG if error is None or plan.polls else INFO
+    if not is_shown(level):
         return
     last = find_last()
     name, to = _NAMES.get(attempt.mode, "retry"), ""
     if other is not None:
         name, to = "fallback", f" to {other}"
-    tell = inform if is_retry else log
     tell(
+        level,
         "%s %d of %d%s in %.1f s%s: %s",
         name,
         last.number,

@@ -7,14 +7,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
 from tokenstream._sources import AsyncSource, Deferred, SyncSource, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError, PositionLost
-from tokenstream.formats._registry import format_of_request
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
@@ -89,22 +87,8 @@ class SourceOpener(ABC):
         """The name in reports: that of the route, else the host of the request or the function's name."""
         if self.route is not None:
             return self.route.name
-        return self.server[0] or getattr(self._opens, "__name__", "") or type(self._opens).__name__
-
-    @property
-    def server(self) -> tuple[str | None, int | None]:
-        """The host and the port of the request; None for both if the library does not make the request."""
-        return (None, None) if self.asked is None else server_of(self.asked[0])
-
-    @property
-    def model(self) -> str | None:
-        """The model that the last request names; None if that is not known."""
-        return None if self.asked is None else model_in(self.asked[1], self.asked[0])
-
-    @property
-    def api(self) -> str | None:
-        """The name of the answers' format, as set by the caller or known from the URL; None if unknown."""
-        return format_of_request("" if self.asked is None else self.asked[0], self.format)
+        host = None if self.asked is None else server_of(self.asked[0])[0]
+        return host or getattr(self._opens, "__name__", "") or type(self._opens).__name__
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:  # noqa: B027 - nothing, by default
         """Prepare to be asked about an attempt that may be made, for example by `why_not`.

@@ -49,8 +49,8 @@ class Pauses:
         """Number of pauses so far after which another request was made."""
         self._legs: list[Leg] = []
         """The legs that have ended."""
-        self._reports_before = 0
-        """Number of attempts before the current leg."""
+        self._first_number = 1
+        """Number of the first attempt of the current leg."""
         self._held: tuple[Event, ...] = ()
         """Events of the answer before its last pause that are held back."""
         self._resumed = Resumed("pause")
@@ -81,7 +81,7 @@ class Pauses:
     def _make_leg(self, reason: str | None, parts: int, why: str | None = None) -> Leg:
         """Return a report on the current leg."""
         answer = self._machine.connection.format.parts
-        reports = self._current.reports[self._reports_before :]
+        reports = [each for each in self._current.reports if each.number >= self._first_number]
         return Leg(
             id=answer.id,
             model=answer.model,
@@ -100,11 +100,15 @@ class Pauses:
         # In other formats, a pause waits for the user, such as for a question to be answered.
         return api is not None and (finish.reason != "pause" or api.pause is not None)
 
-    def begin_again(self) -> None:
-        """Forget the pauses so far, because the answer begins again."""
+    def begin_again(self, number: int) -> None:
+        """Forget the pauses so far, because the answer begins again.
+
+        Args:
+            number: The number of the attempt with which it begins.
+        """
         self.paused = None
         self._legs, self._held = [], ()
-        self._reports_before = len(self._current.reports)
+        self._first_number = number
 
     # -- a pause -----------------------------------------------------------
 
@@ -134,16 +138,14 @@ class Pauses:
         log("the answer was paused, and goes on", of=self._machine)
         self.paused = paused
         self._gone_through += 1
-        self._reports_before = len(current.reports)
+        number = self._first_number = current.next_number
         hold = self._joining.hold
         self._held = () if hold is None else (*hold.ready, *hold.held)
         route = self._machine.accumulator.route
         if finish.reason == "pause":
-            return Attempt(
-                number=current.next_number, mode="pause", message=message, route=route, paused=paused
-            )
+            return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
         asked = replace(make_continuation(current, current.opener), at_limit=True)
-        return Attempt(number=current.next_number, mode="continue", message=message, route=route, asked=asked)
+        return Attempt(number=number, mode="continue", message=message, route=route, asked=asked)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
         """Return the reason why no request goes on after a pause; None if one does."""

@@ -82,15 +82,15 @@ class Planner:
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
-        return self._plan_poll(error, now) or self._plan_attempt(error, now)
-
-    def _plan_attempt(self, error: StreamError, now: float) -> AttemptPlan | None:
-        """Return the plan for an attempt that is no poll; None if no further attempt is to be made."""
+        poll = self._plan_poll(error, now)
+        if poll is not None:
+            return poll
         broken, failed = self._find_facts(error, now), list[NoPlan]()
         if broken.has_spent_all:
             add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
-        has_left = self._itinerary.has_left(self._current.opener_index, is_free=broken.is_free)
+        is_free = broken.prefix_refused or broken.fetches
+        has_left = self._itinerary.has_left(self._current.opener_index, is_free=is_free)
         plan = self._plan_to_go_on(broken, failed, has_left=has_left) if broken.may_go_on else None
         if plan is None and broken.may_begin_again:
             why_not = next((no_plan.why_not for no_plan in failed if no_plan.why_not is not None), None)

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import Seam
     from tokenstream._sources import Deferred
     from tokenstream.events import Event
-    from tokenstream.limits import Deadlines
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
+    from tokenstream.stream._reading.silence import Silence
 
 _NOTABLE = 0.9
 """The confidence at the seam below which a continuation is logged as a warning."""
@@ -56,16 +56,14 @@ class Recovery:
         retry: The caller's options.
         itinerary: The openers, in order.
         resumption: Lets further connections go on with the answer of a driver that has not read anything.
-        deadlines: The stream's own bounds on silence.
+        silence: Measures the silence of each attempt, by the stream's own bounds or those of a route.
     """
 
-    def __init__(
-        self, retry: Retry, itinerary: Itinerary, resumption: Resumption, deadlines: Deadlines
-    ) -> None:
+    def __init__(self, retry: Retry, itinerary: Itinerary, resumption: Resumption, silence: Silence) -> None:
         # The caller's options.
         self._retry = retry
         self._itinerary, self._openers = itinerary, itinerary.openers
-        self._deadlines = deadlines
+        self._deadlines = silence.deadlines
         for opener in self._openers:
             opener.prefills = retry.prefill
         # The machine, which holds back the first events of the first attempt.
@@ -79,9 +77,9 @@ class Recovery:
         # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most)
         """The costs of all attempts; None if they are not limited."""
-        self._current = CurrentAttempt(retry, resumption, hold, itinerary, self.spending)
+        self._current = CurrentAttempt(retry, resumption, hold, itinerary, silence, spending=self.spending)
         machine.asked.find_attempt = self.find_attempt
-        self._planner = Planner(self._current, total=deadlines.total)
+        self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)
         if self._current.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.remember()
@@ -111,17 +109,6 @@ class Recovery:
     def legs(self) -> tuple[Leg, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs
-
-    @property
-    def deadlines(self) -> Deadlines:
-        """The bounds on silence for the current attempt: those of its route, or of the stream."""
-        own = self._current.opener.deadlines
-        if own is not None:
-            # The total is over all attempts.
-            own = replace(own, total=self._deadlines.total)
-        # In a race, each attempt is silent in its own time, which the stream does not see.
-        bounds = own or self._deadlines
-        return replace(bounds, first_event=None) if self._current.is_racing else bounds
 
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:
         """Return the source of the first attempt; with hedging, that of the winner of the first two attempts.
@@ -339,7 +326,7 @@ class Recovery:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
         if plan.mode == "restart":
-            self._pauses.begin_again()
+            self._pauses.begin_again(attempt.number)
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error

@@ -206,13 +206,12 @@ def make_stream(
             make_stage=itinerary.stage_of(first),
         ),
     )
-    recovery = Recovery(retry, itinerary, driver.machine.make_resumption(), driver.silence.deadlines)
+    recovery = Recovery(retry, itinerary, driver.machine.make_resumption(), driver.silence)
     driver.recovery = recovery
     if recovery.spending is not None:
         budget = recovery.spending.budget
         guard(driver, budget, first_tokens=1, every=None, hold=False, field=None, counts=True)
     driver.pump.replace(recovery.make_first_source(driver.clock))
-    driver.silence.deadlines = recovery.deadlines
     return kind(driver)
 
 

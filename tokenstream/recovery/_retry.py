@@ -238,8 +238,8 @@ is restarted |
         If `on` is a function, which decides for each error, the result contains all outcomes.
         """
         on: Any = self.on
-        named = _OUTCOMES if callable(on) else [each for each in on or () if each in _OUTCOMES]
-        return frozenset(named if self.accept is None else [*named, "invalid"])
+        named = _OUTCOMES if callable(on) else _OUTCOMES.intersection(on or ())
+        return named if self.accept is None else named | {"invalid"}
 
     def wants(self, error: StreamError, *, otherwise: bool) -> bool:
         """Return True if an error should be retried.
@@ -255,7 +255,7 @@ is restarted |
         if isinstance(error, AnswerRejected):
             # An answer is rejected only for an outcome that `on` names, or by `accept`.
             return True
-        conditions = [each for each in on or () if each not in _OUTCOMES]
+        conditions = set(on or ()) - _OUTCOMES
         if not conditions:
             # `on` names only outcomes, or nothing.
             return otherwise

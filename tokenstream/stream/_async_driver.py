@@ -389,7 +389,8 @@ class AsyncDriver(Driver):
             quiet: If closing fails, log the error instead of raising it: the caller did not ask to close.
         """
         error = await self.pump.close(failed=failed)
-        await send(self.take_cancelling(), self)
+        if (cancelling := self.take_cancelling()) is not None:
+            await send(cancelling, self)
         if error is not None:
             if not (failed or quiet):
                 raise error

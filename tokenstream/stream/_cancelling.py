@@ -12,30 +12,28 @@ if TYPE_CHECKING:
     from tokenstream.stream._log import HasOrigin
 
 
-def send_now(cancelling: Deferred | None, of: HasOrigin | None = None) -> None:
-    """Open and close a source, if there is one, to send its request; a failure is only logged.
+def send_now(cancelling: Deferred, of: HasOrigin | None = None) -> None:
+    """Open and close a source, to send its request; a failure is only logged.
 
     Args:
         of: The answer that is cancelled, for the log; None if it is not known.
     """
-    if cancelling is not None:
-        try:
-            source = cancelling.open()
-            _check(source, of)
-            source.close()
-        except StreamError as error:
-            _report(type(error).__name__, of)
+    try:
+        source = cancelling.open()
+        _check(source, of)
+        source.close()
+    except StreamError as error:
+        _report(type(error).__name__, of)
 
 
-async def send(cancelling: Deferred | None, of: HasOrigin | None = None) -> None:
-    """Open and close an asynchronous source, if there is one, as `send_now` does."""
-    if cancelling is not None:
-        try:
-            source = await cancelling.open()
-            _check(source, of)
-            await source.close()
-        except StreamError as error:
-            _report(type(error).__name__, of)
+async def send(cancelling: Deferred, of: HasOrigin | None = None) -> None:
+    """Open and close an asynchronous source, as `send_now` does."""
+    try:
+        source = await cancelling.open()
+        _check(source, of)
+        await source.close()
+    except StreamError as error:
+        _report(type(error).__name__, of)
 
 
 def _check(source: SyncSource | AsyncSource, of: HasOrigin | None) -> None:

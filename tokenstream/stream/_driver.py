@@ -247,9 +247,6 @@ class Driver(UncopyableObject):
         head = source.head
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
-        if self.recovery is not None:
-            # The deadlines of the route from which this attempt gets its answer.
-            self.silence.deadlines = self.recovery.deadlines
         if head is not None and head.refuses and head.received_at is None:
             # A refusal may name the time to wait as a date.
             source.head = replace(head, received_at=time.time())
@@ -321,8 +318,8 @@ class Driver(UncopyableObject):
         machine, silence = self.machine, self.silence
         # No read is in progress.
         silence.since = None
-        if not machine.now and machine.meter.first_event_at is None:
-            # Nothing has arrived, so no deadline can have passed between two reads.
+        if machine.meter.framed_chunks == silence.chunks_before and self.chain is silence:
+            # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
         deadline = silence.deadline
         if self.chain is not silence or (deadline is not None and machine.now >= deadline):
@@ -450,7 +447,6 @@ class Driver(UncopyableObject):
         self._rest_limits = None
         self.earliest_deadline = -math.inf
         self.silence.begin_connection(now + source.wait)
-        self.silence.deadlines = recovery.deadlines
         self.chain = self.make_timed_chain()
         self.replace_source(source)
         return True

@@ -10,7 +10,7 @@ that write JSON find the origin's fields in the attribute `origin` of the record
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._basics.visible import one_line
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream._origin import Origin
     from tokenstream.errors import StreamError
 
-_DEBUG, _INFO, _WARNING = 10, 20, 30
+DEBUG, INFO, WARNING = 10, 20, 30
 """The levels of `logging`, which is not imported for them."""
 
 
@@ -33,49 +33,24 @@ class HasOrigin(Protocol):
         """The origin of the answer, which is made only if something is logged; None if there is none."""
 
 
-def log(message: str, *details: object, of: HasOrigin | None = None) -> None:
-    """Log a debugging message; it must never contain the answer or the request.
+def is_shown(level: int) -> bool:
+    """Return True if somebody sees the messages of a level below `WARNING`."""
+    # Importing `logging` takes as long as importing a dozen of our own modules. A program that shows
+    # such messages has already imported it.
+    return "logging" in sys.modules and _find_logger().isEnabledFor(level)
+
+
+def tell(level: int, message: str, *details: object, of: HasOrigin | None = None) -> None:
+    """Log a message, and the origin of the answer that it is about, if the level is enabled.
+
+    The message must never contain the answer or the request.
 
     Args:
         of: The answer that the message is about; None for no answer.
     """
-    # Importing `logging` takes as long as importing a dozen of our own modules. A program that
-    # shows debugging messages has already imported it.
-    if "logging" in sys.modules:
-        _write(_DEBUG, message, details, of)
-
-
-def inform(message: str, *details: object, of: HasOrigin | None = None) -> None:
-    """Log a hint for the application's developer; it must never contain the answer or the request.
-
-    Args:
-        of: The answer that the message is about; None for no answer.
-    """
-    # Without an import of `logging`, nobody has asked to see this message.
-    if "logging" in sys.modules:
-        _write(_INFO, message, details, of)
-
-
-def is_shown(*, is_hint: bool) -> bool:
-    """Return True if somebody sees the messages of `log`, or of `inform`.
-
-    Args:
-        is_hint: True for the messages of `inform`.
-    """
-    return "logging" in sys.modules and _find_logger().isEnabledFor(_INFO if is_hint else _DEBUG)
-
-
-def warn(message: str, *details: object, of: HasOrigin | None = None) -> None:
-    """Log a warning about a problem that raises no error; never with text of the answer or request.
-
-    Args:
-        of: The answer that the message is about; None for no answer.
-    """
-    _write(_WARNING, message, details, of)
-
-
-def _write(level: int, message: str, details: tuple[object, ...], of: HasOrigin | None) -> None:
-    """Log a message, and the origin of the answer that it is about, if the level is enabled."""
+    # A warning is shown also by a program that has not imported `logging`.
+    if level < WARNING and "logging" not in sys.modules:
+        return
     logger = _find_logger()
     if not logger.isEnabledFor(level):
         return
@@ -85,8 +60,16 @@ def _write(level: int, message: str, details: tuple[object, ...], of: HasOrigin 
         extra = {"origin": origin.fields}
         if line := origin.line:
             message, details = f"{message} · %s", (*details, line)
-    # The record has the place in this library that logs the message, not this function and its caller.
-    logger.log(level, message, *map(_clean, details), extra=extra, stacklevel=3)
+    # The record has the place in this library that logs the message, not this function.
+    logger.log(level, message, *map(_clean, details), extra=extra, stacklevel=2)
+
+
+log = partial(tell, DEBUG)
+"""Logs a debugging message."""
+inform = partial(tell, INFO)
+"""Logs a hint for the application's developer."""
+warn = partial(tell, WARNING)
+"""Logs a warning about a problem that raises no error."""
 
 
 class _OneLine:

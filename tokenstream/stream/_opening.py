@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
-    from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._pauses import Leg
@@ -39,11 +38,6 @@ class Recovers(Protocol):
     @property
     def legs(self) -> tuple[Leg, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
-        ...
-
-    @property
-    def deadlines(self) -> Deadlines:
-        """The bounds on silence for the current attempt, which may be those of its route."""
         ...
 
     def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:

@@ -193,7 +193,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (pump.keeps_limit or not self.machine.answered):
+        if pump.chunks is not None and (not self.machine.answered or pump.keeps_limit):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
@@ -380,7 +380,8 @@ class SyncDriver(Driver):
                 raise
             self.note_unclosed(error)
         finally:
-            send_now(self.take_cancelling(), self)
+            if (cancelling := self.take_cancelling()) is not None:
+                send_now(cancelling, self)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Warn about a stream that was dropped unclosed, and close its source."""
@@ -435,11 +436,11 @@ class SyncDriver(Driver):
         return event
 
     def _exclude_busy_time(self, now: float) -> None:
-        """Exclude from the silence the time since the last chunk: the loop was busy elsewhere."""
-        machine = self.machine
-        # `machine.now` is the time of the last chunk; before the first one, the source was just opened.
-        read_at = machine.now if machine.meter.chunks else self._opened_at
-        self.silence.exclude_busy_time(now - read_at)
+        """Exclude from the silence the time since the last read, if the loop was busy elsewhere that long."""
+        # Before the first chunk of a source, its opening was the last read.
+        busy_seconds = now - max(self.machine.now, self._opened_at)
+        if busy_seconds > NOTABLE_SECONDS:
+            self.silence.exclude_busy_time(busy_seconds)
 
     def _process_unless_stopped(self, item: object) -> Event | None:
         """Process an item of the pump, or end the stream if it was stopped meanwhile.

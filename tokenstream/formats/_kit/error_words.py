@@ -174,9 +174,12 @@ def specific_kind(word: str) -> ErrorKind | None:
     """
     if not any(map(str.isspace, word)):
         code = word.lower().replace("-", "_")
-        return _KINDS_BY_CODE.get(code) or next(
-            (kind for part, kind in _KINDS_BY_PART_OF_CODE if part in code), None
-        )
+        if code in _KINDS_BY_CODE:
+            return _KINDS_BY_CODE[code]
+        for part, kind in _KINDS_BY_PART_OF_CODE:
+            if part in code:
+                return kind
+        return None
     # `re` compiles a pattern at the first error, and keeps it.
     flags = re.IGNORECASE | re.DOTALL
     return next((text.kind for text in KNOWN_TEXTS if re.match(text.pattern, word, flags)), None)

@@ -222,7 +222,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     # Some providers send further details inside, with the most specific code.
     inner = details.get("details")
     listed = dicts_of(inner) if inner else []
-    inner_code = inner.get("error_code") if is_dict(inner) else None
+    inner_code = inner.get("error_code") if inner and is_dict(inner) else None
     # A numeric code is less specific than a type, as it is often the HTTP status.
     word_code = code if isinstance(code, str) else None
     kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)

@@ -53,24 +53,30 @@ class Ids:
     """The ids of the answer and its items, to notice that a server sends another answer.
 
     Ids that have changed within one connection prove nothing, and are not compared.
-
-    Args:
-        saved: What `EventLog.save` returned; None for an answer of which nothing is known yet.
-
-    Raises:
-        LookupError, TypeError, ValueError: `saved` is something else.
     """
 
     __slots__ = ("answers", "items", "keeps_items")
 
-    def __init__(self, saved: dict[str, Any] | None = None) -> None:
-        saved = {"answers": ()} if saved is None else saved
-        self.answers: set[str] = {str(id) for id in saved["answers"]}
+    def __init__(self) -> None:
+        self.answers: set[str] = set()
         """The ids that events have named for the answer; several if the server changes them."""
-        self.items: dict[int, str] = {int(index): str(id) for index, id in saved.get("items", ())}
+        self.items: dict[int, str] = {}
         """The id of each output item, by its index."""
-        self.keeps_items: bool | None = saved.get("keeps_items")
+        self.keeps_items: bool | None = None
         """True if all events of an output item had its id; None until an item had two events."""
+
+    @classmethod
+    def restore(cls, saved: dict[str, Any]) -> Ids:
+        """Return the ids that `EventLog.save` has saved.
+
+        Raises:
+            LookupError, TypeError, ValueError: `saved` is something else.
+        """
+        ids = cls()
+        ids.answers.update(str(id) for id in saved["answers"])
+        ids.items.update((int(index), str(id)) for index, id in saved.get("items", ()))
+        ids.keeps_items = saved.get("keeps_items")
+        return ids
 
     def add(self, event: Description) -> None:
         """Note the ids that an event names."""

@@ -144,7 +144,7 @@ class EventLog:
         log._first_key = _checked_key(saved.get("first"))
         log._gapless = saved.get("gapless")
         log._shares_keys = bool(saved.get("shares_keys"))
-        log._new_ids = Ids(saved)
+        log._new_ids = Ids.restore(saved)
         log.begin_replay(format)
         return log
 

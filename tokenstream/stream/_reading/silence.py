@@ -7,6 +7,7 @@ stops at a limit of bytes or of time, or at the first heartbeat.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,7 +43,7 @@ class Silence:
     Time during which the loop itself was busy does not count as silence.
 
     Args:
-        deadlines: The longest silences that are allowed.
+        deadlines: The longest silences that are allowed, unless a route has its own.
         machine: The stream's machine, which records the times of arrivals.
     """
 
@@ -52,8 +53,9 @@ class Silence:
     __slots__ = (
         "_busy_at_end",
         "_busy_since_content",
-        "_earlier_chunks",
         "_machine",
+        "_own",
+        "chunks_before",
         "deadlines",
         "error",
         "is_over",
@@ -61,7 +63,7 @@ class Silence:
     )
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
-        self.deadlines = deadlines
+        self.deadlines = self._own = deadlines
         self._machine = machine
         self._busy_since_content = (0.0, 0.0)
         """Time of the last content, and the seconds since then in which the loop did not read."""
@@ -72,8 +74,8 @@ class Silence:
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
         self.error: StreamStalled | None = None
-        self._earlier_chunks = -1
-        """Number of chunks before a new connection; until its first chunk, only `first_event` applies."""
+        self.chunks_before = 0
+        """Number of chunks before this connection; until its first chunk, only `first_event` applies."""
 
     @property
     def deadline(self) -> float | None:
@@ -92,11 +94,9 @@ class Silence:
 
     @property
     def _has_begun(self) -> bool:
-        """True once a frame has arrived, and a chunk of a further connection, if there is one."""
+        """True once a frame has arrived, and a chunk of this connection."""
         meter = self._machine.meter
-        # The first connection comes after -1 chunks.
-        is_first = self._earlier_chunks < 0
-        return meter.first_event_at is not None and (is_first or meter.framed_chunks != self._earlier_chunks)
+        return meter.first_event_at is not None and meter.framed_chunks != self.chunks_before
 
     def find_earliest(self, deadline: float | None) -> float:
         """Return a time before which no deadline can pass, whatever arrives until then.
@@ -133,6 +133,13 @@ class Silence:
         if self.error is not None:
             raise raised_anew(self.error)
 
+    def apply(self, bounds: Deadlines | None) -> None:
+        """Apply the bounds of a route from now on; None for those of the stream.
+
+        The total is over all attempts, so that of the stream stays.
+        """
+        self.deadlines = self._own if bounds is None else replace(bounds, total=self._own.total)
+
     def begin_connection(self, now: float) -> None:
         """Start to wait for the first event of another connection.
 
@@ -141,7 +148,7 @@ class Silence:
         """
         self.error, self.is_over = None, False
         # The first chunk of a connection is cut into frames.
-        self._earlier_chunks = self._machine.meter.framed_chunks
+        self.chunks_before = self._machine.meter.framed_chunks
         self._machine.begun_at = now
 
     def exclude_busy_time(self, seconds: float) -> None:
