@@ -254,7 +254,7 @@ class Draft(Generic[T]):
         parser = self._parser
         self._log.append(text)
         was_valid = parser.error is None
-        changed = self._tree.feed(text, parser.feed(text))
+        changed = self._tree.feed(parser.feed(text))
         if text:
             # The cached snapshot is out of date.
             self._snapshot = None
@@ -266,7 +266,7 @@ class Draft(Generic[T]):
         if not self.came_whole and self._parser.error is None:
             events = self._parser.end()
             self._document.start = self._parser.start
-            self._tree.feed("", events)
+            self._tree.feed(events)
             error = self.error
             # An error at the end of the text means that the text was cut.
             if isinstance(error, InvalidJSON) and error.offset >= self._log.length:
