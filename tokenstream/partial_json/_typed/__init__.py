@@ -2,7 +2,7 @@
 
 The classes, each below the class that contains it. `Slot`, `ValueStructure` and `TypeNames` are in `_shapes`.
 
-    Draft                       reads the text, and returns a Partial after each change
+    Partials (in stages)        reads the text, and returns a Partial after each change
       DocumentText              text and options of the document, shared by all its snapshots
       ValueTree                 builds typed values from the parser's events
         Slot                    reads values of one type: as a whole, or by a ValueStructure

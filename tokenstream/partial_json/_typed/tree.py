@@ -1,4 +1,4 @@
-"""The tree of values behind a draft: each value is read by its type as soon as its text is complete."""
+"""The tree of values behind drafts of an object: each is read by its type as soon as its text is complete."""
 
 from __future__ import annotations
 
