@@ -56,6 +56,14 @@ def responses(pieces: list[str], *ends: str) -> list[Payload]:
     ]
 
 
+def realtime(pieces: list[str], *ends: str) -> list[Payload]:
+    response = {"id": "r", "object": "realtime.response", "status": "in_progress", "output": []}
+    events = _item_events(pieces, *ends)
+    whole = {**response, "status": "completed", "output": [events[-1]["item"]]}
+    answer = [_event("response.created", response=response), *events, _event("response.done", response=whole)]
+    return [{"event_id": "e", **each} for each in answer]
+
+
 def live(pieces: list[str], *ends: str) -> list[Payload]:
     return [
         _event("session.started", session={"id": "live_1", "model": "m"}),
@@ -111,12 +119,13 @@ def interactions(pieces: list[str], *ends: str) -> list[Payload]:
 
 WIRES: list[tuple[FormatName, Wire]] = [
     ("openai-responses", responses),
+    ("openai-realtime", realtime),
     ("openai-live", live),
     ("langchain-protocol", langchain),
     ("gemini-interactions", interactions),
 ]
 each_wire = in_one_test(("format", "wire"), WIRES, ids=[format for format, _ in WIRES])
-IN_TEXT = WIRES[:2]
+IN_TEXT = WIRES[:3]
 """The formats whose ends tell the arguments as text, which may be broken itself."""
 
 
@@ -150,7 +159,7 @@ def test_an_end_adds_what_the_pieces_lack(
     assert (set(), None) == (departures, error)
 
 
-@in_one_test(("format", "wire"), WIRES[:3], ids=[format for format, _ in WIRES[:3]])
+@in_one_test(("format", "wire"), WIRES[:4], ids=[format for format, _ in WIRES[:4]])
 @in_one_test(
     "pieces",
     [['{"city": "Os', "}"], ['{"city"', '"city"', ': "Oslo"}'], ['"Oslo"}', '{"city": ']],
@@ -180,7 +189,7 @@ def test_an_empty_object_at_the_end_is_no_arguments(
     assert ([OSLO], set(), None) == read(format, wire(pieces, "{}"))
 
 
-@in_one_test(("format", "wire"), [("openai-responses", responses)])
+@in_one_test(("format", "wire"), [("openai-responses", responses), ("openai-realtime", realtime)])
 @in_one_test("pieces", [[], [OSLO]], ids=["no pieces", "pieces"])
 def test_an_item_may_end_with_an_empty_object_after_its_arguments(
     format: FormatName, wire: Callable[..., list[Payload]], pieces: list[str]
@@ -205,7 +214,7 @@ def test_an_end_that_is_no_json_changes_nothing(format: FormatName, wire: Wire, 
     assert ([OSLO], set(), None) == read(format, wire([OSLO], end))
 
 
-@in_one_test(("format", "wire"), WIRES[:3], ids=[format for format, _ in WIRES[:3]])
+@in_one_test(("format", "wire"), WIRES[:4], ids=[format for format, _ in WIRES[:4]])
 def test_no_event_repeats_what_an_end_has_replaced(format: FormatName, wire: Wire) -> None:
     """What was shown stays shown, and the end of the call has the right arguments."""
     with Stream(wire(['{"city": "Os', "}"], OSLO), format=format) as stream:
