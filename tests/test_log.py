@@ -43,6 +43,7 @@ def test_any_part_of_the_text_is_as_if_it_had_been_joined_at_once(
     assert log.join() == whole
     assert log.length == len(whole)
     assert log.slice(start, end) == whole[start:end]
+    assert not pieces or log.cut(start, end) == whole[start:end]
 
 
 def test_many_small_pieces_are_kept_in_few_objects() -> None:
@@ -54,7 +55,7 @@ def test_many_small_pieces_are_kept_in_few_objects() -> None:
     assert log.since(199_990) == "ab" * 5
     assert log.join() == "ab" * 100_000
     assert log.slice(0, 4) == "abab"
-    assert log.slice(199_996, 199_998) == "ab"
+    assert log.slice(199_996, 199_998) == log.cut(199_996, 199_998) == "ab"
     assert len(log.pieces) < 1_200
 
 

@@ -61,6 +61,8 @@ _FOREIGN_WRITES = {
 """Assignments to attributes of objects that a function has not made, for each 1,000 functions."""
 _CALLS = {"a text delta": 4, "a piece of stream.text": 8}
 """Python calls of what happens for each piece of an answer."""
+_DRAFT_CALLS, _DRAFT_MODULES = 28, 14
+"""Calls of the package's own for a draft of a typed object, and the number of their modules."""
 _SHORT_CALLS = {"Stream of a short answer": 678, "connect": 678}
 """Calls of the package's own for a short answer, of which two thirds are its start and its end."""
 _RETRY_CALLS = (118, 417)
@@ -144,6 +146,14 @@ def test_few_write_into_objects_of_others(package: list[Module]) -> None:
 def test_a_piece_of_an_answer_takes_few_calls(name: str) -> None:
     """What an application does most is bounded to the call."""
     assert shortest(name).calls <= _CALLS[name]
+
+
+def test_a_draft_takes_few_calls_in_few_modules() -> None:
+    """A form that fills in costs little for each piece, and its way through the package can be read."""
+    counter = shortest("a draft of partials(Order)")
+
+    assert counter.own <= _DRAFT_CALLS
+    assert len(counter.modules) <= _DRAFT_MODULES
 
 
 @pytest.mark.parametrize("name", _SHORT_CALLS)

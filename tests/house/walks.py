@@ -43,6 +43,11 @@ class Counter:
         self.calls = self.own = 0
         self.functions = set[tuple[str, str]]()
 
+    @property
+    def modules(self) -> set[str]:
+        """The modules of the package that these functions are in."""
+        return {file for file, _ in self.functions}
+
     def run(self, do: Callable[[], object]) -> None:
         """Do something, and count meanwhile."""
         before = sys.getprofile()
@@ -62,8 +67,7 @@ class Counter:
 
     def __str__(self) -> str:
         """Show the four numbers."""
-        modules = {file for file, _ in self.functions}
-        return f"{self.calls:6} / {self.own:5} / {len(self.functions):4} / {len(modules):4}"
+        return f"{self.calls:6} / {self.own:5} / {len(self.functions):4} / {len(self.modules):4}"
 
 
 Walk: TypeAlias = "Callable[[], AbstractContextManager[Callable[[], object]]]"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.partial_json.support import joined
 from tokenstream.partial_json import PartialJSONParser, StringDelta, _parser
 from tokenstream.partial_json._lenient import strings
-from tokenstream.partial_json._strict import reader as _strict
+from tokenstream.partial_json._strict import scalars as _strict
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -92,6 +92,18 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
     return [item for item in value if is_dict(item)] if is_list(value) else []
 
 
+def whole_number(value: object) -> int | None:
+    """Return a value if it is a whole number, and None for any other value; true is no number.
+
+    Example:
+        >>> whole_number(3), whole_number(3.0), whole_number(3.5), whole_number("3"), whole_number(True)
+        (3, 3, None, None, None)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
+
+
 def int_of(payload: dict[str, Any], *keys: str) -> int | None:
     """Return the value of the first field in `keys` that is a whole number; None if there is none.
 
@@ -100,11 +112,9 @@ def int_of(payload: dict[str, Any], *keys: str) -> int | None:
         (3, None)
     """
     for key in keys:
-        value = payload.get(key)
-        if value.__class__ is int:
-            return value
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
+        number = whole_number(payload.get(key))
+        if number is not None:
+            return number
     return None
 
 

@@ -281,7 +281,7 @@ class Document:
         out.append(event)
 
     def begin_atom(self, kind: JSONKind, offset: int, out: list[JSONEvent]) -> None:
-        """Begin a number or literal, which is not visible yet, in the innermost open object or array."""
+        """Begin an atom, a number or literal, which is not visible yet, in the innermost open container."""
         self.atom_shown = False
         out.append(ValueStart(self.frame, kind, offset, self.key))
 

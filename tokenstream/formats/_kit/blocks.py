@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
-from tokenstream._basics.untrusted import index_of, int_of
+from tokenstream._basics.untrusted import index_of, whole_number
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
 
@@ -85,9 +85,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             index: The index, if the payload has one; some servers send text or a float.
             new: True if the payload starts a block.
         """
-        if isinstance(index, int) and not isinstance(index, bool):
-            return index
-        number = int_of({"index": index_of(index)}, "index")
+        number = whole_number(index_of(index))
         if number is not None:
             return number
         self.note("part_index_missing")

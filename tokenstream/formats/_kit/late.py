@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import is_one_value
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, Wholeness
 from tokenstream.formats._kit.values import canonical_json, json_text
-
-if TYPE_CHECKING:
-    from tokenstream.message import ToolCall
 
 _SAYS_NOTHING = re.compile(r"\s*(?:\{\s*\}\s*)?")
 
@@ -40,6 +37,36 @@ def is_other_value(text: str, arguments: str) -> bool:
         return False
     value = canonical_json(text)
     return value is not None and value != (canonical_json(arguments) or "{}")
+
+
+def choose_arguments(arrived: str, spellings: list[str], *, is_json: bool) -> str | None:
+    """Return the whole arguments of a call, whose end tells them; None if the pieces contradict the end.
+
+    Pieces that are no JSON value give way to the end (MoonshotAI/kimi-code#1455). An end that is none says
+    nothing, such as the arguments of several calls (vllm-project/vllm#39586); neither does an empty object
+    (earendil-works/pi#917). Of two different values, none is chosen, because gateways have mixed up the
+    arguments of several calls (Soju06/codex-lb#542).
+
+    Args:
+        arrived: The pieces.
+        spellings: What the end tells; several texts if it tells a JSON value.
+        is_json: False for a tool that takes free text.
+
+    Example:
+        >>> choose_arguments('{"a": ', ['{"a": 1}'], is_json=True)
+        '{"a": 1}'
+        >>> choose_arguments('{"a": 2}', ['{"a": 1}'], is_json=True)
+    """
+    told = next((text for text in spellings if text.startswith(arrived)), None)
+    is_whole = is_json and is_one_value(arrived)
+    if told is not None and not is_whole:
+        return told
+    end = spellings[0]
+    if not is_json:
+        return end or arrived
+    if says_no_arguments(end) or not is_other_value(end, arrived):
+        return arrived
+    return end if says_no_arguments(arrived) or not is_whole else None
 
 
 class LateArguments:
@@ -143,35 +170,26 @@ class EndedCalls(ContentParts):
         Args:
             choice: The choice of the call.
             sent_id: The id that the server sent with the call.
-            arguments: JSON text, or a JSON value; nothing is compared with None and with an empty text.
+            arguments: JSON text, or a JSON value; nothing is compared with None, an empty text or object.
 
         Raises:
             ProtocolError: The arguments are others than those that were handed out.
         """
         text = _text_of(arguments)
         finished = self.choice(choice).handed_out.get(sent_id)
-        if not text or text.isspace() or not finished:
+        if says_no_arguments(text) or not finished:
             return
         if all(is_other_value(text, call.arguments_text) for _, call in finished):
             raise self._find_contradiction()
 
-    def compare_open(self, arrived: str, arguments: str) -> None:
-        """Compare all arguments of a call, which the server tells at its end, with the pieces of them.
-
-        Args:
-            arrived: The pieces of the call, which has not been handed out.
-            arguments: The arguments, as JSON text.
-
-        Raises:
-            ProtocolError: The pieces are other arguments.
-        """
-        if is_other_value(arguments, arrived):
-            self.note("late_content")
-            # Stored as well, because no finish reason makes up for it.
-            self.difference = ProtocolError(
-                "the end of a tool call tells other arguments than its pieces; the call was not handed out"
-            )
-            raise self.difference
+    def refuse_end(self) -> ProtocolError:
+        """Return the error for an end of a call that tells other arguments than its pieces, and count it."""
+        self.note("late_content")
+        # Stored as well, because no finish reason makes up for it.
+        self.difference = ProtocolError(
+            "the end of a tool call tells other arguments than its pieces; the call was not handed out"
+        )
+        return self.difference
 
     def _find_contradiction(self) -> ProtocolError:
         """Return the error for other arguments of a call that was handed out, and count it."""
@@ -182,22 +200,6 @@ class EndedCalls(ContentParts):
             "been run with arguments that were not meant"
         )
         return self.difference
-
-
-def find_equal(arguments: str, calls: list[ToolCall]) -> str:
-    """Return the arguments of a finished call that equal the given ones as JSON; else the given ones.
-
-    Two texts of the same arguments may differ in white space, but later fragments are compared as text.
-
-    Args:
-        arguments: The whole arguments of a call that may repeat one of the finished calls.
-        calls: The finished calls.
-    """
-    # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
-    longest = MOST_SPREAD * len(arguments)
-    similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
-    own = canonical_json(arguments) if similar else None
-    return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
 
 
 def _text_of(arguments: object) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from tokenstream._basics.json import is_one_value
+from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream.formats._kit.repeated import RepeatedArguments, is_beginning
+from tokenstream.formats._kit.repeated import RepeatedArguments, find_equal, is_beginning
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
@@ -140,6 +140,36 @@ class OpenCall(OpenPart):
     def begins_object(self) -> bool:
         """True if the arguments begin with a brace, so that their end is unmistakable."""
         return self.arguments.join().lstrip().startswith("{")
+
+    def keeps_repeating(self, fragment: str) -> bool:
+        """Add a fragment to a call that no event has reported; return False if it repeats no finished call.
+
+        Finished calls with other arguments are removed from `may_repeat`.
+        """
+        position = self.arguments.length
+        if not position and looks_whole(fragment):
+            # Equal arguments may be spelt in another way than the first time, such as without spaces.
+            fragment = find_equal(fragment, self.may_repeat)
+        self.arguments.append(fragment)
+        self.may_repeat = [
+            finished for finished in self.may_repeat if finished.arguments_text.startswith(fragment, position)
+        ]
+        return bool(self.may_repeat)
+
+    def drop_held(self) -> None:
+        """Forget what is held back of the arguments, because all of them are known."""
+        self.placeholder = self.held = ""
+        self.repeated = RepeatedArguments()
+
+    def drop_arguments(self) -> None:
+        """Forget the arguments so far, which no event can take back; the call is handed out without them."""
+        self.arguments, self.repeated = TextLog(), RepeatedArguments()
+
+    def replace_arguments(self, text: str) -> None:
+        """Put a text in the place of the arguments so far."""
+        self.drop_held()
+        self.drop_arguments()
+        self.arguments.append(text)
 
     def as_content(self, text: str, *, complete: bool) -> ToolCall:
         """Return the call in the form in which the message has it once the call has ended.

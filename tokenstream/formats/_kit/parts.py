@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.json import is_one_value, looks_whole, split_values
-from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.json import split_values
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.late import EndedCalls, LateArguments, find_equal, says_no_arguments
+from tokenstream.formats._kit.late import (
+    EndedCalls,
+    LateArguments,
+    choose_arguments,
+    says_no_arguments,
+)
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.repeated import OPENING, RepeatedArguments, is_beginning
+from tokenstream.formats._kit.repeated import OPENING, is_beginning
 from tokenstream.formats._kit.values import json_text, spellings_of
 
 if TYPE_CHECKING:
@@ -307,34 +311,18 @@ class Parts(EndedCalls):
         if text and not text.isspace() and call.type != "custom" and says_no_arguments(text):
             # No event can take it back, but the call will be handed out without it.
             self.note("arguments_placeholder")
-            call.arguments, call.repeated = TextLog(), RepeatedArguments()
+            call.drop_arguments()
 
     def _append(self, call: OpenCall, fragment: str) -> None:
         """Append text to a call's arguments."""
         if call.may_repeat:
-            self._compare_with_finished(call, fragment)
+            if not call.keeps_repeating(fragment):
+                self.report_call(call)
         elif fragment:
             call.arguments.append(fragment)
             self._out.append(
                 ToolCallDelta(call.id, fragment, choice=call.choice, part=call.index, raw=self.raw)
             )
-
-    def _compare_with_finished(self, call: OpenCall, fragment: str) -> None:
-        """Add a fragment to a call that no event has reported, because it may repeat a finished call.
-
-        Finished calls with other arguments are removed from `may_repeat`. If none is left, the call repeats
-        no other call, and is reported.
-        """
-        position = call.arguments.length
-        if not position and looks_whole(fragment):
-            # Equal arguments may be spelt in another way than the first time, such as without spaces.
-            fragment = find_equal(fragment, call.may_repeat)
-        call.arguments.append(fragment)
-        call.may_repeat = [
-            finished for finished in call.may_repeat if finished.arguments_text.startswith(fragment, position)
-        ]
-        if not call.may_repeat:
-            self.report_call(call)
 
     def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
         """Add all arguments of a call, in an API that sends arguments as JSON values.
@@ -375,11 +363,14 @@ class Parts(EndedCalls):
             self.add(part, fragment)
         return True
 
-    def complete_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add what the pieces of a call lack of all its arguments; compare them, if it was handed out.
+    def complete_arguments(self, call: OpenCall, arguments: object, *, mends: bool = True) -> None:
+        """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
+
+        Pieces that are no JSON value are replaced. If the call was handed out, the arguments are compared.
 
         Args:
-            arguments: JSON text, or a JSON value; None if the server tells none.
+            arguments: Text, or a JSON value; None if the server tells none.
+            mends: False to refuse such pieces, because the end may be that of another answer.
 
         Raises:
             ProtocolError: The pieces are other arguments.
@@ -387,13 +378,20 @@ class Parts(EndedCalls):
         if call.closed or arguments is None:
             self.compare_told(call.choice, call.sent_id, arguments)
             return
-        arrived = call.arguments.join() + call.placeholder
+        if self.may_hold_surrogates:
+            arguments = mend_surrogates(arguments)
         spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
-        whole = next((text for text in spellings if text.startswith(arrived)), None)
-        if whole is None or is_one_value(arrived):
-            self.compare_open(arrived, spellings[0])
-        else:
-            call.held = ""
+        arrived = call.arguments.join()
+        whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
+        adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
+        if whole is None or not (adds or is_placeholder or mends):
+            raise self.refuse_end()
+        if not adds:
+            # The call will be handed out with these arguments.
+            self.note("arguments_placeholder" if is_placeholder else "arguments_rewritten")
+            call.replace_arguments(whole)
+        elif whole != arrived + call.placeholder:
+            call.drop_held()
             self.add_arguments(call, whole[len(arrived) :])
 
     @property

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.message import ToolCall
     from tokenstream.partial_json import PartialJSONParser
 
 OPENING = frozenset("{[")
@@ -121,6 +122,22 @@ class Wholeness:
                     break
         self._escaped = unread > len(text)
         return end
+
+
+def find_equal(arguments: str, calls: list[ToolCall]) -> str:
+    """Return the arguments of a finished call that equal the given ones as JSON; else the given ones.
+
+    Two texts of the same arguments may differ in white space, but later fragments are compared as text.
+
+    Args:
+        arguments: The whole arguments of a call that may repeat one of the finished calls.
+        calls: The finished calls.
+    """
+    # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
+    longest = MOST_SPREAD * len(arguments)
+    similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
+    own = canonical_json(arguments) if similar else None
+    return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
 
 
 class RepeatedArguments:

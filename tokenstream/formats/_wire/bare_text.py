@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format, Frame, Unit
@@ -229,8 +229,7 @@ def _decode_object(payload: bytes) -> dict[str, Any]:
         value = decode(payload)
     except ProtocolError:
         value = None
-    # `dict_of` replaces a value that is not an object by an empty dict.
-    return dict_of({"value": value}, "value")
+    return value if is_dict(value) else {}
 
 
 def _find_error(payload: bytes) -> ProviderError | None:

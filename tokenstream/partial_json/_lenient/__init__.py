@@ -13,8 +13,8 @@
 | `prose` | the text around the document |
 | `choosing` | one document of several |
 
-`reader` runs one step after another, and has the state outside of the document;
-`state` has the state inside of it, and reads commas and colons.
+`reader` runs one step after another, and has the state outside of the document; inside of it,
+`automaton` has the stack of open brackets and the place in the grammar, and reads commas and colons.
 """
 
 # Importing a module adds its steps to the tables.

@@ -5,6 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.partial_json._lenient.automaton import (
+    AFTER,
+    COLON,
+    ELEMENT,
+    FIRST_ELEMENT,
+    FIRST_KEY,
+    KEYS,
+    LINE_GAP,
+    OTHER,
+    PLACES,
+    VALUE,
+    VALUES,
+    register_after_mismatch,
+    register_step,
+)
 from tokenstream.partial_json._lenient.gaps import (
     NO_KEY,
     read_other,
@@ -20,21 +35,6 @@ from tokenstream.partial_json._lenient.peek import (
     MoreTextNeeded,
 )
 from tokenstream.partial_json._lenient.quotes import StringContext
-from tokenstream.partial_json._lenient.state import (
-    AFTER,
-    COLON,
-    ELEMENT,
-    FIRST_ELEMENT,
-    FIRST_KEY,
-    KEYS,
-    LINE_GAP,
-    OTHER,
-    PLACES,
-    VALUE,
-    VALUES,
-    register_after_mismatch,
-    register_step,
-)
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:

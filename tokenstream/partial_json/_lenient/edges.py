@@ -9,6 +9,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_list
+from tokenstream.partial_json._lenient.automaton import (
+    AFTER_DOCUMENT,
+    FENCE_GAP,
+    LINE_GAP,
+    SPACE_GAP,
+    START,
+    WHITE,
+    register_step,
+)
 from tokenstream.partial_json._lenient.body import begin_object
 from tokenstream.partial_json._lenient.gaps import (
     enter_comment,
@@ -19,15 +28,6 @@ from tokenstream.partial_json._lenient.gaps import (
 )
 from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING_QUOTES, PLAIN, Atom, read_atom
 from tokenstream.partial_json._lenient.quotes import StringContext
-from tokenstream.partial_json._lenient.state import (
-    AFTER_DOCUMENT,
-    FENCE_GAP,
-    LINE_GAP,
-    SPACE_GAP,
-    START,
-    WHITE,
-    register_step,
-)
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 

@@ -8,15 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._lenient.peek import (
-    LITERALS_IN_ANY_CASE,
-    OPENING_QUOTES,
-    SPACES,
-    Lookahead,
-    LookaheadExceeded,
-    MoreTextNeeded,
-)
-from tokenstream.partial_json._lenient.state import (
+from tokenstream.partial_json._lenient.automaton import (
     AFTER,
     AFTER_DOCUMENT,
     AFTER_ELEMENT,
@@ -38,6 +30,14 @@ from tokenstream.partial_json._lenient.state import (
     WHITE,
     register_after_mismatch,
     register_step,
+)
+from tokenstream.partial_json._lenient.peek import (
+    LITERALS_IN_ANY_CASE,
+    OPENING_QUOTES,
+    SPACES,
+    Lookahead,
+    LookaheadExceeded,
+    MoreTextNeeded,
 )
 from tokenstream.partial_json._strict.grammar import under
 

@@ -53,7 +53,7 @@ _HTML_QUOTES = ("&quot;", "&#34;", "&#x22;")
 
 
 class Atom(NamedTuple):
-    """The meaning of a value without quotes.
+    """The meaning of an atom: a value without quotes or brackets, which is a number, a literal or a word.
 
     Args:
         value: The value; for a number that JSON can express, the JSON text of the number.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._events import StringDelta
+from tokenstream.partial_json._lenient.automaton import NO_GAP, STEPS, PushdownAutomaton
 from tokenstream.partial_json._lenient.prose import Prose
-from tokenstream.partial_json._lenient.state import NO_GAP, STEPS, DocumentState
 from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair
 from tokenstream.partial_json._strict.reader import make_fed_after_end_error
@@ -24,7 +24,7 @@ _SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})
 """The repairs of a document whose end was cut off."""
 
 
-class LenientReader(DocumentState):
+class LenientReader(PushdownAutomaton):
     """Read the one document in a text, and skip the text around it.
 
     A bracket at the start of the text begins the document. After prose, a bracket

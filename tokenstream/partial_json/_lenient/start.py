@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_list
 from tokenstream.partial_json._document import Document
+from tokenstream.partial_json._lenient.automaton import (
+    AFTER_DOCUMENT,
+    LINE_GAP,
+    START,
+    STEPS,
+    register_step,
+)
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
     has_text_between,
@@ -19,13 +26,6 @@ from tokenstream.partial_json._lenient.edges import (
 from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd_space, read_other, turn_to_prose
 from tokenstream.partial_json._lenient.peek import are_equal
 from tokenstream.partial_json._lenient.prose import SearchResult
-from tokenstream.partial_json._lenient.state import (
-    AFTER_DOCUMENT,
-    LINE_GAP,
-    START,
-    STEPS,
-    register_step,
-)
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import NUM
+from tokenstream.partial_json._lenient.automaton import OTHER, VALUES
 from tokenstream.partial_json._lenient.gaps import read_other, skip_dots
 from tokenstream.partial_json._lenient.peek import (
     LITERALS,
@@ -16,7 +17,6 @@ from tokenstream.partial_json._lenient.peek import (
     MoreTextNeeded,
     read_atom,
 )
-from tokenstream.partial_json._lenient.state import OTHER, VALUES
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import (
     MOST_LENGTH,

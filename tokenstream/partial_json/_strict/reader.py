@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._document import new_event
 from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
-from tokenstream.partial_json._strict.atoms import AtomReader
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -25,23 +24,12 @@ from tokenstream.partial_json._strict.grammar import (
     under,
 )
 from tokenstream.partial_json._strict.numbers import ACCEPTED
-from tokenstream.partial_json._strict.strings import (
-    CUT_ESCAPE,
-    FAR,
-    LONGEST_ESCAPE,
-    RUN,
-    SIMPLE,
-    decode_open_string,
-    is_undecided,
-    read_string,
-    unescape,
-)
+from tokenstream.partial_json._strict.scalars import ScalarReader
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
 
 _SPACE = re.compile(r"[ \t\n\r]*").match
-_QUOTE_OR_END = ('"', "")
 
 
 def check_text(text: object) -> str:
@@ -64,7 +52,7 @@ def make_fed_after_end_error() -> MisuseError:
     return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
 
 
-class StrictReader(AtomReader):
+class StrictReader(ScalarReader):
     """Read strict JSON into a document.
 
     Args:
@@ -261,7 +249,7 @@ class StrictReader(AtomReader):
         """End the text, which also ends a number that is the whole document; return the events of that."""
         out: list[JSONEvent] = []
         document = self.document
-        is_whole_number = self.state is AtomReader.continue_number and self.atom_progress in ACCEPTED
+        is_whole_number = self.state is ScalarReader.continue_number and self.progress in ACCEPTED
         if is_whole_number and document.container is None:
             # The number ended together with the last piece: 0 characters after `base`, the end of the text.
             self.end_number(0, out)
@@ -317,163 +305,3 @@ class StrictReader(AtomReader):
         else:
             self.end_value()
         return position + 1
-
-    # -- keys and strings ---------------------------------------------------------
-
-    # Keys and strings are first read as in the most common case: printable text without escapes (and
-    # so without control characters), up to the closing quote or the end of the text.
-
-    @under('"', KEY, FIRST_KEY)
-    def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Begin a key after its opening quote; return the position after what was read of it."""
-        self.state = IN_KEY
-        return self.continue_key(text, position + 1)
-
-    def continue_key(self, text: str, position: int) -> int:
-        """Continue a key; return the position after it, or after the text."""
-        end = text.find('"', position)
-        piece = text[position:] if end < 0 else text[position:end]
-        if self.incomplete or "\\" in piece or not piece.isprintable():
-            # C cannot read text that is not JSON: then `_read_characters` finds the error.
-            end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
-        elif end < 0:
-            end = len(text)
-        # Not `self.cut_key += piece`, which would copy a long key for each piece.
-        key, self.cut_key = self.cut_key, ""
-        key += piece
-        if end < len(text):
-            self.document.key = key
-            self.state = COLON
-        else:
-            self.cut_key = key
-        return end + 1
-
-    @under('"', VALUE, FIRST_ELEMENT)
-    def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Begin a string that is a value, and read what has arrived of it; return the position after that."""
-        start = position + 1
-        offset = self.base + position
-        end = text.find('"', start)
-        if end < 0:
-            end = len(text)
-        piece = text[start:end]
-        is_plain = "\\" not in piece and piece.isprintable()
-        if not is_plain:
-            read = self._read_in_c(text, start)
-            if read is None:
-                # The text is not JSON: `continue_string` finds the error.
-                self.state = IN_STRING
-                self.document.begin_string(offset, out)
-                return self.continue_string(text, start, out)
-            end, piece = read
-        if end < len(text):
-            self.add_whole("string", piece, offset, self.base + end + 1, out)
-            return end + 1
-        # The closing quote has not arrived.
-        self.state = IN_STRING
-        self.document.begin_string(offset, out, piece)
-        return end
-
-    def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Continue a string that is a value.
-
-        Returns:
-            The position after the closing quote; beyond the text if the text ends before that quote, or if
-            an error was found. To read on from there is to read nothing.
-        """
-        end = text.find('"', position)
-        piece = "" if end < 0 else text[position:end]
-        if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
-            # C cannot read text that is not JSON: then `_read_characters` finds the error.
-            end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
-        if end < len(text):
-            self._end_string(piece, end + 1, out)
-        elif piece:
-            self.document.grow_string(piece, out)
-        # Without a closing quote, `end` is already the end of the text or beyond it; one more does no harm.
-        return end + 1
-
-    def _end_string(self, piece: str, end: int, out: list[JSONEvent]) -> None:
-        """End a string with its last piece; `end` is the position after its closing quote."""
-        if piece:
-            self.document.grow_string(piece, out)
-        self.document.end_string(self.base + end, out)
-        self.end_value()
-
-    # All escapes of a piece are read at once in C; if there is an error, character by character.
-    # Reading in C looks at the whole rest of a piece, so it is tried only once for each piece.
-
-    def _read_in_c(self, text: str, position: int) -> tuple[int, str] | None:
-        """Read an open string with the C code of `json`; return None if the text is not JSON.
-
-        The result is the position of the closing quote, or of the end of the text, and the decoded string
-        before it. An escape that the end of the piece before has cut is part of that string.
-        """
-        if position and len(text) - position > FAR:
-            # Read in place, from the opening quote: the code below would copy all the text after the string.
-            whole = read_string(text, position - 1)
-            if whole is not None:
-                # `end` is the position after the closing quote.
-                string, end = whole
-                return end - 1, string
-        # The incomplete escape of the piece before is read again.
-        start = position - len(self.incomplete)
-        unread = self.incomplete + text[position:]
-        read = decode_open_string(unread)
-        if read is None:
-            return None
-        string, end, is_closed = read
-        self.incomplete = "" if is_closed else unread[end:]
-        return start + end if is_closed else len(text), string
-
-    def _read_characters(self, text: str, position: int) -> tuple[int, str]:
-        """Read an open string character by character; set the document's error if the text is not JSON.
-
-        The result is the position of the closing quote, or of the end of the text, and the decoded string
-        before it. An escape that the end of the piece before has cut is part of that string.
-        """
-        pieces: list[str] = []
-        size = len(text)
-        if self.incomplete:
-            position = self._read_escape(text, position, pieces)
-        while position < size:
-            run: Any = RUN(text, position)
-            end: int = run.end()
-            pieces.append(text[position:end])
-            following = text[end : end + 1]
-            if following != "\\":
-                if following not in _QUOTE_OR_END:
-                    end = self.refuse(end, "an escape in place of a control character")
-                return end, "".join(pieces)
-            # Most escapes have two characters; `_read_escape` reads codes, and what is cut or invalid.
-            simple = SIMPLE.get(text[end + 1 : end + 2])
-            if simple is None:
-                position = self._read_escape(text, end, pieces)
-            else:
-                pieces.append(simple)
-                position = end + 2
-        return position, "".join(pieces)
-
-    def _read_escape(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read an escape, or the rest of one that was cut, and return the position after it.
-
-        Args:
-            text: The piece.
-            position: Position of the escape, or of the rest of it.
-            pieces: Receives the characters.
-        """
-        cut_length = len(self.incomplete)
-        escape = self.incomplete + text[position : position + LONGEST_ESCAPE - cut_length]
-        if is_undecided(escape):
-            self.incomplete = escape
-            return len(text)
-        string, length = unescape(escape)
-        if not length:
-            valid_part: Any = CUT_ESCAPE(escape)
-            return self.refuse(position + valid_part.end() - cut_length, "the rest of an escape")
-        pieces.append(string)
-        # Half a surrogate pair may have waited together with text that is not its other half: read that text.
-        self.incomplete = self.incomplete[length:]
-        if self.incomplete:
-            return self._read_escape(text, position, pieces)
-        return position + length - cut_length

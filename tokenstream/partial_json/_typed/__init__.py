@@ -2,7 +2,7 @@
 
 The classes, each below the class that contains it. `Slot`, `ValueStructure` and `TypeNames` are in `_shapes`.
 
-    Draft                       reads the text, and returns a Partial after each change
+    Partials (in stages)        reads the text, and returns a Partial after each change
       DocumentText              text and options of the document, shared by all its snapshots
       ValueTree                 builds typed values from the parser's events
         Slot                    reads values of one type: as a whole, or by a ValueStructure
@@ -11,7 +11,6 @@ The classes, each below the class that contains it. `Slot`, `ValueStructure` and
         OpenContainer           one for each open object or array, linked by `parent`
           entries               by key: a validated value, InvalidEntry or UnreadEntry
           FieldLog, ValueLog    the values as they are shown; values are only appended
-        Excerpt                 collects the text of a value that is read as a whole
         FaultLink               the validation errors of one value, linked to the errors before
 
     Partial                     one snapshot

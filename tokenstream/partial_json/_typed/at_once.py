@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream.partial_json._shapes.shape import Slot
-    from tokenstream.partial_json._typed.draft import Draft
+    from tokenstream.partial_json._typed.partial import Partial
 
 _SPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]"}
@@ -74,27 +74,21 @@ def pick_fields(names: Iterable[str], value: object) -> dict[str, Any]:
 class LateObject(FilledObject):
     """The view of an object that was validated at once; its fields are read when they are first used.
 
-    For that, the text is parsed a second time, by a new draft. The values shown are
-    nevertheless the values of `outcome`, so that the second reading is not visible.
+    For that, the text is read a second time. The values shown are nevertheless the values of
+    `outcome`, so that the second reading is not visible.
 
     Args:
-        make_draft: Makes a new draft, with the options of the draft that validated the object.
-        text: The document.
+        read_fields: Reads the text field by field, and returns its last snapshot.
         names: The names of the fields of the type.
         outcome: The finished object.
     """
 
-    __slots__ = ("_made", "_make_draft", "_names", "_outcome", "_text")
+    __slots__ = ("_made", "_names", "_outcome", "_read_fields")
 
     def __init__(
-        self,
-        make_draft: Callable[[], Draft[Any]],
-        text: str,
-        names: Iterable[str],
-        outcome: object,
+        self, read_fields: Callable[[], Partial[Any]], names: Iterable[str], outcome: object
     ) -> None:
-        self._make_draft = make_draft
-        self._text = text
+        self._read_fields = read_fields
         self._names = names
         self._outcome = outcome
         self._made: dict[None, FilledObject] = {}
@@ -106,19 +100,15 @@ class LateObject(FilledObject):
             raise AttributeError(name, name=name, obj=self)
         if None not in self._made:
             # Another thread may have read the fields meanwhile: both use the result that `setdefault` kept.
-            self._made.setdefault(None, self._read_fields())
+            self._made.setdefault(None, self._make_view())
         made = self._made[None]
         for part in _PARTS:
             setattr(self, part, getattr(made, part))
         return getattr(made, name)
 
-    def _read_fields(self) -> FilledObject:
+    def _make_view(self) -> FilledObject:
         """Read the text again, field by field; return a view of the fields, with the values of `outcome`."""
-        draft = self._make_draft()
-        # In two pieces: a single piece would be validated at once again.
-        draft.feed(self._text[:1])
-        draft.feed(self._text[1:])
-        partial = draft.partial()
+        partial = self._read_fields()
         _, view = get_names_and_view(partial)
         second_outcome = get_state(partial).outcome
         values = view.log.values

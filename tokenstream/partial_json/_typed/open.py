@@ -85,7 +85,7 @@ class OpenContainer:
         self.in_whole = in_whole
         """True if the object or array is inside a container that is read as a whole."""
         self.is_read_whole = structure is None and not in_whole
-        """True if the object or array is read as a whole, from an excerpt of the text."""
+        """True if the object or array is read as a whole, from its text."""
         self.values_are_final: bool = (
             slot.is_plain if parent is None or not in_whole else parent.values_are_final
         )

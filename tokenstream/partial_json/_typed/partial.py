@@ -75,18 +75,18 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     Example:
         >>> from pydantic import BaseModel
-        >>> from tokenstream.partial_json._typed.draft import Draft
+        >>> from tokenstream.stages import Partials
         >>> class Recipe(BaseModel):
         ...     title: str
         ...     minutes: int | None = None
-        >>> draft = Draft(Recipe)
-        >>> _ = draft.feed('{"title": "Panca')
-        >>> draft.partial()
+        >>> stage = Partials(Recipe)
+        >>> _ = stage.feed('{"title": "Panca')
+        >>> stage.partial()
         Partial[Recipe](title='Panca', …)
-        >>> draft.partial().minutes, draft.partial().is_complete("title")
+        >>> stage.partial().minutes, stage.partial().is_complete("title")
         (MISSING, False)
-        >>> _ = draft.feed('kes", "minutes": 20}')
-        >>> draft.partial().final()
+        >>> _ = stage.feed('kes", "minutes": 20}')
+        >>> stage.partial().final()
         Recipe(title='Pancakes', minutes=20)
     """
 
@@ -181,10 +181,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             MisuseError: The function is not a path, or uses a name that the type lacks.
 
         Example:
-            >>> from tokenstream.partial_json._typed.draft import Draft
-            >>> draft = Draft(dict[str, list[str]])
-            >>> _ = draft.feed('{"steps": ["Whi')
-            >>> draft.partial().get("steps", 0), draft.partial().get(lambda r: r["steps"][0])
+            >>> from tokenstream.stages import Partials
+            >>> stage = Partials(dict[str, list[str]])
+            >>> _ = stage.feed('{"steps": ["Whi')
+            >>> stage.partial().get("steps", 0), stage.partial().get(lambda r: r["steps"][0])
             ('Whi', 'Whi')
         """
         if len(path) == 1 and callable(path[0]):
@@ -269,10 +269,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 as in `model_dump_json`. msgspec Structs always use aliases.
 
         Example:
-            >>> from tokenstream.partial_json._typed.draft import Draft
-            >>> draft = Draft(dict[str, str])
-            >>> _ = draft.feed('{"title": "Pan')
-            >>> draft.partial().to_json()
+            >>> from tokenstream.stages import Partials
+            >>> stage = Partials(dict[str, str])
+            >>> _ = stage.feed('{"title": "Pan')
+            >>> stage.partial().to_json()
             '{"title":"Pan"}'
         """
         outcome = self._state.outcome
@@ -289,10 +289,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             by_alias: True to use the aliases of fields; None for each type's default.
 
         Example:
-            >>> from tokenstream.partial_json._typed.draft import Draft
-            >>> draft = Draft(dict[str, str])
-            >>> _ = draft.feed('{"title": "Pan')
-            >>> draft.partial().to_python()
+            >>> from tokenstream.stages import Partials
+            >>> stage = Partials(dict[str, str])
+            >>> _ = stage.feed('{"title": "Pan')
+            >>> stage.partial().to_python()
             {'title': 'Pan'}
         """
         if self._state.outcome is MISSING:

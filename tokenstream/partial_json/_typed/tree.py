@@ -1,4 +1,4 @@
-"""The tree of values behind a draft: each value is read by its type as soon as its text is complete."""
+"""The tree of values behind drafts of an object: each is read by its type as soon as its text is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tokenstream.partial_json._shapes.shape import (
 )
 from tokenstream.partial_json._show import make_log
 from tokenstream.partial_json._typed.at_once import pick_fields
-from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._typed.open import OpenContainer
 from tokenstream.partial_json._typed.partial import Partial
 from tokenstream.partial_json._typed.state import FaultLink, SnapshotState
@@ -47,7 +46,7 @@ Otherwise, nested objects that each repeat a key would be read once for each lev
 class ValueTree:
     """The values of a document, built from the parser's events.
 
-    A value that is read as a whole is validated from its text, which an `Excerpt` collects. An object
+    A value that is read as a whole is validated from its text, which the document keeps. An object
     or array with a structure is assembled from the entries in it, when its closing bracket arrives.
 
     Args:
@@ -61,13 +60,13 @@ class ValueTree:
 
     __slots__ = (
         "_document",
-        "_excerpt",
         "_filler",
         "_parser",
         "_reread_length",
         "_scalar_in_whole",
         "_scalar_name",
         "_scalar_slot",
+        "_scalar_start",
         "_show_unit",
         "_slot",
         "_text",
@@ -95,13 +94,14 @@ class ValueTree:
         self._show_unit: ShowUnit = show_unit
         self._words = words
         """Makes an object that cuts text into words, for strings that become visible by words."""
-        self._excerpt = WrittenExcerpt() if document.lenient else Excerpt()
         self._top: OpenContainer | None = None
         """The innermost open object or array."""
         self._text: TextLog | None = None
         """The open string; None if no string is open, or if it is not visible."""
         self._scalar_slot = slot
         """The slot of the open string, number or literal."""
+        self._scalar_start = 0
+        """The offset at which the open string, number or literal begins."""
         self._scalar_name: str | int | None = None
         """The name under which the open string, number or literal is shown; None if it is hidden."""
         self._scalar_in_whole = False
@@ -194,14 +194,12 @@ class ValueTree:
 
     # -- events -------------------------------------------------------------------
 
-    def feed(self, text: str, events: list[JSONEvent]) -> bool:
+    def feed(self, events: list[JSONEvent]) -> bool:
         """Update the values by the events of a piece; return True if something visible has changed.
 
         Args:
-            text: The piece.
-            events: The events that the parser has returned for it.
+            events: The events that the parser has returned for the piece, which `document` has as its last.
         """
-        self._excerpt.feed(text)
         changed = False
         for event in events:
             if isinstance(event, StringDelta):
@@ -215,7 +213,6 @@ class ValueTree:
                 changed = self._finish_value(event) or changed
             else:
                 changed = self._begin_value(event) or changed
-        self._excerpt.store_piece()
         return changed
 
     def _begin_value(self, event: ValueStart) -> bool:
@@ -236,8 +233,7 @@ class ValueTree:
             else node.slot.find_inner_show_unit(str(key))
         )
         show_unit: ShowUnit = annotated_unit or (self._show_unit if node is None else node.show_unit)
-        # The text of a value around this one is being collected, because it is read as a whole.
-        in_whole = self._excerpt.is_open
+        in_whole = node is not None and (node.in_whole or node.is_read_whole)
         if kind in CONTAINERS:
             top = self._begin_container(event, name, slot, show_unit, in_whole=in_whole)
             # A container annotated with `Show("values")` is hidden until it is complete.
@@ -245,9 +241,8 @@ class ValueTree:
             if self._filler is not None:
                 self._filler.set_defaults(top)
             return top.is_visible
-        if not in_whole:
-            self._excerpt.open(event.offset)
-        self._scalar_slot, self._scalar_name, self._scalar_in_whole = slot, name, in_whole
+        self._scalar_slot, self._scalar_start = slot, event.offset
+        self._scalar_name, self._scalar_in_whole = name, in_whole
         is_visible = name is not None and (node is None or node.is_visible)
         shows_text = kind == "string" and is_visible and slot.shows_text
         self._text = make_log(show_unit, self._words) if shows_text else None
@@ -258,9 +253,6 @@ class ValueTree:
     ) -> OpenContainer:
         """Make an object or array, which has just begun, the innermost open one; return its node."""
         structure = None if in_whole else slot.find_structure(event.kind)
-        if structure is None and not in_whole:
-            # The container is read as a whole: its text is collected until it closes.
-            self._excerpt.open(event.offset)
         self._top = OpenContainer(
             self._top,
             event,
@@ -295,7 +287,7 @@ class ValueTree:
             # Inside a container that is read as a whole: plain data until that one closes.
             node.add_value(name, value, is_final=node.values_are_final, is_plain=True)
             return node.is_visible
-        entry = self._read_entry(node, key, slot, self._excerpt.close(offset, value))
+        entry = self._read_entry(node, key, slot, self._find_json(self._scalar_start, offset, value))
         return self._store(node, key, name=name, slot=slot, entry=entry, shown=value)
 
     def _close_container(self, node: OpenContainer, plain_data: object, offset: int) -> bool:
@@ -311,7 +303,7 @@ class ValueTree:
             parent.add_value(name, node.make_view(), is_final=node.values_are_final, is_plain=True)
             return name is not None and parent.is_visible
         if node.is_read_whole:
-            entry = self._read_entry(parent, key, node.slot, self._excerpt.close(offset, plain_data))
+            entry = self._read_entry(parent, key, node.slot, self._find_json(node.start, offset, plain_data))
         else:
             # The assembly reports the errors inside the container again, in the right order.
             self.faults = node.fault_before
@@ -351,14 +343,21 @@ class ValueTree:
             except ContextNeeded:
                 # The entries are not enough: read the whole text.
                 pass
-        document = self._document
-        # The text of a lenient document may be almost-JSON, so the value is written as JSON.
-        text = json.dumps(plain_data) if document.lenient else document.log.slice(node.start, offset)
+        text = self._find_json(node.start, offset, plain_data)
         self._reread_length += len(text)
-        if node.parent is not None and self._reread_length > _MOST_REREAD * document.log.length:
+        if node.parent is not None and self._reread_length > _MOST_REREAD * self._document.log.length:
             # Left to the container around it, which is then read as a whole.
             return UnreadEntry(text)
         return self._read_entry(node.parent, node.key, node.slot, text)
+
+    def _find_json(self, start: int, end: int, plain_data: object) -> str:
+        """Return the JSON of a value that has ended, between two offsets, in the last piece.
+
+        `plain_data` is the value as the parser has read it.
+        """
+        document = self._document
+        # The text of a lenient document may be almost-JSON, so the value is written as JSON.
+        return json.dumps(plain_data) if document.lenient else document.log.cut(start, end)
 
     def _read_entry(self, node: OpenContainer | None, key: str | int, slot: Slot, text: str) -> object:
         """Validate the text of a value; return its entry: the value, `InvalidEntry` or `UnreadEntry`."""

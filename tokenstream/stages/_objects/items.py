@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from tokenstream._basics.members import show_members
+from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._typed.schema import Schema, describe_first_fault
 from tokenstream.stages._objects.search import Search, escape_stop_iteration
 from tokenstream.stages._protocols import ITEM_END
@@ -94,6 +95,82 @@ class MarkedField(Field):
             out.append(ITEM_END)
 
 
+class _Excerpt:
+    """The text of one element at a time, collected between the offsets of its events.
+
+    `feed` receives each piece of the document. `open` and `close` are called for the events of an
+    element in that piece, and `store_piece` after them, before the next piece. Other text is not kept.
+
+    Example:
+        >>> excerpt = _Excerpt()
+        >>> excerpt.feed('{"a": [1')
+        >>> excerpt.open(6)
+        >>> excerpt.store_piece()
+        >>> excerpt.feed(", 2]}")
+        >>> excerpt.close(12, [1, 2])
+        '[1, 2]'
+    """
+
+    __slots__ = ("_base", "_earlier_text", "_start", "_text")
+
+    def __init__(self) -> None:
+        self._base = 0
+        """Offset of the current piece in the document."""
+        self._text = ""
+        self._start: int | None = None
+        """Start of the open element in the current piece; None if none is open."""
+        self._earlier_text: TextLog | None = None
+        """Text of the open element in earlier pieces; None if it began in the current piece."""
+
+    def feed(self, text: str) -> None:
+        """Make the next piece of the document the current one, to which `open` and `close` then refer."""
+        self._base += len(self._text)
+        self._text = text
+
+    def open(self, offset: int) -> None:
+        """Begin an element: collect the text from an offset on."""
+        self._start = offset - self._base
+
+    def store_piece(self) -> None:
+        """Store the part of the open element that is in the current piece."""
+        if self._start is None:
+            return
+        if self._earlier_text is None:
+            self._earlier_text = TextLog()
+        self._earlier_text.append(self._text[self._start :])
+        # The element goes on at the start of the next piece.
+        self._start = 0
+
+    def close(self, offset: int, value: object) -> str:
+        """End the open element, and return its text.
+
+        Args:
+            offset: The offset after the element.
+            value: The element, which only `_WrittenExcerpt` needs.
+        """
+        start, self._start = self._start, None
+        text = self._text[start : offset - self._base]
+        if self._earlier_text is not None:
+            self._earlier_text.append(text)
+            text = self._earlier_text.join()
+            self._earlier_text = None
+        return text
+
+
+class _WrittenExcerpt(_Excerpt):
+    """Excerpts for lenient reading, where the text may not be JSON: elements are written as JSON instead."""
+
+    __slots__ = ()
+
+    def store_piece(self) -> None:
+        """Do nothing: no text is collected."""
+
+    def close(self, offset: int, value: object) -> str:
+        """Return the element as JSON; NaN and the infinities are written as Python writes them."""
+        self._start = None
+        return json.dumps(value)
+
+
 @show_members
 class Items(Search[T | OutputInvalid]):
     """The elements of an array in a document, each validated as soon as it is finished.
@@ -139,7 +216,7 @@ class Items(Search[T | OutputInvalid]):
         super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
         self._schema = Schema[T].of(type)
         # For almost-JSON, the element's value is written as JSON, because pydantic reads strict JSON only.
-        self._excerpt = WrittenExcerpt() if lenient else Excerpt()
+        self._excerpt = _WrittenExcerpt() if lenient else _Excerpt()
         self._element_offset = 0
         """The offset at which the open element begins."""
 

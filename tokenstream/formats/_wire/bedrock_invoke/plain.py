@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of, whole_number
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
@@ -222,7 +222,7 @@ class _CountedParts(Parts):
         shape = shape_of(payload)
         paths = (("input", shape.input), ("output", shape.output)) if shape is not None else ()
         for kind, path in paths:
-            count = int_of({"count": value_at(payload, path)}, "count")
+            count = whole_number(value_at(payload, path))
             if count is not None:
                 self._counts[kind] = _NamedCount(path[-1], count)
 

@@ -349,7 +349,7 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_arguments(item, payload)
 
     def add_missing_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
-        """Add the whole arguments to a call, unless a delta has reported a piece of them.
+        """Add what a call lacks of its arguments; after a delta, a call of the server lacks nothing.
 
         Args:
             item: The item; without an open call, nothing is added.
@@ -359,10 +359,7 @@ class RealtimeOutputs(SessionParts):
         if call is None or text is None:
             return
         if isinstance(call, OpenCall):
-            if call.closed:
-                self.compare_told(0, call.sent_id, text)
-            elif not call.has_arguments:
-                self.add_arguments(call, text)
+            self.complete_arguments(call, text)
         elif not (call.closed or item.arguments_reported):
             item.arguments_reported = True
             self.add(call, text)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
 from tokenstream.message import OpaquePart
@@ -137,18 +136,9 @@ class CallItem(ResponseItem):
             self._set_arguments(call, text)
 
     def _set_arguments(self, call: OpenCall, text: str) -> None:
-        """Set the whole arguments: add the text after the fragments; replace the fragments if they differ."""
+        """Complete the arguments by the whole text of them."""
         self._has_all_arguments = True
-        if self.parts.may_hold_surrogates:
-            text = mend_surrogates(text)
-        fragments = call.arguments.join()
-        if text.startswith(fragments):
-            self.parts.add_arguments(call, text[len(fragments) :])
-        else:
-            # No event can take the fragments back, but the call will be handed out with this text.
-            self.parts.note("arguments_rewritten")
-            call.arguments = TextLog()
-            call.arguments.append(text)
+        self.parts.complete_arguments(call, text)
 
     def add_input(self, field: str, text: str) -> bool:
         """Add a fragment to the arguments of the call; return False if the field contains no arguments."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
@@ -206,10 +205,7 @@ class UIParts(NamedParts):
         elif call.arguments.join() != text and (is_free_text or not call.repeated.are_equal(text, call)):
             # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
             # No event can take the fragments back, but the call is handed out with the final arguments.
-            # `held` is half a surrogate pair of the fragments.
-            call.held = ""
-            call.arguments = TextLog()
-            call.arguments.append(mend_surrogates(text))
+            call.replace_arguments(mend_surrogates(text))
 
     def _close_server_call(self, part: OpenPart, payload: dict[str, Any]) -> None:
         """Close a call of a tool that the provider runs, with the final arguments if the payload has them."""

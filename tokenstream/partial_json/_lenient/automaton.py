@@ -1,6 +1,6 @@
-"""The places in a lenient document, with a table of steps for each, and the state of a reader in a document.
+"""The automaton of lenient reading: the places in its grammar, with a table of steps for each, and its stack.
 
-There is one table for each *place* in a document, such as after a key.
+There is one table for each *place*, such as after a key.
 
 | key | entry |
 |---|---|
@@ -71,8 +71,11 @@ def register_after_mismatch(step: StepT) -> StepT:
     return step
 
 
-class DocumentState:
-    """The state of a reader in a document: what may come next, the open brackets, and the value being read.
+class PushdownAutomaton:
+    """The automaton that reads a lenient document: a place in the grammar, and a stack of open brackets.
+
+    Its methods are the transitions between places. `LenientReader` adds the loop over the text, and
+    the text around the document.
 
     Args:
         document: Receives the values.
@@ -127,9 +130,9 @@ class DocumentState:
         self.step_after_comment: Step | None = None
         """The `inside_step` to restore after a comment; None for a comment outside of the document."""
         self.expects: Table = VALUE
-        """The table that maps each character which may come next to the step that reads it."""
+        """The place: the table that maps each character which may come next to the step that reads it."""
         self.closers: list[str] = []
-        """The closing brackets of the open containers, from the outermost to the innermost."""
+        """The stack: the closing brackets of the open containers, from the outermost to the innermost."""
         self.closer_counts = {"}": 0, "]": 0, ")": 0}
         """Number of open containers by closing bracket."""
         self.may_skip_brace: bool = False

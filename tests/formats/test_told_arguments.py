@@ -1,0 +1,244 @@
+"""The end of a call that tells all of its arguments, in every format that has such an end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from tests.support.tables import in_one_test
+from tokenstream import Stream
+from tokenstream.errors import ProtocolError
+from tokenstream.events import ToolCallDelta, ToolCallDone
+
+if TYPE_CHECKING:
+    from tokenstream.formats import FormatName
+
+Payload: TypeAlias = dict[str, Any]
+Wire: TypeAlias = Callable[[list[str], str], list[Payload]]
+"""Writes an answer with a call, from the pieces of its arguments and what its end tells."""
+
+OSLO, ROME = '{"city": "Oslo"}', '{"city": "Rome"}'
+
+
+def _event(kind: str, **fields: Any) -> Payload:
+    return {"type": kind, **fields}
+
+
+def _item_events(pieces: list[str], end: str, *ends: str) -> list[Payload]:
+    """Return the events of OpenAI's Responses API about one item; its last event tells the last of `ends`."""
+    item = {"type": "function_call", "id": "i", "call_id": "c", "name": "go", "arguments": ""}
+    place = {"output_index": 0, "item_id": "i", "response_id": "r"}
+    last = [end, *ends][-1]
+    return [
+        _event("response.output_item.added", response_id="r", output_index=0, item=item),
+        *[_event("response.function_call_arguments.delta", **place, delta=piece) for piece in pieces],
+        _event("response.function_call_arguments.done", **place, arguments=end),
+        _event(
+            "response.output_item.done",
+            response_id="r",
+            output_index=0,
+            item={**item, "arguments": last, "status": "completed"},
+        ),
+    ]
+
+
+def responses(pieces: list[str], *ends: str) -> list[Payload]:
+    response = {"id": "r", "object": "response", "model": "m", "status": "in_progress", "output": []}
+    events = _item_events(pieces, *ends)
+    whole = {**response, "status": "completed", "output": [events[-1]["item"]]}
+    return [
+        _event("response.created", response=response),
+        *events,
+        _event("response.completed", response=whole),
+    ]
+
+
+def realtime(pieces: list[str], *ends: str) -> list[Payload]:
+    response = {"id": "r", "object": "realtime.response", "status": "in_progress", "output": []}
+    events = _item_events(pieces, *ends)
+    whole = {**response, "status": "completed", "output": [events[-1]["item"]]}
+    answer = [_event("response.created", response=response), *events, _event("response.done", response=whole)]
+    return [{"event_id": "e", **each} for each in answer]
+
+
+def live(pieces: list[str], *ends: str) -> list[Payload]:
+    return [
+        _event("session.started", session={"id": "live_1", "model": "m"}),
+        *[
+            _event("response.event", delegation_id="d", event=each)
+            for each in _item_events(pieces, *ends)
+            if each["type"] != "response.function_call_arguments.done"
+        ],
+        _event("session.closed", reason="close_requested"),
+    ]
+
+
+def langchain(pieces: list[str], *ends: str) -> list[Payload]:
+    def block(kind: str, **content: Any) -> Payload:
+        return {"event": f"content-block-{kind}", "index": 0, "content": content}
+
+    call = {"id": "c", "name": "go"}
+    return [
+        {"event": "message-start", "id": "m", "role": "ai", "metadata": {"provider": "openai", "model": "m"}},
+        block("start", type="tool_call_chunk", **call, args=""),
+        *[
+            {
+                "event": "content-block-delta",
+                "index": 0,
+                "delta": {"type": "tool-call-delta", "args": piece},
+            }
+            for piece in pieces
+        ],
+        block("finish", type="tool_call", **call, args=json.loads(ends[-1])),
+        {"event": "message-finish", "metadata": {"finish_reason": "tool_calls"}},
+    ]
+
+
+def interactions(pieces: list[str], *ends: str) -> list[Payload]:
+    step = {"type": "function_call", "id": "c", "name": "go"}
+    head = {"id": "v", "object": "interaction", "model": "m"}
+    whole = {**step, "arguments": json.loads(ends[-1])}
+    return [
+        {"event_type": "interaction.created", "interaction": {**head, "status": "in_progress"}},
+        {"event_type": "step.start", "index": 0, "step": {**step, "arguments": {}}},
+        *[
+            {
+                "event_type": "step.delta",
+                "index": 0,
+                "delta": {"type": "arguments_delta", "arguments": piece},
+            }
+            for piece in pieces
+        ],
+        # A gateway sends the whole interaction in place of the rest of its events.
+        {**head, "status": "requires_action", "steps": [whole]},
+    ]
+
+
+WIRES: list[tuple[FormatName, Wire]] = [
+    ("openai-responses", responses),
+    ("openai-realtime", realtime),
+    ("openai-live", live),
+    ("langchain-protocol", langchain),
+    ("gemini-interactions", interactions),
+]
+each_wire = in_one_test(("format", "wire"), WIRES, ids=[format for format, _ in WIRES])
+IN_TEXT = WIRES[:3]
+"""The formats whose ends tell the arguments as text, which may be broken itself."""
+
+
+def read(format: FormatName, payloads: list[Payload]) -> tuple[list[str], set[str], Exception | None]:
+    """Return the arguments of the calls that are handed out, the departures, and the error."""
+    handed_out: list[str] = []
+    error: Exception | None = None
+    with Stream(payloads, format=format) as stream:
+        try:
+            for event in stream:
+                if isinstance(event, ToolCallDone):
+                    handed_out.append(event.call.arguments_text)
+        except ProtocolError as caught:
+            error = caught
+    return handed_out, {*stream.departures}, error
+
+
+@each_wire
+@in_one_test(
+    ("pieces", "end"),
+    [([], OSLO), (['{"city": ', '"Os'], OSLO), ([OSLO], OSLO), (['{"city":"Oslo"}'], OSLO)],
+    ids=["no pieces", "the last is lost", "all pieces", "other spacing"],
+)
+def test_an_end_adds_what_the_pieces_lack(
+    format: FormatName, wire: Wire, pieces: list[str], end: str
+) -> None:
+    """It is told once, and departs from nothing."""
+    handed_out, departures, error = read(format, wire(pieces, end))
+
+    assert [{"city": "Oslo"}] == [json.loads(text) for text in handed_out]
+    assert (set(), None) == (departures, error)
+
+
+@in_one_test(("format", "wire"), WIRES[:4], ids=[format for format, _ in WIRES[:4]])
+@in_one_test(
+    "pieces",
+    [['{"city": "Os', "}"], ['{"city"', '"city"', ': "Oslo"}'], ['"Oslo"}', '{"city": ']],
+    ids=["a piece is lost", "a piece comes twice", "the order is another one"],
+)
+def test_the_end_counts_where_the_pieces_are_no_json(
+    format: FormatName, wire: Wire, pieces: list[str]
+) -> None:
+    """A server says with it what its pieces should have been."""
+    assert ([OSLO], {"arguments_rewritten"}, None) == read(format, wire(pieces, OSLO))
+
+
+@each_wire
+def test_an_empty_object_before_the_arguments_is_no_arguments(format: FormatName, wire: Wire) -> None:
+    """Servers send it as a placeholder; the call is handed out with what its end tells."""
+    handed_out, departures, error = read(format, wire(["{}"], OSLO))
+
+    assert ([OSLO], {"arguments_placeholder"}, None) == (handed_out, departures, error)
+
+
+@each_wire
+@in_one_test("pieces", [[OSLO], ['{"city": ', '"Oslo"}']], ids=["whole", "in pieces"])
+def test_an_empty_object_at_the_end_is_no_arguments(
+    format: FormatName, wire: Wire, pieces: list[str]
+) -> None:
+    """The pieces have told them."""
+    assert ([OSLO], set(), None) == read(format, wire(pieces, "{}"))
+
+
+@in_one_test(("format", "wire"), [("openai-responses", responses), ("openai-realtime", realtime)])
+@in_one_test("pieces", [[], [OSLO]], ids=["no pieces", "pieces"])
+def test_an_item_may_end_with_an_empty_object_after_its_arguments(
+    format: FormatName, wire: Callable[..., list[Payload]], pieces: list[str]
+) -> None:
+    """LM Studio tells the arguments at their own end, and not in the item (earendil-works/pi#917)."""
+    assert ([OSLO], set(), None) == read(format, wire(pieces, OSLO, "{}"))
+
+
+@each_wire
+def test_a_call_whose_end_contradicts_its_pieces_is_not_handed_out(format: FormatName, wire: Wire) -> None:
+    """Gateways have mixed up the arguments of several calls (Soju06/codex-lb#542)."""
+    handed_out, departures, error = read(format, wire([OSLO], ROME))
+
+    assert ([], True) == (handed_out, isinstance(error, ProtocolError))
+    assert "late_content" in departures
+
+
+@pytest.mark.parametrize(("format", "wire"), IN_TEXT, ids=[format for format, _ in IN_TEXT])
+@in_one_test("end", ["", OSLO[:9], OSLO * 2, "x"], ids=["nothing", "a cut one", "two values", "no JSON"])
+def test_an_end_that_is_no_json_changes_nothing(format: FormatName, wire: Wire, end: str) -> None:
+    """A server has joined the arguments of all calls there (vllm-project/vllm#39586)."""
+    assert ([OSLO], set(), None) == read(format, wire([OSLO], end))
+
+
+@in_one_test(("format", "wire"), WIRES[:4], ids=[format for format, _ in WIRES[:4]])
+def test_no_event_repeats_what_an_end_has_replaced(format: FormatName, wire: Wire) -> None:
+    """What was shown stays shown, and the end of the call has the right arguments."""
+    with Stream(wire(['{"city": "Os', "}"], OSLO), format=format) as stream:
+        pieces = [event.fragment for event in stream if isinstance(event, ToolCallDelta)]
+
+    assert ['{"city": "Os', "}"] == pieces
+    assert [OSLO] == [call.arguments_text for call in stream.message.tool_calls]
+
+
+@in_one_test(("format", "wire"), [("openai-responses", responses), ("openai-live", live)])
+@in_one_test(
+    ("pieces", "departures"),
+    [(["12", " + 3"], set()), (["12 +"], set()), (["12"], set()), (["21"], {"arguments_rewritten"})],
+    ids=["all", "the last is lost", "a number so far", "others"],
+)
+def test_the_end_of_free_text_counts(
+    format: FormatName, wire: Wire, pieces: list[str], departures: set[str]
+) -> None:
+    """Nothing in free text tells whether it is whole."""
+    payloads = json.loads(
+        json.dumps(wire(pieces, "12 + 3"))
+        .replace("function_call_arguments", "custom_tool_call_input")
+        .replace('"function_call"', '"custom_tool_call"')
+        .replace('"arguments"', '"input"')
+    )
+
+    assert (["12 + 3"], departures, None) == read(format, payloads)
