@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
-from tokenstream._basics.untrusted import index_of, int_of
+from tokenstream._basics.untrusted import index_of
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
 
@@ -85,11 +85,10 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             index: The index, if the payload has one; some servers send text or a float.
             new: True if the payload starts a block.
         """
+        if index.__class__ is not int:
+            index = index_of(index)
         if isinstance(index, int) and not isinstance(index, bool):
             return index
-        number = int_of({"index": index_of(index)}, "index")
-        if number is not None:
-            return number
         self.note("part_index_missing")
         return self.newest + 1 if new else max(self.newest, 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, text_of
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
@@ -157,7 +157,7 @@ class RealtimeOutputs(SessionParts):
 
     def _index_key(self, payload: dict[str, Any]) -> tuple[str, int]:
         """Return the id of a payload's response, and the index of its item in the response's output."""
-        index = payload.get("output_index")
+        index = index_of(payload.get("output_index"))
         return text_of(payload, "response_id") or "", index if isinstance(index, int) else 0
 
     # -- content -----------------------------------------------------------
@@ -290,7 +290,7 @@ class RealtimeOutputs(SessionParts):
 
         A missing index is counted as a departure from the documentation.
         """
-        index = payload.get("content_index")
+        index = index_of(payload.get("content_index"))
         if isinstance(index, int):
             return index
         self.note("part_index_missing")
