@@ -25,6 +25,7 @@ from tests.formats.openai_realtime.payloads import (
     where,
 )
 from tests.formats.openai_realtime.support import HELLO
+from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
 
 
@@ -154,6 +155,28 @@ def test_arguments_that_come_only_whole_are_given_whole() -> None:
 
     for came in (by_event, by_item, by_response):
         assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+
+
+@pytest.mark.parametrize("pieces", [['{"harbour"'], ['{"harbour"', ': "Bre'], ["{}"], [""]])
+def test_the_end_of_a_call_gives_what_its_pieces_lack(pieces: list[str]) -> None:
+    """Lost pieces, or a placeholder for all of them: the events at the end of a call have it whole."""
+    whole = '{"harbour": "Brest"}'
+    lost = [created(), call(), *map(arguments, pieces)]
+    by_event = read(*lost, arguments_done(whole), call_done(whole), done())
+    by_item = read(*lost, call_done(whole), done())
+
+    for came in (by_event, by_item):
+        assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+
+
+def test_a_call_whose_end_tells_other_arguments_is_not_handed_out() -> None:
+    """Which of them the model meant is not known, so the answer has failed."""
+    came = read(
+        created(), call(), arguments('{"harbour": "Brest"}'), call_done('{"harbour": "Paris"}'), done()
+    )
+
+    assert came.calls == []
+    assert isinstance(came.error, ProtocolError)
 
 
 def test_content_that_comes_only_whole_is_given_whole() -> None:

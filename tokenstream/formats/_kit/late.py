@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.text_log import TextLog
@@ -13,18 +12,6 @@ from tokenstream.formats._kit.values import canonical_json, json_text
 
 if TYPE_CHECKING:
     from tokenstream.message import ToolCall
-
-_SAYS_NOTHING = re.compile(r"\s*(?:\{\s*\}\s*)?")
-
-
-def says_no_arguments(text: str) -> bool:
-    """Return True for arguments that a server also sends as a placeholder: none, or an empty object.
-
-    Example:
-        >>> says_no_arguments(""), says_no_arguments("{ }"), says_no_arguments('{"a": 1}')
-        (True, True, False)
-    """
-    return _SAYS_NOTHING.fullmatch(text) is not None
 
 
 def is_other_value(text: str, arguments: str) -> bool:

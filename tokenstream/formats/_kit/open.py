@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream.formats._kit.repeated import RepeatedArguments, is_beginning
+from tokenstream.formats._kit.repeated import RepeatedArguments, is_beginning, says_no_arguments
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
@@ -140,6 +140,26 @@ class OpenCall(OpenPart):
     def begins_object(self) -> bool:
         """True if the arguments begin with a brace, so that their end is unmistakable."""
         return self.arguments.join().lstrip().startswith("{")
+
+    @property
+    def may_go_on(self) -> bool:
+        """True if arguments may follow the finish reason of the call's choice."""
+        if self.type == "custom":
+            return self.is_empty
+        return says_no_arguments(self.arguments.join() + self.placeholder) or self.breaks_off
+
+    def drop_placeholder(self, note: Callable[[str], None]) -> None:
+        """Drop an empty object that stands in place of the arguments, which follow it.
+
+        No event can take it back, but the call will be handed out without it.
+
+        Args:
+            note: Counts a departure of the server from its documentation.
+        """
+        text = self.arguments.join()
+        if text and not text.isspace() and self.type != "custom" and says_no_arguments(text):
+            note("arguments_placeholder")
+            self.arguments, self.repeated = TextLog(), RepeatedArguments()
 
     def as_content(self, text: str, *, complete: bool) -> ToolCall:
         """Return the call in the form in which the message has it once the call has ended.

@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import is_one_value, looks_whole, split_values
-from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.late import EndedCalls, LateArguments, find_equal, says_no_arguments
+from tokenstream.formats._kit.late import EndedCalls, LateArguments, find_equal, is_other_value
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.repeated import OPENING, RepeatedArguments, is_beginning
+from tokenstream.formats._kit.repeated import OPENING, is_beginning
 from tokenstream.formats._kit.values import json_text, spellings_of
 
 if TYPE_CHECKING:
@@ -293,21 +292,13 @@ class Parts(EndedCalls):
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
         if call.waits and not fragment.isspace():
-            self._go_on_after_mark(call)
+            self.note("content_after_finish")
+            call.drop_placeholder(self.note)
         repeated = call.repeated
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
         if repeated.held or (fragment[:1] in OPENING and call.has_arguments and call.type != "custom"):
             fragment = repeated.find_new(fragment, call, self.note)
         self._append(call, fragment)
-
-    def _go_on_after_mark(self, call: OpenCall) -> None:
-        """Prepare a call that waits for a piece of its arguments: an empty object was none of them."""
-        self.note("content_after_finish")
-        text = call.arguments.join()
-        if text and not text.isspace() and call.type != "custom" and says_no_arguments(text):
-            # No event can take it back, but the call will be handed out without it.
-            self.note("arguments_placeholder")
-            call.arguments, call.repeated = TextLog(), RepeatedArguments()
 
     def _append(self, call: OpenCall, fragment: str) -> None:
         """Append text to a call's arguments."""
@@ -387,8 +378,10 @@ class Parts(EndedCalls):
         if call.closed or arguments is None:
             self.compare_told(call.choice, call.sent_id, arguments)
             return
-        arrived = call.arguments.join() + call.placeholder
         spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
+        if is_other_value(spellings[0], "{}"):
+            call.drop_placeholder(self.note)
+        arrived = call.arguments.join() + call.placeholder
         whole = next((text for text in spellings if text.startswith(arrived)), None)
         if whole is None or is_one_value(arrived):
             self.compare_open(arrived, spellings[0])
@@ -445,9 +438,7 @@ class Parts(EndedCalls):
 
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason."""
-        if call.type == "custom":
-            return call.is_empty
-        return says_no_arguments(call.arguments.join() + call.placeholder) or call.breaks_off
+        return call.may_go_on
 
     def _close_broken(self, call: OpenCall) -> None:
         """Close a call whose arguments are not one JSON value.

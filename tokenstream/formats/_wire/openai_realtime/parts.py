@@ -349,20 +349,20 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_arguments(item, payload)
 
     def add_missing_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
-        """Add the whole arguments to a call, unless a delta has reported a piece of them.
+        """Add to a call what its deltas lack of its whole arguments.
 
         Args:
             item: The item; without an open call, nothing is added.
             holder: The object whose field `arguments` has the whole arguments.
+
+        Raises:
+            ProtocolError: The deltas of one of the application's calls are other arguments.
         """
         call, text = item.call, text_of(holder, "arguments")
         if call is None or text is None:
             return
         if isinstance(call, OpenCall):
-            if call.closed:
-                self.compare_told(0, call.sent_id, text)
-            elif not call.has_arguments:
-                self.add_arguments(call, text)
+            self.complete_arguments(call, text)
         elif not (call.closed or item.arguments_reported):
             item.arguments_reported = True
             self.add(call, text)
