@@ -48,7 +48,7 @@ def _payloads(name: str) -> list[Any]:
 
 @pytest.mark.parametrize("convert", [float, str])
 @in_one_test("name", _NAMES)
-def test_an_index_is_the_same_number_as_a_float_and_as_text(name: str, convert: Any) -> None:
+def test_an_index_is_the_same_number_as_a_float_and_as_text(name: Any, convert: Any) -> None:
     """An answer with two calls has the same texts and calls, whether an index is 1, 1.0 or "1"."""
     payloads = _payloads(name)
     converted = [_converted(each, convert) for each in payloads]

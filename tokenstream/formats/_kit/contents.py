@@ -231,6 +231,7 @@ class ContentParts(AnswerEvents):
             earlier=earlier,
             repeats_mark=repeats_mark,
             start=self.starts.get((part.choice, part.index)),
+            open=part,
             choice=part.choice,
             part=part.index,
             raw=self.raw,

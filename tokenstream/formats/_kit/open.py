@@ -25,7 +25,7 @@ ValueT = TypeVar("ValueT")
 class OpenPart:
     """The state of a part that can still grow."""
 
-    __slots__ = ("choice", "closed", "held", "index", "kind", "signature", "waits")
+    __slots__ = ("_ahead", "_ahead_read", "choice", "closed", "held", "index", "kind", "signature", "waits")
 
     def __init__(self, kind: str, choice: int, index: int) -> None:
         self.kind = kind
@@ -39,6 +39,42 @@ class OpenPart:
         self.waits = False
         """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
         them: they may still come, so the call is handed out at the end of the answer only."""
+        self._ahead = ""
+        """The end of the text as a whole text has told it before its deltas; "" once they have arrived."""
+        self._ahead_read = 0
+        """Number of characters of that end that deltas have repeated."""
+
+    def tell_ahead(self, text: str) -> None:
+        """Note that a whole text has brought the end of the part's text, before the deltas with that end."""
+        self._ahead, self._ahead_read = text, 0
+
+    def new_in(self, delta: str, note: Callable[[str], None]) -> str:
+        """Return what a delta adds to the part's text; "" if a whole text has told all of it before.
+
+        Args:
+            note: Counts a departure of the server from its documentation.
+
+        Example:
+            >>> part = OpenPart("text", choice=0, index=0)
+            >>> part.tell_ahead("is rising")
+            >>> part.new_in("is ", print), part.new_in("rising", print), part.new_in("!", print)
+            content_twice
+            content_twice
+            ('', '', '!')
+        """
+        if not self._ahead:
+            return delta
+        length = len(self._ahead) - self._ahead_read
+        if self._ahead.startswith(delta, self._ahead_read):
+            note("content_twice")
+            self._ahead_read += len(delta)
+            new = ""
+        else:
+            # The delta repeats the end and goes on, or is another text.
+            new = delta[length:] if delta.startswith(self._ahead[self._ahead_read :]) else delta
+        if len(delta) >= length or new:
+            self._ahead = ""
+        return new
 
     @property
     def part(self) -> OpenPart:
