@@ -25,7 +25,6 @@ from tests.formats.openai_realtime.payloads import (
     where,
 )
 from tests.formats.openai_realtime.support import HELLO
-from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
 
 
@@ -169,14 +168,20 @@ def test_the_end_of_a_call_gives_what_its_pieces_lack(pieces: list[str]) -> None
         assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
 
 
-def test_a_call_whose_end_tells_other_arguments_is_not_handed_out() -> None:
-    """Which of them the model meant is not known, so the answer has failed."""
-    came = read(
-        created(), call(), arguments('{"harbour": "Brest"}'), call_done('{"harbour": "Paris"}'), done()
-    )
+@pytest.mark.parametrize("at", range(3))
+def test_the_arguments_at_the_end_of_a_call_are_those_that_count(at: int) -> None:
+    """If the first fragment came before its call, the end before a fragment, or another one twice."""
+    whole, pieces = '{"harbour": "Brest"}', [*map(arguments, ('{"harbour"', ': "Bre', 'st"}'))]
+    ended = arguments_done(whole)
+    frames = (
+        [pieces[0], call(), *pieces[1:], ended],
+        [call(), *pieces[:2], ended, pieces[2]],
+        [call(), *pieces[:2], *pieces[1:], ended],
+    )[at]
+    came = read(created(), *frames, call_done(whole), done())
 
-    assert came.calls == []
-    assert isinstance(came.error, ProtocolError)
+    assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+    assert came.message.complete
 
 
 def test_content_that_comes_only_whole_is_given_whole() -> None:

@@ -197,6 +197,22 @@ class OpenCall(OpenPart):
             note("arguments_placeholder")
             self.arguments, self.repeated = TextLog(), RepeatedArguments()
 
+    def missing_of(self, whole: str, note: Callable[[str], None]) -> str:
+        """Return what the pieces lack of all arguments; if they are other arguments, replace them by these.
+
+        Args:
+            whole: All arguments, as the server repeats them at the end of the call.
+            note: Counts a departure of the server from its documentation.
+        """
+        pieces = self.arguments.join()
+        if whole.startswith(pieces):
+            return whole[len(pieces) :]
+        # No event can take the pieces back, but the call will be handed out with this text.
+        note("arguments_rewritten")
+        self.arguments = TextLog()
+        self.arguments.append(whole)
+        return ""
+
     def as_content(self, text: str, *, complete: bool) -> ToolCall:
         """Return the call in the form in which the message has it once the call has ended.
 

@@ -364,20 +364,23 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_arguments(item, payload)
 
     def add_missing_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
-        """Add to a call what its deltas lack of its whole arguments.
+        """Add to a call what its deltas lack of its whole arguments, which replace any others.
 
         Args:
             item: The item; without an open call, nothing is added.
             holder: The object whose field `arguments` has the whole arguments.
 
         Raises:
-            ProtocolError: The deltas of one of the application's calls are other arguments.
+            ProtocolError: The call was handed out with other arguments.
         """
         call, text = item.call, text_of(holder, "arguments")
         if call is None or text is None:
             return
         if isinstance(call, OpenCall):
-            self.complete_arguments(call, text)
+            if call.closed:
+                self.compare_told(0, call.sent_id, text)
+            else:
+                self.add_arguments(call, call.missing_of(text, self.note))
         elif not (call.closed or item.arguments_reported):
             item.arguments_reported = True
             self.add(call, text)

@@ -141,14 +141,7 @@ class CallItem(ResponseItem):
         self._has_all_arguments = True
         if self.parts.may_hold_surrogates:
             text = mend_surrogates(text)
-        fragments = call.arguments.join()
-        if text.startswith(fragments):
-            self.parts.add_arguments(call, text[len(fragments) :])
-        else:
-            # No event can take the fragments back, but the call will be handed out with this text.
-            self.parts.note("arguments_rewritten")
-            call.arguments = TextLog()
-            call.arguments.append(text)
+        self.parts.add_arguments(call, call.missing_of(text, self.parts.note))
 
     def add_input(self, field: str, text: str) -> bool:
         """Add a fragment to the arguments of the call; return False if the field contains no arguments."""
