@@ -174,3 +174,74 @@ def test_deltas_that_go_on_after_an_early_end_are_added(kind: str) -> None:
         message = stream.final()
 
     assert _WHOLE == message.text
+
+
+_INPUTS: dict[str, tuple[str, str, Payload]] = {
+    "custom_tool_call": ("custom_tool_call_input", "input", {"call_id": "call_1", "name": "sing"}),
+    "code_interpreter_call": ("code_interpreter_call_code", "code", {}),
+    "mcp_call": ("mcp_call_arguments", "arguments", {"name": "sing", "server_label": "birds"}),
+}
+"""The types of items with the input of a tool: the word in their events, the input's field, more fields."""
+
+
+def _tool(kind: str, at: int, ends: tuple[str, ...], lost: int) -> list[Payload]:
+    """Return a Responses answer with a tool's input, which ends `at` a delta; the last may be `lost`."""
+    word, field, more = _INPUTS[kind]
+    where = {"item_id": "item_1", "output_index": 0}
+    item = {"id": "item_1", "type": kind, "status": "completed", field: _WHOLE, **more}
+    of_item: dict[str, Payload] = {
+        "input": {"type": f"response.{word}.done", **where, field: _WHOLE},
+        "item": {"type": "response.output_item.done", "output_index": 0, "item": item},
+    }
+    deltas = [{"type": f"response.{word}.delta", **where, "delta": piece} for piece in _PIECES]
+    return _numbered(
+        {"type": "response.created", "response": _response("in_progress")},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, field: ""}},
+        *deltas[:at],
+        *[of_item[end] for end in ends],
+        *deltas[at : len(deltas) - lost],
+        *[payload for end, payload in of_item.items() if end not in ends],
+        {"type": "response.completed", "response": _response("completed", item)},
+    )
+
+
+@in_one_test("at", range(len(_PIECES) + 1))
+@in_one_test("ends", [("input",), ("item",), ("input", "item")])
+@in_one_test("lost", [0, 1])
+@pytest.mark.parametrize("kind", _INPUTS)
+def test_the_input_of_a_tool_is_added_once_and_whole(
+    kind: str, at: int, ends: tuple[str, ...], lost: int
+) -> None:
+    """Whether its last fragments come after the events that tell it whole, or never."""
+    stream = Stream(_tool(kind, at, ends, lost), format="openai-responses")
+    fragments = "".join(getattr(event, "fragment", "") for event in stream)
+    [part] = stream.message.parts
+
+    assert _WHOLE == getattr(part, "arguments_text", None)
+    assert _WHOLE == fragments
+    assert stream.message.complete
+
+
+def test_an_mcp_call_of_realtime_is_whole_though_its_fragments_are_late_or_lost() -> None:
+    """The events at the end of its item repeat its arguments."""
+    of_response = {"response_id": "resp_1", "output_index": 0}
+    where = {**of_response, "item_id": "item_1"}
+    item = {"id": "item_1", "type": "mcp_call", "name": "sing", "arguments": _WHOLE}
+    response: Payload = {"id": "resp_1", "object": "realtime.response", "status": "in_progress", "output": []}
+    head: list[Payload] = [
+        {"type": "response.created", "response": response},
+        {"type": "response.output_item.added", **of_response, "item": {**item, "arguments": ""}},
+    ]
+    pieces: list[Payload] = [
+        {"type": "response.mcp_call_arguments.delta", **where, "delta": piece} for piece in _PIECES
+    ]
+    told: Payload = {"type": "response.mcp_call_arguments.done", **where, "arguments": _WHOLE}
+    end: list[Payload] = [
+        {"type": "response.output_item.done", **of_response, "item": item},
+        {"type": "response.done", "response": {**response, "status": "completed"}},
+    ]
+    for events in ([*pieces[:2], told, *pieces[2:]], [told, *pieces], [*pieces[:3], told], pieces[:3]):
+        payloads = [{**each, "event_id": f"event_{at}"} for at, each in enumerate([*head, *events, *end])]
+        [part, *_] = Stream(payloads, format="openai-realtime").final().parts
+
+        assert _WHOLE == getattr(part, "arguments_text", None)

@@ -360,10 +360,10 @@ class Parts(EndedCalls):
         elif part.kind != "server_tool_call" or not isinstance(fragment, str):
             # The arguments of a call that the server runs itself can only grow as text.
             return False
-        elif part.closed:
+        elif (new := part.new_in(fragment, self.note)) and part.closed:
             self.note("call_after_done")
-        else:
-            self.add(part, fragment)
+        elif new:
+            self.add(part, new)
         return True
 
     def complete_arguments(self, call: OpenCall, arguments: object) -> None:

@@ -381,9 +381,12 @@ class RealtimeOutputs(SessionParts):
                 self.compare_told(0, call.sent_id, text)
             else:
                 self.add_arguments(call, call.missing_of(text, self.note))
-        elif not (call.closed or item.arguments_reported):
+        elif item.arguments_reported and not call.closed:
+            self.tell(call, text, len(text))
+        elif not call.closed:
             item.arguments_reported = True
             self.add(call, text)
+            call.tell_ahead(text)
 
     # -- opening and closing -------------------------------------------------
 
