@@ -162,7 +162,7 @@ def test_a_sentinel_alone_is_no_answer() -> None:
 @pytest.mark.parametrize("size", [1, 1 << 20])
 def test_a_resumed_response_may_begin_with_an_event_of_a_newer_kind(kind: str, size: int) -> None:
     """The next event that is known tells the format, and the first one is passed on as unknown."""
-    newer = sse(json.dumps({"type": kind, "sequence_number": 7, "output_index": 0}))
+    newer = [{"type": kind, "sequence_number": number, "output_index": 0} for number in (7, 8)]
     delta = {
         "type": "response.output_text.delta",
         "item_id": "msg_1",
@@ -171,7 +171,7 @@ def test_a_resumed_response_may_begin_with_an_event_of_a_newer_kind(kind: str, s
         "delta": "Hi",
     }
     done = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
-    body = newer * 2 + sse(json.dumps(delta)) + sse(json.dumps(done))
+    body = b"".join(sse(json.dumps(each)) for each in [*newer, delta, done])
 
     stream = Stream([body[at : at + size] for at in range(0, len(body), size)])
     events = list(stream)

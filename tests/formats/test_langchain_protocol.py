@@ -580,6 +580,42 @@ def test_a_call_whose_end_tells_other_arguments_is_not_handed_out() -> None:
     assert ([], {"late_content"}) == (complete_calls(told), told.rules - {"call_open_at_end"})
 
 
+@in_one_test("told", ["so far", "whole"])
+@in_one_test("at", range(4))
+@in_one_test("again", [True, False])
+@pytest.mark.parametrize("kind", ["text", "reasoning"])
+def test_pieces_after_the_end_of_their_block_are_added_once(
+    kind: str, at: int, told: str, again: bool
+) -> None:
+    """The end may have told them before; if it comes once more, it is compared with all pieces."""
+    pieces = ["Low ", "water ", "at six."]
+    whole = "".join(pieces)
+    ended = whole if told == "whole" else "".join(pieces[:at])
+    events: list[Any] = [add(0, kind, **{kind: piece}) for piece in pieces]
+    events.insert(at, end(0, type=kind, **{kind: ended}))
+    last = [end(0, type=kind, **{kind: whole})] if again else []
+    got = read(start(), begin(0, type=kind, **{kind: ""}), *events, *last, finish())
+
+    assert whole == (got.message.text if kind == "text" else got.message.reasoning)
+    assert (True, None) == (got.message.complete, got.error)
+
+
+def test_a_block_with_the_index_of_one_that_has_ended_is_another_block() -> None:
+    """Nothing of it is lost."""
+    blocks = [
+        event
+        for text in ("One. ", "Two.")
+        for event in (
+            begin(0, type="text", text=""),
+            add(0, "text", text=text),
+            end(0, type="text", text=text),
+        )
+    ]
+    got = read(start(), *blocks, finish())
+
+    assert ("One. Two.", {"part_index_reused"}) == (got.message.text, got.rules)
+
+
 def test_the_content_of_a_blocks_start_is_its_first_piece() -> None:
     """A start may have text, reasoning, or arguments."""
     told = read(

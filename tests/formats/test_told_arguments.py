@@ -198,7 +198,20 @@ def test_an_item_may_end_with_an_empty_object_after_its_arguments(
     assert ([OSLO], set(), None) == read(format, wire(pieces, OSLO, "{}"))
 
 
-@each_wire
+@in_one_test(("format", "wire"), WIRES[:2], ids=[format for format, _ in WIRES[:2]])
+@in_one_test(
+    "pieces",
+    [[ROME], ['{"city": "', 'Oslo"}'.replace("sl", "")], ['{"city": "Os', "Os", 'lo"}']],
+    ids=["others", "a piece is lost inside of a word", "a piece comes twice"],
+)
+def test_an_end_of_openai_counts_whatever_the_pieces_were(
+    format: FormatName, wire: Wire, pieces: list[str]
+) -> None:
+    """By OpenAI's documents, an item is whole at its end."""
+    assert ([OSLO], {"arguments_rewritten"}, None) == read(format, wire(pieces, OSLO))
+
+
+@in_one_test(("format", "wire"), WIRES[2:], ids=[format for format, _ in WIRES[2:]])
 def test_a_call_whose_end_contradicts_its_pieces_is_not_handed_out(format: FormatName, wire: Wire) -> None:
     """Gateways have mixed up the arguments of several calls (Soju06/codex-lb#542)."""
     handed_out, departures, error = read(format, wire([OSLO], ROME))

@@ -136,15 +136,16 @@ def float_of(payload: dict[str, Any], key: str) -> float | None:
 
 
 def index_of(value: object) -> object:
-    """Return an index as a number, also if it is a text of digits; return any other value unchanged.
+    """Return an index as an int, also if it is a float or a text of digits; return any other value unchanged.
 
     Example:
-        >>> index_of("1"), index_of(1), index_of("x"), index_of(None)
-        (1, 1, 'x', None)
+        >>> index_of("1"), index_of(1.0), index_of(1), index_of("x"), index_of(None)
+        (1, 1, 1, 'x', None)
     """
     if isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_INDEX:
         return int(value)
-    return value
+    # JSON has one kind of number: some languages write 0.0 for 0.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def says_nothing(value: object) -> bool:

@@ -538,7 +538,7 @@ class Machine:
         """
         parts = self.accumulator.parts_from(told.choice, told.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
-        return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
+        return told.find_in(content)
 
     @property
     def is_unused(self) -> bool:

@@ -116,8 +116,7 @@ class ModelAnswer:
         # is that of the first choice, so the text of other choices is not known.
         if not self.has_begun or message is None or told.choice or told.part >= len(message.parts):
             return ""
-        field = "transcript" if told.kind == "transcript" else "text"
-        return getattr(message.parts[told.part], field, "")
+        return told.find_in(message.parts[told.part])
 
     def _feed_step(self, events: Iterable[Event]) -> None:
         """Feed events of the answer to the step, and note its complete tool calls."""

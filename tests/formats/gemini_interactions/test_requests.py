@@ -34,6 +34,44 @@ def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() ->
         assert [(each.name, each.data) for each in told] == [("event_id", f"e{number}")]
 
 
+def _numbered(ids: list[str], *payloads: Any) -> list[Any]:
+    return [(name, {**payload, "event_id": id}) for (name, payload), id in zip(payloads, ids, strict=True)]
+
+
+_CALLED = [
+    created(),
+    start(0, "model_output"),
+    *[delta(0, "text", text=piece) for piece in ("la ", "la ", "la")],
+    stop(0),
+    start(1, "function_call", id="call_1", name="sing", arguments={}),
+    *[delta(1, "arguments_delta", arguments=piece) for piece in ('{"song"', ': "la"}')],
+    stop(1),
+    completed("requires_action"),
+]
+_IDS = [f"e{(7 * number) % 11}" for number in range(len(_CALLED))]
+
+
+@in_one_test("length", range(1, len(_CALLED) + 1))
+@in_one_test("at", range(len(_CALLED)))
+def test_events_that_come_again_with_their_ids_are_dropped(at: int, length: int) -> None:
+    """One event or several in a row: no text is doubled, and the call is handed out once."""
+    events = _numbered(_IDS, *_CALLED)
+    again = read(*events[: at + 1], *events[max(0, at + 1 - length) :])
+    once = read(*events)
+
+    assert "la la la" == again.message.text
+    assert once.message == again.message
+    assert 1 == len(again.calls)
+
+
+def test_ids_that_all_events_share_identify_none() -> None:
+    """A gateway may send the same id with each event; equal pieces of text are then two pieces."""
+    told = read(*_numbered(["e1"] * len(_CALLED), *_CALLED))
+
+    assert "la la la" == told.message.text
+    assert 1 == len(told.calls)
+
+
 # -- what a new request needs -----------------------------------------------------------------
 
 

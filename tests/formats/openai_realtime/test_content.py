@@ -156,6 +156,34 @@ def test_arguments_that_come_only_whole_are_given_whole() -> None:
         assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
 
 
+@pytest.mark.parametrize("pieces", [['{"harbour"'], ['{"harbour"', ': "Bre'], ["{}"], [""]])
+def test_the_end_of_a_call_gives_what_its_pieces_lack(pieces: list[str]) -> None:
+    """Lost pieces, or a placeholder for all of them: the events at the end of a call have it whole."""
+    whole = '{"harbour": "Brest"}'
+    lost = [created(), call(), *map(arguments, pieces)]
+    by_event = read(*lost, arguments_done(whole), call_done(whole), done())
+    by_item = read(*lost, call_done(whole), done())
+
+    for came in (by_event, by_item):
+        assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_the_arguments_at_the_end_of_a_call_are_those_that_count(at: int) -> None:
+    """If the first fragment came before its call, the end before a fragment, or another one twice."""
+    whole, pieces = '{"harbour": "Brest"}', [*map(arguments, ('{"harbour"', ': "Bre', 'st"}'))]
+    ended = arguments_done(whole)
+    frames = (
+        [pieces[0], call(), *pieces[1:], ended],
+        [call(), *pieces[:2], ended, pieces[2]],
+        [call(), *pieces[:2], *pieces[1:], ended],
+    )[at]
+    came = read(created(), *frames, call_done(whole), done())
+
+    assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+    assert came.message.complete
+
+
 def test_content_that_comes_only_whole_is_given_whole() -> None:
     """With its part's end, its item, or the response."""
     whole = {"type": "output_text", "text": "Hello"}

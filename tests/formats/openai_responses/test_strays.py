@@ -365,7 +365,7 @@ def test_the_name_of_the_event_counts_where_the_payload_has_no_type() -> None:
 
 def test_what_stands_beside_each_delta_is_carried_each_time() -> None:
     """Also where it is the same each time, so that the deltas are alike."""
-    payload = {**delta("Hi"), "logprobs": ["x"], "sequence_number": 7}
+    payload = {**delta("Hi"), "logprobs": ["x"]}
     came = read(*map(frame, [created(), *[payload] * 4]))
 
     assert "Hi" * 4 == came.text

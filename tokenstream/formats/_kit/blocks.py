@@ -76,6 +76,23 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
 
+    def _is_start_of_open(self, key: KeyT, id: str | None, name: str | None, arguments: object) -> bool:
+        """Return True if a start is that of the open call with its key, again; count a departure for it.
+
+        Args:
+            id: The id of the call in the start; None if it has none.
+            name: The name of the call's tool; None if the start has none.
+            arguments: The arguments in the start, with which it would begin anew; empty if it has none.
+        """
+        block = self._open.get(key)
+        call = None if block is None else block.part
+        if not isinstance(call, OpenCall) or call.closed or not id or arguments:
+            return False
+        if (call.sent_id, call.name) != (id, name):
+            return False
+        self.note("call_repeated")
+        return True
+
     def find_index(self, index: object, *, new: bool = False) -> int:
         """Return the index of a block that a payload names; without one, that of the newest or a new block.
 

@@ -42,6 +42,8 @@ _BLANK_PARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
 }
 
 
+_TOLD_KINDS = {"media": "transcript", "server_tool_call": "arguments"}
+"""Maps kinds of parts to the kinds of their texts, if these have other names."""
 _WITHDRAWN_DATA = {"dropped": True}
 _WITHDRAWN: dict[str, Part] = {
     "text": TextPart.model_construct(provider_data=_WITHDRAWN_DATA),
@@ -210,7 +212,7 @@ class ContentParts(AnswerEvents):
         """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
 
         Args:
-            part: The part: a text, reasoning, a refusal, or media with a transcript.
+            part: The part: a text, reasoning, a refusal, media with a transcript, or a server's own call.
             length: Number of characters that were added to the part so far, after which `whole` goes on; used
                 only if there is no message to compare with. A caller that does not know the number passes the
                 length of `whole`, so that nothing is added.
@@ -220,7 +222,7 @@ class ContentParts(AnswerEvents):
         """
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
-        kind: Any = "transcript" if part.kind == "media" else part.kind
+        kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
         whole = mend_surrogates(whole)
         told: Any = Told(
             whole,
@@ -231,6 +233,7 @@ class ContentParts(AnswerEvents):
             earlier=earlier,
             repeats_mark=repeats_mark,
             start=self.starts.get((part.choice, part.index)),
+            open=part,
             choice=part.choice,
             part=part.index,
             raw=self.raw,

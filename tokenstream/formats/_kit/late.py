@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.contents import ContentParts
-from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, Wholeness
+from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, Wholeness, says_no_arguments
 from tokenstream.formats._kit.values import canonical_json, json_text
-
-_SAYS_NOTHING = re.compile(r"\s*(?:\{\s*\}\s*)?")
-
-
-def says_no_arguments(text: str) -> bool:
-    """Return True for arguments that a server also sends as a placeholder: none, or an empty object.
-
-    Example:
-        >>> says_no_arguments(""), says_no_arguments("{ }"), says_no_arguments('{"a": 1}')
-        (True, True, False)
-    """
-    return _SAYS_NOTHING.fullmatch(text) is not None
 
 
 def is_other_value(text: str, arguments: str) -> bool:

@@ -10,7 +10,12 @@ from pydantic_core import to_json
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream.formats._kit.repeated import RepeatedArguments, find_equal, is_beginning
+from tokenstream.formats._kit.repeated import (
+    RepeatedArguments,
+    find_equal,
+    is_beginning,
+    says_no_arguments,
+)
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
@@ -25,7 +30,7 @@ ValueT = TypeVar("ValueT")
 class OpenPart:
     """The state of a part that can still grow."""
 
-    __slots__ = ("choice", "closed", "held", "index", "kind", "signature", "waits")
+    __slots__ = ("_ahead", "_ahead_read", "choice", "closed", "held", "index", "kind", "signature", "waits")
 
     def __init__(self, kind: str, choice: int, index: int) -> None:
         self.kind = kind
@@ -39,6 +44,42 @@ class OpenPart:
         self.waits = False
         """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
         them: they may still come, so the call is handed out at the end of the answer only."""
+        self._ahead = ""
+        """The end of the text as a whole text has told it before its deltas; "" once they have arrived."""
+        self._ahead_read = 0
+        """Number of characters of that end that deltas have repeated."""
+
+    def tell_ahead(self, text: str) -> None:
+        """Note that a whole text has brought the end of the part's text, before the deltas with that end."""
+        self._ahead, self._ahead_read = text, 0
+
+    def new_in(self, delta: str, note: Callable[[str], None]) -> str:
+        """Return what a delta adds to the part's text; "" if a whole text has told all of it before.
+
+        Args:
+            note: Counts a departure of the server from its documentation.
+
+        Example:
+            >>> part = OpenPart("text", choice=0, index=0)
+            >>> part.tell_ahead("is rising")
+            >>> part.new_in("is ", print), part.new_in("rising", print), part.new_in("!", print)
+            content_twice
+            content_twice
+            ('', '', '!')
+        """
+        if not self._ahead:
+            return delta
+        length = len(self._ahead) - self._ahead_read
+        if self._ahead.startswith(delta, self._ahead_read):
+            note("content_twice")
+            self._ahead_read += len(delta)
+            new = ""
+        else:
+            # The delta repeats the end and goes on, or is another text.
+            new = delta[length:] if delta.startswith(self._ahead[self._ahead_read :]) else delta
+        if len(delta) >= length or new:
+            self._ahead = ""
+        return new
 
     @property
     def part(self) -> OpenPart:
@@ -170,6 +211,26 @@ class OpenCall(OpenPart):
         self.drop_held()
         self.drop_arguments()
         self.arguments.append(text)
+
+    @property
+    def may_go_on(self) -> bool:
+        """True if arguments may follow the finish reason of the call's choice."""
+        if self.type == "custom":
+            return self.is_empty
+        return says_no_arguments(self.arguments.join() + self.placeholder) or self.breaks_off
+
+    def drop_placeholder(self, note: Callable[[str], None]) -> None:
+        """Drop an empty object that stands in place of the arguments, which follow it.
+
+        No event can take it back, but the call will be handed out without it.
+
+        Args:
+            note: Counts a departure of the server from its documentation.
+        """
+        text = self.arguments.join()
+        if text and not text.isspace() and self.type != "custom" and says_no_arguments(text):
+            note("arguments_placeholder")
+            self.drop_arguments()
 
     def as_content(self, text: str, *, complete: bool) -> ToolCall:
         """Return the call in the form in which the message has it once the call has ended.

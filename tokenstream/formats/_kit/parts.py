@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import split_values
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.late import (
-    EndedCalls,
-    LateArguments,
-    choose_arguments,
-    says_no_arguments,
-)
+from tokenstream.formats._kit.late import EndedCalls, LateArguments, choose_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.repeated import OPENING, is_beginning
+from tokenstream.formats._kit.repeated import OPENING, is_beginning, says_no_arguments
 from tokenstream.formats._kit.values import json_text, spellings_of
 
 if TYPE_CHECKING:
@@ -49,6 +44,8 @@ class Parts(EndedCalls):
 
     splits_calls: ClassVar[bool] = True
     """True if several JSON documents in one call's arguments are several calls."""
+    counts_ends: ClassVar[bool] = False
+    """True if the arguments that a call's end tells count, whatever the pieces of them were."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -297,21 +294,13 @@ class Parts(EndedCalls):
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
         if call.waits and not fragment.isspace():
-            self._go_on_after_mark(call)
+            self.note("content_after_finish")
+            call.drop_placeholder(self.note)
         repeated = call.repeated
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
         if repeated.held or (fragment[:1] in OPENING and call.has_arguments and call.type != "custom"):
             fragment = repeated.find_new(fragment, call, self.note)
         self._append(call, fragment)
-
-    def _go_on_after_mark(self, call: OpenCall) -> None:
-        """Prepare a call that waits for a piece of its arguments: an empty object was none of them."""
-        self.note("content_after_finish")
-        text = call.arguments.join()
-        if text and not text.isspace() and call.type != "custom" and says_no_arguments(text):
-            # No event can take it back, but the call will be handed out without it.
-            self.note("arguments_placeholder")
-            call.drop_arguments()
 
     def _append(self, call: OpenCall, fragment: str) -> None:
         """Append text to a call's arguments."""
@@ -357,16 +346,17 @@ class Parts(EndedCalls):
         elif part.kind != "server_tool_call" or not isinstance(fragment, str):
             # The arguments of a call that the server runs itself can only grow as text.
             return False
-        elif part.closed:
+        elif (new := part.new_in(fragment, self.note)) and part.closed:
             self.note("call_after_done")
-        else:
-            self.add(part, fragment)
+        elif new:
+            self.add(part, new)
         return True
 
     def complete_arguments(self, call: OpenCall, arguments: object, *, mends: bool = True) -> None:
         """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
 
-        Pieces that are no JSON value are replaced. If the call was handed out, the arguments are compared.
+        Pieces that are no JSON value are replaced, and in some APIs any others (`counts_ends`). If the call
+        was handed out, the arguments are compared.
 
         Args:
             arguments: Text, or a JSON value; None if the server tells none.
@@ -383,6 +373,8 @@ class Parts(EndedCalls):
         spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
         arrived = call.arguments.join()
         whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
+        if whole is None and self.counts_ends:
+            whole = spellings[0]
         adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
         if whole is None or not (adds or is_placeholder or mends):
             raise self.refuse_end()
@@ -392,7 +384,12 @@ class Parts(EndedCalls):
             call.replace_arguments(whole)
         elif whole != arrived + call.placeholder:
             call.drop_held()
-            self.add_arguments(call, whole[len(arrived) :])
+            missing = whole[len(arrived) :]
+            self.add_arguments(call, missing)
+            if missing and call.type == "custom":
+                # Unlike those of a JSON value, pieces of free text do not show by themselves that they repeat
+                # it.
+                call.tell_ahead(missing)
 
     @property
     def breaks_off_in_call(self) -> bool:
@@ -443,9 +440,7 @@ class Parts(EndedCalls):
 
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason."""
-        if call.type == "custom":
-            return call.is_empty
-        return says_no_arguments(call.arguments.join() + call.placeholder) or call.breaks_off
+        return call.may_go_on
 
     def _close_broken(self, call: OpenCall) -> None:
         """Close a call whose arguments are not one JSON value.

@@ -21,6 +21,18 @@ OPENING = frozenset("{[")
 MOST_SPREAD = 8
 """A JSON text is compared as a value with an earlier one that is at most this many times as long."""
 
+_SAYS_NOTHING = re.compile(r"\s*(?:\{\s*\}\s*)?")
+
+
+def says_no_arguments(text: str) -> bool:
+    """Return True for arguments that a server also sends as a placeholder: none, or an empty object.
+
+    Example:
+        >>> says_no_arguments(""), says_no_arguments("{ }"), says_no_arguments('{"a": 1}')
+        (True, True, False)
+    """
+    return _SAYS_NOTHING.fullmatch(text) is not None
+
 
 def is_beginning(text: str) -> bool:
     """Return True if a text ends inside a JSON value.

@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._event_base import PartEvent
 from tokenstream.errors import ProtocolError
-from tokenstream.events import MediaDelta, PartDone, PartStart, ReasoningDelta, RefusalDelta, TextDelta
+from tokenstream.events import (
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.events import Event
+    from tokenstream.formats._kit.open import OpenPart
 
-TextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript"]
+TextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
 _DELTAS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
     "text": TextDelta,
     "reasoning": ReasoningDelta,
@@ -24,10 +33,13 @@ _DELTAS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
 _FIELDS: dict[str, tuple[type, str]] = {
     **{kind: (delta, "text") for kind, delta in _DELTAS.items()},
     "transcript": (MediaDelta, "transcript"),
+    "arguments": (PartDelta, "fragment"),
 }
 """Maps each kind of text to the class of the deltas that add to it, and to their field with the text."""
-_OFTEN_REWRITTEN = frozenset({"reasoning", "transcript"})
-"""Kinds of text that a provider may shorten or sum up when it repeats them."""
+_ATTRIBUTES = {"transcript": "transcript", "arguments": "arguments_text"}
+"""Maps kinds of text to the attribute of their part that has it, unless that is `text`."""
+_OFTEN_REWRITTEN = frozenset({"reasoning", "transcript", "arguments"})
+"""Kinds of text that a provider may shorten, sum up or spell in another way when it repeats them."""
 
 
 @dataclass(slots=True)
@@ -55,6 +67,12 @@ class Told(PartEvent):
     """True if the text is as long as it was at an earlier mark, so that it may only be told again."""
     start: Any = None
     """The part without its text, if the input begins inside the answer; None if it begins with it."""
+    open: OpenPart | None = None
+    """The state of the part, which is told what the text has brought before its deltas; None if unknown."""
+
+    def find_in(self, content: Any) -> str:  # noqa: ANN401 - any part, or None
+        """Return the text of a part of the message, "" if it has none of this kind."""
+        return getattr(content, _ATTRIBUTES.get(self.kind, "text"), "")
 
 
 TextFinder: TypeAlias = Callable[[Told], str]
@@ -110,6 +128,8 @@ def settle(
             return settled, missing
         if missing:
             note("text_completed")
+            if event.open is not None:
+                event.open.tell_ahead(missing)
             settled.append(_delta_of(event, missing))
             if event.ended:
                 settled.append(PartDone(None, choice=event.choice, part=event.part, raw=event.raw))
@@ -168,6 +188,8 @@ def _delta_of(told: Told, missing: str) -> Event:
     """Return the delta that adds a missing text."""
     if told.kind == "transcript":
         return MediaDelta(b"", missing, choice=told.choice, part=told.part, raw=told.raw)
+    if told.kind == "arguments":
+        return PartDelta(missing, choice=told.choice, part=told.part, raw=told.raw)
     return _DELTAS[told.kind](missing, choice=told.choice, part=told.part, raw=told.raw)
 
 

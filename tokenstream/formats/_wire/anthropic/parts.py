@@ -67,11 +67,14 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a block, and return it; close an open block with the same index.
+        """Open a block, and return it; close an open block with the same index, unless this is its start.
 
         Args:
             content: The block as its start event describes it.
         """
+        id, name = text_of(content, "id"), text_of(content, "name")
+        if self._is_start_of_open(index, id, name, content.get("input")):
+            return self._open[index]
         self._free(index)
         block_type = text_of(content, "type") or ""
         self.newest = index

@@ -140,11 +140,15 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, start: dict[str, Any]) -> None:
-        """Open a block.
+        """Open a block, unless this is the start of an open call again.
 
         Args:
             start: The block as its start event describes it.
         """
+        call = dict_of(start, "toolUse")
+        id, name = text_of(call, "toolUseId"), text_of(call, "name")
+        if self._is_start_of_open(index, id, name, call.get("input")):
+            return
         self._free(index)
         block = self._open_block(index)
         for name, value in start.items():

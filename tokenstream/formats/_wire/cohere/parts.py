@@ -201,16 +201,18 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     # -- tool calls ----------------------------------------------------------
 
     def start_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Open a tool call.
+        """Open a tool call, unless this is the start of an open call again.
 
         Args:
             index: The call's index; None if the event has none.
             call: The call as its start event describes it.
         """
         key = self._call_key(index, new=True)
-        self._free(key)
         function = dict_of(call, "function")
         name = text_of(function, "name")
+        if self._is_start_of_open(key, text_of(call, "id"), name, function.get("arguments")):
+            return
+        self._free(key)
         if not name:
             self.note("call_nameless")
             self._open[key] = self.open(0, OpaquePart(type="tool_call", data=call))

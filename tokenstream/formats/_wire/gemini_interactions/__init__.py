@@ -42,6 +42,8 @@ _EVENTS = frozenset(
 )
 _OWN_FIELDS = ("interaction", "interaction_id", "index")
 """Fields of which each event has at least one."""
+_REMEMBERED = 500
+"""Number of events that are remembered, so that those sent again are dropped."""
 _PLAIN_PAYLOAD = {"event_type", "index", "delta"}
 """The fields of a payload that has nothing but a delta."""
 _TEXT_DELTA = {"type", "text"}
@@ -80,7 +82,15 @@ class GeminiInteractions(Format):
         ['PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_event_id", "_event_ids", "_reported_id", "_status", "_steps")
+    __slots__ = (
+        "_event_id",
+        "_event_ids",
+        "_ids_are_shared",
+        "_read_events",
+        "_reported_id",
+        "_status",
+        "_steps",
+    )
 
     name: ClassVar[str] = "gemini-interactions"
     is_one_answer: ClassVar[bool] = True
@@ -93,6 +103,7 @@ class GeminiInteractions(Format):
     resumes: ClassVar[bool] = True
     # The class of the open steps, which a saved state contains.
     made_of: ClassVar[tuple[type, ...]] = (InteractionStep, ToldStep)
+    unkept: ClassVar[frozenset[str]] = frozenset({"_read_events"})
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -104,6 +115,10 @@ class GeminiInteractions(Format):
         """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
         self._reported_id: str | None = None
         """The last event id that was reported as a field of the answer."""
+        self._read_events: dict[str, int] = {}
+        """The hashes of the last events, by their ids, to recognise events that are sent again."""
+        self._ids_are_shared = False
+        """True once two events have had the same id, so that ids identify no event."""
 
     def _make_parts(self) -> InteractionSteps:
         self._steps = InteractionSteps(self.limits, self.note)
@@ -157,6 +172,9 @@ class GeminiInteractions(Format):
             self.gap = "possible"
         event_id = text_of(payload, "event_id")
         if event_id:
+            if self._is_repeated(event_id, payload):
+                self.note("frame_repeated")
+                return
             self._event_id = event_id
             self._event_ids.append(event_id)
             if len(self._event_ids) > 2 * MOST_SAVED:
@@ -172,6 +190,18 @@ class GeminiInteractions(Format):
         else:
             self.parts.unknown(kind or "event", payload)
         self._report_position()
+
+    def _is_repeated(self, event_id: str, payload: dict[str, Any]) -> bool:
+        """Return True if an event was read before, judging by its id."""
+        known, content = self._read_events, hash(repr(payload))
+        before = known.get(event_id)
+        if before is None:
+            if len(known) >= _REMEMBERED:
+                del known[next(iter(known))]
+            known[event_id] = content
+            return False
+        self._ids_are_shared = self._ids_are_shared or before != content
+        return not self._ids_are_shared
 
     def expect_gap(self) -> None:
         """Prepare for events whose ids don't show if some are missing; the whole interaction shows it."""

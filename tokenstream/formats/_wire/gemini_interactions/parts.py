@@ -55,9 +55,14 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def start_step(self, index: int, data: dict[str, Any]) -> InteractionStep:
         """Open a step, and return it; a step with this index that is still open is closed before that.
 
+        If this is the start of the open call with its index again, return that call's step.
+
         Args:
             data: The step as its start event describes it.
         """
+        id, name = text_of(data, "id"), text_of(data, "name")
+        if self._is_start_of_open(index, id, name, data.get("arguments")):
+            return self._open[index]
         self._free(index)
         self.check_room(len(self._open))
         kind = text_of(data, "type") or ""

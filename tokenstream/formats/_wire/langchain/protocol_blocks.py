@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
-from tokenstream.formats._kit.late import says_no_arguments
 from tokenstream.formats._kit.open import NO_PART, OpenCall
+from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
@@ -142,9 +142,11 @@ _CALL_FIELDS = ("type", "id", "name", "args", "index", "error")
 class _ContentBlock:
     """A content block that has begun."""
 
-    __slots__ = ("kind", "part")
+    __slots__ = ("earlier", "kind", "part")
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, earlier: tuple[int, ...] = ()) -> None:
+        self.earlier = earlier
+        """Indexes of the parts that had ended before the text of the block went on."""
         self.kind = kind
         """The type of the block, as its start says; "" if the block was not begun."""
         self.part: OpenPart = NO_PART
@@ -185,9 +187,12 @@ class ProtocolBlocks:
         self._close_ended_calls()
         self._close_last_call()
         index, content = int_of(event, "index") or 0, _content_of(event)
-        if index in self._blocks:
+        before = self._blocks.get(index)
+        if before is not None and not _is_ended(before):
             self._parts.note("start_repeated")
             return
+        if before is not None:
+            self._parts.note("part_index_reused")
         block = self._make_block(index, text_of(content, "type") or "")
         if block.kind == "text":
             block.part = self._parts.open(0, TextPart(provider_data=fields_except(content, *_TEXT_FIELDS)))
@@ -217,10 +222,28 @@ class ProtocolBlocks:
         if block is None:
             self._parts.note("part_unopened")
             block = self._make_block(index, "")
-        if block.part.closed and block.part is not NO_PART and not isinstance(block.part, OpenCall):
+        if _is_ended(block) and not isinstance(block.part, OpenCall):
+            return self._add_late(index, block, delta)
+        return reader(self, block, delta)
+
+    def _add_late(self, index: int, block: _ContentBlock, delta: dict[str, Any]) -> bool:
+        """Add a piece to a block that has ended: text goes on in a new part, unless the end has told it.
+
+        Returns:
+            False for a piece of anything but text and reasoning, which is dropped.
+        """
+        kind = (text_of(delta, "type") or "").removesuffix("-delta")
+        text = text_of(delta, kind)
+        if text is None or kind != block.part.kind:
             self._parts.note("part_after_close")
             return False
-        return reader(self, block, delta)
+        new = block.part.new_in(text, self._parts.note)
+        if new:
+            self._parts.note("part_after_close")
+            earlier = (*block.earlier, block.part.index)
+            reopened = self._make_block(index, block.kind, earlier)
+            self._DELTAS[f"{kind}-delta"](self, reopened, {kind: new})
+        return True
 
     def end(self, event: dict[str, Any]) -> None:
         """End a block: add what its pieces lack, or all of it if it had none."""
@@ -250,14 +273,14 @@ class ProtocolBlocks:
 
     # -- within ------------------------------------------------------------
 
-    def _make_block(self, index: int, kind: str) -> _ContentBlock:
-        """Return a new block.
+    def _make_block(self, index: int, kind: str, earlier: tuple[int, ...] = ()) -> _ContentBlock:
+        """Return a new block; its text may go on after `earlier` parts.
 
         Raises:
             LimitExceeded: There are more blocks than `Limits.parts`.
         """
         self._parts.check_room(len(self._blocks))
-        block = self._blocks[index] = _ContentBlock(kind)
+        block = self._blocks[index] = _ContentBlock(kind, earlier)
         return block
 
     def _close_ended_calls(self) -> None:
@@ -338,7 +361,7 @@ class ProtocolBlocks:
         if block.part is NO_PART:
             block.part = self._parts.open(0, empty)
         if whole:
-            self._parts.tell(block.part, whole, len(whole))
+            self._parts.tell(block.part, whole, len(whole), earlier=block.earlier)
         self._parts.close(block.part)
 
     def _end_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
@@ -375,6 +398,11 @@ class ProtocolBlocks:
         "data-delta": _add_data,
         "block-delta": _add_fields,
     }
+
+
+def _is_ended(block: _ContentBlock) -> bool:
+    """Return True for a block whose part has been closed."""
+    return block.part.closed and block.part is not NO_PART
 
 
 def _content_of(event: dict[str, Any]) -> dict[str, Any]:

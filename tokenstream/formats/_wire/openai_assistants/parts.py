@@ -101,17 +101,21 @@ class AssistantsContent:
     def read_message(self, message: dict[str, Any]) -> None:
         """Read a whole message, except content that deltas have sent."""
         message_id = text_of(message, "id") or ""
+        is_over = text_of(message, "status") in ("completed", "incomplete")
         for position, block in enumerate(dicts_of(message.get("content"))):
             key = (message_id, position)
             # None for content that is new, or that arrived in one piece.
             part = self._parts_by_key.get(key)
             if key not in self._parts_by_key:
                 self._read_block(message_id, position, block)
+                part = self._parts_by_key.get(key)
+                if is_over and part is not None:
+                    part.tell_ahead(_whole_text_of(part, block))
             elif part is not None:
                 # Deltas have sent the text, perhaps without its end, but the annotations may be new.
                 self._tell(part, block)
                 self._report_annotations(key, part, dict_of(block, "text"))
-        if text_of(message, "status") in ("completed", "incomplete"):
+        if is_over:
             for (owner_id, _), part in self._parts_by_key.items():
                 if owner_id == message_id and part is not None:
                     self._parts.close(part)
@@ -121,8 +125,7 @@ class AssistantsContent:
 
     def _tell(self, part: OpenPart, block: dict[str, Any]) -> None:
         """Compare the whole text or refusal in a block with its part, and add what is missing."""
-        body = dict_of(block, "text")
-        whole = text_of(body, "value") if part.kind == "text" else text_of(block, "refusal")
+        whole = _whole_text_of(part, block)
         if whole and not part.closed:
             self._parts.tell(part, whole, len(whole))
 
@@ -166,6 +169,12 @@ class AssistantsContent:
             text: The text to add; ignored if it is not text.
             block: The piece of content, which is reported as unknown if it does not fit the part.
         """
+        told = self._parts_by_key.get(key)
+        if told is not None and isinstance(text, str) and text:
+            text = told.new_in(text, self._parts.note)
+            if not text:
+                # The whole message has told this piece before, and may have closed the part.
+                return told
         part = self._get_or_open_part(key, kind)
         if part is None:
             self._parts.note("delta_misfits")
@@ -237,3 +246,9 @@ class AssistantsContent:
         "image_file": _read_image,
         "image_url": _read_image,
     }
+
+
+def _whole_text_of(part: OpenPart, block: dict[str, Any]) -> str:
+    """Return the text or refusal in a block of a whole message; "" if it has none of the part's kind."""
+    whole = text_of(dict_of(block, "text"), "value") if part.kind == "text" else text_of(block, "refusal")
+    return whole or ""

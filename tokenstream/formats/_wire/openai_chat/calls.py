@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.chat_words import LEGACY
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.late import says_no_arguments
 from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_chat.call import ABSENT, ChatCall, Fragment
 from tokenstream.message import OpaquePart

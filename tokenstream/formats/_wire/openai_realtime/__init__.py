@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
@@ -350,13 +350,15 @@ class OpenAIRealtime(Format):
 
     def _read_audio(self, payload: dict[str, Any]) -> None:
         """Add a piece of audio, which is base64."""
-        self._read_delta(payload, "audio", self._outputs.write_audio)
+        self._read_delta(payload, "audio", self._outputs.write_audio, is_text=False)
 
     def _read_delta(
         self,
         payload: dict[str, Any],
         type: str,  # noqa: A002 - the field's name
         write: Callable[[RealtimeContent, str], None],
+        *,
+        is_text: bool = True,
     ) -> None:
         """Add a delta to its content part; if the delta or its item does not fit, report the payload.
 
@@ -364,9 +366,14 @@ class OpenAIRealtime(Format):
             payload: The payload with the delta.
             type: The kind of content: "text" or "audio".
             write: Adds the delta to the content part.
+            is_text: True for text and transcripts, which a whole text may have told before.
         """
         delta = payload.get("delta")
         if isinstance(delta, str):
+            if delta and is_text:
+                delta = self._outputs.drop_told(payload, delta)
+                if not delta:
+                    return
             content = self._outputs.get_or_open_content(payload, type)
             if content is not None:
                 write(content, delta)
@@ -381,7 +388,7 @@ class OpenAIRealtime(Format):
     def _read_whole_content(self, payload: dict[str, Any]) -> None:
         """Read the end of a text, transcript or audio; the payload repeats all of this content."""
         item = self._outputs.find_item(payload)
-        index = payload.get("content_index")
+        index = index_of(payload.get("content_index"))
         if item is not None and isinstance(index, int) and index in item.contents:
             self._outputs.add_missing_content(item, index, payload)
 

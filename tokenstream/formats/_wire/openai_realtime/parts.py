@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, text_of
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
@@ -32,6 +32,9 @@ class RealtimeOutputs(SessionParts):
     """
 
     __slots__ = ("_by_id", "_by_index", "audio_format")
+
+    # By OpenAI's documents, an item is whole at its end.
+    counts_ends: ClassVar[bool] = True
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -157,10 +160,21 @@ class RealtimeOutputs(SessionParts):
 
     def _index_key(self, payload: dict[str, Any]) -> tuple[str, int]:
         """Return the id of a payload's response, and the index of its item in the response's output."""
-        index = payload.get("output_index")
+        index = index_of(payload.get("output_index"))
         return text_of(payload, "response_id") or "", index if isinstance(index, int) else 0
 
     # -- content -----------------------------------------------------------
+
+    def drop_told(self, payload: dict[str, Any], delta: str) -> str:
+        """Return what a delta adds to its content part; "" if the whole text has told all of it before.
+
+        Args:
+            payload: The payload with the delta.
+            delta: A piece of text, or of a transcript.
+        """
+        item = self.find_item(payload)
+        content = None if item is None else item.contents.get(self._content_index(payload))
+        return delta if content is None else content.part.new_in(delta, self.note)
 
     def get_or_open_content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
         """Return the content part that a delta adds to; open it if it was never started or is closed.
@@ -200,8 +214,10 @@ class RealtimeOutputs(SessionParts):
         if index in item.contents:
             self.note("content_twice")
             return
-        self._open_content(item, index, text_of(part, "type") or "text")
+        content = self._open_content(item, index, text_of(part, "type") or "text")
         self.add_missing_content(item, index, part)
+        # Deltas add to the text of a start, if it has any; only that of an end may be told ahead of them.
+        content.part.tell_ahead("")
 
     def add_missing_content(self, item: RealtimeItem, index: int, whole: dict[str, Any]) -> None:
         """Add the text, transcript and audio of a content part, except those that deltas have reported.
@@ -226,10 +242,12 @@ class RealtimeOutputs(SessionParts):
         )
         if text and "text" not in content.reported:
             self.write_text(content, text)
+            content.part.tell_ahead(text)
         elif text and content.part.kind == "text":
             self.tell(content.part, text, len(text))
         if transcript and "transcript" not in content.reported:
             self.write_transcript(content, transcript)
+            content.part.tell_ahead(transcript)
         elif transcript and content.part.kind == "media":
             self.tell(content.part, transcript, len(transcript))
         if audio and "audio" not in content.reported:
@@ -290,7 +308,7 @@ class RealtimeOutputs(SessionParts):
 
         A missing index is counted as a departure from the documentation.
         """
-        index = payload.get("content_index")
+        index = index_of(payload.get("content_index"))
         if isinstance(index, int):
             return index
         self.note("part_index_missing")
@@ -349,20 +367,26 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_arguments(item, payload)
 
     def add_missing_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
-        """Add what a call lacks of its arguments; after a delta, a call of the server lacks nothing.
+        """Add to a call what its deltas lack of its whole arguments.
 
         Args:
             item: The item; without an open call, nothing is added.
             holder: The object whose field `arguments` has the whole arguments.
+
+        Raises:
+            ProtocolError: The call was handed out with other arguments.
         """
         call, text = item.call, text_of(holder, "arguments")
         if call is None or text is None:
             return
         if isinstance(call, OpenCall):
             self.complete_arguments(call, text)
-        elif not (call.closed or item.arguments_reported):
+        elif item.arguments_reported and not call.closed:
+            self.tell(call, text, len(text))
+        elif not call.closed:
             item.arguments_reported = True
             self.add(call, text)
+            call.tell_ahead(text)
 
     # -- opening and closing -------------------------------------------------
 

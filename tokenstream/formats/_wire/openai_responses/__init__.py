@@ -105,7 +105,9 @@ class OpenAIResponses(Format):
         "_endpoint",
         "_has_events",
         "_items",
+        "_last_event",
         "_nameless",
+        "_numbers_are_shared",
         "_open_streams",
         "_response_ids",
     )
@@ -118,6 +120,7 @@ class OpenAIResponses(Format):
     several_on_socket: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     made_of: ClassVar[tuple[type, ...]] = (*MADE_OF, Endpoint)
+    unkept: ClassVar[frozenset[str]] = frozenset({"_last_event"})
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -130,6 +133,11 @@ class OpenAIResponses(Format):
         """True if the current payload arrived decoded, without an event name."""
         self._nameless = False
         """True if the SSE event of the current payload has no name."""
+        # The events so far.
+        self._last_event: dict[str, Any] | None = None
+        """The last numbered event that was decoded; None before the first on this connection."""
+        self._numbers_are_shared = False
+        """True once two events in a row have had the same number, so that numbers identify no event."""
         # The answer so far.
         self._has_events = False
         """True once any event about the response or an item has arrived."""
@@ -266,18 +274,38 @@ class OpenAIResponses(Format):
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section
         is_numbered = sequence_number_of(delta.raw) is not None
         note = self.departures.note if self._nameless else None
+        field = "fragment" if section is None else "text"
 
-        def record_delta(delta: AnyEvent) -> None:
-            """Store a delta for its sequence number, count its characters, and note a missing event name."""
+        def record_delta(delta: AnyEvent) -> bool | None:
+            """Store a delta for its sequence number, count its characters, and note a missing event name.
+
+            If it may be the last delta again, return False, so that it is decoded and compared.
+            """
             if is_numbered:
+                last: AnyEvent = items.unread_delta
+                if last is None or getattr(last, field, None) == getattr(delta, field):
+                    number = items.number if last is None else sequence_number_of(last.raw)
+                    if number == sequence_number_of(delta.raw) and not self._numbers_are_shared:
+                        return False
                 items.unread_delta = delta
             if section is not None:
                 section.length += len(delta.text)
             if note is not None:
                 # `frames` will count this frame only after the callback.
                 note("event_name_missing", event=self.frames + 1)
+            return None
 
         return record_delta
+
+    def _is_repeated(self, number: int, data: dict[str, Any]) -> bool:
+        """Return True if an event is the one before it again, judging by its number and its content."""
+        items = self._items
+        if number != items.sequence_number:
+            return False
+        last = self._last_event if items.unread_delta is None else items.unread_delta.raw
+        if last is not None and last != data:
+            self._numbers_are_shared = True
+        return last == data and not self._numbers_are_shared
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for a known event or a response, even if it has a field that looks like an error."""
@@ -289,7 +317,11 @@ class OpenAIResponses(Format):
         self.parts.raw = data
         number = sequence_number_of(data)
         if number is not None:
+            if self._is_repeated(number, data):
+                self.note("frame_repeated")
+                return
             self._items.note_number(number)
+            self._last_event = data
         if not self.tolerates(data, event):
             # Not an event about the response: an error in it concerns the connection.
             error = error_of(data, event)

@@ -52,12 +52,14 @@ def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
 class CallItem(ResponseItem):
     """A tool call, whose arguments are text or, for tools that OpenAI describes, fields of the item."""
 
-    __slots__ = ("_call", "_has_all_arguments", "_item", "_sent_id", "_unnamed")
+    __slots__ = ("_call", "_custom_call", "_has_all_arguments", "_item", "_sent_id", "_unnamed")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._call: OpenCall | None = None
         """The call; None until its name is known, and again once the call is closed."""
+        self._custom_call: OpenCall | None = None
+        """The call with free text that was closed, if this is one: its last pieces may come late."""
         self._sent_id = ""
         """The id that the server sent with the call; "" until the call is open."""
         self._item: dict[str, Any] = {}
@@ -144,6 +146,9 @@ class CallItem(ResponseItem):
         """Add a fragment to the arguments of the call; return False if the field contains no arguments."""
         if field not in _INPUT_FIELDS:
             return False
+        call = self._call or self._custom_call
+        if call is not None:
+            text = call.new_in(text, self.parts.note)
         if self._call is not None:
             self.parts.add_arguments(self._call, text)
         elif self.ended:
@@ -204,4 +209,5 @@ class CallItem(ResponseItem):
             self.parts.end_at_mark(self._call, whole=whole)
             if self._call.closed:
                 # Drop the call: from here on, the message holds the arguments.
+                self._custom_call = self._call if self._call.type == "custom" else None
                 self._call = None

@@ -214,35 +214,55 @@ class HostedItem(SinglePartItem):
             provider_data=item,
         )
 
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Read the item; one that has ended may have done so before its last fragments."""
+        arguments = arguments_of(item, self.type)
+        if self.ended and complete and isinstance(arguments, str):
+            self._tell_whole(arguments)
+        super().read_item(item, complete=complete)
+
     def add_input(self, field: str, text: str) -> bool:
         """Add a fragment to the arguments or the code of the call; return False for any other field."""
         if field not in ("arguments", "code"):
             return False
-        if self.ended:
+        text = self._part.new_in(text, self.parts.note) if text else text
+        if self.ended and text:
             self.parts.note("call_after_done")
-        else:
-            self._has_input = self._has_input or bool(text)
+        elif text:
+            self._has_input = True
             self.parts.add(self._part, text)
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add the whole arguments or code of the call, if no fragment has arrived; `name` is not used.
+        """Add what the fragments lack of the whole arguments or code of the call; `name` is not used.
 
         Returns:
             False if no input has arrived, and the field contains neither arguments nor code.
         """
-        if self._has_input or self.ended:
-            # The text repeats the fragments, or arrives too late.
-            return True
-        return self.add_input(field, text)
+        if field not in ("arguments", "code") and not self._has_input:
+            return self.ended
+        if not self.ended:
+            self._tell_whole(text)
+        return True
+
+    def _tell_whole(self, text: str) -> None:
+        """Compare the whole input with the fragments, which may lack its end, or come after it."""
+        if not self._has_input and not self.ended:
+            self._has_input = bool(text)
+            self.parts.add(self._part, text)
+            self._part.tell_ahead(text)
+        elif text:
+            self.parts.tell(self._part, text, len(text))
 
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add the call's input, if no fragment has arrived, and then the result as the next part.
+        """Add what the fragments lack of the call's input, and then the result as the next part.
 
         Without a result in the item, no part is added.
         """
-        if not self._has_input:
-            self.parts.add(part, arguments_text(arguments_of(item, self.type)))
+        arguments = arguments_of(item, self.type)
+        # Only text can be compared with fragments: the spelling of values is not known.
+        if isinstance(arguments, str) or not self._has_input:
+            self._tell_whole(arguments_text(arguments))
         result = result_of(item, self.type)
         if result is not None:
             self.close(complete=True)

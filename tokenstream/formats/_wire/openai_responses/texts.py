@@ -139,8 +139,15 @@ class TextItem(ResponseItem):
         Returns:
             The text; None if the part with the key is of another kind.
         """
+        key = self._resolve_key(key, content)
+        section = self.sections.get(key)
+        if section is not None and text:
+            text = section.part.new_in(text, self.parts.note)
+            if not text:
+                # A whole text has told this delta before, and may have closed the part.
+                return section
         # Another event should have opened the text before; if it is not open, that is a departure.
-        section = self.start_text(self._resolve_key(key, content), content, expected=False)
+        section = self.start_text(key, content, expected=False)
         if section.part.kind != self.kind_of(content):
             return None
         section.length += len(text)
@@ -228,9 +235,10 @@ class TextItem(ResponseItem):
         text = text_of(content, "text", "refusal") or ""
         is_open = not section.part.closed
         if is_open and not section.length:
-            # No delta has arrived.
+            # No delta has arrived, but some may follow.
             section.length = len(text)
             self.parts.add(section.part, text)
+            section.part.tell_ahead(text)
             section.marks.add(len(text))
         elif is_open and text:
             self.tell(section, text)
