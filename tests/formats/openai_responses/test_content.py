@@ -150,6 +150,46 @@ def test_annotations_that_no_event_told_of_are_taken_from_the_text() -> None:
     assert [citation.url for citation in came.message.citations] == ["https://a.test"]
 
 
+def _cited(*indexes: int | None, told: bool = True) -> tuple[list[str | None], dict[str, int]]:
+    """Return the URLs cited by an answer whose events have these annotations by index, and its departures."""
+    annotations = [{"type": "url_citation", "url": f"https://{name}.test"} for name in "abc"]
+    events = []
+    for position, index in enumerate(indexes):
+        fields: Payload = {"annotation": annotations[position if index is None else index]}
+        if index is not None:
+            fields["annotation_index"] = index
+        events.append(event("output_text.annotation.added", content_index=0, **fields))
+    whole = output_text("Hi", *(annotations if told else []))
+    came = said(
+        added(message()), part_added(), delta("Hi"), *events, done(message(whole, status="completed"))
+    )
+    return [citation.url for citation in came.message.citations], came.departures
+
+
+def test_each_annotation_is_cited_once() -> None:
+    """Its index tells one that comes again, and which of those in the whole text have not come."""
+    a, b, c = (f"https://{name}.test" for name in "abc")
+
+    assert ([a, b, c], {"content_twice": 1}) == _cited(0, 0, 1, 2)
+    assert ([c, a, b], {}) == _cited(2)
+    assert ([b, a, c], {}) == _cited(1, 0, 2)
+    assert ([a, b, c], {}) == _cited(None, None, None)
+    assert ([a, b], {}) == _cited(None, None, told=False)
+
+
+def test_annotations_that_share_an_index_are_several() -> None:
+    """Some servers count each from 0."""
+    annotations = [{"type": "url_citation", "url": f"https://{name}.test"} for name in "ab"]
+    events = [
+        event("output_text.annotation.added", content_index=0, annotation_index=0, annotation=each)
+        for each in annotations
+    ]
+    whole = message(output_text("Hi", *annotations), status="completed")
+    came = said(added(message()), part_added(), delta("Hi"), *events, done(whole))
+
+    assert ["https://a.test", "https://b.test"] == [citation.url for citation in came.message.citations]
+
+
 def test_log_probabilities_are_joined_over_the_answer() -> None:
     """They come with the deltas, and again at the end of the text."""
     came = said(

@@ -258,7 +258,7 @@ def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -
     key = _key_of(items, payload, "content_index", item)
     # `expected=False` counts a departure: another event should have opened the text.
     section = item.sections.get(key) or item.start_text(key, {"type": "output_text"}, expected=False)
-    item.cite(section, annotation)
+    item.cite(section, annotation, number_of(payload, "annotation_index"))
     return True
 
 

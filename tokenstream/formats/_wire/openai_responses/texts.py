@@ -44,7 +44,7 @@ class Section:
         fields: Data of this text, in addition to the data of the item.
     """
 
-    __slots__ = ("annotation_count", "earlier", "fields", "has_logprobs", "length", "marks", "part")
+    __slots__ = ("cited", "earlier", "fields", "has_logprobs", "length", "marks", "part")
 
     def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
         self.part = part
@@ -56,8 +56,8 @@ class Section:
         """Indexes of the parts that had ended before the text went on in `part`."""
         self.marks: set[int] = set()
         """Lengths of the text at the events that told it whole."""
-        self.annotation_count = 0
-        """Number of annotations reported so far."""
+        self.cited: dict[int, dict[str, Any]] = {}
+        """The annotations reported so far, by their indexes among those of the text."""
         self.has_logprobs = False
         """True once log probabilities of the text have been reported."""
 
@@ -104,7 +104,7 @@ class TextItem(ResponseItem):
         if section.part.kind == ended.part.kind:
             section.earlier = (*ended.earlier, ended.part.index)
             section.length, section.marks = ended.length, ended.marks
-            section.annotation_count, section.has_logprobs = ended.annotation_count, ended.has_logprobs
+            section.cited, section.has_logprobs = ended.cited, ended.has_logprobs
         return section
 
     def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
@@ -247,8 +247,10 @@ class TextItem(ResponseItem):
             self.tell(section, text)
         annotations = content.get("annotations")
         if is_list(annotations):
-            for annotation in dicts_of(annotations[section.annotation_count :]):
-                self.cite(section, annotation)
+            for index, annotation in enumerate(dicts_of(annotations)):
+                # Indexes in events may differ from positions in the text: then all were reported, and count.
+                if index not in section.cited and len(section.cited) < len(annotations):
+                    self.cite(section, annotation, index)
         if not section.has_logprobs:
             self.report_logprobs(section, content.get("logprobs"))
 
@@ -264,9 +266,22 @@ class TextItem(ResponseItem):
         section.length = max(section.length, len(text))
         section.marks.add(len(text))
 
-    def cite(self, section: Section, annotation: dict[str, Any]) -> None:
-        """Report an annotation of a text as a citation."""
-        section.annotation_count += 1
+    def cite(self, section: Section, annotation: dict[str, Any], index: int | None) -> None:
+        """Report an annotation of a text as a citation, unless it was reported before.
+
+        Args:
+            annotation: The annotation as the server sent it.
+            index: Its index among the annotations of the text; None if the server sent none.
+        """
+        if index is not None and section.cited.get(index) == annotation:
+            self.parts.note("content_twice")
+            return
+        if index is None or index in section.cited:
+            # Some servers send no index, or the same one each time.
+            index = len(section.cited)
+            while index in section.cited:
+                index += 1
+        section.cited[index] = annotation
         self.parts.cite(0, citation_of(annotation, section.part.index))
 
     def report_logprobs(self, section: Section, logprobs: object) -> None:
