@@ -286,16 +286,12 @@ def set_place(call: ToolCall, place: CallPlace | None) -> None:
     attributes["_place"] = place
 
 
-def identity_of_caller(answer_id: object) -> AnswerIdentity | None:
+def identity_of_caller(answer_id: object) -> AnswerIdentity:
     """Check the caller's own id for an answer (`answer_id`), and return it as the answer's identity.
-
-    The result is None if the caller gave no id.
 
     Raises:
         MisuseError: The id is not a text, or is empty.
     """
-    if answer_id is None:
-        return None
     if not isinstance(answer_id, str) or not answer_id:
         raise MisuseError(
             f"answer_id= takes an id of yours for this answer, such as a uuid, not {answer_id!r}"

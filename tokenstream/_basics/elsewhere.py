@@ -167,12 +167,12 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:
-            unknown = [name for name in options if name in hints or (names_all and name not in known)]
-            for name in unknown:
-                owner, _, method = function.__qualname__.rpartition(".")
-                called = owner if method == "__init__" else method
-                hint = hints.get(name) or name_options(name, [each for each in known if each != "self"])
-                raise UnsupportedUse(f"{called}() has no option {name}=: {hint}")
+            for name in options:
+                if name in hints or (names_all and name not in known):
+                    owner, _, method = function.__qualname__.rpartition(".")
+                    called = owner if method == "__init__" else method
+                    hint = hints.get(name) or name_options(name, [each for each in known if each != "self"])
+                    raise UnsupportedUse(f"{called}() has no option {name}=: {hint}")
             return function(*args, **options)
 
         # `wraps` does not copy these defaults, which `help` shows.

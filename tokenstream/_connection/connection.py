@@ -523,9 +523,9 @@ class Connection:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
         # The input ends inside a frame, which may have held more of the answer.
-        may_have_had_more = format.finished and not self.finished
+        may_have_had_more, cut_message = format.finished and not self.finished, self._cut_message
         # In a format without an end of its own, the end of the input is none either in a message.
-        if self.error is None and (may_have_had_more or (self._cut_message and not format.finished)):
+        if self.error is None and (may_have_had_more or (cut_message and not format.finished)):
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
@@ -537,7 +537,7 @@ class Connection:
         self.error = format.first_frames.explain(format.error, format)
         if isinstance(self._body, JSONBody) and not self._body.is_array and format.frames == 1:
             self._note_if_not_streamed()
-        if self.error is None and self._cut_message:
+        if self.error is None and cut_message:
             format.note("broken_after_finish")
         return events
 

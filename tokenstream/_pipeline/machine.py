@@ -423,11 +423,6 @@ class Machine:
         """
         return self.refusal is None and self.connection.format.assumed
 
-    @property
-    def comments(self) -> int:
-        """Number of SSE comments so far."""
-        return self.connection.comments
-
     def connect(self) -> None:
         """Begin a new connection, which is read by the `kept_format`, or by a new format if there is none."""
         self.coding = None

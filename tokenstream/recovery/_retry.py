@@ -255,7 +255,7 @@ is restarted |
         if isinstance(error, AnswerRejected):
             # An answer is rejected only for an outcome that `on` names, or by `accept`.
             return True
-        conditions = set(on or ()) - _OUTCOMES
+        conditions: set[Any] = {*(on or ())} - _OUTCOMES
         if not conditions:
             # `on` names only outcomes, or nothing.
             return otherwise

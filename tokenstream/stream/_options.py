@@ -47,7 +47,8 @@ class Options(NamedTuple):
         Raises:
             MisuseError: The identity is not a text, or the checkpoint cannot be continued.
         """
-        machine.accumulator.calls.identify(identity_of_caller(self.answer_id))
+        if self.answer_id is not None:
+            machine.accumulator.calls.identify(identity_of_caller(self.answer_id))
         if self.checkpoint is not None:
             machine.restore(self.checkpoint)
 

@@ -332,10 +332,11 @@ class RestLimits(NamedTuple):
         """Return the limits for the time after a terminal event: for bytes, for seconds, and for comments."""
         return cls(
             size=machine.meter.bytes + _MAX_BYTES_AFTER_END,
-            comments=machine.comments,
+            comments=machine.connection.comments,
             until=now + REST_SECONDS,
         )
 
     def allow(self, machine: Machine, now: float) -> bool:
         """Return True while no limit is reached; the first comment after the terminal event reaches one."""
-        return machine.meter.bytes < self.size and machine.comments == self.comments and now < self.until
+        is_silent = machine.connection.comments == self.comments
+        return is_silent and machine.meter.bytes < self.size and now < self.until
