@@ -529,7 +529,7 @@ class Connection:
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
-        if self._is_cut:
+        if format.parts.open_call_count and self._is_cut:
             # The frame that was cut off may have held the arguments of a call that waits for them.
             format.parts.cut_waiting()
         events += format.end()

@@ -391,7 +391,8 @@ class Format(Resuming, ABC):
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
-        self._weigh(events)
+        if self.doubt is not None or not self.first_frames.enough:
+            self._weigh(events)
         # `take` has compared each whole text that the server repeated with its deltas.
         self.error = self.error or self.parts.difference
         return events
@@ -684,14 +685,16 @@ class Format(Resuming, ABC):
                 return
             event, frame = name_of(frame), frame.payload
         self.parts.raw = None
-        if frame == self.sentinel or (self.sentinel is not None and frame.strip() == self.sentinel):
+        payload = frame.strip()
+        is_object = payload[:1] == b"{"
+        if payload == self.sentinel:
             self.read_sentinel()
-        elif event == "error" and frame.lstrip()[:1] != b"{":
+        elif event == "error" and not is_object:
             self.fail(text_error(frame), was_whole=self.is_whole)
-        elif not frame or frame.isspace():
+        elif not payload:
             self.note("empty_data")
             self.ping()
-        elif event and event not in self.event_names and frame.lstrip()[:1] != b"{":
+        elif event and not is_object and event not in self.event_names:
             self._report_unknown_event(event, frame)
         else:
             self.read_text(frame, event)
@@ -737,14 +740,14 @@ class Format(Resuming, ABC):
         """
         self.conclude()
 
-    def _read_object(self, data: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: dict[str, Any], event: str) -> None:
         """Read a decoded payload; if it reports the provider's error, store the error instead."""
-        self.parts.raw = data
-        error = provider_error(data, event)
-        if error is not None and not self.tolerates(data, event) and not self.doubts(error, data, event):
+        self.parts.raw = payload
+        error = provider_error(payload, event)
+        if error is None or self.tolerates(payload, event) or self.doubts(error, payload, event):
+            self.read(payload, event)
+        else:
             self.fail(error, was_whole=self.is_whole)
-            return
-        self.read(data, event)
 
     @property
     def is_whole(self) -> bool:

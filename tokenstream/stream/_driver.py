@@ -65,6 +65,7 @@ class Driver(UncopyableObject):
 
     __slots__ = (
         "__weakref__",
+        "_awaits_end",
         "_read_deadlines",
         "_rest_limits",
         "_sharing",
@@ -115,6 +116,8 @@ class Driver(UncopyableObject):
         If `prepares_each_read`, this leaves out the deadline of a gap between frames, which `prepare_read`
         asks for.
         """
+        self._awaits_end = False
+        """True if that takes account of `Deadlines.after_finish`: only the end of the answer is awaited."""
         format, limits, pings = options.format, options.limits, options.pings
         self.machine = Machine(
             format,
@@ -285,7 +288,8 @@ class Driver(UncopyableObject):
             self._begin_draining()
             # The rest of the connection, after the terminal event, is read within narrow limits.
             return self.limits_after_end().allow(machine, self.clock())
-        return (is_on_time and machine.continues) or self._apply_deadlines_between_reads()
+        # While the end is awaited, too, no deadline can have passed before the earliest one.
+        return (is_on_time and self._awaits_end) or self._apply_deadlines_between_reads()
 
     def comes_to_rest(self) -> bool:
         """Return True if the terminal event has arrived, so that the next read is one of the rest."""
@@ -329,6 +333,7 @@ class Driver(UncopyableObject):
         knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
         earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
         self.earliest_deadline = min(earliest, machine.guarded_until)
+        self._awaits_end = machine.awaits_end_since is not None
         return not machine.input_ended and machine.error is None
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:

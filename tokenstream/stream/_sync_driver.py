@@ -87,7 +87,7 @@ class SyncDriver(Driver):
                 clock = self.clock
                 now = clock()
                 if now - machine.now > NOTABLE_SECONDS:
-                    self._exclude_busy_time(now)
+                    self.silence.exclude_busy_time(now - machine.now)
                 pump.pending = True
                 try:
                     chunk: Any = next(chunks, END) if self.verdict.end_request is None else END
@@ -427,20 +427,14 @@ class SyncDriver(Driver):
     def _read(self, until: float | None = None) -> Event | None:
         """Read the next item; return its event if the machine's fast path produced one, else None."""
         machine, pump = self.machine, self.pump
-        now = self.clock()
-        if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
-            # The program has done something else since the last chunk.
-            self._exclude_busy_time(now)
+        # `machine.now` is the time of the last chunk; before the first one, the source was just opened.
+        seconds = self.clock() - max(machine.now, self._opened_at)
+        if seconds > NOTABLE_SECONDS and pump.chunks is not None:
+            # The program has done something else since then.
+            self.silence.exclude_busy_time(seconds)
         event = self._process_unless_stopped(self.next_item(until))
         pump.pending = False  # the item is stored now, so that an interruption loses nothing
         return event
-
-    def _exclude_busy_time(self, now: float) -> None:
-        """Exclude from the silence the time since the last read, if the loop was busy elsewhere that long."""
-        # Before the first chunk of a source, its opening was the last read.
-        busy_seconds = now - max(self.machine.now, self._opened_at)
-        if busy_seconds > NOTABLE_SECONDS:
-            self.silence.exclude_busy_time(busy_seconds)
 
     def _process_unless_stopped(self, item: object) -> Event | None:
         """Process an item of the pump, or end the stream if it was stopped meanwhile.

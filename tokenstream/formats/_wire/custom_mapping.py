@@ -192,10 +192,10 @@ class Custom(Format):
         else:
             self._read_value(self.decode(payload), event)
 
-    def _read_object(self, data: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload that is an object, as the mapping describes it."""
         # The mapping is tried first; only then is the payload checked for an error.
-        self.read(data, event)
+        self.read(payload, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; if it is an error, store it in `self.error`."""

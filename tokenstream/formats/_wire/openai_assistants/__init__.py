@@ -298,16 +298,16 @@ class OpenAIAssistants(Format):
         is_run = (text_of(payload, "object") or OBJECTS.get(event)) == "thread.run"
         return text_of(payload, "id") or None if is_run else None
 
-    def _read_object(self, data: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload; if it is an event from the SDK, unwrap the payload first."""
-        name, inner = data.get("event"), data.get("data")
+        name, inner = payload.get("event"), payload.get("data")
         # An event from the SDK is an object with two fields: the event's name, and the payload as `data`.
         if isinstance(name, str) and is_dict(inner) and not event:
             super()._read_object(inner, name)
         else:
-            if not event and text_of(data, "object") in _OBJECT_NAMES:
+            if not event and text_of(payload, "object") in _OBJECT_NAMES:
                 self.note("event_name_missing")
-            super()._read_object(data, event)
+            super()._read_object(payload, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store a failed run's error in `self.error`.

@@ -312,23 +312,23 @@ class OpenAIResponses(Format):
         kind = text_of(payload, "type") or event
         return _is_known(kind) or is_about_input(kind) or payload.get("object") == "response"
 
-    def _read_object(self, data: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload and its sequence number; store an error of the connection instead of reading it."""
-        self.parts.raw = data
-        number = sequence_number_of(data)
+        self.parts.raw = payload
+        number = sequence_number_of(payload)
         if number is not None:
-            if self._is_repeated(number, data):
+            if self._is_repeated(number, payload):
                 self.note("frame_repeated")
                 return
             self._items.note_number(number)
-            self._last_event = data
-        if not self.tolerates(data, event):
+            self._last_event = payload
+        if not self.tolerates(payload, event):
             # Not an event about the response: an error in it concerns the connection.
-            error = error_of(data, event)
-            if error is not None and not self.doubts(error, data, event):
+            error = error_of(payload, event)
+            if error is not None and not self.doubts(error, payload, event):
                 self._set_error(error)
                 return
-        self.read(data, event)
+        self.read(payload, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
