@@ -35,9 +35,8 @@ def raised_anew(error: ErrorT) -> ErrorT:
     """
     if not isinstance(error, TokenStreamError) or _is_of_application(error):
         return error.with_traceback(None)
-    _, known = _RAISED.get(id(error), (None, None))
-    living: ErrorT | None = None if known is None else known()
-    if living is not None:
+    living = as_raised(error)
+    if living is not error:
         return living.with_traceback(None)
     raised = error.__class__.__new__(error.__class__, *error.args)
     raised.args, raised.__dict__ = error.args, error.__dict__
@@ -47,6 +46,13 @@ def raised_anew(error: ErrorT) -> ErrorT:
     forget_frames(error)
     _RAISED[id(error)] = ref(error, partial(_forget, id(error))), ref(raised)
     return raised
+
+
+def as_raised(error: ErrorT) -> ErrorT:
+    """Return the error that was raised for a kept one, as long as its reader has it, or else the kept one."""
+    _, known = _RAISED.get(id(error), (None, None))
+    living: ErrorT | None = None if known is None else known()
+    return error if living is None else living
 
 
 def forget_frames(error: BaseException) -> None:

@@ -49,7 +49,7 @@ class AwaitedGuards:
             awaited: True if the function is known to return awaitables.
         """
         self._needs_task = self._needs_task or awaited
-        rule.ask_async = lambda argument: self._ask_guard(rule, argument)
+        rule.ask_async = self._ask_guard
 
     def check(self) -> None:
         """Refuse to begin to read if a guard needs a task, and no task can be started.

@@ -127,16 +127,21 @@ class Driver(UncopyableObject):
             make_stage=options.make_stage,
             offered=options.offered,
         )
-        self.machine.timer = time.perf_counter
-        self.machine.arrivals.marks_slices = True
-        options.restore(self.machine)
-        check_option("deadlines", options.deadlines, Deadlines)
-        self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
-        if options.reorder is not None:
-            self.machine.arrivals.reorder = claim_reorder(options.reorder)
-        self.chain: TimedStage[Any, Any] = self.make_timed_chain()
-        """The stages that limit the time of a read, as one stage."""
-        self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
+        try:
+            self.machine.timer = time.perf_counter
+            self.machine.arrivals.marks_slices = True
+            options.restore(self.machine)
+            check_option("deadlines", options.deadlines, Deadlines)
+            self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
+            if options.reorder is not None:
+                self.machine.arrivals.reorder = claim_reorder(options.reorder)
+            self.chain: TimedStage[Any, Any] = self.make_timed_chain()
+            """The stages that limit the time of a read, as one stage."""
+            self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
+        except BaseException:
+            # Nobody else can take it apart, so that it would wait for the garbage collector.
+            self.machine.dispose()
+            raise
 
     def __repr__(self) -> str:
         of_address = f" of {self.head.place}" if self.head is not None and self.head.url else ""

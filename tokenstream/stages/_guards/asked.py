@@ -54,7 +54,7 @@ class AskedRule:
         self.ask = ask
         self.answer_number = 0
         """The number of the answer that is checked, counted from 1."""
-        self.ask_async: Callable[[Any], object] | None = None
+        self.ask_async: Callable[[AskedRule, Any], object] | None = None
         """Calls the function with an argument and awaits it; set by the stream if the function is async."""
         self.begin_again()
 
@@ -100,7 +100,7 @@ class AskedRule:
             self.record_result(self.ask(argument))
         else:
             self.pending = True
-            self.ask_async(argument)
+            self.ask_async(self, argument)
         # Set last, so that the function is called again if Ctrl-C interrupted it.
         self.was_called = True
 

@@ -17,6 +17,7 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
+from tokenstream._basics.kept_errors import as_raised
 from tokenstream.errors import StreamConsumed, StreamError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import LEAST_WAIT
@@ -58,16 +59,16 @@ class Labelled(NamedTuple, Generic[K]):
 class _LaneQueue:
     """The queue of a merge's streams (lanes) that may have an event, in the order of their turns."""
 
-    __slots__ = ("entries", "waiter")
+    __slots__ = ("numbers", "waiter")
 
     def __init__(self) -> None:
-        self.entries: deque[_QueueEntry] = deque()
+        self.numbers: deque[int] = deque()
         self.waiter: ArrivalBell | None = None
         """Rung when an entry is added to the queue; None if nobody waits for that."""
 
     def put(self, entry: _QueueEntry) -> None:
         """Add an entry at the end of the queue, and wake the loop if it waits for one."""
-        self.entries.append(entry)
+        self.numbers.append(entry.number)
         waiter = self.waiter
         if waiter is not None:
             waiter.set()
@@ -192,7 +193,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     @property
     def errors(self) -> Mapping[K, StreamError]:
         """The errors of failed streams by label, in the order in which they failed."""
-        return MappingProxyType(self._errors)
+        return MappingProxyType({label: as_raised(error) for label, error in self._errors.items()})
 
     @property
     def _drivers(self) -> list[DriverT]:
@@ -236,12 +237,12 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
 
     def _next_lane(self) -> MergeLane[K, DriverT] | None:
         """Return the lane (the state of one stream) whose turn it is; None if no stream may have an event."""
-        entries = self._queue.entries
-        while entries:
-            lane = self._lanes[entries[0].number]
+        numbers = self._queue.numbers
+        while numbers:
+            lane = self._lanes[numbers[0]]
             if not lane.has_ended:
                 return lane
-            entries.popleft()
+            numbers.popleft()
         return None
 
     def _label_event(self, lane: MergeLane[K, DriverT], event: Event) -> Labelled[K]:
@@ -254,7 +255,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             self._dequeue(lane)
         elif self._turn_count >= _MAX_PER_TURN:
             self._turn_count = 0
-            self._queue.entries.rotate(-1)
+            self._queue.numbers.rotate(-1)
         return Labelled(lane.label, event)
 
     def _schedule_pause(self) -> None:
@@ -262,7 +263,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
 
         It is two for each stream in the queue, but never less than a minimum.
         """
-        self._events_until_pause = max(_MIN_BETWEEN_PAUSES, 2 * len(self._queue.entries))
+        self._events_until_pause = max(_MIN_BETWEEN_PAUSES, 2 * len(self._queue.numbers))
 
     def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:
         """Take a stream without an event out of the queue, and set the time to check its deadlines."""
@@ -271,7 +272,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             self._remove_lane(lane)
             return
         self._turn_count = 0
-        self._queue.entries.popleft()
+        self._queue.numbers.popleft()
         # `grace_given` is True while unread chunks may be why a deadline seems passed: all are read now.
         lane.grace_given = lane.entry.is_queued = False
         driver, machine = lane.driver, lane.driver.machine
@@ -291,7 +292,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         """Take a stream, which is the first in the queue, out of the queue for good."""
         # The turn of the next stream begins.
         self._turn_count = 0
-        self._queue.entries.popleft()
+        self._queue.numbers.popleft()
         lane.has_ended = True
         self._live_count -= 1
 
@@ -316,7 +317,8 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._remove_lane(lane)
         if not self._errors:
             self.failed = lane.label
-        self._errors[lane.label] = error
+        # Kept without its traceback, which would hold the frames of this merge.
+        self._errors[lane.label] = error.with_traceback(None)
         label_error(error, lane.label)
         if self._fail_fast and not self._is_last_call:
             self._is_last_call = True

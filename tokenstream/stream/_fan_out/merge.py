@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
 from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
@@ -112,7 +113,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         if failure is None:
             raise StopIteration
         self._close(quiet=True)
-        raise failure.with_traceback(None)
+        raise raised_anew(failure)
 
     def _dequeue(self, lane: MergeLane[K, SyncDriver]) -> None:
         """Take a stream without an event out of the queue, unless an event has arrived meanwhile."""
@@ -126,7 +127,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         """Wait until a stream may have an event, or its deadlines must be checked."""
         self._arrival.clear()
         seconds = self._handle_alarms()
-        if not self._queue.entries:
+        if not self._queue.numbers:
             self._arrival.wait(seconds)
 
     def _close(self, *, quiet: bool) -> None:
@@ -356,7 +357,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         if failure is None:
             raise StopAsyncIteration
         await self._close(failed=True)
-        raise failure.with_traceback(None)
+        raise raised_anew(failure)
 
     async def _pause(self) -> float | None:
         """Let the reading tasks run; return the seconds until deadlines must be checked, None for never."""
@@ -375,7 +376,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         if self._alarm is None or self._alarm.loop is not host.loop:
             self._alarm = Alarm(host.loop)
         seconds = self._handle_alarms()
-        if not queue.entries:
+        if not queue.numbers:
             alarm = queue.waiter = self._alarm
             alarm.set_timer(math.inf if seconds is None else time.monotonic() + seconds)
             try:
@@ -390,7 +391,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         from anyio import Event, move_on_after
 
         queue, seconds = self._queue, await self._pause()
-        if queue.entries:
+        if queue.numbers:
             return
         waiter = queue.waiter = Event()
         try:
