@@ -11,7 +11,7 @@ from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import OpenCall, OpenPart
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import canonical_json, spellings_of
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, Usage
 
 if TYPE_CHECKING:
@@ -303,9 +303,13 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             if not isinstance(opened, OpenCall):
                 # The call was not streamed.
                 opened = self._open_v1_call(name or "")
-            if not opened.has_arguments and values is not None:
-                # v1 documents arguments as JSON values.
-                self.add_arguments(opened, json_text(values))
+            arrived = opened.arguments.join()
+            if values is not None and (values or not arrived):
+                # v1 documents arguments as JSON values, of which the pieces are one spelling.
+                spellings = spellings_of(values)
+                if canonical_json(arrived) != canonical_json(spellings[0]):
+                    whole = next((text for text in spellings if text.startswith(arrived)), spellings[0])
+                    self.add_arguments(opened, opened.missing_of(whole, self.note))
             self._note_closed(key, opened)
             # The list has all calls with all of their arguments.
             self.close_call(opened)
