@@ -10,6 +10,7 @@ from tests.formats.cohere.payloads import USAGE, Payload, frame, line, read_by, 
 from tests.formats.told import Told
 from tests.support import registry
 from tests.support.formats import Cohere
+from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
@@ -139,6 +140,41 @@ def test_calls_that_come_whole_are_handed_out(payloads: list[Payload]) -> None:
 
     assert [("a", {"x": 1}), ("b", {})] == [(call.name, call.arguments) for call in came.calls]
     assert {} == came.departures
+
+
+@in_one_test(
+    "pieces",
+    [
+        ['{"x": [1', ', 2], "y": "b"}'],
+        ['{"x":[1', ',2],"y":"b"}'],
+        ['{"x": [1', ", 2], "],
+        ['{"x":[1'],
+        ['{"x": [1', '"y": "b"}'],
+        ['{"x": [1', ", 2], ", ", 2], ", '"y": "b"}'],
+        ['{"x": [3], "y": "b"}'],
+        [],
+    ],
+)
+def test_the_list_of_calls_has_the_arguments_that_count(pieces: list[str]) -> None:
+    """Pieces may be lost or doubled, or be those of other arguments."""
+    whole = {"x": [1, 2], "y": "b"}
+    came = read(
+        START,
+        delta(0, name="a"),
+        *[delta(0, parameters=piece) for piece in pieces],
+        generated({"name": "a", "parameters": whole}),
+        end(),
+    )
+
+    assert [("a", whole)] == [(call.name, call.arguments) for call in came.calls]
+
+
+def test_arguments_that_the_list_of_calls_leaves_out_are_those_of_the_pieces() -> None:
+    """An empty object in the list says nothing of them."""
+    streamed = [delta(0, name="a"), delta(0, parameters='{"x": 1}')]
+    came = read(START, *streamed, generated({"name": "a", "parameters": {}}), end())
+
+    assert [{"x": 1}] == [call.arguments for call in came.calls]
 
 
 def test_odd_calls_are_tolerated() -> None:

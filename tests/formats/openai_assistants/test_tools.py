@@ -18,6 +18,9 @@ from tests.formats.openai_assistants.support import (
     text,
     whole,
 )
+from tests.support.tables import in_one_test
+from tests.support.wire import sse
+from tokenstream import Stream
 from tokenstream.message import ServerToolCall, ServerToolResult
 
 
@@ -98,6 +101,24 @@ def test_input_that_comes_after_its_step_is_counted() -> None:
 
     assert "a" == got.message.parts[0].model_dump()["arguments_text"]
     assert {"part_after_close"} == got.rules
+
+
+@in_one_test("pieces", [["2 "], ["2 ", "+ "], ["2 ", "+ ", "2"], []])
+@in_one_test("late", [True, False])
+def test_input_is_whole_though_its_last_pieces_are_lost_or_late(pieces: list[str], late: bool) -> None:
+    """The end of the step repeats all of it."""
+    rest = ["2 ", "+ ", "2"][len(pieces) :] if late else []
+    events = [
+        *START,
+        step_delta(interpreter(0, "c", input="")),
+        *[step_delta(interpreter(input=piece)) for piece in pieces],
+        step("completed", interpreter(0, "c", input="2 + 2")),
+        *[step_delta(interpreter(input=piece)) for piece in rest],
+        DONE_RUN,
+    ]
+    message = Stream([sse(payload, event=name) for name, payload in events]).final()
+
+    assert ["2 + 2"] == [part.model_dump()["arguments_text"] for part in message.parts]
 
 
 def test_a_step_may_fail_and_the_run_go_on() -> None:

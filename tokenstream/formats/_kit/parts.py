@@ -7,7 +7,7 @@ numbers them, and makes the events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tokenstream._basics.json import split_values
 from tokenstream.errors import LimitExceeded
@@ -44,8 +44,6 @@ class Parts(EndedCalls):
 
     splits_calls: ClassVar[bool] = True
     """True if several JSON documents in one call's arguments are several calls."""
-    counts_ends: ClassVar[bool] = False
-    """True if the arguments that a call's end tells count, whatever the pieces of them were."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -352,15 +350,17 @@ class Parts(EndedCalls):
             self.add(part, new)
         return True
 
-    def complete_arguments(self, call: OpenCall, arguments: object, *, mends: bool = True) -> None:
+    def complete_arguments(
+        self, call: OpenCall, arguments: object, *, replaces: Literal["none", "broken", "all"] = "broken"
+    ) -> None:
         """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
 
-        Pieces that are no JSON value are replaced, and in some APIs any others (`counts_ends`). If the call
-        was handed out, the arguments are compared.
+        If the call was handed out, the arguments are compared.
 
         Args:
             arguments: Text, or a JSON value; None if the server tells none.
-            mends: False to refuse such pieces, because the end may be that of another answer.
+            replaces: The pieces that they replace if they are others: none, because the end may be that of
+                another answer; broken ones, which are no JSON value; or all.
 
         Raises:
             ProtocolError: The pieces are other arguments.
@@ -373,10 +373,10 @@ class Parts(EndedCalls):
         spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
         arrived = call.arguments.join()
         whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
-        if whole is None and self.counts_ends:
+        if whole is None and replaces == "all":
             whole = spellings[0]
         adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
-        if whole is None or not (adds or is_placeholder or mends):
+        if whole is None or not (adds or is_placeholder or replaces != "none"):
             raise self.refuse_end()
         if not adds:
             # The call will be handed out with these arguments.

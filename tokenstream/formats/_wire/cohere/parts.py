@@ -11,7 +11,6 @@ from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import OpenCall, OpenPart
-from tokenstream.formats._kit.values import json_text
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, Usage
 
 if TYPE_CHECKING:
@@ -303,9 +302,8 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             if not isinstance(opened, OpenCall):
                 # The call was not streamed.
                 opened = self._open_v1_call(name or "")
-            if not opened.has_arguments and values is not None:
-                # v1 documents arguments as JSON values.
-                self.add_arguments(opened, json_text(values))
+            # v1 documents arguments as JSON values, of which the pieces are one spelling.
+            self.complete_arguments(opened, values, replaces="all")
             self._note_closed(key, opened)
             # The list has all calls with all of their arguments.
             self.close_call(opened)

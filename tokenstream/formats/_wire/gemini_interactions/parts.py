@@ -149,7 +149,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             return
         if isinstance(step.part, OpenCall) and step.has_fragments:
             # The whole interaction may be another one: nothing in it replaces what has arrived.
-            self.complete_arguments(step.part, data.get("arguments"), mends=False)
+            self.complete_arguments(step.part, data.get("arguments"), replaces="none")
         further = fields_except(data, "type", "content", "summary") or {}
         step.data.update({key: value for key, value in further.items() if key not in step.data})
         if not step.has_fragments and "arguments" in further:

@@ -114,7 +114,7 @@ class AssistantsSteps:
             self.drop_calls(step_id)
 
     def hand_out_call(self, item: dict[str, Any]) -> None:
-        """Hand out a complete call, after adding the arguments that no delta has sent.
+        """Hand out a complete call, after adding the arguments that no delta has sent, or replacing others.
 
         Args:
             item: The call; the run waits for its result.
@@ -127,12 +127,9 @@ class AssistantsSteps:
         if call is None or call.closed:
             # It has no name, and was reported as unknown; or it was handed out before.
             return
-        if isinstance(arguments, str):
-            streamed = call.arguments.join()
-            if arguments.startswith(streamed):
-                self._parts.add_arguments(call, arguments[len(streamed) :])
-            else:
-                self._parts.note("text_rewritten")
+        if isinstance(arguments, str) and arguments:
+            # The run waits for the call with these arguments, whatever pieces of it have arrived.
+            self._parts.complete_arguments(call, arguments, replaces="all")
         elif not says_nothing(arguments) and not call.has_arguments:
             self._parts.add_fragment(call, arguments)
         # The run waits for the result, so nothing more of the call follows.
@@ -199,10 +196,11 @@ class AssistantsSteps:
             tool = self._provider_tools[key] = _ProviderTool(part, call_id, kind)
         fragment = text_of(body, *_INPUT_FIELDS)
         if fragment is not None:
-            if tool.part.closed:
-                self._parts.note("part_after_close")
-            else:
-                self._parts.add(tool.part, fragment)
+            fragment = tool.part.new_in(fragment, self._parts.note)
+        if fragment and tool.part.closed:
+            self._parts.note("part_after_close")
+        elif fragment:
+            self._parts.add(tool.part, fragment)
         for name in _OUTPUT_FIELDS:
             self._add_outputs(tool, body.get(name))
         return tool
@@ -224,8 +222,12 @@ class AssistantsSteps:
         kind = text_of(item, "type") or ""
         body = dict_of(item, kind)
         tool = self._provider_tools.get(key)
+        whole = text_of(body, *_INPUT_FIELDS)
         if tool is None:
             tool = self._read_provider_tool(key, item)
+        elif whole is not None and not tool.part.closed:
+            # The last pieces may have been lost, or come late.
+            self._parts.tell(tool.part, whole, len(whole))
         self._parts.close(tool.part)
         outputs = next((body[name] for name in _OUTPUT_FIELDS if not says_nothing(body.get(name))), None)
         if outputs is None:

@@ -33,9 +33,6 @@ class RealtimeOutputs(SessionParts):
 
     __slots__ = ("_by_id", "_by_index", "audio_format")
 
-    # By OpenAI's documents, an item is whole at its end.
-    counts_ends: ClassVar[bool] = True
-
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._by_id: dict[str, RealtimeItem] = {}
@@ -380,7 +377,8 @@ class RealtimeOutputs(SessionParts):
         if call is None or text is None:
             return
         if isinstance(call, OpenCall):
-            self.complete_arguments(call, text)
+            # By OpenAI's documents, an item is whole at its end.
+            self.complete_arguments(call, text, replaces="all")
         elif item.arguments_reported and not call.closed:
             self.tell(call, text, len(text))
         elif not call.closed:

@@ -140,7 +140,8 @@ class CallItem(ResponseItem):
     def _set_arguments(self, call: OpenCall, text: str) -> None:
         """Complete the arguments by the whole text of them."""
         self._has_all_arguments = True
-        self.parts.complete_arguments(call, text)
+        # By OpenAI's documents, an item is whole at its end; its clients replace what they have.
+        self.parts.complete_arguments(call, text, replaces="all")
 
     def add_input(self, field: str, text: str) -> bool:
         """Add a fragment to the arguments of the call; return False if the field contains no arguments."""

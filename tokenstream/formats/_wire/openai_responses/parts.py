@@ -97,8 +97,6 @@ class ResponseItems(SessionParts):
 
     # A saved state has the number of this delta instead.
     unkept: ClassVar[frozenset[str]] = frozenset({"unread_delta"})
-    # By OpenAI's documents, an item is whole at its end; its clients replace what they have.
-    counts_ends: ClassVar[bool] = True
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)

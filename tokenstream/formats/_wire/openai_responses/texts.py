@@ -240,10 +240,8 @@ class TextItem(ResponseItem):
             self.parts.add(section.part, text)
             section.part.tell_ahead(text)
             section.marks.add(len(text))
-        elif is_open and text:
-            self.tell(section, text)
-        elif len(text) > section.length:
-            # The text was closed at the end of its item, but the end of the response has more of it.
+        elif (is_open and text) or len(text) > section.length:
+            # A text that was closed at the end of its item may lack what the end of the response has of it.
             self.tell(section, text)
         annotations = content.get("annotations")
         if is_list(annotations):
