@@ -218,7 +218,7 @@ async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
 async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
     """Everything that had arrived before it is handed out first."""
     source = Scripted(HEL, LO, LO, 9.0, survives=False)
-    stream = AsyncStream(source, deadlines=Deadlines(total=0.05))
+    stream = AsyncStream(source, deadlines=Deadlines(total=0.2))
     pieces: list[str] = []
     async with AsyncExitStack() as stack:
         if block:
