@@ -159,7 +159,7 @@ def test_an_answer_that_has_finished_is_waited_for_a_second_only() -> None:
 
 
 @pytest.mark.parametrize("sign_of_life", [HEARTBEAT, USAGE])
-def test_what_is_no_content_lengthens_that_wait_by_half_at_most(sign_of_life: bytes) -> None:
+def test_what_is_no_content_lengthens_that_wait_by_a_quarter_at_most(sign_of_life: bytes) -> None:
     """However often heartbeats or token counts come."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
@@ -170,7 +170,7 @@ def test_what_is_no_content_lengthens_that_wait_by_half_at_most(sign_of_life: by
         silence.tick(now)
 
     assert not silence.is_over
-    assert silence.deadline == 3.5
+    assert silence.deadline == 3.25
 
 
 def test_content_behind_the_finish_reason_begins_the_wait_anew() -> None:

@@ -28,7 +28,7 @@ _WAITED_FOR = {
 
 
 _AFTER_FINISH = "after_finish"
-_HEARTBEATS = 1.5
+_HEARTBEATS = 1.25
 """The longest wait for the end of a finished answer with heartbeats, in terms of the one without."""
 
 REST_SECONDS = 0.5
