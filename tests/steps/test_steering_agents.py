@@ -456,7 +456,8 @@ def test_each_kind_of_pipe_gets_the_whole_line(kind: str) -> None:
     pipe: Any = io.StringIO() if kind == "a file of text" else Raw()
     with Steps() as run:
         lines = ['{"type": "system", "subtype": "init", "session_id": "s1"}']
-        next(iter(run.follow(lines, agent="claude-code", stdin=pipe)))
+        followed = run.follow(lines, agent="claude-code", stdin=pipe)
+        next(iter(followed))
         run.steer("Be brief.")
         line = pipe.getvalue() if kind == "a file of text" else pipe.taken
         assert json.loads(line)["message"]["content"][0]["text"] == "Be brief."
@@ -466,7 +467,8 @@ def test_only_words_are_said() -> None:
     """Input is a text that is not empty."""
     lines = ['{"type": "system", "subtype": "init"}']
     with Steps() as run:
-        next(iter(run.follow(lines, agent="claude-code", stdin=io.BytesIO())))
+        followed = run.follow(lines, agent="claude-code", stdin=io.BytesIO())
+        next(iter(followed))
         for words in ("", None, ["Be brief."]):
             with pytest.raises(MisuseError, match="takes the words to say"):
                 run.steer(words)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from tokenstream._basics.call_markup import dialect_of
 from tokenstream._basics.json import decode_tolerantly
@@ -13,15 +14,17 @@ from tokenstream._pipeline.factories import looks_for_calls
 from tokenstream.errors import StreamTruncated
 from tokenstream.session._lines import RunTools
 from tokenstream.session._rounds import Question, Round
-from tokenstream.stream._base import find_driver
 from tokenstream.turns import ToolResults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._conversation import SessionConversation
     from tokenstream.session._lines import Steps
+    from tokenstream.session._rounds import ReadsAnswer
     from tokenstream.stream._options import Options
 
 _CREATED = b'"response.created"'
@@ -89,6 +92,8 @@ class Asked:
         """True while further rounds may follow, because the tools may still have to be run."""
         self.round = Round(question, lane, self)
         """The current round; further ones follow with the results of tools."""
+        self._find_answer: Callable[[], ReadsAnswer | None] = _find_nothing
+        """Returns the driver of the answer's stream, which keeps this object; None if it is gone."""
         self.exchange: AskedExchange | None = None
         """The current exchange; None until the question is sent."""
         self._earlier: list[AskedExchange] = []
@@ -114,6 +119,10 @@ class Asked:
         exchange = self.exchange
         return self.has_rounds or (exchange is not None and bool(exchange.steers) and not exchange.is_read)
 
+    def be_answered_by(self, answer: ReadsAnswer) -> None:
+        """Note which driver reads the answer; only once the question is sent, the conversation keeps it."""
+        self._find_answer = ref(answer)
+
     def begin(self, attempt: Attempt | None) -> Steps[AskedExchange]:
         """Send the question.
 
@@ -136,6 +145,7 @@ class Asked:
 
     def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
         """Return the turns that ask the model to continue a broken answer; none for any other attempt."""
+        self.round.be_answered_by(self._find_answer())
         self._messages.clear()
         self._read.clear()
         self._repeated.clear()
@@ -217,12 +227,12 @@ class Asked:
             results = ToolResults(results.message, dict(results), results.errors, missing=_STOPPED)
         if not results:
             return False
-        stream, earlier = self.round.answer, self.round.text_calls_before
+        answer, earlier = self.round.answer, self.round.text_calls_before
         # The words before the input, or those that no message repeats, are only in the answer's own stream.
         is_elsewhere = bool(answered.steers) or not self.conversation.known_api.lists_items
         self.round.keep(self.round.message if is_elsewhere else results.message)
         self.round = Round(Question(results), self.round.lane, self)
-        self.round.answer = stream
+        self.round.be_answered_by(answer)
         self.round.text_calls_before = earlier + sum(map(bool, map(dialect_of, results.message.tool_calls)))
         # Even if asking fails: another attempt goes on from here, because the tools were run.
         self._earlier.append(answered)
@@ -234,8 +244,7 @@ class Asked:
     def is_stopped(self) -> bool:
         """Return True once the application has stopped or closed the answer."""
         answer = self.round.answer
-        driver: Any = None if answer is None else find_driver(answer)
-        return driver is not None and driver.verdict.is_asked
+        return answer is not None and answer.verdict.is_asked
 
     def release(self, exchange: AskedExchange) -> Steps[None]:
         """Stop the answer of an attempt that is not read any further."""
@@ -250,3 +259,7 @@ class Asked:
         """
         if self.exchange is not None:
             yield from self.conversation.release(self.exchange, played_ms, self._earlier)
+
+
+def _find_nothing() -> None:
+    """Return None: no stream reads the answer yet."""

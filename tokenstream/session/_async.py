@@ -193,7 +193,7 @@ class AsyncSession(SessionBase):
         """Close the connection, which ends an answer in progress. Closing twice does no harm."""
         self._is_closed = True
         await self._line.close()
-        self._conversation.leave()
+        self._conversation.leave_for_good()
 
     def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> AsyncAnswer:  # noqa: ANN401 - see `Session.ask`
         """Ask a question, and return its answer as a stream; it is sent at `async with` or the first read.
@@ -216,9 +216,8 @@ class AsyncSession(SessionBase):
         else:
             openers = make_openers(_AsyncQuestionOpener(opens, options.format), self._retry, self._deadlines)
             driver = find_driver(make_stream(AsyncStream, openers, self._retry, options))
-        answer = AsyncAnswer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
-        asked.round.answer = answer
-        return answer
+        asked.be_answered_by(driver)
+        return AsyncAnswer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
 
     async def steer(self, content: Any, *, lane: str | None = None) -> Steer:  # noqa: ANN401 - see `Session.steer`
         """Say something to the model while it answers, without stopping it (OpenAI Responses and Live).
@@ -256,7 +255,9 @@ class AsyncSession(SessionBase):
 
     async def _release(self, asked: Asked, exchange: AskedExchange) -> None:
         """Stop an answer that is not read any further."""
-        if not self._is_closed:
+        if self._is_closed:
+            asked.round.let_go()
+        else:
             await self._line.run(asked.release(exchange))
 
 
@@ -463,10 +464,12 @@ async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
     """
     if seconds is None:
         return await awaited
-    from anyio import fail_after
+    from anyio import move_on_after
 
-    with fail_after(seconds):
+    # Not `fail_after`, whose frames would keep those of this session until the garbage collector comes.
+    with move_on_after(seconds):
         return await awaited
+    raise TimeoutError
 
 
 async def _run_tools(step: RunTools) -> ToolResults:

@@ -177,6 +177,13 @@ class SessionConversation:
         if self.api is not None:
             self.api.leave()
 
+    def leave_for_good(self) -> None:
+        """Note that the session is closed, and keep the messages of its answers instead of their streams."""
+        self.leave()
+        for rounds in self._rounds.values():
+            for each in rounds:
+                each.let_go()
+
     # -- asking --------------------------------------------------------------
 
     def check_free(self, lane: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 from tokenstream._basics.call_markup import dialect_of
 from tokenstream._basics.untrusted import is_dict, is_list
@@ -15,21 +16,25 @@ from tokenstream.turns._in_text import MARKUPS, put_calls_in_text
 from tokenstream.turns._results import ToolResults, keep_results, write_in_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tokenstream.message import Part
     from tokenstream.session._steering import SentSteer
+    from tokenstream.stream._phase import EndVerdict
     from tokenstream.turns._drop import Drop
 
 _DROP: Drop = ("incomplete", "invalid_tool_call", "media", "opaque", "citation")
 """Parts of an answer that need not be repeated to the model, or that cannot be."""
 
 
-class HasMessage(Protocol):
-    """The stream of an answer, as far as a round needs it."""
+class ReadsAnswer(Protocol):
+    """The driver of an answer's stream, as far as a round and its question need it."""
 
     @property
     def message(self) -> Message: ...
+    @property
+    def verdict(self) -> EndVerdict: ...
+    def note_look(self) -> None: ...
 
 
 class HasRounds(Protocol):
@@ -147,14 +152,26 @@ class Round:
         asked: The call that has asked it, and may ask on with the results of tools; None if nothing does.
     """
 
-    __slots__ = ("_message", "answer", "asked", "lane", "question", "steers", "text_calls_before")
+    __slots__ = (
+        "_answer",
+        "_asked",
+        "_find_answer",
+        "_message",
+        "lane",
+        "question",
+        "steers",
+        "text_calls_before",
+    )
 
     def __init__(self, question: Question, lane: str = "", asked: HasRounds | None = None) -> None:
         self.question = question
-        self.asked = asked
+        # Weak, since the call refers to its round.
+        self._asked: Callable[[], HasRounds | None] | None = None if asked is None else ref(asked)
         self.lane = lane
-        self.answer: HasMessage | None = None
-        """The stream of the answer; None before it is made, and once its message is kept."""
+        self._answer: ReadsAnswer | None = None
+        """The driver of the answer's stream; None before the question is sent, and once it is let go."""
+        self._find_answer: Callable[[], ReadsAnswer | None] | None = None
+        """Returns that driver, as long as anything else keeps it; None unless it was let go."""
         self.steers: list[SentSteer] = []
         """The input that was applied while the answer was written."""
         self.text_calls_before = 0
@@ -162,11 +179,31 @@ class Round:
         self._message = Message()
 
     @property
+    def asked(self) -> HasRounds | None:
+        """The call that has asked the question; None if nothing asks on."""
+        return None if self._asked is None else self._asked()
+
+    @property
+    def answer(self) -> ReadsAnswer | None:
+        """The driver of the answer's stream; None before the question is sent, and once `keep` was called."""
+        return self._answer if self._find_answer is None else self._find_answer()
+
+    def be_answered_by(self, answer: ReadsAnswer | None) -> None:
+        """Take the answer from a stream, which is kept for the history even if the application drops it.
+
+        Args:
+            answer: The driver of the stream; None if that is gone.
+        """
+        self._answer = answer
+
+    @property
     def message(self) -> Message:
         """The answer so far."""
-        if self.answer is None:
+        answer = self.answer
+        if answer is None:
             return self._message
-        message, results = self.answer.message, self.question.results
+        message, results = answer.message, self.question.results
+        answer.note_look()
         if results is None:
             return message
         # The stream of an answer that went on after its tools were run begins with the rounds before.
@@ -189,7 +226,16 @@ class Round:
             message: The message to keep; None for that of the stream.
         """
         self._message = self.message if message is None else message
-        self.answer = self.asked = None
+        self._answer = self._asked = self._find_answer = None
+
+    def let_go(self) -> None:
+        """Keep the message so far instead of the stream, which may go on as long as the application has it.
+
+        The stream refers to the conversation, which keeps this round.
+        """
+        if (answer := self.answer) is not None:
+            self._message = self.message
+            self._answer, self._find_answer = None, ref(answer)
 
 
 def write_history(

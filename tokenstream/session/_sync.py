@@ -172,7 +172,7 @@ class Session(SessionBase):
         """Close the connection, which ends an answer in progress. Closing twice does no harm."""
         self._is_closed = True
         self._line.close()
-        self._conversation.leave()
+        self._conversation.leave_for_good()
 
     def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> Answer:  # noqa: ANN401 - see the docstring
         """Ask a question, and return its answer as a stream; it is sent at `with` or the first read.
@@ -199,9 +199,8 @@ class Session(SessionBase):
             opener = _SyncQuestionOpener(opens, options.format)
             openers = make_openers(opener, self._retry, self._deadlines)
             driver = find_driver(make_stream(Stream, openers, self._retry, options))
-        answer = Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
-        asked.round.answer = answer
-        return answer
+        asked.be_answered_by(driver)
+        return Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
 
     def steer(self, content: Any, *, lane: str | None = None) -> Steer:  # noqa: ANN401 - see the docstring
         """Say something to the model while it answers, without stopping it (OpenAI Responses and Live).
@@ -251,7 +250,9 @@ class Session(SessionBase):
 
     def _release(self, asked: Asked, exchange: AskedExchange) -> None:
         """Stop an answer that is not read any further."""
-        if not self._is_closed:
+        if self._is_closed:
+            asked.round.let_go()
+        else:
             self._line.run(asked.release(exchange))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream._sources.payloads import payload_of
@@ -46,7 +48,7 @@ class ModelAnswer:
         earlier: An earlier answer of the same server, whose payloads look alike; None for none.
     """
 
-    __slots__ = ("_calls", "_read_like_last", "format", "has_begun", "step")
+    __slots__ = ("__weakref__", "_calls", "_read_like_last", "format", "has_begun", "step")
 
     def __init__(
         self, step: Step, format: str | Format, calls: list[ToolCall], earlier: ModelAnswer | None = None
@@ -56,7 +58,7 @@ class ModelAnswer:
         """True once the format has read an event of the answer."""
         self.format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
         # A format keeps no text, but has to compare it with the whole text that a server may repeat.
-        self.format.parts.find_text = self._find_arrived
+        self.format.parts.find_text = partial(_find_arrived, ref(self))
         self._calls = calls
         self._read_like_last: Callable[[Any], Event | None] | None = None
         """Reads a payload that differs from the last one only in its text; None after any but a delta."""
@@ -109,7 +111,7 @@ class ModelAnswer:
             self._read_like_last = None
             self.step.conclude("failed")
 
-    def _find_arrived(self, told: Told) -> str:
+    def find_arrived(self, told: Told) -> str:
         """Return the text that the step has of a part, to be compared with the whole text in `told`."""
         message = self.step.message
         # Before this answer has begun, the last message of the step is that of the answer before. The message
@@ -132,6 +134,12 @@ class ModelAnswer:
             if isinstance(event, ToolCallDone):
                 self._calls.append(event.call)
             self.step.feed(event)
+
+
+def _find_arrived(find_answer: Callable[[], ModelAnswer | None], told: Told) -> str:
+    """Return the text that an answer has of a part; the format that asks does not keep the answer."""
+    answer = find_answer()
+    return "" if answer is None else answer.find_arrived(told)
 
 
 class TextAnswer:

@@ -506,11 +506,18 @@ class Driver(UncopyableObject):
         """
         if isinstance(error, FunctionFailed):
             self._end_for_function()
-            raise error.raised
+            try:
+                raise error.raised
+            finally:
+                # The traceback of what is raised has this frame, which would keep it.
+                del error
         begun = self.machine.meter.first_event_at is not None
         converted = reading_error(error, self._read_deadlines, begun=begun)
         if isinstance(converted, MisuseError):
-            raise converted
+            try:
+                raise converted
+            finally:
+                del error, converted
         self._end_input(converted, self.clock())
 
     def conclude(self, ending: Ending | None = None) -> bool:

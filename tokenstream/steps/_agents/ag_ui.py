@@ -13,7 +13,7 @@ from tokenstream.steps._agents import REMEMBERED, AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
@@ -63,17 +63,6 @@ class AGUIRun(AgentReader):
         """The type of the last chunk, and the id of its message or call, which the next one may leave out."""
         self._calls: dict[str, tuple[str, list[str]]] = {}
         """The tools of the calls in progress, with the pieces of their arguments, by the ids of the calls."""
-        self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
-            "RUN_STARTED": self._read_start,
-            "RUN_FINISHED": self._read_end,
-            "RUN_ERROR": self._read_error,
-            "STEP_STARTED": self._begin_named,
-            "STEP_FINISHED": self._end_named,
-            "SUBAGENT_STARTED": self._begin_subagent,
-            "SUBAGENT_FINISHED": self._end_subagent,
-            "SUBAGENT_ERROR": self._end_subagent,
-        }
-        """The methods that read events other than those of answers, by their types."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -88,9 +77,9 @@ class AGUIRun(AgentReader):
         if self._turn is None and self.turns_ended and kind != "RUN_STARTED":
             # Between two turns, an event is late or repeated.
             return
-        reader = self._readers.get(kind)
+        reader = self._READERS.get(kind)
         if reader is not None:
-            reader(event)
+            reader(self, event)
         elif kind.startswith(_CONTENT):
             self._read_content(event, kind)
 
@@ -312,3 +301,15 @@ class AGUIRun(AgentReader):
         if kind == "TOOL_CALL_RESULT":
             output, error, _ = read_output(event)
             self._end_tool(id, output, failure=error)
+
+    _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Json]], None]]] = {
+        "RUN_STARTED": _read_start,
+        "RUN_FINISHED": _read_end,
+        "RUN_ERROR": _read_error,
+        "STEP_STARTED": _begin_named,
+        "STEP_FINISHED": _end_named,
+        "SUBAGENT_STARTED": _begin_subagent,
+        "SUBAGENT_FINISHED": _end_subagent,
+        "SUBAGENT_ERROR": _end_subagent,
+    }
+    """The methods that read events other than those of answers, by their types."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
@@ -18,7 +18,7 @@ from tokenstream.steps._step import LeftOpen
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
     from tokenstream._steer import Steer
@@ -71,15 +71,6 @@ class ClaudeCode(AgentReader):
         self._answered: deque[tuple[Turn, bool]] = deque()
         """The turns that have their last answer and whose results follow, the oldest first, each with True if
         that answer was sent whole."""
-        self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
-            "system": self._read_system,
-            "stream_event": self._read_event,
-            "assistant": self._read_message,
-            "user": self._read_user,
-            "command_lifecycle": self._read_lifecycle,
-            "result": self._read_result,
-        }
-        """The methods that read lines, by their types; all other lines are signs of life."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -122,9 +113,9 @@ class ClaudeCode(AgentReader):
             self._run.introduce(self.find_name(line))
         # A run may have many thousand lines, so the fields of each are taken without a call.
         kind, uuid = line.get("type"), line.get("uuid")
-        read = self._readers.get(kind) if isinstance(kind, str) else None
+        read = self._READERS.get(kind) if isinstance(kind, str) else None
         if read is not None and not (isinstance(uuid, str) and not self._ids.add(uuid)):
-            read(line)
+            read(self, line)
 
     @property
     def has_open_turn(self) -> bool:
@@ -461,6 +452,16 @@ class ClaudeCode(AgentReader):
             counts = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
             is_counted = not (agent or self._streamed) and bool(usage)
             self._end_answer(agent, counts if is_counted else None, None if agent else reason)
+
+    _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Json]], None]]] = {
+        "system": _read_system,
+        "stream_event": _read_event,
+        "assistant": _read_message,
+        "user": _read_user,
+        "command_lifecycle": _read_lifecycle,
+        "result": _read_result,
+    }
+    """The methods that read lines, by their types; all other lines are signs of life."""
 
 
 def _code(status: Json) -> str | None:

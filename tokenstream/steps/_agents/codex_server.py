@@ -132,7 +132,6 @@ class _Thread(ConversationReader):
 
     def __init__(self, run: Steps, id: str, owner: CodexServer) -> None:
         super().__init__(run, id, owner)
-        self._server = owner
         self._said: dict[str, int] = {}
         """The number of characters of each item of an answer so far, by the item's id."""
         self._item: str | None = None
@@ -209,7 +208,7 @@ class _Thread(ConversationReader):
             return
         self._open_turn()
         has_failed = status not in _REASONS
-        self._server.steering.lose(id)
+        self._owner.steering.lose(id)
         self._end_answer(_REASONS.get(status or "", "error"), self._usage_of_turn())
         self._turn_id = None
         self._said.clear()
@@ -286,7 +285,7 @@ class _Thread(ConversationReader):
         """Add an item to the answer, or begin or end a tool's step."""
         kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
         if kind == "userMessage":
-            self._server.note_said(item, self._turn_id)
+            self._owner.note_said(item, self._turn_id)
         if kind in _SPOKEN:
             return
         if kind in ("agentMessage", "reasoning"):

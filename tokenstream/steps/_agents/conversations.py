@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from weakref import ref
 
 from tokenstream._basics.untrusted import dict_of
 from tokenstream.steps._agents import AgentReader, TextAgentReader
 from tokenstream.steps._turn import Turn, take_refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from tokenstream._basics.loose import Json
@@ -115,7 +117,13 @@ class ConversationReader(TextAgentReader):
     def __init__(self, run: Steps, id: str, owner: Conversations[Any]) -> None:
         super().__init__(run)
         self.id = id
-        self._owner = owner
+        # Weak, since the owner keeps the readers of its conversations.
+        self._find_owner: Callable[[], Any] = ref(owner)
+
+    @property
+    def _owner(self) -> Any:  # noqa: ANN401 - the reader of all conversations, of the agent's own class
+        """The reader of all conversations, which hands the messages to this one."""
+        return self._find_owner()
 
     @property
     def turn(self) -> Turn | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.payloads import payload_of
@@ -92,7 +93,8 @@ class AgentRun:
         self, run: Steps, agent: str | None = None, prepare: Callable[[AgentReader], object] | None = None
     ) -> None:
         self._run = run
-        self._prepare = prepare
+        # Weak, since whoever prepares the reader keeps this object.
+        self._prepare = None if prepare is None else WeakMethod(prepare)
         self._early: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=_UNDECIDED)
         """The first calls of a reader's methods, before a reader was found."""
         self.reader: AgentReader | None = None
@@ -134,8 +136,9 @@ class AgentRun:
     def use(self, reader: AgentReader) -> None:
         """Read with a reader from now on, first what came before it was known."""
         self.reader = reader
-        if self._prepare is not None:
-            self._prepare(reader)
+        prepare = None if self._prepare is None else self._prepare()
+        if prepare is not None:
+            prepare(reader)
         while self._early:
             method, arguments = self._early.popleft()
             if method == "read":

@@ -21,7 +21,7 @@ from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
     from tokenstream.steps._run import Steps
@@ -65,14 +65,6 @@ class LangGraphRun(AgentReader):
         """True if the events say when the run begins, and so also when it ends."""
         self._cut: StreamError | None = None
         """The error of the last answer of the whole graph, if that answer was cut off or has failed."""
-        self._readers: dict[str, Callable[[Namespace, dict[str, Any], dict[str, Json]], None]] = {
-            "messages": self._read_message,
-            "tools": self._read_tool,
-            "lifecycle": self._read_lifecycle,
-            "input.requested": self._read_request,
-            "values": self._read_state,
-        }
-        """The methods that read events, by their methods in the protocol."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -82,7 +74,7 @@ class LangGraphRun(AgentReader):
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         params = dict_of(line, "params")
-        reader = self._readers.get(text_of(line, "method") or "")
+        reader = self._READERS.get(text_of(line, "method") or "")
         if reader is None or self._is_repeated(text_of(line, "event_id")):
             return
         path: object = params.get("namespace")
@@ -90,7 +82,7 @@ class LangGraphRun(AgentReader):
         if self._turn is None and self._server_ends_run and not _begins_run(line, namespace):
             # A line between two runs is part of no turn.
             return
-        reader(namespace, params, line)
+        reader(self, namespace, params, line)
 
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the events are not read any further."""
@@ -306,6 +298,15 @@ class LangGraphRun(AgentReader):
         step = self._find_step(namespace)
         if id is not None and step.ended is None:
             step.wait_for(id, payload)
+
+    _READERS: ClassVar[Mapping[str, Callable[[Any, Namespace, dict[str, Any], dict[str, Json]], None]]] = {
+        "messages": _read_message,
+        "tools": _read_tool,
+        "lifecycle": _read_lifecycle,
+        "input.requested": _read_request,
+        "values": _read_state,
+    }
+    """The methods that read events, by their methods in the protocol."""
 
 
 def _begins_run(line: dict[str, Json], namespace: Namespace) -> bool:

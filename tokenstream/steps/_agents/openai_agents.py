@@ -21,7 +21,7 @@ from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
@@ -63,16 +63,6 @@ class OpenAIAgentsRun(AgentReader):
         """The calls that have created subagents, by the subagents' ids."""
         self._requests: list[str] = []
         """The ids of the requests that wait for an answer."""
-        self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
-            "agent.session.in_progress": self._note_answered,
-            "agent.session.requires_action": self._read_actions,
-            "agent.session.failed": self._fail,
-            "agent.session.subagent.created": self._read_subagent,
-            "agent.session.subagent.active": self._read_subagent,
-            "agent.session.subagent.closed": self._close_subagent,
-            "agent.output.command_execution_output.delta": self._read_output,
-        }
-        """The methods that read events other than those about turns, by their types."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -88,8 +78,8 @@ class OpenAIAgentsRun(AgentReader):
         kind = text_of(line, "type") or ""
         if kind.startswith(_TURN):
             self._read_turn(line, kind)
-        elif kind in self._readers:
-            self._readers[kind](line)
+        elif kind in self._READERS:
+            self._READERS[kind](self, line)
 
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the events are not read any further."""
@@ -268,6 +258,17 @@ class OpenAIAgentsRun(AgentReader):
         for id in self._requests:
             self._run.requests.note_answered(id)
         self._requests.clear()
+
+    _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Json]], None]]] = {
+        "agent.session.in_progress": _note_answered,
+        "agent.session.requires_action": _read_actions,
+        "agent.session.failed": _fail,
+        "agent.session.subagent.created": _read_subagent,
+        "agent.session.subagent.active": _read_subagent,
+        "agent.session.subagent.closed": _close_subagent,
+        "agent.output.command_execution_output.delta": _read_output,
+    }
+    """The methods that read events other than those about turns, by their types."""
 
 
 def _failure_of(item: dict[str, Json]) -> str | None:

@@ -1,0 +1,299 @@
+"""Nothing of a session waits for the garbage collector once it was closed, however its answers were left."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import pytest
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+
+from tests.sources.sockets import answer, event
+from tests.stream.responses.test_of_openai import answer as response
+from tests.support.uncollected import left_by, left_by_async
+from tokenstream import AsyncSession, Retry, Router, Session
+from tokenstream.errors import TokenStreamError
+
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": '{"a": 1}'}
+PARAMETERS = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+TOOLS = [{"type": "function", "name": "f", "parameters": PARAMETERS}]
+"""As the API has them: pydantic's descriptions of functions wait for the collector themselves."""
+router = Router()
+
+
+@router.tool
+def f(a: int) -> str:
+    """Find a city."""
+    return str(a)
+
+
+def calling(id: str) -> list[dict[str, Any]]:
+    """Return the events of a response that calls a tool."""
+    head = {"id": id, "object": "response", "model": "gpt-5.1"}
+    return [
+        {"type": "response.created", "response": {**head, "status": "in_progress", "output": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**CALL, "arguments": ""}},
+        {"type": "response.output_item.done", "output_index": 0, "item": CALL},
+        {"type": "response.completed", "response": {**head, "status": "completed", "output": [CALL]}},
+    ]
+
+
+class Connection:
+    """The server of one API, in the place of the client's connection to it.
+
+    Args:
+        api: The name of the API's format.
+        breaks: True to break the connection inside of each answer.
+    """
+
+    def __init__(self, api: str, *, breaks: bool = False) -> None:
+        self.api = api
+        self.breaks = breaks
+        self.count = 0
+        self.closed = False
+        greeting = event("session.created", session={"model": "gpt-realtime"})
+        self.messages: list[str] = [greeting] if api == "openai-realtime" else []
+
+    def take(self, message: str) -> None:
+        payload = json.loads(message)
+        if payload.get("type") == "response.create":
+            self.count += 1
+            self.reply(f"resp_{self.count}", payload)
+        elif payload.get("type") == "session.update":
+            self.messages.append(event("session.updated", session=payload["session"]))
+        elif "setup" in payload:
+            self.messages.append(json.dumps({"setupComplete": {}}))
+        elif "clientContent" in payload or "realtimeInput" in payload:
+            parts = [{"modelTurn": {"parts": [{"text": text}]}} for text in ("Hel", "lo")]
+            ends = [{"generationComplete": True}, {"turnComplete": True}]
+            self.say([json.dumps({"serverContent": each}) for each in (*parts, *ends)])
+
+    def reply(self, id: str, payload: dict[str, Any]) -> None:
+        if self.api == "openai-realtime":
+            self.say(answer(id, "Hel", "lo"))
+        elif payload.get("tools") and self.count == 1:
+            self.say([json.dumps(each) for each in calling(id)])
+        else:
+            self.say([json.dumps(each) for each in response(id, "Hel", "lo")])
+
+    def say(self, messages: list[str]) -> None:
+        self.messages += messages[:4] if self.breaks else messages
+
+    def give(self) -> str:
+        if self.messages:
+            return self.messages.pop(0)
+        raise ConnectionClosedError(None, None) if self.breaks else ConnectionClosedOK(None, None)
+
+    def ping(self) -> None:
+        """Do nothing: the peer is always there."""
+
+
+class SyncConnection(Connection):
+    def send(self, message: str) -> None:
+        self.take(message)
+
+    def recv(self, timeout: float | None = None) -> str:
+        if not self.messages and not self.breaks and timeout is not None:
+            raise TimeoutError
+        return self.give()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class AsyncConnection(Connection):
+    async def send(self, message: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.take(message)
+
+    async def recv(self) -> str:
+        await anyio.lowlevel.checkpoint()
+        if not (self.messages or self.breaks or self.closed):
+            await anyio.sleep_forever()
+        return self.give()
+
+    async def close(self) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.closed = True
+
+
+def opened(api: str, *, breaks: bool = False, **options: Any) -> Session:
+    return Session(lambda: SyncConnection(api, breaks=breaks), model="m", format=api, **options)
+
+
+def two_questions(api: str) -> None:
+    with opened(api) as session:
+        for question in ("one", "two"):
+            with session.ask(question) as said:
+                assert said.final().text == "Hello"
+    assert [message.text for message in session.messages] == ["Hello", "Hello"]
+
+
+def left_early(api: str) -> None:
+    with opened(api) as session:
+        with session.ask("one") as said:
+            assert next(said.text) == "Hel"
+        assert session.ask("two").final().text == "Hello"
+
+
+def left_by_an_exception(api: str) -> None:
+    with suppress(KeyError), opened(api) as session, session.ask("one") as said:
+        next(said.text)
+        raise KeyError
+
+
+def never_read(api: str) -> None:
+    with opened(api) as session:
+        session.ask("one")
+
+
+def kept_longer(api: str) -> None:
+    with opened(api) as session:
+        said = session.ask("one")
+        next(said.text)
+    del session
+    with suppress(TokenStreamError):
+        said.final()
+
+
+def shared(api: str) -> None:
+    with opened(api) as session, session.ask("one") as said:
+        one, two = said.tee(2)
+        next(one.text)
+        two.final()
+
+
+def retried(api: str) -> None:
+    with opened(api, retry=Retry(attempts=2, wait=0)) as session:
+        assert session.ask("one").final().text == "Hello"
+
+
+def broken(api: str) -> None:
+    with suppress(TokenStreamError), opened(api, breaks=True) as session:
+        session.ask("one").final()
+
+
+def with_tools(api: str) -> None:
+    with opened(api, tools=TOOLS) as session:
+        assert session.ask("one", router=router).final().text == "Hello"
+
+
+def aopened(api: str, *, breaks: bool = False, **options: Any) -> AsyncSession:
+    return AsyncSession(lambda: AsyncConnection(api, breaks=breaks), model="m", format=api, **options)
+
+
+async def two_questions_async(api: str) -> None:
+    async with aopened(api) as session:
+        for question in ("one", "two"):
+            async with session.ask(question) as said:
+                assert (await said.final()).text == "Hello"
+    assert [message.text for message in session.messages] == ["Hello", "Hello"]
+
+
+async def left_early_async(api: str) -> None:
+    async with aopened(api) as session:
+        async with session.ask("one") as said:
+            assert await anext(said.text) == "Hel"
+        assert (await session.ask("two").final()).text == "Hello"
+
+
+async def left_by_an_exception_async(api: str) -> None:
+    with suppress(KeyError):
+        async with aopened(api) as session, session.ask("one") as said:
+            await anext(said.text)
+            raise KeyError
+
+
+async def never_read_async(api: str) -> None:
+    async with aopened(api) as session:
+        session.ask("one")
+
+
+async def kept_longer_async(api: str) -> None:
+    async with aopened(api) as session:
+        said = session.ask("one")
+        await anext(said.text)
+    del session
+    with suppress(TokenStreamError):
+        await said.final()
+
+
+async def retried_async(api: str) -> None:
+    async with aopened(api, retry=Retry(attempts=2, wait=0)) as session:
+        assert (await session.ask("one").final()).text == "Hello"
+
+
+async def broken_async(api: str) -> None:
+    with suppress(TokenStreamError):
+        async with aopened(api, breaks=True) as session:
+            await session.ask("one").final()
+
+
+async def with_tools_async(api: str) -> None:
+    async with aopened(api, tools=TOOLS) as session:
+        assert (await session.ask("one", router=router).final()).text == "Hello"
+
+
+APIS = ("openai-responses", "openai-realtime", "gemini-live")
+TALKS = [
+    two_questions,
+    left_early,
+    left_by_an_exception,
+    never_read,
+    kept_longer,
+    shared,
+    retried,
+    broken,
+    with_tools,
+]
+ASYNC_TALKS = [
+    two_questions_async,
+    left_early_async,
+    left_by_an_exception_async,
+    never_read_async,
+    kept_longer_async,
+    retried_async,
+    broken_async,
+    with_tools_async,
+]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_session_leaves_nothing(api: str) -> None:
+    """Neither its answers and questions, nor what knows the conversation."""
+
+    def run() -> None:
+        for talk in TALKS:
+            talk(api)
+
+    assert left_by(run) == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("api", APIS)
+async def test_an_asynchronous_session_leaves_nothing(api: str) -> None:
+    """The same in an event loop."""
+
+    async def run() -> None:
+        for talk in ASYNC_TALKS:
+            await talk(api)
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+
+    assert await left_by_async(run) == {}
+
+
+def test_a_session_that_was_closed_has_what_was_read_afterwards() -> None:
+    """Also once its stream is dropped."""
+    with opened("openai-responses") as session:
+        said = session.ask("one")
+        assert next(said.text) == "Hel"
+    assert [message.text for message in session.messages] == ["Hel"]
+    with suppress(TokenStreamError):
+        said.final()
+    read = said.message.text
+    del said
+
+    assert [message.text for message in session.messages] == [read]
