@@ -31,7 +31,11 @@ from tokenstream.events import Unknown
 from tokenstream.limits import Limits
 
 STRAYS: dict[str, tuple[list[Payload], str, str]] = {
-    "a response that begins twice": ([created(), *HELLO, done()], "start_repeated", "Hello"),
+    "a response that begins twice": (
+        [{**created(), "event_id": "event_0"}, *HELLO, done()],
+        "start_repeated",
+        "Hello",
+    ),
     "a response that ends twice": ([*HELLO, done(), done()], "finish_repeated", "Hello"),
     "a response without its beginning": ([*HELLO[1:], done()], "start_missing", "Hello"),
     "an item that begins twice": ([*HELLO[:2], *HELLO[1:], done()], "content_twice", "Hello"),

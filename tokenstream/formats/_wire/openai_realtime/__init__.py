@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
@@ -25,6 +26,7 @@ from tokenstream.formats._wire.openai_realtime.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
@@ -64,7 +66,10 @@ class OpenAIRealtime(Format):
         "_answer",
         "_failure",
         "_heard",
+        "_ids_are_shared",
+        "_last_delta",
         "_last_error",
+        "_last_event",
         "_open_responses",
         "_outputs",
         "_session",
@@ -102,6 +107,12 @@ class OpenAIRealtime(Format):
         """The error of the last response, if that response failed."""
         self._last_error: StreamError | None = None
         """The last error that an event has reported since a response began; most do not end the session."""
+        self._last_event: dict[str, Any] | None = None
+        """The last event that was decoded; None before the first."""
+        self._last_delta: Event | None = None
+        """The delta after that event that was read last without decoding; None if there is none."""
+        self._ids_are_shared = False
+        """True once two events in a row have had the same id, so that ids identify no event."""
 
     def _make_parts(self) -> RealtimeOutputs:
         self._outputs = RealtimeOutputs(self.limits, self.note)
@@ -146,12 +157,26 @@ class OpenAIRealtime(Format):
         return not self._open_responses
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None if the delta is from a delta event: later ones may be read without decoding.
+        """Return a callback that has a delta decoded if it may be the one before it again.
 
-        Otherwise, return `always_decode`: the event had a whole text, and the next event of its type may only
-        repeat deltas that were reported, so it must be decoded.
+        If the delta is not from a delta event, return `always_decode`: the event had a whole text, and the
+        next event of its type may only repeat deltas that were reported.
         """
-        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
+        if not (text_of(delta.raw, "type") or "").endswith(".delta"):
+            return always_decode
+        field = "fragment" if isinstance(delta, ToolCallDelta | PartDelta) else "text"
+
+        def record_delta(delta: AnyEvent) -> bool | None:
+            """Store a delta; return False if it has the text of the one before it, and may be it again."""
+            last: AnyEvent = self._last_delta
+            before = (self._last_event or {}).get("delta") if last is None else getattr(last, field, None)
+            may_be_last = before == getattr(delta, field) and not self._ids_are_shared
+            if may_be_last and delta.raw == (self._last_event if last is None else last.raw):
+                return False
+            self._last_delta = delta
+            return None
+
+        return record_delta
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back at the input's end; set `error` if a response is open or failed."""
@@ -165,6 +190,9 @@ class OpenAIRealtime(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
+        if self._is_repeated(payload):
+            self.note("frame_repeated")
+            return
         kind = text_of(payload, "type")
         if kind is None:
             self.note("type_missing")
@@ -174,6 +202,16 @@ class OpenAIRealtime(Format):
             reader(self, payload)
         else:
             self.parts.unknown(kind or "event", payload)
+
+    def _is_repeated(self, payload: dict[str, Any]) -> bool:
+        """Return True if an event is the one before it again, judging by its id and its content."""
+        last = self._last_event if self._last_delta is None else self._last_delta.raw
+        self._last_event, self._last_delta = payload, None
+        id = text_of(payload, "event_id")
+        if id is None or last is None or last.get("event_id") != id:
+            return False
+        self._ids_are_shared = self._ids_are_shared or last != payload
+        return not self._ids_are_shared
 
     def _error_at_end(self) -> StreamError | None:
         """Return the error to raise at the end of the input; None if the input may end here.
