@@ -77,6 +77,17 @@ def _get_raw(event: _EventBase) -> Json:
     return raw
 
 
+def have_equal_payloads(one: AnyEvent, other: AnyEvent) -> bool:
+    """Return True if two events came in equal payloads; two that are bytes are not decoded."""
+    payload, other_payload = _slot.__get__(one), _slot.__get__(other)
+    if payload.__class__ is not other_payload.__class__:
+        # What is decoded here is not kept, or each of many events would be decoded for the next one.
+        payload, other_payload = (
+            decode(each) if each.__class__ is bytes else each for each in (payload, other_payload)
+        )
+    return bool(payload == other_payload)
+
+
 setattr(_EventBase, "raw", property(_get_raw, _slot.__set__))  # noqa: B010 - not assignable to type checkers
 setattr(_EventBase, "_raw", _slot)  # noqa: B010 - as above
 

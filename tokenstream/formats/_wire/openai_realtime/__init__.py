@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
+from tokenstream._event_base import have_equal_payloads
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
@@ -169,9 +170,12 @@ class OpenAIRealtime(Format):
         def record_delta(delta: AnyEvent) -> bool | None:
             """Store a delta; return False if it has the text of the one before it, and may be it again."""
             last: AnyEvent = self._last_delta
-            before = (self._last_event or {}).get("delta") if last is None else getattr(last, field, None)
-            may_be_last = before == getattr(delta, field) and not self._ids_are_shared
-            if may_be_last and delta.raw == (self._last_event if last is None else last.raw):
+            if last is None:
+                may_be_last = delta.raw == self._last_event
+            else:
+                has_same_text = getattr(last, field, None) == getattr(delta, field)
+                may_be_last = has_same_text and have_equal_payloads(delta, last)
+            if may_be_last and not self._ids_are_shared:
                 return False
             self._last_delta = delta
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_list, says_nothing, text_of
+from tokenstream._event_base import have_equal_payloads
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import PING_NAMES
@@ -283,10 +284,13 @@ class OpenAIResponses(Format):
             """
             if is_numbered:
                 last: AnyEvent = items.unread_delta
-                if last is None or getattr(last, field, None) == getattr(delta, field):
-                    number = items.number if last is None else sequence_number_of(last.raw)
-                    if number == sequence_number_of(delta.raw) and not self._numbers_are_shared:
-                        return False
+                if last is None:
+                    may_be_last = items.number == sequence_number_of(delta.raw)
+                else:
+                    has_same_text = getattr(last, field, None) == getattr(delta, field)
+                    may_be_last = has_same_text and have_equal_payloads(delta, last)
+                if may_be_last and not self._numbers_are_shared:
+                    return False
                 items.unread_delta = delta
             if section is not None:
                 section.length += len(delta.text)
