@@ -71,6 +71,11 @@ SOURCES: dict[str, list[Any]] = {
 }
 
 
+each_source = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "a graph")) for name in SOURCES]
+)
+
+
 def whole(source: Any) -> None:
     with Stream(source) as stream:
         for each in stream.responses:
@@ -289,7 +294,7 @@ def make_source(name: str, *, is_async: bool = False) -> Any:
     return (AsyncItems if is_async else Items)(*items)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@each_source
 @in_one_test("read", READERS)
 def test_answers_leave_nothing(name: str, read: Callable[[Any], None]) -> None:
     """Neither whole ones, nor those that were left early, nor one that is kept longer than their stream."""
@@ -297,7 +302,7 @@ def test_answers_leave_nothing(name: str, read: Callable[[Any], None]) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", SOURCES)
+@each_source
 async def test_asynchronous_answers_leave_nothing(name: str) -> None:
     """The same, and the tasks that have read are gone, too."""
 
@@ -322,27 +327,27 @@ async def breaking_later(items: list[Any]) -> AsyncIterator[Any]:
     raise ConnectionResetError("the peer is gone")
 
 
-@in_one_test("read", [whole, unread, listed, text_left])
-@in_one_test("items", SOURCES.values(), ids=SOURCES)
-def test_a_connection_that_breaks_leaves_nothing(items: list[Any], read: Callable[[Any], None]) -> None:
+@each_source
+def test_a_connection_that_breaks_leaves_nothing(name: str) -> None:
     """Neither the source's error nor those of the answers keep what has read."""
 
     def run() -> None:
-        with suppress(TokenStreamError):
-            read(breaking(items))
+        for read in (whole, unread, listed, text_left):
+            with suppress(TokenStreamError):
+                read(breaking(SOURCES[name]))
 
     assert left_by(run) == {}
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("items", SOURCES.values(), ids=SOURCES)
-async def test_an_asynchronous_connection_that_breaks_leaves_nothing(items: list[Any]) -> None:
+@each_source
+async def test_an_asynchronous_connection_that_breaks_leaves_nothing(name: str) -> None:
     """The same in an event loop."""
 
     async def run() -> None:
         for read in (whole_async, unread_async, listed_async, text_left_async):
             with suppress(TokenStreamError):
-                await read(breaking_later(items))
+                await read(breaking_later(SOURCES[name]))
         for _ in range(3):
             await anyio.lowlevel.checkpoint()
 
