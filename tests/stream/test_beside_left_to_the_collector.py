@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from pydantic import BaseModel
 
 from tests.support.tables import in_one_test
 from tests.support.uncollected import left_by, left_by_async
@@ -31,10 +30,6 @@ BODY = [
 CUT = BODY[:4]
 
 
-class Place(BaseModel):
-    a: int
-
-
 def reading(body: list[bytes]) -> Iterator[bytes]:
     yield from body
 
@@ -48,10 +43,10 @@ async def areading(body: list[bytes]) -> AsyncIterator[bytes]:
 VIEWS: list[Callable[[Any], Any]] = [
     lambda stream: stream,
     lambda stream: stream.text.smooth(),
-    lambda stream: stream.partials(list[Place]),
-    lambda stream: stream.items(Place),
+    lambda stream: stream.partials(list),
+    lambda stream: stream.items(dict),
     lambda stream: stream.tool_calls,
-    lambda stream: stream.tool_partials(f=Place),
+    lambda stream: stream.tool_partials(f=dict),
     lambda stream: stream.tool_calls.when_complete(),
 ]
 

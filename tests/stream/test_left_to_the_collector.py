@@ -197,6 +197,32 @@ async def test_an_asynchronous_tap_leaves_nothing() -> None:
     assert await left_by_async(run) == {}
 
 
+@pytest.mark.parametrize("most", [100, 1], ids=["whole", "left early"])
+def test_a_tap_of_a_response_leaves_nothing_of_the_answer(most: int) -> None:
+    """A response of httpx refers to its body, which refers to it; the tap is no part of that."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Chunks(BODY)))
+
+    def run() -> None:
+        with httpx.Client(transport=transport) as client, client.stream("GET", "https://a.example/") as head:
+            tapped = tap(head)
+            for _ in zip(range(most), tapped.iter_lines(), strict=False):
+                pass
+            tapped.close()
+        assert tapped.message.complete == (most > 1)
+
+    assert {*left_by(run)} <= {"ShownBody", "_SyncWatchedBody.__iter__"}
+
+
+class Chunks(httpx.SyncByteStream):
+    """The body of a response."""
+
+    def __init__(self, body: list[bytes]) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._body
+
+
 class Waiting(httpx.AsyncByteStream):
     """The body of a response that waits before its first chunk."""
 

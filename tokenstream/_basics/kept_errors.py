@@ -69,6 +69,12 @@ def forget_frames(error: BaseException) -> None:
     _replace_causes(error, error, {id(error): error})
 
 
+def frameless(error: Exception) -> Exception:
+    """Return an error that is equal to another one and its causes, without tracebacks, to be kept."""
+    equal = _frameless(error, {})
+    return equal if isinstance(equal, Exception) else error
+
+
 def mark_given(error: ErrorT) -> ErrorT:
     """Note on an error of this library if the application has raised it; return the error."""
     place = error.__traceback__

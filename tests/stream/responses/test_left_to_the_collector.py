@@ -21,7 +21,7 @@ from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError, TokenStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 ONE, TWO = answer("resp_1", "a", "b"), answer("resp_2", "1", "2")
 TURNS = [each for pair in zip(ONE[1:], TWO[1:], strict=True) for each in pair]
@@ -69,6 +69,11 @@ SOURCES: dict[str, list[Any]] = {
     "a graph": AGENT,
     "one body": body(chat("1", "a"), chat("2", "b"), chat("3", "c")),
 }
+
+
+each_source = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "a graph")) for name in SOURCES]
+)
 
 
 def whole(source: Any) -> None:
@@ -289,7 +294,7 @@ def make_source(name: str, *, is_async: bool = False) -> Any:
     return (AsyncItems if is_async else Items)(*items)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@each_source
 @in_one_test("read", READERS)
 def test_answers_leave_nothing(name: str, read: Callable[[Any], None]) -> None:
     """Neither whole ones, nor those that were left early, nor one that is kept longer than their stream."""
@@ -297,17 +302,53 @@ def test_answers_leave_nothing(name: str, read: Callable[[Any], None]) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", SOURCES)
+@each_source
 async def test_asynchronous_answers_leave_nothing(name: str) -> None:
     """The same, and the tasks that have read are gone, too."""
-    left: dict[str, dict[str, int]] = {}
-    for read in ASYNC_READERS:
 
-        async def run(read: Callable[[Any], Awaitable[None]] = read) -> None:
+    async def run() -> None:
+        for read in ASYNC_READERS:
             await read(make_source(name, is_async=True))
-            for _ in range(3):
-                await anyio.lowlevel.checkpoint()
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
 
-        left[read.__name__] = await left_by_async(run)
+    assert await left_by_async(run) == {}
 
-    assert {reader: kinds for reader, kinds in left.items() if kinds} == {}
+
+def breaking(items: list[Any]) -> Iterator[Any]:
+    yield from items[:6]
+    raise ConnectionResetError("the peer is gone")
+
+
+async def breaking_later(items: list[Any]) -> AsyncIterator[Any]:
+    for item in items[:6]:
+        await anyio.lowlevel.checkpoint()
+        yield item
+    raise ConnectionResetError("the peer is gone")
+
+
+@each_source
+def test_a_connection_that_breaks_leaves_nothing(name: str) -> None:
+    """Neither the source's error nor those of the answers keep what has read."""
+
+    def run() -> None:
+        for read in (whole, unread, listed, text_left):
+            with suppress(TokenStreamError):
+                read(breaking(SOURCES[name]))
+
+    assert left_by(run) == {}
+
+
+@pytest.mark.anyio
+@each_source
+async def test_an_asynchronous_connection_that_breaks_leaves_nothing(name: str) -> None:
+    """The same in an event loop."""
+
+    async def run() -> None:
+        for read in (whole_async, unread_async, listed_async, text_left_async):
+            with suppress(TokenStreamError):
+                await read(breaking_later(SOURCES[name]))
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+
+    assert await left_by_async(run) == {}

@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from tokenstream._basics.kept_errors import frameless
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.stream._log import warn
@@ -129,15 +130,17 @@ class AnswersSession:
             timed_item: The item with the time of its arrival; see `sort_chunk`.
         """
         if item.__class__ is SourceFailed:
-            failure: Exception | None = item.error
+            # With several answers, nobody else reads the item, which frames of the error's traceback have.
+            failure: Exception | None = item.take_error() if self.has_several else item.error
         elif item is LOST:
             failure = interrupted_read_error()
         elif item is END:
             failure = None
         else:
             return False
-        # If the connection has a single answer, its stream reads all stored items, this last one included.
-        self.unsorted.append(item if timed_item is None else timed_item)
+        if not self.has_several:
+            # The stream of a single answer reads all stored items, this last one included.
+            self.unsorted.append(item if timed_item is None else timed_item)
         self.end(failure)
         return True
 
@@ -178,7 +181,7 @@ class AnswersSession:
             driver.cut_short(ending, "the connection ended")
             return
         try:
-            driver.fail(self.failure)
+            driver.fail(frameless(self.failure))
         except MisuseError:
             # The loop over the answers raises this error; for the parent stream, it is only a stop.
             driver.cut_short("stopped", "misuse")
@@ -202,7 +205,12 @@ class AnswersSession:
         lane.raise_failure()
         if self.failure is not None and not lane.is_whole:
             self.was_failure_raised = True
-            raise self.failure
+            # The first answer's error tells where the source failed; what is kept must not keep its frames.
+            failure, self.failure = self.failure, frameless(self.failure)
+            try:
+                raise failure
+            finally:
+                del failure
 
     def add_driver(self, driver: Driver, lane: AnswerLane) -> None:
         """Add the driver of the stream that reads an answer.

@@ -68,12 +68,35 @@ def watch_body(response: FromHTTPX, onlooker: BodyWatcher) -> None:
     response.stream = _make_watched_class(_find_bases(body))(body, onlooker)
 
 
+class _Nobody:
+    """Takes the place of a body's watcher once the body is closed.
+
+    A response of httpx and its body refer to each other, and wait for the garbage collector. Until then, they
+    must not keep the answer.
+    """
+
+    def see(self, chunk: bytes) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def note_read_error(self, error: BaseException, *, final: bool) -> None:
+        """Do nothing."""
+
+
+_NOBODY = _Nobody()
+
+
 class _WatchedBody:
     """A wrapper of a response's body that reports to a watcher; has all attributes of that body."""
 
     def __init__(self, body: FromHTTPX, onlooker: BodyWatcher) -> None:
         self._body = body
-        self._onlooker = onlooker
+        self._onlooker: BodyWatcher | _Nobody = onlooker
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
         # A copy is made without `__init__`, and so has no body.
@@ -87,24 +110,24 @@ class _SyncWatchedBody(_WatchedBody):
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body's chunks; show each chunk, and the end or an error, to the watcher."""
-        see, onlooker = self._onlooker.see, self._onlooker
         try:
             for chunk in self._body:
-                see(chunk)
+                self._onlooker.see(chunk)
                 yield chunk
         except GeneratorExit:
             # The reading code left the loop; its call of `close` is reported separately.
             raise
         except BaseException as error:
             # A body cannot be read any further after an exception.
-            onlooker.note_read_error(error, final=True)
+            self._onlooker.note_read_error(error, final=True)
             raise
-        onlooker.end()
+        self._onlooker.end()
 
     def close(self) -> None:
         """Report to the watcher that the body is closed, and close the body."""
+        onlooker, self._onlooker = self._onlooker, _NOBODY
         try:
-            self._onlooker.stop()
+            onlooker.stop()
         finally:
             self._body.close()
 
@@ -114,29 +137,29 @@ class _AsyncWatchedBody(_WatchedBody):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the body's chunks; show each chunk, and the end or an error, to the watcher."""
-        see, onlooker = self._onlooker.see, self._onlooker
         chunks = self._body.__aiter__()
         try:
             async for chunk in chunks:
-                see(chunk)
+                self._onlooker.see(chunk)
                 yield chunk
         except GeneratorExit:
             # The reading code left the loop; its call of `aclose` is reported separately.
             raise
         except BaseException as error:
             # A body cannot be read any further after an exception.
-            onlooker.note_read_error(error, final=True)
+            self._onlooker.note_read_error(error, final=True)
             raise
         finally:
             # Otherwise the event loop would close the generator later, in another task.
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
-        onlooker.end()
+        self._onlooker.end()
 
     async def aclose(self) -> None:
         """Report to the watcher that the body is closed, and close the body."""
+        onlooker, self._onlooker = self._onlooker, _NOBODY
         try:
-            self._onlooker.stop()
+            onlooker.stop()
         finally:
             await self._body.aclose()
 
