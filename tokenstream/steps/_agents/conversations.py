@@ -137,9 +137,9 @@ class ConversationReader(TextAgentReader):
 
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""
-        if self._turn is None:
-            self._turn = self._owner.begin_turn(self)
-        return self._turn
+        turn: Turn = self._turn or self._owner.begin_turn(self)
+        self._turn = turn
+        return turn
 
     def _count_turn(self) -> None:
         """Count a turn that has ended, for the whole run unless it is a subagent's."""
