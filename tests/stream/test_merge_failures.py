@@ -43,6 +43,22 @@ def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
     assert all(stream.closed for stream in merged.streams.values())
 
 
+def test_errors_that_are_asked_for_before_the_loop_are_there_after_it() -> None:
+    """A report may take the mapping once, as it may take `streams`."""
+    broken = Feed()
+    broken.feed(*BROKEN)
+    merged = merge({"good": Stream(saying("Hi")), "bad": Stream(broken.chunks())}, fail_fast=False)
+    errors, streams = merged.errors, merged.streams
+    assert {} == dict(errors)
+    with pytest.raises(StreamInterrupted) as caught:
+        list(merged)
+
+    assert {"bad": caught.value} == dict(errors)
+    assert list(streams) == ["good", "bad"]
+    assert ("bad" in errors, len(errors), errors.get("good")) == (True, 1, None)
+    assert repr(errors) == repr({"bad": caught.value})
+
+
 @every_kind
 def test_what_has_come_is_given_before_the_failure(kind: str) -> None:
     """A pane shows all that there was, also where it has had no turn yet."""

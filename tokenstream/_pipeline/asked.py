@@ -80,8 +80,8 @@ class AskedFacts:
         Args:
             now: The clock reading up to which the seconds count, unless the input has ended before; None for
                 the time of the last input.
-            error: The error with which the answer has failed, which has the provider's id of the request, if
-                there is one; None if there is none.
+            error: The error with which the answer has failed, and whose `request_id` is taken; None if the
+                answer has not failed.
         """
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of

@@ -185,7 +185,7 @@ class Round:
 
     @property
     def answer(self) -> ReadsAnswer | None:
-        """The driver of the answer's stream; None before the question is sent, and once `keep` was called."""
+        """The driver of the stream; None before the question is sent, after `keep`, and once it is gone."""
         return self._answer if self._find_answer is None else self._find_answer()
 
     def be_answered_by(self, answer: ReadsAnswer | None) -> None:
@@ -231,7 +231,8 @@ class Round:
     def let_go(self) -> None:
         """Keep the message so far instead of the stream, which may go on as long as the application has it.
 
-        The stream refers to the conversation, which keeps this round.
+        The stream refers to the conversation, which keeps this round. Another call keeps what was read since
+        then: it comes once the stream was read to its end or closed.
         """
         if (answer := self.answer) is not None:
             self._message = self.message

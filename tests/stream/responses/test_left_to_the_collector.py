@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +20,10 @@ from tests.stream.responses.test_second_answers import body, chat
 from tests.support.tables import in_one_test
 from tests.support.uncollected import left_by, left_by_async
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import StreamError, TokenStreamError
+from tokenstream.errors import MisuseError, StreamError, TokenStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 ONE, TWO = answer("resp_1", "a", "b"), answer("resp_2", "1", "2")
 TURNS = [each for pair in zip(ONE[1:], TWO[1:], strict=True) for each in pair]
@@ -352,3 +354,41 @@ async def test_an_asynchronous_connection_that_breaks_leaves_nothing(name: str) 
             await anyio.lowlevel.checkpoint()
 
     assert await left_by_async(run) == {}
+
+
+WHOLE = [SESSION, *ONE, *TWO]
+ERRORS: list[Callable[[], Exception]] = [
+    lambda: ConnectionResetError("the peer is gone"),
+    lambda: MisuseError("not like this"),
+]
+
+
+@in_one_test("make_error", ERRORS, ids=["a broken connection", "a mistake"])
+def test_a_connection_that_breaks_behind_whole_answers_leaves_nothing(
+    make_error: Callable[[], Exception],
+) -> None:
+    """Its error is raised by the loop over the answers, of which none was cut off."""
+
+    def breaking_behind() -> Iterator[Any]:
+        yield from WHOLE
+        raise make_error()
+
+    def run() -> None:
+        for read in (whole, unread, loop_left_behind_an_answer):
+            with suppress(TokenStreamError):
+                read(breaking_behind())
+
+    assert left_by(run) == {}
+
+
+def test_the_error_behind_whole_answers_tells_where_the_source_has_failed() -> None:
+    """By the traceback of its cause, as where an answer is cut off."""
+    source = Items(*WHOLE, error=ConnectionResetError("the peer is gone"))
+    heard = list[str]()
+    with pytest.raises(StreamError) as caught:
+        heard.extend(each.final().text for each in Stream(source).responses)
+    cause = caught.value.__cause__
+
+    assert cause is source.error
+    assert cause is not None
+    assert "next" == traceback.extract_tb(cause.__traceback__)[-1].name

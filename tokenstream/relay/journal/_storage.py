@@ -46,9 +46,12 @@ def limit(
 ) -> AbstractContextManager[CancelScope | None]:
     """Return a context in which a call of a storage is cancelled after some seconds.
 
-    A storage that hangs does not break the connection: without a limit, the call would never end.
+    A storage that hangs does not break the connection: without a limit, the call would never end. A storage
+    that never waits (`Storage.instant`) needs none.
 
     Args:
+        storage: The storage that is called.
+        seconds: The longest time for the call.
         shield: True to let nothing else cancel the call.
     """
     if storage.instant:
@@ -62,6 +65,7 @@ async def retry(storage: Storage, call: Callable[[], Awaitable[ResultT]], second
     """Call a storage, and repeat the call while the storage is unreachable.
 
     Args:
+        storage: The storage that is called.
         call: Makes one attempt.
         seconds: The total time for all attempts; a single attempt is cancelled after half of this time.
 

@@ -126,7 +126,7 @@ class SyncHub(Hub[SyncDriver]):
         return event
 
     def make_reader(self, name: str | None = None) -> BroadcastReader:
-        """Return a new reader; `name` is None for a number."""
+        """Return a new reader, named in error messages by a name, or by a number if that is None."""
         return BroadcastReader(_SyncReaderDriver(self, self.add_reader(name)))
 
     def run_alone(self, function: Callable[[], object]) -> None:

@@ -123,7 +123,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return event
 
     def make_reader(self, name: str | None = None) -> AsyncBroadcastReader:
-        """Return a new reader; `name` is None for a number."""
+        """Return a new reader, named in error messages by a name, or by a number if that is None."""
         return AsyncBroadcastReader(_AsyncReaderDriver(self, self.add_reader(name)))
 
     async def run_alone(self, function: Callable[[], Awaitable[object]]) -> None:

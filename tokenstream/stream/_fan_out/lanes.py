@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from types import MappingProxyType
@@ -24,7 +25,7 @@ from tokenstream.stream._reading.reader import LEAST_WAIT
 from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
     from tokenstream.events import Event
     from tokenstream.message import Message
@@ -131,6 +132,27 @@ class MergeLane(Generic[K, DriverT]):
         """True once a passed deadline was put off a moment, to read chunks that have arrived before it."""
 
 
+class _Errors(Mapping[K, StreamError]):
+    """The errors that a merge keeps, and those to come: each as it was raised, while its reader has it."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, kept: dict[K, StreamError]) -> None:
+        self._kept = kept
+
+    def __getitem__(self, label: K) -> StreamError:
+        return as_raised(self._kept[label])
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     """Base class of merges: several streams with their turns, deadlines and outcomes, but without a loop.
 
@@ -193,7 +215,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     @property
     def errors(self) -> Mapping[K, StreamError]:
         """The errors of failed streams by label, in the order in which they failed."""
-        return MappingProxyType({label: as_raised(error) for label, error in self._errors.items()})
+        return _Errors(self._errors)
 
     @property
     def _drivers(self) -> list[DriverT]:

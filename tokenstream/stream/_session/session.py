@@ -6,10 +6,10 @@ The *parent stream* reads the connection; each answer has a *lane*, the queue of
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
-from tokenstream._basics.kept_errors import frameless
+from tokenstream._basics.kept_errors import frameless, raised_anew
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.stream._log import warn
@@ -180,8 +180,13 @@ class AnswersSession:
         if self.failure is None:
             driver.cut_short(ending, "the connection ended")
             return
+        # Only the error that is raised first has the traceback, whose frames nothing may keep.
+        is_first = ending != "truncated" and not isinstance(self.failure, MisuseError)
         try:
-            driver.fail(frameless(self.failure))
+            driver.fail(self.failure if is_first else frameless(self.failure))
+            if is_first:
+                # No answer is cut off, so the loop over them raises the parent stream's error.
+                self.failure = frameless(self.failure)
         except MisuseError:
             # The loop over the answers raises this error; for the parent stream, it is only a stop.
             driver.cut_short("stopped", "misuse")
@@ -196,21 +201,25 @@ class AnswersSession:
         if self.new_lanes:
             return self.new_lanes.popleft()
         if self.failure is not None and not self.was_failure_raised:
-            self.was_failure_raised = True
-            raise self._driver.error or self.failure
+            if self._driver.error is not None:
+                self.was_failure_raised = True
+                raise raised_anew(self._driver.error)
+            self._raise_failure(self.failure)
         return None
 
     def raise_failure(self, lane: AnswerLane) -> None:
         """Raise the error that cut this answer off: its own, or the connection's; do nothing if none did."""
         lane.raise_failure()
         if self.failure is not None and not lane.is_whole:
-            self.was_failure_raised = True
-            # The first answer's error tells where the source failed; what is kept must not keep its frames.
-            failure, self.failure = self.failure, frameless(self.failure)
-            try:
-                raise failure
-            finally:
-                del failure
+            self._raise_failure(self.failure)
+
+    def _raise_failure(self, failure: Exception) -> NoReturn:
+        """Raise the error that broke the connection, and keep an equal one for the other answers."""
+        self.was_failure_raised, self.failure = True, frameless(failure)
+        try:
+            raise failure
+        finally:
+            del failure
 
     def add_driver(self, driver: Driver, lane: AnswerLane) -> None:
         """Add the driver of the stream that reads an answer.
