@@ -228,13 +228,18 @@ class OpenAIChat(Format):
 
     # -- the answer --------------------------------------------------------
 
+    def _read_object(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload that is an object, also one with an error."""
+        # `read` checks for errors, by the payload's layout.
+        self.parts.raw = payload
+        self.read(payload, event)
+
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`.
 
         Raises:
             ProtocolError: A choice is not an object, or an index is not a whole number.
         """
-        self.parts.raw = payload
         plan = _ANSWER_PLANS.of(payload)
         if plan.may_be_error or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
@@ -259,9 +264,6 @@ class OpenAIChat(Format):
             self._read_answer(payload, plan)
         else:
             self._read_other(payload, event)
-
-    # Checks for errors itself, by the payload's layout.
-    _read_object = read
 
     def _read_other(self, data: dict[str, Any], event: str) -> None:
         """Report a payload that is not a chunk: as a ping or as unknown."""
