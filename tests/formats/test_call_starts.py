@@ -78,3 +78,48 @@ def test_a_start_with_each_piece_begins_one_call(name: str) -> None:
     assert [("ring", [_ARGUMENTS], True)] == _calls(
         [*payloads[:start], *pieces, *payloads[start + 5 :]], name
     )
+
+
+_ENDS = {
+    "anthropic": "content_block_stop",
+    "bedrock-converse": "contentBlockStop",
+    "cohere": "tool-call-end",
+    "gemini-interactions": "step.stop",
+}
+"""The marks at the ends of calls, in the formats in which calls are blocks."""
+
+
+@pytest.mark.parametrize("name", _ENDS)
+def test_a_start_after_a_whole_call_begins_the_next_call(name: str) -> None:
+    """A gateway may use the tool's name as the id, and leave out the ends of calls."""
+    payloads = _payloads(name)
+    start = _place_of_start(payloads)
+    end = next(place for place in range(start, len(payloads)) if _ENDS[name] in json.dumps(payloads[place]))
+    other = json.loads(json.dumps(payloads[start:end]).replace("tern", "gull"))
+    told = _calls([*payloads[:end], *other, *payloads[end:]], name)
+
+    both = [_ARGUMENTS, {**_ARGUMENTS, "bird": "gull"}]
+    assert [("ring", both, True)] * 2 == told
+
+
+@in_one_test("later", range(1, 5))
+@pytest.mark.parametrize("name", _ENDS)
+def test_a_call_that_is_begun_anew_is_handed_out(name: str, later: int) -> None:
+    """A gateway that tries again sends the start, and the arguments from their beginning."""
+    payloads = _payloads(name)
+    start = _place_of_start(payloads)
+
+    assert [("ring", [_ARGUMENTS], True)] == _calls([*payloads[: start + later], *payloads[start:]], name)
+
+
+def test_a_value_inside_of_arguments_that_break_off_is_no_call() -> None:
+    """What follows the second start is JSON, but only a part of what the model wrote."""
+    payloads = _payloads("bedrock-converse")
+    start = _place_of_start(payloads)
+    first, last = (
+        {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": piece}}}}
+        for piece in ('{"where": ', '{"at": "sea"}')
+    )
+    told = [*payloads[: start + 1], first, payloads[start], last, *payloads[-2:]]
+
+    assert [("ring", [], False)] == _calls(told, "bedrock-converse")

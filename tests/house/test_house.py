@@ -46,6 +46,7 @@ _FEATURES = {
     "what the user said": {"code": 120, "docstrings": 45},
     "input for an agent at work": {"code": 295, "docstrings": 145},
     "events that come twice or late": {"code": 80, "docstrings": 60, "tables": 10},
+    "calls that are begun anew": {"code": 35, "docstrings": 20},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 87_070, "docstrings": 39_900, "tables": 4_100}) + sum(

@@ -88,7 +88,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         call = None if block is None else block.part
         if not isinstance(call, OpenCall) or call.closed or not id or arguments:
             return False
-        if (call.sent_id, call.name) != (id, name):
+        if (call.sent_id, call.name) != (id, name) or not call.begin_again():
             return False
         self.note("call_repeated")
         return True

@@ -12,6 +12,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.formats._kit.repeated import (
     RepeatedArguments,
+    Wholeness,
     find_equal,
     is_beginning,
     says_no_arguments,
@@ -96,6 +97,8 @@ class OpenCall(OpenPart):
     """The state of a tool call that can still grow; its arguments are kept to detect their end."""
 
     __slots__ = (
+        "_brackets",
+        "_restart",
         "arguments",
         "has_id",
         "id",
@@ -148,6 +151,10 @@ class OpenCall(OpenPart):
         """
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""
+        self._restart = 0
+        """Length of the arguments when the start of the call came again; 0 if they had not begun."""
+        self._brackets: Wholeness | None = None
+        """Follows the arguments up to there; None if the start has come only once."""
 
     @property
     def has_arguments(self) -> bool:
@@ -197,6 +204,34 @@ class OpenCall(OpenPart):
         ]
         return bool(self.may_repeat)
 
+    def begin_again(self) -> bool:
+        """Note that the start of the call came again; return False if that is the start of another call.
+
+        It is if the arguments were whole: some gateways leave out the ends of calls, and use a tool's name as
+        the id.
+        """
+        if self._brackets is None:
+            self._brackets = Wholeness()
+        self._brackets.add(self.arguments.since(self._restart))
+        self._restart = self.arguments.length
+        return not self._brackets.whole
+
+    def drop_first_try(self, note: Callable[[str], None]) -> None:
+        """Drop the arguments before the start that came again, if all arguments were sent anew after it.
+
+        That is certain only if both begin alike: else, a value may be cut off in the middle.
+
+        Args:
+            note: Counts a departure of the server from its documentation.
+        """
+        if not self._restart:
+            return
+        text = self.arguments.join() + self.placeholder
+        first, second = text[: self._restart], text[self._restart :]
+        if second.startswith(first) and is_one_value(second) and not is_one_value(text):
+            note("arguments_repeated")
+            self.replace_arguments(second)
+
     def drop_held(self) -> None:
         """Forget what is held back of the arguments, because all of them are known."""
         self.placeholder = self.held = ""
@@ -205,6 +240,7 @@ class OpenCall(OpenPart):
     def drop_arguments(self) -> None:
         """Forget the arguments so far, which no event can take back; the call is handed out without them."""
         self.arguments, self.repeated = TextLog(), RepeatedArguments()
+        self._restart, self._brackets = 0, None
 
     def replace_arguments(self, text: str) -> None:
         """Put a text in the place of the arguments so far."""

@@ -403,6 +403,7 @@ class Parts(EndedCalls):
         Args:
             whole: False if the answer was cut off inside the call.
         """
+        call.drop_first_try(self.note)
         call.waits = whole and not call.closed and (call.is_empty or call.breaks_off)
         if not call.waits:
             self.close_call(call, whole=whole)
@@ -417,6 +418,7 @@ class Parts(EndedCalls):
             return
         # Add the arguments that were held back: `{}`, or U+FFFD for half a surrogate pair.
         self._release(call)
+        call.drop_first_try(self.note)
         repeated = False
         if call.may_repeat:
             text = call.arguments.join()

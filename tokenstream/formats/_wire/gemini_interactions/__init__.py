@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.errors import PositionLost
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
@@ -172,7 +172,7 @@ class GeminiInteractions(Format):
             self.gap = "possible"
         event_id = text_of(payload, "event_id")
         if event_id:
-            if self._is_repeated(event_id, payload):
+            if self._is_repeated(event_id, kind, payload):
                 self.note("frame_repeated")
                 return
             self._event_id = event_id
@@ -191,16 +191,20 @@ class GeminiInteractions(Format):
             self.parts.unknown(kind or "event", payload)
         self._report_position()
 
-    def _is_repeated(self, event_id: str, payload: dict[str, Any]) -> bool:
-        """Return True if an event was read before, judging by its id."""
-        known, content = self._read_events, hash(repr(payload))
+    def _is_repeated(self, event_id: str, kind: str, payload: dict[str, Any]) -> bool:
+        """Return True if an event was read before, judging by its id and its content."""
+        if self._ids_are_shared:
+            return False
+        # Events of other kinds than deltas differ in their kinds and indexes.
+        content = hash((kind, repr(payload.get("index")), _hash_of(payload.get("delta"))))
+        known = self._read_events
         before = known.get(event_id)
         if before is None:
             if len(known) >= _REMEMBERED:
                 del known[next(iter(known))]
             known[event_id] = content
             return False
-        self._ids_are_shared = self._ids_are_shared or before != content
+        self._ids_are_shared = before != content
         return not self._ids_are_shared
 
     def expect_gap(self) -> None:
@@ -440,3 +444,15 @@ def _steps_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
     # In previews of the API, the field was called `outputs`.
     steps = interaction.get("steps") or interaction.get("outputs")
     return [step for step in dicts_of(steps) if step.get("type") != "user_input"]
+
+
+def _hash_of(value: object) -> int:
+    """Return the hash of a JSON value; equal values have equal hashes.
+
+    Long text, such as an image, is not copied for it, as `repr` of the whole value would.
+    """
+    if is_dict(value):
+        return hash(tuple((name, _hash_of(inner)) for name, inner in value.items()))
+    if is_list(value):
+        return hash(tuple(map(_hash_of, value)))
+    return hash(value if isinstance(value, str) else repr(value))
