@@ -26,7 +26,7 @@ _FEATURES = {
     "keys behind a letter": {"tables": 6},
     "asynchronous sources in a thread": {"code": 150, "docstrings": 56},
     "one thread for all timers": {"code": 50, "docstrings": 35},
-    "nothing left to the collector": {"code": 50, "docstrings": 45},
+    "nothing left to the collector": {"code": 65, "docstrings": 50},
     "a log that nobody forges": {"code": 20, "docstrings": 10},
     "journals left before their clients": {"code": 30, "docstrings": 15},
     "rounds of a session with calls in the text": {"code": 145, "docstrings": 75},
