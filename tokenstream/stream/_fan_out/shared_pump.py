@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.stream._reading.pump import Pump
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class SharedPump(Pump):
@@ -45,14 +45,7 @@ class SharedPump(Pump):
 
     def read(self, until: float | None) -> object:
         """Read the next item until a time, as the base class does, without holding the lock."""
-        lock = self._lock
-        if lock is None:
-            return super().read(until)
-        lock.release()
-        try:
-            return super().read(until)
-        finally:
-            lock.acquire()
+        return self._wait_unlocked(super().read, until)
 
     def wait_for_retry(self, until: float | None) -> object:
         """Wait, without holding the lock, until the next attempt may begin; return `WAITED`.
@@ -60,11 +53,15 @@ class SharedPump(Pump):
         Args:
             until: Time at which to stop waiting; None for no limit.
         """
+        return self._wait_unlocked(super().wait_for_retry, until)
+
+    def _wait_unlocked(self, wait: Callable[[float | None], object], until: float | None) -> object:
+        """Wait without holding the lock, which nobody else needs once the sharing has ended."""
         lock = self._lock
         if lock is None:
-            return super().wait_for_retry(until)
+            return wait(until)
         lock.release()
         try:
-            return super().wait_for_retry(until)
+            return wait(until)
         finally:
             lock.acquire()
