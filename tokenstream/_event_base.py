@@ -77,11 +77,13 @@ def _get_raw(event: _EventBase) -> Json:
     return raw
 
 
-def have_equal_payloads(one: AnyEvent, other: AnyEvent) -> bool:
-    """Return True if two events came in equal payloads; two that are bytes are not decoded."""
+def are_equal_deltas(one: AnyEvent, other: AnyEvent, field: str) -> bool:
+    """Return True if two deltas add the same in `field`, in equal payloads; bytes are compared undecoded."""
+    if getattr(other, field, None) != getattr(one, field):
+        return False
     payload, other_payload = _slot.__get__(one), _slot.__get__(other)
     if payload.__class__ is not other_payload.__class__:
-        # What is decoded here is not kept, or each of many events would be decoded for the next one.
+        # The decoded value is not kept, or each of many deltas would be decoded for the next one.
         payload, other_payload = (
             decode(each) if each.__class__ is bytes else each for each in (payload, other_payload)
         )

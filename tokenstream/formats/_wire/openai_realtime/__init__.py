@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
-from tokenstream._event_base import have_equal_payloads
+from tokenstream._event_base import are_equal_deltas
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
@@ -173,8 +173,7 @@ class OpenAIRealtime(Format):
             if last is None:
                 may_be_last = delta.raw == self._last_event
             else:
-                has_same_text = getattr(last, field, None) == getattr(delta, field)
-                may_be_last = has_same_text and have_equal_payloads(delta, last)
+                may_be_last = are_equal_deltas(delta, last, field)
             if may_be_last and not self._ids_are_shared:
                 return False
             self._last_delta = delta

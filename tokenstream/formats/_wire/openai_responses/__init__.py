@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_list, says_nothing, text_of
-from tokenstream._event_base import have_equal_payloads
+from tokenstream._event_base import are_equal_deltas
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import PING_NAMES
@@ -287,8 +287,7 @@ class OpenAIResponses(Format):
                 if last is None:
                     may_be_last = items.number == sequence_number_of(delta.raw)
                 else:
-                    has_same_text = getattr(last, field, None) == getattr(delta, field)
-                    may_be_last = has_same_text and have_equal_payloads(delta, last)
+                    may_be_last = are_equal_deltas(delta, last, field)
                 if may_be_last and not self._numbers_are_shared:
                     return False
                 items.unread_delta = delta
