@@ -27,8 +27,8 @@ RULES: dict[str, str] = {
     ),
     "data_after_end": "a frame after the terminal event is ignored",
     "second_answer": (
-        "another answer began in the same body, after the terminal event: it is left out, except by "
-        "stream.responses"
+        "another answer began in the same body: it is left out, except by stream.responses if this one "
+        "was over"
     ),
     "answers_interleaved": (
         "the answers of several models were interleaved, and nothing tells whose the pieces are: the open "

@@ -356,7 +356,7 @@ class StreamInterrupted(StreamError):
 
 
 class StreamTruncated(StreamError):
-    """The connection was closed cleanly, but before the end of the answer."""
+    """The connection was closed cleanly, or another answer began on it, before the end of the answer."""
 
     default_kind: ErrorKind = "network"
 

@@ -191,6 +191,14 @@ ROWS = [
         whole("counted as `start_missing`", kept="Hi"),
     ),
     Row(
+        "F70d",
+        "Another answer begins in the middle.",
+        claude(
+            wire.claude_start(), *TEXT_BLOCK, wire.claude_start().replace(b"msg_1", b"msg_2"), *TEXT_BLOCK
+        ),
+        truncated("counted as `second_answer`", kept="Hi"),
+    ),
+    Row(
         "F71",
         "A character is split into the halves of a surrogate pair, in two deltas.",
         answered(chunked([START, *halves("\ud83d", "\ude00"), FINISH])),

@@ -30,7 +30,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._detect.first_frames import FirstFrames, truncation_error
+from tokenstream.formats._detect.first_frames import FirstFrames, make_splice_error, truncation_error
 from tokenstream.formats._detect.payloads import (
     PING_NAMES,
     is_empty_value,
@@ -528,6 +528,28 @@ class Format(Resuming, ABC):
         """Count a departure: the input begins inside the answer, whose end may repeat its texts whole."""
         self.note("start_missing")
         self.parts.begins_inside = True
+
+    def begins_another(self, id: str | None, payload: dict[str, Any]) -> bool:
+        """Count a start of the answer that is not the first; return True if it begins another answer.
+
+        A gateway that asks again in the middle of an answer sends a whole other answer behind what it has
+        sent. The two are never joined: the first one has broken off, or ends here if it has its finish
+        reason.
+
+        Args:
+            id: The id in the start; None if the start has none.
+            payload: The start, from which the other answer is read.
+        """
+        if not id or self.parts.id in (None, id) or not self.parts.has_parts:
+            self.note("start_repeated")
+            return False
+        self.note("second_answer")
+        if self.parts.finished:
+            self.conclude()
+            self.later_frames.append(payload)
+        else:
+            self.error = make_splice_error(id)
+        return True
 
     def after_end(self, frame: Frame) -> None:
         """Count a frame that arrives after the terminal event; keep it if it is of another answer."""

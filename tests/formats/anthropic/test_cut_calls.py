@@ -39,7 +39,7 @@ def test_a_call_on_a_used_index_is_another_call(fragments: list[str], handed_out
 
 
 def test_a_start_in_the_middle_of_a_call_cuts_it() -> None:
-    """A proxy that asks again splices a second answer to the first: only its own calls are whole."""
+    """A proxy asks again under the same id, and splices the answers: only the second has whole calls."""
     came = read(
         start(),
         tool(0),

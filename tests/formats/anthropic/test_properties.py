@@ -184,6 +184,8 @@ def test_recordings_of_real_servers_add_up() -> None:
     strayed = []
     for path in sorted(RECORDINGS.glob("*.expected.json")):
         expected = json.loads(path.read_text())
+        if "hand-written" in str(expected["doubtful"]):
+            continue
         decoder = Decoder()
         events = decoder.feed((RECORDINGS / expected["file"]).read_bytes()) + decoder.end()
         message, wanted = decoder.message, expected["choices"][0]

@@ -77,10 +77,16 @@ from tokenstream.message import OpaquePart
             [start(), start(), *HELLO, finish(), STOP], "Hello", {"start_repeated": 1}, id="start twice"
         ),
         pytest.param(
-            [start(), *HELLO, start(id="msg_2"), *HELLO, finish(), STOP],
+            [start(), *HELLO, start(), *HELLO, finish(), STOP],
             "HelloHello",
-            {"start_repeated": 1, "id_changed": 1},
+            {"start_repeated": 1},
             id="start again after text",
+        ),
+        pytest.param(
+            [start(), start(id="msg_2"), *HELLO, finish(), STOP],
+            "Hello",
+            {"start_repeated": 1, "id_changed": 1},
+            id="another start before any content",
         ),
         pytest.param([start(), *HELLO, finish()], "Hello", {"done_missing": 1}, id="no message_stop"),
         pytest.param(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Retry, Stream, connect
+from tokenstream.errors import StreamTruncated
 
 pytestmark = pytest.mark.anyio
 
@@ -172,3 +175,86 @@ def test_what_is_no_payload_behind_the_end_on_bedrock_is_ignored() -> None:
 
     assert ("first", "complete") == (stream.final().text, stream.message.ending)
     assert 2 == stream.departures["data_after_end"].count
+
+
+def mistral(id: str, text: str) -> list[dict[str, Any] | str]:
+    return [
+        {"type": "conversation.response.started", "conversation_id": id},
+        {"type": "message.output.delta", "output_index": 0, "id": "m", "content": text},
+        {"type": "conversation.response.done", "usage": {"prompt_tokens": 1, "completion_tokens": 1}},
+    ]
+
+
+def interactions(id: str, text: str) -> list[dict[str, Any] | str]:
+    return [
+        {"event_type": "interaction.created", "interaction": {"id": id, "status": "in_progress"}},
+        {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}},
+        {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": text}},
+        {"event_type": "step.stop", "index": 0},
+        {"event_type": "interaction.completed", "interaction": {"id": id, "status": "completed"}},
+    ]
+
+
+def on_bedrock(id: str, text: str) -> list[dict[str, Any] | str]:
+    return [{"chunk": {"bytes": json.dumps(payload).encode()}} for payload in anthropic(id, text)]
+
+
+named_starts = pytest.mark.parametrize(
+    "write", [anthropic, responses, cohere, old_cohere, ag_ui, mistral, interactions, on_bedrock]
+)
+
+
+def _source(*payloads: dict[str, Any] | str) -> list[Any]:
+    return [*payloads] if any("chunk" in payload for payload in payloads) else body([*payloads])
+
+
+@named_starts
+def test_an_answer_in_the_middle_of_another_cuts_it(write: Any) -> None:
+    """A proxy has asked again: what the two say is never joined, wherever the first one breaks off."""
+    first, second = write("1", "first"), write("2", "second")
+    for broken_at in range(1, len(first)):
+        begun = Stream(_source(*first[:broken_at]))
+        with suppress(StreamTruncated):
+            begun.final()
+        if begun.message.finish_reason is not None:
+            continue
+        spliced = Stream(_source(*first[:broken_at], *second))
+        if not begun.message.parts:
+            assert "second" == spliced.final().text
+            continue
+        with pytest.raises(StreamTruncated, match="another answer, '2', begins before the end") as caught:
+            spliced.final()
+        assert begun.message.text == caught.value.partial.text
+        assert "truncated" == spliced.message.ending
+
+
+@named_starts
+def test_the_start_of_the_same_answer_may_come_again(write: Any) -> None:
+    """Its id tells that the answer goes on."""
+    start, *rest = write("1", "first")
+    for index in range(len(rest)):
+        stream = Stream(_source(start, *rest[:index], start, *rest[index:]))
+
+        assert ("first", "complete") == (stream.final().text, stream.message.ending)
+
+
+def test_a_finished_answer_without_its_end_is_whole() -> None:
+    """Another one that begins behind its finish reason is one of its own."""
+    stream = Stream(body(anthropic("1", "first")[:-1], anthropic("2", "second")))
+
+    assert ["first", "second"] == [answer.final().text for answer in stream.responses]
+
+
+def test_an_answer_that_another_one_cuts_is_asked_for_again() -> None:
+    """A retry gets it whole, and nothing of the spliced one is in it."""
+    headers = {"content-type": "text/event-stream"}
+    bodies = [body(anthropic("1", "first")[:3], anthropic("2", "second")), body(anthropic("3", "third"))]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers=headers, content=b"".join(bodies.pop(0)))
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer)) as client,
+        connect("http://model.test", json={}, client=client, retry=Retry(wait=0)) as stream,
+    ):
+        assert "third" == stream.final().text

@@ -106,9 +106,10 @@ class MistralConversations(Format):
 
     def _read_started(self, payload: dict[str, Any]) -> None:
         """Report the conversation's id, with which the next request goes on."""
-        if self.parts.started:
-            self.note("start_repeated")
-        self.parts.head(id=text_of(payload, "conversation_id"))
+        id = text_of(payload, "conversation_id")
+        if self.parts.started and self.begins_another(id, payload):
+            return
+        self.parts.head(id=id)
         self._report_rest(payload, "conversation_id")
 
     def _read_done(self, payload: dict[str, Any]) -> None:

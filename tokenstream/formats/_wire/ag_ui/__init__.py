@@ -191,10 +191,11 @@ class AGUI(Format):
 
     def _read_run_started(self, payload: dict[str, Any]) -> None:
         """Report the run's id; a second start of the run is a departure from the documentation."""
-        if self._started:
-            self.note("start_repeated")
+        id = text_of(payload, "runId")
+        if self._started and self.begins_another(id, payload):
+            return
         self._started = True
-        self.parts.head(id=text_of(payload, "runId"), model=model_in_metadata(payload))
+        self.parts.head(id=id, model=model_in_metadata(payload))
         self._report_unknown_fields(payload, "runId")
 
     def _read_run_finished(self, payload: dict[str, Any]) -> None:

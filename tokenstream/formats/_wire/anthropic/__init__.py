@@ -195,7 +195,8 @@ class Anthropic(Format):
         """Read the start of the answer; a server may send it twice, or put a whole answer into it."""
         message = dict_of(payload, "message")
         if self._has_head:
-            self.note("start_repeated")
+            if self.begins_another(text_of(message, "id"), payload):
+                return
             # The indexes of blocks begin with 0 again.
             self._blocks.restart()
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)

@@ -69,9 +69,10 @@ class V1(V2):
 
     def _read_stream_start(self, payload: dict[str, Any]) -> None:
         """Report the answer's id."""
-        if self.parts.started:
-            self.note("start_repeated")
-        self.parts.head(id=text_of(payload, *ID_FIELDS))
+        id = text_of(payload, *ID_FIELDS)
+        if self.parts.started and self.begins_another(id, payload):
+            return
+        self.parts.head(id=id)
         self.report_unknown_fields(payload, "event_type", "is_finished", *ID_FIELDS)
 
     def _read_text_generation(self, payload: dict[str, Any]) -> None:

@@ -116,10 +116,10 @@ class V2(Format):
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
         """Read the start of the message, which may contain the whole content."""
-        message = _message_of(payload)
-        if self.parts.started:
-            self.note("start_repeated")
-        self.parts.head(id=text_of(payload, "id"), role=text_of(message, "role"))
+        id, message = text_of(payload, "id"), _message_of(payload)
+        if self.parts.started and self.begins_another(id, payload):
+            return
+        self.parts.head(id=id, role=text_of(message, "role"))
         # All fields except the first, the role, are content.
         if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and not self.content.has_parts:
             self.note("start_with_content")

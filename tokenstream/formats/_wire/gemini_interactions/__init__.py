@@ -263,9 +263,10 @@ class GeminiInteractions(Format):
 
         If the answer had begun before, count a departure from the documentation.
         """
-        if self.parts.started:
-            self.note("start_repeated")
-        self._read_interaction_fields(dict_of(payload, "interaction"))
+        interaction = dict_of(payload, "interaction")
+        if self.parts.started and self.begins_another(text_of(interaction, "id"), payload):
+            return
+        self._read_interaction_fields(interaction)
         self._report_unknown_fields(payload, "interaction")
 
     def _read_status_update(self, payload: dict[str, Any]) -> None:

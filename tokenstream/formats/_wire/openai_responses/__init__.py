@@ -397,8 +397,8 @@ class OpenAIResponses(Format):
             self._read_end(response, word)
             return
         if word == "created":
-            if self._created:
-                self.note("start_repeated")
+            if self._created and self.begins_another(text_of(response, "id"), payload):
+                return
             self._created = True
         self._read_head(response)
 
