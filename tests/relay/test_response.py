@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -87,8 +87,16 @@ class Scripted(Outlet):
         await anyio.sleep(self.opening)
         return self.refusal
 
-    async def __anext__(self) -> bytes:
-        return await self._chunks.__anext__()
+    def next(self) -> Awaitable[bytes]:
+        return anext(self._chunks)
+
+    def encode(self, arrived: bytes) -> bytes:
+        return arrived
+
+    def encode_end(self, error: Exception) -> None:
+        self.has_ended = True
+        if not isinstance(error, StopAsyncIteration):
+            raise error
 
     def stop(self, reason: str) -> bool:
         self.stopped.append(reason)

@@ -187,14 +187,15 @@ class BatchReader:
             StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
-        event = await self._events.next()
-        return await self.catch_up(event) if self._is_behind else (event,)
+        if self._is_behind:
+            self._is_behind = False
+            return await self.next_batch()
+        return (await self._events.next(),)
 
-    async def catch_up(self, event: Event) -> Iterable[Event]:
-        """Return an event together with all that have arrived: one batch lets a slow reader catch up."""
-        self._is_behind = False
-        events = [event, *await self._events.take_arrived()]
-        return merge_deltas(events) if self._merges else events
+    async def next_batch(self) -> list[Event]:
+        """Wait for the next event, and return it with all that have arrived: so a slow reader catches up."""
+        events = [await self._events.next(), *await self._events.take_arrived()]
+        return list(merge_deltas(events)) if self._merges else events
 
     def note_send(self, seconds: float) -> None:
         """Record how long the last batch was being sent."""
