@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
@@ -82,7 +83,7 @@ class Delivery(ABC):
         try:
             with watch_shutdown(self._on_shutdown, *self._callables, at_poll=self._let_stuck_go):
                 async with create_task_group() as self._tasks:
-                    self._tasks.start_soon(run_until_cancelled, self._deliver_and_conclude)
+                    self._tasks.start_soon(self._deliver_and_conclude)
                     self._tasks.start_soon(run_until_cancelled, self._stay_alive)
                     await self._listen()
         except BaseExceptionGroup as errors:
@@ -90,10 +91,14 @@ class Delivery(ABC):
 
     async def _deliver_and_conclude(self) -> None:
         """Send the answer and what follows it, then end the other tasks."""
-        with self._sending:
-            await self._deliver()
-        await self._conclude()
-        self._tasks.cancel_scope.cancel()
+        from anyio import get_cancelled_exc_class
+
+        # As in `run_until_cancelled`.
+        with suppress(get_cancelled_exc_class()):
+            with self._sending:
+                await self._deliver()
+            await self._conclude()
+            self._tasks.cancel_scope.cancel()
 
     # -- for each kind of connection -------------------------------------------
 

@@ -153,7 +153,7 @@ class AnswerOutlet(Outlet):
         return None if chunks is None else b"".join(chunks)
 
     def next(self) -> Awaitable[Any]:
-        """Return an awaitable for the next event; after a slow send, for a list with all that have arrived."""
+        """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""
         return self._batches.next_batch() if self.is_behind else self._events.next()
 
     def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - an event, or a list of events

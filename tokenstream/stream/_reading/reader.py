@@ -151,6 +151,8 @@ class Reader:
     def listen(self, bell: ArrivalBell) -> None:
         """From now on, ring this bell whenever something arrives, to wake the loop that waits for it."""
         self._bell = bell
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     @property
     def is_loop_over(self) -> bool:
@@ -246,13 +248,11 @@ class Reader:
             until: Time at which the caller stops waiting, by the stream's clock; None for no limit.
         """
         alarm = self._alarm
-        # Without an alarm as the bell, no earlier wait has set a timer, or another loop's bell is rung.
+        # Once the task has ended, or rings another loop's bell, the alarm has no such deadline.
         if (
             alarm is None
-            or self._bell is not alarm
-            or self._items
-            or self.has_ended
             or alarm.steady_deadline != earliest_deadline
+            or self._items
             or (until is not None and alarm.until > until)
             or not self._host.is_running()
         ):
@@ -263,6 +263,7 @@ class Reader:
         """Use an earlier bell again, and ring it now, because arrivals during the wait did not ring it."""
         self._bell = bell
         if bell is not None:
+            self.listen(bell)
             bell.set()
 
     def stop(self) -> None:
