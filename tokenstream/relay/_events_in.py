@@ -61,7 +61,7 @@ class EventsIn:
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
         self._events: Any = None
-        """The iterator over the events of the source; None before the first event."""
+        """The iterator over the events of the source; None before the first, and once `_error` is set."""
         self._take_next = _make_take_function(driver)
         """Returns the next event if it has arrived, else None. There is no such function for some sources."""
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
@@ -105,10 +105,10 @@ class EventsIn:
             StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
-        if self._error is not None:
-            # `take_arrived` has met the end already.
-            raise self._error
         if self._events is None:
+            if self._error is not None:
+                # `take_arrived` has met the end already.
+                raise self._error
             self._events = aiter(self.source)
         event: Awaitable[Event] = self._events.__anext__()
         return event
@@ -127,7 +127,7 @@ class EventsIn:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
                 events.append(event)
         except (StopAsyncIteration, StreamError) as error:
-            self._error = error
+            self._error, self._events = error, None
         return events
 
     @property

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import to_json
 
 from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
@@ -38,7 +37,7 @@ from tokenstream.events import (
 from tokenstream.formats._wire.tokenstream.words import EVENTS, FIELDS, End, end_of, error_fields, event_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.pieces import PROBE, TEXTS
+from tokenstream.relay._encoders.pieces import PROBE, TEXTS, string
 from tokenstream.relay._encoders.values import (
     keep_class_name,
     prepare_result,
@@ -108,7 +107,7 @@ def record_piece(event: AnyEvent) -> bytes | None:
     try:
         # For most pieces, those of a text that is the first part of the answer, the template is a constant.
         if cls is TextDelta and step is None and not event.part and not event.choice:
-            return b'{"type":"text_delta","text":%b}' % to_json(text)
+            return b'{"type":"text_delta","text":%b}' % string(text)
         # All other pieces get the template of their part from the cache of `_surroundings`.
         id = event.id if cls is ToolCallDelta else ""
         # Templates are cached by their ids, so a long id gets none.
@@ -117,7 +116,7 @@ def record_piece(event: AnyEvent) -> bytes | None:
         # A template is the record of a probe, cut at the probe's text. If a call's id contains that text,
         # there are three parts, and this raises ValueError.
         head, tail = _surroundings(cls, id, event.choice, event.part, step)
-        return b"%b%b%b" % (head, to_json(text), tail)
+        return b"%b%b%b" % (head, string(text), tail)
     except ValueError:
         return None
 
@@ -136,7 +135,7 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
     piece = cls(*([id] if cls is ToolCallDelta else ()), PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
-    return to_strict_json(payload_of(piece)).split(to_json(PROBE))
+    return to_strict_json(payload_of(piece)).split(string(PROBE))
 
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:

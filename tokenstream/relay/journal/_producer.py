@@ -363,7 +363,7 @@ class Producer:
                 # The other task repeats the write, and decides when to give up.
                 self._begin_writing()
             else:
-                # As `_note_written` does with a part of the queue; but this is the whole queue, for each token.
+                # As `_note_written` does with a part of the queue; but this is all of it, for each token.
                 self._last_written += len(batch)
                 size, self._queued_bytes, self._queued = self._queued_bytes, 0, []
                 self._tell_written(first, batch, size, is_last=False)

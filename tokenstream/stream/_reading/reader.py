@@ -391,12 +391,10 @@ class Reader:
         while not self.stopped:
             chunk = await read_chunk()
             now = self.since = clock()
-            items = self._items
-            max_items = MAX_AHEAD
+            items, is_large = self._items, False
             if chunk.__class__ is bytes:
-                if len(chunk) > _LARGE_CHUNK:
-                    # Smaller chunks reach the limit of items before the limit of bytes.
-                    max_items = self._find_chunk_limit(chunk)
+                # Smaller chunks reach the limit of items before the limit of bytes.
+                is_large = len(chunk) > _LARGE_CHUNK
             elif convert is not None:
                 chunk = convert(chunk)
                 if chunk is SKIPPED:
@@ -404,7 +402,7 @@ class Reader:
             items.append((now, chunk))
             if self._bell is not None:
                 self._bell.set()
-            if len(items) >= max_items:
+            if is_large or len(items) >= MAX_AHEAD:
                 await self._wait_for_room(now)
             # The next read may wait for long; it must not keep items in memory that the loop has taken.
             del items, chunk
@@ -419,8 +417,7 @@ class Reader:
 
         # No read is in progress during the wait.
         self.since = None
-        # A limit of 0 means that the chunks that are held have too many bytes.
-        while len(self._items) >= MAX_AHEAD or self._find_chunk_limit(b"") == 0:
+        while self._is_full:
             self._room_event = Event()
             await self._room_event.wait()
             self._room_event = None
@@ -428,10 +425,11 @@ class Reader:
         if now - began > NOTABLE_SECONDS:
             self._put_item(now, BusyTime(now - began))
 
-    def _find_chunk_limit(self, chunk: bytes) -> int:
-        """Return the number of chunks that may be held; 0 if their bytes, with `chunk`, are too many."""
-        size = len(chunk) + sum(len(item) for _, item in self._items if item.__class__ is bytes)
-        return MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
+    @property
+    def _is_full(self) -> bool:
+        """True if as many items or bytes are held for the loop as may be."""
+        size = sum(len(item) for _, item in self._items if item.__class__ is bytes)
+        return len(self._items) >= MAX_AHEAD or size >= _MAX_BYTES_AHEAD
 
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""
