@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from anyio.lowlevel import checkpoint
+
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.asking import quote_id
@@ -14,7 +16,6 @@ from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import KnownById
 from tokenstream.relay.journal._bounds import check_owner
-from tokenstream.relay.journal._changes import AT_ONCE
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalClosed,
@@ -156,15 +157,10 @@ class FollowOutlet(Outlet):
     def next(self) -> Awaitable[None]:
         """Return an awaitable for the next records, or for the answer's end."""
         feed = self._feed
-        return feed.changes.wait() if self._follower.has_more(feed) is None else AT_ONCE
+        return feed.changes.wait() if self._follower.has_more(feed) is None else checkpoint()
 
     def encode(self, arrived: None) -> bytes | None:
-        """Return the bytes of all records that have arrived; None if they have none in the protocol.
-
-        Raises:
-            StopAsyncIteration: The answer has ended.
-            JournalError: The journal no longer has the next records, or no longer works.
-        """
+        """Return the bytes of all records that have arrived; None if they have none in the protocol."""
         follower = self._follower
         has_more = follower.has_more(self._feed)
         if has_more:

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 class Outlet(ABC):
     """Supplies the chunks of one response to the sending task, which enters it.
 
-    The sending task awaits what `next` returns and passes the result to `encode`, again and again; an
-    exception of either goes to `encode_end`, until `has_ended`. So no coroutine stands between that task and
-    the source: each token would pay for it.
-
+    The task passes what `next` has awaited to `encode`, and an exception of either to `encode_end`, until
+    `has_ended`. No coroutine stands between the task and the source, since each token would pay for it.
     Each chunk consists of whole events, so that a heartbeat may be sent between any two. Everything that
     arrives while a chunk is being sent forms the next one.
     """
@@ -86,21 +84,15 @@ class Outlet(ABC):
 
     @abstractmethod
     def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - the outlet's own
-        """Return the chunk for what has arrived; None if nothing is to be sent for it.
-
-        Raises:
-            StopAsyncIteration: The answer has ended.
-        """
+        """Return the chunk for what has arrived; None if nothing is to be sent for it."""
 
     @abstractmethod
     def encode_end(self, error: Exception) -> bytes | None:
-        """Return the last chunk, after which the outlet has ended; None if nothing is to be sent at the end.
+        """Return the last chunk; None if nothing is to be sent at the end.
 
         Args:
-            error: The `StopAsyncIteration` or the error with which the answer has ended.
-
-        Raises:
-            StreamError: The answer failed, and the protocol has no event for errors.
+            error: The `StopAsyncIteration` or the error with which the answer has ended; it is raised if the
+                protocol has no event for it.
         """
 
     @abstractmethod

@@ -6,21 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
+    from collections.abc import Awaitable
 
     from anyio import Event
 
 
-class _AtOnce:
-    """An awaitable that waits for nothing."""
-
-    def __await__(self) -> Generator[None]:
-        return
-        yield
-
-
-AT_ONCE = _AtOnce()
-"""For a caller who awaits, although there is nothing to wait for."""
 _MOST_WAITERS = 16
 """The number of waits from which on those that were cancelled are looked for."""
 

@@ -39,7 +39,7 @@ from tokenstream.stream._log import warn
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Sequence
+    from collections.abc import AsyncIterable, Coroutine, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -116,15 +116,14 @@ class Producer:
         """Set when the producer has finished."""
         self.failure: StreamError | None = None
         """The error of an answer that failed before its first event."""
-        self._lease = lease
-        # A share of the lease: in its rest, readers look again before they take the producer for dead.
-        self._append = partial(storage.append, id, token, lease=lease * ALIVE_SHARE)
-        """Returns the coroutine that writes records, from a position on, in one attempt."""
         # Given by the journal.
         self._storage = storage
         self._token = token
         self._stream: Any = stream
         self._tell_written = tell_written
+        self._lease = lease
+        self._alive_seconds = lease * ALIVE_SHARE
+        """The lease that the storage gets: in the rest, readers look again before they bury the producer."""
         self._raw = raw
         self._shaping = shaping
         # Reading the stream.
@@ -258,10 +257,7 @@ class Producer:
             self._last_records = [record_interruption(message)]
 
     async def _consume(self) -> None:
-        """Enter the stream if it is a context manager, queue its events, and close it.
-
-        Reading pauses while too many bytes are queued.
-        """
+        """Enter the stream, queue its events, but pause while too many bytes are queued, and close it."""
         stream, shaping, has_begun = self._stream, self._shaping, False
         try:
             async with stream if hasattr(stream, "__aenter__") else nullcontext():
@@ -358,7 +354,7 @@ class Producer:
         if self._storage.instant and not self._is_flushing:
             first, batch = self._last_written + 1, self._queued
             try:
-                await self._append(first, batch)
+                await self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds)
             except (Fenced, JournalUnavailable):
                 # The other task repeats the write, and decides when to give up.
                 self._begin_writing()
@@ -404,6 +400,10 @@ class Producer:
         self._queued_bytes -= size
         del self._queued[: len(batch)]
         self._tell_written(first, batch, size, is_last=is_last)
+
+    def _append(self, first: int, batch: tuple[bytes, ...], *, over: bool) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that writes a batch of records in one attempt."""
+        return self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds, over=over)
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""
@@ -453,7 +453,7 @@ class Producer:
                     break
                 reason = None
                 with limit(self._storage, pause):
-                    reason = await self._storage.beat(self.id, self._token, lease=self._lease * ALIVE_SHARE)
+                    reason = await self._storage.beat(self.id, self._token, lease=self._alive_seconds)
                 if reason is not None:
                     self.stop(reason)
                     # Give the stream time to end by itself. If it ignores the cancellation, end the answer

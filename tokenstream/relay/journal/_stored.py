@@ -133,14 +133,7 @@ class StoredAnswer:
         return self.expires is not None
 
     def extend(self, records: Sequence[bytes], size: int) -> int:
-        """Add records, and trim the oldest records while all of them together are too large.
-
-        Args:
-            size: The size of the added records together, in bytes.
-
-        Returns:
-            The bytes by which the answer has grown; negative if it has become smaller.
-        """
+        """Add records of `size` bytes, and trim the oldest beyond the limit; return the bytes gained."""
         self._records += records
         self.end += len(records)
         before = self.size
