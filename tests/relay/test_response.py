@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -87,8 +87,16 @@ class Scripted(Outlet):
         await anyio.sleep(self.opening)
         return self.refusal
 
-    async def __anext__(self) -> bytes:
-        return await self._chunks.__anext__()
+    def next(self) -> Awaitable[bytes]:
+        return anext(self._chunks)
+
+    def encode(self, arrived: bytes) -> bytes:
+        return arrived
+
+    def encode_end(self, error: Exception) -> None:
+        self.has_ended = True
+        if not isinstance(error, StopAsyncIteration):
+            raise error
 
     def stop(self, reason: str) -> bool:
         self.stopped.append(reason)
@@ -118,6 +126,49 @@ async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_heartbeat() -
     assert [LIFE + b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"] == client.bodies
     assert {"content-type": "text/event-stream", "cache-control": "no-store", "x-own": "1"} == client.headers
     assert (201, True, 1, 1, []) == (client.status, client.ended, outlet.entered, outlet.left, outlet.stopped)
+
+
+class Steps:
+    """Awaits a coroutine as middleware does, and counts how often the event loop goes through it."""
+
+    def __init__(self, coroutine: Awaitable[None]) -> None:
+        self.count = 0
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps: Any = self._coroutine.__await__()
+        proceed = partial(steps.send, None)
+        while True:
+            self.count += 1
+            try:
+                waits_for = proceed()
+            except StopIteration:
+                return
+            try:
+                proceed = partial(steps.send, (yield waits_for))
+            except BaseException as error:  # noqa: BLE001 - a cancellation, which the coroutine gets
+                proceed = partial(steps.throw, error)
+
+
+async def test_no_token_goes_through_the_middleware() -> None:
+    """Each layer of it would be resumed, and would cost time, for each token that arrives."""
+
+    async def count_steps(tokens: int) -> int:
+        async def upstream() -> AsyncIterator[bytes]:
+            for number in range(tokens):
+                await anyio.lowlevel.checkpoint()
+                yield b"data: %d\n\n" % number
+
+        counted: list[Steps] = []
+
+        async def middleware(*request: Any) -> None:
+            counted.append(Steps(make_response(Scripted(upstream))(*request)))
+            await counted[0]
+
+        await Client().call(middleware)
+        return counted[0].count
+
+    assert await count_steps(3) == await count_steps(30)
 
 
 async def test_a_response_is_one_of_starlettes_for_one_request_over_http() -> None:

@@ -61,7 +61,7 @@ class EventsIn:
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
         self._events: Any = None
-        """The iterator over the events of the source; None before the first event."""
+        """The iterator over the events of the source; None before the first, and once `_error` is set."""
         self._take_next = _make_take_function(driver)
         """Returns the next event if it has arrived, else None. There is no such function for some sources."""
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
@@ -105,10 +105,10 @@ class EventsIn:
             StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
-        if self._error is not None:
-            # `take_arrived` has met the end already.
-            raise self._error
         if self._events is None:
+            if self._error is not None:
+                # `take_arrived` has met the end already.
+                raise self._error
             self._events = aiter(self.source)
         event: Awaitable[Event] = self._events.__anext__()
         return event
@@ -127,7 +127,7 @@ class EventsIn:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
                 events.append(event)
         except (StopAsyncIteration, StreamError) as error:
-            self._error = error
+            self._error, self._events = error, None
         return events
 
     @property
@@ -187,14 +187,15 @@ class BatchReader:
             StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
-        event = await self._events.next()
-        return await self.catch_up(event) if self._is_behind else (event,)
+        if self._is_behind:
+            self._is_behind = False
+            return await self.next_batch()
+        return (await self._events.next(),)
 
-    async def catch_up(self, event: Event) -> Iterable[Event]:
-        """Return an event together with all that have arrived: one batch lets a slow reader catch up."""
-        self._is_behind = False
-        events = [event, *await self._events.take_arrived()]
-        return merge_deltas(events) if self._merges else events
+    async def next_batch(self) -> list[Event]:
+        """Wait for the next event, and return it with all that have arrived: so a slow reader catches up."""
+        events = [await self._events.next(), *await self._events.take_arrived()]
+        return list(merge_deltas(events)) if self._merges else events
 
     def note_send(self, seconds: float) -> None:
         """Record how long the last batch was being sent."""

@@ -27,7 +27,6 @@ from tokenstream.events import (
 )
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._attribution import KnownById, find_broken, report_broken
-from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, implied_ending
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._encoders.values import prepare_result
@@ -234,8 +233,11 @@ class Sending:
         """Transforms the events with the function `shape`."""
         self._position = 0 if ids and not self._is_own_protocol else None
         """The id of the last event; None if this object does not number the events."""
-        self._has_short_way = shape is None and self._position is None
-        """True if the bytes of a piece of a part are those that the encoder returns."""
+        has_short_way = shape is None and self._position is None
+        self._encode_piece: Callable[[Event], bytes | None] | None = (
+            self._encoder.encode_later_piece if has_short_way else None
+        )
+        """Returns the bytes of a piece of a part; None if they are not those that the encoder returns."""
         self._told = ToldEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
 
@@ -264,11 +266,8 @@ class Sending:
 
         A later piece of a part, as most events are, takes a short way to the same bytes.
         """
-        if self._has_short_way and event.__class__ in TEXTS:
-            chunk: bytes | None = self._encoder.encode_later_piece(event)
-            if chunk is not None:
-                return chunk
-        return b"".join(self.encode_event(event))
+        chunk = None if self._encode_piece is None else self._encode_piece(event)
+        return b"".join(self.encode_event(event)) if chunk is None else chunk
 
     def encode_end(self, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that end an answer whose events ended without an error.

@@ -74,7 +74,9 @@ class AsyncDriver(Driver):
     async def next_event(self) -> Event: ...
     @overload
     async def next_event(self, until: float | None, *, pauses: bool) -> Event | None: ...
-    async def next_event(self, until: float | None = None, *, pauses: bool = False) -> Event | None:
+    async def next_event(  # noqa: C901 - what runs for every token is in one place
+        self, until: float | None = None, *, pauses: bool = False
+    ) -> Event | None:
         """Return the next event; raise the stream's error or StopAsyncIteration at the end.
 
         Args:
@@ -106,11 +108,12 @@ class AsyncDriver(Driver):
                     fast_path = machine.shortcut  # None if the stream was stopped during the wait
                 if item is not None:
                     now, chunk = item
-                    event = (
-                        fast_path(chunk, now)
-                        if fast_path is not None and chunk.__class__ is machine.unit
-                        else self.process_item(chunk, now)
-                    )
+                    if fast_path is not None and chunk.__class__ is machine.unit:
+                        event = fast_path(chunk, now)
+                        if event is not None:
+                            return event
+                    else:
+                        event = self.process_item(chunk, now)
                     event = event or machine.pull()
             while event is None and (until is None or self.clock() < until):
                 if pauses and self.comes_to_rest():

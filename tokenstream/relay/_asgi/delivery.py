@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
-from tokenstream.stream._reading.reader import leave_group, run_until_cancelled
+from tokenstream.stream._reading.reader import only_error, run_until_cancelled
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -35,8 +35,9 @@ class Delivery(ABC):
 
     Three tasks take part:
 
-    1. The task that calls `run` reads the answer and sends it.
-    2. A second task receives from the reader: while nothing is sent, only that shows a disconnect.
+    1. The task that calls `run` receives from the reader: while nothing is sent, only that shows a
+       disconnect. Below an application's middleware, each wake-up of this task costs more.
+    2. A second task reads the answer and sends it. With `_delivers_first`, these two change places.
     3. A third task sends heartbeats during silence.
 
     Args:
@@ -50,6 +51,8 @@ class Delivery(ABC):
     _sending: CancelScope
     """The scope of the task that reads and sends the answer."""
     _tasks: TaskGroup
+    _delivers_first: ClassVar[bool] = False
+    """True to receive only once the answer waits, as what the reader sends after its end is for others."""
 
     def __init__(self, grace: float, send_timeout: float | None, receive: object, send: object) -> None:
         self._grace = grace
@@ -78,18 +81,24 @@ class Delivery(ABC):
         from anyio import CancelScope, create_task_group
 
         self._sending = CancelScope()
-        # Left by `leave_group`, which raises a single error without an exception group around it.
-        self._tasks = await create_task_group().__aenter__()
         try:
             with watch_shutdown(self._on_shutdown, *self._callables, at_poll=self._let_stuck_go):
-                self._tasks.start_soon(run_until_cancelled, self._listen)
-                self._tasks.start_soon(run_until_cancelled, self._stay_alive)
-                with self._sending:
-                    await self._deliver()
-                await self._conclude()
-        finally:
-            self._tasks.cancel_scope.cancel()
-            await leave_group(self._tasks)
+                async with create_task_group() as self._tasks:
+                    work, other = self._listen, self._deliver_and_conclude
+                    if self._delivers_first:
+                        work, other = other, work
+                    self._tasks.start_soon(run_until_cancelled, other)
+                    self._tasks.start_soon(run_until_cancelled, self._stay_alive)
+                    await work()
+        except BaseExceptionGroup as errors:
+            raise only_error(errors) from None
+
+    async def _deliver_and_conclude(self) -> None:
+        """Send the answer and what follows it, then end the other tasks."""
+        with self._sending:
+            await self._deliver()
+        await self._conclude()
+        self._tasks.cancel_scope.cancel()
 
     # -- for each kind of connection -------------------------------------------
 

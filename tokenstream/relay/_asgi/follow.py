@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from anyio.lowlevel import checkpoint
+
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.asking import quote_id
@@ -28,7 +30,7 @@ from tokenstream.relay.journal._journal import Journal
 from tokenstream.stream._log import inform, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
     from types import TracebackType
 
     from tokenstream.errors import StreamError
@@ -88,8 +90,6 @@ class FollowOutlet(Outlet):
         """The response to send instead, if the request alone shows that the answer cannot be sent."""
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
-        self._has_ended = False
-        """True once no more chunks can be read."""
 
     async def __aexit__(
         self,
@@ -123,9 +123,9 @@ class FollowOutlet(Outlet):
         try:
             after = parse_position(self._last_event_id)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
-            feed = await follower.open()
+            self._feed = await follower.open()
             # The answer in the bytes of this protocol, made once for all readers in this process.
-            self._transcript = feed.get_product(self._transcript_key, self._make_transcript)
+            self._transcript = self._feed.get_product(self._transcript_key, self._make_transcript)
         except JournalError as error:
             # If the head was sent already, the reader is told to reconnect; it then gets the error's status.
             return refuse_journal_error(error, self._retry, self.id)
@@ -134,13 +134,12 @@ class FollowOutlet(Outlet):
             # A browser's EventSource does not reconnect after this status.
             return Refusal(204, b"", as_event=b"")
         # The head is sent at once: the answer exists, although its next record may arrive much later.
-        self._first_chunk = b""
+        self.first_chunk = b""
         live_after = follower.live_after
         has_earlier_records = bool(after or live_after)
         if has_earlier_records and not self._is_own:
             # Report to the reader up to which position the records are replayed, and which answer it gets.
-            self._first_chunk = self._transcript.frame_live(live_after)
-        self._first_is_next = True
+            self.first_chunk = self._transcript.frame_live(live_after)
         return None
 
     def encode_error(self, error: StreamError) -> bytes | None:
@@ -155,30 +154,23 @@ class FollowOutlet(Outlet):
         """Find the answer, so that the head has the status that a GET request would get."""
         return await self.open()
 
-    async def __anext__(self) -> bytes:
-        if self._first_is_next:
-            self._first_is_next = False
-            return self._first_chunk
-        follower, transcript = self._follower, self._transcript
-        chunk = b""
-        try:
-            # Some records have no bytes in some protocols.
-            while not chunk and not self._has_ended:
-                if await follower.wait_for_more():
-                    chunk, follower.position = transcript.chunk_after(follower.position)
-                else:
-                    self._has_ended = True
-        except JournalError as error:
-            self._has_ended = True
-            chunk = self._explain_end(error)
-        if chunk:
-            return chunk
-        if transcript.error is not None:
-            # The protocol has no event for the error.
-            raise raised_anew(transcript.error)
+    def next(self) -> Awaitable[None]:
+        """Return an awaitable for the next records, or for the answer's end."""
+        feed = self._feed
+        return feed.changes.wait() if self._follower.has_more(feed) is None else checkpoint()
+
+    def encode(self, arrived: None) -> bytes | None:
+        """Return the bytes of all records that have arrived; None if they have none in the protocol."""
+        follower = self._follower
+        has_more = follower.has_more(self._feed)
+        if has_more:
+            chunk, follower.position = self._transcript.chunk_after(follower.position)
+            return chunk or None
+        if has_more is None:
+            return None
         raise StopAsyncIteration
 
-    def _explain_end(self, error: JournalError) -> bytes:
+    def encode_end(self, error: Exception) -> bytes | None:
         """Return the bytes with which the response ends because of an error of the journal.
 
         If the storage has failed, they are an error event, so that the reader does not reconnect: a full
@@ -186,10 +178,16 @@ class FollowOutlet(Outlet):
         error of the journal only ends the response. The reader then reconnects, perhaps to another server; if
         the error persists, the new response has its status.
         """
+        if not isinstance(error, (StopAsyncIteration, JournalError)):
+            raise error
+        self.has_ended = True
         # The former is a subclass of the latter, but its storage has not failed: another server may go on.
-        if isinstance(error, JournalClosed) or not isinstance(error, JournalUnavailable):
-            return b""
-        return self._transcript.break_off()
+        has_failed = isinstance(error, JournalUnavailable) and not isinstance(error, JournalClosed)
+        chunk = self._transcript.break_off() if has_failed else b""
+        if not chunk and self._transcript.error is not None:
+            # The protocol has no event for the error.
+            raise raised_anew(self._transcript.error)
+        return chunk or None
 
     def stop(self, reason: str) -> bool:
         """Return False, which means that the answer was not stopped: it goes on without this reader."""

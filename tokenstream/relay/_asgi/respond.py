@@ -13,7 +13,7 @@ from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_an
 from tokenstream.relay._events_in import BatchReader, EventsIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -58,14 +58,10 @@ class AnswerOutlet(Outlet):
         """The response to send instead if the request wants to continue an answer; else None."""
         self.headers = writer.headers
         self.heartbeat = writer.heartbeat
-        self._first_chunk = b""
-        """The chunk of the first event, which `open` has read."""
         self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
         self._is_head = False
         """True if only the head was asked for."""
-        self._ended = False
-        """True once the answer has ended or failed."""
 
     def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
         """Set the source of the answer's events.
@@ -133,12 +129,12 @@ class AnswerOutlet(Outlet):
         try:
             if self._entry_error is not None:
                 raise self._entry_error
-            self._first_chunk = b"".join(self._writer.feed([await self._events.next()]))
-        except StopAsyncIteration:
+            self.first_chunk = self.encode(await self._events.next())
+        except StopAsyncIteration as error:
             # The answer has no events.
-            self._first_chunk, self._ended = self._encode_end(), True
+            self.first_chunk = self.encode_end(error)
         except StreamError as error:
-            self._ended = True
+            self.has_ended = True
             return refuse_failed(error, self.encode_error, self._writer.answer_id)
         return None
 
@@ -156,34 +152,27 @@ class AnswerOutlet(Outlet):
         chunks = self._writer.fail(error)
         return None if chunks is None else b"".join(chunks)
 
-    async def __anext__(self) -> bytes:
-        chunk, self._first_chunk = self._first_chunk, b""
-        try:
-            # Some events have no bytes in some protocols.
-            while not chunk and not self._ended:
-                event = await self._events.next()
-                chunk = (
-                    b"".join(self._writer.feed(await self._batches.catch_up(event)))
-                    if self.is_behind
-                    else self._writer.join_event(event)
-                )
-        except StopAsyncIteration:
-            self._ended = True
-            chunk = self._encode_end()
-        except StreamError as error:
-            self._ended = True
-            chunks = self._writer.fail(error)
-            if chunks is None:
-                # The protocol has no event for errors.
-                raise
-            chunk = b"".join(chunks)
-        if not chunk:
-            raise StopAsyncIteration
-        return chunk
+    def next(self) -> Awaitable[Any]:
+        """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""
+        return self._batches.next_batch() if self.is_behind else self._events.next()
 
-    def _encode_end(self) -> bytes:
-        """Return the bytes that end the answer, according to its ending; they may be empty."""
-        return b"".join(self._writer.end(self._events.ending))
+    def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - an event, or a list of events
+        """Return the chunk for an event or for several; None for those that have no bytes in the protocol."""
+        writer = self._writer
+        return (
+            b"".join(writer.feed(arrived)) if arrived.__class__ is list else writer.join_event(arrived)
+        ) or None
+
+    def encode_end(self, error: Exception) -> bytes | None:
+        """Return the bytes that end the answer, according to its ending or error; None if there are none."""
+        self.has_ended = True
+        if isinstance(error, StopAsyncIteration):
+            return b"".join(self._writer.end(self._events.ending)) or None
+        chunk = self.encode_error(error) if isinstance(error, StreamError) else None
+        if chunk is None:
+            # The protocol has no event for errors, or the event cannot be expressed.
+            raise error
+        return chunk
 
     def stop(self, reason: str) -> bool:
         """Stop the answer's stream; return True if its chunks will then end by themselves."""

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.errors import MisuseError, NotExpressible, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.delivery import Delivery, check_send_timeout
 from tokenstream.relay._asgi.refusals import (
@@ -100,9 +100,16 @@ class HTTPDelivery(Delivery):
 
     async def _send_chunks(self) -> None:
         """Send all chunks of the outlet, and the end of the response."""
-        async for chunk in self._outlet:
+        outlet = self._outlet
+        if outlet.first_chunk is not None and not self._disconnected:
+            await self._send_chunk(outlet.first_chunk)
+        while not outlet.has_ended:
+            try:
+                chunk = outlet.encode(await outlet.next())
+            except (StopAsyncIteration, TokenStreamError) as error:
+                chunk = outlet.encode_end(error)
             # After a disconnect, the answer is still read for the grace period.
-            if self._disconnected:
+            if chunk is None or self._disconnected:
                 continue
             if self._head_begun and self._heartbeat_sent is None:
                 # Most chunks: this does what `_send_chunk` does, without the cost of its coroutines.

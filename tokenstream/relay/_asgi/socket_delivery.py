@@ -85,6 +85,8 @@ class SocketDelivery(Delivery):
         send_timeout: Seconds that the sending of a message may wait for the client; None for no limit.
     """
 
+    _delivers_first = True
+
     def __init__(
         self,
         socket: ServerSocket,

@@ -84,23 +84,25 @@ class Transcript:
         Raises:
             NotExpressible: The protocol cannot express the next record.
         """
-        if len(self._chunks) < len(self._feed.records):
+        chunks = self._chunks
+        if len(chunks) < len(self._feed.records):
             # The first of the readers of a record encodes it.
             self._catch_up()
-        first_index, last_position = after + 1 - self._first, self._first + len(self._chunks) - 1
+        last_position = self._first + len(chunks) - 1
+        # The common case is a reader that lacks only the last chunk.
+        if after + 1 == last_position:
+            return chunks[-1], last_position
         if self._refused is not None and after >= last_position:
             # All readers in this protocol raise the same error.
             raise raised_anew(self._refused)
-        # The common case is a reader that lacks only the last chunk.
-        if after + 1 == last_position:
-            return self._chunks[first_index], last_position
         # Readers at the same position share the joined bytes.
         if self._joined_range != (after, last_position):
+            first_index = after + 1 - self._first
             size, end_index = 0, first_index
-            while end_index < len(self._chunks) and size < _MAX_JOINED:
-                size += len(self._chunks[end_index])
+            while end_index < len(chunks) and size < _MAX_JOINED:
+                size += len(chunks[end_index])
                 end_index += 1
-            joined = b"".join(self._chunks[first_index:end_index])
+            joined = b"".join(chunks[first_index:end_index])
             self._joined_range = (after, last_position)
             self._joined = joined, self._first + end_index - 1
         return self._joined
@@ -164,15 +166,16 @@ class Transcript:
     def _catch_up(self) -> None:
         """Encode the records that were not encoded yet."""
         # Both lists begin at the same position, because the feed trims them together.
-        records, chunks = self._feed.records, self._chunks
-        first, encode = self._feed.first, self._encode
-        if first == 1 and records and not chunks and self.frame_record is not None:
+        records, chunks, first = self._feed.records, self._chunks, self._feed.first
+        if not chunks and first == 1 and records and self.frame_record is not None:
             # In our own protocols, the first event also tells the answer's id: one more member of the JSON
             # object, before the closing brace.
             chunks.append(self.frame_record(1, records[0][:-1] + self._answer_key + b"}"))
+        if self._refused is not None:
+            return
         try:
-            while self._refused is None and len(chunks) < len(records):
-                chunks.append(encode(first + len(chunks), records[len(chunks)]))
+            for position, record in enumerate(records[len(chunks) :], first + len(chunks)):
+                chunks.append(self._encode(position, record))
         except NotExpressible as error:
             self._refused = error
 

@@ -9,9 +9,9 @@ from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from tokenstream.errors import StreamError
     from tokenstream.relay._asgi.asking import AskedPosition
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 
 class Outlet(ABC):
-    """Supplies the chunks of one response: an async iterator, which the sending task enters and reads.
+    """Supplies the chunks of one response to the sending task, which enters it.
 
+    The task passes what `next` has awaited to `encode`, and an exception of either to `encode_end`, until
+    `has_ended`. No coroutine stands between the task and the source, since each token would pay for it.
     Each chunk consists of whole events, so that a heartbeat may be sent between any two. Everything that
     arrives while a chunk is being sent forms the next one.
     """
@@ -31,6 +33,10 @@ class Outlet(ABC):
     """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
     is_behind = False
     """True if sending the last chunk took long, so that more may have arrived; set by whoever sends."""
+    first_chunk: bytes | None = None
+    """The chunk with which the body begins, which `open` has read; None if it is still to come."""
+    has_ended = False
+    """True once no more chunks follow."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,15 +78,21 @@ class Outlet(ABC):
         self.stop("only its head was asked for")
         return None
 
-    def __aiter__(self) -> Self:
-        return self
+    @abstractmethod
+    def next(self) -> Awaitable[Any]:
+        """Return an awaitable for what arrives next."""
 
     @abstractmethod
-    async def __anext__(self) -> bytes:
-        """Return the next chunk.
+    def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - the outlet's own
+        """Return the chunk for what has arrived; None if nothing is to be sent for it."""
 
-        Raises:
-            StreamError: The answer failed, and the protocol has no event for errors.
+    @abstractmethod
+    def encode_end(self, error: Exception) -> bytes | None:
+        """Return the last chunk; None if nothing is to be sent at the end.
+
+        Args:
+            error: The `StopAsyncIteration` or the error with which the answer has ended; it is raised if the
+                protocol has no event for it.
         """
 
     @abstractmethod

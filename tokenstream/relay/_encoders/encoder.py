@@ -35,7 +35,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.relay._encoders.losses import PHRASES, make_error
-from tokenstream.relay._encoders.pieces import find_surroundings, is_piece, make_writer, string
+from tokenstream.relay._encoders.pieces import TEXTS, find_surroundings, is_piece, make_writer, string
 from tokenstream.relay._encoders.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ class Encoder(Vocabulary):
 
         The result is None for any other event, and if the part has no template or the template does not fit.
         """
+        if event.__class__ not in TEXTS:
+            return None
         write = self._writers.get((event.__class__, event.choice, event.part))
         return None if write is None else write(event)
 

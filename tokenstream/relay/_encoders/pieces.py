@@ -6,10 +6,9 @@ The bytes around the piece are found once, and then used for all later pieces of
 from __future__ import annotations
 
 from functools import partial
+from json.encoder import encode_basestring
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from pydantic_core import to_json
 
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
@@ -67,7 +66,8 @@ def string(text: str) -> bytes:
         >>> string("größer")
         b'"gr\xc3\xb6\xc3\x9fer"'
     """
-    return to_json(text)
+    # In half the time of `to_json`, which is made for any value.
+    return encode_basestring(text).encode()
 
 
 def find_surroundings(
@@ -88,6 +88,7 @@ def find_surroundings(
         as_json: Returns a piece as a JSON string, with the escapes of the format.
 
     Example:
+        >>> from pydantic_core import to_json
         >>> find_surroundings({"delta": "Hel"}, "Hel", lambda payload: b"<%b>" % to_json(payload), string)
         (b'<{"delta":', b'}>')
         >>> find_surroundings({"type": "text", "delta": "text"}, "text", to_json, string)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import to_json
 
 from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
@@ -38,7 +37,7 @@ from tokenstream.events import (
 from tokenstream.formats._wire.tokenstream.words import EVENTS, FIELDS, End, end_of, error_fields, event_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.pieces import PROBE, TEXTS
+from tokenstream.relay._encoders.pieces import PROBE, TEXTS, string
 from tokenstream.relay._encoders.values import (
     keep_class_name,
     prepare_result,
@@ -59,8 +58,6 @@ if TYPE_CHECKING:
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}
 """Maps the names of events' fields to the keys in the protocol, where the two differ."""
-_HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
-"""The bytes around a piece of text in its record, if the text is the first part of the answer."""
 _GIVEN: dict[tuple[type, str], Callable[[Any], Json]] = {
     (StepUpdate, "data"): to_json_object,
     (StepWaiting, "request"): to_json_value,
@@ -105,19 +102,21 @@ def record_piece(event: AnyEvent) -> bytes | None:
     text = "" if read_text is None else read_text(event)
     if not text:
         return None
-    # For most pieces, those of a text that is the first part of the answer, the template is a constant.
-    step, head, tail = event.step, _HEAD, _TAIL
+    # What `event.step` returns, without the call of a property for each token.
+    step = getattr(event, "_step", None)
     try:
+        # For most pieces, those of a text that is the first part of the answer, the template is a constant.
+        if cls is TextDelta and step is None and not event.part and not event.choice:
+            return b'{"type":"text_delta","text":%b}' % string(text)
         # All other pieces get the template of their part from the cache of `_surroundings`.
-        if step is not None or event.part or event.choice or cls is not TextDelta:
-            id = event.id if cls is ToolCallDelta else ""
-            # Templates are cached by their ids, so a long id gets none.
-            if max(len(id), len(step or "")) > _MAX_CACHED_ID:
-                return None
-            # A template is the record of a probe, cut at the probe's text. If a call's id contains that text,
-            # there are three parts, and this raises ValueError.
-            head, tail = _surroundings(cls, id, event.choice, event.part, step)
-        return b"%b%b%b" % (head, to_json(text), tail)
+        id = event.id if cls is ToolCallDelta else ""
+        # Templates are cached by their ids, so a long id gets none.
+        if max(len(id), len(step or "")) > _MAX_CACHED_ID:
+            return None
+        # A template is the record of a probe, cut at the probe's text. If a call's id contains that text,
+        # there are three parts, and this raises ValueError.
+        head, tail = _surroundings(cls, id, event.choice, event.part, step)
+        return b"%b%b%b" % (head, string(text), tail)
     except ValueError:
         return None
 
@@ -136,7 +135,7 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
     piece = cls(*([id] if cls is ToolCallDelta else ()), PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
-    return to_strict_json(payload_of(piece)).split(to_json(PROBE))
+    return to_strict_json(payload_of(piece)).split(string(PROBE))
 
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
@@ -411,7 +410,9 @@ class TokenStreamEncoder(Encoder):
     def encode_later_piece(self, event: Event) -> bytes | None:
         """Return the chunk of a piece of a part; None for any other event, or if no template fits."""
         piece = None if self.raw else record_piece(event)
-        return None if piece is None else self._frame_next(piece)
+        if piece is None or self.position is not None:
+            return None if piece is None else self._frame_next(piece)
+        return self.frame_record(None, piece)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""

@@ -81,41 +81,34 @@ class AnswerFollower:
             self.has_all = state.over and self.position == state.end
         return self._feed
 
-    async def wait_for_more(self) -> bool:
-        """Wait for records after `position`; return False once the answer has ended.
+    def has_more(self, feed: Feed) -> bool | None:
+        """Return True if there are records after `position`; False once the answer has ended; else None.
+
+        Args:
+            feed: What `open` has returned.
 
         Raises:
             JournalError: The journal no longer has the next records, or no longer works.
         """
-        feed = self._feed or await self.open()
-        while self.position >= feed.first + len(feed.records) - 1:
-            if feed.is_complete:
-                return False
-            if feed.error is not None:
+        if self.position >= feed.first + len(feed.records) - 1:
+            if feed.error is not None and not feed.is_complete:
                 raise raised_anew(feed.error)
-            await feed.changes.wait()
+            return False if feed.is_complete else None
         if self.position + 1 < feed.first:
-            self.check_held()
-        return True
-
-    def check_held(self) -> None:
-        """Check that the feed still has the next record.
-
-        Raises:
-            AnswerExpired: The next record was trimmed.
-        """
-        if self._feed is not None and self.position + 1 < self._feed.first:
             raise AnswerExpired("the next records of this answer were trimmed while it was being followed")
+        return True
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Entry:
-        # The feed exists after `wait_for_more`, as type checkers do not know.
-        if not await self.wait_for_more() or self._feed is None:
+        feed = self._feed or await self.open()
+        while (has_more := self.has_more(feed)) is None:
+            await feed.changes.wait()
+        if not has_more:
             raise StopAsyncIteration
         self.position += 1
-        record = self._feed.records[self.position - self._feed.first]
+        record = feed.records[self.position - feed.first]
         return Entry(self.position, record, replayed=self.position <= self.live_after)
 
     def close(self) -> None:

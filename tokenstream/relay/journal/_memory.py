@@ -109,22 +109,24 @@ class MemoryStorage(Storage):
         answer = self._answers.get(id)
         if answer is None or answer.token != token:
             raise Fenced
-        # A repeated call may contain records that were written before.
         known = answer.end + 1 - first
-        new = records[known:] if known > 0 else records
-        has_gap = known < 0
-        if has_gap or (new and answer.ended):
-            raise Fenced
-        if new:
-            added = sum(map(len, new))
+        if known:
+            # A repeated call may contain records that were written before; a gap must not be written.
+            if known < 0:
+                raise Fenced
+            records = records[known:]
+        if records:
+            if answer.expires is not None:
+                raise Fenced
+            added = sum(map(len, records))
             # Even a full storage takes a small end, since readers wait for it.
             if not (over and added <= _MAX_LAST_BYTES):
                 # Beyond its limit, an answer loses as much as it gains, but keeps its last record.
                 size = answer.size + added
                 if size > answer.limit:
-                    size = max(answer.limit, len(new[-1]))
+                    size = max(answer.limit, len(records[-1]))
                 self._make_bytes(size - answer.size, answer.share)
-            self._extend(answer, new, added)
+            self._all.grow(answer.extend(records, added))
         answer.alive_until = self._clock() + lease
         if over and not answer.ended:
             self._finish(id, answer)
@@ -147,7 +149,7 @@ class MemoryStorage(Storage):
             return False
         # From now on, the producer's token is not accepted.
         answer.token = None
-        self._extend(answer, records, sum(map(len, records)))
+        self._all.grow(answer.extend(records, sum(map(len, records))))
         self._finish(id, answer)
         answer.changes.notify()
         return True
@@ -229,13 +231,6 @@ class MemoryStorage(Storage):
     def _groups_of(self, answer: StoredAnswer) -> tuple[AnswerGroup, AnswerGroup]:
         """Return the groups that an answer belongs to."""
         return self._all, answer.share
-
-    def _extend(self, answer: StoredAnswer, records: Sequence[bytes], added: int) -> None:
-        """Add records to an answer, which have `added` bytes together."""
-        size = answer.size
-        answer.extend(records, added)
-        for group in self._groups_of(answer):
-            group.grow(answer.size - size)
 
     def _limit_of(self, share: AnswerGroup) -> int:
         """Return the maximum size of the records of one answer of an owner, in bytes."""

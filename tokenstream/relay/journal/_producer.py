@@ -15,7 +15,7 @@ requested, or this process is shutting down. The first of these to happen counts
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,6 +122,8 @@ class Producer:
         self._stream: Any = stream
         self._tell_written = tell_written
         self._lease = lease
+        self._alive_seconds = lease * ALIVE_SHARE
+        """The lease that the storage gets: in the rest, readers look again before they bury the producer."""
         self._raw = raw
         self._shaping = shaping
         # Reading the stream.
@@ -255,35 +257,27 @@ class Producer:
             self._last_records = [record_interruption(message)]
 
     async def _consume(self) -> None:
-        """Enter the stream if it is a context manager, queue its events, and close it."""
-        stream = self._stream
+        """Enter the stream, queue its events, but pause while too many bytes are queued, and close it."""
+        stream, shaping, has_begun = self._stream, self._shaping, False
         try:
-            if hasattr(stream, "__aenter__"):
-                async with stream:
-                    await self._consume_events()
-            else:
-                await self._consume_events()
+            async with stream if hasattr(stream, "__aenter__") else nullcontext():
+                async for event in stream:
+                    if shaping is None:
+                        self._queue_event(event)
+                    else:
+                        for shaped in shaping.feed(event, now=time.monotonic()):
+                            self._queue_event(shaped)
+                        # This raises the exception of a stage that has failed.
+                        shaping.check()
+                    if self._queued and not self._is_cut_off:
+                        await self._write_soon()
+                    if not has_begun:
+                        has_begun = True
+                        self.opened.set()
+                    while self._queued_bytes > _MAX_QUEUED_BYTES and not self._is_cut_off:
+                        await self._has_room.wait()
         finally:
             await close_stream(stream)
-
-    async def _consume_events(self) -> None:
-        """Queue the stream's events, and pause while too many bytes are queued."""
-        shaping, has_begun = self._shaping, False
-        async for event in self._stream:
-            if shaping is None:
-                self._queue_event(event)
-            else:
-                for shaped in shaping.feed(event, now=time.monotonic()):
-                    self._queue_event(shaped)
-                # This raises the exception of a stage that has failed.
-                shaping.check()
-            if self._queued and not self._is_cut_off:
-                await self._write_soon()
-            if not has_begun:
-                has_begun = True
-                self.opened.set()
-            while self._queued_bytes > _MAX_QUEUED_BYTES and not self._is_cut_off:
-                await self._has_room.wait()
 
     def _queue_event(self, event: Event) -> None:
         """Queue the record of an event, unless the event has none or the last record is queued already."""
@@ -358,14 +352,17 @@ class Producer:
     async def _write_soon(self) -> None:
         """Write the queued records at once if the storage never waits, else wake the task that writes."""
         if self._storage.instant and not self._is_flushing:
-            batch = tuple(self._queued)
+            first, batch = self._last_written + 1, self._queued
             try:
-                await self._append(batch, is_last=False)
+                await self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds)
             except (Fenced, JournalUnavailable):
                 # The other task repeats the write, and decides when to give up.
                 self._begin_writing()
             else:
-                self._note_written(batch, self._queued_bytes, is_last=False)
+                # As `_note_written` does with a part of the queue; but this is all of it, for each token.
+                self._last_written += len(batch)
+                size, self._queued_bytes, self._queued = self._queued_bytes, 0, []
+                self._tell_written(first, batch, size, is_last=False)
                 return
         self._has_queued.notify()
 
@@ -376,8 +373,9 @@ class Producer:
         while self._last_written < last and not self._is_cut_off:
             batch = tuple(self._queued[:_MAX_BATCH])
             is_last = self._end_queued and len(batch) == len(self._queued)
+            append = partial(self._append, self._last_written + 1, batch, over=is_last)
             try:
-                await retry(self._storage, partial(self._append, batch, is_last=is_last), self._lease)
+                await retry(self._storage, append, self._lease)
             except Fenced as error:
                 self._give_up(error)
                 break
@@ -403,22 +401,16 @@ class Producer:
         del self._queued[: len(batch)]
         self._tell_written(first, batch, size, is_last=is_last)
 
-    def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> Coroutine[Any, Any, None]:
-        """Return the coroutine that writes a batch of records in one attempt.
-
-        Args:
-            is_last: True if these records end the answer.
-        """
-        # A share of the lease: in its rest, readers look again before they take the producer for dead.
-        first, lease = self._last_written + 1, self._lease * ALIVE_SHARE
-        return self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
+    def _append(self, first: int, batch: tuple[bytes, ...], *, over: bool) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that writes a batch of records in one attempt."""
+        return self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds, over=over)
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""
         failure = describe_failure(error)
         warn("an answer of a journal is given up in its middle: %s", failure, of=self)
         self._is_cut_off = True
-        # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
+        # Wake the tasks that wait in `_consume` and in `_write`: nothing more will be written.
         self._has_room.notify()
         self._has_queued.notify()
         self._must_hurry.notify()
@@ -437,7 +429,7 @@ class Producer:
             page = await self._storage.read(self.id, 0, 0)
             if page is not None and not page.state.over:
                 self._last_written = page.state.end
-                await self._append((record_interruption(CUT_OFF),), is_last=True)
+                await self._append(self._last_written + 1, (record_interruption(CUT_OFF),), over=True)
 
     # -- watching ------------------------------------------------------------
 
@@ -461,7 +453,7 @@ class Producer:
                     break
                 reason = None
                 with limit(self._storage, pause):
-                    reason = await self._storage.beat(self.id, self._token, lease=self._lease * ALIVE_SHARE)
+                    reason = await self._storage.beat(self.id, self._token, lease=self._alive_seconds)
                 if reason is not None:
                     self.stop(reason)
                     # Give the stream time to end by itself. If it ignores the cancellation, end the answer

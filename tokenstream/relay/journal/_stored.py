@@ -81,6 +81,7 @@ class StoredAnswer:
         "asked",
         "begin",
         "changes",
+        "end",
         "expires",
         "limit",
         "owner",
@@ -114,6 +115,8 @@ class StoredAnswer:
         """The reason in the first request to stop the answer; None if nobody has requested a stop."""
         self.begin = 1
         """The position of the first record that is still held."""
+        self.end = 0
+        """The position of the last record; one less than `begin` if there is none."""
         self._records: list[bytes] = []
         self._trimmed = 0
         """The number of trimmed records that are still at the start of the list."""
@@ -125,22 +128,15 @@ class StoredAnswer:
         """Wakes the tasks that wait until a stop is requested or the answer has ended."""
 
     @property
-    def end(self) -> int:
-        """The position of the last record; one less than `begin` if there is none."""
-        return self.begin + len(self._records) - self._trimmed - 1
-
-    @property
     def ended(self) -> bool:
         """True once the answer has ended, which shows in its time of expiry: it gets one only at its end."""
         return self.expires is not None
 
-    def extend(self, records: Sequence[bytes], size: int) -> None:
-        """Add records, and trim the oldest records while all of them together are too large.
-
-        Args:
-            size: The size of the added records together, in bytes.
-        """
+    def extend(self, records: Sequence[bytes], size: int) -> int:
+        """Add records of `size` bytes, and trim the oldest beyond the limit; return the bytes gained."""
         self._records += records
+        self.end += len(records)
+        before = self.size
         self.size += size
         while self.size > self.limit and len(self._records) - self._trimmed > 1:
             self.size -= len(self._records[self._trimmed])
@@ -150,6 +146,9 @@ class StoredAnswer:
             # More records were trimmed than are moved here, so the cost per record stays constant.
             del self._records[: self._trimmed]
             self._trimmed = 0
+        grown = self.size - before
+        self.share.grow(grown)
+        return grown
 
     def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
         """Return at most `limit` records after a position; none if the next record was trimmed."""

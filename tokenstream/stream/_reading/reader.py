@@ -151,6 +151,8 @@ class Reader:
     def listen(self, bell: ArrivalBell) -> None:
         """From now on, ring this bell whenever something arrives, to wake the loop that waits for it."""
         self._bell = bell
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     @property
     def is_loop_over(self) -> bool:
@@ -246,13 +248,11 @@ class Reader:
             until: Time at which the caller stops waiting, by the stream's clock; None for no limit.
         """
         alarm = self._alarm
-        # Without an alarm as the bell, no earlier wait has set a timer, or another loop's bell is rung.
+        # Once the task has ended, or rings another loop's bell, the alarm has no such deadline.
         if (
             alarm is None
-            or self._bell is not alarm
-            or self._items
-            or self.has_ended
             or alarm.steady_deadline != earliest_deadline
+            or self._items
             or (until is not None and alarm.until > until)
             or not self._host.is_running()
         ):
@@ -263,6 +263,7 @@ class Reader:
         """Use an earlier bell again, and ring it now, because arrivals during the wait did not ring it."""
         self._bell = bell
         if bell is not None:
+            self.listen(bell)
             bell.set()
 
     def stop(self) -> None:
@@ -390,12 +391,10 @@ class Reader:
         while not self.stopped:
             chunk = await read_chunk()
             now = self.since = clock()
-            items = self._items
-            max_items = MAX_AHEAD
+            items, is_large = self._items, False
             if chunk.__class__ is bytes:
-                if len(chunk) > _LARGE_CHUNK:
-                    # Smaller chunks reach the limit of items before the limit of bytes.
-                    max_items = self._find_chunk_limit(chunk)
+                # Smaller chunks reach the limit of items before the limit of bytes.
+                is_large = len(chunk) > _LARGE_CHUNK
             elif convert is not None:
                 chunk = convert(chunk)
                 if chunk is SKIPPED:
@@ -403,7 +402,7 @@ class Reader:
             items.append((now, chunk))
             if self._bell is not None:
                 self._bell.set()
-            if len(items) >= max_items:
+            if is_large or len(items) >= MAX_AHEAD:
                 await self._wait_for_room(now)
             # The next read may wait for long; it must not keep items in memory that the loop has taken.
             del items, chunk
@@ -418,8 +417,7 @@ class Reader:
 
         # No read is in progress during the wait.
         self.since = None
-        # A limit of 0 means that the chunks that are held have too many bytes.
-        while len(self._items) >= MAX_AHEAD or self._find_chunk_limit(b"") == 0:
+        while self._is_full:
             self._room_event = Event()
             await self._room_event.wait()
             self._room_event = None
@@ -427,10 +425,11 @@ class Reader:
         if now - began > NOTABLE_SECONDS:
             self._put_item(now, BusyTime(now - began))
 
-    def _find_chunk_limit(self, chunk: bytes) -> int:
-        """Return the number of chunks that may be held; 0 if their bytes, with `chunk`, are too many."""
-        size = len(chunk) + sum(len(item) for _, item in self._items if item.__class__ is bytes)
-        return MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
+    @property
+    def _is_full(self) -> bool:
+        """True if as many items or bytes are held for the loop as may be."""
+        size = sum(len(item) for _, item in self._items if item.__class__ is bytes)
+        return len(self._items) >= MAX_AHEAD or size >= _MAX_BYTES_AHEAD
 
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""
