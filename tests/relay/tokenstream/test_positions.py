@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.relay.tokenstream.support import Read, frame, line, record, written
 from tests.support import registry
-from tokenstream import Limits, Stream
+from tokenstream import Limits, Retry, Stream, resilient
 from tokenstream import events as told
 from tokenstream.errors import PositionLost
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
@@ -51,6 +51,32 @@ def test_a_gap_is_told() -> None:
     known.feed(line(5, record(PartDone())))
 
     assert isinstance(known.error, PositionLost)
+
+
+def test_a_continued_answer_is_read_on_from_each_position() -> None:
+    """A reader that was cut off gets all of an answer that another request had continued, whole and once."""
+    whole = "The sky is blue."
+    joint = told.Resumed(mode="continue", dropped=9, at=len(whole), id="msg_2")
+    events: list[Event] = [PartStart(TextPart()), TextDelta(whole), joint]
+    events += [TextDelta(" It is high."), PartDone(TextPart(text=f"{whole} It is high.", complete=True))]
+    for protocol in ("tokenstream", "ndjson"):
+        body = written([*events, told.Finish("stop")], protocol=protocol, ids=True)
+        for read in range(1, len(body)):
+            connections = iter([body[:read], body[read:]])
+            stream = resilient(lambda _: next(connections), Retry(mode="resume", wait=0))  # noqa: B023 - called at once
+
+            assert f"{whole} It is high." == stream.final().text
+            [join] = stream.message.joined
+            assert (len(whole), 9, "msg_2") == (join.at, join.dropped, join.id)
+
+
+def test_the_id_of_an_event_is_its_position() -> None:
+    """A record that has an id of SSE may have any other field, which is no position."""
+    told_elsewhere = frame(3, b'{"type":"resumed","mode":"continue","dropped":9,"at":16}')
+    with Stream([told_elsewhere], format="tokenstream") as stream:
+        next(stream)
+
+        assert 3 == stream.checkpoint().position
 
 
 def test_an_answer_that_begins_again_begins_again() -> None:
