@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.relay.tokenstream.support import Read, frame, line, record, written
 from tests.support import registry
-from tokenstream import Limits, Retry, Stream, resilient
+from tokenstream import Checkpoint, Limits, Retry, Stream, resilient
 from tokenstream import events as told
-from tokenstream.errors import PositionLost
+from tokenstream.errors import PositionLost, StreamError
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
 from tokenstream.framing import SSEParser
-from tokenstream.message import Message, TextPart
+from tokenstream.message import Message, TextPart, Usage
 
 
 def test_what_is_sent_again_is_dropped() -> None:
@@ -103,6 +105,30 @@ def test_an_answer_that_was_held_back_begins_again_as_any_other() -> None:
     stream = Stream(iter(body)).guard(lambda _: None, first_tokens=2, hold=True)
 
     assert [{"a": 1}, {"a": 2}, {"a": 3}] == list(stream.items(dict[str, int], at=""))
+
+
+def test_the_tokens_of_each_request_are_counted_wherever_a_client_goes_on() -> None:
+    """A client that leaves and comes back has in its sum what was given up before, or knows that it lacks."""
+    begun_anew = Restarted(Message.model_construct())
+    begun_anew.told_before = True
+    counted = told.UsageUpdate(Usage(input_tokens=9, output_tokens=5))
+    rest: list[Event] = [told.UsageUpdate(Usage(input_tokens=9, output_tokens=1)), TextDelta("Bye")]
+    rest += [told.UsageUpdate(Usage(output_tokens=7)), told.Finish("stop")]
+    begun: list[Event] = [PartStart(TextPart()), TextDelta("Hello"), counted]
+    for between in ([begun_anew, PartStart(TextPart())], [told.Resumed(mode="continue", at=5)]):
+        body = written([*begun, *between, *rest], ids=True)
+        for read in range(1, len(body)):
+            kept = _checkpoint(body[:read])
+            usage = Stream.from_checkpoint(kept, body[read:]).final().usage
+
+            assert (18, 12, "partial") == (usage.input_tokens, usage.output_tokens, usage.source)
+
+
+def _checkpoint(body: list[bytes]) -> Checkpoint:
+    """Return the stored state of a client that has read the beginning of an answer."""
+    with pytest.raises(StreamError) as caught:
+        Stream(body, format="tokenstream").final()
+    return Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
 
 
 def test_half_a_character_becomes_the_replacement_character() -> None:
