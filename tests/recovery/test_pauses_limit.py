@@ -61,6 +61,16 @@ class Server:
         return anyio.run(read, backend=world)
 
 
+def test_an_answer_that_is_held_back_ends_at_its_limit_and_says_why() -> None:
+    """No request has the text that `accept` still keeps from the reader, so nothing goes on with it."""
+    server = Server()
+    stream = server.read(Retry(attempts=1, pauses=8, pauses_at=["length"], accept=lambda _: True))
+
+    assert (HALVES[0], "length") == (stream.message.text, stream.message.finish_reason)
+    assert ["all of it is still held back"] == [leg.why for leg in stream.pauses]
+    assert 1 == len(server.asked)
+
+
 @in_each_world
 def test_the_model_is_asked_to_go_on(world: str) -> None:
     """What it repeats is dropped, and it has the whole limit once more."""

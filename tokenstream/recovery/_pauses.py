@@ -157,9 +157,10 @@ class Pauses:
             return "it has several choices"
         if paused.finish.reason == "pause":
             return opener.why_paused(paused)
+        if self._current.hold.released or self._current.has_content:
+            return why_not(self._current, None, opener)
         # A message that lacks what is held back cannot be continued.
-        is_shown = self._current.hold.released or self._current.has_content
-        return why_not(self._current, None, opener) if is_shown else "it has no text"
+        return "all of it is still held back" if paused.message.text else "it has no text"
 
     def _make_message(self) -> Message:
         """Return the answer so far, with the events that are held back."""
