@@ -11,7 +11,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.logged import logging_to
-from tokenstream import Deadlines, Limits, Retry, connect, resilient, testing
+from tokenstream import Deadlines, Limits, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import AnswerRejected, LimitExceeded, ProviderError, StatusError, StreamTruncated
 from tokenstream.recovery import Attempt
 
@@ -36,6 +36,39 @@ def test_there_are_as_many_attempts_as_the_budget_has(world: str, attempts: int)
     assert len(played.asked) == len(played.reports) == attempts
     assert isinstance(played.error, StreamTruncated)
     assert [attempt.number for attempt in played.asked] == [*range(1, attempts + 1)]
+
+
+@in_each_world
+def test_all_that_came_before_an_error_is_given_also_if_no_attempt_follows(world: str) -> None:
+    """A call that had just begun is among it, whose name might still have grown, as without a `Retry`."""
+    said = testing.script().text("Hm. ").tool_call("pay", {"usd": 1}).tool_call("mail", {"to": "ann"})
+    error = b'data: {"error":{"message":"busy","type":"server_error"}}\n\n'
+    chunks = said.finish().chunks("openai-chat")
+    for place in range(1, len(chunks) - 2):
+        plain = Stream([*chunks[:place], error], format="openai-chat")
+        expected = list[Any]()
+        with pytest.raises(ProviderError) as caught:
+            expected.extend(plain)
+        played = play(world, [[*chunks[:place], error]], Retry(attempts=1), lambda stream: stream)
+
+        assert played.error is not None
+        assert caught.value.partial.parts == played.error.partial.parts
+        # Of an answer that has shown nothing, a `Retry` gives nothing.
+        assert played.given == (expected if caught.value.partial.parts else [])
+
+
+@in_each_world
+@pytest.mark.parametrize("end", [[], [ConnectionResetError("reset")]], ids=["cut", "reset"])
+def test_nothing_of_an_answer_that_was_not_judged_is_given(world: str, end: list[Exception]) -> None:
+    """Wherever it breaks off: not even what the end of the input completes."""
+    said = testing.script().text("Hm. ").tool_call("pay", {"usd": 1}).tool_call("mail", {"to": "ann"})
+    for format in ("openai-chat", "openai-responses"):
+        chunks = said.finish().chunks(format)
+        for place in range(1, len(chunks) - 3):
+            retry = Retry(attempts=1, accept=lambda _: True)
+            played = play(world, [[*chunks[:place], *end]], retry, lambda stream: stream, format=format)
+
+            assert ([], "truncated") == (played.given, played.message.ending)
 
 
 @in_each_world
