@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
+from functools import partial
+from itertools import product
 from typing import Any
 
 import httpx
@@ -40,21 +42,26 @@ def test_there_are_as_many_attempts_as_the_budget_has(world: str, attempts: int)
 
 @in_each_world
 def test_all_that_came_before_an_error_is_given_also_if_no_attempt_follows(world: str) -> None:
-    """A call that had just begun is among it, whose name might still have grown, as without a `Retry`."""
-    said = testing.script().text("Hm. ").tool_call("pay", {"usd": 1}).tool_call("mail", {"to": "ann"})
-    error = b'data: {"error":{"message":"busy","type":"server_error"}}\n\n'
-    chunks = said.finish().chunks("openai-chat")
-    for place in range(1, len(chunks) - 2):
-        plain = Stream([*chunks[:place], error], format="openai-chat")
-        expected = list[Any]()
+    """A call that had just begun is among it, and what a guard held back, as without a `Retry`."""
+    said = (
+        testing.script().text("Hm. ").tool_call("pay", {"usd": 1}).tool_call("mail", {"to": "ann"}).finish()
+    )
+    whole = said.recording("openai-chat")
+    for place, held in product(range(1, len(whole.chunks("events")) - 2), (0, 1, 99)):
+        chunks = whole.with_fault(testing.faults.error_event("server", event=place)).chunks("events")
+        plain, expected = Stream(chunks), list[Any]()
         with pytest.raises(ProviderError) as caught:
-            expected.extend(plain)
-        played = play(world, [[*chunks[:place], error]], Retry(attempts=1), lambda stream: stream)
+            expected.extend(_guarded(plain, held))
+        played = play(world, [chunks], Retry(attempts=1), partial(_guarded, first_tokens=held))
 
         assert played.error is not None
-        assert caught.value.partial.parts == played.error.partial.parts
-        # Of an answer that has shown nothing, a `Retry` gives nothing.
-        assert played.given == (expected if caught.value.partial.parts else [])
+        assert caught.value.partial == played.error.partial
+        assert expected == played.given
+
+
+def _guarded(stream: Any, first_tokens: int) -> Any:
+    """Let a guard hold back the first tokens of a stream, if there is one; return the stream."""
+    return stream.guard(lambda _: None, first_tokens=first_tokens, hold=True) if first_tokens else stream
 
 
 @in_each_world

@@ -151,11 +151,6 @@ class Joining:
         """True if the new answer cannot be joined to the old answer, so that another attempt is pointless."""
         return self.aligner is not None and self.aligner.error is not None
 
-    @property
-    def is_refused(self) -> bool:
-        """True if no more events of this attempt are returned, because it does not join the answer."""
-        return self.refusal is not None or self.differs
-
     # -- the way of an event -----------------------------------------------
 
     def pull(self) -> Event | None:

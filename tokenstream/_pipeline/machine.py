@@ -611,9 +611,8 @@ class Machine:
 
     @property
     def owes_events(self) -> bool:
-        """True if the input has ended, but `pull` still has events to return."""
-        is_refused = self.error is not None and self.joining is not None and self.joining.is_refused
-        return bool(self.events_left) and not (is_refused or self._is_shut)
+        """True if the input has ended without an error, but `pull` still has events to return."""
+        return bool(self.events_left) and self.error is None and not self._is_shut
 
     # -- the input -----------------------------------------------------------
 
