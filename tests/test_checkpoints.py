@@ -148,6 +148,22 @@ def test_an_asynchronous_stream_goes_on_just_so() -> None:
         assert (came.events, came.message) == anyio.run(rest, checkpoint)
 
 
+def test_an_answer_that_was_asked_for_again_has_no_more_tokens_than_were_counted() -> None:
+    """An attempt that broke off uncounted makes the sum a lower bound, also for whoever reads on from it."""
+    said = testing.script().text("Once ", "upon a time.").usage(output_tokens=5).finish()
+    chunks = [
+        each.replace(b'"background":false', b'"background":true') for each in said.chunks(RESPONSE.format)
+    ]
+    first, second = chunks[:5], chunks[:6]
+    left = iter([[each.replace(b"resp_1", b"resp_0") for each in first], second])
+    again = Retry(mode="restart", wait=0, attempts=2)
+    with pytest.raises(errors.StreamTruncated) as caught:
+        resilient(lambda _: next(left), again, format=RESPONSE.format).final()
+    whole = Stream.from_checkpoint(stored(caught.value.checkpoint), chunks[6:]).final()
+
+    assert (5, "partial") == (whole.usage.output_tokens, whole.usage.source)
+
+
 def test_views_give_what_there_is_first_and_no_call_twice() -> None:
     """The text begins with the checkpoint's; calls that were handed out stay so."""
     answer = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.loopback import refusing_url
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Message, Stream, aconnect, connect
-from tokenstream._basics.elsewhere import ALIASES, FIELDS, OF_MESSAGE, OF_STREAM
+from tokenstream import AsyncStream, Message, Stream, ToolCall, Usage, aconnect, connect
+from tokenstream._basics.elsewhere import ALIASES, FIELDS, OF_CALL, OF_MESSAGE, OF_STREAM, OF_USAGE
 from tokenstream.errors import ConnectError, MisuseError, NotAStream, OutputInvalid
 
 NAMES = sorted({*ALIASES, *FIELDS, *OF_STREAM, *OF_MESSAGE})
@@ -71,6 +72,24 @@ def test_what_the_sentences_lead_to_is_there(name: str) -> None:
         assert where is None or hasattr(message, where.partition(".")[0])
     assert name in FIELDS or not hasattr(message, name)
     assert name in OF_MESSAGE or not hasattr(Stream, name)
+
+
+@in_one_test("of, name", [*((ToolCall(), name) for name in OF_CALL), *((Usage(), name) for name in OF_USAGE)])
+def test_calls_and_token_counts_say_where_the_names_are_that_they_have_not(of: Any, name: str) -> None:
+    """The words of OpenAI's, Anthropic's, Google's and LangChain's objects lead to ours, which exist."""
+    told = _no_attribute(of, name)
+
+    assert told.startswith(f"{type(of).__name__} has no attribute {name!r}: ")
+    for place in re.findall(r"`(?:call|usage)\.(\w+)", told):
+        assert hasattr(type(of), place) or place in type(of).model_fields
+    assert not hasattr(of, name)
+    assert of == copy.deepcopy(of) == pickle.loads(pickle.dumps(of))
+
+
+def test_a_name_that_no_library_has_is_told_as_ever() -> None:
+    """Python's own error, of calls and token counts as of any object."""
+    assert "'ToolCall' object has no attribute 'zip'" == _no_attribute(ToolCall(), "zip")
+    assert "'Usage' object has no attribute 'zip'" == _no_attribute(Usage(), "zip")
 
 
 def test_a_block_of_the_wrong_colour_names_the_right_one() -> None:

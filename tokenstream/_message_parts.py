@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from typing_extensions import TypeVar
 
 from tokenstream._basics.call_keys import place_of
+from tokenstream._basics.elsewhere import OF_CALL, OF_USAGE, explain_names
 from tokenstream._basics.json import decode
 from tokenstream._basics.members import show_members
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
@@ -181,6 +182,7 @@ class RefusalPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
+@explain_names(OF_CALL)
 @show_members
 class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     """A request by the model to run one of the application's tools.
@@ -518,6 +520,7 @@ def _find_source(fields: dict[str, Any]) -> Literal["reported", "none"]:
     return "none" if is_empty else "reported"
 
 
+@explain_names(OF_USAGE)
 @show_members
 class Usage(Value):
     """Token counts as the provider reported them; None for each count that it did not report.

@@ -238,6 +238,19 @@ class Accumulator:
         self._spent = counts if self._spent is None else self._spent + counts
         self.built = None
 
+    @property
+    def usages_to_keep(self) -> tuple[Usage, Usage] | None:
+        """The tokens of attempts that were given up, and of this one, of which a message has only the sum.
+
+        None if no attempt was given up.
+        """
+        return None if self._spent is None else (self._spent, self._usage_now().build(final=False))
+
+    def restore_usages(self, spent: Usage, own: Usage) -> None:
+        """Replace the restored token counts by what `usages_to_keep` has returned."""
+        self._spent, self._usage = spent, GrowingUsage()
+        self._usage.add(own)
+
     def restore(self, message: Message, shared: Collection[str] = ()) -> None:
         """Restore one choice from a checkpoint; `shared` names the fields that belong to all choices."""
         self._id, self._model, self._role = message.id, message.model, message.role

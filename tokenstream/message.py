@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import Field
 
 from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
-from tokenstream._basics.elsewhere import explain_missing_name
+from tokenstream._basics.elsewhere import explain_names_of_messages
 from tokenstream._basics.members import show_members
 from tokenstream._message_parts import (
     Citation,
@@ -118,6 +118,7 @@ class CallResult(Value):
     """True if the server has run the tool itself, False if the application has run it."""
 
 
+@explain_names_of_messages
 @show_members
 class Message(Value):
     """One answer of a model, as far as it has arrived.
@@ -239,15 +240,6 @@ class Message(Value):
     def complete(self) -> bool:
         """True if the answer arrived completely: `ending` is "complete"."""
         return self.ending == "complete"
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            """Raise AttributeError; for a name that other libraries use, it says what the name is here."""
-            told = explain_missing_name(name)
-            if told is not None:
-                raise AttributeError(told)
-            return super().__getattr__(name)
 
     # -- back to the provider ------------------------------------------------
 

@@ -48,6 +48,8 @@ _FEATURES = {
     "events that come twice or late": {"code": 80, "docstrings": 60, "tables": 10},
     "calls that are begun anew": {"code": 35, "docstrings": 20},
     "answers that are spliced": {"code": 30, "docstrings": 15},
+    "answers of several requests, whose readers come late or go on": {"code": 60, "docstrings": 40},
+    "names that calls and token counts have elsewhere": {"tables": 40},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 87_070, "docstrings": 39_900, "tables": 4_100}) + sum(

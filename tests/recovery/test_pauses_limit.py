@@ -61,6 +61,37 @@ class Server:
         return anyio.run(read, backend=world)
 
 
+def test_an_answer_that_is_held_back_ends_at_its_limit_and_says_why() -> None:
+    """No request has the text that `accept` still keeps from the reader, so nothing goes on with it."""
+    server = Server()
+    stream = server.read(Retry(attempts=1, pauses=8, pauses_at=["length"], accept=lambda _: True))
+
+    assert (HALVES[0], "length") == (stream.message.text, stream.message.finish_reason)
+    assert ["some of it is still held back"] == [leg.why for leg in stream.pauses]
+    assert 1 == len(server.asked)
+
+
+def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:
+    """An answer that began anew is not continued by the words of the one before it."""
+    half = HALVES[0]
+    small = (
+        testing.script().text(*[half[at : at + 5] for at in range(0, len(half), 5)]).recording("openai-chat")
+    )
+    large = testing.script().text(half[:30], half[30:]).finish("length").recording("openai-chat")
+    transport = testing.transport([small.with_fault(testing.faults.cut(at=0.9)), large])
+    retry = Retry(attempts=2, wait=0, mode="restart", pauses=8, pauses_at=["length"])
+    url, asked = (
+        "https://api.openai.com/v1/chat/completions",
+        {"messages": [{"role": "user", "content": "?"}]},
+    )
+    with connect(url, json=asked, client=httpx.Client(transport=transport), retry=retry) as stream:
+        stream.guard(lambda _: None, first_tokens=3, hold=True)
+
+        assert half == "".join(stream.text)
+    assert ["some of it is still held back"] == [leg.why for leg in stream.pauses]
+    assert 2 == len(transport.requests)
+
+
 @in_each_world
 def test_the_model_is_asked_to_go_on(world: str) -> None:
     """What it repeats is dropped, and it has the whole limit once more."""

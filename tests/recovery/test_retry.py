@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
+from functools import partial
+from itertools import product
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.logged import logging_to
-from tokenstream import Deadlines, Limits, Retry, connect, resilient, testing
+from tokenstream import Deadlines, Limits, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import AnswerRejected, LimitExceeded, ProviderError, StatusError, StreamTruncated
 from tokenstream.recovery import Attempt
 
@@ -36,6 +38,44 @@ def test_there_are_as_many_attempts_as_the_budget_has(world: str, attempts: int)
     assert len(played.asked) == len(played.reports) == attempts
     assert isinstance(played.error, StreamTruncated)
     assert [attempt.number for attempt in played.asked] == [*range(1, attempts + 1)]
+
+
+@in_each_world
+def test_all_that_came_before_an_error_is_given_also_if_no_attempt_follows(world: str) -> None:
+    """A call that had just begun is among it, and what a guard held back, as without a `Retry`."""
+    said = (
+        testing.script().text("Hm. ").tool_call("pay", {"usd": 1}).tool_call("mail", {"to": "ann"}).finish()
+    )
+    whole = said.recording("openai-chat")
+    for place, held in product(range(1, len(whole.chunks("events")) - 2), (0, 1, 99)):
+        chunks = whole.with_fault(testing.faults.error_event("server", event=place)).chunks("events")
+        plain, expected = Stream(chunks), list[Any]()
+        with pytest.raises(ProviderError) as caught:
+            expected.extend(_guarded(plain, held))
+        played = play(world, [chunks], Retry(attempts=1), partial(_guarded, first_tokens=held))
+
+        assert played.error is not None
+        assert caught.value.partial == played.error.partial
+        assert expected == played.given
+
+
+def _guarded(stream: Any, first_tokens: int) -> Any:
+    """Let a guard hold back the first tokens of a stream, if there is one; return the stream."""
+    return stream.guard(lambda _: None, first_tokens=first_tokens, hold=True) if first_tokens else stream
+
+
+@in_each_world
+@pytest.mark.parametrize("end", [[], [ConnectionResetError("reset")]], ids=["cut", "reset"])
+def test_nothing_of_an_answer_that_was_not_judged_is_given(world: str, end: list[Exception]) -> None:
+    """Wherever it breaks off: not even what the end of the input completes."""
+    said = testing.script().text("Hm. ").tool_call("pay", {"usd": 1}).tool_call("mail", {"to": "ann"})
+    for format in ("openai-chat", "openai-responses"):
+        chunks = said.finish().chunks(format)
+        for place in range(1, len(chunks) - 3):
+            retry = Retry(attempts=1, accept=lambda _: True)
+            played = play(world, [[*chunks[:place], *end]], retry, lambda stream: stream, format=format)
+
+            assert ([], "truncated") == (played.given, played.message.ending)
 
 
 @in_each_world

@@ -87,7 +87,47 @@ OF_MESSAGE = {
     "parsed": "`stream.result(type)` reads the answer as a type",
     "stop_reason": "it is `message.finish_reason`",
 }
+_MESSAGE_HINTS = {**{name: f"it is `message.{field}`" for name, field in ALIASES.items()}, **OF_MESSAGE}
+"""Names that messages of other libraries have, each with the end of the error: what to use here instead."""
 
+_ARGUMENTS = "they are `call.arguments`, and their JSON is `call.arguments_text`"
+OF_CALL = {
+    "args": _ARGUMENTS,
+    "args_as_dict": _ARGUMENTS,
+    "args_as_json_str": "it is `call.arguments_text`",
+    "arguments_json": "it is `call.arguments_text`",
+    "call_id": "it is `call.id`",
+    "execute": "`call.run()` does it, for a call of `stream.validated_calls(function)`",
+    "function": "the call itself has `call.name` and `call.arguments`",
+    "index": "a call is known by its `call.id`",
+    "input": _ARGUMENTS,
+    "invoke": "`call.run()` does it, for a call of `stream.validated_calls(function)`",
+    "kwargs": _ARGUMENTS,
+    "parameters": _ARGUMENTS,
+    "params": _ARGUMENTS,
+    "result": "`call.run()` returns it, for a call of `stream.validated_calls(function)`",
+    "tool_call_id": "it is `call.id`",
+    "tool_name": "it is `call.name`",
+}
+OF_USAGE = {
+    "cache_creation_input_tokens": "it is `usage.cache_write_tokens`",
+    "cache_read_input_tokens": "it is `usage.cached_tokens`",
+    "cached": "it is `usage.cached_tokens`",
+    "cached_content_token_count": "it is `usage.cached_tokens`",
+    "candidates_token_count": "it is `usage.output_tokens`",
+    "completion_tokens": "it is `usage.output_tokens`",
+    "completion_tokens_details": "it is `usage.reasoning_tokens`, and all is in `usage.provider_data`",
+    "input": "it is `usage.input_tokens`",
+    "output": "it is `usage.output_tokens`",
+    "prompt_token_count": "it is `usage.input_tokens`",
+    "prompt_tokens": "it is `usage.input_tokens`",
+    "prompt_tokens_details": "it is `usage.cached_tokens`, and all is in `usage.provider_data`",
+    "request_tokens": "it is `usage.input_tokens`",
+    "response_tokens": "it is `usage.output_tokens`",
+    "thoughts_token_count": "it is `usage.reasoning_tokens`",
+    "total": "it is `usage.total_tokens`",
+    "total_token_count": "it is `usage.total_tokens`",
+}
 
 _SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers every 50 ms at most"
 THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms", "seconds"), _SECONDS)
@@ -190,44 +230,37 @@ def name_options(name: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]}=?" if close else f"the options are {', '.join(known)}"
 
 
-class _MissingNames:
-    """Holds the method `__getattr__` that stream classes get, to explain names from other libraries."""
-
-    def __getattr__(self, name: str) -> Never:
-        """Raise the AttributeError for a name that a stream does not have.
-
-        If streams of another library have the name, such as `text_stream`, the error says what to use here.
-        """
-        hint = _STREAM_HINTS.get(name)
-        if hint is None:
-            # This raises the usual error or, if a property failed, once more the error of the property.
-            object.__getattribute__(self, name)
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {hint}")
-
-
-def explain_missing_names(kind: type[KindT]) -> type[KindT]:
-    """Make a stream class explain attributes that it lacks, but that streams of other libraries have.
+def explain_names(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[KindT]]:
+    """Make a class explain attributes that it lacks, but that the like of other libraries have.
 
     `dir` and `help` do not show these names, as they would if each were a descriptor. Each access to an
     attribute of a stream takes some 60 ns longer, but no loop over a stream or a view accesses one.
+
+    Args:
+        hints: The names, each with the end of the error: what to use here instead.
     """
-    # Type checkers do not see what `setattr` adds, so that they still report these names as errors.
-    setattr(kind, "__getattr__", _MissingNames.__getattr__)  # noqa: B010
-    return kind
+
+    def explain(kind: type[KindT]) -> type[KindT]:
+        """Return the class with the explanations."""
+        usual: Callable[[object, str], object] = getattr(kind, "__getattr__", object.__getattribute__)
+
+        def find(self: object, name: str) -> object:
+            """Raise the AttributeError for a name that the class does not have."""
+            hint = hints.get(name)
+            if hint is None:
+                # This raises the usual error or, if a property failed, once more the error of the property.
+                return usual(self, name)
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {hint}")
+
+        # Type checkers do not see what `setattr` adds, so that they still report these names as errors.
+        setattr(kind, "__getattr__", find)  # noqa: B010
+        return kind
+
+    return explain
 
 
-def explain_missing_name(name: str) -> str | None:
-    """Return the message of the error for an attribute that a message lacks; None for an unknown name.
-
-    Example:
-        >>> explain_missing_name("stop_reason")
-        "Message has no attribute 'stop_reason': it is `message.finish_reason`"
-    """
-    # `OF_MESSAGE` maps names to whole explanations, `ALIASES` maps names to our name for the same.
-    hint = OF_MESSAGE.get(name)
-    if hint is None and name in ALIASES:
-        hint = f"it is `message.{ALIASES[name]}`"
-    return None if hint is None else f"Message has no attribute {name!r}: {hint}"
+explain_names_of_streams = explain_names(_STREAM_HINTS)
+explain_names_of_messages = explain_names(_MESSAGE_HINTS)
 
 
 def refuse_block(kind: type, *, is_async: bool) -> None:

@@ -74,6 +74,8 @@ class Progress:
             if log is not None:
                 # The events that were read, in case the server repeats some.
                 state["log"] = log.save(connection.known_format)
+            if (usages := accumulator.usages_to_keep) is not None:
+                state["usages"] = [usage.model_dump(mode="json", exclude_none=True) for usage in usages]
         messages = accumulator.messages
         if not messages:
             # Before any choice has begun, there may be a message that has only a head.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tokenstream._apis import api_named
+from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.resumption import GoOn
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import Finish, Resumed
@@ -157,7 +158,10 @@ class Pauses:
             return "it has several choices"
         if paused.finish.reason == "pause":
             return opener.why_paused(paused)
-        # A message that lacks what is held back cannot be continued.
+        hold = self._joining.hold
+        if hold is not None and any(is_visible(event) for event in (*hold.ready, *hold.held)):
+            # A message that lacks these events cannot be continued.
+            return "some of it is still held back"
         is_shown = self._current.hold.released or self._current.has_content
         return why_not(self._current, None, opener) if is_shown else "it has no text"
 

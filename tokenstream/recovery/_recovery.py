@@ -249,6 +249,9 @@ class Recovery:
         # Its tokens have to be paid for, too.
         self._current.note_discarded()
         self._current.hold.drop()
+        # The end of the input may have completed parts of it.
+        self._machine.drop_unread()
+        self._machine.settle()
         self._machine.fail(error)
 
     # -- the next attempt --------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from tokenstream._basics.elsewhere import explain_missing_names
+from tokenstream._basics.elsewhere import explain_names_of_streams
 from tokenstream._basics.loose import ErasedGeneric
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DriverT = TypeVar("DriverT", bound="Driver")
 
 
-@explain_missing_names
+@explain_names_of_streams
 class StreamBase(ErasedGeneric[DriverT]):
     """Base class of sync and async streams, with the properties that read nothing from the source.
 

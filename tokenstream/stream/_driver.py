@@ -66,6 +66,7 @@ class Driver(UncopyableObject):
     __slots__ = (
         "__weakref__",
         "_awaits_end",
+        "_is_end_unread",
         "_read_deadlines",
         "_rest_limits",
         "_sharing",
@@ -118,6 +119,8 @@ class Driver(UncopyableObject):
         """
         self._awaits_end = False
         """True if that takes account of `Deadlines.after_finish`: only the end of the answer is awaited."""
+        self._is_end_unread = False
+        """True if recovery has ended the input, and what that has released was not read yet."""
         format, limits, pings = options.format, options.limits, options.pings
         self.machine = Machine(
             format,
@@ -276,9 +279,11 @@ class Driver(UncopyableObject):
                 "or the stream itself from the start"
             )
         if machine.input_ended or (machine.error is not None and not self._reads_after_error()):
-            # Recovery replaces the source after an error.
-            if not machine.input_ended and self._change_source(None, machine.now):
-                return True
+            if not machine.input_ended:
+                # Recovery replaces the source after an error, or ends the input.
+                if self._change_source(None, machine.now):
+                    return True
+                self._is_end_unread = machine.input_ended
             self._begin_draining()
             return False
         if machine.error is not None:
@@ -530,9 +535,10 @@ class Driver(UncopyableObject):
             True if events may be left: the caller pulls and delivers these, and then calls this method again.
         """
         machine = self.machine
-        if not machine.input_ended:
+        if not machine.input_ended or self._is_end_unread:
             # End the input first, which may release events that were held back.
             machine.finish(None, self.clock())
+            self._is_end_unread = False
             return True
         if self.phase is not ENDED:
             if machine.owes_events:

@@ -31,6 +31,8 @@ from tokenstream.message import (
 )
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, read_record, record
 
+_KEYS = {"type": "call_type", "at": "text_at"}
+"""Keys of fields that are not the name of the field, which is a key of each record."""
 _text = st.text(max_size=6).map(
     lambda text: text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 )
@@ -158,7 +160,10 @@ def test_every_kind_of_event_and_part_is_drawn() -> None:
     kinds = set(get_args(Event))
     assert kinds == {kind.cls for kind in EVENTS.values()}
     for name, kind in EVENTS.items():
-        known = {"call_type" if field.name == "type" else field.name for field in fields(kind.cls)}
-        assert kind.required.keys() | kind.optional.keys() <= known, name
+        known = {_KEYS.get(field.name, field.name) for field in fields(kind.cls)}
+        keys = kind.required.keys() | kind.optional.keys()
+        assert keys <= known, name
+        # Any record may have these: what it is, where it stands in the answer, and of which answer it is.
+        assert keys.isdisjoint({"type", "at", "answer"}), name
         assert known - {"part"} <= kind.required.keys() | kind.optional.keys(), name
     assert {"text", "reasoning"} <= {cls.model_fields["kind"].default for cls in get_args(get_args(Part)[0])}

@@ -8,10 +8,10 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.broadcast.support import in_threads, letters, said
-from tokenstream import Stream
+from tokenstream import Retry, Stream, resilient, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
-from tokenstream.events import TextDelta
+from tokenstream.events import Restarted, TextDelta
 
 
 @pytest.mark.parametrize("policy", ["wait", "drop_oldest", "raise"])
@@ -61,6 +61,28 @@ def test_drop_oldest_goes_on_with_what_is_held() -> None:
 
     assert count == len(before) + slow.dropped + len(after)
     assert (5, 0) == (len(after), fast.dropped)
+
+
+@pytest.mark.parametrize("size", [1, 2, 30])
+def test_drop_oldest_never_skips_that_the_answer_began_anew(size: int) -> None:
+    """A reader that is behind does not join the end of the new answer to the beginning of the old one."""
+    given_up = testing.script().text("Once ", "upon ").chunks("anthropic")
+    told = testing.script().text("Long ", "ago, ", "it ", "rained.").finish().chunks("anthropic")
+    left = iter([given_up, told])
+    stream = resilient(lambda _: next(left), Retry(mode="restart", wait=0))
+    fast, slow = stream.tee(2, policy="drop_oldest", size=size)
+    before = [next(slow)]
+    while not isinstance(before[-1], TextDelta):
+        before.append(next(slow))
+    whole = list(fast)
+    after = list(slow)
+    [restarted] = [event for event in after if isinstance(event, Restarted)]
+    shown = "".join(event.text for event in after[after.index(restarted) :] if isinstance(event, TextDelta))
+
+    assert restarted.discarded is not None
+    assert "Once upon " == restarted.discarded.text
+    assert "Long ago, it rained.".endswith(shown)
+    assert len(whole) == len(before) + len(after) + slow.dropped
 
 
 def test_raise_tells_only_the_reader_that_is_behind() -> None:

@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
 
 from tokenstream.errors import MisuseError
+from tokenstream.events import Restarted
 from tokenstream.limits import check_whole
 from tokenstream.stream._options import Policy
 from tokenstream.stream._phase import Phase
@@ -166,6 +167,7 @@ class EventQueue(Generic[DriverT]):
         "_sweep_at",
         "driver",
         "has_ended",
+        "last_restart",
         "news",
         "policy",
         "ring",
@@ -188,6 +190,8 @@ class EventQueue(Generic[DriverT]):
         """True once the options were set, or a loop over events has begun."""
         self.news: tuple[int, Any] = (0, None)
         """Number of events that have arrived, and the last event."""
+        self.last_restart: tuple[int, Event | None] = (-1, None)
+        """Number of the last event that began the answer anew, and this event."""
         self.has_ended = False
         """True once the stream has ended and all its events were read."""
         self._numbers = count(1)
@@ -293,6 +297,8 @@ class EventQueue(Generic[DriverT]):
         if place.lost_by or position < ring.begin:
             # The reader's next event is no longer held.
             position = self._apply_policy(place)
+            if place.summary:
+                return place.summary.pop()
         if position == ring.end:
             return None
         place.position = position + 1
@@ -326,12 +332,18 @@ class EventQueue(Generic[DriverT]):
     def _apply_policy(self, place: ReaderPlace) -> int:
         """Let a slow reader skip the events that it has missed, because its next event is no longer held.
 
-        The result is the reader's new position, which is that of the oldest event held.
+        The result is the reader's new position, which is that of the oldest event held. If the answer began
+        anew among the missed events, the reader gets the event that says so first.
 
         Raises:
             MisuseError: The policy for slow readers is not "drop_oldest": no reader may miss events.
         """
         if self.policy == "drop_oldest":
+            number, restarted = self.last_restart
+            if restarted is not None and place.position <= number < self.ring.begin:
+                # The reader must not take the events behind it for a part of the answer that was given up.
+                place.summary.append(restarted)
+                place.dropped -= 1
             return place.skip_to(self.ring.begin)
         # Later calls raise the same error, with the number of the first one.
         behind = place.lose_next(self.ring.end)
@@ -346,6 +358,8 @@ class EventQueue(Generic[DriverT]):
             self.ring.append(event)
             # The number of events so far, and the last event.
             self.news = (self.news[0] + 1, event)
+            if event.__class__ is Restarted:
+                self.last_restart = (self.ring.end - 1, event)
 
     # -- a full queue --------------------------------------------------------
 

@@ -197,12 +197,13 @@ class TokenStream(Format):
         if payload.get("type") == "live":
             # In this record, `at` is the end of the replay, and not a position of the record.
             return None
-        position = payload.get("at")
-        if isinstance(position, int) and position > 0 and position is not True:
-            return position
         sse_id = self._sse_id
-        is_number = sse_id.isascii() and sse_id.isdecimal() and len(sse_id) <= _LONGEST_ID
-        return int(sse_id) if is_number else None
+        if sse_id:
+            is_number = sse_id.isascii() and sse_id.isdecimal() and len(sse_id) <= _LONGEST_ID
+            return int(sse_id) if is_number else None
+        position = payload.get("at")
+        is_number = isinstance(position, int) and position > 0 and position is not True
+        return position if is_number else None
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload with an error is an event of this format, which reads the error itself."""

@@ -391,8 +391,8 @@ def _read_error(value: object) -> Json:
 
 # -- events ----------------------------------------------------------------------
 
-FIELDS = {"call_type": "type"}
-"""Maps keys in the protocol to fields of events, if they differ: `type` is the type of the event."""
+FIELDS = {"call_type": "type", "text_at": "at"}
+"""Maps keys in the protocol to fields of events, if they differ: `type` and `at` are those of the record."""
 _KEYS = {field: key for key, field in FIELDS.items()}
 _READERS: dict[str, _Reader] = {
     "Any": _read_any,
