@@ -330,14 +330,17 @@ class Driver(UncopyableObject):
         if machine.meter.framed_chunks == silence.chunks_before and self.chain is silence:
             # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
-        deadline = silence.deadline
-        if self.chain is not silence or (deadline is not None and machine.now >= deadline):
-            self._check_deadlines(machine.now)
+        earliest = silence.find_safe_time() if self.chain is silence else -math.inf
+        if machine.now >= earliest:
             deadline = silence.deadline
-        # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-        knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
-        earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
-        self.earliest_deadline = min(earliest, machine.guarded_until)
+            if self.chain is not silence or (deadline is not None and machine.now >= deadline):
+                self._check_deadlines(machine.now)
+                deadline = silence.deadline
+            # With reordering, any chunk may open a gap, whose deadline may be the earliest.
+            knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
+            earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
+            earliest = min(earliest, machine.guarded_until)
+        self.earliest_deadline = earliest
         self._awaits_end = machine.awaits_end_since is not None
         return not machine.input_ended and machine.error is None
 
