@@ -86,12 +86,15 @@ class Fast:
     turns: bool = False
 
     @cached_property
-    def _holders(self) -> dict[Path, set[str | int]]:
-        """The places of text: the names of the fields, by the place of the object that holds them."""
-        holders: dict[Path, set[str | int]] = {}
+    def _places(self) -> dict[str | int | None, Any]:
+        """The places of text as a tree: each step leads to those behind it, and None to the whole place."""
+        places: dict[str | int | None, Any] = {}
         for path in self.texts:
-            holders.setdefault(path[:-1], set()).add(path[-1])
-        return holders
+            inner = places
+            for step in path:
+                inner = inner.setdefault(step, {})
+            inner[None] = path
+        return places
 
     def find_path(self, payload: dict[str, Any], text: str) -> Path | None:
         """Return the place of a delta's text in its payload; None if other places have text, too.
@@ -99,11 +102,15 @@ class Fast:
         The result is also None if the delta's text is not exactly the text in the payload.
         """
         found: list[tuple[Path, object]] = []
-        for place, names in self._holders.items():
-            holder = find_at(payload, place)
-            if holder is not None:
-                sent = names & holder.keys() if is_dict(holder) else names
-                found += [((*place, name), value) for name in sent if (value := find_at(holder, (name,)))]
+        values: list[tuple[Any, dict[Any, Any]]] = [(payload, self._places)]
+        for value, places in values:  # to which the values inside of it are added
+            if None in places:
+                found.append((places[None], value))
+            if value.__class__ is dict:
+                values += [(value[step], places[step]) for step in places if value.get(step)]
+            elif value.__class__ is list:
+                indexes = places.keys() & range(len(value))
+                values += [(value[index], places[index]) for index in indexes if value[index]]
         # The text of the delta differs from that in the payload if half of a surrogate pair is held back.
         return found[0][0] if len(found) == 1 and found[0][1] == text else None
 
