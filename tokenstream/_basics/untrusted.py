@@ -87,6 +87,9 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
         >>> dicts_of([{"a": 1}, None]), dicts_of({"a": 1}), dicts_of("a")
         ([{'a': 1}], [{'a': 1}], [])
     """
+    if not value:
+        # A field that the object lacks, as is most often asked for.
+        return []
     if is_dict(value):
         return [value]
     return [item for item in value if is_dict(item)] if is_list(value) else []

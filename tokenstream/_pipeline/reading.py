@@ -139,9 +139,9 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         else:
             if error is None:
                 machine.current_frame = None
-            machine.error = (
-                error or connection.framing.error or (coding.error if coding else None) or arrivals.gap
-            )
+            machine.error = error or connection.framing.error
+            if uses_sorted_frames and machine.error is None:
+                machine.error = (coding.error if coding else None) or arrivals.gap
             if outgrown and machine.error is None:
                 machine.error = LimitExceeded(limit="body", value=max_bytes)
         if frames is None:

@@ -64,7 +64,7 @@ class Parts(EndedCalls):
     @property
     def open_call_count(self) -> int:
         """Number of open tool calls over all choices."""
-        return sum(len(choice.open_calls()) for choice in self.choices.values())
+        return sum([len(choice.open_calls()) for choice in self.choices.values() if choice.opened])
 
     def part_of(self, event: AnyEvent) -> OpenPart | None:
         """Return the open part that an earlier event belongs to; None if the part is closed."""
