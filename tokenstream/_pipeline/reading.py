@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._basics.text_log import TextLog
-from tokenstream._growing import is_bare
+from tokenstream._growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Ping, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
@@ -205,7 +204,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
     kind: Any = None
     choice = part = -1
     is_fragment = is_call = is_reasoning = False
-    log = TextLog()
+    log = NOWHERE.log
     pieces = log.pieces
 
     def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`

@@ -35,7 +35,7 @@ _LONGEST_PAYLOAD = 4096
 """Bytes of the longest payload whose shape is learnt."""
 _MOST_PLACES = 8
 """The most occurrences of the text that are tried: an earlier field may contain the same text."""
-_TEXT_PROBE = Hole.TEXT.value.decode()
+_TEXT_PROBE = Hole.TEXT.decode()
 _find_spaces = re.compile(rb"\}(\x20++)\}\Z").search
 
 
@@ -282,8 +282,7 @@ def _is_proved(
         return False
     probe, position = b"", 0
     for start, end, kind in holes:
-        # The value of a `Hole` is the bytes to put in for the test.
-        probe += payload[position:start] + kind.value
+        probe += payload[position:start] + kind
         position = end
     try:
         probed = decode(probe + payload[position:])
