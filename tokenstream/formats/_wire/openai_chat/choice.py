@@ -100,10 +100,10 @@ class ChoiceReader:
         "_messages",
         "_messages_grow",
         "_parts",
+        "_reasoning",
         "content",
         "error",
         "index",
-        "reasoning",
     )
 
     def __init__(self, parts: Parts, choice: int, *, messages_grow: bool | None = None) -> None:
@@ -112,8 +112,8 @@ class ChoiceReader:
         self.index = choice
         self.content = ChatContent(parts, choice)
         """Reads the content of the deltas into parts."""
-        self.reasoning = ChatReasoning(self.content)
-        """Reads the reasoning, which may be in several fields."""
+        self._reasoning: ChatReasoning | None = None
+        """Reads the reasoning; None before the first of it."""
         self.error: StreamError | None = None
         """The provider's error in this choice, or the error for a choice that is not read."""
         self._last_values: dict[str, object] = {}
@@ -143,6 +143,13 @@ class ChoiceReader:
         finish = choice.get("finish_reason")
         if finish:
             self._read_finish("finish_reason", finish)
+
+    @property
+    def reasoning(self) -> ChatReasoning:
+        """Reads the reasoning, which may be in several fields; created on first use, as for the calls."""
+        if self._reasoning is None:
+            self._reasoning = ChatReasoning(self.content)
+        return self._reasoning
 
     def settle(self) -> None:
         """Add the text that is held back, and report the calls that have no name: nothing may follow."""
