@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
 from tokenstream._basics.text_log import ByteLog, TextLog, last_of, size_of
-from tokenstream._basics.untrusted import is_list
 from tokenstream.events import ToolResult
 from tokenstream.message import (
     Citation,
@@ -227,9 +226,9 @@ def is_bare(delta: AnyEvent) -> bool:
     return bool(delta.text) and not delta.signature
 
 
-def snapshot(value: object) -> object:
+def snapshot(value: Json) -> Json:
     """Return a value that no longer changes: a copy of a list, because a list grows in place."""
-    return list(value) if is_list(value) else value
+    return [*value] if isinstance(value, list) else value
 
 
 class ChoiceState:

@@ -90,7 +90,7 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
     if not value:
         # A field that the object lacks, as is most often asked for.
         return []
-    if is_dict(value):
+    if isinstance(value, dict):
         return [value]
     return [item for item in value if is_dict(item)] if is_list(value) else []
 
@@ -115,7 +115,8 @@ def int_of(payload: dict[str, Any], *keys: str) -> int | None:
         (3, None)
     """
     for key in keys:
-        number = whole_number(payload.get(key))
+        value = payload.get(key)
+        number = value if value.__class__ is int else whole_number(value)
         if number is not None:
             return number
     return None

@@ -98,7 +98,7 @@ class Parts(EndedCalls):
         message = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
         # The stored event has no `raw`, so that it does not keep the payload in memory.
         state.finish = Finish(reason, raw_reason, message, choice=choice)
-        state.finish_waits = bool(state.open_calls())
+        state.finish_waits = bool(state.opened and state.open_calls())
         if not state.finish_waits:
             self._report_finish(state.finish)
 

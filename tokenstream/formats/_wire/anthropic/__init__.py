@@ -358,7 +358,9 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
     def count(name: str) -> int | None:
         """Return a count, with that of the compactions if the server has sent it."""
         total = int_of(report, name)
-        return None if total is None else sum([int_of(each, name) or 0 for each in compactions], start=total)
+        if total is None or not compactions:
+            return total
+        return sum([int_of(each, name) or 0 for each in compactions], start=total)
 
     return make_usage(
         report,
