@@ -362,11 +362,10 @@ class FastPath:
         # A payload that arrives decoded has no bytes around it; the format names the other possible chunks.
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
-        readers = [
-            reader
-            for entry in self.entries
-            if (reader := self._make_chunk_reader(entry, unit, max_size, before, after)) is not None
-        ]
+        readers: list[Read] = []
+        for entry in self.entries:
+            reader = self._make_chunk_reader(entry, unit, max_size, before, after)
+            readers += () if reader is None else (reader,)
         if len(readers) > 1:
             return partial(_try_each, readers)
         return readers[0] if readers else None
