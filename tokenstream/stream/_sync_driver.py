@@ -59,7 +59,8 @@ class SyncDriver(Driver):
             self.check_events_left()
         return self
 
-    def __next__(self, *, pauses: bool = False) -> Event:  # noqa: C901 - what runs for every token is in one place
+    # Not keyword-only, as Python looks up the default of such a parameter in a dict for each call.
+    def __next__(self, pauses: bool = False) -> Event:  # noqa: C901, FBT001, FBT002 - what runs for every token
         """Return the next event, or None at a pause, as `step_until`; raise the error or the loop's end."""
         pump = self.pump
         if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
