@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
 from tokenstream._basics.text_log import ByteLog, TextLog, last_of, size_of
+from tokenstream._message_parts import WORDED
 from tokenstream.events import ToolResult
 from tokenstream.message import (
     Citation,
@@ -13,10 +14,8 @@ from tokenstream.message import (
     MediaPart,
     Part,
     ReasoningPart,
-    RefusalPart,
     ServerToolCall,
     ServerToolResult,
-    TextPart,
     ToolCall,
 )
 
@@ -158,7 +157,7 @@ class GrowingPart:
     def finish(self, content: Part) -> None:
         """Store the part as it is at its end; later snapshots use the stored part."""
         self.final = content
-        if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
+        if not isinstance(content, WORDED):
             # The finished part contains its pieces; readers still need the words, which the choice's log has.
             self.start, self.pieces, self.extra = content, None, None
 
@@ -176,7 +175,7 @@ class GrowingPart:
         """Return the part as it is now."""
         start = self.start
         changes: dict[str, Any] = {"complete": complete}
-        if self.log is not None and isinstance(start, TextPart | ReasoningPart | RefusalPart):
+        if self.log is not None and isinstance(start, WORDED):
             changes["text"] = start.text + self.log.join()
         elif self.pieces is not None:
             if isinstance(start, ToolCall | ServerToolCall):
@@ -414,7 +413,7 @@ class ChoiceState:
         part = GrowingPart(content)
         self.parts.append(part)
         length = 0
-        if isinstance(content, TextPart | ReasoningPart | RefusalPart):
+        if isinstance(content, WORDED):
             emptied: dict[str, Any] = {"text": "", "complete": False}
             if isinstance(content, ReasoningPart) and content.signature:
                 part.add_extra(content.signature)

@@ -181,6 +181,10 @@ class RefusalPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
+WORDED = (TextPart, ReasoningPart, RefusalPart)
+"""The classes of parts that consist of words."""
+
+
 @show_members
 class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     """A request by the model to run one of the application's tools.
