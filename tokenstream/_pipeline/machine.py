@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import math
 import sys
+from operator import call
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 from weakref import ref
@@ -979,7 +980,7 @@ class Machine:
         """
         if self._is_finalizing():
             return
-        for connection in (self.connection, *(each() for each in self._superseded)):
+        for connection in (self.connection, *map(call, self._superseded)):
             if connection is not None:
                 connection.dispose()
         del self.accumulator, self.delivered, self.connection, self.progress, self.asked

@@ -119,7 +119,7 @@ class Parts(EndedCalls):
                 open calls are not handed out: the last one, even if it looks whole, and
                 calls without arguments, which may have been cut off before their first piece.
         """
-        last_call = next(reversed(choice.open_calls()), None)
+        last_call = None if complete else next(reversed(choice.open_calls()), None)
         for part in list(choice.opened.values()):
             if not isinstance(part, OpenCall):
                 self.close(part)

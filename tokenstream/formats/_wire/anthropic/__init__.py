@@ -395,4 +395,5 @@ def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str
 
 def _compactions_in(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the token counts of the compactions in a report, each of which was a request of its own."""
-    return [each for each in dicts_of(report.get("iterations")) if each.get("type") == "compaction"]
+    listed = dicts_of(report.get("iterations"))
+    return listed and [each for each in listed if each.get("type") == "compaction"]
