@@ -154,13 +154,13 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         if reader.resting is not machine.resting:
             # The server has begun, or has ceased, to wait for the client.
             machine.resting, machine.begun_at = not machine.resting, now
-        if not reader.awaits_end:
+        if not reader.awaits_end():
             machine.awaits_end_since = None
         elif machine.awaits_end_since is None or content_events:
             machine.awaits_end_since = now
         awaits_end = machine.awaits_end_since is not None
         machine.continues = machine.error is None and not (machine.answered or awaits_end)
-        may_have_shortcut = machine.continues and reader.may_have_shortcut and meter.content_chunks
+        may_have_shortcut = machine.continues and reader.may_have_shortcut() and meter.content_chunks
         if may_have_shortcut and not (uses_sorted_frames or machine.changes_events):
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.
             machine.shortcut = machine.make_shortcut

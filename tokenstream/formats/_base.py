@@ -331,9 +331,8 @@ class Format(Resuming, ABC):
         is_over = self.finished or (self.ended and self.parts.has_parts)
         return None if is_over else self.doubt
 
-    @property
     def awaits_end(self) -> bool:
-        """True while only the end of the answer is left to come, or while an error may have ended it."""
+        """Return True while only the end of the answer is left to come, or an error may have ended it."""
         if not self.is_one_answer or self.ended or self.error is not None:
             return False
         return self.doubt is not None or (self.parts.finished and not self.may_go_on)
@@ -355,9 +354,8 @@ class Format(Resuming, ABC):
         fast.learn_from(frame, events)
         return events
 
-    @property
     def may_have_shortcut(self) -> bool:
-        """True if the next payload may be read without decoding; False if no payload like it was learnt."""
+        """Return False if the next payload must be decoded, as no payload like it was learnt."""
         return self._fast_path is None or bool(self._fast_path.entries)
 
     def adopt_shapes(self, other: Format) -> None:

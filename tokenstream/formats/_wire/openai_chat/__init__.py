@@ -415,7 +415,8 @@ def _find_role(choice: dict[str, Any]) -> str | None:
     """Return the role in a choice; None if it is missing, and "" if no object is there that might have it."""
     role: str | None = ""
     for key in ("delta", "message"):
-        for holder in dicts_of(choice.get(key)):
+        value = choice.get(key)
+        for holder in dicts_of(value) if value else ():
             role = role or text_of(holder, "role")
     return role
 
