@@ -278,11 +278,9 @@ class Accumulator:
         if self.ending != "streaming":
             return
         cut_off, choices = [*map(self._choice, cut)], self._choices.values()
-        finished: list[ChoiceState] = []
-        if ending in ("stopped", "truncated"):
-            finished = [each for each in choices if each.finish_reason is not None and each not in cut_off]
+        finished = [each for each in choices if each.finish_reason is not None and each not in cut_off]
         # If none was cut off, the answer had failed otherwise, on an earlier connection.
-        spares_finished = ending == "stopped" or len(finished) < len(choices)
+        spares_finished = ending == "stopped" or (ending == "truncated" and len(finished) < len(choices))
         for choice in choices:
             choice.ending = "complete" if spares_finished and choice in finished else ending
         self.ending = ending

@@ -261,18 +261,17 @@ class Machine:
         """True while the server waits for the client to speak, so that no silence is too long."""
         self.begun_at = -math.inf
         """The clock reading at which the server last began to speak after waiting for the client."""
-        self.unit: type
+        self.unit: type = bytes
         """The class of input that `give` takes: bytes, or str for decoded text."""
-        self.coding: ContentDecoder | None
+        self.coding: ContentDecoder | None = None
         self.is_between_slices = False
         """True while the next slice of a compressed chunk waits to be read; no other input may be given."""
         self._superseded: list[ref[Connection]] = []
         """The connections that others have replaced, as long as they exist."""
         self.connection: Connection
         """Reads the input."""
-        self._begin_connection()
-        if content_type is not None:
-            self.connection.take_content_type(content_type)
+        self.connect(is_first=True)
+        self.connection.take_content_type(content_type)
 
         # The end.
         self.error: StreamError | None = None
@@ -425,14 +424,10 @@ class Machine:
         """
         return self.refusal is None and self.connection.format.assumed
 
-    def connect(self) -> None:
+    def connect(self, *, is_first: bool = False) -> None:
         """Begin a new connection, which is read by the `kept_format`, or by a new format if there is none."""
-        superseded = self.connection
-        self._begin_connection()
-        self._let_go(superseded)
-
-    def _begin_connection(self) -> None:
         self.coding = None
+        superseded = None if is_first else self.connection
         self.connection = Connection(
             self.wanted,
             limits=self.limits,
@@ -446,6 +441,8 @@ class Machine:
             adapt=None if self.pausing is None else self.pausing.adapt,
         )
         self.unit = str if self.connection.takes_text else bytes  # the type of the chunks
+        if superseded is not None:
+            self._let_go(superseded)
 
     def _let_go(self, superseded: Connection) -> None:
         """Dispose of a connection that another has replaced: now or, if it has read frames, at the end."""

@@ -73,14 +73,12 @@ class SyncDriver(Driver):
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
+                is_usual = machine.continues and machine.now < self.earliest_deadline
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
                 if (
                     chunks is None
                     or pump.pending
-                    or (
-                        (not machine.continues or machine.now >= self.earliest_deadline)
-                        and not self._reads_on()
-                    )
+                    or not (is_usual or (self.reads_on(self._opened_at) and pump.direct is chunks))
                 ):
                     if pauses and self.comes_to_rest():
                         break
@@ -360,9 +358,8 @@ class SyncDriver(Driver):
     def end(self, *, quiet: bool = False) -> None:
         """End the stream here, or have the read in progress do it; `quiet` logs errors of closing."""
         pump = self.pump
-        if self.phase is ENDED and pump.closed and pump.source is None and self.recovery is None:
-            # The usual end of a block, which comes after that of the stream.
-            return
+        if self.phase is ENDED and pump.closed and pump.source is None and self.verdict.stop_reason is None:
+            return  # the usual end of a block, which comes after that of the stream
         if pump.busy or not pump.lock.acquire(blocking=False):
             # The reading thread ends the stream when its read returns; do not wait for that here.
             pump.stop()
@@ -407,15 +404,6 @@ class SyncDriver(Driver):
             self.machine.dispose()
 
     # -- within ------------------------------------------------------------
-
-    def _reads_on(self) -> bool:
-        """Return True if the next read is a usual one, though a deadline may be near, or the end awaited."""
-        machine = self.machine
-        is_over = machine.answered or machine.input_ended or machine.error is not None
-        # Before the first chunk of a source, `_read` knows since when the program has done something else.
-        if is_over or machine.is_between_slices or self.diverted or machine.now < self._opened_at:
-            return False
-        return self.prepare_read()
 
     def _advance(self, until: float | None = None) -> Event | None:
         """Read a chunk; return its event if the machine's fast path produced one, else None.

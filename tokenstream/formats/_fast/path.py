@@ -106,15 +106,9 @@ class Fast:
         for value, places in values:  # to which the values inside of it are added
             if None in places:
                 found.append((places[None], value))
-            steps: Any = ()
-            if value.__class__ is dict:
-                steps = places.keys() & value.keys()
-            elif value.__class__ is list:
-                steps = places.keys() & range(len(value))
-            for step in steps:
-                inner = value[step]
-                if inner:
-                    values.append((inner, places[step]))
+            is_list = value.__class__ is list
+            steps: Any = range(len(value)) if is_list else value if value.__class__ is dict else ()
+            values += [(value[step], places[step]) for step in places.keys() & steps if value[step]]
         # The text of the delta differs from that in the payload if half of a surrogate pair is held back.
         return found[0][0] if len(found) == 1 and found[0][1] == text else None
 
@@ -241,14 +235,9 @@ class FastPath:
         text = self._find_text(frame, events)
         if text is None:
             self.clear()
-            if (
-                events
-                and self._fast.changing
-                and self._last_values is None
-                and is_dict(raw := events[-1].raw)
-            ):
+            if events and self._fast.changing and self._last_values is None and is_dict(events[-1].raw):
                 # Keep the values of the first payload: the next one shows which of them change.
-                self._find_changing(raw)
+                self._find_changing(events[-1].raw)
             return
         event: Any = events[0]
         # None is the name of a payload that arrived decoded.
@@ -470,12 +459,11 @@ class FastPath:
         # places, it reads up to DIGITS_IN_A_ROW digits; so under a lower limit, no place may change.
         if not places or self._limits.digits < DIGITS_IN_A_ROW:
             return ()
-        last_values, values = self._last_values, [find_at(payload, place) for place in places]
-        self._last_values = values
+        last_values, self._last_values = self._last_values, [find_at(payload, place) for place in places]
         if last_values is None:
-            return [place for place, value in zip(places, values, strict=True) if value]
-        if values != last_values:
-            pairs = zip(places, last_values, values, strict=True)
+            return [place for place, value in zip(places, self._last_values, strict=True) if value]
+        if last_values != self._last_values:
+            pairs = zip(places, last_values, self._last_values, strict=True)
             self._changed |= {place for place, before, now in pairs if now and before != now}
         return [place for place in places if place in self._changed] if self._changed else ()
 
