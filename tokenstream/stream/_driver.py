@@ -296,16 +296,11 @@ class Driver(UncopyableObject):
         # While the end is awaited, too, no deadline can have passed before the earliest one.
         return (is_on_time and self._awaits_end) or self._apply_deadlines_between_reads()
 
-    def reads_on(self, opened_at: float) -> bool:
-        """Return True if the next read is usual, though the end or a deadline may be near, and prepare it.
-
-        Args:
-            opened_at: Time at which the source was opened: its first read is not usual.
-        """
+    def reads_on(self) -> bool:
+        """Return True if the next read is usual, though the end or a deadline may be near, and prepare it."""
         machine = self.machine
         is_over = machine.answered or machine.input_ended or machine.error is not None
-        is_usual = not (is_over or machine.is_between_slices or self.diverted) and machine.now >= opened_at
-        return is_usual and self.prepare_read()
+        return not (is_over or machine.is_between_slices or self.diverted) and self.prepare_read()
 
     def comes_to_rest(self) -> bool:
         """Return True if the terminal event has arrived, so that the next read is one of the rest."""

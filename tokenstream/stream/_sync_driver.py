@@ -74,12 +74,11 @@ class SyncDriver(Driver):
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
                 is_usual = machine.continues and machine.now < self.earliest_deadline
+                # The first read of a source is not usual; `reads_on` may replace the source.
+                if not is_usual and chunks is not None and machine.now >= self._opened_at:
+                    is_usual = self.reads_on() and pump.direct is chunks
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
-                if (
-                    chunks is None
-                    or pump.pending
-                    or not (is_usual or (self.reads_on(self._opened_at) and pump.direct is chunks))
-                ):
+                if not is_usual or chunks is None or pump.pending:
                     if pauses and self.comes_to_rest():
                         break
                     event = self._advance() or machine.pull()
