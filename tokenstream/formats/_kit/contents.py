@@ -323,7 +323,7 @@ class ContentParts(AnswerEvents):
         part.closed = True
         if content is not None and self.may_hold_surrogates:
             content = mend_surrogates(content)
-        state = self.choice(part.choice)
+        state = self.choices.get(part.choice) or self.choice(part.choice)
         state.opened.pop(part.index, None)
         if state.current_part is part:
             state.current_part = None

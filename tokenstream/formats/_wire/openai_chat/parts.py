@@ -66,7 +66,7 @@ class ChatContent:
     def __init__(self, parts: Parts, choice: int) -> None:
         self.parts = parts
         self.choice = choice
-        self.state = parts.choice(choice)
+        self.state = parts.choices[choice]
         """The state of the choice, such as its open part."""
         self.kinds: tuple[str, ...] = ()
         """Kinds of content that deltas have contained."""
