@@ -524,8 +524,8 @@ class Connection:
 
         Afterwards, `error` is set if the answer is not complete.
         """
-        # Compared by class, as always here: `isinstance` asks an abstract class for its other kinds.
-        events = self.format.decide_at_end() if self.format.__class__ is Undetected else []
+        # By its class, since `isinstance` asks an abstract class for more kinds, which takes longer.
+        events = self.format.decide_at_end() if type(self.format) is Undetected else []
         self.error = self.format.error
         if self.error is not None:
             return events
