@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
 from tokenstream._basics.text_log import ByteLog, TextLog, last_of, size_of
-from tokenstream._basics.untrusted import is_list
+from tokenstream._message_parts import WORDED
 from tokenstream.events import ToolResult
 from tokenstream.message import (
     Citation,
@@ -14,10 +14,8 @@ from tokenstream.message import (
     MediaPart,
     Part,
     ReasoningPart,
-    RefusalPart,
     ServerToolCall,
     ServerToolResult,
-    TextPart,
     ToolCall,
 )
 
@@ -159,7 +157,7 @@ class GrowingPart:
     def finish(self, content: Part) -> None:
         """Store the part as it is at its end; later snapshots use the stored part."""
         self.final = content
-        if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
+        if not isinstance(content, WORDED):
             # The finished part contains its pieces; readers still need the words, which the choice's log has.
             self.start, self.pieces, self.extra = content, None, None
 
@@ -177,7 +175,7 @@ class GrowingPart:
         """Return the part as it is now."""
         start = self.start
         changes: dict[str, Any] = {"complete": complete}
-        if self.log is not None and isinstance(start, TextPart | ReasoningPart | RefusalPart):
+        if self.log is not None and isinstance(start, WORDED):
             changes["text"] = start.text + self.log.join()
         elif self.pieces is not None:
             if isinstance(start, ToolCall | ServerToolCall):
@@ -227,9 +225,9 @@ def is_bare(delta: AnyEvent) -> bool:
     return bool(delta.text) and not delta.signature
 
 
-def snapshot(value: object) -> object:
+def snapshot(value: Json) -> Json:
     """Return a value that no longer changes: a copy of a list, because a list grows in place."""
-    return list(value) if is_list(value) else value
+    return [*value] if isinstance(value, list) else value
 
 
 class ChoiceState:
@@ -415,7 +413,7 @@ class ChoiceState:
         part = GrowingPart(content)
         self.parts.append(part)
         length = 0
-        if isinstance(content, TextPart | ReasoningPart | RefusalPart):
+        if isinstance(content, WORDED):
             emptied: dict[str, Any] = {"text": "", "complete": False}
             if isinstance(content, ReasoningPart) and content.signature:
                 part.add_extra(content.signature)

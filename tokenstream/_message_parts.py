@@ -103,7 +103,9 @@ class _ValuePlans(dict[type[Value], _Plan | None]):
 
 
 _PLANS = _ValuePlans()
-_new, _set = object.__new__, object.__setattr__
+_new = object.__new__
+_SLOTS = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+_set_values, _set_given, _set_extra, _set_private = [vars(BaseModel)[name].__set__ for name in _SLOTS]
 
 
 def make_value(kind: type[ValueT], values: dict[str, Any], fields_set: set[str] | None = None) -> ValueT:
@@ -118,10 +120,10 @@ def make_value(kind: type[ValueT], values: dict[str, Any], fields_set: set[str] 
     """
     plan: Any = _PLANS[kind]
     made = _new(kind)
-    _set(made, "__dict__", plan[0] | values)
-    _set(made, "__pydantic_fields_set__", {*values} if fields_set is None else fields_set)
-    _set(made, "__pydantic_extra__", None)
-    _set(made, "__pydantic_private__", None)
+    _set_values(made, plan[0] | values)
+    _set_given(made, {*values} if fields_set is None else fields_set)
+    _set_extra(made, None)
+    _set_private(made, None)
     return made
 
 
@@ -180,6 +182,10 @@ class RefusalPart(Value):
     text: str = ""
     complete: bool = False
     provider_data: dict[str, Any] | None = None
+
+
+WORDED = (TextPart, ReasoningPart, RefusalPart)
+"""The classes of parts that consist of words."""
 
 
 @explain_names(OF_CALL)

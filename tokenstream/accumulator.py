@@ -290,8 +290,7 @@ class Accumulator:
         """
         if self.ending != "streaming":
             return
-        cut_off = [self._choice(index) for index in cut]
-        choices = self._choices.values()
+        cut_off, choices = [*map(self._choice, cut)], self._choices.values()
         finished = [each for each in choices if each.finish_reason is not None and each not in cut_off]
         # If none was cut off, the answer had failed otherwise, on an earlier connection.
         spares_finished = ending == "stopped" or (ending == "truncated" and len(finished) < len(choices))
@@ -410,6 +409,10 @@ class Accumulator:
         choice = self._choices.get(index, _NOT_BEGUN)
         ending = choice.ending if index in self._choices else self.ending
         is_final = ending == "complete" or choice.finish_reason is not None
+        provider_data = self._provider_data | choice.provider_data
+        for name, value in provider_data.items():
+            if value.__class__ is list:
+                provider_data[name] = snapshot(value)
         # Tokens are estimated only for an answer that broke off.
         estimated_from = None if is_final or ending == "streaming" else self._choices
         values = {
@@ -425,9 +428,7 @@ class Accumulator:
             "raw_finish_reason": choice.raw_finish_reason,
             "finish_message": choice.finish_message,
             "ending": ending,
-            "provider_data": {
-                name: snapshot(value) for name, value in (self._provider_data | choice.provider_data).items()
-            },
+            "provider_data": provider_data,
             "format": self.format,
             "joined": choice.joined,
             "route": self.route,

@@ -13,8 +13,9 @@ from tests.support.aws_eventstream import message
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Limits, Stream
-from tokenstream.errors import ProtocolError, ProviderError, StreamInterrupted, StreamTruncated
+from tokenstream import AsyncStream, Limits, Stream, testing
+from tokenstream._connection.connection import Connection
+from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamInterrupted, StreamTruncated
 
 
 class Striking(OpenAIChat):
@@ -197,3 +198,48 @@ def test_a_faulty_payload_after_geminis_finish_reason_is_not_passed_over(size: i
     assert isinstance(decoder.error, ProtocolError)
     assert ("Hel", "failed") == (decoder.message.text, decoder.message.ending)
     assert "broken_after_finish" not in decoder.departures
+
+
+AFTER_THE_END = {
+    "nothing": b"",
+    "a comment": b": bye\n\n",
+    "a blank line": b"\n",
+    "half an event": b"data: {",
+    "an event without its blank line": b'data: {"type": "ping"}',
+    "another event": b'data: {"type": "ping"}\n\n',
+    "another answer": b"".join(ANSWER),
+    "an error without a field": b'{"error": {"message": "overloaded"}}\n',
+    "malformed UTF-8": b"data: \xff\n\n",
+}
+"""What a server may send behind the terminal event."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openai-chat",
+        "anthropic",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("openai-responses", "gemini")),
+    ],
+)
+def test_an_end_that_tells_nothing_more_is_left_out_without_a_difference(name: Any) -> None:
+    """A connection that asks for all that an end may tell, instead, gives the same answer."""
+
+    def play(body: list[bytes], *, tags: bool) -> tuple[Any, ...]:
+        stream = Stream(iter(body), reasoning_tags=tags)
+        events, error = [], None
+        try:
+            events = [repr(event) for event in stream]
+        except StreamError as raised:
+            error = repr(raised)
+        departures = {rule: (each.count, each.first_event) for rule, each in stream.departures.items()}
+        return events, error, stream.message, departures, stream.metrics.chunks, stream.metrics.bytes
+
+    whole = testing.script().text("Hel", "lo \u00e9").tool_call("now", "{}").finish("tool_calls").chunks(name)
+    bodies = [[*whole, more] for more in AFTER_THE_END.values()]
+    bodies += [whole[:-1], [*whole[:-1], whole[-1][:-1]], [b"".join(whole)], [b"\xef\xbb\xbf", *whole]]
+    for body, tags in [*((body, False) for body in bodies), (whole, True)]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Connection, "_is_over", False)
+            asked = play(body, tags=tags)
+        assert asked == play(body, tags=tags)

@@ -6,7 +6,7 @@ import logging
 from contextlib import nullcontext
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -16,6 +16,9 @@ from tests.support.logged import logging_to
 from tokenstream import Deadlines, Limits, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import AnswerRejected, LimitExceeded, ProviderError, StatusError, StreamTruncated
 from tokenstream.recovery import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCRIPT = testing.script().text("Hello wonderful world").finish("stop")
 WHOLE = SCRIPT.chunks("openai-chat")
@@ -190,6 +193,23 @@ def test_by_default_no_attempt_begins_later_than_ten_minutes_after_the_first_req
         "no further attempt was made: it would begin later than Retry.timeout allows (600 s)"
     ]
     assert "Hello wonderful world" == patient.message.text
+
+
+def test_a_deadline_that_passes_between_two_reads_leaves_the_rest_of_its_attempt_unread() -> None:
+    """What the source that was given up has left belongs to nobody, and is not read from a list either."""
+    now, left = [0.0], [WHOLE[0], b": busy\n\n", *[b": busy\n\n"] * 3]
+
+    def silent() -> Iterator[bytes]:
+        while left:
+            yield left.pop(0)
+            now[0] += 5.0
+
+    sources = iter([silent(), WHOLE])
+    options: dict[str, Any] = {"deadlines": Deadlines(idle_content=1.0), "clock": lambda: now[0]}
+    with resilient(lambda: next(sources), Retry(attempts=2, wait=0), **options) as stream:
+        text = "".join(stream.text)
+
+    assert ("Hello wonderful world", 2, 3) == (text, len(stream.attempts), len(left))
 
 
 class StopAtLongWait(logging.Handler):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -239,3 +241,21 @@ def test_an_error_of_an_unknown_kind_is_waited_for_alike() -> None:
     give(machine, MORE, 2.5)
     silence.since = 2.5
     assert silence.deadline == 122.5
+
+
+@pytest.mark.parametrize("total", [None, 3.0, 100.0])
+@pytest.mark.parametrize("idle_content", [None, 4.0])
+@pytest.mark.parametrize("after_finish", [None, 0.5])
+def test_no_deadline_passes_before_the_time_that_is_quickly_found(
+    total: float | None, idle_content: float | None, after_finish: float | None
+) -> None:
+    """What arrives later, a finish reason or a busy loop can only move the deadlines behind it."""
+    silence, machine = silence_of(total=total, idle_content=idle_content, after_finish=after_finish)
+    assert silence.find_safe_time() == -math.inf
+
+    for now, chunk in [(1.0, HEL), (2.0, b": ping\n\n"), (2.5, HEL), (2.75, FINISHED)]:
+        give(machine, chunk, now)
+        silence.exclude_busy_time(0.125)
+        safe, deadline = silence.find_safe_time(), silence.deadline
+
+        assert safe <= (math.inf if deadline is None else deadline)

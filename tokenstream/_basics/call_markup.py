@@ -61,7 +61,7 @@ def find_call_markup(text: str, offered: Container[str] | None = None) -> str | 
         >>> find_call_markup('Let me see. <tool_call>{"name": "now"}'), find_call_markup("`<tool_call>{`")
         ('hermes', None)
     """
-    bare = _match_bare(text)
+    bare = None if offered is None else _match_bare(text)
     if bare is not None and offered is not None and bare[1] in offered:
         return "llama_json"
     for mark in _MARKS:

@@ -48,7 +48,7 @@ class PieceLog(Generic[PieceT]):
     appends joins them; meanwhile, any thread may read.
     """
 
-    __slots__ = ("_blocks", "full_at", "length", "pieces")
+    __slots__ = ("_blocks", "_measured", "full_at", "length", "pieces")
 
     _empty: ClassVar[Any]
     """A piece without content."""
@@ -64,6 +64,8 @@ class PieceLog(Generic[PieceT]):
         """Length in characters or bytes."""
         self._blocks = (0, 0)
         """The number of blocks, and their length."""
+        self._measured = (0, 0)
+        """The number of characters that `TextLog.size` has measured, and the number of their bytes."""
 
     def append(self, piece: PieceT) -> None:
         """Add a piece at the end."""
@@ -120,14 +122,9 @@ class TextLog(PieceLog[str]):
         ('Hello', 'lo', 5)
     """
 
-    __slots__ = ("_measured",)
+    __slots__ = ()
 
     _empty = ""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._measured = (0, 0)
-        """The number of characters that `size` has measured, and the number of their bytes."""
 
     @property
     def size(self) -> int:

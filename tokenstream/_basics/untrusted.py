@@ -87,7 +87,10 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
         >>> dicts_of([{"a": 1}, None]), dicts_of({"a": 1}), dicts_of("a")
         ([{'a': 1}], [{'a': 1}], [])
     """
-    if is_dict(value):
+    if not value:
+        # A field that the object lacks, as is most often asked for.
+        return []
+    if isinstance(value, dict):
         return [value]
     return [item for item in value if is_dict(item)] if is_list(value) else []
 
@@ -112,7 +115,8 @@ def int_of(payload: dict[str, Any], *keys: str) -> int | None:
         (3, None)
     """
     for key in keys:
-        number = whole_number(payload.get(key))
+        value = payload.get(key)
+        number = value if value.__class__ is int else whole_number(value)
         if number is not None:
             return number
     return None

@@ -252,6 +252,14 @@ class Connection:
         return not (is_faulty or self._is_cut)
 
     @property
+    def _is_over(self) -> bool:
+        """True if the terminal event of an answer has come, and the end of the input tells nothing more."""
+        format, framing, first_frames = self.format, self.framing, self.format.first_frames
+        is_read = format.ended and first_frames.enough and first_frames.is_proven
+        is_certain = is_read and not format.assumed and format.error is None and self.error is None
+        return is_certain and isinstance(framing, SSEParser) and framing.is_spotless
+
+    @property
     def _is_cut(self) -> bool:
         """True if the input so far ends inside a frame, a binary message, or the array of frames."""
         if self._cut_message or (isinstance(self._body, JSONBody) and self._body.is_open):
@@ -385,6 +393,10 @@ class Connection:
         Args:
             broken: True if the connection broke, so that the format must not judge the ending.
         """
+        if self._is_over and not broken:
+            # The usual end, to which what follows would add nothing.
+            events, self.error = self.format.end(), self.format.error
+            return events
         events = self._end_framing()
         # Before the end closes open parts: the position from which the answer can be resumed. Events of the
         # last frames come before it, the events that close the parts come after it.
@@ -512,7 +524,8 @@ class Connection:
 
         Afterwards, `error` is set if the answer is not complete.
         """
-        events = self.format.decide_at_end() if isinstance(self.format, Undetected) else []
+        # By its class, since `isinstance` asks an abstract class for more kinds, which takes longer.
+        events = self.format.decide_at_end() if type(self.format) is Undetected else []
         self.error = self.format.error
         if self.error is not None:
             return events
@@ -523,9 +536,9 @@ class Connection:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
         # The input ends inside a frame, which may have held more of the answer.
-        may_have_had_more, cut_message = format.finished and not self.finished, self._cut_message
         # In a format without an end of its own, the end of the input is none either in a message.
-        if self.error is None and (may_have_had_more or (cut_message and not format.finished)):
+        cut_message = self._cut_message
+        if self.error is None and not self.finished and (format.finished or cut_message):
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()

@@ -114,7 +114,8 @@ class Unframed:
             self._found(framing)
             return framing.frames(chunk)
         # In plain text (`_is_plain`), a brace at the start is text, too.
-        first = None if self.tail or self._is_plain else whole_object(chunk, self._limits)
+        may_be_object = chunk[:1] == b"{" and not (self.tail or self._is_plain)
+        first = whole_object(chunk, self._limits) if may_be_object else None
         if first is not None:
             if is_websocket_message(first, self._format):
                 return self._read_message(chunk)
@@ -181,7 +182,7 @@ class Unframed:
         """Return the framing for a kind of body; None if the body cannot be read."""
         format = self._format
         # A format that reads bare text gets it from a `text/plain` body, or from a body without other marks.
-        is_text = (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text)
+        is_text = (kind != "sse" and self._is_plain) or (kind == "unknown" and format.reads_bare_text)
         if is_text:
             return TextBody()
         if kind == "unknown" and format.framing:

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import math
 import sys
+from operator import call
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 from weakref import ref
@@ -269,7 +270,7 @@ class Machine:
         """The connections that others have replaced, as long as they exist."""
         self.connection: Connection
         """Reads the input."""
-        self.connect()
+        self.connect(is_first=True)
         self.connection.take_content_type(content_type)
 
         # The end.
@@ -423,10 +424,10 @@ class Machine:
         """
         return self.refusal is None and self.connection.format.assumed
 
-    def connect(self) -> None:
+    def connect(self, *, is_first: bool = False) -> None:
         """Begin a new connection, which is read by the `kept_format`, or by a new format if there is none."""
         self.coding = None
-        superseded = getattr(self, "connection", None)
+        superseded = None if is_first else self.connection
         self.connection = Connection(
             self.wanted,
             limits=self.limits,
@@ -976,7 +977,7 @@ class Machine:
         """
         if self._is_finalizing():
             return
-        for connection in (self.connection, *(each() for each in self._superseded)):
+        for connection in (self.connection, *map(call, self._superseded)):
             if connection is not None:
                 connection.dispose()
         del self.accumulator, self.delivered, self.connection, self.progress, self.asked

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._basics.text_log import TextLog
-from tokenstream._growing import is_bare
+from tokenstream._growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Ping, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
@@ -139,9 +138,9 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         else:
             if error is None:
                 machine.current_frame = None
-            machine.error = (
-                error or connection.framing.error or (coding.error if coding else None) or arrivals.gap
-            )
+            machine.error = error or connection.framing.error
+            if uses_sorted_frames and machine.error is None:
+                machine.error = (coding.error if coding else None) or arrivals.gap
             if outgrown and machine.error is None:
                 machine.error = LimitExceeded(limit="body", value=max_bytes)
         if frames is None:
@@ -155,13 +154,13 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         if reader.resting is not machine.resting:
             # The server has begun, or has ceased, to wait for the client.
             machine.resting, machine.begun_at = not machine.resting, now
-        if not reader.awaits_end:
+        if not reader.awaits_end():
             machine.awaits_end_since = None
         elif machine.awaits_end_since is None or content_events:
             machine.awaits_end_since = now
         awaits_end = machine.awaits_end_since is not None
         machine.continues = machine.error is None and not (machine.answered or awaits_end)
-        may_have_shortcut = machine.continues and reader.may_have_shortcut and meter.content_chunks
+        may_have_shortcut = machine.continues and reader.may_have_shortcut() and meter.content_chunks
         if may_have_shortcut and not (uses_sorted_frames or machine.changes_events):
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.
             machine.shortcut = machine.make_shortcut
@@ -205,7 +204,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
     kind: Any = None
     choice = part = -1
     is_fragment = is_call = is_reasoning = False
-    log = TextLog()
+    log = NOWHERE.log
     pieces = log.pieces
 
     def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`

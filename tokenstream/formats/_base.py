@@ -331,9 +331,8 @@ class Format(Resuming, ABC):
         is_over = self.finished or (self.ended and self.parts.has_parts)
         return None if is_over else self.doubt
 
-    @property
     def awaits_end(self) -> bool:
-        """True while only the end of the answer is left to come, or while an error may have ended it."""
+        """Return True while only the end of the answer is left to come, or an error may have ended it."""
         if not self.is_one_answer or self.ended or self.error is not None:
             return False
         return self.doubt is not None or (self.parts.finished and not self.may_go_on)
@@ -355,9 +354,8 @@ class Format(Resuming, ABC):
         fast.learn_from(frame, events)
         return events
 
-    @property
     def may_have_shortcut(self) -> bool:
-        """True if the next payload may be read without decoding; False if no payload like it was learnt."""
+        """Return False if the next payload must be decoded, as no payload like it was learnt."""
         return self._fast_path is None or bool(self._fast_path.entries)
 
     def adopt_shapes(self, other: Format) -> None:
@@ -401,10 +399,10 @@ class Format(Resuming, ABC):
         """Take the events for evidence: that the answer goes on, and that it is in this format."""
         if self.doubt is not None and any(isinstance(event, _FURTHER) for event in events):
             self.doubt = None
-        if not self.first_frames.enough:
+        if self.parts.has_parts:
+            self.first_frames.settle()
+        elif not self.first_frames.enough:
             self.first_frames.note(events)
-            if self.parts.has_parts:
-                self.first_frames.settle()
 
     def classify_error(self, error: StreamError) -> bool:
         """Classify an error by `retryable`; return True if that table has the error's code or type."""
@@ -647,7 +645,7 @@ class Format(Resuming, ABC):
             if not event and self._read_bare(payload.strip()):
                 return
             raise
-        if not is_dict(data):
+        if data.__class__ is not dict:
             if not event and is_empty_value(data):
                 self.note("bare_frame")
                 self.ping()
@@ -695,8 +693,7 @@ class Format(Resuming, ABC):
         """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
         event = ""
         if isinstance(frame, dict):
-            if not self.parts.may_hold_surrogates:
-                self.parts.may_hold_surrogates = may_hold_halves(frame)
+            self.parts.may_hold_surrogates = self.parts.may_hold_surrogates or may_hold_halves(frame)
             if self._replay is None or not self._check_repeated(self._replay, frame, ""):
                 self._read_object(frame, "")
             return
@@ -708,15 +705,16 @@ class Format(Resuming, ABC):
             event, frame = name_of(frame), frame.payload
         self.parts.raw = None
         payload = frame.strip()
-        is_object = payload[:1] == b"{"
         if payload == self.sentinel:
             self.read_sentinel()
-        elif event == "error" and not is_object:
+        elif payload[:1] == b"{":
+            self.read_text(frame, event)
+        elif event == "error":
             self.fail(text_error(frame), was_whole=self.is_whole)
         elif not payload:
             self.note("empty_data")
             self.ping()
-        elif event and not is_object and event not in self.event_names:
+        elif event and event not in self.event_names:
             self._report_unknown_event(event, frame)
         else:
             self.read_text(frame, event)

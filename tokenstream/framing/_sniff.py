@@ -36,6 +36,9 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     binary = _sniff_binary(start, content_type, over=over)
     if binary is not None:
         return binary
+    if start[:5] == b"data:" or start[:6] == b"event:":
+        # What follows finds this, too, but nearly all bodies begin so.
+        return "sse"
     first = start.lstrip(_SKIPPED)
     if not first:
         # A body of nothing but white space is an event stream without events.

@@ -378,6 +378,11 @@ class SSEParser(PlainSSEParser):
         """
         return self._small_chunk if self._holds_nothing and not self._id else 0
 
+    @property
+    def is_spotless(self) -> bool:
+        """True if all of the input so far was whole events, in valid UTF-8, and nothing else."""
+        return self._holds_nothing and not self._stray and not self.replaced
+
     def _read_unusual(self, chunk: bytes) -> list[Frame]:
         """Return the frames that a chunk completes, if it is not exactly one event with LF line ends."""
         is_first = self._bom_start == b"" and not self._ended

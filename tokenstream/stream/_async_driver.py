@@ -74,9 +74,8 @@ class AsyncDriver(Driver):
     async def next_event(self) -> Event: ...
     @overload
     async def next_event(self, until: float | None, *, pauses: bool) -> Event | None: ...
-    async def next_event(  # noqa: C901 - what runs for every token is in one place
-        self, until: float | None = None, *, pauses: bool = False
-    ) -> Event | None:
+    # Not keyword-only, as Python looks up the default of such a parameter in a dict for each call.
+    async def next_event(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: C901, FBT001, FBT002 - what runs for every token
         """Return the next event; raise the stream's error or StopAsyncIteration at the end.
 
         Args:

@@ -301,6 +301,12 @@ class Driver(UncopyableObject):
         # While the end is awaited, too, no deadline can have passed before the earliest one.
         return (is_on_time and self._awaits_end) or self._apply_deadlines_between_reads()
 
+    def reads_on(self) -> bool:
+        """Return True if the next read is usual, though the end or a deadline may be near, and prepare it."""
+        machine = self.machine
+        is_over = machine.answered or machine.input_ended or machine.error is not None
+        return not (is_over or machine.is_between_slices or self.diverted) and self.prepare_read()
+
     def comes_to_rest(self) -> bool:
         """Return True if the terminal event has arrived, so that the next read is one of the rest."""
         machine = self.machine
@@ -335,14 +341,17 @@ class Driver(UncopyableObject):
         if machine.meter.framed_chunks == silence.chunks_before and self.chain is silence:
             # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
-        deadline = silence.deadline
-        if self.chain is not silence or (deadline is not None and machine.now >= deadline):
-            self._check_deadlines(machine.now)
+        earliest = silence.find_safe_time() if self.chain is silence else -math.inf
+        if machine.now >= earliest:
             deadline = silence.deadline
-        # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-        knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
-        earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
-        self.earliest_deadline = min(earliest, machine.guarded_until)
+            if self.chain is not silence or (deadline is not None and machine.now >= deadline):
+                self._check_deadlines(machine.now)
+                deadline = silence.deadline
+            # With reordering, any chunk may open a gap, whose deadline may be the earliest.
+            knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
+            earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
+            earliest = min(earliest, machine.guarded_until)
+        self.earliest_deadline = earliest
         self._awaits_end = machine.awaits_end_since is not None
         return not machine.input_ended and machine.error is None
 

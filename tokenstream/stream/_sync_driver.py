@@ -59,7 +59,8 @@ class SyncDriver(Driver):
             self.check_events_left()
         return self
 
-    def __next__(self, *, pauses: bool = False) -> Event:  # noqa: C901 - what runs for every token is in one place
+    # Not keyword-only, as Python looks up the default of such a parameter in a dict for each call.
+    def __next__(self, pauses: bool = False) -> Event:  # noqa: C901, FBT001, FBT002 - what runs for every token
         """Return the next event, or None at a pause, as `step_until`; raise the error or the loop's end."""
         pump = self.pump
         if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
@@ -72,13 +73,12 @@ class SyncDriver(Driver):
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
+                is_usual = machine.continues and machine.now < self.earliest_deadline
+                # The first read of a source is not usual; `reads_on` may replace the source.
+                if not is_usual and chunks is not None and machine.now >= self._opened_at:
+                    is_usual = self.reads_on() and pump.direct is chunks
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
-                if (
-                    not machine.continues
-                    or machine.now >= self.earliest_deadline
-                    or chunks is None
-                    or pump.pending
-                ):
+                if not is_usual or chunks is None or pump.pending:
                     if pauses and self.comes_to_rest():
                         break
                     event = self._advance() or machine.pull()
@@ -357,6 +357,8 @@ class SyncDriver(Driver):
     def end(self, *, quiet: bool = False) -> None:
         """End the stream here, or have the read in progress do it; `quiet` logs errors of closing."""
         pump = self.pump
+        if self.phase is ENDED and pump.closed and pump.source is None and self.verdict.stop_reason is None:
+            return  # the usual end of a block, which comes after that of the stream
         if pump.busy or not pump.lock.acquire(blocking=False):
             # The reading thread ends the stream when its read returns; do not wait for that here.
             pump.stop()

@@ -27,10 +27,10 @@ DIGITS_IN_A_ROW = 40
 CODE = rb"[A-Za-z0-9_:.+-]++"
 
 
-class Hole(Enum):
+class Hole(bytes, Enum):
     """A kind of place that differs between payloads of one shape.
 
-    The enum's value is the probe: bytes that are put in the place, to test what a decoder reads there.
+    It is itself the probe: bytes that are put in the place, to test what a decoder reads there.
     """
 
     TEXT = b"tokenstream probe"

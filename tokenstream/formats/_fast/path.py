@@ -86,12 +86,15 @@ class Fast:
     turns: bool = False
 
     @cached_property
-    def _holders(self) -> dict[Path, set[str | int]]:
-        """The places of text: the names of the fields, by the place of the object that holds them."""
-        holders: dict[Path, set[str | int]] = {}
+    def _places(self) -> dict[str | int | None, Any]:
+        """The places of text as a tree: each step leads to those behind it, and None to the whole place."""
+        places: dict[str | int | None, Any] = {}
         for path in self.texts:
-            holders.setdefault(path[:-1], set()).add(path[-1])
-        return holders
+            inner = places
+            for step in path:
+                inner = inner.setdefault(step, {})
+            inner[None] = path
+        return places
 
     def find_path(self, payload: dict[str, Any], text: str) -> Path | None:
         """Return the place of a delta's text in its payload; None if other places have text, too.
@@ -99,11 +102,13 @@ class Fast:
         The result is also None if the delta's text is not exactly the text in the payload.
         """
         found: list[tuple[Path, object]] = []
-        for place, names in self._holders.items():
-            holder = find_at(payload, place)
-            if holder is not None:
-                sent = names & holder.keys() if is_dict(holder) else names
-                found += [((*place, name), value) for name in sent if (value := find_at(holder, (name,)))]
+        values: list[tuple[Any, dict[Any, Any]]] = [(payload, self._places)]
+        for value, places in values:  # to which the values inside of it are added
+            if None in places:
+                found.append((places[None], value))
+            is_list = value.__class__ is list
+            steps: Any = range(len(value)) if is_list else value if value.__class__ is dict else ()
+            values += [(value[step], places[step]) for step in places.keys() & steps if value[step]]
         # The text of the delta differs from that in the payload if half of a surrogate pair is held back.
         return found[0][0] if len(found) == 1 and found[0][1] == text else None
 
@@ -346,11 +351,10 @@ class FastPath:
         # A payload that arrives decoded has no bytes around it; the format names the other possible chunks.
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
-        readers = [
-            reader
-            for entry in self.entries
-            if (reader := self._make_chunk_reader(entry, unit, max_size, before, after)) is not None
-        ]
+        readers: list[Read] = []
+        for entry in self.entries:
+            reader = self._make_chunk_reader(entry, unit, max_size, before, after)
+            readers += () if reader is None else (reader,)
         if len(readers) > 1:
             return partial(_try_each, readers)
         return readers[0] if readers else None
@@ -458,10 +462,10 @@ class FastPath:
         last_values, self._last_values = self._last_values, [find_at(payload, place) for place in places]
         if last_values is None:
             return [place for place, value in zip(places, self._last_values, strict=True) if value]
-        for place, before, now in zip(places, last_values, self._last_values, strict=True):
-            if now and before != now:
-                self._changed |= {place}
-        return [place for place in places if place in self._changed]
+        if last_values != self._last_values:
+            pairs = zip(places, last_values, self._last_values, strict=True)
+            self._changed |= {place for place, before, now in pairs if now and before != now}
+        return [place for place in places if place in self._changed] if self._changed else ()
 
 
 def _try_each(reads: list[Read], data: object) -> Event | None:

@@ -35,7 +35,7 @@ _LONGEST_PAYLOAD = 4096
 """Bytes of the longest payload whose shape is learnt."""
 _MOST_PLACES = 8
 """The most occurrences of the text that are tried: an earlier field may contain the same text."""
-_TEXT_PROBE = Hole.TEXT.value.decode()
+_TEXT_PROBE = Hole.TEXT.decode()
 _find_spaces = re.compile(rb"\}(\x20++)\}\Z").search
 
 
@@ -137,11 +137,11 @@ class Shape:
         changing_names = {str(place[-1]): place in counts for place in others}
         for text_span in _find_text_spans(payload, text, path):
             holes = _find_holes(payload, text_span, changing_names, padding, again=bool(asides))
-            if _is_proved(payload, value, holes, [path, *others], padding.union(asides)):
-                # The pieces are the bytes between the holes.
-                begins, ends = [0, *[end for _, end, _ in holes]], [begin for begin, _, _ in holes]
-                pieces = tuple([payload[begin:end] for begin, end in zip(begins, [*ends, None], strict=True)])
-                kinds = tuple([kind for _, _, kind in holes])
+            kinds = tuple([kind for _, _, kind in holes])
+            # The pieces are the bytes between the holes.
+            edges = [0, *[edge for start, end, _ in holes for edge in (start, end)], len(payload)]
+            pieces = tuple([payload[edges[at] : edges[at + 1]] for at in range(0, len(edges), 2)])
+            if _is_proved(pieces, kinds, value, [path, *others], padding.union(asides)):
                 # Lastly, the new matcher has to find the text in this payload.
                 return cls(pieces, kinds) if make_matcher(pieces, kinds)(payload) == text else None
         return None
@@ -262,31 +262,29 @@ def _start_of(hole: _HoleSpan) -> int:
 
 
 def _is_proved(
-    payload: bytes,
+    pieces: tuple[bytes, ...],
+    kinds: tuple[Hole, ...],
     value: dict[str, Any],
-    holes: list[_HoleSpan],
     changing: list[Path],
     ignored: frozenset[str],
 ) -> bool:
     """Return True if putting other values in the holes changes only the places that may change.
 
     Args:
+        pieces: The constant bytes before, between and after the holes.
+        kinds: The kinds of the holes.
         value: The payload, decoded.
-        holes: The holes, in order of position.
         changing: The place of the text, and then the other places that may change.
         ignored: Names of the fields that need not be compared.
     """
-    kinds = [kind for _, _, kind in holes]
-    if Hole.AGAIN in kinds and kinds != [Hole.TEXT, Hole.AGAIN]:
+    if Hole.AGAIN in kinds and kinds != (Hole.TEXT, Hole.AGAIN):
         # `make_matcher` has no function for other holes beside a text that occurs twice.
         return False
-    probe, position = b"", 0
-    for start, end, kind in holes:
-        # The value of a `Hole` is the bytes to put in for the test.
-        probe += payload[position:start] + kind.value
-        position = end
+    probe = pieces[0]
+    for kind, piece in zip(kinds, pieces[1:], strict=True):
+        probe += kind + piece
     try:
-        probed = decode(probe + payload[position:])
+        probed = decode(probe)
         if get_at(probed, changing[0]) != _TEXT_PROBE:
             return False
     except (ProtocolError, LookupError, TypeError):
@@ -294,7 +292,8 @@ def _is_proved(
     # All other values must be unchanged, so the payloads are compared without these.
     for place in changing:
         _put_back(probed, value, place)
-    probed.update({name: value[name] for name in ignored & value.keys() & probed.keys()})
+    for name in ignored & value.keys() & probed.keys():
+        probed[name] = value[name]
     return bool(probed == value)
 
 

@@ -102,7 +102,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             index: The index, if the payload has one; some servers send text or a float.
             new: True if the payload starts a block.
         """
-        number = whole_number(index_of(index))
+        number = index if type(index) is int else whole_number(index_of(index))
         if number is not None:
             return number
         self.note("part_index_missing")

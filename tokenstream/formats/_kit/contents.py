@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from typing_extensions import override
 
+from tokenstream._message_parts import WORDED
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -90,7 +91,7 @@ class ContentParts(AnswerEvents):
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
         is_inside = self.begins_inside or not self.started
-        if is_inside and isinstance(content, TextPart | ReasoningPart | RefusalPart):
+        if is_inside and isinstance(content, WORDED):
             self.starts[choice, part.index] = content
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
         return part
@@ -100,7 +101,7 @@ class ContentParts(AnswerEvents):
         if self.may_hold_surrogates:
             content = mend_surrogates(content)
         start = self.starts.get((part.choice, part.index))
-        if start is not None and isinstance(content, TextPart | ReasoningPart | RefusalPart):
+        if start is not None and isinstance(content, WORDED):
             if start.text:
                 content = content.model_copy(update={"text": start.text})
             self.starts[part.choice, part.index] = content
@@ -246,7 +247,7 @@ class ContentParts(AnswerEvents):
         for event in events:
             if isinstance(event, PartStart) and (event.choice, event.part) in self.starts:
                 content = event.content
-                if isinstance(content, TextPart | ReasoningPart | RefusalPart) and content.text:
+                if isinstance(content, WORDED) and content.text:
                     self.starts[event.choice, event.part] = content
                     if not self.begins_inside:
                         self.begins_inside = True
@@ -322,7 +323,7 @@ class ContentParts(AnswerEvents):
         part.closed = True
         if content is not None and self.may_hold_surrogates:
             content = mend_surrogates(content)
-        state = self.choice(part.choice)
+        state = self.choices.get(part.choice) or self.choice(part.choice)
         state.opened.pop(part.index, None)
         if state.current_part is part:
             state.current_part = None

@@ -37,7 +37,7 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
         (None, 3, 15)
     """
     counts = counts_of(usage)
-    zeros = {name for name, value in counts.items() if value <= 0 < known.get(name, 0)} - {*replaced}
+    zeros = {name for name in known if counts.get(name, 1) <= 0 < known[name]} - {*replaced}
     mended = usage
     if zeros:
         update = dict.fromkeys(zeros)

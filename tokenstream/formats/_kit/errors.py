@@ -309,6 +309,10 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
     return provider_error({"error": {**details, "code": name}})
 
 
+_ERROR_FIELDS = frozenset({"error", "object", "event_type", "base_resp"})
+"""The fields of which a payload with another type than "error" has at least one if it reports an error."""
+
+
 def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
     """Return the object or text in a payload that describes an error; None if there is no error.
 
@@ -317,10 +321,14 @@ def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str |
     Args:
         event: The SSE event's name, "" if it has none.
     """
+    kind = payload.get("type")
+    if kind and kind != "error" != event and _ERROR_FIELDS.isdisjoint(payload):
+        # Nearly all payloads with a type are like this one.
+        return None
     error = payload.get("error")
     if error and (is_dict(error) or isinstance(error, str)):
         return error
-    if event == "error" or "error" in (payload.get("type"), payload.get("object"), payload.get("event_type")):
+    if event == "error" or "error" in (kind, payload.get("object"), payload.get("event_type")):
         return payload
     # MiniMax repeats this object in regular payloads, with status code 0.
     base = payload.get("base_resp")

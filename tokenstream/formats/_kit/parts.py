@@ -64,7 +64,7 @@ class Parts(EndedCalls):
     @property
     def open_call_count(self) -> int:
         """Number of open tool calls over all choices."""
-        return sum(len(choice.open_calls()) for choice in self.choices.values())
+        return sum([len(choice.open_calls()) for choice in self.choices.values() if choice.opened])
 
     def part_of(self, event: AnyEvent) -> OpenPart | None:
         """Return the open part that an earlier event belongs to; None if the part is closed."""
@@ -98,7 +98,7 @@ class Parts(EndedCalls):
         message = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
         # The stored event has no `raw`, so that it does not keep the payload in memory.
         state.finish = Finish(reason, raw_reason, message, choice=choice)
-        state.finish_waits = bool(state.open_calls())
+        state.finish_waits = bool(state.opened and state.open_calls())
         if not state.finish_waits:
             self._report_finish(state.finish)
 
@@ -119,7 +119,7 @@ class Parts(EndedCalls):
                 open calls are not handed out: the last one, even if it looks whole, and
                 calls without arguments, which may have been cut off before their first piece.
         """
-        last_call = next(reversed(choice.open_calls()), None)
+        last_call = None if complete else next(reversed(choice.open_calls()), None)
         for part in list(choice.opened.values()):
             if not isinstance(part, OpenCall):
                 self.close(part)

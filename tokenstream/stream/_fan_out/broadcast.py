@@ -282,7 +282,7 @@ class _SyncReaderDriver(_SyncReads):
             self.check_events_left()
         return self
 
-    def __next__(self, *, pauses: bool = False) -> Event:
+    def __next__(self, pauses: bool = False) -> Event:  # noqa: FBT001, FBT002 - as in `SyncDriver`
         event: Event = self.next_event()
         return event
 

@@ -400,7 +400,8 @@ class Reader:
                 if chunk is SKIPPED:
                     continue
             items.append((now, chunk))
-            if self._bell is not None:
+            # For an item behind others that nobody has taken yet, the bell has rung.
+            if len(items) == 1 and self._bell is not None:
                 self._bell.set()
             if is_large or len(items) >= MAX_AHEAD:
                 await self._wait_for_room(now)

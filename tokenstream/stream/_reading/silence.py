@@ -109,6 +109,18 @@ class Silence:
             return -math.inf
         return math.inf if deadline is None else deadline
 
+    def find_safe_time(self) -> float:
+        """Return a time before which no deadline can pass between two reads, which takes little time to find.
+
+        It is that of an answer of which nothing has arrived since its request, or its finish reason.
+        """
+        machine, deadlines = self._machine, self.deadlines
+        if not self._has_begun or machine.resting:
+            return -math.inf
+        idle, total, after = deadlines.idle_content, deadlines.total, machine.awaits_end_since
+        until = machine.meter.started_at + min(idle or math.inf, total or math.inf)
+        return until if after is None else min(until, after + (deadlines.after_finish or math.inf))
+
     def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
         """Return the item unchanged."""
         return [item]

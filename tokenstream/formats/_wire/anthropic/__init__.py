@@ -359,7 +359,9 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
     def count(name: str) -> int | None:
         """Return a count, with that of the compactions if the server has sent it."""
         total = int_of(report, name)
-        return None if total is None else sum([int_of(each, name) or 0 for each in compactions], start=total)
+        if total is None or not compactions:
+            return total
+        return sum([int_of(each, name) or 0 for each in compactions], start=total)
 
     return make_usage(
         report,
@@ -394,4 +396,5 @@ def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str
 
 def _compactions_in(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the token counts of the compactions in a report, each of which was a request of its own."""
-    return [each for each in dicts_of(report.get("iterations")) if each.get("type") == "compaction"]
+    listed = dicts_of(report.get("iterations"))
+    return listed and [each for each in listed if each.get("type") == "compaction"]

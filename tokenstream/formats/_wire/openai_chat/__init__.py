@@ -240,7 +240,7 @@ class OpenAIChat(Format):
         Raises:
             ProtocolError: A choice is not an object, or an index is not a whole number.
         """
-        plan = _ANSWER_PLANS.of(payload)
+        plan = _ANSWER_PLANS[tuple(payload)]
         if plan.may_be_error or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
             if error is not None and (plan.is_chunk or not self.doubts(error, payload, event)):
@@ -256,7 +256,7 @@ class OpenAIChat(Format):
         chunk = convert_to_chunk(payload) if plan.may_be_bare else None
         if chunk is not None:
             self._is_in_envelope = ENVELOPE in payload
-            self._read_answer(chunk, _ANSWER_PLANS.of(chunk))
+            self._read_answer(chunk, _ANSWER_PLANS[tuple(chunk)])
             # A bare payload may mark the end of the answer, as the sentinel does.
             if payload.get(LAST_FIELD) is True:
                 self.read_sentinel()
@@ -277,7 +277,7 @@ class OpenAIChat(Format):
         """Read a chunk: its head, its choices, and then its other fields if their values are new."""
         # The fields that were reported, with their values; most chunks repeat them.
         last_values = self.parts.fields
-        if not self.parts.started:
+        if not last_values:
             self._report_head(payload)
         if self._created is None:
             self._read_created(payload)
@@ -295,9 +295,7 @@ class OpenAIChat(Format):
         """Report the answer's id and model, and the role in its first choice that names one."""
         role = None
         for choice in dicts_of(payload.get("choices")):
-            for key in ("delta", "message"):
-                for holder in dicts_of(choice.get(key)):
-                    role = role or text_of(holder, "role")
+            role = role or _find_role(choice)
         id, model = text_of(payload, "id"), text_of(payload, "model")
         self.parts.head(id=id, model=model, role=role)
         # Read now, like the other fields whose values most chunks repeat.
@@ -400,8 +398,7 @@ class OpenAIChat(Format):
         reader: ChoiceReader | None = state.reader
         if reader is None:
             reader = state.reader = ChoiceReader(self.parts, state.index, messages_grow=self._messages_grow)
-            holders = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
-            if holders and not any(text_of(fields, "role") for fields in holders):
+            if _find_role(choice) is None:
                 self.note("role_missing")
         return reader
 
@@ -412,6 +409,16 @@ class OpenAIChat(Format):
         "search_results": _read_sources,
         "citations": _read_sources,
     }
+
+
+def _find_role(choice: dict[str, Any]) -> str | None:
+    """Return the role in a choice; None if it is missing, and "" if no object is there that might have it."""
+    role: str | None = ""
+    for key in ("delta", "message"):
+        value = choice.get(key)
+        for holder in dicts_of(value) if value else ():
+            role = role or text_of(holder, "role")
+    return role
 
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:

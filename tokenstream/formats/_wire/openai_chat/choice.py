@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from tokenstream._basics.chat_words import ITEM_FIELDS, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.untrusted import are_text, is_dict, is_list, says_nothing, text_of
@@ -17,7 +17,7 @@ from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from tokenstream.errors import StreamError
     from tokenstream.formats._kit.parts import Parts
@@ -29,47 +29,41 @@ _MOST_PLANS = 256
 _LONGEST_LAYOUT = 2048
 
 
-class Plans(Generic[PlanT]):
-    """A cache of plans; a plan says how to read all objects with the same layout: their keys, in order.
+class Plans(dict[Layout, PlanT]):
+    """The plans by layout; a plan says how to read all objects with the same layout: their keys, in order.
 
-    The size of the cache is limited, because servers choose the names of keys.
+    A plan is made when it is first asked for. Few are kept, because servers choose the names of keys.
 
     Args:
         make: Returns the plan for a layout.
 
     Example:
         >>> plans = Plans(len)
-        >>> plans.of({"index": 0, "delta": {}})
+        >>> plans[tuple({"index": 0, "delta": {}})]
         2
     """
 
-    __slots__ = ("_cache", "_make_plan")
+    __slots__ = ("_make_plan",)
 
     def __init__(self, make: Callable[[Layout], PlanT]) -> None:
+        super().__init__()
         self._make_plan = make
-        self._cache: dict[Layout, PlanT] = {}
 
-    def of(self, fields: Iterable[str]) -> PlanT:
-        """Return the plan for an object's layout.
-
-        Args:
-            fields: The object, or its keys.
+    def __missing__(self, layout: Layout) -> PlanT:
+        """Make the plan for a layout, and keep it.
 
         Raises:
             ProtocolError: A key is not text, which is impossible in a payload that was decoded from JSON.
         """
-        layout = tuple(fields)
-        plan = self._cache.get(layout)
-        if plan is None:
-            if not are_text(layout):
-                raise ProtocolError("an object of the payload has a key that is not text")
-            plan = self._make_plan(layout)
-            # A layout of very many or very long keys is not kept.
-            if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
-                # So many layouts are unusual or an attack. Drop all plans; plans in use are soon made again.
-                if len(self._cache) >= _MOST_PLANS:
-                    self._cache.clear()
-                self._cache[layout] = plan
+        if not are_text(layout):
+            raise ProtocolError("an object of the payload has a key that is not text")
+        plan = self._make_plan(layout)
+        # A layout of very many or very long keys is not kept.
+        if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
+            # So many layouts are unusual or an attack. Drop all plans; plans in use are soon made again.
+            if len(self) >= _MOST_PLANS:
+                self.clear()
+            self[layout] = plan
         return plan
 
 
@@ -106,10 +100,10 @@ class ChoiceReader:
         "_messages",
         "_messages_grow",
         "_parts",
+        "_reasoning",
         "content",
         "error",
         "index",
-        "reasoning",
     )
 
     def __init__(self, parts: Parts, choice: int, *, messages_grow: bool | None = None) -> None:
@@ -118,8 +112,8 @@ class ChoiceReader:
         self.index = choice
         self.content = ChatContent(parts, choice)
         """Reads the content of the deltas into parts."""
-        self.reasoning = ChatReasoning(self.content)
-        """Reads the reasoning, which may be in several fields."""
+        self._reasoning: ChatReasoning | None = None
+        """Reads the reasoning; None before the first of it."""
         self.error: StreamError | None = None
         """The provider's error in this choice, or the error for a choice that is not read."""
         self._last_values: dict[str, object] = {}
@@ -138,7 +132,7 @@ class ChoiceReader:
             self._read_delta(delta)
         # Chunks repeat many fields; a reader records here the values that need not be read again.
         last_values = self._last_values
-        for key, reader in _CHOICE_PLANS.of(choice):
+        for key, reader in _CHOICE_PLANS[tuple(choice)]:
             value = choice[key]
             if value is not None and value != last_values.get(key):
                 reader(self, key, value)
@@ -150,11 +144,19 @@ class ChoiceReader:
         if finish:
             self._read_finish("finish_reason", finish)
 
+    @property
+    def reasoning(self) -> ChatReasoning:
+        """Reads the reasoning, which may be in several fields; created on first use, as for the calls."""
+        if self._reasoning is None:
+            self._reasoning = ChatReasoning(self.content)
+        return self._reasoning
+
     def settle(self) -> None:
         """Add the text that is held back, and report the calls that have no name: nothing may follow."""
         if self._messages is not None:
             self._messages.settle()
-        self.content.report_nameless_calls()
+        if self.content.begun_calls is not None:
+            self.content.begun_calls.report_nameless()
 
     def read_field(self, key: str, value: object) -> None:
         """Report an unknown field of the choice, and note its value, so that a repetition is skipped."""
@@ -240,7 +242,7 @@ class ChoiceReader:
 
     def _read_delta(self, delta: dict[str, Any]) -> None:
         """Read a delta: its channel, reasoning, and then its other fields."""
-        reasoning_keys, field_readers, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
+        reasoning_keys, field_readers, calls_in_two_fields, has_channel = _DELTA_PLANS[tuple(delta)]
         # The channel of a delta names the phase of the text in it, and so the part that the text begins.
         self.content.text_start = (
             _TEXT_STARTS.get(text_of(delta, _CHANNEL_FIELD) or "") if has_channel else None
@@ -251,9 +253,10 @@ class ChoiceReader:
             self._parts.note("call_twice")
             self._read_delta({**delta, "function_call": None})
             return
-        if not (delta.get("tool_calls") or delta.get("function_call")):
+        calls = self.content.begun_calls
+        if calls is not None and not (delta.get("tool_calls") or delta.get("function_call")):
             # The name of a call is whole once something else follows.
-            self.content.open_waiting_calls()
+            calls.open_waiting()
         # The number 0 is a piece of reasoning; other empty values are not.
         if reasoning_keys and any(delta[key] or delta[key] == 0 for key in reasoning_keys):
             self.reasoning.read(delta)

@@ -52,10 +52,10 @@ class ChatContent:
 
     __slots__ = (
         "_audio",
-        "_calls",
         "_executed_tools",
         "_last_start",
         "_reported_items",
+        "begun_calls",
         "choice",
         "kinds",
         "parts",
@@ -66,7 +66,7 @@ class ChatContent:
     def __init__(self, parts: Parts, choice: int) -> None:
         self.parts = parts
         self.choice = choice
-        self.state = parts.choice(choice)
+        self.state = parts.choices[choice]
         """The state of the choice, such as its open part."""
         self.kinds: tuple[str, ...] = ()
         """Kinds of content that deltas have contained."""
@@ -81,7 +81,7 @@ class ChatContent:
         self._audio: OpenPart | None = None
         """The part with the spoken answer."""
         # Tool calls, of the application and of the server.
-        self._calls: ChatCalls | None = None
+        self.begun_calls: ChatCalls | None = None
         """Reads the application's calls; None before the first of them."""
         self._executed_tools: dict[object, bool] | None = None
         """Maps the index of each executed tool to True once its output has been reported."""
@@ -89,19 +89,9 @@ class ChatContent:
     @property
     def calls(self) -> ChatCalls:
         """The tool calls of the choice; created on first use, since most answers have none."""
-        if self._calls is None:
-            self._calls = ChatCalls(self.parts, self.choice)
-        return self._calls
-
-    def open_waiting_calls(self) -> None:
-        """Open the calls that wait for a piece of their name, because other content arrives."""
-        if self._calls is not None:
-            self._calls.open_waiting()
-
-    def report_nameless_calls(self) -> None:
-        """Report the calls that have no name, because no name can arrive any more."""
-        if self._calls is not None:
-            self._calls.report_nameless()
+        if self.begun_calls is None:
+            self.begun_calls = ChatCalls(self.parts, self.choice)
+        return self.begun_calls
 
     def record_kind(self, kind: str) -> None:
         """Record that a delta has contained content of a kind, which a whole message may repeat later."""
@@ -112,7 +102,8 @@ class ChatContent:
         """Add text, reasoning or a refusal."""
         if not text:
             return
-        self.record_kind(kind)
+        if kind not in self.kinds:
+            self.record_kind(kind)
         # A text begins with this part, which names its phase; None if the delta names no phase.
         start = self.text_start if kind == "text" else None
         if kind == "text" and start is not self._last_start:
