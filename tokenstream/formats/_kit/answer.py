@@ -273,6 +273,10 @@ class AnswerEvents:
             self._head = updated
             self._report_head()
 
+    def has_id(self, id: str | None) -> bool:
+        """Return True if an id is that of the answer."""
+        return self._head is not None and bool(id) and id == self._head[0]
+
     def _report_head(self) -> None:
         """Report the answer's head, unless the message has one from before a pause."""
         if self._head is not None and self.text_before is None:

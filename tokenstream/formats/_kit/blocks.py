@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
+from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import index_of, whole_number
+from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.values import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -41,7 +44,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_closed", "_open", "_waiting", "newest")
+    __slots__ = ("_closed", "_early", "_may_restart", "_open", "_waiting", "newest")
 
     # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
@@ -56,6 +59,10 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         """The closed blocks, by key: the id of the call that a block was, or else ""."""
         self._waiting: list[OpenCall] = []
         """Calls whose block was closed, but which the token limit may have cut off."""
+        self._may_restart = False
+        """True after the start of the answer came again, until the next block shows if it begins anew."""
+        self._early: dict[KeyT, TextLog] | None = None
+        """Arguments that came before the start of their call, by key; None for none, as in most answers."""
 
     def _report_unsent(self, block: BlockT) -> None:
         """Report those data of a block that no event has reported yet; called before the block is closed."""
@@ -66,6 +73,9 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     def _free(self, key: KeyT) -> None:
         """Prepare for a new block: hand out the calls that waited for it, and close a block with its key."""
+        may_restart, self._may_restart = self._may_restart, False
+        if may_restart and (key in self._open or key in self._closed):
+            self.restart()
         # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
         open_block = self._open.pop(key, None)
@@ -116,14 +126,43 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
     def _read_unmatched(self, key: KeyT, arguments: object, *, is_arguments: bool = True) -> None:
         """Read a piece that belongs to no open block: arguments may repeat those of a closed call.
 
+        Otherwise, they are kept for a call that may begin under this key.
+
         Args:
-            arguments: The piece of arguments, as text or as a JSON value.
+            arguments: The piece of arguments, as text or as a JSON value; None if there is none.
             is_arguments: False if the piece is of another kind.
+
+        Raises:
+            LimitExceeded: There is more of these than `Limits.text`, or for more calls than `Limits.parts`.
         """
         if is_arguments and key in self._closed:
             self.add_late(0, self._closed[key], arguments)
-        else:
-            self.note("part_unopened")
+            return
+        self.note("part_unopened")
+        if is_arguments and arguments is not None:
+            self._keep_early(key, arguments if isinstance(arguments, str) else json_text(arguments))
+
+    def _keep_early(self, key: KeyT, fragment: str) -> None:
+        """Keep a piece of arguments for a call that may begin later, under this key."""
+        if self._early is None:
+            self._early = {}
+        self.check_room(len(self._early))
+        early = self._early.setdefault(key, TextLog())
+        early.append(fragment)
+        if early.length > self.limits.text:
+            raise LimitExceeded(limit="text", value=self.limits.text)
+
+    def _add_early(self, key: KeyT, part: OpenPart | None) -> bool:
+        """Add to a new part the arguments that came before its start; return False if there are none.
+
+        Args:
+            part: The part; unless it is a call, the arguments are not its own, and are forgotten.
+        """
+        early = None if self._early is None else self._early.pop(key, None)
+        if early is None or part is None or not self.add_fragment(part, early.join()):
+            return False
+        self.note("call_unnamed")
+        return True
 
     def _hand_out_waiting(self) -> None:
         """Hand out to the application the calls that `stop` kept back, because they may have been cut off.
@@ -144,6 +183,9 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         block = self._open.pop(key, None)
         if block is None:
             self.note("part_end_unmatched")
+            if self._early is not None:
+                # The start was lost: its arguments are not those of the next call under the key.
+                self._early.pop(key, None)
             return
         self._end_block(block)
         if block.part is not None and block.part.waits:
@@ -190,10 +232,15 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
                 self.note("part_unclosed")
                 self._report_unsent(block)
 
+    def expect_restart(self) -> None:
+        """Close the open blocks once a block begins anew: only the answer's start may have come again."""
+        self._may_restart = True
+
     def restart(self) -> None:
         """Close the open blocks and count from 0 again: the server repeated the start of the answer."""
         self.cut()
         self._closed.clear()
+        self._early = None
         # No block has begun yet.
         self.newest = -1
 

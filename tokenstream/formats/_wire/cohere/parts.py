@@ -224,6 +224,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             0, text_of(call, "id"), name, provider_data=other_fields or None, number=key[1]
         )
         self._open[key] = opened
+        self._add_early(key, opened)
         self.add_fragment(opened, function.get("arguments"))
 
     def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:

@@ -78,6 +78,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self._add_content(step, data)
         else:
             self._open_part(step)
+        step.has_fragments = self._add_early(index, step.part)
         return step
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
@@ -245,7 +246,9 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         name = text_of(step.data, "name")
         if name and step.part is None:
             further = fields_except(step.data, "type", "id", "name", "arguments")
-            step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=further)
+            step.part = self.open_call(
+                0, text_of(step.data, "id"), name, provider_data=further, number=step.told.index
+            )
 
     def _reopen(self, index: int, kind: str, delta: dict[str, Any]) -> InteractionStep | None:
         """Open a step for a delta whose step was never opened or is closed.
@@ -439,11 +442,13 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     ) -> None:
         """Add arguments that did not arrive as fragments, and close the call; hand it out only if `whole`."""
         call.provider_data = fields_except(data, "type", "id", "name", "arguments")
-        if whole and not step.has_fragments and not data.get("arguments"):
+        has_none = not step.has_fragments and not data.get("arguments")
+        if has_none and whole and not call.may_repeat:
             # An empty object is what every step starts with, so its end does not tell the arguments.
             call.placeholder, call.waits = "{}", True
             return
-        if not step.has_fragments:
+        # Without arguments, the start of a finished call has come again.
+        if not step.has_fragments and not (has_none and call.may_repeat):
             self.add_whole_arguments(call, data.get("arguments"))
         self.end_at_mark(call, whole=whole)
 
