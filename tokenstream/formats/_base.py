@@ -724,8 +724,11 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete."""
-        self.error = self.find_cut()
+        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete.
+
+        If an event has reported an error, and nothing of the answer has come since, that is how it ended.
+        """
+        self.error = self.doubt or self.find_cut()
         if self.error is None:
             self.conclude_without_finish()
 
