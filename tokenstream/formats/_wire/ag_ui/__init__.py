@@ -5,7 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, float_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import (
+    count_of,
+    dict_of,
+    dicts_of,
+    fields_except,
+    float_of,
+    is_dict,
+    text_of,
+)
 from tokenstream._message_parts import COUNTS
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
@@ -317,7 +325,7 @@ def usage_of(payload: dict[str, Any]) -> Usage | None:
     if not entries and not told:
         return None
     counts: dict[str, Any] = {name: _add_up(entries, *words) for name, words in _COUNTS.items()}
-    counts |= {name: int_of(told, name) for name in COUNTS if name not in _COUNTS}
+    counts |= {name: count_of(told, name) for name in COUNTS if name not in _COUNTS}
     counts["cost"] = float_of(told, "cost")
     return Usage(**counts, provider_data={"usage": entries})
 
@@ -328,5 +336,5 @@ def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
     Args:
         names: The names of the count, one of which an entry uses.
     """
-    counts = [count for entry in entries if (count := int_of(entry, *names)) is not None]
+    counts = [count for entry in entries if (count := count_of(entry, *names)) is not None]
     return sum(counts) if counts else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, says_nothing, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, says_nothing, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
@@ -360,14 +360,16 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
 
     def count(name: str) -> int | None:
         """Return a count, with that of the compactions if the server has sent it."""
-        total = int_of(report, name)
-        return None if total is None else sum([int_of(each, name) or 0 for each in compactions], start=total)
+        total = count_of(report, name)
+        return (
+            None if total is None else sum([count_of(each, name) or 0 for each in compactions], start=total)
+        )
 
     return make_usage(
         report,
         input_tokens=count("input_tokens"),
         output_tokens=count("output_tokens"),
-        reasoning_tokens=int_of(details, "thinking_tokens"),
+        reasoning_tokens=count_of(details, "thinking_tokens"),
         cached_tokens=count("cache_read_input_tokens"),
         cache_write_tokens=count("cache_creation_input_tokens"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_list, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, fields_except, int_of, is_list, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.blocks import KeyedParts
@@ -346,14 +346,14 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
     def count(name: str) -> int | None:
         """Return the count of this name in `tokens`, or else in `billed_units`; None if it is in neither."""
-        number = int_of(tokens, name)
-        return int_of(billed, name) if number is None else number
+        number = count_of(tokens, name)
+        return count_of(billed, name) if number is None else number
 
     return make_usage(
         report,
         input_tokens=count("input_tokens"),
         output_tokens=count("output_tokens"),
-        cached_tokens=int_of(report, "cached_tokens"),
+        cached_tokens=count_of(report, "cached_tokens"),
     )
 
 

@@ -13,7 +13,7 @@ from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_usage
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
@@ -321,7 +321,7 @@ class OpenAIRealtime(Format):
         self._outputs.end_response(id, complete=status in ("completed", ""))
         self._open_responses.pop(id, None)
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
-        self._read_usage(payload, response)
+        report_usage(self.parts, SESSION_COUNTS, payload, response)
         if not self._open_responses:
             self._finish(response, status)
 
@@ -339,17 +339,6 @@ class OpenAIRealtime(Format):
             else:
                 self._outputs.start_item(payload, item)
                 self._outputs.end_item(payload, item)
-
-    def _read_usage(self, payload: dict[str, Any], response: dict[str, Any]) -> None:
-        """Report the token counts of a finished response."""
-        report = dict_of(response, "usage")
-        if not report and dict_of(payload, "usage"):
-            # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
-            # in it; recording: rt-xai-pydai-23166234.
-            self.note("usage_misplaced")
-            report = dict_of(payload, "usage")
-        if report:
-            self.parts.usage(SESSION_COUNTS.read(report))
 
     def _finish(self, response: dict[str, Any], status: str) -> None:
         """Report the finish reason, and store the error of a failed response."""
