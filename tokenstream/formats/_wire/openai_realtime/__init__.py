@@ -65,6 +65,7 @@ class OpenAIRealtime(Format):
 
     __slots__ = (
         "_answer",
+        "_ended_responses",
         "_failure",
         "_heard",
         "_ids_are_shared",
@@ -104,6 +105,8 @@ class OpenAIRealtime(Format):
         """The ids of the user's items of which pieces of the transcript were reported."""
         self._open_responses: dict[str, None] = {}
         """An ordered set: ids of the open responses."""
+        self._ended_responses: dict[str, None] = {}
+        """An ordered set: ids of the last responses that have ended."""
         self._failure: StreamError | None = None
         """The error of the last response, if that response failed."""
         self._last_error: StreamError | None = None
@@ -201,6 +204,10 @@ class OpenAIRealtime(Format):
             self.note("type_missing")
             kind = event
         reader = self._READERS.get(kind)
+        if reader is not None and text_of(payload, "response_id") in self._ended_responses:
+            # Another answer may have begun, to which the event does not belong.
+            self.note("data_after_end")
+            reader = None
         if reader is not None:
             reader(self, payload)
         else:
@@ -304,6 +311,8 @@ class OpenAIRealtime(Format):
         if len(self._open_responses) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
         self._open_responses[id] = None
+        # A server may use an id again.
+        self._ended_responses.pop(id, None)
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_done(self, payload: dict[str, Any]) -> None:
@@ -312,7 +321,7 @@ class OpenAIRealtime(Format):
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
         if id not in self._open_responses:
             # The response's end was repeated, or its start is missing.
-            if self.parts.finished:
+            if self.parts.finished or id in self._ended_responses:
                 self.note("finish_repeated")
                 return
             self.note_missing_start()
@@ -320,6 +329,10 @@ class OpenAIRealtime(Format):
         self._add_missing_items(response, id)
         self._outputs.end_response(id, complete=status in ("completed", ""))
         self._open_responses.pop(id, None)
+        if id:
+            if len(self._ended_responses) >= REMEMBERED_ITEMS:
+                del self._ended_responses[next(iter(self._ended_responses))]
+            self._ended_responses[id] = None
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         report_usage(self.parts, SESSION_COUNTS, payload, response)
         if not self._open_responses:
