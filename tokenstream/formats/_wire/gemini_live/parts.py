@@ -74,10 +74,13 @@ class LiveTurn(SessionParts):
         if isinstance(text, str):
             self._add_text(text, fields)
         for name, value in fields.items():
+            if value is None or value == {}:
+                # Some libraries write all fields that a part may have.
+                continue
             reader = self._READERS.get(name)
             if reader is not None:
                 reader(self, object_in(fields, name), fields)
-            elif name != "text" and name not in _FIELDS_ABOUT_CONTENT and value is not None:
+            elif name != "text" and name not in _FIELDS_ABOUT_CONTENT:
                 # For an unknown kind of content, keep all fields, because the others may describe it.
                 self.whole(0, OpaquePart(type=name, data=fields))
                 return
