@@ -51,6 +51,16 @@ def test_several_values_may_come_in_one_piece_and_the_last_may_close() -> None:
         assert [done.arguments for done in gemini(*frames, STOP).calls] == [{"a": 1, "b": "x"}]
 
 
+def test_fields_of_a_piece_that_are_null_say_nothing() -> None:
+    """Some libraries write all fields that a call may have."""
+    null = dict.fromkeys(("name", "id", "args", "partialArgs"))
+    pieces = [{**null, **piece} for piece in ({"name": "f", "willContinue": True}, {})]
+    started, ended = ({"functionCall": piece} for piece in pieces)
+    told = gemini(chunk(started), chunk(value("$.a", numberValue=1, args=None)), chunk(ended), STOP)
+
+    assert [done.arguments for done in told.calls] == [{"a": 1}]
+
+
 def test_a_streamed_call_without_values_has_an_empty_object() -> None:
     assert [done.arguments_text for done in streamed(call()).calls] == ["{}"]
 

@@ -97,7 +97,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         key = self._block_key(index)
         for field, kind in TEXT_KEYS.items():
             text = content.get(field)
-            if not isinstance(text, str):
+            if not isinstance(text, str) or (not text and self._is_of_other_kind(key, kind, content)):
                 continue
             part = self._get_or_open_block(key, field, kind)
             self.add(part, text)
@@ -107,6 +107,11 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         if other_fields is not None:
             self.note("delta_misfits")
             self.items("content-delta", [{"index": key[1], **other_fields}])
+
+    def _is_of_other_kind(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> bool:
+        """Return True if a delta is of another kind than the text in one of its fields, which is empty."""
+        block = self._open.get(key)
+        return any(content.get(name) for name in TEXT_KEYS) or (block is not None and block.kind != kind)
 
     def end_block(self, index: int | None) -> None:
         """Close a content block, by default the newest."""

@@ -175,6 +175,9 @@ class CallParts(Parts):
         """
         if not is_dict(value):
             return False
+        if None in value.values():
+            # Some libraries write all fields that a call may have.
+            value = {name: member for name, member in value.items() if member is not None}
         state = self.choice(choice)
         candidate = self.candidate(state)
         call = self._find_continued_call(candidate, value)
