@@ -86,6 +86,11 @@ class MistralConversations(Format):
         """Return True for an event of a conversation, even if it has a field that looks like an error."""
         return (text_of(payload, "type") or event) in self._READERS
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the conversation whose next answer an event begins; None if it begins none."""
+        is_start = (text_of(payload, "type") or event) == "conversation.response.started"
+        return text_of(payload, "conversation_id") or "" if is_start else None
+
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         kind = text_of(payload, "type")
