@@ -166,3 +166,27 @@ def test_a_start_that_comes_again_at_the_end_of_its_call_is_no_second_call(name:
         told = _calls([*payloads[: start + later], *again, *payloads[start + later :]], name)
 
         assert [("ring", [_ARGUMENTS], True)] == told
+
+
+def _with_fragment(value: Any, fragment: str) -> Any:
+    """Return a payload with a piece of arguments in place of the first one."""
+    if isinstance(value, dict):
+        return {key: _with_fragment(inner, fragment) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_fragment(inner, fragment) for inner in value]
+    return fragment if isinstance(value, str) and value.startswith("{") else value
+
+
+@in_one_test("placeholder", ["{}", "{ }"])
+@pytest.mark.parametrize("name", _NAMES)
+def test_an_empty_object_before_or_behind_the_arguments_says_nothing(name: str, placeholder: str) -> None:
+    """Gateways send it where others send an empty text; no tool is called with it, or once more."""
+    payloads = _payloads(name)
+    texts = [json.dumps(payload) for payload in payloads]
+    first = next(place for place, text in enumerate(texts) if r'"{\"bird' in text)
+    last = next(place for place in range(first, len(texts)) if '}]}"' in texts[place])
+    empty = _with_fragment(payloads[first], placeholder)
+    for place in (first, last + 1):
+        told = _calls([*payloads[:place], empty, *payloads[place:]], name)
+
+        assert [("ring", [_ARGUMENTS], True)] == told, place

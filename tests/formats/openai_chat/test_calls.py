@@ -216,15 +216,6 @@ def test_a_name_behind_the_finish_reason_has_the_arguments_before_it(name: Any) 
         assert [("f", '{"n": 1}')] == got.called
 
 
-@in_one_test("placeholder", ["{}", " {}", "{} "])
-def test_an_empty_object_behind_the_arguments_calls_no_tool(placeholder: str) -> None:
-    """A gateway sends it as it does before the arguments; another call has an index, an id or a name."""
-    got = read(ROLE, call('{"n": 1}', index=0, id="c1", name="f"), call(placeholder, index=0), FINISH, DONE)
-
-    assert [("f", '{"n": 1}')] == got.called
-    assert {"arguments_placeholder"} == got.rules
-
-
 def test_a_limit_that_is_met_at_the_end_of_the_input_is_told() -> None:
     """Nothing is raised from `end`."""
     nameless = [call("{}", index=n) for n in range(3)]

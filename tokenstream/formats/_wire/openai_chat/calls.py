@@ -448,10 +448,6 @@ class ChatCalls:
             # White space after the repeated start of a finished call does not make it another call.
             return
         elif isinstance(arguments, str):
-            if call.part.type != "custom" and arguments.strip() == "{}" and call.is_whole:
-                # The arguments have come: no tool is called once more, without any.
-                self._parts.note("arguments_placeholder")
-                return
             self._add_text(call.part, arguments)
         else:
             self._drop_placeholder(call.part)
