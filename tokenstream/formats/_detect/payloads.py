@@ -129,9 +129,9 @@ def is_malformed(document: bytes) -> bool:
 def is_nothing(payload: bytes) -> bool:
     """Return whether bare data are known not to be content.
 
-    These are: JSON's null, booleans and numbers, an array of one of them or of none, a comment or another line of SSE without
-    data, one word in brackets, in capitals or with underscores, a word such as "ping" or "connected", and a
-    time; and a JSON string of one of these, or of any one word.
+    These are: JSON's null, booleans and numbers, an array of one of them or of none, a comment or another
+    line of SSE without data, one word in brackets, in capitals or with underscores, a word such as "ping" or
+    "connected", and a time; and a JSON string of one of these, or of any one word.
 
     Args:
         payload: The data of a frame without a name, without the white space around them.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
-from tokenstream._event_base import are_equal_deltas
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
@@ -15,6 +14,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_usage
 from tokenstream.formats._kit.sessions import find_session_kind
+from tokenstream.formats._kit.twice import LastEvent
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
@@ -27,7 +27,6 @@ from tokenstream.formats._wire.openai_realtime.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
@@ -68,10 +67,8 @@ class OpenAIRealtime(Format):
         "_ended_responses",
         "_failure",
         "_heard",
-        "_ids_are_shared",
-        "_last_delta",
+        "_last",
         "_last_error",
-        "_last_event",
         "_open_responses",
         "_outputs",
         "_session",
@@ -111,12 +108,8 @@ class OpenAIRealtime(Format):
         """The error of the last response, if that response failed."""
         self._last_error: StreamError | None = None
         """The last error that an event has reported since a response began; most do not end the session."""
-        self._last_event: dict[str, Any] | None = None
-        """The last event that was decoded; None before the first."""
-        self._last_delta: Event | None = None
-        """The delta after that event that was read last without decoding; None if there is none."""
-        self._ids_are_shared = False
-        """True once two events in a row have had the same id, so that ids identify no event."""
+        self._last = LastEvent("event_id")
+        """The last event, which may come once more."""
 
     def _make_parts(self) -> RealtimeOutputs:
         self._outputs = RealtimeOutputs(self.limits, self.note)
@@ -168,21 +161,7 @@ class OpenAIRealtime(Format):
         """
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
             return always_decode
-        field = "fragment" if isinstance(delta, ToolCallDelta | PartDelta) else "text"
-
-        def record_delta(delta: AnyEvent) -> bool | None:
-            """Store a delta; return False if it has the text of the one before it, and may be it again."""
-            last: AnyEvent = self._last_delta
-            if last is None:
-                may_be_last = delta.raw == self._last_event
-            else:
-                may_be_last = are_equal_deltas(delta, last, field)
-            if may_be_last and not self._ids_are_shared:
-                return False
-            self._last_delta = delta
-            return None
-
-        return record_delta
+        return self._last.follow("fragment" if isinstance(delta, ToolCallDelta | PartDelta) else "text")
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back at the input's end; set `error` if a response is open or failed."""
@@ -196,7 +175,7 @@ class OpenAIRealtime(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
-        if self._is_repeated(payload):
+        if self._last.is_again(payload):
             self.note("frame_repeated")
             return
         kind = text_of(payload, "type")
@@ -212,16 +191,6 @@ class OpenAIRealtime(Format):
             reader(self, payload)
         else:
             self.parts.unknown(kind or "event", payload)
-
-    def _is_repeated(self, payload: dict[str, Any]) -> bool:
-        """Return True if an event is the one before it again, judging by its id and its content."""
-        last = self._last_event if self._last_delta is None else self._last_delta.raw
-        self._last_event, self._last_delta = payload, None
-        id = text_of(payload, "event_id")
-        if id is None or last is None or last.get("event_id") != id:
-            return False
-        self._ids_are_shared = self._ids_are_shared or last != payload
-        return not self._ids_are_shared
 
     def _error_at_end(self) -> StreamError | None:
         """Return the error to raise at the end of the input; None if the input may end here.
