@@ -168,7 +168,7 @@ def test_a_start_that_comes_again_at_the_end_of_its_call_is_no_second_call(name:
         assert [("ring", [_ARGUMENTS], True)] == told
 
 
-def _with_fragment(value: Any, fragment: str) -> Any:
+def _with_fragment(value: Any, fragment: Any) -> Any:
     """Return a payload with a piece of arguments in place of the first one."""
     if isinstance(value, dict):
         return {key: _with_fragment(inner, fragment) for key, inner in value.items()}
@@ -190,3 +190,15 @@ def test_an_empty_object_before_or_behind_the_arguments_says_nothing(name: str, 
         told = _calls([*payloads[:place], empty, *payloads[place:]], name)
 
         assert [("ring", [_ARGUMENTS], True)] == told, place
+
+
+@in_one_test("name", _NAMES)
+def test_arguments_may_come_as_a_value_in_place_of_text(name: str) -> None:
+    """A gateway has decoded them; the tool is not called without them."""
+    payloads = [_without(payload, "event_id") for payload in _payloads(name)]
+    texts = [json.dumps(payload) for payload in payloads]
+    first = next(place for place, text in enumerate(texts) if r'"{\"bird' in text)
+    last = next(place for place in range(first, len(texts)) if '}]}"' in texts[place])
+    value = _with_fragment(payloads[first], _ARGUMENTS)
+
+    assert [("ring", [_ARGUMENTS], True)] == _calls([*payloads[:first], value, *payloads[last + 1 :]], name)

@@ -9,6 +9,7 @@ from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.values import json_text
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -298,6 +299,9 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             field: The name of the field with the piece.
         """
         fragment = payload.get(field)
+        if isinstance(fragment, dict | list):
+            self.note("arguments_parsed")
+            fragment = json_text(fragment)
         if not isinstance(fragment, str):
             self.note("delta_misfits")
         elif self.add_to_call(call_id_of(payload), fragment):

@@ -252,7 +252,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit the block."""
         fragment = delta.get("partial_json")
-        if not isinstance(fragment, str) or not self.add_fragment(block.part, fragment):
+        if not isinstance(fragment, str | dict | list) or not self.add_fragment(block.part, fragment):
             return False
         if fragment:
             # The fragments replace the input in the block's start.

@@ -372,7 +372,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def _add_input(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit."""
         fragment = delta.get("arguments")
-        if not isinstance(fragment, str) or step.part is None:
+        if not isinstance(fragment, str | dict | list) or step.part is None:
             return False
         if isinstance(step.part, OpenCall) and fragment:
             step.part.placeholder = ""
