@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
+SNAKE = re.compile("_([a-z])")
+
+
+def camel_case(name: str) -> str:
+    """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case.
+
+    Example:
+        >>> camel_case("server_content"), camel_case("serverContent")
+        ('serverContent', 'serverContent')
+    """
+    return SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def base64_bytes(encoded: object) -> bytes | None:

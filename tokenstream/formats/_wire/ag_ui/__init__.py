@@ -19,6 +19,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason
+from tokenstream.formats._kit.values import camel_case
 from tokenstream.formats._wire.ag_ui.parts import COMMON_FIELDS, PART_READERS, RunParts
 from tokenstream.message import FinishReason, Usage
 
@@ -85,6 +86,10 @@ _REPORTED_AS_UNKNOWN = frozenset(
         "THINKING_START",
     }
 )
+_PYTHON_NAMES = frozenset(
+    {"thread_id", "run_id", "message_id", "tool_call_id", "tool_call_name", "entity_id"}
+)
+"""The names of fields in Python, of which an event has one at least that was written with them."""
 _ENVELOPE = frozenset({"id", "chunk"})
 """The fields of an event of TanStack AI with its position."""
 _RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
@@ -247,13 +252,18 @@ class AGUI(Format):
 
 
 def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the event in an envelope of TanStack AI; any other payload unchanged.
+    """Return the event in an envelope of TanStack AI, with the names that AG-UI has for its fields.
 
     Quirk (TanStack AI 0.58, 2026-11): a server that keeps its answers sends JSON lines and WebSocket messages
     with the position of each event, `{"id": …, "chunk": …}` (stream-to-response.js).
     """
     chunk = payload.get("chunk")
-    return chunk if payload.keys() == _ENVELOPE and is_dict(chunk) and "type" in chunk else payload
+    if payload.keys() == _ENVELOPE and is_dict(chunk) and "type" in chunk:
+        payload = chunk
+    if _PYTHON_NAMES.isdisjoint(payload):
+        return payload
+    # Servers in Python may write the names of the SDK's own fields.
+    return {camel_case(name): value for name, value in payload.items()}
 
 
 def finish_word_of(payload: dict[str, Any]) -> str:

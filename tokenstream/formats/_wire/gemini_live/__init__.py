@@ -10,7 +10,8 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.gemini_live.parts import LiveTurn, camel_case, fields_of, object_in
+from tokenstream.formats._kit.values import camel_case
+from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
