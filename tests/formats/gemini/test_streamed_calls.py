@@ -73,6 +73,15 @@ def test_members_may_come_as_an_object_too() -> None:
     assert [done.arguments for done in told.calls] == [{"a": [1, "x"], "b": {"c": None}, "d": 1}]
 
 
+def test_a_start_that_comes_twice_begins_one_call() -> None:
+    """The tool is not called without its arguments before it is called with them."""
+    start = chunk(call("f", willContinue=True))
+    told = gemini(start, start, chunk(value("$.a", numberValue=1)), chunk(call()), STOP)
+
+    assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1})]
+    assert told.rules == {"call_repeated"}
+
+
 def test_two_streamed_calls_follow_each_other() -> None:
     """And text between the pieces of a call leaves it open."""
     told = gemini(

@@ -217,6 +217,8 @@ class CallParts(Parts):
         # Without ids, the same name may also mean another call of the same tool. The piece then continues
         # the open call only if it has `partialArgs`, or has neither `args` nor `willContinue`.
         continues = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
+        # Before any argument, the same start is that of the open call, which has come again.
+        continues = continues or ("args" not in value and call.is_empty)
         if same_name_and_id and (known_id or continues):
             self.note("call_repeated")
             return call
