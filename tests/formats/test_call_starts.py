@@ -141,6 +141,17 @@ def test_a_start_behind_the_pieces_of_its_call_loses_none_of_them(name: str, lat
     assert [("ring", [_ARGUMENTS], True)] == _calls(moved, name)
 
 
+@in_one_test("name", [*_ENDS, "ag-ui"])
+def test_a_start_behind_the_end_of_its_call_has_its_arguments(name: str) -> None:
+    """No other call has come with them."""
+    payloads = _payloads(name)
+    start, word = _place_of_start(payloads), _ENDS.get(name, "TOOL_CALL_END")
+    end = next(place for place in range(start, len(payloads)) if word in json.dumps(payloads[place]))
+
+    moved = [*payloads[:start], *payloads[start + 1 : end + 1], payloads[start], *payloads[end + 1 :]]
+    assert [("ring", [_ARGUMENTS], True)] == _calls(moved, name)
+
+
 @in_one_test("name", sorted(_ENDS))
 def test_pieces_of_a_call_that_never_began_are_not_those_of_the_next(name: str) -> None:
     """The start of a call was lost, and another one follows under the same index."""

@@ -82,6 +82,19 @@ def test_a_start_that_comes_twice_begins_one_call() -> None:
     assert told.rules == {"call_repeated"}
 
 
+def test_values_before_the_name_are_those_of_the_call() -> None:
+    """Unless the call has ended before another one begins."""
+    first, second = chunk(value("$.a", numberValue=1)), chunk(value("$.b", numberValue=2))
+    start = chunk(call("f", willContinue=True))
+    moved, lost = (
+        gemini(first, start, second, chunk(call()), STOP),
+        gemini(first, chunk(call()), start, second, STOP),
+    )
+
+    assert [done.arguments for done in moved.calls] == [{"a": 1, "b": 2}]
+    assert [done.arguments for done in lost.calls] == [{"b": 2}]
+
+
 def test_two_streamed_calls_follow_each_other() -> None:
     """And text between the pieces of a call leaves it open."""
     told = gemini(

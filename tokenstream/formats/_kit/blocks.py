@@ -30,6 +30,17 @@ class _HasPart(Protocol):
         """The part that the block became; None until its kind is known."""
 
 
+class _EarlyArguments(TextLog):
+    """Arguments that came before the start of their call."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = False
+        """True once the end of the call has come, too, unless its start was lost."""
+
+
 KeyT = TypeVar("KeyT", bound="Hashable")
 BlockT = TypeVar("BlockT", bound=_HasPart)
 
@@ -61,7 +72,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         """Calls whose block was closed, but which the token limit may have cut off."""
         self._may_restart = False
         """True after the start of the answer came again, until the next block shows if it begins anew."""
-        self._early: dict[KeyT, TextLog] | None = None
+        self._early: dict[KeyT, _EarlyArguments] | None = None
         """Arguments that came before the start of their call, by key; None for none, as in most answers."""
 
     def _report_unsent(self, block: BlockT) -> None:
@@ -147,7 +158,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         if self._early is None:
             self._early = {}
         self.check_room(len(self._early))
-        early = self._early.setdefault(key, TextLog())
+        early = self._early.setdefault(key, _EarlyArguments())
         early.append(fragment)
         if early.length > self.limits.text:
             raise LimitExceeded(limit="text", value=self.limits.text)
@@ -158,8 +169,12 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         Args:
             part: The part; unless it is a call, the arguments are not its own, and are forgotten.
         """
-        early = None if self._early is None else self._early.pop(key, None)
-        if early is None or part is None or not self.add_fragment(part, early.join()):
+        early = None if self._early is None else self._early.get(key)
+        if self._early is None or early is None or early.ended:
+            # Arguments whose end has come may be those of another call, whose start was lost.
+            return False
+        del self._early[key]
+        if part is None or not self.add_fragment(part, early.join()):
             return False
         self.note("call_unnamed")
         return True
@@ -183,9 +198,8 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         block = self._open.pop(key, None)
         if block is None:
             self.note("part_end_unmatched")
-            if self._early is not None:
-                # The start was lost: its arguments are not those of the next call under the key.
-                self._early.pop(key, None)
+            if self._early is not None and key in self._early:
+                self._early[key].ended = True
             return
         self._end_block(block)
         if block.part is not None and block.part.waits:
@@ -249,6 +263,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         # Quirk (Anthropic, 2025-02): no block stop where the token limit cut a call;
         # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
         self._note_unclosed()
+        self._complete_ended_early()
         super().finish(choice, reason, raw_reason)
         was_open, self._open = self._open, {}
         for key, block in was_open.items():
@@ -260,6 +275,22 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
                 self._note_closed(key, block.part)
         # The finish reason has decided about these calls, too: they were still open parts.
         self._waiting.clear()
+
+    def _complete_ended_early(self) -> list[KeyT]:
+        """Add to each open call without arguments and without an end those that came before its start.
+
+        Returns:
+            The keys of these calls.
+        """
+        completed: list[KeyT] = []
+        for key, early in (self._early or {}).items():
+            part = self._open[key].part if key in self._open else None
+            if early.ended and isinstance(part, OpenCall) and part.is_empty and not part.waits:
+                self.note("call_unnamed")
+                self.add_fragment(part, early.join())
+                completed.append(key)
+        self._early = None
+        return completed
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out to the application."""

@@ -328,6 +328,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     def forget_open(self) -> None:
         """Count each open block and call as a departure, and forget it; the end closes its part."""
         self._note_unclosed()
+        self._complete_ended_early()
         self._open.clear()
         self._waiting.clear()
 

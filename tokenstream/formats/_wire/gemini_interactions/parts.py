@@ -194,6 +194,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         """Record the finish reason and close every open part."""
         # With any other reason, the answer was cut off, so an open call may not be whole.
         complete = reason in ("stop", "tool_calls", "pause")
+        for key in self._complete_ended_early():
+            self._open[key].has_fragments = True
         for step in self._open.values():
             if step.waits:
                 continue
