@@ -59,6 +59,8 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
+    has_ids: ClassVar[bool] = False
+    """True if keys are ids, of which each is that of one call."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -170,7 +172,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             part: The part; unless it is a call, the arguments are not its own, and are forgotten.
         """
         early = None if self._early is None else self._early.get(key)
-        if self._early is None or early is None or early.ended:
+        if self._early is None or early is None or (early.ended and not self.has_ids):
             # Arguments whose end has come may be those of another call, whose start was lost.
             return False
         del self._early[key]

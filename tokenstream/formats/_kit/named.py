@@ -42,6 +42,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         "server_calls",
     )
 
+    has_ids: ClassVar[bool] = True
     id_field: ClassVar[str]
     """The payload field with the id of a text."""
     text_fields: ClassVar[tuple[str, ...]]
