@@ -47,8 +47,10 @@ _FEATURES = {
     "input for an agent at work": {"code": 295, "docstrings": 145},
     "events that come twice or late": {"code": 80, "docstrings": 60, "tables": 10},
     "calls that are begun anew": {"code": 35, "docstrings": 20},
-    "starts out of their order": {"code": 45, "docstrings": 30},
-    "errors in many shapes": {"code": 45, "docstrings": 20, "tables": 30},
+    "starts out of their order": {"code": 160, "docstrings": 75},
+    "counts in odd places": {"code": 25, "docstrings": 15},
+    "answers of sessions that come late or twice": {"code": 35, "docstrings": 15},
+    "errors in many shapes": {"code": 60, "docstrings": 30, "tables": 30},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 87_070, "docstrings": 39_900, "tables": 4_100}) + sum(

@@ -47,7 +47,7 @@ _WORD = (
 _CAPITALS = r"[A-Z][A-Z0-9]{2,30}(?:[_\-][A-Z0-9]{1,30}){0,4}|[A-Z][A-Z0-9]?(?:[_\-][A-Z0-9]{1,30}){1,4}"
 _NOTHING = rf"""
     null | true | false | NaN | {_NUMBER}               # JSON's scalars
-    | \[\s*(?:null|{_NUMBER}|"[\w\-]{{0,40}}")?\s*\]     # an array of one of them, or of a word
+    | \[\s*+(?:(?:null|{_NUMBER}|"[\w\-]{{0,40}}")\s*+)?\]  # an array of one of them, or of a word
     | :.{{0,200}}                                       # a comment of SSE, sent as data
     | (?:event|id):\ ?[\w.:\-]{{0,100}} | retry:\ ?\d{{0,9}} | data:\ ?  # a field of SSE without content
     | {_WORD}(?:\ ?[-:\#]?\ ?(?:{_STAMP}|{_NUMBER}))?(?:[.!]{{1,3}}|…)?
