@@ -81,6 +81,17 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
     assert _SAID + message == str(error)
 
 
+@in_one_test("body", [b'data: [{"error":{"message":"busy"}}]\n\n', b'[{"error":{"message":"busy"}}]\n'])
+def test_an_error_may_stand_in_an_array(body: bytes) -> None:
+    """Google's APIs put it there if the stream is an array; a gateway takes over the element as it is."""
+    decoder = Decoder("gemini")
+    decoder.feed(sse({"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]}) + body)
+    decoder.end()
+
+    assert isinstance(decoder.error, ProviderError)
+    assert _SAID + "busy" == str(decoder.error)
+
+
 @in_one_test(
     "payload, kind",
     [
