@@ -90,7 +90,7 @@ def test_a_date_to_wait_for_is_held_against_our_clock_where_the_server_tells_no_
         ([{"error": {"message": "busy", "status": "UNAVAILABLE"}}], "busy", None, "UNAVAILABLE"),
         ({"detail": "busy"}, "busy", None, None),
         ({"detail": [{"loc": ["body"], "msg": "busy", "input": "private"}]}, "busy", None, None),
-        ({"success": False, "errors": [{"code": 10000, "message": "busy"}]}, "busy", None, None),
+        ({"success": False, "errors": [{"code": 10000, "message": "busy"}]}, "busy", "10000", None),
         ({"message": "busy", "choices": []}, "busy", None, None),
         ({"odd": "private"}, "it does not say which", None, None),
         ([], "500", None, None),

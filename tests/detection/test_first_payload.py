@@ -63,6 +63,8 @@ def test_a_name_that_does_not_exist_is_misuse_and_lists_those_that_do() -> None:
         b": ping\n\n" * 100,
         b"\n\n\n",
         b"retry: 3000\n\n",
+        sse('["ping"]'),
+        sse("[null]") + sse("NaN"),
         b"id: 7\n\n",
         b"event: ping\n\n",
         sse(""),

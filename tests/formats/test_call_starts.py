@@ -1,4 +1,4 @@
-"""The start of a tool call that comes again, or after the first pieces of its arguments, in every format."""
+"""The start of a tool call that comes again, or after pieces of its arguments, in every format."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def _payloads(name: str) -> list[dict[str, Any]]:
     lines = b"".join(_ANSWER.chunks(name)).splitlines()
     data = [line.removeprefix(b"data:").strip() for line in lines if line.lstrip()[:1] in (b"d", b"{")]
     return [json.loads(each) for each in data if each.startswith(b"{")]
+
+
+def _without(payload: dict[str, Any], field: str) -> dict[str, Any]:
+    return {key: value for key, value in payload.items() if key != field}
 
 
 def _place_of_start(payloads: list[dict[str, Any]]) -> int:
@@ -123,3 +127,89 @@ def test_a_value_inside_of_arguments_that_break_off_is_no_call() -> None:
     told = [*payloads[: start + 1], first, payloads[start], last, *payloads[-2:]]
 
     assert [("ring", [], False)] == _calls(told, "bedrock-converse")
+
+
+@in_one_test("later", range(1, 5))
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_start_behind_the_pieces_of_its_call_loses_none_of_them(name: str, later: int) -> None:
+    """A gateway may send them in the wrong order; a call is not run with a part of its arguments, or none."""
+    payloads = _payloads(name)
+    start = _place_of_start(payloads)
+    last = start + 1 + later
+
+    moved = [*payloads[:start], *payloads[start + 1 : last], payloads[start], *payloads[last:]]
+    assert [("ring", [_ARGUMENTS], True)] == _calls(moved, name)
+
+
+@in_one_test("name", [*_ENDS, "ag-ui"])
+def test_a_start_behind_the_end_of_its_call_has_its_arguments(name: str) -> None:
+    """No other call has come with them."""
+    payloads = _payloads(name)
+    start, word = _place_of_start(payloads), _ENDS.get(name, "TOOL_CALL_END")
+    end = next(place for place in range(start, len(payloads)) if word in json.dumps(payloads[place]))
+
+    moved = [*payloads[:start], *payloads[start + 1 : end + 1], payloads[start], *payloads[end + 1 :]]
+    assert [("ring", [_ARGUMENTS], True)] == _calls(moved, name)
+
+
+@in_one_test("name", sorted(_ENDS))
+def test_pieces_of_a_call_that_never_began_are_not_those_of_the_next(name: str) -> None:
+    """The start of a call was lost, and another one follows under the same index."""
+    payloads = _payloads(name)
+    start = _place_of_start(payloads)
+    end = next(place for place in range(start, len(payloads)) if _ENDS[name] in json.dumps(payloads[place]))
+    other = json.loads(json.dumps(payloads[start : end + 1]).replace("tern", "gull"))
+    told = _calls([*payloads[:start], *payloads[start + 1 : end + 1], *other, *payloads[end + 1 :]], name)
+
+    assert [("ring", [{**_ARGUMENTS, "bird": "gull"}], True)] == told
+
+
+@in_one_test("later", range(1, 7))
+@pytest.mark.parametrize("name", _ENDS)
+def test_a_start_that_comes_again_at_the_end_of_its_call_is_no_second_call(name: str, later: int) -> None:
+    """Also behind the whole arguments, and behind the mark of the end, which may come again as well."""
+    payloads = [
+        {**payload, "event_id": ""} if "event_id" in payload else payload for payload in _payloads(name)
+    ]
+    start = _place_of_start(payloads)
+    end = next(place for place in range(start, len(payloads)) if _ENDS[name] in json.dumps(payloads[place]))
+    for again in ([payloads[start]], [payloads[start], payloads[end]]):
+        told = _calls([*payloads[: start + later], *again, *payloads[start + later :]], name)
+
+        assert [("ring", [_ARGUMENTS], True)] == told
+
+
+def _with_fragment(value: Any, fragment: Any) -> Any:
+    """Return a payload with a piece of arguments in place of the first one."""
+    if isinstance(value, dict):
+        return {key: _with_fragment(inner, fragment) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_fragment(inner, fragment) for inner in value]
+    return fragment if isinstance(value, str) and value.startswith("{") else value
+
+
+@in_one_test("placeholder", ["{}", "{ }"])
+@pytest.mark.parametrize("name", _NAMES)
+def test_an_empty_object_before_or_behind_the_arguments_says_nothing(name: str, placeholder: str) -> None:
+    """Gateways send it where others send an empty text; no tool is called with it, or once more."""
+    payloads = _payloads(name)
+    texts = [json.dumps(payload) for payload in payloads]
+    first = next(place for place, text in enumerate(texts) if r'"{\"bird' in text)
+    last = next(place for place in range(first, len(texts)) if '}]}"' in texts[place])
+    empty = _with_fragment(payloads[first], placeholder)
+    for place in (first, last + 1):
+        told = _calls([*payloads[:place], empty, *payloads[place:]], name)
+
+        assert [("ring", [_ARGUMENTS], True)] == told, place
+
+
+@in_one_test("name", _NAMES)
+def test_arguments_may_come_as_a_value_in_place_of_text(name: str) -> None:
+    """A gateway has decoded them; the tool is not called without them."""
+    payloads = [_without(payload, "event_id") for payload in _payloads(name)]
+    texts = [json.dumps(payload) for payload in payloads]
+    first = next(place for place, text in enumerate(texts) if r'"{\"bird' in text)
+    last = next(place for place in range(first, len(texts)) if '}]}"' in texts[place])
+    value = _with_fragment(payloads[first], _ARGUMENTS)
+
+    assert [("ring", [_ARGUMENTS], True)] == _calls([*payloads[:first], value, *payloads[last + 1 :]], name)

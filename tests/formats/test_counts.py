@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from itertools import product
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.recordings import frames_of
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat, sse
-from tokenstream import Stream
+from tokenstream import Stream, testing
 from tokenstream.events import UsageUpdate
 
 Payload = dict[str, Any]
@@ -166,3 +170,81 @@ def test_a_negative_number_is_no_count_either(later: Payload) -> None:
 
     assert (9, 7, 16) == (usage.input_tokens, usage.output_tokens, usage.total_tokens)
     assert later == usage.provider_data
+
+
+_WRITTEN = (
+    "openai-chat",
+    "openai-responses",
+    "openai-realtime",
+    "openai-completions",
+    "anthropic",
+    "gemini",
+    "gemini-interactions",
+    "gemini-live",
+    "bedrock-converse",
+    "cohere",
+    "ollama",
+    "ui-message",
+    "ag-ui",
+)
+_NUMBER = re.compile(rb'(okens?|[cC]ount)(":\s*)(\d+)')
+
+
+@in_one_test("format", _WRITTEN)
+def test_a_count_may_be_written_as_text(format: Any) -> None:
+    """As libraries write an integer of 64 bits."""
+    answer = testing.script().text("Ja").usage(input_tokens=12, output_tokens=3).finish("stop")
+    body = b"".join(answer.chunks(format))
+    if format == "bedrock-converse":
+        # The frames of the binary framing have checksums.
+        body = b"".join(sse(_event_of(frame)) for frame in frames_of(body))
+    for written in (rb'\1\2"\3"', rb"\1\2\3.0"):
+        usage = Stream([_NUMBER.sub(written, body)], format=format).final().usage
+
+        assert (12, 3) == (usage.input_tokens, usage.output_tokens)
+
+
+def _event_of(frame: Any) -> Payload:
+    return {frame.event: json.loads(frame.payload)}
+
+
+@in_one_test(
+    "empty", [{}, {"input_tokens": None}, {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}]
+)
+def test_counts_beside_a_response_are_read_where_those_in_it_say_nothing(empty: Payload) -> None:
+    """In a response, and in one of a session."""
+    for kind, end in (("response", "response.completed"), ("realtime.response", "response.done")):
+        head = {"id": "r", "object": kind, "output": []}
+        start = {"type": "response.created", "response": {**head, "status": "in_progress"}}
+        told = {"type": end, "response": {**head, "status": "completed", "usage": empty}}
+        body = [sse(start), sse({**told, "usage": {"input_tokens": 12, "output_tokens": 3}})]
+        name: Any = "openai-realtime" if kind.startswith("real") else "openai-responses"
+        stream = Stream(body, format=name)
+
+        assert (12, 3) == (stream.final().usage.input_tokens, stream.message.usage.output_tokens)
+        assert 1 == stream.departures["usage_misplaced"].count
+
+
+def test_the_counts_of_a_response_may_come_before_its_end() -> None:
+    """In the response that an earlier event has; and a gateway may keep the names of another API."""
+    response = {"id": "r", "object": "response", "output": []}
+    usage = {"prompt_tokens": 12, "completion_tokens": 3}
+    body = [
+        sse({"type": "response.created", "response": {**response, "status": "in_progress", "usage": None}}),
+        sse(
+            {
+                "type": "response.in_progress",
+                "response": {**response, "status": "in_progress", "usage": usage},
+            }
+        ),
+        sse({"type": "response.completed", "response": {**response, "status": "completed", "usage": None}}),
+    ]
+
+    assert (12, 3, None) == _usage(body)
+
+
+def test_counts_in_a_delta_are_those_of_the_answer() -> None:
+    """They are read wherever a server puts them."""
+    body = [chat({"content": "Ja"}), chat({"usage": _openai(12, 3)}, "stop"), DONE]
+
+    assert (12, 3, 15) == _usage(body)

@@ -50,6 +50,28 @@ def _error_of(payload: dict[str, Any], event: str = "") -> ProviderError:
         ({"error": {"type": "overloaded_error"}}, "", "overloaded_error"),
         ({"error": {"code": 529}}, "", "529"),
         ({"error": {"message": ""}}, "", "it does not say which"),
+        ({"errors": [{"code": 1, "message": "busy"}]}, "", "busy"),
+        ({"errors": [{"message": "busy"}], "success": False, "messages": [], "result": {}}, "", "busy"),
+        ({"errors": [{"message": "busy", "path": ["ask"]}], "data": None}, "", "busy"),
+        ({"error": [{"message": "busy"}]}, "", "busy"),
+        ({"error": True, "message": "busy"}, "", "busy"),
+        ({"error": 503, "message": "busy"}, "", "busy"),
+        ({"success": False, "msg": "busy"}, "", "busy"),
+        ({"code": 1301, "msg": "busy", "success": False}, "", "busy"),
+        ({"errcode": 7, "errmsg": "busy"}, "", "busy"),
+        ({"status": "error", "message": "busy"}, "", "busy"),
+        ({"status": 503, "message": "busy", "path": "/v1", "timestamp": "12:00"}, "", "busy"),
+        ({"statusCode": 429, "message": "busy"}, "", "busy"),
+        ({"title": "busy", "status": 503}, "", "busy"),
+        ({"type": "about:blank", "title": "busy", "status": 503}, "error", "busy"),
+        ({"__type": "ThrottlingException", "message": "busy"}, "", "busy"),
+        ({"Message": "busy"}, "", "busy"),
+        ({"detail": {"message": "busy"}}, "", "busy"),
+        ({"fault": {"faultstring": "busy", "detail": {"errorcode": "x"}}}, "", "busy"),
+        ({"data": {"error": {"message": "busy"}}}, "", "busy"),
+        ({"response": {"error": "busy"}}, "", "busy"),
+        ({"event": "error", "data": "busy"}, "", "busy"),
+        ({"exception": "busy"}, "", "busy"),
     ],
 )
 def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, message: str) -> None:
@@ -57,6 +79,32 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
     error = _error_of(payload, event)
 
     assert _SAID + message == str(error)
+
+
+@in_one_test("body", [b'data: [{"error":{"message":"busy"}}]\n\n', b'[{"error":{"message":"busy"}}]\n'])
+def test_an_error_may_stand_in_an_array(body: bytes) -> None:
+    """Google's APIs put it there if the stream is an array; a gateway takes over the element as it is."""
+    decoder = Decoder("gemini")
+    decoder.feed(sse({"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]}) + body)
+    decoder.end()
+
+    assert isinstance(decoder.error, ProviderError)
+    assert _SAID + "busy" == str(decoder.error)
+
+
+@in_one_test(
+    "payload, kind",
+    [
+        ({"statusCode": 429, "message": "m"}, "rate_limited"),
+        ({"title": "m", "status": 503}, "overloaded"),
+        ({"__type": "com.example#ThrottlingException", "message": "m"}, "rate_limited"),
+        ({"errors": [{"message": "m", "code": 401}]}, "authentication"),
+        ({"error": 400, "message": "m"}, "invalid_request"),
+    ],
+)
+def test_an_error_in_an_unusual_shape_is_classified(payload: dict[str, Any], kind: str) -> None:
+    """Its status or its name says whose problem it is, as that of any other."""
+    assert kind == _error_of(payload).kind
 
 
 @in_one_test(
@@ -75,6 +123,22 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
         {"error_code": 7},
         {"detail": 5},
         {"detail": "m", "more": 1},
+        {"message": "m"},
+        {"code": 0, "message": "ok"},
+        {"success": True, "message": "m"},
+        {"success": False},
+        {"status": "processing", "message": "m"},
+        {"status": 200, "message": "m"},
+        {"error": False, "message": "m"},
+        {"error": 0, "message": "m"},
+        {"title": "m", "id": 5},
+        {"errors": []},
+        {"errors": [{"message": "m"}], "text": "t"},
+        {"errors": 5},
+        {"data": {"error": None}},
+        {"data": {"text": "t"}},
+        {"response": "r"},
+        {"detail": {}, "more": 1},
     ],
 )
 def test_what_is_no_error_is_not_taken_for_one(payload: dict[str, Any]) -> None:

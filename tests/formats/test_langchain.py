@@ -115,6 +115,13 @@ def test_a_call_without_a_name_is_carried() -> None:
     assert ["opaque"] == got.kinds
 
 
+def test_a_name_that_comes_late_has_the_arguments_before_it() -> None:
+    """They are carried until then, and the tool is called with all of them."""
+    pieces = [calling(0, '{"port":', None, "a"), calling(0, ' "Brest"'), calling(0, "}", "tide")]
+
+    assert [{"port": "Brest"}] == [call.arguments for call in read(*pieces, STOP).calls]
+
+
 def test_arguments_behind_the_end_of_a_call_are_counted() -> None:
     """The call was handed out, and stays as it is."""
     got = read(calling(0, "{}", "f", "a"), calling(1, "{}", "g", "b"), calling(0, " "), calling(0, "x"), STOP)

@@ -111,6 +111,16 @@ def test_a_call_without_a_name_is_only_carried() -> None:
     assert ([], ["opaque"], {"call_nameless"}) == (told.calls, told.kinds, told.rules)
 
 
+def test_a_name_that_comes_late_has_the_arguments_before_it() -> None:
+    """They are carried until then, and the tool is called with all of them."""
+    pieces = ['{"a": ', "[1, ", "2]}"]
+    frames = [call("c1", piece, name="f" if piece is pieces[-1] else None) for piece in pieces]
+
+    assert [("f", {"a": [1, 2]})] == [
+        (made.name, made.arguments) for made in read(STARTED, *frames, DONE).calls
+    ]
+
+
 def test_a_tool_of_mistral_has_arguments_and_a_result() -> None:
     """The result is what the end of the tool tells of it."""
     tool = {"id": "t", "name": "web_search"}

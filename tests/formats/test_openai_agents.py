@@ -341,3 +341,16 @@ def test_the_sdks_objects_are_read_like_their_bytes(name: str) -> None:
     stream = Stream(objects)
     assert Stream([RECORDED[name]]).final() == stream.final()
     assert "openai-agents" == stream.format
+
+
+def test_a_call_that_the_session_waits_for_has_the_arguments_that_it_tells() -> None:
+    """The end of the call's item was lost; its start has an empty object in place of the arguments."""
+    events = events_of("openai-agents/two_turns")
+    whole = [call.arguments for call in Stream(events).tool_calls]
+    lost = next(
+        place
+        for place, event in enumerate(events)
+        if event["type"].endswith("item.done") and event["item"]["type"] == "function_call"
+    )
+
+    assert whole == [call.arguments for call in Stream(events[:lost] + events[lost + 1 :]).tool_calls] != []

@@ -92,6 +92,16 @@ def test_its_error_is_raised_where_the_answer_gets_no_further(format: Any) -> No
         assert ("rate_limited", True) == (caught.value.kind, caught.value.retryable)
 
 
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "openai-responses", "cohere", "ui-message"])
+def test_its_error_is_raised_where_the_sentinel_follows_it(format: Any) -> None:
+    """Without a finish reason, the sentinel says only that nothing more comes."""
+    problem = {"type": "about:blank", "title": "one at a time", "status": 503}
+    for event in (frame(*INVENTED[0]), frame("", problem)):
+        started = [*script(format)[:4], event, b"data: [DONE]\n\n"]
+        with pytest.raises(ProviderError, match="one at a time"):
+            Stream(started, format=format).final()
+
+
 @each_format
 def test_it_is_forgotten_once_the_answer_has_gone_further(format: Any) -> None:
     """A cut that follows much later has another cause."""

@@ -55,7 +55,7 @@ def test_what_is_no_json_is_an_error_of_ours() -> None:
 @pytest.mark.parametrize(
     ("details", "counts"),
     [
-        ({"generated_tokens": 3, "input_length": "4", "text": "x"}, {"generated_tokens": 3}),
+        ({"generated_tokens": 3, "input_length": "four", "text": "x"}, {"generated_tokens": 3}),
         ({"generated_tokens": None, "text": "x"}, {}),
     ],
 )

@@ -357,15 +357,16 @@ STRAY = b'{\n  "error": {\n    "message": "busy"\n  }\n}'
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
-def test_json_that_stands_in_no_field_can_be_read_at_every_chunking(end: bytes) -> None:
+@pytest.mark.parametrize("stray", [STRAY, b"[" + STRAY + b"]", b"[\n" + STRAY + b"\n]"])
+def test_json_that_stands_in_no_field_can_be_read_at_every_chunking(stray: bytes, end: bytes) -> None:
     """The standard ignores such lines; they are kept apart, from the first that begins an object on."""
-    text = b"data: a\n\nnonsense\n" + STRAY + end
+    text = b"data: a\n\nnonsense\n[DONE]\n" + stray + end
     for chunks in chunkings(text):
         parser = SSEParser()
         events = [each for chunk in chunks for each in parser.feed(chunk)]
 
         assert [event("a")] == events
-        assert STRAY == parser.stray.rstrip(b"\n")
+        assert stray == parser.stray.rstrip(b"\n")
 
 
 def test_what_stands_in_no_field_is_bounded_and_forgotten_with_its_connection() -> None:

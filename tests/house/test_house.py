@@ -51,6 +51,10 @@ _FEATURES = {
     "answers of several requests, whose readers come late or go on": {"code": 60, "docstrings": 40},
     "names that calls and token counts have elsewhere": {"tables": 40},
     "short answers in a tenth less time": {"code": 40, "docstrings": 10},
+    "starts out of their order": {"code": 160, "docstrings": 75},
+    "counts in odd places": {"code": 25, "docstrings": 15},
+    "answers of sessions that come late or twice": {"code": 35, "docstrings": 15},
+    "errors in many shapes": {"code": 60, "docstrings": 30, "tables": 30},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 87_070, "docstrings": 39_900, "tables": 4_100}) + sum(

@@ -122,6 +122,22 @@ def int_of(payload: dict[str, Any], *keys: str) -> int | None:
     return None
 
 
+def count_of(payload: dict[str, Any], *keys: str) -> int | None:
+    """Return the value of the first field in `keys` that is a count: a whole number, or a text of digits.
+
+    Example:
+        >>> count_of({"a": None, "b": "3"}, "a", "b"), count_of({"a": "three"}, "a")
+        (3, None)
+    """
+    for key in keys:
+        value = payload.get(key)
+        # Some libraries write integers of 64 bits as text, as JSON for protocol buffers has them.
+        number = value if value.__class__ is int else whole_number(index_of(value))
+        if number is not None:
+            return number
+    return None
+
+
 def float_of(payload: dict[str, Any], key: str) -> float | None:
     """Return a field's value if it is a number, else None.
 

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
-from tokenstream._basics.untrusted import is_dict, kind_of, text_of
+from tokenstream._basics.untrusted import is_dict, is_list, kind_of, text_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import (
@@ -650,8 +650,11 @@ class Format(Resuming, ABC):
                 self.note("bare_frame")
                 self.ping()
                 return
-            msg = f"a JSON object is expected, not {kind_of(data)}"
-            raise ProtocolError(msg, offset=0)
+            error = data[0] if is_list(data) and len(data) == 1 else None
+            if not is_dict(error) or provider_error(error, event) is None:
+                msg = f"a JSON object is expected, not {kind_of(data)}"
+                raise ProtocolError(msg, offset=0)
+            data = error
         if self._replay is None or not self._check_repeated(self._replay, data, event):
             self._read_object(data, event)
 
@@ -744,8 +747,11 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete."""
-        self.error = self.find_cut()
+        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete.
+
+        If an event has reported an error, and nothing of the answer has come since, that is how it ended.
+        """
+        self.error = self.doubt or self.find_cut()
         if self.error is None:
             self.conclude_without_finish()
 

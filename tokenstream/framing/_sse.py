@@ -8,6 +8,7 @@ which is what a JSON parser reads, and is decoded only if the caller needs text.
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["SSEParser"]
 
 _HEAD_BYTES = 256
+_begins_json = re.compile(rb"\{|\[\s*+(?:\{|\Z)").match
+"""Matches a line that begins a JSON object, or an array of objects."""
 
 
 @show_members
@@ -80,12 +83,12 @@ class PlainSSEParser(LineFraming[Frame]):
 
     @property
     def stray(self) -> bytes:
-        """Lines that are not fields, from the first that begins a JSON object; at most `Limits.tail` bytes.
+        """Lines that are not fields, from the first that begins JSON; at most `Limits.tail` bytes.
 
         The standard ignores these lines. Some servers report an error this way after the stream has begun.
         """
         held = bytes(self._line)
-        if self._stray or held[:1] == b"{":
+        if self._stray or _begins_json(held):
             return bytes(self._stray) + held
         return b""
 
@@ -220,7 +223,7 @@ class PlainSSEParser(LineFraming[Frame]):
         elif name == b"error" and self._reads_errors:
             self._take_error(value)
         # No field of the standard: it may be an error as bare JSON, which `stray` returns.
-        elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
+        elif (self._stray or _begins_json(line)) and len(self._stray) + len(line) < self._limits.tail:
             self._stray += line
             self._stray += b"\n"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from tests.formats.ag_ui.support import CALL, END, HELLO, START, run
+from tests.formats.ag_ui.support import CALL, END, HELLO, RESULT, START, run
 from tests.formats.told import DONE, tell
 from tests.support.formats import AGUI
 from tests.support.tables import in_one_test
@@ -207,3 +208,17 @@ def test_an_events_name_tells_the_type_where_the_payload_has_none() -> None:
 def test_a_first_event_is_recognised_by_its_type(payload: dict[str, Any], ours: bool | None) -> None:
     """No other vocabulary has these words; but for those without content, another event has to decide."""
     assert ours is AGUI.recognises(payload, "")
+
+
+def test_fields_may_have_the_names_of_pythons_package() -> None:
+    """A server that writes the package's objects without their aliases loses no call."""
+
+    def renamed(payload: dict[str, Any]) -> dict[str, Any]:
+        names = {name: re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name) for name in payload}
+        return {names[name]: value for name, value in payload.items()}
+
+    payloads = [START, *HELLO, *CALL, RESULT, END]
+    usual, told = tell(AGUI(), *payloads), tell(AGUI(), *map(renamed, payloads))
+
+    assert usual.message == told.message
+    assert [{"city": "Oslo"}] == [call.arguments for call in told.calls]

@@ -6,6 +6,7 @@ import pytest
 
 from tests.formats.anthropic.payloads import STOP, Payload, answer, arguments, finish, read, start, stop, tool
 from tests.formats.anthropic.support import HELLO
+from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError
 from tokenstream.message import OpaquePart
 
@@ -53,6 +54,17 @@ def test_a_start_in_the_middle_of_a_call_cuts_it() -> None:
 
     assert [call.id for call in came.calls] == ["toolu_2"]
     assert came.departures == {"start_repeated": 1, "part_unclosed": 1, "call_open_at_end": 1}
+
+
+@in_one_test("place", range(1, 7))
+def test_a_start_of_the_same_answer_cuts_no_call(place: int) -> None:
+    """With the same id, and without the start of a block, only this event was sent again."""
+    call = [tool(0), arguments(0, '{"a": '), arguments(0, "1}"), stop(0), finish("tool_use")]
+    events = [start(), *call, STOP]
+    came = read(*events[:place], start(), *events[place:])
+
+    assert [call.arguments for call in came.calls] == [{"a": 1}]
+    assert came.departures == {"start_repeated": 1}
 
 
 @pytest.mark.parametrize("end", [STOP, b"[DONE]"])

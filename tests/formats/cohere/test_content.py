@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.formats.cohere.payloads import answer, block, cite, event, plan, stop, text, tool, tool_stop
+from tests.formats.cohere.payloads import (
+    Payload,
+    answer,
+    block,
+    cite,
+    event,
+    plan,
+    stop,
+    text,
+    tool,
+    tool_stop,
+)
 from tests.formats.cohere.support import read
 from tokenstream.events import CitationAdded, Unknown
 from tokenstream.message import OpaquePart, TextPart
@@ -145,3 +156,18 @@ def test_a_citation_without_an_index_is_for_the_latest_content() -> None:
 
     assert [1] == [citation.cites for citation in came.message.citations]
     assert 2 == next(each.part for each in came.events if isinstance(each, CitationAdded))
+
+
+def test_an_empty_field_beside_a_text_is_no_text() -> None:
+    """Some libraries write all fields that a delta may have; the other field does not interrupt the block."""
+
+    def both(thinking: str, words: str, index: int) -> Payload:
+        return event("content-delta", {"content": {"text": words, "thinking": thinking}}, index=index)
+
+    for opened in (True, False):
+        first, second = [[block(0, "thinking")], [block(1)]] if opened else [[], []]
+        deltas = [*first, both("H", "", 0), both("m.", "", 0), stop(0), *second, both("", "He", 1)]
+        came = read(*answer(*deltas, both("", "llo", 1), both("", "", 1), stop(1)))
+
+        assert ["reasoning", "text"] == [part.kind for part in came.message.parts]
+        assert ("Hm.", "Hello") == (came.message.reasoning, came.message.text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.gemini.payloads import STOP, Payload, chunk, text, thought
+from tests.formats.gemini.payloads import STOP, Payload, call, chunk, text, thought
 from tests.formats.gemini.support import gemini, one
 from tests.support.tables import in_one_test
 from tokenstream.events import MediaDelta
@@ -219,3 +219,14 @@ def test_a_part_with_two_kinds_is_two_parts() -> None:
         TextPart(text="a", complete=True),
         MediaPart(data=b"\0\0\0", complete=True, provider_data={"thoughtSignature": "c2ln"}),
     )
+
+
+@pytest.mark.parametrize("empty", ["", {}, None])
+def test_an_empty_field_beside_the_content_is_no_part(empty: Any) -> None:
+    """Some libraries write all fields that a part may have."""
+    others = dict.fromkeys(("inlineData", "executableCode", "fileData"), empty)
+    came = gemini(
+        chunk({"text": "Hi", **others, "functionCall": empty}), chunk({**call("now"), **others}), STOP
+    )
+
+    assert ["text", "tool_call"] == [part.kind for part in came.message.parts]

@@ -51,6 +51,16 @@ def test_several_values_may_come_in_one_piece_and_the_last_may_close() -> None:
         assert [done.arguments for done in gemini(*frames, STOP).calls] == [{"a": 1, "b": "x"}]
 
 
+def test_fields_of_a_piece_that_are_null_say_nothing() -> None:
+    """Some libraries write all fields that a call may have."""
+    null = dict.fromkeys(("name", "id", "args", "partialArgs"))
+    pieces = [{**null, **piece} for piece in ({"name": "f", "willContinue": True}, {})]
+    started, ended = ({"functionCall": piece} for piece in pieces)
+    told = gemini(chunk(started), chunk(value("$.a", numberValue=1, args=None)), chunk(ended), STOP)
+
+    assert [done.arguments for done in told.calls] == [{"a": 1}]
+
+
 def test_a_streamed_call_without_values_has_an_empty_object() -> None:
     assert [done.arguments_text for done in streamed(call()).calls] == ["{}"]
 
@@ -61,6 +71,28 @@ def test_members_may_come_as_an_object_too() -> None:
     )
 
     assert [done.arguments for done in told.calls] == [{"a": [1, "x"], "b": {"c": None}, "d": 1}]
+
+
+def test_a_start_that_comes_twice_begins_one_call() -> None:
+    """The tool is not called without its arguments before it is called with them."""
+    start = chunk(call("f", willContinue=True))
+    told = gemini(start, start, chunk(value("$.a", numberValue=1)), chunk(call()), STOP)
+
+    assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1})]
+    assert told.rules == {"call_repeated"}
+
+
+def test_values_before_the_name_are_those_of_the_call() -> None:
+    """Unless the call has ended before another one begins."""
+    first, second = chunk(value("$.a", numberValue=1)), chunk(value("$.b", numberValue=2))
+    start = chunk(call("f", willContinue=True))
+    moved, lost = (
+        gemini(first, start, second, chunk(call()), STOP),
+        gemini(first, chunk(call()), start, second, STOP),
+    )
+
+    assert [done.arguments for done in moved.calls] == [{"a": 1, "b": 2}]
+    assert [done.arguments for done in lost.calls] == [{"b": 2}]
 
 
 def test_two_streamed_calls_follow_each_other() -> None:

@@ -220,3 +220,13 @@ def test_half_a_character_in_a_transcript_waits_for_its_other_half() -> None:
 
     assert media.kind == "media"
     assert media.transcript == "a🎉"
+
+
+@pytest.mark.parametrize("empty", [None, {}])
+def test_fields_of_a_part_that_say_nothing_are_no_parts(empty: Payload | None) -> None:
+    """Some libraries write all fields that a part may have."""
+    others = dict.fromkeys(("inlineData", "executableCode", "functionCall", "novelty"), empty)
+    came = read(turn({"text": "Hi", **others}), DONE)
+
+    assert ["text"] == [part.kind for part in came.message.parts]
+    assert "Hi" == came.message.text

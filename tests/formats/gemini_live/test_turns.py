@@ -95,6 +95,22 @@ def test_several_turns_add_up_to_one_message() -> None:
     assert [one.reason for one in came.events if isinstance(one, Finish)] == ["cancelled", "stop"]
 
 
+@in_one_test("mark", [DONE, GENERATED, content(turnComplete=True, generationComplete=True)])
+def test_the_end_of_a_turn_that_comes_again_begins_no_turn(mark: Payload) -> None:
+    """It would be empty, and its finish reason would take the place of the last one."""
+    came = read(tool_call({"id": "a", "name": "n"}), GENERATED, DONE, mark)
+
+    assert ("tool_calls", ["n"]) == (came.message.finish_reason, [call.name for call in came.calls])
+    assert {"finish_repeated": 1} == came.departures
+
+
+def test_a_list_without_calls_waits_for_no_result() -> None:
+    """Some libraries write all fields that a message may have."""
+    came = read(text("Hi"), {**DONE, "toolCall": {}})
+
+    assert ("Hi", "stop", None) == (came.message.text, came.message.finish_reason, came.error)
+
+
 def test_one_turn_can_be_picked_out() -> None:
     """It is over with its end."""
     one = GeminiLive().of_answer("").fresh(limits=Limits(), pings=False)

@@ -9,6 +9,7 @@ import pytest
 from tests.formats.openai_chat.payloads import FINISH, ROLE, answer, call, chunk, item_of, read
 from tests.formats.openai_chat.support import END, FIRST
 from tests.formats.told import DONE
+from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded, StreamTruncated
@@ -198,6 +199,21 @@ def test_more_calls_than_the_limit_end_the_stream(payloads: list[Any]) -> None:
 
     assert isinstance(got.error, LimitExceeded)
     assert "tool_calls" == got.error.limit
+
+
+@in_one_test(
+    "name",
+    [call(None, index=0, name="f"), call(None, id="c1", name="f"), call("", index=0, id="c1", name="f")],
+)
+def test_a_name_behind_the_finish_reason_has_the_arguments_before_it(name: Any) -> None:
+    """A tool is not run without the arguments that its call has."""
+    for before in (
+        [call('{"n": 1}', index=0, id="c1")],
+        [call('{"n":', index=0, id="c1"), call(" 1}", index=0)],
+    ):
+        got = read(ROLE, *before, FINISH, name, DONE)
+
+        assert [("f", '{"n": 1}')] == got.called
 
 
 def test_a_limit_that_is_met_at_the_end_of_the_input_is_told() -> None:

@@ -179,7 +179,7 @@ def test_usage_in_a_place_of_its_own_is_counted(place: dict[str, Any]) -> None:
         ({"completion_tokens_details": {"accepted_prediction_tokens": 5}}, "accepted_prediction_tokens", 5),
         ({"completion_tokens_details": {"rejected_prediction_tokens": 5}}, "rejected_prediction_tokens", 5),
         ({"completion_tokens_details": None}, "reasoning_tokens", None),
-        ({"completion_tokens": "4"}, "output_tokens", None),
+        ({"completion_tokens": "four"}, "output_tokens", None),
         ({"completion_tokens": 4.0}, "output_tokens", 4),
         ({"cost": 0.25}, "cost", 0.25),
         ({"cost": {"total_cost": 0.5}}, "cost", 0.5),

@@ -65,3 +65,24 @@ def test_ids_that_all_events_share_identify_none(source: Any, id: str | None) ->
 
     assert _ONCE.parts == message.parts
     assert not stream.departures
+
+
+def _other() -> list[dict[str, Any]]:
+    """Return the same answer as another response, with ids of its own."""
+    renamed = json.dumps(_PAYLOADS)
+    for name in ("resp_", "item_", "msg_", "call_", "event_"):
+        renamed = renamed.replace(f'"{name}', f'"{name}other_')
+    return json.loads(renamed)
+
+
+@in_one_test("at", range(2, len(_PAYLOADS)))
+def test_an_event_of_a_response_that_has_ended_is_not_of_the_next(at: int) -> None:
+    """It came late, or once more: behind the end of its response, and in the middle of the next one."""
+    other = _other()
+    for place in (0, len(other) // 2, len(other)):
+        payloads = [*_PAYLOADS, *other[:place], _PAYLOADS[at], *other[place:]]
+        alone = Stream([*_PAYLOADS, *other], format="openai-realtime").final()
+        message = Stream(payloads, format="openai-realtime").final()
+
+        assert alone.parts == message.parts
+        assert alone.finish_reason == message.finish_reason

@@ -99,9 +99,40 @@ def assistants(id: str, text: str) -> list[dict[str, Any] | str]:
     ]
 
 
+def a2a(id: str, text: str) -> list[dict[str, Any] | str]:
+    task = {"taskId": id, "contextId": "c"}
+    artifact = {"artifactId": f"a{id}", "parts": [{"kind": "text", "text": text}]}
+    updates: list[dict[str, Any]] = [
+        {"kind": "status-update", **task, "status": {"state": "working"}},
+        {"kind": "artifact-update", **task, "artifact": artifact},
+        {"kind": "status-update", **task, "final": True, "status": {"state": "completed"}},
+    ]
+    return [{"jsonrpc": "2.0", "id": 1, "result": update} for update in updates]
+
+
+def mistral(id: str, text: str) -> list[dict[str, Any] | str]:
+    return [
+        {"type": "conversation.response.started", "conversation_id": id},
+        {"type": "message.output.delta", "id": f"m{id}", "content": text, "role": "assistant"},
+        {"type": "conversation.response.done", "usage": {"prompt_tokens": 1, "completion_tokens": 1}},
+    ]
+
+
 each_format = pytest.mark.parametrize(
     "write",
-    [chat, anthropic, responses, cohere, old_cohere, ui_message, ag_ui, completions, assistants],
+    [
+        chat,
+        anthropic,
+        responses,
+        cohere,
+        old_cohere,
+        ui_message,
+        ag_ui,
+        completions,
+        assistants,
+        a2a,
+        mistral,
+    ],
 )
 
 

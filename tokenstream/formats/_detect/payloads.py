@@ -46,8 +46,8 @@ _WORD = (
 )
 _CAPITALS = r"[A-Z][A-Z0-9]{2,30}(?:[_\-][A-Z0-9]{1,30}){0,4}|[A-Z][A-Z0-9]?(?:[_\-][A-Z0-9]{1,30}){1,4}"
 _NOTHING = rf"""
-    null | true | false | {_NUMBER}                     # JSON's scalars
-    | \[\s*\]
+    null | true | false | NaN | {_NUMBER}               # JSON's scalars
+    | \[\s*+(?:(?:null|{_NUMBER}|"[\w\-]{{0,40}}")\s*+)?\]  # an array of one of them, or of a word
     | :.{{0,200}}                                       # a comment of SSE, sent as data
     | (?:event|id):\ ?[\w.:\-]{{0,100}} | retry:\ ?\d{{0,9}} | data:\ ?  # a field of SSE without content
     | {_WORD}(?:\ ?[-:\#]?\ ?(?:{_STAMP}|{_NUMBER}))?(?:[.!]{{1,3}}|…)?
@@ -129,9 +129,9 @@ def is_malformed(document: bytes) -> bool:
 def is_nothing(payload: bytes) -> bool:
     """Return whether bare data are known not to be content.
 
-    These are: JSON's null, booleans and numbers, an empty array, a comment or another line of SSE without
-    data, one word in brackets, in capitals or with underscores, a word such as "ping" or "connected", and a
-    time; and a JSON string of one of these, or of any one word.
+    These are: JSON's null, booleans and numbers, an array of one of them or of none, a comment or another
+    line of SSE without data, one word in brackets, in capitals or with underscores, a word such as "ping" or
+    "connected", and a time; and a JSON string of one of these, or of any one word.
 
     Args:
         payload: The data of a frame without a name, without the white space around them.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_whole, name_of, payload_of
@@ -85,6 +85,9 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
         decoded: object = decode(payload, limits)
     except ProtocolError:
         return None
+    if is_list(decoded) and decoded:
+        # Google's APIs put an error into an array if the stream is one.
+        decoded = decoded[0]
     return provider_error(decoded) if is_dict(decoded) else None
 
 

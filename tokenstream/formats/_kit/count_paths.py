@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, text_of
 from tokenstream._message_parts import counts_of, make_usage
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ class Counts:
         """Return the count at a place; None if there is none."""
         holder, names, modality = place
         if modality is None:
-            return int_of(dict_of(report, holder) if holder else report, *names)
+            return count_of(dict_of(report, holder) if holder else report, *names)
         elements = [each for each in dicts_of(report.get(holder)) if text_of(each, "modality") == modality]
-        return int_of(elements[0], *self._element.split("|")) if elements else None
+        return count_of(elements[0], *self._element.split("|")) if elements else None
 
     def write(self, usage: Usage) -> dict[str, Any]:
         """Return a report with the counts; a missing total is the sum of input and output."""

@@ -7,9 +7,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
+from tokenstream.formats._kit.error_shapes import (
+    CODE_FIELDS,
+    KIND_FIELDS,
+    LOWEST_ERROR_STATUS,
+    STATUS_FIELDS,
+    find_details,
+    first_listed,
+)
 from tokenstream.formats._kit.error_words import specific_kind
 from tokenstream.formats._kit.open import mend_surrogates
 
@@ -89,16 +97,31 @@ _KINDS_BY_STATUS: dict[int, ErrorKind] = {
     503: "overloaded",
     529: "overloaded",
 }
-_MESSAGE_FIELDS = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
+_MESSAGE_FIELDS = (
+    "message",
+    "msg",
+    "detail",
+    "details",
+    "error",
+    "errorText",
+    "status_msg",
+    "error_msg",
+    "errmsg",
+    "err_msg",
+    "error_message",
+    "error_description",
+    "faultstring",
+    "Message",
+    "title",
+    "err",
+    "exception",
+    "data",
+)
 _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""
-_KIND_FIELDS = ("type", "object", "event_type", "event")
-"""Fields that name the kind of an event."""
 _match_class = re.compile(r"[a-z_]{1,60}_error|[A-Za-z]{1,60}Error").fullmatch
 """Matches the name of a class of errors, which is no kind of event."""
-_SUCCESSES = frozenset({"0", "200", "ok", "success"})
-"""Codes beside a message that report no error, in lower case."""
-_LOWEST_ERROR_STATUS, _LOWEST_SERVER_STATUS = 400, 500
+_LOWEST_SERVER_STATUS = 500
 _FINAL_STATUSES = frozenset({501, 505, 511})
 """5xx statuses that a retry would get again: not implemented, HTTP version, captive portal."""
 _MOST_HEADERS = 64
@@ -116,7 +139,7 @@ def kind_of_status(status: int) -> ErrorKind:
         return _KINDS_BY_STATUS[status]
     if status >= _LOWEST_SERVER_STATUS:
         return "server"
-    return "invalid_request" if status >= _LOWEST_ERROR_STATUS else "unknown"
+    return "invalid_request" if status >= LOWEST_ERROR_STATUS else "unknown"
 
 
 def is_final(status: int) -> bool:
@@ -209,16 +232,18 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         >>> str(error), error.kind, error.retryable
         ('the provider reports an error: busy', 'overloaded', True)
     """
-    details = _find_details(payload, event)
+    details = find_details(payload, event)
     if details is None:
         return None
     if isinstance(details, str):
         details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _first_text(details, *_MESSAGE_FIELDS, most=_MAX_MESSAGE) or _first_text(
-        _first_listed(details), *_MESSAGE_FIELDS, most=_MAX_MESSAGE
-    )
+    message = _first_text(details, *_MESSAGE_FIELDS, most=_MAX_MESSAGE)
     kind_word = _first_text(details, "type", "error_type", "status", "kind", most=_MAX_WORD)
     code = _code_of(details)
+    if message is None:
+        first = first_listed(details)
+        message = _first_text(first, *_MESSAGE_FIELDS, most=_MAX_MESSAGE)
+        code = _code_of(first) if code is None else code
     # Some providers send further details inside, with the most specific code.
     inner = details.get("details")
     listed = dicts_of(inner) if inner else []
@@ -258,7 +283,7 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
     """
     if payload.keys() == {"error"}:
         return False
-    kinds = (event, *(payload.get(name) for name in _KIND_FIELDS))
+    kinds = (event, *(payload.get(name) for name in KIND_FIELDS))
     named = [kind.casefold() for kind in kinds if isinstance(kind, str) and kind]
     if not named or "error" in named:
         return False
@@ -307,51 +332,6 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
     if len(payload) != 1 or not name.endswith("Exception") or not is_dict(details):
         return None
     return provider_error({"error": {**details, "code": name}})
-
-
-_ERROR_FIELDS = frozenset({"error", "object", "event_type", "base_resp"})
-"""The fields of which a payload with another type than "error" has at least one if it reports an error."""
-
-
-def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
-    """Return the object or text in a payload that describes an error; None if there is no error.
-
-    Providers put the error in different places, which are checked in a fixed order.
-
-    Args:
-        event: The SSE event's name, "" if it has none.
-    """
-    kind = payload.get("type")
-    if kind and kind != "error" != event and _ERROR_FIELDS.isdisjoint(payload):
-        # Nearly all payloads with a type are like this one.
-        return None
-    error = payload.get("error")
-    if error and (is_dict(error) or isinstance(error, str)):
-        return error
-    if event == "error" or "error" in (kind, payload.get("object"), payload.get("event_type")):
-        return payload
-    # MiniMax repeats this object in regular payloads, with status code 0.
-    base = payload.get("base_resp")
-    if is_dict(base) and base.get("status_code"):
-        return base
-    is_regular = "choices" in payload or "candidates" in payload or "type" in payload
-    if is_regular:
-        return None
-    has_code = "message" in payload and str(payload.get("code", "ok")).casefold() not in _SUCCESSES
-    has_error_code = "error_code" in payload and ("error_msg" in payload or "message" in payload)
-    if has_code or has_error_code:
-        return payload
-    # FastAPI's errors consist of `detail` alone.
-    return payload if isinstance(payload.get("detail"), list | str) and len(payload) == 1 else None
-
-
-def _first_listed(details: dict[str, Any]) -> dict[str, Any]:
-    """Return the first error in FastAPI's list `detail` or Cloudflare's `errors`; {} if there is none."""
-    for name in ("detail", "errors"):
-        listed = details.get(name)
-        if is_list(listed) and listed and is_dict(listed[0]):
-            return listed[0]
-    return {}
 
 
 def read_repeated_headers(details: dict[str, Any]) -> dict[str, str]:
@@ -435,9 +415,9 @@ def _code_of(details: dict[str, Any]) -> int | str | None:
 
     An object is ignored, as it may contain data that must not be printed.
     """
-    for name in ("code", "error_code", "status_code"):
+    for name in (*CODE_FIELDS, "__type", *STATUS_FIELDS):
         code = details.get(name)
-        if isinstance(code, str) and code:
+        if isinstance(code, str) and code and name not in ("status", "error"):
             return _cut(code, _MAX_WORD)
         if isinstance(code, int) and not isinstance(code, bool):
             return code

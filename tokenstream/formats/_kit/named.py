@@ -9,6 +9,7 @@ from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.values import json_text
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         "server_calls",
     )
 
+    has_ids: ClassVar[bool] = True
     id_field: ClassVar[str]
     """The payload field with the id of a text."""
     text_fields: ClassVar[tuple[str, ...]]
@@ -250,6 +252,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self._answered.discard(id)
         self.server_calls.discard(id)
         self.own_calls[id] = name
+        self._add_early(key, call)
         return call
 
     def start_server_call(self, call: ServerToolCall) -> OpenPart | None:
@@ -264,6 +267,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self.own_calls.pop(call.id, None)
         self.server_calls.add(call.id)
         part = self._open[key] = self.open(0, call)
+        self._add_early(key, part)
         return part
 
     def add_to_call(self, id: str, fragment: str) -> bool:
@@ -283,6 +287,8 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
                 return True
             if fragment and not fragment.isspace():
                 self.note("part_unopened")
+            if id:
+                self._keep_early((CALL, id), fragment)
             return False
         return self.add_fragment(part, fragment)
 
@@ -294,6 +300,9 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             field: The name of the field with the piece.
         """
         fragment = payload.get(field)
+        if isinstance(fragment, dict | list):
+            self.note("arguments_parsed")
+            fragment = json_text(fragment)
         if not isinstance(fragment, str):
             self.note("delta_misfits")
         elif self.add_to_call(call_id_of(payload), fragment):

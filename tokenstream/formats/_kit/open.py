@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.late import LateArguments
 
 ValueT = TypeVar("ValueT")
+_LONGEST_PLACEHOLDER = 8
+"""The most characters of an empty object in place of arguments: it may have white space in it."""
 
 
 class OpenPart:
@@ -263,7 +265,7 @@ class OpenCall(OpenPart):
         Args:
             note: Counts a departure of the server from its documentation.
         """
-        text = self.arguments.join()
+        text = self.arguments.join() if self.arguments.length <= _LONGEST_PLACEHOLDER else ""
         if text and not text.isspace() and self.type != "custom" and says_no_arguments(text):
             note("arguments_placeholder")
             self.drop_arguments()

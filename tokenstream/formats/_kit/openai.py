@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, is_list, says_nothing
+from tokenstream._basics.untrusted import count_of, dict_of, float_of, is_dict, is_list, says_nothing
 from tokenstream._message_parts import make_usage
 from tokenstream.formats._kit.count_paths import Counts
 
@@ -169,12 +169,12 @@ def _counts(details: str) -> Counts:
         details: The end of the names of the two fields with details.
     """
     return Counts(
-        input_tokens="input_tokens",
+        input_tokens="input_tokens|prompt_tokens",
         cached_tokens=f"input_{details}.cached_tokens",
         cache_write_tokens=f"input_{details}.cache_write_tokens",
         input_audio_tokens=f"input_{details}.audio_tokens",
         input_image_tokens=f"input_{details}.image_tokens",
-        output_tokens="output_tokens",
+        output_tokens="output_tokens|completion_tokens",
         reasoning_tokens=f"output_{details}.reasoning_tokens",
         output_audio_tokens=f"output_{details}.audio_tokens",
         total_tokens="total_tokens",
@@ -185,12 +185,30 @@ COUNTS, SESSION_COUNTS = _counts("tokens_details"), _counts("token_details")
 """The token counts of a response, and those of a response in a session."""
 
 
+def report_usage(parts: Parts, counts: Counts, payload: dict[str, Any], holder: dict[str, Any]) -> None:
+    """Report the token counts in an object of a payload, or those beside it, if only these say something.
+
+    Args:
+        payload: The payload.
+        holder: The object in it that should have the counts, such as a response.
+    """
+    report, beside = dict_of(holder, "usage"), dict_of(payload, "usage")
+    usage = counts.read(report)
+    if beside and not (usage.input_tokens or usage.output_tokens or usage.total_tokens):
+        # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
+        # in it; recording: rt-xai-pydai-23166234.
+        parts.note("usage_misplaced")
+        report, usage = beside, counts.read(beside)
+    if report:
+        parts.usage(usage)
+
+
 def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:
     """Copy the count at a key of a report to `counts`, under the name that `names` has for the key.
 
     Nothing is copied if the value is not a number, or if `names` lacks the key.
     """
-    count = int_of(report, key)
+    count = count_of(report, key)
     if count is not None and key in names:
         counts[names[key]] = count
 

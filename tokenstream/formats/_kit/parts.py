@@ -294,10 +294,14 @@ class Parts(EndedCalls):
         if call.waits and not fragment.isspace():
             self.note("content_after_finish")
             call.drop_placeholder(self.note)
-        repeated = call.repeated
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
-        if repeated.held or (fragment[:1] in OPENING and call.has_arguments and call.type != "custom"):
-            fragment = repeated.find_new(fragment, call, self.note)
+        begins_value = fragment[:1] in OPENING and call.has_arguments and call.type != "custom"
+        if begins_value:
+            call.drop_placeholder(self.note)
+            if call.repeated.repeats_nothing(fragment, call, self.note):
+                return
+        if call.repeated.held or (begins_value and call.has_arguments):
+            fragment = call.repeated.find_new(fragment, call, self.note)
         self._append(call, fragment)
 
     def _append(self, call: OpenCall, fragment: str) -> None:

@@ -160,7 +160,7 @@ class RepeatedArguments:
     or the end of the call. Quirk (OmniRoute#3762): a gateway sends the arguments like that.
     """
 
-    __slots__ = ("_canonical", "_grows", "held")
+    __slots__ = ("_brackets", "_canonical", "_grows", "_read_length", "held")
 
     def __init__(self) -> None:
         self._grows = False
@@ -169,6 +169,10 @@ class RepeatedArguments:
         """The length and canonical form of the arguments when they were last compared; None before that."""
         self.held = ""
         """The fragment held back; the call's `placeholder` is what the fragment adds if none follows."""
+        self._brackets: Wholeness | None = None
+        """Follows the arguments, once an empty object has come after their beginning; None before that."""
+        self._read_length = 0
+        """Number of characters of the arguments that it has read."""
 
     def find_new(self, text: str, call: OpenCall, note: Callable[[str], None]) -> str:
         """Return what a fragment adds to the arguments of a call; "" while it is held back.
@@ -211,6 +215,24 @@ class RepeatedArguments:
         if not arguments.startswith(text):
             note("text_rewritten")
         return ""
+
+    def repeats_nothing(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
+        """Return True if a fragment is an empty object, and the call's arguments are whole without it.
+
+        Args:
+            text: The fragment.
+            call: The call, which has arguments.
+            note: Counts a departure of the server from its documentation.
+        """
+        if not says_no_arguments(text):
+            return False
+        if self._brackets is None:
+            self._brackets = Wholeness()
+        self._brackets.add(call.arguments.since(self._read_length))
+        self._read_length = call.arguments.length
+        if self._brackets.whole:
+            note("arguments_placeholder")
+        return self._brackets.whole
 
     def are_equal(self, arguments: object, call: OpenCall) -> bool:
         """Return True if arguments are the same JSON value as those of a call.

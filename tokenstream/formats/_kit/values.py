@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProtocolError
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
+SNAKE = re.compile("_([a-z])")
+
+
+def camel_case(name: str) -> str:
+    """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case.
+
+    Example:
+        >>> camel_case("server_content"), camel_case("serverContent")
+        ('serverContent', 'serverContent')
+    """
+    return SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def base64_bytes(encoded: object) -> bytes | None:
@@ -160,6 +172,6 @@ def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None
         >>> usage.output_tokens, usage.provider_data
         (3, {'eval_count': 3})
     """
-    report = {name: payload[name] for name in names if int_of(payload, name) is not None}
-    counts: dict[str, Any] = {names[name]: int_of(report, name) for name in report}
+    report = {name: payload[name] for name in names if count_of(payload, name) is not None}
+    counts: dict[str, Any] = {names[name]: count_of(report, name) for name in report}
     return make_usage(report, **counts) if report else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import float_of, int_of, is_dict, says_nothing, text_of
+from tokenstream._basics.untrusted import count_of, float_of, is_dict, says_nothing, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._custom import (
@@ -283,7 +283,7 @@ class Custom(Format):
         for name, path in self.mapped.usage:
             # As an object with one field, from which `int_of` and `float_of` read.
             value = {name: find(data, path)}
-            count = float_of(value, name) if name == "cost" else int_of(value, name)
+            count = float_of(value, name) if name == "cost" else count_of(value, name)
             if count is not None:
                 counts[name] = count
         if counts and not counts.items() <= self._counts.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
@@ -268,9 +268,9 @@ class LlamaIndex(Format):
     def _read_usage(self, report: dict[str, Any]) -> None:
         """Report the token counts in a dict, if it has any."""
         usage = Usage(
-            input_tokens=int_of(report, *_INPUT_COUNTS),
-            output_tokens=int_of(report, *_OUTPUT_COUNTS),
-            total_tokens=int_of(report, *_TOTAL_COUNTS),
+            input_tokens=count_of(report, *_INPUT_COUNTS),
+            output_tokens=count_of(report, *_OUTPUT_COUNTS),
+            total_tokens=count_of(report, *_TOTAL_COUNTS),
             provider_data={name: report[name] for name in _COUNT_FIELDS if name in report},
         )
         if usage.input_tokens is not None or usage.output_tokens is not None:

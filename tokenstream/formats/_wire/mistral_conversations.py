@@ -50,7 +50,7 @@ class MistralConversations(Format):
         TextDelta
     """
 
-    __slots__ = ("_calls", "_tools", "_written", "_written_part")
+    __slots__ = ("_calls", "_nameless", "_tools", "_written", "_written_part")
 
     name: ClassVar[str] = "mistral-conversations"
     fast: ClassVar[Fast | None] = Fast(
@@ -69,6 +69,8 @@ class MistralConversations(Format):
         """The part of the text written last."""
         self._calls: dict[str, OpenCall] = {}
         """The calls of the application's tools, by their ids."""
+        self._nameless: dict[str, list[object]] = {}
+        """The arguments of calls whose name has not come, by their ids; there are as many as opaque parts."""
         self._tools: dict[str, OpenPart] = {}
         """The calls of Mistral's own tools that have begun, by the ids of their entries."""
 
@@ -85,6 +87,11 @@ class MistralConversations(Format):
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for an event of a conversation, even if it has a field that looks like an error."""
         return (text_of(payload, "type") or event) in self._READERS
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the conversation whose next answer an event begins; None if it begins none."""
+        is_start = (text_of(payload, "type") or event) == "conversation.response.started"
+        return text_of(payload, "conversation_id") or "" if is_start else None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
@@ -218,11 +225,15 @@ class MistralConversations(Format):
             if name is None:
                 self.note("call_nameless")
                 self.parts.whole(0, OpaquePart(type="function.call", data=payload))
+                if id is not None:
+                    self._nameless.setdefault(id, []).append(payload.get("arguments"))
                 return
             self._close_written()
             data = fields_except(payload, *_NUMBERING, "tool_call_id", "name", "arguments", "model")
             call = self.parts.open_call(0, id, name, provider_data=data)
             self._calls[call.sent_id] = call
+            for arguments in self._nameless.pop(call.sent_id, ()):
+                self.parts.add_fragment(call, arguments)
         self.parts.add_fragment(call, payload.get("arguments"))
 
     def _read_tool(self, payload: dict[str, Any]) -> None:

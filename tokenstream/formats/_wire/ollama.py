@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import (
+    count_of,
     dict_of,
     fields_except,
-    int_of,
     is_dict,
     is_list,
     says_nothing,
@@ -228,8 +228,8 @@ class Ollama(Format):
         if report:
             usage = make_usage(
                 report,
-                input_tokens=int_of(payload, "prompt_eval_count"),
-                output_tokens=int_of(payload, "eval_count"),
+                input_tokens=count_of(payload, "prompt_eval_count"),
+                output_tokens=count_of(payload, "eval_count"),
             )
             self.parts.usage(usage)
         reason = text_of(payload, "done_reason")

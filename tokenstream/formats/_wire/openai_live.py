@@ -12,6 +12,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.sessions import SessionParts, find_session_kind
+from tokenstream.formats._kit.twice import LastEvent
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
@@ -136,7 +137,7 @@ class OpenAILive(Format):
         ['Hel']
     """
 
-    __slots__ = ("_audio", "_delegated", "_last_error", "_session", "_speech", "_text", "_waiting")
+    __slots__ = ("_audio", "_delegated", "_last", "_last_error", "_session", "_speech", "_text", "_waiting")
 
     name: ClassVar[str] = "openai-live"
     framing: ClassVar[str] = "messages"
@@ -170,6 +171,8 @@ class OpenAILive(Format):
         """Tells when responses wait for the results of calls."""
         self._last_error: StreamError | None = None
         """The last error that an event has reported since the last content; most do not end the session."""
+        self._last = LastEvent("event_id")
+        """The last event, which may come once more."""
 
     def _make_parts(self) -> SessionParts:
         self._speech = SessionParts(self.limits, self.note)
@@ -195,6 +198,10 @@ class OpenAILive(Format):
         """Return whether a payload that looks like an error has a `type`, as all events of a session do."""
         return text_of(payload, "type") is not None
 
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return a callback that has a delta decoded if it may be the one before it again."""
+        return self._last.follow("text")
+
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back at the input's end; set `error` if the session was not closed."""
         if self.error is None and not (self.ended or self.parts.finished):
@@ -204,6 +211,9 @@ class OpenAILive(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
+        if self._last.is_again(payload):
+            self.note("frame_repeated")
+            return
         kind = text_of(payload, "type")
         if kind is None:
             self.note("type_missing")

@@ -15,11 +15,13 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.twice import LastEvent
 from tokenstream.formats._kit.values import counts_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -55,7 +57,7 @@ class TGI(Format):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
-    __slots__ = ("_has_text",)
+    __slots__ = ("_has_text", "_last")
 
     name: ClassVar[str] = "tgi"
     is_one_answer: ClassVar[bool] = True
@@ -70,6 +72,8 @@ class TGI(Format):
         super().__init__(limits=limits, pings=pings)
         self._has_text = False
         """True once a token or the whole text has arrived."""
+        self._last = LastEvent("index")
+        """The last token, which may come once more."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
@@ -80,12 +84,19 @@ class TGI(Format):
             return isinstance(token.get("text"), str) and fields_except(payload, "token") is not None
         return isinstance(payload.get("generated_text"), str) and payload.keys() <= _WHOLE_FIELDS
 
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return a callback that has a delta decoded if it may be the one before it again."""
+        return self._last.follow("text")
+
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`.
 
         Raises:
             LimitExceeded: There are more choices or parts than a limit allows.
         """
+        if self._last.is_again(payload):
+            self.note("frame_repeated")
+            return
         token, whole = payload.get("token"), payload.get("generated_text")
         is_known = is_dict(token) or isinstance(whole, str) or is_dict(payload.get("details"))
         if not is_known:

@@ -14,6 +14,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
 from tokenstream.formats._kit.sessions import SessionParts, find_session_kind
+from tokenstream.formats._kit.twice import LastEvent
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Transcription(Format):
         "_failure",
         "_last",
         "_last_error",
+        "_last_event",
         "_model",
         "_open",
         "_segments_seen",
@@ -104,6 +106,8 @@ class Transcription(Format):
         """The error of an utterance of the last answer that could not be transcribed; None if all could."""
         self._last_error: StreamError | None = None
         """The last error that an event has reported since the last text; most do not end the session."""
+        self._last_event = LastEvent("event_id")
+        """The last event, which may come once more."""
 
     def _make_parts(self) -> SessionParts:
         self._texts = SessionParts(self.limits, self.note)
@@ -136,11 +140,13 @@ class Transcription(Format):
         return self._last is not None and not self._open and not self._speaking
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None if the delta is from a delta event: later ones may be read without decoding.
+        """Return a callback that has a delta decoded if it may be the one before it again.
 
-        Otherwise, return `always_decode`: the event had a whole text, which the next one may only repeat.
+        If the delta is not from a delta event, return `always_decode`: the event had a whole text, which the
+        next one may only repeat.
         """
-        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
+        is_delta = (text_of(delta.raw, "type") or "").endswith(".delta")
+        return self._last_event.follow("text") if is_delta else always_decode
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back at the input's end; set `error` unless a transcript ended there."""
@@ -156,6 +162,9 @@ class Transcription(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
+        if self._last_event.is_again(payload):
+            self.note("frame_repeated")
+            return
         kind = text_of(payload, "type")
         if kind is None:
             self.note("type_missing")

@@ -137,6 +137,11 @@ class A2A(Format):
         """
         return unwrap(payload) is not None
 
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the task that a payload is about, which a payload of another task begins."""
+        kind, content = unwrap(payload) or ("", {})
+        return text_of(content, "id" if kind == "task" else "taskId")
+
     @property
     def may_go_on(self) -> bool:
         """True if content may follow the finish reason, because the task only waits for the user."""
@@ -191,7 +196,7 @@ class A2A(Format):
         except ProtocolError:
             data = None
         unwrapped = unwrap(data) if is_dict(data) else None
-        if unwrapped is None or unwrapped[0] != "task":
+        if unwrapped is None or unwrapped[0] != "task" or text_of(unwrapped[1], "id") != self.parts.id:
             super().after_end(frame)
 
     # -- payloads ----------------------------------------------------------

@@ -5,12 +5,21 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, float_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import (
+    count_of,
+    dict_of,
+    dicts_of,
+    fields_except,
+    float_of,
+    is_dict,
+    text_of,
+)
 from tokenstream._message_parts import COUNTS
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason
+from tokenstream.formats._kit.values import camel_case
 from tokenstream.formats._wire.ag_ui.parts import COMMON_FIELDS, PART_READERS, RunParts
 from tokenstream.message import FinishReason, Usage
 
@@ -77,6 +86,10 @@ _REPORTED_AS_UNKNOWN = frozenset(
         "THINKING_START",
     }
 )
+_PYTHON_NAMES = frozenset(
+    {"thread_id", "run_id", "message_id", "tool_call_id", "tool_call_name", "entity_id"}
+)
+"""The names of fields in Python, of which an event has one at least that was written with them."""
 _ENVELOPE = frozenset({"id", "chunk"})
 """The fields of an event of TanStack AI with its position."""
 _RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
@@ -240,13 +253,18 @@ class AGUI(Format):
 
 
 def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the event in an envelope of TanStack AI; any other payload unchanged.
+    """Return the event in an envelope of TanStack AI, with the names that AG-UI has for its fields.
 
     Quirk (TanStack AI 0.58, 2026-11): a server that keeps its answers sends JSON lines and WebSocket messages
     with the position of each event, `{"id": …, "chunk": …}` (stream-to-response.js).
     """
     chunk = payload.get("chunk")
-    return chunk if payload.keys() == _ENVELOPE and is_dict(chunk) and "type" in chunk else payload
+    if payload.keys() == _ENVELOPE and is_dict(chunk) and "type" in chunk:
+        payload = chunk
+    if _PYTHON_NAMES.isdisjoint(payload):
+        return payload
+    # Servers in Python may write the names of the SDK's own fields.
+    return {camel_case(name): value for name, value in payload.items()}
 
 
 def finish_word_of(payload: dict[str, Any]) -> str:
@@ -318,7 +336,7 @@ def usage_of(payload: dict[str, Any]) -> Usage | None:
     if not entries and not told:
         return None
     counts: dict[str, Any] = {name: _add_up(entries, *words) for name, words in _COUNTS.items()}
-    counts |= {name: int_of(told, name) for name in COUNTS if name not in _COUNTS}
+    counts |= {name: count_of(told, name) for name in COUNTS if name not in _COUNTS}
     counts["cost"] = float_of(told, "cost")
     return Usage(**counts, provider_data={"usage": entries})
 
@@ -329,5 +347,5 @@ def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
     Args:
         names: The names of the count, one of which an entry uses.
     """
-    counts = [count for entry in entries if (count := int_of(entry, *names)) is not None]
+    counts = [count for entry in entries if (count := count_of(entry, *names)) is not None]
     return sum(counts) if counts else None

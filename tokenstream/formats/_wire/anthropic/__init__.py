@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, says_nothing, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, says_nothing, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
@@ -195,10 +195,14 @@ class Anthropic(Format):
         """Read the start of the answer; a server may send it twice, or put a whole answer into it."""
         message = dict_of(payload, "message")
         if self._has_head:
-            if self.begins_another(text_of(message, "id"), payload):
+            id = text_of(message, "id")
+            if self.begins_another(id, payload):
                 return
-            # The indexes of blocks begin with 0 again.
-            self._blocks.restart()
+            # In another answer, the indexes of blocks begin with 0 again.
+            if id:
+                self._blocks.expect_restart()
+            else:
+                self._blocks.restart()
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
@@ -358,16 +362,16 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
 
     def count(name: str) -> int | None:
         """Return a count, with that of the compactions if the server has sent it."""
-        total = int_of(report, name)
+        total = count_of(report, name)
         if total is None or not compactions:
             return total
-        return sum([int_of(each, name) or 0 for each in compactions], start=total)
+        return sum([count_of(each, name) or 0 for each in compactions], start=total)
 
     return make_usage(
         report,
         input_tokens=count("input_tokens"),
         output_tokens=count("output_tokens"),
-        reasoning_tokens=int_of(details, "thinking_tokens"),
+        reasoning_tokens=count_of(details, "thinking_tokens"),
         cached_tokens=count("cache_read_input_tokens"),
         cache_write_tokens=count("cache_creation_input_tokens"),
     )

@@ -154,6 +154,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         for name, value in start.items():
             if value is not None:
                 self._read_start_field(block, name, value)
+        self._add_early(index, block.part)
         # A start interrupts no other part, so the part is recorded without a check for that.
         self._last_written = block.part
 
@@ -168,12 +169,12 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         self._hand_out_waiting()
         block = self._open.get(index)
         if block is None:
-            closed_call = self._closed.get(index)
-            if closed_call and "toolUse" in delta:
-                self.add_late(0, closed_call, dict_of(delta, "toolUse").get("input"))
+            if delta.get("toolUse") is not None:
+                # Arguments lack the tool's name, which only a start event has.
+                self._read_unmatched(index, dict_of(delta, "toolUse").get("input"))
                 self.items("toolUse", [payload])
                 return
-            if closed_call is not None:
+            if index in self._closed:
                 self.note("part_after_close")
             block = self._open_block(index)
         elif block.part is not None:

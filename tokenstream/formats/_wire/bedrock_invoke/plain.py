@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of, whole_number
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, int_of, is_dict, text_of, whole_number
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
@@ -166,10 +166,10 @@ def metrics_of(metrics: dict[str, Any]) -> Usage:
         10
     """
     return Usage(
-        input_tokens=int_of(metrics, "inputTokenCount"),
-        output_tokens=int_of(metrics, "outputTokenCount"),
-        cached_tokens=int_of(metrics, "cacheReadInputTokenCount"),
-        cache_write_tokens=int_of(metrics, "cacheWriteInputTokenCount"),
+        input_tokens=count_of(metrics, "inputTokenCount"),
+        output_tokens=count_of(metrics, "outputTokenCount"),
+        cached_tokens=count_of(metrics, "cacheReadInputTokenCount"),
+        cache_write_tokens=count_of(metrics, "cacheWriteInputTokenCount"),
         provider_data=metrics,
     )
 

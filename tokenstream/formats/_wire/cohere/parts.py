@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_list, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, fields_except, int_of, is_list, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.blocks import KeyedParts
@@ -97,7 +97,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         key = self._block_key(index)
         for field, kind in TEXT_KEYS.items():
             text = content.get(field)
-            if not isinstance(text, str):
+            if not isinstance(text, str) or (not text and self._is_of_other_kind(key, kind, content)):
                 continue
             part = self._get_or_open_block(key, field, kind)
             self.add(part, text)
@@ -107,6 +107,11 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         if other_fields is not None:
             self.note("delta_misfits")
             self.items("content-delta", [{"index": key[1], **other_fields}])
+
+    def _is_of_other_kind(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> bool:
+        """Return True if a delta is of another kind than the text in one of its fields, which is empty."""
+        block = self._open.get(key)
+        return any(content.get(name) for name in TEXT_KEYS) or (block is not None and block.kind != kind)
 
     def end_block(self, index: int | None) -> None:
         """Close a content block, by default the newest."""
@@ -224,6 +229,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             0, text_of(call, "id"), name, provider_data=other_fields or None, number=key[1]
         )
         self._open[key] = opened
+        self._add_early(key, opened)
         self.add_fragment(opened, function.get("arguments"))
 
     def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
@@ -322,6 +328,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     def forget_open(self) -> None:
         """Count each open block and call as a departure, and forget it; the end closes its part."""
         self._note_unclosed()
+        self._complete_ended_early()
         self._open.clear()
         self._waiting.clear()
 
@@ -345,14 +352,14 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
     def count(name: str) -> int | None:
         """Return the count of this name in `tokens`, or else in `billed_units`; None if it is in neither."""
-        number = int_of(tokens, name)
-        return int_of(billed, name) if number is None else number
+        number = count_of(tokens, name)
+        return count_of(billed, name) if number is None else number
 
     return make_usage(
         report,
         input_tokens=count("input_tokens"),
         output_tokens=count("output_tokens"),
-        cached_tokens=int_of(report, "cached_tokens"),
+        cached_tokens=count_of(report, "cached_tokens"),
     )
 
 

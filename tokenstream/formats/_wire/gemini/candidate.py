@@ -143,15 +143,22 @@ _MISSING = object()
 class Candidate:
     """The state of a Gemini candidate that no other format needs: its open call and its sources."""
 
-    __slots__ = ("arguments", "call", "sources")
+    __slots__ = ("arguments", "call", "early", "sources")
 
     def __init__(self) -> None:
         self.call: OpenCall | None = None
         """The call whose arguments are still arriving."""
         self.arguments = StreamedArguments()
         """The arguments of `call`, as far as they have arrived."""
+        self.early: list[dict[str, Any]] = []
+        """Pieces of a streamed call that came before its name; they are in opaque parts, too."""
         self.sources = Sources()
         """Makes the citations of the candidate."""
+
+    def take_early(self, start: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the pieces that came before the first piece of a call, if it is streamed; forget them."""
+        early, self.early = self.early, []
+        return early if start.get("willContinue") is True else []
 
 
 class CallParts(Parts):
@@ -175,13 +182,18 @@ class CallParts(Parts):
         """
         if not is_dict(value):
             return False
+        if None in value.values():
+            # Some libraries write all fields that a call may have.
+            value = {name: member for name, member in value.items() if member is not None}
         state = self.choice(choice)
         candidate = self.candidate(state)
         call = self._find_continued_call(candidate, value)
         if call is None:
             if not text_of(value, "name"):
-                return self._skip_nameless(value)
+                return self._skip_nameless(candidate, value)
             call = self._start_call(state, candidate, value, part_fields)
+            for early in candidate.take_early(value):
+                self._add_values(choice, candidate, call, early)
         elif part_fields:
             call.provider_data = {
                 **(call.provider_data or {}),
@@ -214,13 +226,15 @@ class CallParts(Parts):
         # Without ids, the same name may also mean another call of the same tool. The piece then continues
         # the open call only if it has `partialArgs`, or has neither `args` nor `willContinue`.
         continues = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
+        # Before any argument, the same start is that of the open call, which has come again.
+        continues = continues or ("args" not in value and call.is_empty)
         if same_name_and_id and (known_id or continues):
             self.note("call_repeated")
             return call
         self.end_call(candidate)
         return None
 
-    def _skip_nameless(self, value: dict[str, Any]) -> bool:
+    def _skip_nameless(self, candidate: Candidate, value: dict[str, Any]) -> bool:
         """Count, as a departure from the documentation, a nameless piece of a call while no call is open.
 
         Returns:
@@ -230,8 +244,11 @@ class CallParts(Parts):
         if fields_except(value, "willContinue") is None:
             # The piece only says whether another piece follows.
             self.note("part_end_unmatched")
+            candidate.early.clear()
             return True
         self.note("call_nameless")
+        if "partialArgs" in value and len(candidate.early) < self.limits.parts:
+            candidate.early.append(value)
         return False
 
     def _start_call(

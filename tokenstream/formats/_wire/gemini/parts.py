@@ -177,6 +177,9 @@ class GeminiParts(CallParts):
         of its own, and the signature belongs to the last.
         """
         kinds = [name for name in part if name in _CONTENT_FIELDS and part[name] is not None]
+        if len(kinds) > 1:
+            # Some libraries write all fields that a part may have.
+            kinds = [name for name in kinds if part[name] not in ("", {})] or kinds[:1]
         part_fields = {
             name: value for name, value in part.items() if name not in _CONTENT_FIELDS and _is_set(value)
         }

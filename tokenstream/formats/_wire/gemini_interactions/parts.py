@@ -78,6 +78,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self._add_content(step, data)
         else:
             self._open_part(step)
+        step.has_fragments = self._add_early(index, step.part)
         return step
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
@@ -193,6 +194,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         """Record the finish reason and close every open part."""
         # With any other reason, the answer was cut off, so an open call may not be whole.
         complete = reason in ("stop", "tool_calls", "pause")
+        for key in self._complete_ended_early():
+            self._open[key].has_fragments = True
         for step in self._open.values():
             if step.waits:
                 continue
@@ -245,7 +248,9 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         name = text_of(step.data, "name")
         if name and step.part is None:
             further = fields_except(step.data, "type", "id", "name", "arguments")
-            step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=further)
+            step.part = self.open_call(
+                0, text_of(step.data, "id"), name, provider_data=further, number=step.told.index
+            )
 
     def _reopen(self, index: int, kind: str, delta: dict[str, Any]) -> InteractionStep | None:
         """Open a step for a delta whose step was never opened or is closed.
@@ -369,7 +374,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def _add_input(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit."""
         fragment = delta.get("arguments")
-        if not isinstance(fragment, str) or step.part is None:
+        if not isinstance(fragment, str | dict | list) or step.part is None:
             return False
         if isinstance(step.part, OpenCall) and fragment:
             step.part.placeholder = ""
@@ -439,11 +444,13 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     ) -> None:
         """Add arguments that did not arrive as fragments, and close the call; hand it out only if `whole`."""
         call.provider_data = fields_except(data, "type", "id", "name", "arguments")
-        if whole and not step.has_fragments and not data.get("arguments"):
+        has_none = not step.has_fragments and not data.get("arguments")
+        if has_none and whole and not call.may_repeat:
             # An empty object is what every step starts with, so its end does not tell the arguments.
             call.placeholder, call.waits = "{}", True
             return
-        if not step.has_fragments:
+        # Without arguments, the start of a finished call has come again.
+        if not step.has_fragments and not (has_none and call.may_repeat):
             self.add_whole_arguments(call, data.get("arguments"))
         self.end_at_mark(call, whole=whole)
 

@@ -10,7 +10,8 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.gemini_live.parts import LiveTurn, camel_case, fields_of, object_in
+from tokenstream.formats._kit.values import camel_case
+from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,6 +93,8 @@ _FIELDS_OF_A_TURN = frozenset(
     }
 )
 """Fields that belong to the model's turn; a message may also report the user's speech."""
+_MARKS = frozenset({"generationComplete", "turnComplete"})
+"""Those of a turn's fields that only tell its end."""
 _UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
 _TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
 
@@ -204,7 +207,12 @@ class GeminiLive(Format):
 
     def _read_content(self, content: dict[str, Any]) -> None:
         """Read a message about a turn: its content, transcripts, further fields, and its end."""
-        if any(content.get(name) for name in _FIELDS_OF_A_TURN):
+        told = {name for name in _FIELDS_OF_A_TURN if content.get(name)}
+        if told and told <= _MARKS and not self._turn_is_open and self.parts.finished:
+            # The marks of the last turn have come again.
+            self.note("finish_repeated")
+            return
+        if told:
             self._begin_turn()
             # The model has gone on without the result of its last call, or after it.
             self._awaits_result = False
@@ -281,9 +289,12 @@ class GeminiLive(Format):
 
     def _read_tool_call(self, data: dict[str, Any]) -> None:
         """Add the calls in a message; the server then waits until the client sends their results."""
+        calls = dicts_of(data.get("functionCalls"))
+        if not calls:
+            return
         self._begin_turn()
         self._awaits_result = True
-        for call in dicts_of(data.get("functionCalls")):
+        for call in calls:
             self._turn.add_call(call)
 
     def _read_cancellation(self, data: dict[str, Any]) -> None:

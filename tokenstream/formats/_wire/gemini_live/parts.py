@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.sessions import SessionParts
-from tokenstream.formats._kit.values import base64_bytes, failure_of_code
+from tokenstream.formats._kit.values import base64_bytes, camel_case, failure_of_code
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
-SNAKE = re.compile("_([a-z])")
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 # Fields of a part that describe its content.
@@ -74,10 +72,13 @@ class LiveTurn(SessionParts):
         if isinstance(text, str):
             self._add_text(text, fields)
         for name, value in fields.items():
+            if value is None or value == {}:
+                # Some libraries write all fields that a part may have.
+                continue
             reader = self._READERS.get(name)
             if reader is not None:
                 reader(self, object_in(fields, name), fields)
-            elif name != "text" and name not in _FIELDS_ABOUT_CONTENT and value is not None:
+            elif name != "text" and name not in _FIELDS_ABOUT_CONTENT:
                 # For an unknown kind of content, keep all fields, because the others may describe it.
                 self.whole(0, OpaquePart(type=name, data=fields))
                 return
@@ -208,16 +209,6 @@ class LiveTurn(SessionParts):
         "executableCode": _add_code,
         "codeExecutionResult": _add_code_result,
     }
-
-
-def camel_case(name: str) -> str:
-    """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case.
-
-    Example:
-        >>> camel_case("server_content"), camel_case("serverContent")
-        ('serverContent', 'serverContent')
-    """
-    return SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def fields_of(fields: dict[str, Any]) -> dict[str, Any]:

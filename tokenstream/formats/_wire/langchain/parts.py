@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import (
+    count_of,
     dict_of,
     dicts_of,
     fields_except,
@@ -322,14 +323,14 @@ def usage_of(report: dict[str, Any]) -> Usage:
     """
     inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
     return Usage(
-        input_tokens=int_of(report, "input_tokens"),
-        output_tokens=int_of(report, "output_tokens"),
-        total_tokens=int_of(report, "total_tokens"),
-        reasoning_tokens=int_of(outputs, "reasoning"),
-        cached_tokens=int_of(inputs, "cache_read"),
-        cache_write_tokens=int_of(inputs, "cache_creation"),
-        input_audio_tokens=int_of(inputs, "audio"),
-        output_audio_tokens=int_of(outputs, "audio"),
+        input_tokens=count_of(report, "input_tokens"),
+        output_tokens=count_of(report, "output_tokens"),
+        total_tokens=count_of(report, "total_tokens"),
+        reasoning_tokens=count_of(outputs, "reasoning"),
+        cached_tokens=count_of(inputs, "cache_read"),
+        cache_write_tokens=count_of(inputs, "cache_creation"),
+        input_audio_tokens=count_of(inputs, "audio"),
+        output_audio_tokens=count_of(outputs, "audio"),
         provider_data=report,
     )
 

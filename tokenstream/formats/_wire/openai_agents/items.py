@@ -159,7 +159,7 @@ class TurnItems:
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
         self._items: dict[str, _Item] = {}
-        self._called: set[str] = set()
+        self._called: dict[str, OpenCall] = {}
         """The ids of the calls of the application's functions."""
 
     def clear(self) -> None:
@@ -285,17 +285,18 @@ class TurnItems:
     # -- calls -------------------------------------------------------------
 
     def hand_out(self, action: dict[str, Any]) -> None:
-        """Hand out a call that the session waits for, unless an item with this call has arrived.
+        """Hand out a call that the session waits for, unless the end of its item has arrived.
 
         No item of this turn has the call if a subagent has made it.
         """
         id, name = text_of(action, "call_id"), text_of(action, "name")
-        if id is not None and name is not None and id not in self._called:
-            self._called.add(id)
+        if id is None or name is None:
+            return
+        call = self._called.get(id)
+        if call is None:
             data = fields_except(action, "type", "call_id", "name", "arguments")
-            call = self._parts.open_call(0, id, name, provider_data=data)
-            self._parts.add_whole_arguments(call, action.get("arguments"))
-            self._parts.close_call(call)
+            call = self._called[id] = self._parts.open_call(0, id, name, provider_data=data)
+        self._end_call(call, action)
 
     def _begin_call(self, item: _Item, data: dict[str, Any]) -> None:
         """Open the call of a function, unless it has no name, or was opened or handed out before."""
@@ -303,12 +304,12 @@ class TurnItems:
         is_known = item.call is not None or (id is not None and id in self._called)
         if is_known or name is None:
             return
-        if id is not None:
-            self._called.add(id)
         # The item has an id of its own, beside that of the call.
         item_id = {"id": data["id"]} if text_of(data, "id") else {}
         fields = {**item_id, **(fields_except(data, *_CALL_FIELDS) or {})} or None
         item.call = self._parts.open_call(0, id, name, provider_data=fields)
+        if id is not None:
+            self._called[id] = item.call
 
     def _end_call(self, call: OpenCall, data: dict[str, Any]) -> None:
         """Add all arguments of a call at once, and hand the call out, unless it was cut off."""

@@ -201,6 +201,17 @@ class ChatCall:
         self.name = name
         self.is_waiting = True
 
+    def is_continued_by(self, fragment: Fragment) -> bool:
+        """Return True if a fragment has the id of this call or, without two ids, its index.
+
+        One with arguments that begin anew is of another call.
+        """
+        if fragment.opens_value:
+            return False
+        if fragment.id is not None and self.id is not None:
+            return fragment.id == self.id
+        return fragment.index is not None and fragment.index == self.index
+
     def give_up(self) -> dict[str, Any]:
         """Return the data of a call without a name, which is reported with them and then forgotten."""
         self.is_reported = True

@@ -45,6 +45,8 @@ class ChatCalls:
         # Single calls that need attention.
         self._unnamed_calls: list[ChatCall] = []
         """Calls whose name has not arrived."""
+        self._given_up: list[ChatCall] = []
+        """Calls that were reported without a name; it may still come, with a fragment of its own."""
         self._waiting_calls: list[ChatCall] = []
         """Calls whose name another piece may continue."""
         self._repeated_by_legacy: tuple[ChatCall, int] | None = None
@@ -166,6 +168,7 @@ class ChatCalls:
             self._last_call = None
         for call in unnamed:
             data = call.give_up()
+            self._given_up.append(call)
             # `fields_except` leaves out empty fields. The data are from earlier payloads, which may have
             # contained halves of surrogate pairs.
             self._parts.whole(
@@ -328,6 +331,11 @@ class ChatCalls:
         self._end_last_call()
         call = self._last_call = ChatCall(fragment)
         self._unnamed_calls.append(call)
+        # The name of an earlier call may come after the finish reason: its arguments are those of this one.
+        earlier = next((each for each in self._given_up if each.is_continued_by(fragment)), None)
+        if earlier is not None:
+            self._given_up.remove(earlier)
+            call.pending = earlier.pending
         return call
 
     def _end_last_call(self) -> None:

@@ -361,6 +361,7 @@ class ChoiceReader:
         "extra_content": _read_extra,
         "provider_specific_fields": _read_specific,
         "tool_use_id": _refuse,
+        "usage": _read_usage,
     }
 
 

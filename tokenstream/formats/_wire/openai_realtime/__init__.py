@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
-from tokenstream._event_base import are_equal_deltas
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_usage
 from tokenstream.formats._kit.sessions import find_session_kind
+from tokenstream.formats._kit.twice import LastEvent
+from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
@@ -27,7 +28,6 @@ from tokenstream.formats._wire.openai_realtime.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
@@ -65,12 +65,11 @@ class OpenAIRealtime(Format):
 
     __slots__ = (
         "_answer",
+        "_ended_responses",
         "_failure",
         "_heard",
-        "_ids_are_shared",
-        "_last_delta",
+        "_last",
         "_last_error",
-        "_last_event",
         "_open_responses",
         "_outputs",
         "_session",
@@ -104,16 +103,14 @@ class OpenAIRealtime(Format):
         """The ids of the user's items of which pieces of the transcript were reported."""
         self._open_responses: dict[str, None] = {}
         """An ordered set: ids of the open responses."""
+        self._ended_responses: dict[str, None] = {}
+        """An ordered set: ids of the last responses that have ended."""
         self._failure: StreamError | None = None
         """The error of the last response, if that response failed."""
         self._last_error: StreamError | None = None
         """The last error that an event has reported since a response began; most do not end the session."""
-        self._last_event: dict[str, Any] | None = None
-        """The last event that was decoded; None before the first."""
-        self._last_delta: Event | None = None
-        """The delta after that event that was read last without decoding; None if there is none."""
-        self._ids_are_shared = False
-        """True once two events in a row have had the same id, so that ids identify no event."""
+        self._last = LastEvent("event_id")
+        """The last event, which may come once more."""
 
     def _make_parts(self) -> RealtimeOutputs:
         self._outputs = RealtimeOutputs(self.limits, self.note)
@@ -165,21 +162,7 @@ class OpenAIRealtime(Format):
         """
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
             return always_decode
-        field = "fragment" if isinstance(delta, ToolCallDelta | PartDelta) else "text"
-
-        def record_delta(delta: AnyEvent) -> bool | None:
-            """Store a delta; return False if it has the text of the one before it, and may be it again."""
-            last: AnyEvent = self._last_delta
-            if last is None:
-                may_be_last = delta.raw == self._last_event
-            else:
-                may_be_last = are_equal_deltas(delta, last, field)
-            if may_be_last and not self._ids_are_shared:
-                return False
-            self._last_delta = delta
-            return None
-
-        return record_delta
+        return self._last.follow("fragment" if isinstance(delta, ToolCallDelta | PartDelta) else "text")
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back at the input's end; set `error` if a response is open or failed."""
@@ -193,7 +176,7 @@ class OpenAIRealtime(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
-        if self._is_repeated(payload):
+        if self._last.is_again(payload):
             self.note("frame_repeated")
             return
         kind = text_of(payload, "type")
@@ -201,20 +184,14 @@ class OpenAIRealtime(Format):
             self.note("type_missing")
             kind = event
         reader = self._READERS.get(kind)
+        if reader is not None and text_of(payload, "response_id") in self._ended_responses:
+            # Another answer may have begun, to which the event does not belong.
+            self.note("data_after_end")
+            reader = None
         if reader is not None:
             reader(self, payload)
         else:
             self.parts.unknown(kind or "event", payload)
-
-    def _is_repeated(self, payload: dict[str, Any]) -> bool:
-        """Return True if an event is the one before it again, judging by its id and its content."""
-        last = self._last_event if self._last_delta is None else self._last_delta.raw
-        self._last_event, self._last_delta = payload, None
-        id = text_of(payload, "event_id")
-        if id is None or last is None or last.get("event_id") != id:
-            return False
-        self._ids_are_shared = self._ids_are_shared or last != payload
-        return not self._ids_are_shared
 
     def _error_at_end(self) -> StreamError | None:
         """Return the error to raise at the end of the input; None if the input may end here.
@@ -304,6 +281,8 @@ class OpenAIRealtime(Format):
         if len(self._open_responses) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
         self._open_responses[id] = None
+        # A server may use an id again.
+        self._ended_responses.pop(id, None)
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_done(self, payload: dict[str, Any]) -> None:
@@ -312,7 +291,7 @@ class OpenAIRealtime(Format):
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
         if id not in self._open_responses:
             # The response's end was repeated, or its start is missing.
-            if self.parts.finished:
+            if self.parts.finished or id in self._ended_responses:
                 self.note("finish_repeated")
                 return
             self.note_missing_start()
@@ -320,8 +299,12 @@ class OpenAIRealtime(Format):
         self._add_missing_items(response, id)
         self._outputs.end_response(id, complete=status in ("completed", ""))
         self._open_responses.pop(id, None)
+        if id:
+            if len(self._ended_responses) >= REMEMBERED_ITEMS:
+                del self._ended_responses[next(iter(self._ended_responses))]
+            self._ended_responses[id] = None
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
-        self._read_usage(payload, response)
+        report_usage(self.parts, SESSION_COUNTS, payload, response)
         if not self._open_responses:
             self._finish(response, status)
 
@@ -339,17 +322,6 @@ class OpenAIRealtime(Format):
             else:
                 self._outputs.start_item(payload, item)
                 self._outputs.end_item(payload, item)
-
-    def _read_usage(self, payload: dict[str, Any], response: dict[str, Any]) -> None:
-        """Report the token counts of a finished response."""
-        report = dict_of(response, "usage")
-        if not report and dict_of(payload, "usage"):
-            # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
-            # in it; recording: rt-xai-pydai-23166234.
-            self.note("usage_misplaced")
-            report = dict_of(payload, "usage")
-        if report:
-            self.parts.usage(SESSION_COUNTS.read(report))
 
     def _finish(self, response: dict[str, Any], status: str) -> None:
         """Report the finish reason, and store the error of a failed response."""
@@ -434,8 +406,11 @@ class OpenAIRealtime(Format):
             self._outputs.add_missing_content(item, index, payload)
 
     def _read_arguments(self, payload: dict[str, Any]) -> None:
-        """Add a piece of a call's arguments; if it is not text, report the payload."""
+        """Add a piece of a call's arguments; if it is neither text nor an object, report the payload."""
         delta = payload.get("delta")
+        if isinstance(delta, dict | list):
+            self.note("arguments_parsed")
+            delta = json_text(delta)
         if isinstance(delta, str):
             self._outputs.write_arguments(payload, delta)
         else:

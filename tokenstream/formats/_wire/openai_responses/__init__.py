@@ -11,7 +11,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.openai import COUNTS
+from tokenstream.formats._kit.openai import COUNTS, report_usage
 from tokenstream.formats._wire.openai_responses.events import (
     ENDPOINT_EVENTS,
     READERS,
@@ -394,19 +394,20 @@ class OpenAIResponses(Format):
             if not says_nothing(payload.get("error")):
                 # Some servers send the error beside the response.
                 response = {"error": payload["error"], **response}
-            self._read_end(response, word)
+            self._read_end(response, word, payload)
             return
         if word == "created":
             if self._created and self.begins_another(text_of(response, "id"), payload):
                 return
             self._created = True
         self._read_head(response)
+        report_usage(self.parts, COUNTS, {}, response)
 
     def _read_whole_response(self, response: dict[str, Any]) -> None:
         """Read a response that was not streamed; if it runs in the background, it may not have ended."""
         status = text_of(response, "status") or "completed"
         if status in FINAL_STATUSES:
-            self._read_end(response, status)
+            self._read_end(response, status, {})
         else:
             self.unfinished = True
             self._read_head(response)
@@ -416,20 +417,19 @@ class OpenAIResponses(Format):
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
-    def _read_end(self, response: dict[str, Any], word: str) -> None:
+    def _read_end(self, response: dict[str, Any], word: str, payload: dict[str, Any]) -> None:
         """End a response, and report its content, except the content that earlier events have sent.
 
         Args:
             response: The response, with all of its content.
             word: The status in the name of the event; used unless the response has a final status itself.
+            payload: The event with the response; empty if there is none.
         """
         own_status = text_of(response, "status")
         status = own_status if own_status in FINAL_STATUSES else word
         self._read_head(response)
         self._items.read_output(response.get("output"), complete=status == "completed")
-        report = dict_of(response, "usage")
-        if report:
-            self.parts.usage(COUNTS.read(report))
+        report_usage(self.parts, COUNTS, payload, response)
         self.parts.finish(0, finish_reason_of(response, status), own_status or status)
         if status != "failed":
             self.conclude()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from tokenstream._basics.untrusted import dict_of, fields_except, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 
@@ -64,7 +64,7 @@ def usage_of(metadata: object) -> Usage | None:
     if not is_dict(metadata):
         return None
     for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
-        if any(int_of(report, name) is not None for name in _COUNT_FIELDS):
+        if any(count_of(report, name) is not None for name in _COUNT_FIELDS):
             # If the counts are among the metadata, do not repeat these: the message has them as a field.
             return _read_report(report, provider_data={} if report is metadata else report)
     return None
@@ -75,15 +75,15 @@ def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage
     input_details = dict_of(report, "inputTokenDetails")
     output_details = dict_of(report, "outputTokenDetails")
     # These two counts may be in the details instead.
-    cached = int_of(report, "cachedInputTokens")
-    reasoning = int_of(report, "reasoningTokens")
+    cached = count_of(report, "cachedInputTokens")
+    reasoning = count_of(report, "reasoningTokens")
     return Usage(
-        input_tokens=int_of(report, "inputTokens"),
-        output_tokens=int_of(report, "outputTokens"),
-        total_tokens=int_of(report, "totalTokens"),
-        reasoning_tokens=int_of(output_details, "reasoningTokens") if reasoning is None else reasoning,
-        cached_tokens=int_of(input_details, "cacheReadTokens") if cached is None else cached,
-        cache_write_tokens=int_of(input_details, "cacheWriteTokens"),
+        input_tokens=count_of(report, "inputTokens"),
+        output_tokens=count_of(report, "outputTokens"),
+        total_tokens=count_of(report, "totalTokens"),
+        reasoning_tokens=count_of(output_details, "reasoningTokens") if reasoning is None else reasoning,
+        cached_tokens=count_of(input_details, "cacheReadTokens") if cached is None else cached,
+        cache_write_tokens=count_of(input_details, "cacheWriteTokens"),
         provider_data=provider_data,
     )
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
-from tokenstream.formats._wire.gemini_live.parts import SNAKE
+from tokenstream.formats._kit.values import SNAKE
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:

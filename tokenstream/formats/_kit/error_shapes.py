@@ -1,0 +1,132 @@
+"""Find what describes an error in a payload, in the shapes that servers and gateways use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenstream._basics.untrusted import is_dict, is_list
+
+KIND_FIELDS = ("type", "object", "event_type", "event")
+"""Fields that name the kind of an event."""
+_REASON_FIELDS = frozenset(
+    {
+        "message",
+        "Message",
+        "msg",
+        "error_msg",
+        "error_message",
+        "error_description",
+        "errmsg",
+        "err_msg",
+        "title",
+    }
+)
+"""Fields with the reason of an error that stands in its payload, beside a code or a status."""
+LOWEST_ERROR_STATUS = 400
+CODE_FIELDS = ("code", "error_code", "errcode", "err_code")
+"""Fields with the code of an error."""
+STATUS_FIELDS = ("status_code", "statusCode", "status", "error")
+"""Fields with the number of a status; the last two may have a text that is no code."""
+_SOLE_TEXTS = frozenset({"detail", "Message", "err", "exception", "error_message", "errorMessage"})
+"""Fields that are an error if their payload has a text in it, and nothing else."""
+_FIELDS_BESIDE_ERRORS = frozenset(
+    {"errors", "success", "result", "messages", "data", "status", "request_id", "extensions", "path"}
+)
+"""The fields of a payload that is a list of errors, as those of Cloudflare and of GraphQL."""
+_LAYERS = frozenset({"data", "response", "body"})
+"""Fields around an error that gateways add."""
+_SIGNS = frozenset({"base_resp", "errors", "error", "fault", *_REASON_FIELDS, *_SOLE_TEXTS, *_LAYERS})
+"""Fields of which the payload of an error has one at least."""
+_SIGNS_BESIDE_KINDS = frozenset({"base_resp", "detail", "error", "event", "event_type", "object", "title"})
+"""Fields of which the payload of an error has one at least if it has another type than "error"."""
+_SUCCESSES = frozenset({"0", "200", "ok", "success"})
+"""Codes beside a message that report no error, in lower case."""
+
+
+def find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
+    """Return the object or text in a payload that describes an error; None if there is no error.
+
+    Providers put the error in different places, which are checked in a fixed order.
+
+    Args:
+        event: The SSE event's name, "" if it has none.
+
+    Example:
+        >>> find_details({"error": "busy"}, ""), find_details({"detail": "busy"}, "")
+        ('busy', {'detail': 'busy'})
+        >>> find_details({"status": "processing", "message": "wait"}, "")
+    """
+    kind = payload.get("type")
+    if kind and kind != "error" != event and _SIGNS_BESIDE_KINDS.isdisjoint(payload):
+        # Nearly all payloads with a type are like this one.
+        return None
+    error = payload.get("error")
+    if error and (is_dict(error) or isinstance(error, str)):
+        return error
+    get = payload.get
+    if event == "error" or "error" in (kind, get("object"), get("event_type"), get("event")):
+        return payload
+    if not _SIGNS.isdisjoint(payload):
+        return _find_unusual_details(payload)
+    return None
+
+
+def _find_unusual_details(payload: dict[str, Any]) -> dict[str, Any] | str | None:
+    """Return what describes an error in a payload that has one of `_SIGNS`; None if there is no error."""
+    # MiniMax repeats this object in regular payloads, with status code 0.
+    base = payload.get("base_resp")
+    if is_dict(base) and base.get("status_code"):
+        return base
+    kind = payload.get("type")
+    # The type of a problem by RFC 9457 is a URI, and not the kind of an event.
+    is_problem = isinstance(kind, str) and (kind == "about:blank" or "://" in kind)
+    if "choices" in payload or "candidates" in payload or ("type" in payload and not is_problem):
+        return None
+    if len(payload) == 1:
+        return _find_sole_details(payload)
+    if not _REASON_FIELDS.isdisjoint(payload):
+        code = next((payload[name] for name in CODE_FIELDS if payload.get(name) is not None), "ok")
+        return payload if str(code).casefold() not in _SUCCESSES or _says_failure(payload) else None
+    return payload if payload.keys() <= _FIELDS_BESIDE_ERRORS and first_listed(payload) else None
+
+
+def _find_sole_details(payload: dict[str, Any]) -> dict[str, Any] | str | None:
+    """Return what describes an error in the only field of a payload; None if it is no error."""
+    name, value = next(iter(payload.items()))
+    if name in _SOLE_TEXTS and isinstance(value, str) and value:
+        return payload
+    if name in ("detail", "errors", "error") and is_list(value) and value:
+        return payload
+    if not is_dict(value):
+        return None
+    if name in ("detail", "fault"):
+        return value
+    # A gateway may put another layer around an error.
+    error = value.get("error") if name in _LAYERS else None
+    return error if error and (is_dict(error) or isinstance(error, str)) else None
+
+
+def _says_failure(payload: dict[str, Any]) -> bool:
+    """Return True if a field of a payload beside the reason says that a request has failed."""
+    if payload.get("success") is False or payload.get("error") is True or "__type" in payload:
+        return True
+    statuses = (payload.get(name) for name in STATUS_FIELDS)
+    return any(
+        status in ("error", "failed", "failure")
+        or (isinstance(status, int) and status >= LOWEST_ERROR_STATUS)
+        for status in statuses
+    )
+
+
+def first_listed(details: dict[str, Any]) -> dict[str, Any]:
+    """Return the first error in a list, such as FastAPI's `detail` or Cloudflare's `errors`; {} if none.
+
+    Example:
+        >>> first_listed({"errors": [{"message": "busy"}, {"message": "no"}]})
+        {'message': 'busy'}
+    """
+    for name in ("detail", "errors", "error"):
+        listed = details.get(name)
+        if is_list(listed) and listed and is_dict(listed[0]):
+            return listed[0]
+    return {}
