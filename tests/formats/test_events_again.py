@@ -17,7 +17,8 @@ _IDS = {"openai-live": "event_id", "transcription": "event_id", "tgi": "index"}
 
 
 def _payloads(recorded: Recorded) -> list[dict[str, Any]]:
-    return [json.loads(payload_of(frame)) for frame in frames_of(recorded.body)]
+    payloads = map(payload_of, frames_of(recorded.body))
+    return [json.loads(payload) for payload in payloads if isinstance(payload, bytes)]
 
 
 _ANSWERS = [

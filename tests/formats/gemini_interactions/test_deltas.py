@@ -34,7 +34,7 @@ from tests.support.tables import in_one_test
         ("model_output", delta(0, "hologram")),
         ("model_output", delta(0, "")),
         ("google_search_call", delta(0, "text", text="a")),
-        ("google_search_call", delta(0, "arguments_delta", arguments={})),
+        ("google_search_call", delta(0, "arguments_delta", arguments=5)),
     ],
 )
 def test_a_delta_that_does_not_fit_its_step_is_carried(kind: str, misfit: Any) -> None:

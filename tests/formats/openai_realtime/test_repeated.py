@@ -72,7 +72,8 @@ def _other() -> list[dict[str, Any]]:
     renamed = json.dumps(_PAYLOADS)
     for name in ("resp_", "item_", "msg_", "call_", "event_"):
         renamed = renamed.replace(f'"{name}', f'"{name}other_')
-    return json.loads(renamed)
+    payloads: list[dict[str, Any]] = json.loads(renamed)
+    return payloads
 
 
 @in_one_test("at", range(2, len(_PAYLOADS)))

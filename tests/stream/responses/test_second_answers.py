@@ -208,14 +208,6 @@ def test_what_is_no_payload_behind_the_end_on_bedrock_is_ignored() -> None:
     assert 2 == stream.departures["data_after_end"].count
 
 
-def mistral(id: str, text: str) -> list[dict[str, Any] | str]:
-    return [
-        {"type": "conversation.response.started", "conversation_id": id},
-        {"type": "message.output.delta", "output_index": 0, "id": "m", "content": text},
-        {"type": "conversation.response.done", "usage": {"prompt_tokens": 1, "completion_tokens": 1}},
-    ]
-
-
 def interactions(id: str, text: str) -> list[dict[str, Any] | str]:
     return [
         {"event_type": "interaction.created", "interaction": {"id": id, "status": "in_progress"}},

@@ -9,7 +9,7 @@ from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import fragment_text
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -299,11 +299,8 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             payload: The payload, which has the call's id in `toolCallId`.
             field: The name of the field with the piece.
         """
-        fragment = payload.get(field)
-        if isinstance(fragment, dict | list):
-            self.note("arguments_parsed")
-            fragment = json_text(fragment)
-        if not isinstance(fragment, str):
+        fragment = fragment_text(payload.get(field), self.note)
+        if fragment is None:
             self.note("delta_misfits")
         elif self.add_to_call(call_id_of(payload), fragment):
             return

@@ -8,12 +8,12 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenstream.message import Usage
 
@@ -68,6 +68,18 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
         # Only payloads created in Python can fail here: the decoder checked the depth of JSON.
         msg = f"{what} are nested too deeply, or are not JSON values"
         raise ProtocolError(msg) from None
+
+
+def fragment_text(value: object, note: Callable[[str], None]) -> str | None:
+    """Return a piece of a call's arguments as text, also if it came as a JSON value; None if it is neither.
+
+    Args:
+        note: Counts a departure of the server from its documentation.
+    """
+    if is_dict(value) or is_list(value):
+        note("arguments_parsed")
+        return json_text(value)
+    return value if isinstance(value, str) else None
 
 
 def spellings_of(value: object) -> list[str]:

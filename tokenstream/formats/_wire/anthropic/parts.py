@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_d
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.values import failure_text
+from tokenstream.formats._kit.values import failure_text, fragment_text
 from tokenstream.message import (
     Citation,
     OpaquePart,
@@ -272,8 +272,8 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
     def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit the block."""
-        fragment = delta.get("partial_json")
-        if not isinstance(fragment, str | dict | list) or not self.add_fragment(block.part, fragment):
+        fragment = fragment_text(delta.get("partial_json"), self.note)
+        if fragment is None or not self.add_fragment(block.part, fragment):
             return False
         if fragment:
             # The fragments replace the input in the block's start.

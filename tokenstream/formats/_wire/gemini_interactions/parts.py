@@ -9,7 +9,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, fragment_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
     MEDIA_TYPES,
@@ -373,8 +373,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     def _add_input(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit."""
-        fragment = delta.get("arguments")
-        if not isinstance(fragment, str | dict | list) or step.part is None:
+        fragment = fragment_text(delta.get("arguments"), self.note)
+        if fragment is None or step.part is None:
             return False
         if isinstance(step.part, OpenCall) and fragment:
             step.part.placeholder = ""

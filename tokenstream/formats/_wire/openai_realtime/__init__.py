@@ -15,7 +15,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_usage
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._kit.twice import LastEvent
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import fragment_text
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
@@ -407,11 +407,8 @@ class OpenAIRealtime(Format):
 
     def _read_arguments(self, payload: dict[str, Any]) -> None:
         """Add a piece of a call's arguments; if it is neither text nor an object, report the payload."""
-        delta = payload.get("delta")
-        if isinstance(delta, dict | list):
-            self.note("arguments_parsed")
-            delta = json_text(delta)
-        if isinstance(delta, str):
+        delta = fragment_text(payload.get("delta"), self.note)
+        if delta is not None:
             self._outputs.write_arguments(payload, delta)
         else:
             self._report_misfit(payload)

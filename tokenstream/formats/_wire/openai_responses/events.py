@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.formats._kit.openai import COUNTS, SESSION_COUNTS
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import fragment_text
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
 from tokenstream.formats._wire.openai_responses.research import RESEARCH_EVENTS
@@ -128,11 +128,8 @@ def _preview_image(items: ResponseItems, payload: dict[str, Any], _kind: str) ->
 def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Add a delta to a call's arguments; return False if the delta fits no call."""
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
-    text = payload.get("delta")
-    if isinstance(text, dict | list):
-        items.note("arguments_parsed")
-        text = json_text(text)
-    if not isinstance(text, str):
+    text = fragment_text(payload.get("delta"), items.note)
+    if text is None:
         return False
     item = items.find_or_start_item(payload, item_type)
     return item.add_input(field, text)
