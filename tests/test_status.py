@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.refusals import error_of, status_error_of
 from tests.support.tables import in_one_test
-from tokenstream import Stream
-from tokenstream.errors import NotAStream
+from tokenstream import Stream, connect
+from tokenstream.errors import NotAStream, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -294,3 +294,32 @@ def test_a_server_that_says_whether_to_ask_again_is_heard_beside_an_exception_of
     headers = {"x-amzn-errortype": "ThrottlingException", "x-should-retry": "false"}
 
     assert not status_error_of(429, headers).retryable
+
+
+_KEY = "sk-proj-0123456789abcdefghij"
+
+
+@pytest.mark.parametrize("header", ["Authorization", "x-api-key", "X-Goog-Api-Key", "Cookie"])
+def test_an_error_does_not_repeat_the_key_of_its_request(header: str) -> None:
+    """Some servers do, and errors are logged, and shown to the readers of a relay."""
+    body = {"error": {"message": f"Incorrect API key provided: {_KEY}, or {_KEY[:12]}…", "code": 401}}
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(401, json=body))) as client,
+        pytest.raises(StatusError) as caught,
+        connect("http://model.test", json={}, headers={header: f"Bearer {_KEY}"}, client=client) as stream,
+    ):
+        stream.final()
+
+    error = caught.value
+    assert "Incorrect API key provided: ***, or ***…" in error.message
+    assert _KEY[:12] not in f"{error} {error.body} {error!r}"
+
+
+def test_a_short_word_in_a_header_is_no_key() -> None:
+    """Local servers take any."""
+    refused = httpx.Response(401, text="none of these", request=httpx.Request("GET", "http://a.test"))
+    refused.request.headers["Authorization"] = "Bearer none"
+
+    with pytest.raises(StatusError, match="none of these"):
+        Stream(refused).final()

@@ -325,6 +325,18 @@ async def test_a_session_that_raises_for_a_status_is_a_status_error() -> None:
     assert (429, "rate_limited", 3.0) == (caught.value.status, caught.value.kind, caught.value.retry_after)
 
 
+async def test_an_error_does_not_repeat_the_key_of_its_request() -> None:
+    """The server's sentence is there, without the key in it."""
+    key = "sk-0123456789abcdef"
+    with Loopback(sized(f"the key {key} is wrong".encode(), status=401)) as server:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(server.url, headers={"Authorization": f"Bearer {key}"}) as response,
+        ):
+            with pytest.raises(StatusError, match=r"the key \*\*\* is wrong"):
+                await AsyncStream(response).final()
+
+
 async def test_an_answer_that_is_no_http_is_a_connect_error() -> None:
     """By aiohttp it is called a 400, which no server has said."""
     with Loopback([b"SSH-2.0-OpenSSH_9.6\r\n"]) as server:

@@ -17,7 +17,7 @@ from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, Opener
 from tests.support.loopback import Loopback, chunked, client_context, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream._sources import SyncSource, sync_source
-from tokenstream.errors import MisuseError, StreamStalled, StreamTruncated
+from tokenstream.errors import MisuseError, StatusError, StreamStalled, StreamTruncated
 
 
 @contextmanager
@@ -59,6 +59,15 @@ def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
 def test_a_status_of_400_or_more_is_an_error(opener: Opener) -> None:
     """It carries what the provider says, and its name for the request."""
     scenarios.raises_what_a_status_means(opener)
+
+
+def test_an_error_does_not_repeat_the_key_of_its_request() -> None:
+    """The server's sentence is there, without the key in it."""
+    key = "sk-0123456789abcdef"
+    with Loopback(sized(f"the key {key} is wrong".encode(), status=401)) as server:
+        response = requests.post(server.url, headers={"x-api-key": key}, stream=True, timeout=5)
+        with response, pytest.raises(StatusError, match=r"the key \*\*\* is wrong"):
+            Stream(response).final()
 
 
 @pytest.mark.parametrize("way", WAYS)

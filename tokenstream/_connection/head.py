@@ -30,6 +30,8 @@ class ResponseHead:
     """The address of the response, which may contain a key."""
     received_at: float | None = field(default=None, repr=False, compare=False)
     """Time of a refusal's arrival, in seconds since the epoch; None if it was not measured."""
+    keys: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """The keys in the headers of a request that was refused, which its errors must not repeat."""
 
     @property
     def refuses(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
+from tokenstream._basics.secret_mask import SecretMask
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
@@ -113,6 +114,9 @@ def make_status_error(
         expected: The format that the caller expects, which may know the provider's errors better.
     """
     text = str(body, "utf-8", "replace")
+    if head.keys:
+        text = SecretMask(head.keys).mask_text(text)
+        body = text.encode()
     reported, payload = _find_error(body, limits)
     kind, retryable = _classify(head, reported, expected)
     retry_after = _find_wait(head, reported, payload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.secret_mask import find_keys
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import read_at_once
@@ -30,6 +31,7 @@ def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
         headers=lower_header_names(response.headers.items()),
         reason=response.reason or "",
         url=str(response.url),
+        keys=find_keys(getattr(response, "request_info", None), response.status),
     )
     stored_body = getattr(response, "_body", None)
     if stored_body is not None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from tokenstream._basics.secret_mask import find_keys
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
@@ -188,6 +189,7 @@ def _head_of(response: FromHTTPX) -> ResponseHead:
         headers=lower_header_names(response.headers.items()),
         reason=response.reason_phrase,
         url=_url_of(response),
+        keys=find_keys(getattr(response, "_request", None), response.status_code),
     )
 
 

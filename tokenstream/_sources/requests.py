@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from tokenstream._basics.secret_mask import find_keys
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._connection.status import LOWEST_ERROR_STATUS, status_error
@@ -194,6 +195,7 @@ def from_requests(response: RequestsResponse) -> SyncSource:
         headers=lower_header_names(response.headers.items()),
         reason=response.reason or "",
         url=response.url or "",
+        keys=find_keys(getattr(response, "request", None), response.status_code),
     )
     raw = response.raw
     if not is_urllib3(raw) or _is_closed(raw):

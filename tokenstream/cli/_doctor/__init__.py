@@ -12,13 +12,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.secret_mask import SecretMask
 from tokenstream._connection.head import ResponseHead
 from tokenstream._decoder import Decoder
 from tokenstream.cli._advice import MISUSE, CommandFailed
 from tokenstream.cli._asking import add_request, build_request
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe
-from tokenstream.cli._doctor.report import SecretMask, as_json, lines_of
+from tokenstream.cli._doctor.report import as_json, lines_of
 from tokenstream.cli._program import parse_number
 
 if TYPE_CHECKING:

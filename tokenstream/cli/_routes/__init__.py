@@ -7,10 +7,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._basics.secret_mask import SecretMask
 from tokenstream._basics.visible import one_line
 from tokenstream._connect import connect
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error
-from tokenstream.cli._doctor.report import SecretMask, write_row
+from tokenstream.cli._doctor.report import write_row
 from tokenstream.cli._program import parse_number
 from tokenstream.cli._routes.candidates import find_candidates
 from tokenstream.errors import StreamError

@@ -1,0 +1,81 @@
+"""Hide the secrets of a request in what a server answers, since some repeat a key in an error."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import is_dict, is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream._basics.loose import Json
+
+_MIN_SECRET = 4
+_TELLING_LENGTH = 8
+"""A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
+_SCHEMES = {"basic", "bearer", "digest", "token"}
+_LOWEST_REFUSAL = 400
+_SHORTEST_KEY = 16
+"""The number of characters from which on a word in a header is a key, and not a word such as "none"."""
+_names_secret = re.compile("auth|key|token|secret|cookie", re.IGNORECASE).search
+
+
+def find_keys(request: object, status: int) -> tuple[str, ...]:
+    """Return the keys in the headers of a request that was refused; none of any other request.
+
+    Args:
+        request: The request, as its library has it; None if there is none.
+        status: The status of the response.
+
+    Example:
+        >>> import httpx
+        >>> request = httpx.Request("GET", "http://a.test", headers={"x-api-key": "sk-0123456789abcdef"})
+        >>> find_keys(request, 401), find_keys(request, 200)
+        (('sk-0123456789abcdef',), ())
+    """
+    if status < _LOWEST_REFUSAL:
+        return ()
+    headers: Any = getattr(request, "headers", None) or {}
+    values = [str(value) for name, value in headers.items() if _names_secret(name)]
+    return tuple([word for value in values for word in value.split() if len(word) >= _SHORTEST_KEY])
+
+
+class SecretMask:
+    """Hides secrets in texts, such as the error message of a provider.
+
+    Args:
+        secrets: Values of headers of the request.
+
+    Example:
+        >>> SecretMask(["Bearer sk-0123456"]).mask_text("the key sk-0123456 is wrong")
+        'the key *** is wrong'
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        words = {word for secret in secrets for word in secret.split()}
+        # The secrets are hidden in JSON, too, where characters may be escaped.
+        words |= {json.dumps(word)[1:-1] for word in words}
+        # Short words, and the name of a scheme such as "Bearer", are not secrets.
+        secret_words = (word for word in words if len(word) >= _MIN_SECRET and word.lower() not in _SCHEMES)
+        self._words = sorted(secret_words, key=len, reverse=True)
+
+    def mask_text(self, text: str) -> str:
+        """Return a text with "***" in place of each secret, and of each long beginning of one."""
+        for word in self._words:
+            shortest = min(len(word), _TELLING_LENGTH)
+            if word[:shortest] in text:
+                # The longest beginning first, so that nothing of the secret is left behind it.
+                for length in range(len(word), shortest - 1, -1):
+                    text = text.replace(word[:length], "***")
+        return text
+
+    def mask_json(self, value: object) -> Json:
+        """Return a JSON value with the secrets in its strings hidden; names and numbers stay unchanged."""
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if is_dict(value):
+            return {name: self.mask_json(inner) for name, inner in value.items()}
+        return [self.mask_json(inner) for inner in value] if is_list(value) else value
