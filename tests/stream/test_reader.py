@@ -126,6 +126,7 @@ async def test_what_comes_as_an_earlier_wait_runs_out_is_delivered_at_once() -> 
             await until(lambda: texts == ["Hel", "lo"])
     finally:
         reading.cancel()
+        await asyncio.wait([reading])
 
 
 @pytest.mark.parametrize("deaf", [1, 3])
