@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.tables import in_one_test
-from tokenstream import Stream, testing
+from tests.support.wire import sse
+from tokenstream import Decoder, Limits, Stream, testing
+from tokenstream.errors import LimitExceeded
 
 _ARGUMENTS = {"bird": "tern", "where": [1, {"at": "sea"}]}
 _ANSWER = testing.script().text("Look. ").tool_call("ring", _ARGUMENTS).finish("tool_calls")
@@ -162,6 +164,22 @@ def test_pieces_of_a_call_that_never_began_are_not_those_of_the_next(name: str) 
     told = _calls([*payloads[:start], *payloads[start + 1 : end + 1], *other, *payloads[end + 1 :]], name)
 
     assert [("ring", [{**_ARGUMENTS, "bird": "gull"}], True)] == told
+
+
+@in_one_test("name", ["anthropic", "ag-ui"])
+def test_pieces_of_calls_that_never_begin_are_bounded_together(name: Any) -> None:
+    """A server that only sends such pieces fills no memory, under however many indexes or ids they come."""
+    payloads = _payloads(name)
+    start = _place_of_start(payloads)
+    piece = next(each for each in payloads[start + 1 :] if "bird" in json.dumps(each))
+    fields = {"anthropic": "index", "ag-ui": "toolCallId"}
+    decoder = Decoder(name, limits=Limits(text=100))
+    decoder.feed(sse(payloads[0]))
+    for number in range(20):
+        key = number if name == "anthropic" else f"call{number}"
+        decoder.feed(sse({**piece, fields[name]: key}))
+
+    assert isinstance(decoder.error, LimitExceeded)
 
 
 @in_one_test("later", range(1, 7))

@@ -128,6 +128,22 @@ async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_heartbeat() -
     assert (201, True, 1, 1, []) == (client.status, client.ended, outlet.entered, outlet.left, outlet.stopped)
 
 
+async def test_what_ends_the_answer_is_raised_with_its_cause() -> None:
+    """Whoever reads the server's log sees why."""
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        try:
+            raise OSError("reset")
+        except OSError as error:
+            raise LookupError("lost") from error
+
+    with pytest.raises(LookupError, match="lost") as caught:
+        await Client().call(make_response(Scripted(broken)))
+
+    assert "OSError('reset')" == repr(caught.value.__cause__)
+
+
 class Steps:
     """Awaits a coroutine as middleware does, and counts how often the event loop goes through it."""
 

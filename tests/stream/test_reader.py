@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -27,7 +28,7 @@ from tests.stream.async_sources import (
 from tests.support import wire
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
-from tokenstream import AsyncStream
+from tokenstream import AsyncStream, Deadlines
 from tokenstream.errors import (
     ConcurrentRead,
     ConnectError,
@@ -92,6 +93,40 @@ async def test_large_chunks_are_held_back_by_their_bytes() -> None:
             await anyio.sleep(0.002)
             assert source.given <= taken + 2 * 4
     assert source.closed
+
+
+@on_asyncio
+async def test_what_comes_as_an_earlier_wait_runs_out_is_delivered_at_once() -> None:
+    """The timer of the wait for the first event rings later, too; a chunk at that moment wakes the loop."""
+    loop = asyncio.get_running_loop()
+    second: asyncio.Future[None] = loop.create_future()
+    texts: list[str] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        await anyio.lowlevel.checkpoint()
+        yield HEL
+        await second
+        yield LO
+        await anyio.sleep_forever()
+
+    async def read() -> None:
+        async with AsyncStream(body(), deadlines=Deadlines(first_event=0.1)) as stream:
+            async for text in stream.text:
+                texts.append(text)
+
+    reading = asyncio.create_task(read())
+    try:
+        await until(lambda: texts == ["Hel"])
+        await anyio.wait_all_tasks_blocked()
+        # While the loop is busy, the chunk arrives, and the timer is due.
+        loop.call_soon(second.set_result, None)
+        time.sleep(0.1)  # noqa: ASYNC251 - to be busy
+
+        with anyio.fail_after(1.0):
+            await until(lambda: texts == ["Hel", "lo"])
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
 
 
 @pytest.mark.parametrize("deaf", [1, 3])

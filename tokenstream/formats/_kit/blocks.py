@@ -55,7 +55,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_closed", "_early", "_may_restart", "_open", "_waiting", "newest")
+    __slots__ = ("_closed", "_early", "_early_length", "_may_restart", "_open", "_waiting", "newest")
 
     # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
@@ -76,6 +76,8 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         """True after the start of the answer came again, until the next block shows if it begins anew."""
         self._early: dict[KeyT, _EarlyArguments] | None = None
         """Arguments that came before the start of their call, by key; None for none, as in most answers."""
+        self._early_length = 0
+        """Number of characters that were ever kept in `_early`."""
 
     def _report_unsent(self, block: BlockT) -> None:
         """Report those data of a block that no event has reported yet; called before the block is closed."""
@@ -146,7 +148,8 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             is_arguments: False if the piece is of another kind.
 
         Raises:
-            LimitExceeded: There is more of these than `Limits.text`, or for more calls than `Limits.parts`.
+            LimitExceeded: These have more characters than `Limits.text`, or are of more calls than
+                `Limits.parts`.
         """
         if is_arguments and key in self._closed:
             self.add_late(0, self._closed[key], arguments)
@@ -160,10 +163,10 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         if self._early is None:
             self._early = {}
         self.check_room(len(self._early))
-        early = self._early.setdefault(key, _EarlyArguments())
-        early.append(fragment)
-        if early.length > self.limits.text:
+        self._early_length += len(fragment)
+        if self._early_length > self.limits.text:
             raise LimitExceeded(limit="text", value=self.limits.text)
+        self._early.setdefault(key, _EarlyArguments()).append(fragment)
 
     def _add_early(self, key: KeyT, part: OpenPart | None) -> bool:
         """Add to a new part the arguments that came before its start; return False if there are none.

@@ -39,8 +39,8 @@ _SIGNS = frozenset({"base_resp", "errors", "error", "fault", *_REASON_FIELDS, *_
 """Fields of which the payload of an error has one at least."""
 _SIGNS_BESIDE_KINDS = frozenset({"base_resp", "detail", "error", "event", "event_type", "object", "title"})
 """Fields of which the payload of an error has one at least if it has another type than "error"."""
-_SUCCESSES = frozenset({"0", "200", "ok", "success"})
-"""Codes beside a message that report no error, in lower case."""
+_SUCCESSES = frozenset({"200", "ok", "success"})
+"""Codes and reasons that report no error, in lower case; a code of zeros does not, either."""
 
 
 def find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
@@ -84,9 +84,9 @@ def _find_unusual_details(payload: dict[str, Any]) -> dict[str, Any] | str | Non
         return None
     if len(payload) == 1:
         return _find_sole_details(payload)
-    if not _REASON_FIELDS.isdisjoint(payload):
-        code = next((payload[name] for name in CODE_FIELDS if payload.get(name) is not None), "ok")
-        return payload if str(code).casefold() not in _SUCCESSES or _says_failure(payload) else None
+    reasons = [name for name in payload if name in _REASON_FIELDS]
+    if reasons:
+        return payload if _says_failure(payload, reasons) else None
     return payload if payload.keys() <= _FIELDS_BESIDE_ERRORS and first_listed(payload) else None
 
 
@@ -106,16 +106,26 @@ def _find_sole_details(payload: dict[str, Any]) -> dict[str, Any] | str | None:
     return error if error and (is_dict(error) or isinstance(error, str)) else None
 
 
-def _says_failure(payload: dict[str, Any]) -> bool:
-    """Return True if a field of a payload beside the reason says that a request has failed."""
+def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
+    """Return True if a field of a payload beside the reason says that a request has failed.
+
+    Args:
+        reasons: The names of the fields with the reason.
+    """
+    statuses = [payload.get(name) for name in STATUS_FIELDS]
+    if any(isinstance(status, int) and status >= LOWEST_ERROR_STATUS for status in statuses):
+        return True
+    if reasons == ["title"]:
+        # A problem by RFC 9457 has a number; a step of an agent may have a title and a code or a state, too.
+        return False
     if payload.get("success") is False or payload.get("error") is True or "__type" in payload:
         return True
-    statuses = (payload.get(name) for name in STATUS_FIELDS)
-    return any(
-        status in ("error", "failed", "failure")
-        or (isinstance(status, int) and status >= LOWEST_ERROR_STATUS)
-        for status in statuses
-    )
+    if any(status in ("error", "failed", "failure") for status in statuses):
+        return True
+    code = next((str(payload[name]) for name in CODE_FIELDS if payload.get(name) is not None), "0")
+    # Each service has numbers of its own for success, but their reasons are alike.
+    said = [code, *[str(payload[name]) for name in reasons if isinstance(payload[name], str)]]
+    return bool(code.strip("0")) and all(text.casefold() not in _SUCCESSES for text in said)
 
 
 def first_listed(details: dict[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,14 @@ class Delivery(ABC):
                     self._tasks.start_soon(run_until_cancelled, self._stay_alive)
                     await work()
         except BaseExceptionGroup as errors:
-            raise only_error(errors) from None
+            error = only_error(errors)
+        else:
+            return
+        try:
+            # Not raised above, so that it keeps what it was caused by.
+            raise error
+        finally:
+            del error  # whose traceback has this frame
 
     async def _deliver_and_conclude(self) -> None:
         """Send the answer and what follows it, then end the other tasks."""

@@ -226,6 +226,9 @@ class Reader:
         try:
             while (rung_at := await alarm.begin()) is not None:
                 # Only the timer has rung, perhaps for an earlier wait.
+                if self._items or self.has_ended:
+                    # This came between the timer and this line, and so found no wait to end.
+                    break
                 if rung_at >= due:
                     return False
                 alarm.set_timer(due)
