@@ -317,7 +317,7 @@ def test_an_error_does_not_repeat_the_key_of_its_request(header: str) -> None:
 
 
 def test_a_short_word_in_a_header_is_no_key() -> None:
-    """Local servers take any."""
+    """Local servers take any word as a key, and their errors stay readable."""
     refused = httpx.Response(401, text="none of these", request=httpx.Request("GET", "http://a.test"))
     refused.request.headers["Authorization"] = "Bearer none"
 

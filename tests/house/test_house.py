@@ -48,6 +48,7 @@ _FEATURES = {
     "events that come twice or late": {"code": 80, "docstrings": 60, "tables": 10},
     "calls that are begun anew": {"code": 35, "docstrings": 20},
     "answers that are spliced": {"code": 30, "docstrings": 15},
+    "keys that servers repeat in errors": {"code": 40, "docstrings": 20},
     "answers of several requests, whose readers come late or go on": {"code": 60, "docstrings": 40},
     "names that calls and token counts have elsewhere": {"tables": 40},
     "short answers in a tenth less time": {"code": 40, "docstrings": 10},
@@ -75,7 +76,7 @@ _DRAFT_CALLS, _DRAFT_MODULES = 28, 14
 """Calls of the package's own for a draft of a typed object, and the number of their modules."""
 _SHORT_CALLS = {"Stream of a short answer": 545, "connect": 582}
 """Calls of the package's own for a short answer, of which two thirds are its start and its end."""
-_RETRY_CALLS = (118, 416)
+_RETRY_CALLS = (118, 418)
 """Calls of the package's own that `retry=` adds to an answer: if it comes at once, and after a 503."""
 _SAMPLE = '''"""A module."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
@@ -39,8 +40,8 @@ def find_keys(request: object, status: int) -> tuple[str, ...]:
     if status < _LOWEST_REFUSAL:
         return ()
     headers: Any = getattr(request, "headers", None) or {}
-    values = [str(value) for name, value in headers.items() if _names_secret(name)]
-    return tuple([word for value in values for word in value.split() if len(word) >= _SHORTEST_KEY])
+    words = " ".join(map(str, compress(headers.values(), map(_names_secret, headers)))).split()
+    return tuple([word for word in words if len(word) >= _SHORTEST_KEY])
 
 
 class SecretMask:

@@ -205,8 +205,11 @@ class AGUI(Format):
     def _read_run_started(self, payload: dict[str, Any]) -> None:
         """Report the run's id; a second start of the run is a departure from the documentation."""
         id = text_of(payload, "runId")
-        if self._started and self.begins_another(id, payload):
-            return
+        if self._started:
+            # A run that a run has begun is a part of it.
+            is_inner = self.parts.id is not None and text_of(payload, "parentRunId") == self.parts.id
+            if self.begins_another(None if is_inner else id, payload):
+                return
         self._started = True
         self.parts.head(id=id, model=model_in_metadata(payload))
         self._report_unknown_fields(payload, "runId")
