@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
@@ -18,30 +16,6 @@ _MIN_SECRET = 4
 _TELLING_LENGTH = 8
 """A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
 _SCHEMES = {"basic", "bearer", "digest", "token"}
-_LOWEST_REFUSAL = 400
-_SHORTEST_KEY = 16
-"""The number of characters from which on a word in a header is a key, and not a word such as "none"."""
-_names_secret = re.compile("auth|key|token|secret|cookie", re.IGNORECASE).search
-
-
-def find_keys(request: object, status: int) -> tuple[str, ...]:
-    """Return the keys in the headers of a request that was refused; none of any other request.
-
-    Args:
-        request: The request, as its library has it; None if there is none.
-        status: The status of the response.
-
-    Example:
-        >>> import httpx
-        >>> request = httpx.Request("GET", "http://a.test", headers={"x-api-key": "sk-0123456789abcdef"})
-        >>> find_keys(request, 401), find_keys(request, 200)
-        (('sk-0123456789abcdef',), ())
-    """
-    if status < _LOWEST_REFUSAL:
-        return ()
-    headers: Any = getattr(request, "headers", None) or {}
-    words = " ".join(map(str, compress(headers.values(), map(_names_secret, headers)))).split()
-    return tuple([word for word in words if len(word) >= _SHORTEST_KEY])
 
 
 class SecretMask:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._connection.status import LOWEST_ERROR_STATUS, make_redirect_error, make_status_error
+from tokenstream._connection.status import make_redirect_error, make_status_error
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.repeated import Wholeness
 from tokenstream.framing._lines import BOM
 from tokenstream.limits import DEFAULT_LIMITS, Limits

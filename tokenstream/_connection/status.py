@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
@@ -13,6 +15,7 @@ from tokenstream._connection.head import ResponseHead, lower_header_names, strip
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats._detect.payloads import name_of
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import (
     error_kind,
     is_final,
@@ -26,20 +29,22 @@ from tokenstream.framing._sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from urllib.parse import SplitResult
 
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
-LOWEST_ERROR_STATUS = 400
 _MAX_CHARACTERS = 200
 """The number of characters of a plain-text body, or of an address, that an error message contains."""
 _NOT_MODIFIED = 304
 _PAYMENT_REQUIRED, _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 402, 429, 500
 _PORTS = {"http": 80, "https": 443}
 _SHOULD_RETRY = {"true": True, "false": False}
+_SHORTEST_KEY = 16
+"""The number of characters from which on a word in a header is a key, and not a word such as "none"."""
+_names_secret = re.compile("auth|key|token|secret|cookie", re.IGNORECASE).search
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
@@ -47,6 +52,27 @@ def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> 
     return make_status_error(
         ResponseHead(status=status, headers=lower_header_names(headers.items())), body, DEFAULT_LIMITS
     )
+
+
+def find_keys(request: object, status: int) -> tuple[str, ...]:
+    """Return the keys in the headers of a request that was refused; none of any other request.
+
+    Args:
+        request: The request, as its library has it; None if there is none.
+        status: The status of the response.
+
+    Example:
+        >>> import httpx
+        >>> request = httpx.Request("GET", "http://a.test", headers={"x-api-key": "sk-0123456789abcdef"})
+        >>> find_keys(request, 401), find_keys(request, 200)
+        (('sk-0123456789abcdef',), ())
+    """
+    if status < LOWEST_ERROR_STATUS:
+        return ()
+    headers: Any = getattr(request, "headers", None) or {}
+    values: Iterable[object] = compress(headers.values(), map(_names_secret, headers))
+    words = " ".join(map(str, values)).split()
+    return tuple([word for word in words if len(word) >= _SHORTEST_KEY])
 
 
 def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.secret_mask import find_keys
 from tokenstream._connection.head import ResponseHead, lower_header_names
+from tokenstream._connection.status import find_keys
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tokenstream._basics.secret_mask import find_keys
 from tokenstream._connection.head import ResponseHead, lower_header_names
-from tokenstream._connection.status import LOWEST_ERROR_STATUS
+from tokenstream._connection.status import find_keys
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import close_object, read_at_once
 from tokenstream.errors import MisuseError
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tokenstream._basics.secret_mask import find_keys
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.head import ResponseHead, lower_header_names
-from tokenstream._connection.status import LOWEST_ERROR_STATUS, status_error
+from tokenstream._connection.status import find_keys, status_error
 from tokenstream._sources.kinds import SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import CHUNK_SIZE
 from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import provider_error
 
 if TYPE_CHECKING:

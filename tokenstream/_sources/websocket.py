@@ -8,10 +8,11 @@ from functools import partial
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.status import LOWEST_ERROR_STATUS, status_error
+from tokenstream._connection.status import status_error
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import error_kind, kind_of_status
 
 if TYPE_CHECKING:

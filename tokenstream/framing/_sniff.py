@@ -37,7 +37,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     if binary is not None:
         return binary
     if start[:5] == b"data:" or start[:6] == b"event:":
-        # What follows finds this, too, but nearly all bodies begin so.
+        # A short way to the result of the checks below: nearly all bodies begin so.
         return "sse"
     first = start.lstrip(_SKIPPED)
     if not first:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from weakref import ref
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
-SNAKE = re.compile("_([a-z])")
+_SNAKE = re.compile("_([a-z])")
 
 
 def camel_case(name: str) -> str:
@@ -29,7 +29,7 @@ def camel_case(name: str) -> str:
         >>> camel_case("server_content"), camel_case("serverContent")
         ('serverContent', 'serverContent')
     """
-    return SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+    return _SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def base64_bytes(encoded: object) -> bytes | None:

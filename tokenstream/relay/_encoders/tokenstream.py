@@ -102,7 +102,7 @@ def record_piece(event: AnyEvent) -> bytes | None:
     text = "" if read_text is None else read_text(event)
     if not text:
         return None
-    # What `event.step` returns, without the call of a property for each token.
+    # The slot behind `event.step`: a property would be called for each token.
     step = getattr(event, "_step", None)
     try:
         # For most pieces, those of a text that is the first part of the answer, the template is a constant.
@@ -410,9 +410,7 @@ class TokenStreamEncoder(Encoder):
     def encode_later_piece(self, event: Event) -> bytes | None:
         """Return the chunk of a piece of a part; None for any other event, or if no template fits."""
         piece = None if self.raw else record_piece(event)
-        if piece is None or self.position is not None:
-            return None if piece is None else self._frame_next(piece)
-        return self.frame_record(None, piece)
+        return None if piece is None else self._frame_next(piece)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from anyio import Event
 
-
 _MOST_WAITERS = 16
 """The number of waits from which on those that were cancelled are looked for."""
 

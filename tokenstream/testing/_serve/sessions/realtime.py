@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
-from tokenstream.formats._kit.values import SNAKE
+from tokenstream.formats._kit.values import camel_case
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
@@ -390,7 +390,4 @@ def _to_camel_case(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - JSON
     """Return a message with the names of its fields in camelCase, down to a depth."""
     if not is_dict(value) or not depth:
         return value
-    return {
-        SNAKE.sub(lambda match: match[1].upper(), name): _to_camel_case(item, depth - 1)
-        for name, item in value.items()
-    }
+    return {camel_case(name): _to_camel_case(item, depth - 1) for name, item in value.items()}

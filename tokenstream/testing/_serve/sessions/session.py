@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list
-from tokenstream._connection.status import LOWEST_ERROR_STATUS
 from tokenstream.errors import MisuseError
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.framing import SSEParser
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._recordings.replay import apply_chunking
