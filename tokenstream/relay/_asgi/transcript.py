@@ -174,8 +174,8 @@ class Transcript:
         if self._refused is not None:
             return
         try:
-            for position, record in enumerate(records[len(chunks) :], first + len(chunks)):
-                chunks.append(self._encode(position, record))
+            for index in range(len(chunks), len(records)):
+                chunks.append(self._encode(first + index, records[index]))
         except NotExpressible as error:
             self._refused = error
 

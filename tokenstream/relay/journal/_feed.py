@@ -90,7 +90,7 @@ class AnswerFollower:
         Raises:
             JournalError: The journal no longer has the next records, or no longer works.
         """
-        if self.position >= feed.first + len(feed.records) - 1:
+        if self.position >= feed.end:
             if feed.error is not None and not feed.is_complete:
                 raise raised_anew(feed.error)
             return False if feed.is_complete else None
@@ -161,6 +161,8 @@ class Feed:
         self.first = state.begin
         """The position of the first record in `records`."""
         self.records: list[bytes] = []
+        self.end = state.begin - 1
+        """The position of the last record that was read."""
         self.is_complete = False
         """True once all records have been read."""
         self.error: JournalError | None = None
@@ -185,11 +187,6 @@ class Feed:
         """The clock reading since which there have been no followers."""
         self._dead_since: float | None = None
         """The clock reading since which the producer has looked dead."""
-
-    @property
-    def end(self) -> int:
-        """The position of the last record that was read."""
-        return self.first + len(self.records) - 1
 
     @property
     def progress(self) -> tuple[int, bool]:
@@ -224,11 +221,12 @@ class Feed:
             is_last: True if these records end the answer.
         """
         # The number of these records that the feed has already; negative if some before them are missing.
-        known = self.first + len(self.records) - first
+        known = self.end + 1 - first
         if known < 0 or self.is_complete or self.error is not None or owner != self.owner:
             return
         self._is_given = True
         self.records += records[known:] if known else records
+        self.end = first + len(records) - 1
         self.is_complete = is_last
         self.changes.notify()
         self._given_bytes += size
@@ -351,6 +349,7 @@ class Feed:
         """Add a page of records, and drop the records that the storage has trimmed."""
         # A producer may have given some records of the page meanwhile: add only those after them.
         self.records += page.records[self.end + 1 - page.first :]
+        self.end = self.first + len(self.records) - 1
         self.is_complete |= page.state.over and self.end >= page.state.end
         if page.records or self.is_complete:
             self.changes.notify()

@@ -59,14 +59,13 @@ class MemoryStorage(Storage):
         self._max_answers = max_answers
         self._max_keys = 2 * max_answers
         self._max_bytes = min(max_bytes, max_total_bytes)
-        self._max_total_bytes = max_total_bytes
         self._per_owner = per_owner
         self._expire = expire
         self._clock = clock
         self._calls = MemoryCallStore(clock=clock)
         self._answers: dict[str, StoredAnswer] = {}
         """All answers by their ids."""
-        self._all = AnswerGroup()
+        self._all = AnswerGroup(limit=max_total_bytes)
         self._no_dead_before = -math.inf
         """The clock reading before which no producer can have been dead for `expire` seconds."""
         self._shares: dict[str | None, AnswerGroup] = {}
@@ -120,11 +119,11 @@ class MemoryStorage(Storage):
                 raise Fenced
             added = sum(map(len, records))
             # Even a full storage takes a small end, since readers wait for it.
-            if not (over and added <= _MAX_LAST_BYTES):
+            if (added > answer.share.room or added > self._all.room) and not (
+                over and added <= _MAX_LAST_BYTES
+            ):
                 # Beyond its limit, an answer loses as much as it gains, but keeps its last record.
-                size = answer.size + added
-                if size > answer.limit:
-                    size = max(answer.limit, len(records[-1]))
+                size = min(answer.size + added, max(answer.limit, len(records[-1])))
                 self._make_bytes(size - answer.size, answer.share)
             self._all.grow(answer.extend(records, added))
         answer.alive_until = self._clock() + lease
@@ -313,20 +312,17 @@ class MemoryStorage(Storage):
         Raises:
             JournalUnavailable: There is no room, and all answers with records are still being produced.
         """
-        bounds = share.bounds
-        while bounds is not None and share.size + size > bounds.bytes:
+        while share.room < size:
             if not share.ended:
-                raise JournalUnavailable(
-                    f"an owner has {bounds.bytes:,} bytes of answers that have not ended"
-                )
+                raise JournalUnavailable(f"an owner has {share.limit:,} bytes of answers that have not ended")
             self._delete_first(share.ended)
-        while self._all.size + size > self._max_total_bytes:
+        while self._all.room < size:
             if not self._all.ended:
                 self._finish_dead()
             if not self._all.ended:
                 raise JournalUnavailable(
-                    f"the journal holds max_total_bytes={self._max_total_bytes:,} bytes of answers that have "
-                    "not ended"
+                    f"the journal holds max_total_bytes={self._all.limit:,} bytes of answers that have not "
+                    "ended"
                 )
             has_many = share.size * len(self._shares) > self._all.size
             self._delete_first(share.ended if has_many and share.ended else self._all.ended)

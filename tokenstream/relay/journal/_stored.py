@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -20,12 +21,16 @@ class AnswerGroup:
 
     Args:
         bounds: Limits of the group; None for none.
+        limit: The maximum size of all records together, in bytes; without it, that of `bounds`.
     """
 
-    __slots__ = ("bounds", "ended", "expired", "running", "size")
+    __slots__ = ("bounds", "ended", "expired", "limit", "room", "running")
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: Bounds | None = None, *, limit: int = sys.maxsize) -> None:
         self.bounds = bounds
+        self.limit = limit if bounds is None else bounds.bytes
+        self.room = self.limit
+        """The bytes that still have room; negative if the last records of answers have taken more."""
         self.running: dict[str, StoredAnswer] = {}
         """Answers that have not ended."""
         # Unlike a dict, an `OrderedDict` finds its first item at once, however many were deleted before it.
@@ -33,15 +38,18 @@ class AnswerGroup:
         """Answers that have ended and whose records are still held, in order of expiry."""
         self.expired: OrderedDict[str, StoredAnswer] = OrderedDict()
         """Answers whose records were deleted, in the order in which the answers will be forgotten."""
-        self.size = 0
-        """The size of all records in bytes."""
 
     def __len__(self) -> int:
         return len(self.running) + len(self.ended) + len(self.expired)
 
     def grow(self, added: int) -> None:
         """Count bytes that the records of an answer have got; negative for those that were dropped."""
-        self.size += added
+        self.room -= added
+
+    @property
+    def size(self) -> int:
+        """The size of all records in bytes."""
+        return self.limit - self.room
 
     def end(self, id: str, answer: StoredAnswer) -> None:
         """Note that an answer has ended, whose records are held for a while."""
@@ -138,17 +146,22 @@ class StoredAnswer:
         self.end += len(records)
         before = self.size
         self.size += size
+        if self.size > self.limit:
+            self._trim()
+        grown = self.size - before
+        self.share.grow(grown)
+        return grown
+
+    def _trim(self) -> None:
+        """Trim the oldest records beyond the limit, but keep the last one."""
         while self.size > self.limit and len(self._records) - self._trimmed > 1:
             self.size -= len(self._records[self._trimmed])
             self._trimmed += 1
             self.begin += 1
-        if self._trimmed and self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
+        if self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
             # More records were trimmed than are moved here, so the cost per record stays constant.
             del self._records[: self._trimmed]
             self._trimmed = 0
-        grown = self.size - before
-        self.share.grow(grown)
-        return grown
 
     def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
         """Return at most `limit` records after a position; none if the next record was trimmed."""
