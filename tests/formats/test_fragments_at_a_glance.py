@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.answers_in_turns.answers import ANSWERS
+from tests.support.in_turns import decoded
 from tokenstream import Decoder
 from tokenstream._connection.connection import Connection
 from tokenstream.events import ToolCallDelta
@@ -35,3 +36,15 @@ def test_a_format_is_asked_for_a_shortcut_when_its_state_changes(
 
     assert pieces == [event.fragment for event in events if isinstance(event, ToolCallDelta)]
     assert len(asked) <= 3
+
+
+@pytest.mark.parametrize("name", _CALLS)
+def test_arguments_behind_a_placeholder_are_the_same_at_a_glance(name: str) -> None:
+    """White space and an empty object say nothing, in however many fragments they come."""
+    answer = ANSWERS[name]
+    for before in (["{}"], [" ", " ", " ", "{}"], [" ", "{", "}", " "], ["\n", "\n", "{ }", "{}"]):
+        pieces = [answer.delta(0, text) for text in [*before, '{"a"', ": 1", "}"]]
+        chunks = [*map(answer.wire, answer.head), *map(answer.wire, pieces)]
+        plain = decoded(answer.format, chunks, shortcuts=False)
+
+        assert plain == decoded(answer.format, chunks, shortcuts=True)

@@ -14,7 +14,7 @@ from tokenstream._basics.json import is_deeper, looks_whole
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.match import CODE
 from tokenstream.formats._fast.shape import Shape
-from tokenstream.formats._kit.repeated import OPENING
+from tokenstream.formats._kit.repeated import LONGEST_PLACEHOLDER, OPENING
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -221,8 +221,12 @@ def make_reader(
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
             return None
-        if log is not None and text[:1] in OPENING and (len(text) > log.length or looks_whole(text)):
-            # The server may send the arguments again, which decoding finds out.
+        if (
+            log is not None
+            and text[:1] in OPENING
+            and (len(text) > log.length or log.length <= LONGEST_PLACEHOLDER or looks_whole(text))
+        ):
+            # The server may send the arguments again, or behind a placeholder, which decoding finds out.
             return None
         # Without a call of the constructor, which would take longer.
         event = _new(kind)

@@ -11,6 +11,7 @@ from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.formats._kit.repeated import (
+    LONGEST_PLACEHOLDER,
     RepeatedArguments,
     Wholeness,
     find_equal,
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.late import LateArguments
 
 ValueT = TypeVar("ValueT")
-_LONGEST_PLACEHOLDER = 8
-"""The most characters of an empty object in place of arguments: it may have white space in it."""
 
 
 class OpenPart:
@@ -265,7 +264,7 @@ class OpenCall(OpenPart):
         Args:
             note: Counts a departure of the server from its documentation.
         """
-        text = self.arguments.join() if self.arguments.length <= _LONGEST_PLACEHOLDER else ""
+        text = self.arguments.join() if self.arguments.length <= LONGEST_PLACEHOLDER else ""
         if text and not text.isspace() and self.type != "custom" and says_no_arguments(text):
             note("arguments_placeholder")
             self.drop_arguments()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
 
+LONGEST_PLACEHOLDER = 8
+"""The most characters of an empty object in place of arguments: it may have white space in it."""
+
 MOST_SPREAD = 8
 """A JSON text is compared as a value with an earlier one that is at most this many times as long."""
 
