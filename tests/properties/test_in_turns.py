@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.answers_in_turns.wires import Payload, sse
+from tests.support.answers_in_turns.wires import Payload, is_binary, sse
 from tests.support.effort import trials
-from tests.support.in_turns import ANSWERS, MOVES, as_payloads, bent, decoded, recorded, stream
+from tests.support.in_turns import (
+    ANSWERS,
+    MOVES,
+    as_payloads,
+    bent,
+    decoded,
+    recorded,
+    stream,
+    with_other_values,
+    with_wrong_bytes,
+)
 from tests.support.recordings import Recorded, folders, shared
 from tests.support.sampling import part_of, sampled
 from tests.support.tables import in_one_test
@@ -90,6 +100,37 @@ def test_decoded_deltas_that_turn_odd_say_at_a_glance_what_reading_finds(name: s
         sent = [*opened, *payloads[len(answer.head) :], *before]
 
         assert decoded(answer.format, sent, shortcuts=False) == decoded(answer.format, sent, shortcuts=True)
+
+
+# -- what other answers have taught ---------------------------------------------------------------------
+
+
+def _holds_after_others(name: str, seed: int) -> None:
+    """An answer that other answers of its format have taught to read says what decoding finds."""
+    source = random.Random(f"{name} after others {seed}")
+    answer = with_other_values(ANSWERS[name], source)
+    chunks, _ = stream(answer, source, source.choice((2, 3, 6, 12)))
+    # A checksum finds what is wrong in a binary message.
+    if source.random() < 0.3 and not is_binary(answer):
+        chunks = with_wrong_bytes(chunks, source)
+
+    assert decoded(answer.format, chunks, shortcuts=False) == decoded(answer.format, chunks, shortcuts=True)
+
+
+@pytest.mark.few_rows(8)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_short_answers_of_one_server_say_what_decoding_finds(name: str) -> None:
+    """Each has ids, times and counts of its own, or is damaged; what earlier ones have proved is used."""
+    for seed in range(12):
+        _holds_after_others(name, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ANSWERS)
+def test_thousands_of_short_answers_of_one_server_say_the_same(name: str) -> None:
+    """The same with more seeds: some 18,000 streams in a thorough run."""
+    for seed in range(12, 12 + trials(400)):
+        _holds_after_others(name, seed)
 
 
 # -- what real servers sent ------------------------------------------------------------------------------

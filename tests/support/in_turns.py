@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from tokenstream.formats import Format
     from tokenstream.limits import Limits
 
-__all__ = ["ANSWERS", "MOVES", "Answer", "Plain", "as_payloads", "bent", "decoded", "recorded", "stream"]
+__all__ = [
+    "ANSWERS",
+    "MOVES",
+    "Answer",
+    "Plain",
+    "as_payloads",
+    "bent",
+    "decoded",
+    "recorded",
+    "stream",
+    "with_other_values",
+    "with_wrong_bytes",
+]
 
 _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "漢字 ", "\ud83c")
 """Endings of a piece; the last one is half a character."""
@@ -140,7 +152,7 @@ def stream(answer: Answer, source: random.Random, deltas: int = 40) -> tuple[lis
 
 # -- payloads that bend a rule ---------------------------------------------------------------------------
 
-_ODD: tuple[Any, ...] = (..., None, ["x"], "x", 7, {"x": 1})
+_ODD: tuple[Any, ...] = (..., None, ["x"], "x", 7, {"x": 1}, "", 0)
 """Values put into a field in place of its own; the ellipsis leaves the field out."""
 
 
@@ -155,6 +167,46 @@ def bent(answer: Answer) -> Iterator[list[bytes]]:
                 *map(answer.wire, answer.head),
                 *[_rewritten(answer, payload, made) for payload, made in zip(sent, changed, strict=True)],
             ]
+
+
+def with_other_values(answer: Answer, source: random.Random) -> Answer:
+    """Return an answer with a few other values in its deltas: in each of them the same, or another."""
+    # These name the SSE event.
+    paths = [path for path in _paths_of(answer.delta(0, "a")) if path[0] not in _NAMES]
+    chosen = source.sample(paths, min(source.choice((0, 1, 2, 4)), len(paths)))
+    values = {path: source.choice(_VALUES) for path in chosen}
+    is_same = source.random() < 0.8
+
+    def delta(index: int, piece: str) -> Payload:
+        payload = answer.delta(index, piece)
+        for path, value in values.items():
+            try:
+                payload = _with(payload, path, value if is_same else source.choice(_VALUES))
+            except (AttributeError, LookupError, TypeError):
+                # An earlier value has taken this place away.
+                continue
+        return payload
+
+    return replace(answer, delta=delta)
+
+
+_NAMES = frozenset({"type", "event_type", "event", "object"})
+_VALUES: tuple[Any, ...] = (
+    *("chatcmpl-1", 'we"ird', "ü", "\u2028", "x y", ""),
+    *(0, 1, 7, 2.5, 10**20, None, True),
+)
+"""Values of ids, times, counts and other fields."""
+
+
+def with_wrong_bytes(chunks: list[bytes], source: random.Random) -> list[bytes]:
+    """Return the chunks of a stream, a few of which have other bytes."""
+    made = chunks.copy()
+    for _ in range(source.choice((1, 1, 3))):
+        place = source.randrange(len(made))
+        changed = bytearray(made[place])
+        changed[source.randrange(len(changed))] = source.choice(b'"\\{}[],: a0\n\xff\xc3')
+        made[place] = bytes(changed)
+    return made
 
 
 def _paths_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -73,7 +73,7 @@ def _match_nothing(payload: bytes) -> None:
     """Return None for any payload, so that it is decoded; used if `_GIVES_BACK` is False."""
 
 
-def _parse_string(inside: bytes) -> str | None:
+def parse_string(inside: bytes) -> str | None:
     """Decode the inside of a JSON string; return None if it is malformed or empty."""
     try:
         text: str = from_json(b'"%b"' % inside)
@@ -115,13 +115,13 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
             return None
         # With an escape, or a quote that would end the string early, the parser decides.
         if _BACKSLASH in inside or _QUOTE in inside:
-            return _parse_string(inside)
+            return parse_string(inside)
         try:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
         # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
-        return (text or None) if text.isprintable() else _parse_string(inside)
+        return (text or None) if text.isprintable() else parse_string(inside)
 
     return match
 
@@ -153,13 +153,13 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         if padded is after or not is_padding:
             return _match_escaped(after_prefix, between, tail)
         if _BACKSLASH in inside:
-            return _parse_string(inside)
+            return parse_string(inside)
         try:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
         # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
-        return (text or None) if text.isprintable() else _parse_string(inside)
+        return (text or None) if text.isprintable() else parse_string(inside)
 
     return match
 
@@ -176,7 +176,7 @@ def _match_escaped(after_prefix: bytes, between: bytes, tail: bytes) -> str | No
     """
     # The first quote is inside the text. Padding cannot contain the bytes before it.
     inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
-    return _parse_string(inside) if found and _is_padding(padding) else None
+    return parse_string(inside) if found and _is_padding(padding) else None
 
 
 def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
@@ -197,13 +197,13 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
             return None
         # With an escape, or a quote that would end the string early, the parser decides.
         if _BACKSLASH in inside or _QUOTE in inside:
-            return _parse_string(inside)
+            return parse_string(inside)
         try:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
         # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
-        return (text or None) if text.isprintable() else _parse_string(inside)
+        return (text or None) if text.isprintable() else parse_string(inside)
 
     return match
 
@@ -225,7 +225,7 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         if inner is after_prefix or after_prefix is payload or size <= 0 or inner[size:-size] != between:
             return None
         inside = inner[:size]
-        return _parse_string(inside) if inside == inner[-size:] else None
+        return parse_string(inside) if inside == inner[-size:] else None
 
     return match
 
@@ -269,13 +269,13 @@ def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
                 return None
         # With an escape, or a quote that would end the string early, the parser decides.
         if _BACKSLASH in inside or _QUOTE in inside:
-            return _parse_string(inside)
+            return parse_string(inside)
         try:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
         # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
-        return (text or None) if text.isprintable() else _parse_string(inside)
+        return (text or None) if text.isprintable() else parse_string(inside)
 
     return match
 

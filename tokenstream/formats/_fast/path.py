@@ -22,11 +22,12 @@ from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.entry import TEXT_DELTAS, DecodedShape, ShapeEntry
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape, find_at
+from tokenstream.formats._fast.template import Templates
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame, Unit
@@ -95,6 +96,11 @@ class Fast:
                 inner = inner.setdefault(step, {})
             inner[None] = path
         return places
+
+    @cached_property
+    def templates(self) -> Templates:
+        """What answers of this format have proved, for later ones."""
+        return Templates()
 
     def find_path(self, payload: dict[str, Any], text: str) -> Path | None:
         """Return the place of a delta's text in its payload; None if other places have text, too.
@@ -282,9 +288,10 @@ class FastPath:
                 self._misses = 0
                 return shape
         self._misses += 1
-        changing = self._find_changing(value)
-        path = self._fast.find_path(value, text)
-        if path is None:
+        changing, fast = self._find_changing(value), self._fast
+        known = fast.templates.find(changing, payload, text) if isinstance(payload, bytes) else None
+        path = None if known is not None else fast.find_path(value, text)
+        if path is None and known is None:
             # The payload has other text, too, or half a surrogate pair of the text is held back. An entry
             # would read later payloads wrongly.
             self.clear()
@@ -293,13 +300,31 @@ class FastPath:
         self._deltas_to_wait -= 1
         if self._deltas_to_wait > 0:
             return None
+        shape_learnt: AnyShape | None = known or self._prove(payload, value, path, changing)
+        if shape_learnt is None:
+            self._wait_longer()
+        else:
+            self._shapes = [shape_learnt, *self._shapes[: _MOST_ENTRIES - 1]]
+        return shape_learnt
+
+    def _prove(
+        self, payload: Payload, value: dict[str, Any], path: Path | None, changing: Sequence[Path]
+    ) -> AnyShape | None:
+        """Return a payload's shape; None if nothing proves where the values that change are.
+
+        Args:
+            payload: The payload as it arrived.
+            value: The payload, decoded.
+            path: The place of the text.
+            changing: The places whose values the shape must not compare.
+        """
         fast = self._fast
         learn: Any = (
             partial(Shape.learn, payload)
             if isinstance(payload, bytes)
             else partial(DecodedShape.learn, depth=self._limits.depth)
         )
-        shape_learnt: AnyShape | None = learn(
+        shape: AnyShape | None = learn(
             value,
             path,
             changing=changing,
@@ -307,11 +332,9 @@ class FastPath:
             asides=fast.asides,
             padding=fast.padding,
         )
-        if shape_learnt is None:
-            self._wait_longer()
-        else:
-            self._shapes = [shape_learnt, *self._shapes[: _MOST_ENTRIES - 1]]
-        return shape_learnt
+        if isinstance(shape, Shape):
+            fast.templates.keep(changing, shape)
+        return shape
 
     def adopt_shapes(self, other: FastPath) -> None:
         """Take over the shapes that were learnt from an earlier answer of the same server."""

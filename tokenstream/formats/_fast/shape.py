@@ -31,7 +31,7 @@ Path: TypeAlias = tuple[str | int, ...]
 PADDING = frozenset({"obfuscation", "p"})
 """Meaningless fields that hide the length of the text from eavesdroppers."""
 
-_LONGEST_PAYLOAD = 4096
+LONGEST_PAYLOAD = 4096
 """Bytes of the longest payload whose shape is learnt."""
 _MOST_PLACES = 8
 """The most occurrences of the text that are tried: an earlier field may contain the same text."""
@@ -59,11 +59,11 @@ class Shape:
         ('lo', None)
     """
 
-    __slots__ = ("_holes", "_match", "_pieces")
+    __slots__ = ("_match", "holes", "pieces")
 
     def __init__(self, pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> None:
-        self._pieces = pieces
-        self._holes = holes
+        self.pieces = pieces
+        self.holes = holes
         self._match: Match | None = None
         """The value of `match`; None before its first use, since most streams need only that of `between`."""
 
@@ -74,24 +74,24 @@ class Shape:
         It returns None for any other payload, and for an empty text.
         """
         if self._match is None:
-            self._match = make_matcher(self._pieces, self._holes)
+            self._match = make_matcher(self.pieces, self.holes)
         return self._match
 
     def has_ends(self, payload: bytes) -> bool:
         """Return True if a payload begins and ends with the bytes of this shape; it may still not match."""
-        return payload.startswith(self._pieces[0]) and payload.endswith(self._pieces[-1])
+        return payload.startswith(self.pieces[0]) and payload.endswith(self.pieces[-1])
 
     @property
     def takes_one_line(self) -> bool:
         """True if payloads of this shape take one line each."""
-        constant = b"".join(self._pieces)
+        constant = b"".join(self.pieces)
         # By their numbers, LF and CR are found without an exception inside of Python.
         return 10 not in constant and 13 not in constant
 
     def between(self, head: bytes, foot: bytes) -> Shape:
         """Return the shape of chunks that consist of `head`, a payload of this shape, and `foot`."""
-        first, *inner, last = self._pieces
-        return Shape((head + first, *inner, last + foot), self._holes)
+        first, *inner, last = self.pieces
+        return Shape((head + first, *inner, last + foot), self.holes)
 
     def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
         """Return the first bytes of payloads, and the shape of the rest.
@@ -100,10 +100,10 @@ class Shape:
             multiple: The number of first bytes is a multiple of this number, such as 3 for payloads that
                 are base64, of which three bytes are a group.
         """
-        first, *rest = self._pieces
+        first, *rest = self.pieces
         # The text's opening quote is left, so that the rest has a first piece.
         size = (len(first) - 1) // multiple * multiple
-        return first[:size], Shape((first[size:], *rest), self._holes)
+        return first[:size], Shape((first[size:], *rest), self.holes)
 
     @classmethod
     def learn(
@@ -129,7 +129,7 @@ class Shape:
         """
         text, others = get_at(value, path), [*changing]
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
-        if len(payload) > _LONGEST_PAYLOAD or not is_utf8(payload):
+        if len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
             return None
         if others and Hole.COUNT.value in payload:
             # The probe of a number would prove nothing.

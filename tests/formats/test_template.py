@@ -1,0 +1,132 @@
+"""Templates: what answers have proved about the bytes of their payloads, for later answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tokenstream import Decoder
+from tokenstream._basics.json import decode
+from tokenstream.formats import custom
+from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._fast.template import Template, Templates
+
+if TYPE_CHECKING:
+    from tokenstream.formats._fast.shape import Path
+
+_TEXT: Path = ("text",)
+_TIME: Path = ("at",)
+
+
+def _bytes(**fields: Any) -> bytes:
+    payload = {"id": "a1", "at": 5, "none": "", "zero": 0, "text": "Hel", **fields}
+    return json.dumps(payload, ensure_ascii=False).encode()
+
+
+def _learn(payload: bytes, changing: tuple[Path, ...] = ()) -> Shape:
+    shape = Shape.learn(payload, json.loads(payload), _TEXT, changing=changing)
+    assert shape is not None
+    return shape
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"id": "b2"}, {"id": 'we"ird\\'}, {"id": "ü"}, {"at": 1_700_000_000}, {"text": '"lo"\n'}],
+    ids=repr,
+)
+def test_an_answer_with_other_values_has_a_shape_of_its_own(fields: dict[str, Any]) -> None:
+    """Its later payloads must have its own id and time, and the shape is the one that would be proved."""
+    payload = _bytes(**fields)
+    found = Template(_learn(_bytes())).fit(payload, {"text": "Hel", **fields}["text"])
+
+    assert found is not None
+    proved = _learn(payload)
+    assert (proved.pieces, proved.holes) == (found.pieces, found.holes)
+    assert "lo" == found.match(_bytes(**{**fields, "text": "lo"}))
+    assert found.match(_bytes(**{**fields, "id": "other"})) is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        _bytes(id=""),
+        _bytes(none="something"),
+        _bytes(zero=1),
+        _bytes(at=None),
+        _bytes(id=1),
+        _bytes(text=""),
+        _bytes(text=["Hel"]),
+        _bytes(more=1),
+        _bytes()[:-1],
+        _bytes() + b" ",
+        _bytes().replace(b", ", b","),
+        _bytes(text="other"),
+    ],
+    ids=repr,
+)
+def test_a_payload_that_nearly_fits_is_proved_anew(payload: bytes) -> None:
+    """Something may be there that was not, or the text is not the one that was decoded."""
+    assert Template(_learn(_bytes())).fit(payload, "Hel") is None
+
+
+@pytest.mark.parametrize("at", [7, 2.5, 10**14])
+def test_a_value_that_changes_within_an_answer_is_not_compared(at: float) -> None:
+    """As in the answer that proved it."""
+    found = Template(_learn(_bytes(), (_TIME,))).fit(_bytes(id="b2"), "Hel")
+
+    assert found is not None
+    assert "lo" == found.match(_bytes(id="b2", at=at, text="lo"))
+
+
+def test_a_template_has_no_text_id_or_time_of_an_answer() -> None:
+    """It is kept as long as the process runs."""
+    template = Template(_learn(_bytes(id="secret-id", at=1_700_000_001, text="secret text")))
+    kept = repr([getattr(template, name) for name in template.__slots__]) + str(template.pattern.pattern)
+
+    assert [] == [word for word in ("secret", "1700000001") if word in kept]
+
+
+@pytest.mark.parametrize("places", [1, 40])
+def test_a_server_whose_payloads_all_differ_fills_no_memory(places: int) -> None:
+    """Of many kinds of payloads, and of sets of changing places, a few are kept."""
+    templates = Templates()
+    for number in range(1_000):
+        shape = _learn(_bytes(**{f"field{number}": "x"}))
+        templates.keep([("place", number // 4 % places)], shape)
+
+    assert 0 < len(templates) <= 16 * 8
+
+
+def test_new_kinds_of_payloads_take_the_place_of_those_that_no_longer_come() -> None:
+    """A server may be replaced by another one while the process runs."""
+    templates, old, new = Templates(), _bytes(), _bytes(more="x")
+    for number in range(32):
+        templates.keep([], _learn(_bytes(**{f"field{number // 4}": "x"})))
+    for _ in range(300):
+        templates.keep([], _learn(new))
+
+    assert templates.find([], new, "Hel") is not None
+    assert templates.find([], old, "Hel") is None
+
+
+def test_after_some_answers_of_a_server_the_next_one_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has an id of its own; a proof decodes a payload a second time."""
+    format, proofs, texts = custom(text="text"), [0], [""]
+
+    def counting(payload: bytes) -> Any:
+        proofs[-1] += 1
+        return decode(payload)
+
+    monkeypatch.setattr("tokenstream.formats._fast.shape.decode", counting)
+    for number in range(12):
+        decoder = Decoder(format)
+        proofs.append(0)
+        for piece in ("Hel", "lo", " there"):
+            decoder.feed(b'data: {"id":"%d","text":"%b"}\n\n' % (100 + number, piece.encode()))
+        texts.append(decoder.message.text)
+
+    assert ["Hello there"] * 12 == texts[1:]
+    assert [0] * 7 == proofs[-7:]
+    assert [1] * 4 == proofs[1:5]

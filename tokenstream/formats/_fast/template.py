@@ -1,0 +1,161 @@
+"""Shapes that earlier answers have proved, for later answers of the same format.
+
+A *template* is a proved payload whose values may be others: each non-empty string and each number stands
+for any string and any number. What a payload that fits means is still learnt from its own decoding. Only the
+proof is taken over, which says at which bytes its text and its changing values are: it depends on the order
+of the JSON tokens alone, and that is the same. A template contains no text, id or time of any answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from tokenstream.formats._fast.match import CODE, NUMBER, Hole, parse_string
+from tokenstream.formats._fast.shape import LONGEST_PAYLOAD, Shape
+from tokenstream.framing._lines import is_utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.formats._fast.shape import Path
+
+Key: TypeAlias = "tuple[Path, ...]"
+"""The places whose values a shape does not compare."""
+
+_MOST_KEYS = 16
+_MOST_TEMPLATES = 8
+"""The most templates for one set of changing places: one for text, one for reasoning, of each server."""
+_LONGEST = 2048
+"""The most bytes of a payload, without the values that change, that becomes a template."""
+_FIRST_LEARNT = 4
+"""Number of shapes that are proved before one of them becomes a template: to compile it takes longer."""
+_MOST_UNFIT = 256
+"""Number of shapes that fit no template, after which the templates are replaced."""
+_CHARACTERS = rb'(?:[^"\\\x00-\x1f]++|\\.)'
+# Possessive, as a token of JSON ends where its characters end.
+_PATTERNS = {
+    Hole.TEXT: rb"(%b++)" % _CHARACTERS,
+    Hole.PADDING: rb"([A-Za-z0-9]*+)",
+    Hole.CODE: rb"(%b)" % CODE,
+    Hole.NUMBER: rb"(%b)" % NUMBER,
+    Hole.COUNT: rb"([1-9][0-9]{0,14}+)",
+    Hole.SPACES: rb"(\x20*+)",
+}
+"""The values that each kind of hole may have in a payload that fits."""
+# A key is constant, and so are an empty string and a zero: they may mean that there is nothing.
+_find_values = re.compile(
+    rb'"((?:[^"\\]++|\\.?+)*+)(?:"|\Z)((?>\s*+:))?+|(?!0[,\]}\s])(%b)' % NUMBER, re.DOTALL
+).finditer
+
+
+class Template:
+    """Finds the shape of payloads that have the same JSON tokens as a proved one, except for their values.
+
+    Args:
+        shape: The proved shape. Its text must occur once.
+
+    Example:
+        >>> payload = {"id": "a1", "text": "Hel"}
+        >>> shape = Shape.learn(b'{"id":"a1","text":"Hel"}', payload, ("text",))
+        >>> found = Template(shape).fit(b'{"id":"b2","text":"Good"}', "Good")
+        >>> found.match(b'{"id":"b2","text":" day"}'), found.match(b'{"id":"a1","text":"lo"}')
+        (' day', None)
+    """
+
+    __slots__ = ("_groups", "_holes", "_text_group", "pattern")
+
+    def __init__(self, shape: Shape) -> None:
+        payload, spans = shape.pieces[0], []
+        for hole, piece in zip(shape.holes, shape.pieces[1:], strict=True):
+            spans.append((len(payload), len(payload) + len(hole), _PATTERNS[hole]))
+            payload += hole + piece
+        starts = {start for start, _, _ in spans}
+        for found in _find_values(payload):
+            group = 3 if found[3] else 1
+            if found[group] and not found[2] and found.start(group) not in starts:
+                value = NUMBER if group == 3 else rb"%b++" % _CHARACTERS
+                spans.append((*found.span(group), rb"(?:%b)" % value))
+        pattern, position = b"", 0
+        for start, end, value in sorted(spans):
+            pattern += re.escape(payload[position:start]) + value
+            position = end
+        self.pattern = re.compile(pattern + re.escape(payload[position:]), re.DOTALL)
+        """Matches payloads that have the same tokens; its groups are the holes."""
+        self._holes = shape.holes
+        self._groups = range(1, len(shape.holes) + 1)
+        self._text_group = shape.holes.index(Hole.TEXT) + 1
+
+    def fit(self, payload: bytes, text: str) -> Shape | None:
+        """Return the shape of a payload; None if it differs in more than its values, or has another text.
+
+        Args:
+            text: The text of the delta that was decoded from the payload.
+        """
+        found = self.pattern.fullmatch(payload)
+        if found is None or parse_string(found[self._text_group]) != text:
+            return None
+        pieces, position = [], 0
+        for start, end in map(found.span, self._groups):
+            pieces.append(payload[position:start])
+            position = end
+        return Shape((*pieces, payload[position:]), self._holes)
+
+
+class Templates:
+    """The templates of one format, which all its answers in a process share.
+
+    Their number is bounded. An answer that fits none costs little, and the usual proof is made.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Key, _Known] = {}
+
+    def __len__(self) -> int:
+        return sum(len(known.templates) for known in self._known.values())
+
+    def find(self, changing: Iterable[Path], payload: bytes, text: str) -> Shape | None:
+        """Return the shape of a payload if an earlier answer has proved it, else None.
+
+        Args:
+            changing: The places whose values the shape must not compare.
+            text: The text of the delta that was decoded from the payload.
+        """
+        known = self._known.get(tuple(changing))
+        if known is None or len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
+            return None
+        for template in known.templates:
+            shape = template.fit(payload, text)
+            if shape is not None:
+                return shape
+        return None
+
+    def keep(self, changing: Iterable[Path], shape: Shape) -> None:
+        """Keep what was proved of a payload that fits none of the templates."""
+        if Hole.AGAIN in shape.holes or sum(map(len, shape.pieces)) > _LONGEST:
+            # A text that occurs twice is compared by no pattern of this module.
+            return
+        key = tuple(changing)
+        if key not in self._known and len(self._known) == _MOST_KEYS:
+            self._known = {}
+        self._known.setdefault(key, _Known()).keep(shape)
+
+
+class _Known:
+    """The templates for one set of changing places."""
+
+    __slots__ = ("_unfit", "templates")
+
+    def __init__(self) -> None:
+        self.templates: tuple[Template, ...] = ()
+        self._unfit = 0
+        """Number of shapes that were proved since the last template was made."""
+
+    def keep(self, shape: Shape) -> None:
+        """Count a shape that fits no template, and make a template of it unless there are enough."""
+        self._unfit += 1
+        if self._unfit > _MOST_UNFIT:
+            self.templates = ()
+        if self._unfit >= _FIRST_LEARNT and len(self.templates) < _MOST_TEMPLATES:
+            self.templates += (Template(shape),)
+            self._unfit = 0
