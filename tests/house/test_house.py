@@ -45,7 +45,7 @@ _FEATURES = {
     "failed answers that leave nothing": {"code": 95, "docstrings": 45},
     "what the user said": {"code": 120, "docstrings": 45},
     "input for an agent at work": {"code": 295, "docstrings": 145},
-    "events that come twice or late": {"code": 80, "docstrings": 60, "tables": 10},
+    "events that come twice or late": {"code": 112, "docstrings": 60, "tables": 10},
     "calls that are begun anew": {"code": 35, "docstrings": 20},
     "answers that are spliced": {"code": 30, "docstrings": 15},
     "keys that servers repeat in errors": {"code": 40, "docstrings": 20},
