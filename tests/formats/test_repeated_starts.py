@@ -127,6 +127,15 @@ def test_a_repeated_start_may_have_more_fields_and_text() -> None:
     assert "Oh, Hi" == _message([start, begun, told, *said]).text
 
 
+def test_a_whole_answer_behind_an_empty_part_is_the_answer() -> None:
+    """A proxy begins a stream by itself, and then sends the answer of a server that does not stream."""
+    whole = {"type": "message", "content": [TEXT], "stop_reason": "end_turn"}
+    assert "Hi" == _message([*anthropic("text", "text")[:2], whole]).text
+
+    told = {"id": "1", "message": {"role": "assistant", "content": [TEXT]}, "finish_reason": "COMPLETE"}
+    assert "Hi" == _message([*cohere("text")[:2], told]).text
+
+
 def _read(payloads: list[Payload]) -> Stream:
     stream = Stream([f"data: {json.dumps(payload)}\n\n".encode() for payload in payloads])
     stream.final()

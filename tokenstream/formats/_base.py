@@ -532,13 +532,14 @@ class Format(Resuming, ABC):
 
         A gateway that asks again in the middle of an answer sends a whole other answer behind what it has
         sent. The two are never joined: the first one has broken off, or ends here if it has its finish
-        reason.
+        reason. Without content it is none: a proxy may send a start and an empty part of its own.
 
         Args:
             id: The id in the start; None if the start has none.
             payload: The start, from which the other answer is read.
         """
-        if not id or self.parts.id in (None, id) or not self.parts.has_parts:
+        is_empty = not (self.parts.has_content or self.parts.finished)
+        if not id or self.parts.id in (None, id) or is_empty:
             self.note("start_repeated")
             return False
         self.note("second_answer")
