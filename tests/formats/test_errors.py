@@ -84,7 +84,14 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
     assert _SAID + message == str(error)
 
 
-@in_one_test("body", [b'data: [{"error":{"message":"busy"}}]\n\n', b'[{"error":{"message":"busy"}}]\n'])
+@in_one_test(
+    "body",
+    [
+        b'data: [{"error":{"message":"busy"}}]\n\n',
+        b'data: [{"error":{"message":"busy"}}, {"id": 1}]\n\n',
+        b'[{"error":{"message":"busy"}}]\n',
+    ],
+)
 def test_an_error_may_stand_in_an_array(body: bytes) -> None:
     """Google's APIs put it there if the stream is an array; a gateway takes over the element as it is."""
     decoder = Decoder("gemini")

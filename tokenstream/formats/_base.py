@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
-from tokenstream._basics.untrusted import is_dict, is_list, kind_of, text_of
+from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import (
@@ -40,6 +40,7 @@ from tokenstream.formats._detect.payloads import (
     unwrap,
 )
 from tokenstream.formats._fast.path import Fast, FastPath
+from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import (
     classify_error,
     exception_error,
@@ -651,8 +652,8 @@ class Format(Resuming, ABC):
                 self.note("bare_frame")
                 self.ping()
                 return
-            error = data[0] if is_list(data) and len(data) == 1 else None
-            if not is_dict(error) or provider_error(error, event) is None:
+            error = first_object(data)
+            if error is None or provider_error(error, event) is None:
                 msg = f"a JSON object is expected, not {kind_of(data)}"
                 raise ProtocolError(msg, offset=0)
             data = error

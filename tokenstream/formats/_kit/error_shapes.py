@@ -131,6 +131,18 @@ def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
     return bool(code.strip("0")) and all(text.casefold() not in _SUCCESSES for text in said)
 
 
+def first_object(value: object) -> dict[str, Any] | None:
+    """Return an object, or the first one of an array, in which some servers send an error; else None.
+
+    Example:
+        >>> first_object({"error": "busy"}), first_object([{"error": "busy"}]), first_object([1])
+        ({'error': 'busy'}, {'error': 'busy'}, None)
+    """
+    if is_dict(value):
+        return value
+    return value[0] if is_list(value) and value and is_dict(value[0]) else None
+
+
 def first_listed(details: dict[str, Any]) -> dict[str, Any]:
     """Return the first error in a list, such as FastAPI's `detail` or Cloudflare's `errors`; {} if none.
 
