@@ -199,6 +199,14 @@ ROWS = [
         truncated("counted as `second_answer`", kept="Hi"),
     ),
     Row(
+        "F70e",
+        "A proxy begins an answer with an empty block, before the server's own answer begins.",
+        claude(
+            wire.claude_start().replace(b"msg_1", b"msg_0"), TEXT_BLOCK[0], wire.claude_start(), *TEXT_BLOCK
+        ),
+        whole("counted as `start_repeated`, `id_changed`, `part_repeated`", kept="Hi"),
+    ),
+    Row(
         "F71",
         "A character is split into the halves of a surrogate pair, in two deltas.",
         answered(chunked([START, *halves("\ud83d", "\ude00"), FINISH])),

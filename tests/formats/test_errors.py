@@ -60,6 +60,9 @@ def _error_of(payload: dict[str, Any], event: str = "") -> ProviderError:
         ({"code": 1301, "msg": "busy", "success": False}, "", "busy"),
         ({"errcode": 7, "errmsg": "busy"}, "", "busy"),
         ({"status": "error", "message": "busy"}, "", "busy"),
+        ({"status": "ERROR", "message": "busy"}, "", "busy"),
+        ({"status": "Failed", "detail": "busy", "path": "/v1"}, "", "busy"),
+        ({"detail": "busy", "code": "engine_busy"}, "", "busy"),
         ({"status": 503, "message": "busy", "path": "/v1", "timestamp": "12:00"}, "", "busy"),
         ({"statusCode": 429, "message": "busy"}, "", "busy"),
         ({"title": "busy", "status": 503}, "", "busy"),
@@ -81,7 +84,14 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
     assert _SAID + message == str(error)
 
 
-@in_one_test("body", [b'data: [{"error":{"message":"busy"}}]\n\n', b'[{"error":{"message":"busy"}}]\n'])
+@in_one_test(
+    "body",
+    [
+        b'data: [{"error":{"message":"busy"}}]\n\n',
+        b'data: [{"error":{"message":"busy"}}, {"id": 1}]\n\n',
+        b'[{"error":{"message":"busy"}}]\n',
+    ],
+)
 def test_an_error_may_stand_in_an_array(body: bytes) -> None:
     """Google's APIs put it there if the stream is an array; a gateway takes over the element as it is."""
     decoder = Decoder("gemini")
@@ -134,6 +144,9 @@ def test_an_error_in_an_unusual_shape_is_classified(payload: dict[str, Any], kin
         {"title": "m", "id": 5},
         {"title": "m", "status": "failed"},
         {"title": "m", "code": "m"},
+        {"title": "m", "detail": "m", "status": "error"},
+        {"status": "error"},
+        {"status": ["error"], "message": "m"},
         {"code": 20000, "msg": "success", "data": {"id": 5}},
         {"code": "00000", "msg": "m"},
         {"error_code": "", "error_message": "", "text": "t"},

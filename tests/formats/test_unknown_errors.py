@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.formats.openai_assistants.support import answer
+from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Decoder, Stream, testing
 from tokenstream.errors import ProviderError, StreamError
 from tokenstream.events import Unknown
+from tokenstream.formats import custom
 
 # The others are binary, lines of JSON, or decide by other means than the kind of an event.
 FORMATS = (
@@ -62,6 +64,45 @@ def read(format: Any, chunks: list[bytes]) -> tuple[list[Any], str, StreamError 
     except StreamError as caught:
         error = caught
     return events, stream.message.ending, error
+
+
+@each_format
+@pytest.mark.parametrize("field", ["message", "detail"])
+def test_a_status_that_says_error_ends_the_answer(format: str, field: str) -> None:
+    """No event of these formats has this shape: what had arrived is kept, and nothing behind it is read."""
+    made = script(format)
+    at = next(index for index, chunk in enumerate(made) if b"The" in chunk) + 1
+    _, ending, error = read(
+        format, [*made[:at], frame("", {"status": "error", field: "no nest"}), *made[at:]]
+    )
+
+    assert isinstance(error, ProviderError)
+    assert ("the provider reports an error: no nest", "failed") == (error.message, ending)
+    assert error.partial is not None
+    assert error.partial.text.startswith("The")
+
+
+ITEM = {"type": "mcp_call", "id": "i", "name": "f", "status": "failed", "message": "m", "arguments": "{}"}
+
+
+@in_one_test(
+    "format, payload",
+    [
+        ("text", {"status": "error", "message": "m"}),
+        (custom(text="message"), {"status": "error", "message": "m"}),
+        ("openai-chat", {"choices": [{"delta": {"content": "m"}}], "status": "error", "message": "m"}),
+        ("openai-responses", {"type": "response.output_item.done", "output_index": 0, "item": ITEM}),
+        ("langchain", {"type": "tool", "status": "error", "content": "m", "tool_call_id": "c"}),
+        ("ui-message", {"type": "data-step", "data": {"status": "error", "message": "m"}}),
+        ("ag-ui", {"type": "CUSTOM", "name": "step", "value": {"status": "error", "message": "m"}}),
+    ],
+)
+def test_a_status_in_what_the_format_can_say_is_no_error(format: Any, payload: dict[str, Any]) -> None:
+    """It is that of a tool or of an item, or a text that the model writes."""
+    decoder = Decoder(format)
+    decoder.feed(frame("", payload))
+
+    assert decoder.error is None
 
 
 @each_format

@@ -441,9 +441,11 @@ def test_what_a_library_refuses_at_once_is_no_misuse(error: Exception, kind: typ
     assert PRIVATE not in str(found)
 
 
-def test_an_error_in_a_body_that_an_sdk_refuses_is_the_providers() -> None:
+@in_one_test("wrap", ["{}", "[{}]"])
+@in_one_test("read", [str, json.loads])
+def test_an_error_in_a_body_that_an_sdk_refuses_is_the_providers(wrap: str, read: Any) -> None:
     """Mistralai's asynchronous client reads whatever is no stream, and raises it with its status of 200."""
-    body = '{"error": {"message": "busy", "type": "overloaded_error"}}'
+    body = read(wrap.format('{"error": {"message": "busy", "type": "overloaded_error"}}'))
     error = _named("SDKError", type("MistralError", (Exception,), {}), status_code=200, body=body)
     found = error_of_opening(error)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.secret_mask import SecretMask
-from tokenstream._basics.untrusted import dict_of, is_dict, is_list
+from tokenstream._basics.untrusted import dict_of
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats._detect.payloads import name_of
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
+from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS, first_object
 from tokenstream.formats._kit.errors import (
     error_kind,
     is_final,
@@ -292,9 +292,6 @@ def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict
 def _decode_object(payload: bytes, limits: Limits) -> dict[str, Any] | None:
     """Return the JSON object in a payload, or the first object of an array in it; None if there is none."""
     try:
-        data: object = decode(payload.removeprefix(BOM), limits)
+        return first_object(decode(payload.removeprefix(BOM), limits))
     except (ProtocolError, LimitExceeded):
         return None
-    if is_list(data) and data:
-        data = data[0]
-    return data if is_dict(data) else None

@@ -37,6 +37,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.formats._detect.unknown import find_error
+from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -308,7 +309,8 @@ def _convert_sdk_error(error: object) -> StreamError | None:
     if isinstance(body, str):
         error_in_body = find_error(body.encode(), DEFAULT_LIMITS)
     else:
-        error_in_body = provider_error(body) if is_dict(body) else None
+        found = first_object(body)
+        error_in_body = None if found is None else provider_error(found)
     # Without a status, the exception is not about a response.
     return error_in_body or (_sdk_refusal_error(error, body) if _status_of(error) else None)
 

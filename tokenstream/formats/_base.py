@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.members import show_members
-from tokenstream._basics.untrusted import is_dict, is_list, kind_of, text_of
+from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import (
@@ -40,6 +40,7 @@ from tokenstream.formats._detect.payloads import (
     unwrap,
 )
 from tokenstream.formats._fast.path import Fast, FastPath
+from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import (
     classify_error,
     exception_error,
@@ -532,13 +533,14 @@ class Format(Resuming, ABC):
 
         A gateway that asks again in the middle of an answer sends a whole other answer behind what it has
         sent. The two are never joined: the first one has broken off, or ends here if it has its finish
-        reason.
+        reason. Without content it is none: a proxy may send a start and an empty part of its own.
 
         Args:
             id: The id in the start; None if the start has none.
             payload: The start, from which the other answer is read.
         """
-        if not id or self.parts.id in (None, id) or not self.parts.has_parts:
+        is_empty = not (self.parts.has_content or self.parts.finished)
+        if not id or self.parts.id in (None, id) or is_empty:
             self.note("start_repeated")
             return False
         self.note("second_answer")
@@ -650,8 +652,8 @@ class Format(Resuming, ABC):
                 self.note("bare_frame")
                 self.ping()
                 return
-            error = data[0] if is_list(data) and len(data) == 1 else None
-            if not is_dict(error) or provider_error(error, event) is None:
+            error = first_object(data)
+            if error is None or provider_error(error, event) is None:
                 msg = f"a JSON object is expected, not {kind_of(data)}"
                 raise ProtocolError(msg, offset=0)
             data = error

@@ -16,7 +16,7 @@ from tokenstream.errors import StreamError
 from tokenstream.recovery._notes import log_hedge
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, only_error, run_until_cancelled
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, raise_only, run_until_cancelled
 from tokenstream.stream._reading.silence import Silence
 
 if TYPE_CHECKING:
@@ -345,6 +345,8 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
         for contender in (first, second):
             if contender is not winner:
                 await contender.close()
+            if winner is None:
+                contender.dispose()
 
 
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:
@@ -376,7 +378,7 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as errors:
         # A single error is raised itself, without the task group's exception group around it.
-        raise only_error(errors) from None
+        raise_only(errors)
     if first.has_content or not second.begun:
         return first
     # Without content, an attempt that has failed loses to one that has not.

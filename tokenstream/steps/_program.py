@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamStalled
 from tokenstream.limits import Deadlines
 from tokenstream.steps._agents.detect import AgentRun
-from tokenstream.stream._reading.reader import only_error
+from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
 from tokenstream.stream._reading.silence import make_stalled_error
 
 if TYPE_CHECKING:
@@ -384,10 +384,10 @@ class ReadBeside:
             try:
                 async with create_task_group() as tasks:
                     for each in self._beside:
-                        tasks.start_soon(each)
+                        tasks.start_soon(run_until_cancelled, each)
                     self._held = await read()
                     tasks.cancel_scope.cancel()
             except BaseExceptionGroup as errors:
-                raise only_error(errors) from None
+                raise_only(errors)
         item, self._held = self._held, NOTHING
         return item

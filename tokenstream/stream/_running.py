@@ -20,7 +20,7 @@ from tokenstream.stages._tools.generators import (
     needs_await,
 )
 from tokenstream.stream._outputs.once import AsyncOnce, Once
-from tokenstream.stream._reading.reader import only_error
+from tokenstream.stream._reading.reader import raise_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
                 await tasks.read()
         except BaseExceptionGroup as errors:
             # On trio, a Ctrl-C struck during the wait for the tools.
-            raise only_error(errors) from None
+            raise_only(errors)
         return await tasks.finish()
     finally:
         run.dispose()

@@ -65,6 +65,28 @@ def test_a_streamed_call_without_values_has_an_empty_object() -> None:
     assert [done.arguments_text for done in streamed(call()).calls] == ["{}"]
 
 
+@in_one_test("fields", [{}, {"thoughtSignature": "c2ln"}, {"thought": False, "functionResponse": {}}])
+def test_an_empty_call_beside_an_empty_text_ends_a_call(fields: Payload) -> None:
+    """Some servers end a streamed call so; behind a whole call, or without any, it says nothing."""
+    end = chunk({**fields, "functionCall": {}, "text": ""})
+    whole = chunk(call("f", args={"a": 1}))
+    ended = gemini(chunk(call("f", willContinue=True)), chunk(value("$.a", numberValue=1)), end, STOP)
+    after, alone = gemini(whole, end, STOP), gemini(chunk(text("Hi")), end, STOP)
+
+    assert [{"a": 1}] == [done.arguments for done in ended.calls] == [done.arguments for done in after.calls]
+    assert ("Hi", []) == (alone.message.text, alone.calls)
+    assert set() == ended.rules == after.rules == alone.rules
+
+
+def test_other_empty_fields_beside_an_empty_text_end_no_call() -> None:
+    """The call goes on behind them."""
+    told = streamed(
+        {"text": "", "functionResponse": {}}, value("$.a", numberValue=1), {"text": "", "functionCall": {}}
+    )
+
+    assert [{"a": 1}] == [done.arguments for done in told.calls]
+
+
 def test_members_may_come_as_an_object_too() -> None:
     told = streamed(
         call(args={"a": [1, "x"], "b": {"c": None}}, willContinue=True), value("$.d", numberValue=1), call()

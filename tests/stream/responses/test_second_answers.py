@@ -242,8 +242,9 @@ def test_an_answer_in_the_middle_of_another_cuts_it(write: Any) -> None:
         if begun.message.finish_reason is not None:
             continue
         spliced = Stream(_source(*first[:broken_at], *second))
-        if not begun.message.parts:
-            assert "second" == spliced.final().text
+        if not begun.message.text:
+            # A proxy has sent a start and an empty part of its own.
+            assert ("second", 1) == (spliced.final().text, len(spliced.message.parts))
             continue
         with pytest.raises(StreamTruncated, match="another answer, '2', begins before the end") as caught:
             spliced.final()
@@ -259,6 +260,52 @@ def test_the_start_of_the_same_answer_may_come_again(write: Any) -> None:
         stream = Stream(_source(start, *rest[:index], start, *rest[index:]))
 
         assert ("first", "complete") == (stream.final().text, stream.message.ending)
+
+
+@pytest.mark.parametrize("content", [{"type": "thinking", "thinking": ""}, {"type": "text", "text": ""}])
+def test_an_empty_block_of_a_proxy_is_no_answer(content: dict[str, str]) -> None:
+    """A proxy sends a start, and a block that it may also end, before the server has said anything."""
+    begun: list[dict[str, Any] | str] = [
+        {"type": "message_start", "message": {"id": "of the proxy", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": content},
+        {"type": "content_block_stop", "index": 0},
+    ]
+    for sent in (begun[:2], begun):
+        stream = Stream(body(sent, anthropic("1", "first")))
+
+        assert ("first", "complete") == (stream.final().text, stream.message.ending)
+        assert "start_repeated" in stream.departures
+
+
+def test_a_begun_call_and_a_finish_reason_are_an_answer() -> None:
+    """The model has chosen a tool or has ended: another answer is not the same one again."""
+    start, _, *_, end, _ = anthropic("1", "")
+    call = {"type": "tool_use", "id": "c", "name": "pay", "input": {}}
+    begun = {"type": "content_block_start", "index": 0, "content_block": call}
+    spliced = Stream(body([start, begun], anthropic("2", "second")))
+    with pytest.raises(StreamTruncated, match="another answer, '2', begins"):
+        spliced.final()
+
+    stream = Stream(body([start, end], anthropic("2", "second")))
+    assert ["", "second"] == [answer.final().text for answer in stream.responses]
+
+
+def test_an_empty_item_of_a_proxy_is_the_servers() -> None:
+    """The server's own item has another id; the whole output at the end has it alone."""
+
+    def begun(id: str) -> list[dict[str, Any] | str]:
+        item = {"type": "message", "id": f"m{id}", "role": "assistant", "content": []}
+        part = {"type": "output_text", "text": "", "annotations": []}
+        place = {"item_id": f"m{id}", "output_index": 0, "content_index": 0}
+        return [
+            responses(id, "")[0],
+            {"type": "response.output_item.added", "output_index": 0, "item": item},
+            {"type": "response.content_part.added", **place, "part": part},
+        ]
+
+    stream = Stream(body(begun("1"), begun("2"), responses("2", "second")[1:]))
+
+    assert ("second", 1) == (stream.final().text, len(stream.message.parts))
 
 
 def test_a_finished_answer_without_its_end_is_whole() -> None:

@@ -16,7 +16,7 @@ from tokenstream.events import MessageStart, StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
 from tokenstream.steps import Steps
 from tokenstream.steps._tree import tokens_of
-from tokenstream.stream._reading.reader import only_error
+from tokenstream.stream._reading.reader import raise_only
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
@@ -82,7 +82,7 @@ def run(*, fast: bool = False) -> int:
             steps = asyncio.run(_play(screen, _TripPlan(server.url, 0.0 if fast else _TOOL_SECONDS)))
         except BaseExceptionGroup as errors:
             # The drawing has failed, because a pipe was closed for example: raise only its error.
-            raise only_error(errors) from None
+            raise_only(errors)
     if screen.console is None:
         # On a screen that cannot be redrawn, the tree is printed only now.
         screen.print_line()

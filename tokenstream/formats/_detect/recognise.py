@@ -18,6 +18,7 @@ from tokenstream.formats._detect.payloads import (
     unwrap,
 )
 from tokenstream.formats._detect.unknown import describe_unknown_format, find_refused, object_of
+from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import exception_error, is_aside, provider_error, text_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE, EventStreamMessage
@@ -154,8 +155,8 @@ def _decode_loosely(payload: bytes, limits: Limits) -> object:
     """Decode a payload that begins with a brace or a bracket.
 
     Returns:
-        The value. Of an array whose first item is an object, only this object. None if the payload
-        begins with a bracket but is not JSON: it is text then.
+        The value, or the first object of an array. None if the payload begins with a bracket but is not
+        JSON: it is text then.
 
     Raises:
         ProtocolError: The payload begins with a brace but is not JSON.
@@ -167,8 +168,8 @@ def _decode_loosely(payload: bytes, limits: Limits) -> object:
         if payload[:1] == b"[":
             return None
         raise
-    # Some servers send an error as an array of one object.
-    return data[0] if is_list(data) and data and is_dict(data[0]) else data
+    first = first_object(data) if payload[:1] == b"[" else None
+    return data if first is None else first
 
 
 def whole_object(chunk: bytes, limits: Limits) -> dict[str, Any] | None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_whole, name_of, payload_of
+from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
@@ -82,13 +83,11 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
         ('the provider reports an error: busy', None)
     """
     try:
-        decoded: object = decode(payload, limits)
+        # Google's APIs put an error into an array if the stream is one.
+        found = first_object(decode(payload, limits))
     except ProtocolError:
         return None
-    if is_list(decoded) and decoded:
-        # Google's APIs put an error into an array if the stream is one.
-        decoded = decoded[0]
-    return provider_error(decoded) if is_dict(decoded) else None
+    return None if found is None else provider_error(found)
 
 
 def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:

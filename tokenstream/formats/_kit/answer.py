@@ -98,6 +98,7 @@ class AnswerEvents:
         "fields",
         "find_text",
         "first_part",
+        "has_content",
         "limits",
         "may_hold_surrogates",
         "note",
@@ -149,6 +150,8 @@ class AnswerEvents:
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
+        self.has_content = False
+        """True once a part has begun that is more than an empty text, reasoning or refusal."""
         self.first_part = 0
         """Index of the first part of each choice: above 0 if the message has parts from before a pause."""
         self.text_before: int | None = None

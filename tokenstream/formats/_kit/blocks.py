@@ -118,6 +118,18 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self.note("call_repeated")
         return True
 
+    def _find_begun(self, key: KeyT, kind: str | None = None) -> OpenPart | None:
+        """Return the open part with a key if a start of this kind is its own again; count a departure for it.
+
+        The start of a part that has content already is that of another part.
+        """
+        block = self._open.get(key)
+        part = None if block is None else block.part
+        if part is None or kind not in (None, part.kind) or part.is_written:
+            return None
+        self.note("part_repeated")
+        return part
+
     def find_index(self, index: object, *, new: bool = False) -> int:
         """Return the index of a block that a payload names; without one, that of the newest or a new block.
 

@@ -90,6 +90,7 @@ class ContentParts(AnswerEvents):
             content = mend_surrogates(content)
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
+        self.has_content = self.has_content or not _is_blank(content)
         is_inside = self.begins_inside or not self.started
         if is_inside and isinstance(content, WORDED):
             self.starts[choice, part.index] = content
@@ -190,6 +191,8 @@ class ContentParts(AnswerEvents):
         if not text:
             # The text was only half a pair, which is held back.
             return
+        if not part.is_written:
+            part.is_written = self.has_content = True
         kind = part.kind
         if kind == "text":
             self._out.append(TextDelta(text, choice=part.choice, part=part.index, raw=self.raw))
@@ -223,6 +226,8 @@ class ContentParts(AnswerEvents):
         """
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
+        if whole:
+            part.is_written = self.has_content = True
         kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
         whole = mend_surrogates(whole)
         told: Any = Told(
@@ -268,6 +273,7 @@ class ContentParts(AnswerEvents):
             signature = mend_surrogates(signature)
         if signature and signature != part.signature:
             part.signature += signature
+            part.is_written = self.has_content = True
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
@@ -286,6 +292,7 @@ class ContentParts(AnswerEvents):
     def cite(self, choice: int, citation: Citation) -> None:
         """Add a citation as a separate part; the text around the citation stays open."""
         index = self._take_part_index(self.choice(choice))
+        self.has_content = True
         if self.may_hold_surrogates:
             citation = mend_surrogates(citation)
         if self.text_before and citation.cites is None:
@@ -366,6 +373,13 @@ class ContentParts(AnswerEvents):
                 self.add_media(part, transcript="\ufffd")
             else:
                 self.add(part, "\ufffd")
+
+
+def _is_blank(content: Part) -> bool:
+    """Return True for a text, reasoning or refusal in which there is nothing yet."""
+    if not isinstance(content, WORDED) or content.text:
+        return False
+    return not (isinstance(content, ReasoningPart) and (content.signature or content.redacted))
 
 
 def make_result_of_part(choice: int, raw: Json) -> ToolResult:

@@ -19,6 +19,7 @@ _REASON_FIELDS = frozenset(
         "errmsg",
         "err_msg",
         "title",
+        "detail",
     }
 )
 """Fields with the reason of an error that stands in its payload, beside a code or a status."""
@@ -39,6 +40,8 @@ _SIGNS = frozenset({"base_resp", "errors", "error", "fault", *_REASON_FIELDS, *_
 """Fields of which the payload of an error has one at least."""
 _SIGNS_BESIDE_KINDS = frozenset({"base_resp", "detail", "error", "event", "event_type", "object", "title"})
 """Fields of which the payload of an error has one at least if it has another type than "error"."""
+_FAILURES = frozenset({"error", "failed", "failure"})
+"""Texts of a status that report an error, in lower case."""
 _SUCCESSES = frozenset({"200", "ok", "success"})
 """Codes and reasons that report no error, in lower case; a code of zeros does not, either."""
 
@@ -115,17 +118,29 @@ def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
     statuses = [payload.get(name) for name in STATUS_FIELDS]
     if any(isinstance(status, int) and status >= LOWEST_ERROR_STATUS for status in statuses):
         return True
-    if reasons == ["title"]:
+    if "title" in reasons and {*reasons} <= {"title", "detail"}:
         # A problem by RFC 9457 has a number; a step of an agent may have a title and a code or a state, too.
         return False
     if payload.get("success") is False or payload.get("error") is True or "__type" in payload:
         return True
-    if any(status in ("error", "failed", "failure") for status in statuses):
+    if any(isinstance(status, str) and status.casefold() in _FAILURES for status in statuses):
         return True
     code = next((str(payload[name]) for name in CODE_FIELDS if payload.get(name) is not None), "0")
     # Each service has numbers of its own for success, but their reasons are alike.
     said = [code, *[str(payload[name]) for name in reasons if isinstance(payload[name], str)]]
     return bool(code.strip("0")) and all(text.casefold() not in _SUCCESSES for text in said)
+
+
+def first_object(value: object) -> dict[str, Any] | None:
+    """Return an object, or the first one of an array, in which some servers send an error; else None.
+
+    Example:
+        >>> first_object({"error": "busy"}), first_object([{"error": "busy"}]), first_object([1])
+        ({'error': 'busy'}, {'error': 'busy'}, None)
+    """
+    if is_dict(value):
+        return value
+    return value[0] if is_list(value) and value and is_dict(value[0]) else None
 
 
 def first_listed(details: dict[str, Any]) -> dict[str, Any]:

@@ -66,10 +66,15 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
     def start(self, kind: NamedKind, id: str, data: dict[str, Any] | None = None) -> OpenPart:
         """Open a part and return it; a part with the same id that is still open is closed before that.
 
+        If that has no content yet, its start has come again: it is returned, with the new data.
+
         Args:
             id: The part's id on the wire.
             data: The part's `provider_data`; None if it has none.
         """
+        if (begun := self._find_begun((kind, id))) is not None:
+            self.merge_data(begun, kind, data)
+            return begun
         self._free((kind, id))
         # A part after the finish reason is a departure.
         self.note_if_late()

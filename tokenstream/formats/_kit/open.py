@@ -32,13 +32,26 @@ ValueT = TypeVar("ValueT")
 class OpenPart:
     """The state of a part that can still grow."""
 
-    __slots__ = ("_ahead", "_ahead_read", "choice", "closed", "held", "index", "kind", "signature", "waits")
+    __slots__ = (
+        "_ahead",
+        "_ahead_read",
+        "choice",
+        "closed",
+        "held",
+        "index",
+        "is_written",
+        "kind",
+        "signature",
+        "waits",
+    )
 
     def __init__(self, kind: str, choice: int, index: int) -> None:
         self.kind = kind
         self.choice = choice
         self.index = index
         self.closed = False
+        self.is_written = False
+        """True once anything was added to the part, or is to be added by a whole text."""
         self.held = ""
         """The first half of a surrogate pair whose other half has not arrived."""
         self.signature = ""

@@ -269,6 +269,7 @@ class Parts(EndedCalls):
         # Until now, the call had a temporary index, and was not counted among the parts of the message.
         del state.opened[call.index]
         call.index = self._take_part_index(state)
+        self.has_content = True
         state.opened[call.index] = call
         self._out.append(
             ToolCallStart(

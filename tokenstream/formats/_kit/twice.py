@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class LastEvent:
     """The last event of a stream whose events have ids: by them, it is known if it comes once more.
 
-    Some servers give all events the same id. Once two different events in a row have had the same one, ids
-    identify no event.
+    Some servers give all events the same id. So ids identify events once one has been another than the one
+    before, and no longer once two different events in a row have had the same one.
 
     Args:
         id_field: The field with the id; a number may be one, except 0.
@@ -28,7 +28,7 @@ class LastEvent:
         [False, False, True, False]
     """
 
-    __slots__ = ("_delta", "_event", "_id_field", "_ids_are_shared")
+    __slots__ = ("_delta", "_event", "_id_field", "_ids_are_shared", "_ids_change")
 
     def __init__(self, id_field: str) -> None:
         self._id_field = id_field
@@ -36,18 +36,24 @@ class LastEvent:
         """The last event that was decoded; None before the first."""
         self._delta: AnyEvent | None = None
         """The delta after that event that was read last without decoding; None if there is none."""
+        self._ids_change = False
+        """True once an event has had another id than the one before it."""
         self._ids_are_shared = False
         """True once two events in a row have had the same id, so that ids identify no event."""
 
     def is_again(self, payload: dict[str, Any]) -> bool:
         """Return True if a decoded event is the one before it again."""
-        last = self._event if self._delta is None else self._delta.raw
+        decoded, last = self._event, self._event if self._delta is None else self._delta.raw
         self._event, self._delta = payload, None
-        id = payload.get(self._id_field)
-        if not id or last is None or last.get(self._id_field) != id:
+        if decoded is None or last is None:
+            return False
+        before, id = last.get(self._id_field), payload.get(self._id_field)
+        # Deltas may have come between the two events that were decoded, of which the last one is known.
+        self._ids_change = self._ids_change or not decoded.get(self._id_field) == before == id
+        if not id or before != id:
             return False
         self._ids_are_shared = self._ids_are_shared or last != payload
-        return not self._ids_are_shared
+        return self._ids_change and not self._ids_are_shared
 
     def follow(self, field: str) -> Callable[[Event], bool | None]:
         """Return a callback that has a delta decoded if it may be the one before it again.

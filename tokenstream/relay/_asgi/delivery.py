@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
-from tokenstream.stream._reading.reader import only_error, run_until_cancelled
+from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -91,14 +91,7 @@ class Delivery(ABC):
                     self._tasks.start_soon(run_until_cancelled, self._stay_alive)
                     await work()
         except BaseExceptionGroup as errors:
-            error = only_error(errors)
-        else:
-            return
-        try:
-            # Not raised above, so that it keeps what it was caused by.
-            raise error
-        finally:
-            del error  # whose traceback has this frame
+            raise_only(errors)
 
     async def _deliver_and_conclude(self) -> None:
         """Send the answer and what follows it, then end the other tasks."""

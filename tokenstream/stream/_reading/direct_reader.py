@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, only_error
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, raise_only
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._refusals import ended_loop_error
 
@@ -213,7 +213,7 @@ class DirectReader:
                     raise
         except BaseExceptionGroup as errors:
             # A Ctrl-C struck the closing task.
-            raise only_error(errors) from None
+            raise_only(errors)
 
     def abandon(self) -> None:
         """Shut down the source's socket; the garbage collector does the rest, since closing would wait."""

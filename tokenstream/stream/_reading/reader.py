@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
@@ -526,10 +526,20 @@ async def leave_group(tasks: TaskGroup) -> None:
         await tasks.__aexit__(None, None, None)
     except BaseExceptionGroup as errors:
         # A Ctrl-C struck the reading task.
-        raise only_error(errors) from None
+        raise_only(errors)
 
 
-def only_error(errors: BaseExceptionGroup) -> BaseException:
-    """Return the only error of a group, or the group itself if it has several."""
+def raise_only(errors: BaseExceptionGroup) -> NoReturn:
+    """Raise the only error of a group that is handled, or the group itself if it has several.
+
+    The error keeps what it was caused by. The group would become its context, and each would hold the other.
+    """
     only, *others = errors.exceptions
-    return errors if others else only
+    error = errors if others else only
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context
+        # The traceback of the error has this frame.
+        del errors, error, context, only, others

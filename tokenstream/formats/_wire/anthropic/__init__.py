@@ -206,7 +206,7 @@ class Anthropic(Format):
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
-        has_content = bool(message.get("content")) and not self._blocks.has_parts
+        has_content = bool(message.get("content")) and not self._blocks.has_content
         if has_content:
             self.note("start_with_content")
             # If the start already has the stop reason, the blocks that follow only repeat its content.
@@ -215,7 +215,7 @@ class Anthropic(Format):
 
     def _read_whole_message(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
-        if self._blocks.has_parts:
+        if self._blocks.has_content:
             self.note("content_twice")
             return
         self._read_message(payload, whole=True)

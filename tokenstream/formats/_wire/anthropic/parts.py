@@ -62,6 +62,10 @@ class AnthropicBlock:
 
         Several texts may begin alike, so these are told apart by what has come of them.
         """
+        is_empty = self.part.kind in ("text", "reasoning") and not self.part.is_written
+        if is_empty and content.get("type") == self.type and fields_except(content, "type") is None:
+            # The two may have different fields without a value.
+            return True
         is_own_call = self.part.kind == "tool_call"
         may_repeat = not (is_own_call or (self.is_written and _IDENTITIES.isdisjoint(content)))
         return may_repeat and content == self.start
@@ -92,9 +96,10 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         id, name = text_of(content, "id"), text_of(content, "name")
         if self._is_start_of_open(index, id, name, content.get("input")):
             return self._open[index]
-        if index in self._open and self._open[index].begins_like(content):
+        block = self._open.get(index)
+        if block is not None and block.begins_like(content):
             self.note("part_repeated")
-            return self._open[index]
+            return block
         self._free(index)
         block_type = text_of(content, "type") or ""
         self.newest = index

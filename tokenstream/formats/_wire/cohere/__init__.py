@@ -124,7 +124,7 @@ class V1(V2):
 
     def _read_whole_v1(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
-        if self.content.has_parts:
+        if self.content.has_content:
             self.note("content_twice")
             return
         self.parts.head(id=text_of(payload, *ID_FIELDS))

@@ -77,15 +77,20 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     # -- text and reasoning --------------------------------------------------
 
     def start_block(self, index: int | None, content: dict[str, Any]) -> None:
-        """Open a content block.
+        """Open a content block, unless this is the start of an open one again.
 
         Args:
             index: The block's index; None if the event has none.
             content: The block as its start event describes it.
         """
         key = self._block_key(index, new=True)
+        kind = _type_of(content)
+        begun = self._find_begun(key, TEXT_KEYS.get(kind, ""))
+        if begun is not None:
+            self.add(begun, text_of(content, kind) or "")
+            return
         self._free(key)
-        self._open_block(key, _type_of(content), content)
+        self._open_block(key, kind, content)
 
     def add_to_block(self, index: int | None, content: dict[str, Any]) -> None:
         """Add a delta to a content block; fields other than its text are reported in an `Unknown` event.

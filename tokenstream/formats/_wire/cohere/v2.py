@@ -121,7 +121,7 @@ class V2(Format):
             return
         self.parts.head(id=id, role=text_of(message, "role"))
         # All fields except the first, the role, are content.
-        if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and not self.content.has_parts:
+        if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and not self.content.has_content:
             self.note("start_with_content")
             self.read_message(message)
         self.report_unknown_fields(payload, "type", "id", "delta")
@@ -265,7 +265,7 @@ class V2(Format):
 
     def _read_whole(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
-        if self.content.has_parts:
+        if self.content.has_content:
             self.note("content_twice")
             return
         message = dict_of(payload, "message")

@@ -178,8 +178,10 @@ class GeminiParts(CallParts):
         """
         kinds = [name for name in part if name in _CONTENT_FIELDS and part[name] is not None]
         if len(kinds) > 1:
-            # Some libraries write all fields that a part may have.
-            kinds = [name for name in kinds if part[name] not in ("", {})] or kinds[:1]
+            # Some libraries write all fields that a part may have. Only an empty call may end a streamed one.
+            is_open = self.candidate(self.choice(choice)).call is not None
+            empty = [name for name in kinds if (name == "functionCall") is is_open]
+            kinds = [name for name in kinds if part[name] not in ("", {})] or (empty or kinds)[:1]
         part_fields = {
             name: value for name, value in part.items() if name not in _CONTENT_FIELDS and _is_set(value)
         }

@@ -55,7 +55,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def start_step(self, index: int, data: dict[str, Any]) -> InteractionStep:
         """Open a step, and return it; a step with this index that is still open is closed before that.
 
-        If this is the start of the open call with its index again, return that call's step.
+        If this is the start of the open step with its index again, return that step.
 
         Args:
             data: The step as its start event describes it.
@@ -63,6 +63,10 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         id, name = text_of(data, "id"), text_of(data, "name")
         if self._is_start_of_open(index, id, name, data.get("arguments")):
             return self._open[index]
+        open_step = self._open.get(index)
+        if open_step is not None and open_step.begins_like(data):
+            self.note("part_repeated")
+            return open_step
         self._free(index)
         self.check_room(len(self._open))
         kind = text_of(data, "type") or ""

@@ -142,6 +142,12 @@ class InteractionStep:
         """True for a call whose step was closed, but which has no arguments so far."""
         return self.part is not None and self.part.waits
 
+    def begins_like(self, data: dict[str, Any]) -> bool:
+        """Return True if a start is that of this step again; the application's calls are told otherwise."""
+        if self.type == CALL or data != self.data:
+            return False
+        return not self.told.contents if self.part is None else not self.part.is_written
+
 
 def check_steps(told: list[ToldStep], whole: list[dict[str, Any]]) -> None:
     """Check that the whole interaction begins with the steps that have arrived.

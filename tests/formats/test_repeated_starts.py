@@ -1,0 +1,146 @@
+"""Starts of texts and reasoning that a gateway sends twice, in the formats that have such starts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.tables import in_one_test
+from tokenstream import Message, Stream
+from tokenstream.message import TextPart
+
+Payload = dict[str, Any]
+
+
+def anthropic(type: str, field: str) -> list[Payload]:  # noqa: A002 - the field's name
+    block = {"type": type, field: ""}
+    return [
+        {"type": "message_start", "message": {"id": "1", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": f"{field}_delta", field: "Hi"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ]
+
+
+def cohere(type: str) -> list[Payload]:  # noqa: A002 - the field's name
+    def event(name: str, **content: str) -> Payload:
+        return {"type": name, "index": 0, "delta": {"message": {"content": content}}}
+
+    return [
+        {"type": "message-start", "id": "1", "delta": {"message": {"role": "assistant"}}},
+        event("content-start", type=type, **{type: ""}),
+        event("content-delta", **{type: "Hi"}),
+        {"type": "content-end", "index": 0},
+        {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}},
+    ]
+
+
+def interactions(name: str, start: Payload, delta: Payload) -> list[Payload]:
+    interaction = {"id": "1", "status": "completed"}
+    field = "step" if name == "step" else "content"
+    return [
+        {"event_type": "interaction.created", "interaction": {"id": "1", "status": "in_progress"}},
+        {"event_type": f"{name}.start", "index": 0, field: start},
+        {"event_type": f"{name}.delta", "index": 0, "delta": delta},
+        {"event_type": f"{name}.stop", "index": 0},
+        {"event_type": "interaction.completed", "interaction": interaction},
+    ]
+
+
+def ui_message(kind: str) -> list[Payload]:
+    return [
+        {"type": "start", "messageId": "1"},
+        {"type": f"{kind}-start", "id": "0"},
+        {"type": f"{kind}-delta", "id": "0", "delta": "Hi"},
+        {"type": f"{kind}-end", "id": "0"},
+        {"type": "finish", "finishReason": "stop"},
+    ]
+
+
+def ag_ui(kind: str, **id: str) -> list[Payload]:
+    return [
+        {"type": "RUN_STARTED", "threadId": "t", "runId": "1"},
+        {"type": f"{kind}_MESSAGE_START", **id},
+        {"type": f"{kind}_MESSAGE_CONTENT", **id, "delta": "Hi"},
+        {"type": f"{kind}_MESSAGE_END", **id},
+        {"type": "RUN_FINISHED", "threadId": "t", "runId": "1"},
+    ]
+
+
+THOUGHT = {"type": "thought_summary", "content": {"type": "text", "text": "Hi"}}
+TEXT = {"type": "text", "text": "Hi"}
+
+
+@in_one_test(
+    "payloads",
+    [
+        anthropic("text", "text"),
+        anthropic("thinking", "thinking"),
+        cohere("text"),
+        cohere("thinking"),
+        interactions("step", {"type": "model_output"}, TEXT),
+        interactions("step", {"type": "thought"}, THOUGHT),
+        interactions("content", {"type": "text"}, TEXT),
+        ui_message("text"),
+        ui_message("reasoning"),
+        ag_ui("TEXT", messageId="m"),
+        ag_ui("REASONING", messageId="m"),
+        ag_ui("THINKING_TEXT"),
+        ag_ui("TEXT", messageId="m", subagentRunId="s"),
+    ],
+)
+def test_a_start_that_comes_again_begins_no_other_part(payloads: list[Payload]) -> None:
+    """Where nothing has been said yet, the start is no event: the message has no empty part."""
+    once = _read(payloads)
+    start = payloads[1]
+    twice = _read([payloads[0], start, *payloads[1:]])
+
+    assert once.message.parts == twice.message.parts
+    assert 1 == twice.departures["part_repeated"].count
+
+
+@in_one_test(
+    "payloads", [anthropic("text", "text"), cohere("text"), ui_message("text"), ag_ui("TEXT", messageId="m")]
+)
+def test_a_start_behind_text_begins_a_part(payloads: list[Payload]) -> None:
+    """Servers may use an index or an id again for the text behind a tool: it is a part of its own."""
+    start, delta = payloads[1:3]
+
+    message = _message([payloads[0], start, delta, *payloads[1:]])
+    assert ("HiHi", 2) == (message.text, len(message.parts))
+
+
+def test_a_repeated_start_may_have_more_fields_and_text() -> None:
+    """What the first one lacks is added to the part."""
+    start, *rest = ui_message("text")
+    begun, *said = rest
+    data = {"openai": {"itemId": "i"}}
+
+    [part] = _message([start, begun, {**begun, "providerMetadata": data}, *said]).parts
+    assert isinstance(part, TextPart)
+    assert ("Hi", {"providerMetadata": data}) == (part.text, part.provider_data)
+
+    start, begun, *said = cohere("text")
+    told = json.loads(json.dumps(begun).replace('"text": ""', '"text": "Oh, "'))
+    assert "Oh, Hi" == _message([start, begun, told, *said]).text
+
+
+def test_a_whole_answer_behind_an_empty_part_is_the_answer() -> None:
+    """A proxy begins a stream by itself, and then sends the answer of a server that does not stream."""
+    whole = {"type": "message", "content": [TEXT], "stop_reason": "end_turn"}
+    assert "Hi" == _message([*anthropic("text", "text")[:2], whole]).text
+
+    told = {"id": "1", "message": {"role": "assistant", "content": [TEXT]}, "finish_reason": "COMPLETE"}
+    assert "Hi" == _message([*cohere("text")[:2], told]).text
+
+
+def _read(payloads: list[Payload]) -> Stream:
+    stream = Stream([f"data: {json.dumps(payload)}\n\n".encode() for payload in payloads])
+    stream.final()
+    return stream
+
+
+def _message(payloads: list[Payload]) -> Message:
+    return _read(payloads).message
