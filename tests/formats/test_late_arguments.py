@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import pytest
 
 from tests.support.wire import sses
-from tokenstream import Stream
-from tokenstream.errors import ProtocolError
+from tokenstream import Retry, Stream, resilient
+from tokenstream.errors import ProtocolError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Finish, ToolCallDone
 
 if TYPE_CHECKING:
@@ -365,29 +365,41 @@ def test_an_empty_object_at_a_finish_reason_is_no_arguments_yet(before: list[str
 
 @pytest.mark.parametrize("sent", [([], []), (["{}"], []), ([], pieces(WHOLE[:20])), ([], [WHOLE])])
 def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str], list[str]]) -> None:
-    """It is not handed out, although the answer is complete: nothing has said that no arguments follow."""
+    """It is not handed out, and the answer is not complete: nothing has said that no arguments follow."""
 
     def broken() -> Any:
         yield from chat([Call(*sent)])
         raise ConnectionResetError("reset")
 
-    stream = Stream(broken(), format="openai-chat")
-    assert [] == list(stream.tool_calls)
+    stream, calls = Stream(broken(), format="openai-chat"), []
+    with pytest.raises(StreamInterrupted, match="reset") as caught:
+        calls.extend(stream.tool_calls)
 
-    (call,) = stream.message.tool_calls
-    assert ("".join(sent[1] or sent[0]), False) == (call.arguments_text, call.complete)
-    assert ("complete", "tool_calls") == (stream.message.ending, stream.message.finish_reason)
-    assert "broken_after_finish" in stream.departures
+    (call,) = caught.value.partial.tool_calls
+    assert ([], "".join(sent[1] or sent[0]), False) == (calls, call.arguments_text, call.complete)
+    assert ("truncated", "tool_calls") == (stream.message.ending, stream.message.finish_reason)
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("left", [5, 30, -5])
 def test_an_end_inside_a_frame_leaves_a_waiting_call_open(left: int) -> None:
-    """The frame that was cut off has the arguments of the call."""
+    """The frame that was cut off has the arguments of the call, so the answer is not complete."""
     *frames, last = sses(*chat([Call([], [WHOLE])]))
-    stream = Stream([*frames, last[:left]])
+    stream, calls = Stream([*frames, last[:left]]), []
+    with pytest.raises(StreamTruncated, match="inside 1 tool call"):
+        calls.extend(stream.tool_calls)
 
-    assert [] == list(stream.tool_calls)
-    assert ("complete", "tool_calls") == (stream.message.ending, stream.message.finish_reason)
+    assert ([], "truncated", "tool_calls") == (calls, stream.message.ending, stream.message.finish_reason)
+
+
+def test_an_answer_cut_before_the_arguments_of_its_call_is_asked_for_again() -> None:
+    """The second answer has the call; of the first one, nothing was delivered."""
+    *frames, last = sses(*chat([Call([], [WHOLE])]))
+    bodies = [[*frames, last[:30]], [*frames, last]]
+    stream = resilient(lambda: bodies.pop(0), retry=Retry(attempts=2, wait=0))
+
+    assert [WHOLE] == [call.arguments_text for call in stream.tool_calls]
+    assert "complete" == stream.message.ending
 
 
 def test_a_call_with_its_id_again_behind_the_finish_is_the_same_call() -> None:

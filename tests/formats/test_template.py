@@ -102,8 +102,8 @@ def test_a_server_whose_payloads_all_differ_fills_no_memory(places: int) -> None
 def test_new_kinds_of_payloads_take_the_place_of_those_that_no_longer_come() -> None:
     """A server may be replaced by another one while the process runs."""
     templates, old, new = Templates(), _bytes(), _bytes(more="x")
-    for number in range(32):
-        templates.keep([], _learn(_bytes(**{f"field{number // 4}": "x"})))
+    for number in range(8):
+        templates.keep([], _learn(_bytes(**{f"field{number}": "x"})))
     for _ in range(300):
         templates.keep([], _learn(new))
 
@@ -128,5 +128,4 @@ def test_after_some_answers_of_a_server_the_next_one_proves_nothing(monkeypatch:
         texts.append(decoder.message.text)
 
     assert ["Hello there"] * 12 == texts[1:]
-    assert [0] * 7 == proofs[-7:]
-    assert [1] * 4 == proofs[1:5]
+    assert [1] + [0] * 11 == proofs[1:]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stream.bodies import ANSWER, TOKENS, USAGE, AsyncSource, Source, chunk
+from tests.stream.bodies import ANSWER, TOKENS, USAGE, AsyncSource, Source, call, chunk
 from tests.stream.drivers import read_async, read_sync
 from tests.support import wire
 from tests.support.logged import words_of
@@ -161,17 +161,23 @@ def test_the_transport_breaking_is_told_from_the_input_ending() -> None:
 
 @pytest.mark.parametrize("cause", [None, Transport("reset")], ids=["ends", "breaks"])
 def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | None) -> None:
-    """No error, but a departure tells that the end was not the documented one.
-
-    Where it breaks, the call without arguments stays open.
-    """
-    stream = Stream(Source(ANSWER[:9], cause))
+    """No error, but a departure tells that the end was not the documented one."""
+    whole = chunk(call(1, "call_b", "get_time", '{"zone": "CET"}'))
+    stream = Stream(Source([*ANSWER[:7], whole, ANSWER[8]], cause))
     message = stream.final()
 
     assert message.ending == "complete"
-    broken = ["call_open_at_end", "broken_after_finish"]
-    assert list(stream.departures) == (["done_missing"] if cause is None else broken)
-    assert [True, cause is None] == [call.complete for call in message.tool_calls]
+    assert list(stream.departures) == ["done_missing" if cause is None else "broken_after_finish"]
+    assert [True, True] == [call.complete for call in message.tool_calls]
+
+
+def test_a_break_behind_the_finish_reason_of_a_call_without_arguments_is_a_break() -> None:
+    """They may have been on their way: the call stays open, and the answer is not complete."""
+    with pytest.raises(StreamInterrupted, match="Transport: reset") as caught:
+        Stream(Source(ANSWER[:9], Transport("reset"))).final()
+
+    assert caught.value.partial.ending == "truncated"
+    assert [True, False] == [call.complete for call in caught.value.partial.tool_calls]
 
 
 def test_tool_calls_that_were_handed_out_are_named_by_a_later_error() -> None:

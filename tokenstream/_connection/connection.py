@@ -85,6 +85,7 @@ class Connection:
         "_framing_ended",
         "_last_events",
         "_limits",
+        "_lost_calls",
         "_make_stage",
         "_offered",
         "_pings",
@@ -124,6 +125,8 @@ class Connection:
         """True if a last frame was accepted although its end is missing."""
         self._framing_ended = False
         """True once `framing.end()` has been called."""
+        self._lost_calls = False
+        """True if the input has broken off while calls waited for their arguments behind a finish reason."""
         self.log: EventLog | None = None
         """The events that were read from all connections; None if nothing is resumed."""
         self.left_frame: Frame | None = None
@@ -243,9 +246,9 @@ class Connection:
     def finished(self) -> bool:
         """True once the answer is finished, whatever happens to the connection afterwards."""
         format = self.format
-        if not format.finished:
+        if not format.finished or self._lost_calls:
             return False
-        if format.ended or not format.may_go_on:
+        if format.ended or not (format.may_go_on or format.parts.finish_waits):
             return True
         # Content may follow the finish reason, and may have been in a frame that is faulty or was cut off.
         is_faulty = isinstance(format.error, ProtocolError)
@@ -443,7 +446,8 @@ class Connection:
             cause: The error that broke off the input; None if the input ended cleanly.
         """
         error = self.error or self._find_unreported_error()
-        if error is not None or self.finished:
+        is_lost = cause is not None and self.format.parts.finish_waits
+        if error is not None or (self.finished and not is_lost):
             return error
         if cause is not None:
             return cause
@@ -542,9 +546,6 @@ class Connection:
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
-        if format.parts.open_call_count and self._is_cut:
-            # The frame that was cut off may have held the arguments of a call that waits for them.
-            format.parts.cut_waiting()
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
@@ -610,6 +611,7 @@ class Connection:
             self._store_position(0)
         parts = self.format.parts
         # No end of the answer has said that nothing more of these calls follows.
+        self._lost_calls = parts.finish_waits
         parts.cut_waiting()
         parts.close_all(complete=self.finished)
         return parts.take()

@@ -24,14 +24,13 @@ Key: TypeAlias = "tuple[Path, ...]"
 """The places whose values a shape does not compare."""
 
 _MOST_KEYS = 16
+"""The most sets of changing places."""
 _MOST_TEMPLATES = 8
 """The most templates for one set of changing places: one for text, one for reasoning, of each server."""
 _LONGEST = 2048
 """The most bytes of a payload, without the values that change, that becomes a template."""
-_FIRST_LEARNT = 4
-"""Number of shapes that are proved before one of them becomes a template: to compile it takes longer."""
 _MOST_UNFIT = 256
-"""Number of shapes that fit no template, after which the templates are replaced."""
+"""Number of shapes that fit no template, after which the templates are made anew."""
 _CHARACTERS = rb'(?:[^"\\\x00-\x1f]++|\\.)'
 # Possessive, as a token of JSON ends where its characters end.
 _PATTERNS = {
@@ -149,13 +148,13 @@ class _Known:
     def __init__(self) -> None:
         self.templates: tuple[Template, ...] = ()
         self._unfit = 0
-        """Number of shapes that were proved since the last template was made."""
+        """Number of shapes that fitted none of them, since there are enough."""
 
     def keep(self, shape: Shape) -> None:
-        """Count a shape that fits no template, and make a template of it unless there are enough."""
-        self._unfit += 1
-        if self._unfit > _MOST_UNFIT:
-            self.templates = ()
-        if self._unfit >= _FIRST_LEARNT and len(self.templates) < _MOST_TEMPLATES:
+        """Make a template of a shape that fits none; where there are enough, sometimes begin anew."""
+        if len(self.templates) < _MOST_TEMPLATES:
             self.templates += (Template(shape),)
-            self._unfit = 0
+            return
+        self._unfit += 1
+        if self._unfit == _MOST_UNFIT:
+            self.templates, self._unfit = (), 0
