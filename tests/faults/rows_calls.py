@@ -6,10 +6,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.faults.driver import Outcome
-from tests.faults.matrix import Result, Row, Run, World, answered, every, saw, state_of, truncated, whole
+from tests.faults.matrix import (
+    Result,
+    Row,
+    Run,
+    World,
+    answered,
+    every,
+    interrupted,
+    saw,
+    state_of,
+    truncated,
+    whole,
+)
 from tests.faults.rows_body import is_linear, read_whole
 from tests.support import wire
-from tests.support.loopback import Script, chunked
+from tests.support.loopback import FIN, Script, chunked, chunked_head, http_chunk
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream
 from tokenstream.events import ToolCallDone
@@ -146,6 +158,19 @@ ROWS = [
         "The arguments are null.",
         asked(without_arguments(begun(0, "a"))),
         whole("counted as `arguments_null`", ONE, kept="Hi, f()"),
+    ),
+    Row(
+        "F67b",
+        "The connection breaks before `[DONE]`, and a call has no arguments.",
+        answered(
+            [
+                chunked_head(),
+                http_chunk(START + wire.chat(begun(0, "a", "{}")) + wire.chat({}, "tool_calls")),
+                FIN,
+            ],
+            also=handed_out(0),
+        ),
+        interrupted("counted as `call_open_at_end`", NONE, kept="Hi, f({}) incomplete"),
     ),
     Row(
         "F68",

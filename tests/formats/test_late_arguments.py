@@ -377,7 +377,7 @@ def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str]
 
     (call,) = caught.value.partial.tool_calls
     assert ([], "".join(sent[1] or sent[0]), False) == (calls, call.arguments_text, call.complete)
-    assert ("truncated", "tool_calls") == (stream.message.ending, stream.message.finish_reason)
+    assert ("truncated", None) == (stream.message.ending, stream.message.finish_reason)
     assert caught.value.retryable
 
 
@@ -389,7 +389,7 @@ def test_an_end_inside_a_frame_leaves_a_waiting_call_open(left: int) -> None:
     with pytest.raises(StreamTruncated, match="inside 1 tool call"):
         calls.extend(stream.tool_calls)
 
-    assert ([], "truncated", "tool_calls") == (calls, stream.message.ending, stream.message.finish_reason)
+    assert ([], "truncated", None) == (calls, stream.message.ending, stream.message.finish_reason)
 
 
 def test_an_answer_cut_before_the_arguments_of_its_call_is_asked_for_again() -> None:

@@ -85,7 +85,6 @@ class Connection:
         "_framing_ended",
         "_last_events",
         "_limits",
-        "_lost_calls",
         "_make_stage",
         "_offered",
         "_pings",
@@ -125,8 +124,6 @@ class Connection:
         """True if a last frame was accepted although its end is missing."""
         self._framing_ended = False
         """True once `framing.end()` has been called."""
-        self._lost_calls = False
-        """True if the input has broken off while calls waited for their arguments behind a finish reason."""
         self.log: EventLog | None = None
         """The events that were read from all connections; None if nothing is resumed."""
         self.left_frame: Frame | None = None
@@ -246,7 +243,7 @@ class Connection:
     def finished(self) -> bool:
         """True once the answer is finished, whatever happens to the connection afterwards."""
         format = self.format
-        if not format.finished or self._lost_calls:
+        if not format.finished:
             return False
         if format.ended or not (format.may_go_on or format.parts.finish_waits):
             return True
@@ -611,7 +608,6 @@ class Connection:
             self._store_position(0)
         parts = self.format.parts
         # No end of the answer has said that nothing more of these calls follows.
-        self._lost_calls = parts.finish_waits
         parts.cut_waiting()
         parts.close_all(complete=self.finished)
         return parts.take()

@@ -158,8 +158,13 @@ class Parts(EndedCalls):
             self.stage.end()
 
     def cut_waiting(self) -> None:
-        """Close the calls that wait for arguments without handing them out: the input has broken off."""
+        """Close the calls that wait for arguments without handing them out: the input has broken off.
+
+        A finish reason that waits for them is not reported, since the answer is not whole.
+        """
         for choice in self.choices.values():
+            if choice.finish_waits:
+                choice.finish, choice.finish_waits = None, False
             for call in choice.open_calls():
                 if call.waits:
                     self.close_call(call, whole=False)
