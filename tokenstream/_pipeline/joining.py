@@ -135,9 +135,9 @@ class Joining:
         """
         machine, previous = self._machine, self.aligner
         messages = machine.accumulator.messages
-        if previous is not None and not previous.is_complete:
-            # This answer, too, has not repeated all that the reader has.
-            messages = [*previous.messages]
+        if previous is not None:
+            # This answer, too, may not have repeated all that the reader has.
+            messages = previous.join_known(messages)
         machine.accumulator.take(restarted)
         self.aligner = Aligner(messages, machine.accumulator)
         machine.settle()
