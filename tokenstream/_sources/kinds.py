@@ -34,6 +34,12 @@ def do_nothing() -> None:
     """Do nothing: the `close` of a source without anything to close."""
 
 
+def keep(item: object) -> object:
+    """Return an item that stays as it is: of a buffer, which its owner may fill again, a copy."""
+    buffer: Any = item
+    return bytes(buffer) if isinstance(item, bytearray | memoryview) else item
+
+
 class SupportsReadLimit(Protocol):
     """Limits the seconds for which the reads of a source wait for its connection."""
 
