@@ -117,8 +117,7 @@ def _text_of(part: Part) -> Any:  # noqa: ANN401 - a str or bytes
 
 def _extent_of(part: Part) -> tuple[int, int, bool]:
     """Return how much has arrived of a part: of its content and of its signature, and if it has ended."""
-    signature = getattr(part, "signature", None) or ""
-    return len(_text_of(part)), len(signature), part.complete
+    return len(_text_of(part)), len(getattr(part, "signature", None) or ""), part.complete
 
 
 def _join_known(before: Message, after: Message) -> Message:
@@ -126,15 +125,10 @@ def _join_known(before: Message, after: Message) -> Message:
 
     Either may have broken off earlier, so of each part the reader has the longer one.
     """
-    parts = [
-        max((part for part in pair if part is not None), key=_extent_of)
-        for pair in zip_longest(after.parts, before.parts)
-    ]
-    further = max((after, before), key=_count_results)
+    parts = tuple(max(filter(None, pair), key=_extent_of) for pair in zip_longest(after.parts, before.parts))
+    results = max(after.results, before.results, key=len)
     reason = after.finish_reason or before.finish_reason
-    return after.model_copy(
-        update={"parts": tuple(parts), "results": further.results, "finish_reason": reason}
-    )
+    return after.model_copy(update={"parts": parts, "results": results, "finish_reason": reason})
 
 
 def _count_results(message: Message) -> int:
@@ -344,8 +338,7 @@ class Aligner:
             messages: This answer, one message for each choice.
         """
         before = {message.choice: message for message in self.messages}
-        joined = [_join_known(before.pop(each.choice, each), each) for each in messages]
-        return [*joined, *before.values()]
+        return [_join_known(before.pop(each.choice, each), each) for each in messages] + [*before.values()]
 
     def fail(self) -> None:
         """Set `error`, because the restarted answer differs from the first."""

@@ -34,10 +34,9 @@ def do_nothing() -> None:
     """Do nothing: the `close` of a source without anything to close."""
 
 
-def keep(item: object) -> object:
+def keep(item: Any) -> Any:  # noqa: ANN401 - an item of any kind
     """Return an item that stays as it is: of a buffer, which its owner may fill again, a copy."""
-    buffer: Any = item
-    return bytes(buffer) if isinstance(item, bytearray | memoryview) else item
+    return bytes(item) if item.__class__ in (bytearray, memoryview) else item
 
 
 class SupportsReadLimit(Protocol):

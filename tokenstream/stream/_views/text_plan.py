@@ -329,9 +329,8 @@ class ShapedCursor(Generic[ItemT]):
 
     def break_off(self) -> ItemT | None:
         """Return an item that was not delivered when the stream failed, or None."""
-        has_ended = self.has_text_ended or self._have_stages_ended
         # More may have arrived while another reader went on.
-        item = None if has_ended else self._read_next(self._text.ready)
+        item = None if self.has_text_ended or self._have_stages_ended else self._read_next(self._text.ready)
         if item is None:
             self._end_stages()
             item = self._pop_item()
