@@ -57,6 +57,7 @@ _FEATURES = {
     "counts in odd places": {"code": 25, "docstrings": 15},
     "answers of sessions that come late or twice": {"code": 35, "docstrings": 15},
     "errors in many shapes": {"code": 60, "docstrings": 30, "tables": 30},
+    "silence under short timeouts": {"code": 15},
 }
 """Features that have raised the budget, with the lines of each kind that they need."""
 _BUDGET = Counter({"code": 87_070, "docstrings": 39_900, "tables": 4_100}) + sum(

@@ -185,6 +185,19 @@ def test_a_second_cut_that_comes_before_the_first_is_aligned_with_all_that_was_g
     assert played.message.text == "Hello wonderful world of streams"
 
 
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "openai-responses"])
+def test_two_answers_that_break_off_in_different_parts_are_both_known(format: str) -> None:
+    """The first one breaks off in its call, the second one behind that."""
+    call = testing.script().tool_call("pay", {"usd": 1, "to": "Ann"})
+    whole = call.text("Paid ", "her", " now.").finish("stop").chunks(format)
+    plain = play("sync", [whole], ALIGN, format=format)
+    for later in range(3, len(whole)):
+        played = play("sync", [whole[:3], whole[:later], whole], ALIGN, format=format)
+
+        assert shape_of(played.given) == shape_of(plain.given)
+        assert played.message.parts == plain.message.parts
+
+
 def test_texts_that_are_cut_elsewhere_are_aligned_by_character() -> None:
     """The second answer may come in other pieces."""
     first = testing.script().text("Hello ", "wonder").chunks("openai-chat")

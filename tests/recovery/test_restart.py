@@ -108,11 +108,12 @@ def test_without_a_restart_nothing_is_asked_again_once_something_was_shown(world
 
 
 @in_each_world
-def test_an_attempt_that_shows_nothing_leaves_no_trace(world: str) -> None:
+@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "openai-realtime"])
+def test_an_attempt_that_shows_nothing_leaves_no_trace(world: str, format: str) -> None:
     """The events are those of the second answer alone, as if it had been the first."""
-    anthropic = ANSWER.chunks("anthropic")
-    plain = play(world, [anthropic], Retry(wait=0))
-    played = play(world, [anthropic[:2], anthropic], Retry(wait=0))
+    whole = ANSWER.chunks(format)
+    plain = play(world, [whole], Retry(wait=0), format=format)
+    played = play(world, [whole[:2], whole], Retry(wait=0), format=format)
 
     assert played.given == plain.given
     assert len(played.reports) == 2

@@ -148,6 +148,23 @@ def test_what_the_provider_itself_has_ended_is_not_resumed(world: str) -> None:
     assert len(played.asked) == 1
 
 
+@in_each_world
+@pytest.mark.parametrize("view", ["events", "text"])
+def test_a_restart_that_breaks_off_before_its_content_is_resumed_as_a_restart(world: str, view: str) -> None:
+    """The reasoning of the answer that was given up does not stay in front of that of the new answer."""
+    thought = testing.script().reasoning("Hm.")
+    failed = answer("openai-responses", thought.error("server"), background=True)
+    whole = answer("openai-responses", thought.text("Yes.").finish(), background=True)
+    whole = [chunk.replace(b'"resp_1"', b'"resp_2"') for chunk in whole]
+    read = iter if view == "events" else (lambda stream: stream.text)
+    played = play(world, [failed, whole[:2], whole[2:]], Retry(wait=0), read)
+
+    assert [report.mode for report in played.reports] == ["start", "restart", "resume"]
+    assert (played.message.id, played.message.reasoning, played.message.text) == ("resp_2", "Hm.", "Yes.")
+    told = [type(event) for event in played.given]
+    assert (told.count(Restarted), told.count(Resumed)) == ((1, 0) if view == "events" else (0, 0))
+
+
 def test_an_open_without_an_argument_cannot_be_told_the_position() -> None:
     """It is refused before anything is read."""
     with pytest.raises(MisuseError, match="takes the attempt"):

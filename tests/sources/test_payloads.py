@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tests.support.formats import OpenAIChat
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Stream, merge
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
 
@@ -278,3 +278,27 @@ def test_bytes_in_any_form_are_a_body() -> None:
     pieces: list[Any] = [body[:100], bytearray(body[100:300]), memoryview(body)[300:]]
 
     assert Stream(ANSWER).final() == Stream(Source(pieces)).final()
+
+
+def _in_one_buffer(chunks: list[bytes]) -> Iterator[memoryview]:
+    """Yield chunks as a loop around `recv_into` does: each is a view of the buffer that held the last one."""
+    buffer = bytearray(max(map(len, chunks)))
+    for chunk in chunks:
+        buffer[: len(chunk)] = chunk
+        yield memoryview(buffer)[: len(chunk)]
+
+
+async def test_a_source_may_fill_its_buffer_again_before_the_loop_has_read_it() -> None:
+    """The reader of an `AsyncStream`, and the thread of a merge, are ahead of the loop."""
+
+    async def received() -> AsyncIterator[memoryview]:
+        for view in _in_one_buffer(ANSWER):
+            yield view
+
+    async with AsyncStream(received()) as stream:
+        message = await stream.final()
+    views: Any = _in_one_buffer(ANSWER)
+    with Stream(views) as merged, merge({"": merged}) as events:
+        list(events)
+
+    assert message == merged.message == Stream(ANSWER).final()

@@ -11,9 +11,10 @@ import anyio
 import pytest
 
 from tests.support import chunkings, wire
+from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE, TooLate, tried_again, wait_for
 from tokenstream import AsyncStream, Stream, testing
-from tokenstream.errors import NotExpressible
+from tokenstream.errors import NotExpressible, StreamTruncated
 from tokenstream.events import Finish, PartDone, PartStart, TextDelta, ToolCallStart
 
 _FORMATS = testing.all_formats
@@ -363,6 +364,23 @@ def test_a_reader_that_begins_late_is_given_the_same_items(view: str) -> None:
         late = list(VIEWS[view][0](stream.text))
 
     assert early == ([(block.id, block.text) for block in late if block.closed] if view == "blocks" else late)
+
+
+@in_one_test("view", sorted(VIEWS))
+def test_text_that_came_while_another_view_was_read_is_given_before_the_error(view: str) -> None:
+    """The answer breaks off behind a call, and the view of the calls is the first to meet the error."""
+    script = testing.script().text("One two").tool_call("f", {"a": 1}).text("Three", " four")
+    shape, joined = VIEWS[view]
+    with Stream(script.chunks("anthropic")) as stream:
+        calls, items = iter(stream.tool_calls), iter(shape(stream.text))
+        next(calls)
+        given = [next(items)]
+        with pytest.raises(StreamTruncated):
+            list(calls)
+        with pytest.raises(StreamTruncated):
+            given.extend(items)
+
+    assert joined(given) == "One twoThree four"
 
 
 def test_the_reasoning_ends_with_the_start_of_the_text() -> None:

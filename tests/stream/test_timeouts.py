@@ -28,8 +28,8 @@ from tests.stream.bodies import chunk
 from tests.support import wire
 from tests.support.effort import examples
 from tests.support.loopback import Loopback, until_close
-from tokenstream import AsyncStream, aconnect
-from tokenstream.errors import StreamInterrupted
+from tokenstream import AsyncStream, Deadlines, aconnect
+from tokenstream.errors import StreamInterrupted, StreamStalled
 from tokenstream.events import TextDelta
 
 pytestmark = pytest.mark.anyio
@@ -267,3 +267,21 @@ def test_no_cancellation_loses_or_doubles_anything(
         assert whole == expected
 
     anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("limit", ["first_event", "total"])
+async def test_deadlines_end_an_answer_that_is_read_with_short_timeouts(limit: str) -> None:
+    """The time in which the reads were given up counts as silence, too."""
+
+    async def silent() -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    async with AsyncStream(silent(), deadlines=Deadlines(**{limit: 0.03})) as stream:
+        text = stream.text
+        with anyio.fail_after(5), pytest.raises(StreamStalled) as caught:
+            while True:
+                with anyio.move_on_after(PATIENCE):
+                    await anext(text)
+
+    assert caught.value.limit == limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream.errors import StreamInterrupted
@@ -112,6 +113,22 @@ def _text_of(part: Part) -> Any:  # noqa: ANN401 - a str or bytes
         content = getattr(any_part, "data" if part.kind == "media" else "text", "")
     # Media may have no data.
     return content if isinstance(content, str | bytes) else ""
+
+
+def _extent_of(part: Part) -> tuple[int, int, bool]:
+    """Return how much has arrived of a part: of its content and of its signature, and if it has ended."""
+    return len(_text_of(part)), len(getattr(part, "signature", None) or ""), part.complete
+
+
+def _join_known(before: Message, after: Message) -> Message:
+    """Return what the reader has who was given two answers, of which the second one repeats the first.
+
+    Either may have broken off earlier, so of each part the reader has the longer one.
+    """
+    parts = tuple(max(filter(None, pair), key=_extent_of) for pair in zip_longest(after.parts, before.parts))
+    results = max(after.results, before.results, key=len)
+    reason = after.finish_reason or before.finish_reason
+    return after.model_copy(update={"parts": parts, "results": results, "finish_reason": reason})
 
 
 def _count_results(message: Message) -> int:
@@ -313,6 +330,15 @@ class Aligner:
         """True once the restarted answer has repeated all that the reader has."""
         is_incomplete = any(part.is_incomplete for part in self._known_parts.values())
         return not (self._reasons_left or any(self._results_left.values()) or is_incomplete)
+
+    def join_known(self, messages: Iterable[Message]) -> list[Message]:
+        """Return what the reader has after this answer has broken off, too.
+
+        Args:
+            messages: This answer, one message for each choice.
+        """
+        before = {message.choice: message for message in self.messages}
+        return [_join_known(before.pop(each.choice, each), each) for each in messages] + [*before.values()]
 
     def fail(self) -> None:
         """Set `error`, because the restarted answer differs from the first."""

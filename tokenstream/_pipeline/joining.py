@@ -135,9 +135,9 @@ class Joining:
         """
         machine, previous = self._machine, self.aligner
         messages = machine.accumulator.messages
-        if previous is not None and not previous.is_complete:
-            # This answer, too, has not repeated all that the reader has.
-            messages = [*previous.messages]
+        if previous is not None:
+            # This answer, too, may not have repeated all that the reader has.
+            messages = previous.join_known(messages)
         machine.accumulator.take(restarted)
         self.aligner = Aligner(messages, machine.accumulator)
         machine.settle()
@@ -268,9 +268,10 @@ class Joining:
             if machine.guarding is not None and self.shows_held:
                 machine.guarding.show_held(event)
             hold.keep(event)
-            # `resting`: the server waits for the client to speak, so nothing follows to complete the hold.
+            # `rests`: the server waits for the client to speak, so nothing follows to complete the hold.
             # Without a hold: a guard has stopped the answer.
-            is_complete = machine.resting or self.hold is None or (hold.is_met and not self._is_extended)
+            rests = machine.resting and machine.connection.format.resting
+            is_complete = rests or self.hold is None or (hold.is_met and not self._is_extended)
         # Without an event, the input so far is used up, and more of it may complete the hold.
         if self.hold is None or not (is_complete or machine.input_ended):
             return _Held()

@@ -34,6 +34,11 @@ def do_nothing() -> None:
     """Do nothing: the `close` of a source without anything to close."""
 
 
+def keep(item: Any) -> Any:  # noqa: ANN401 - an item of any kind
+    """Return an item that stays as it is: of a buffer, which its owner may fill again, a copy."""
+    return bytes(item) if item.__class__ in (bytearray, memoryview) else item
+
+
 class SupportsReadLimit(Protocol):
     """Limits the seconds for which the reads of a source wait for its connection."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_jsonable_python
 
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._sources.kinds import SKIPPED
+from tokenstream._sources.kinds import SKIPPED, keep
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ class Converter:
             return SKIPPED
         if is_dict(payload):
             return _bytes_of_part(payload) if "PayloadPart" in payload else payload
-        return _check_server_value(payload, self._items)
+        return keep(_check_server_value(payload, self._items))
 
 
 def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object

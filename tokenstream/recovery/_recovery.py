@@ -432,7 +432,7 @@ class Recovery:
         if self._current.settles:
             # The attempt has announced itself before.
             return []
-        if self._current.mode == "resume":
+        if self._current.mode == "resume" and restart_cause is None:
             return [Resumed(dropped=machine.connection.format.dropped)]
         if self._joining.seam is not None:
             return self._announce_continuation(self._joining.seam)

@@ -356,11 +356,11 @@ class AsyncFollowedItems(_Base[ItemT]):
         """
         from anyio import move_on_after
 
-        seconds = self._patience.begin_wait(is_resting=self._builder.is_resting)
+        # A limit of 0 would end the read before it could take what is there.
+        seconds = self._patience.begin_wait(is_resting=self._builder.is_resting, grace=LEAST_WAIT)
         item: object = NOTHING
         try:
-            # A limit of 0 would end the read before it could take what is there.
-            with move_on_after(None if seconds is None else max(seconds, LEAST_WAIT)) as scope:
+            with move_on_after(seconds) as scope:
                 item = await self._reading.read(self._source.read)
         except StopAsyncIteration:
             self._note_end()

@@ -143,11 +143,12 @@ class Patience:
         self._without_content = 0.0
         """Seconds of waiting since the last line or message."""
 
-    def begin_wait(self, *, is_resting: bool = False) -> float | None:
+    def begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
         """Begin to wait; return the longest time in seconds for which to wait, or None for no limit.
 
         Args:
             is_resting: True if the agent has nothing to do, or waits for an answer: no silence is too long.
+            grace: Seconds for which to wait past a deadline, over all waits, to read what is there already.
 
         Raises:
             StreamStalled: The whole time is over, although the agent is not silent.
@@ -161,7 +162,8 @@ class Patience:
         if is_resting:
             self._without_bytes = self._without_content = 0.0
         waits = self._list_waits(now, is_resting=is_resting)
-        return max(min((left for left, _, _ in waits), default=0.0), 0.0) if waits else None
+        left = min((left for left, _, _ in waits), default=0.0)
+        return max(left, min(left, 0.0) + grace, 0.0) if waits else None
 
     def end_wait(self, *, has_bytes: bool) -> None:
         """Record the end of a wait.

@@ -119,6 +119,20 @@ def test_each_deadline_has_its_own_silence(then: str, limit: str) -> None:
     assert threads <= before
 
 
+def test_a_silent_agent_that_is_read_with_short_timeouts_meets_the_deadline() -> None:
+    """The waits that the caller has given up add up."""
+
+    async def main() -> None:
+        with Steps() as run:
+            lines = aiter(run.follow(asyncio.StreamReader(), deadlines=Deadlines(first_event=0.03)))
+            with anyio.fail_after(PATIENCE), pytest.raises(StreamStalled):
+                while True:
+                    with anyio.move_on_after(0.006):
+                        await anext(lines)
+
+    asyncio.run(main())
+
+
 @pytest.mark.slow
 def test_the_time_of_the_loop_is_no_silence() -> None:
     """Only waiting for the agent counts."""

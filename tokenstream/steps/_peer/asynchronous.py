@@ -311,9 +311,9 @@ class AsyncPeer(BasePeer):
         """
         from anyio import move_on_after
 
-        seconds = patience.begin_wait(is_resting=is_resting)
+        seconds = patience.begin_wait(is_resting=is_resting, grace=LEAST_WAIT)
         try:
-            with move_on_after(None if seconds is None else max(seconds, LEAST_WAIT)) as scope:
+            with move_on_after(seconds) as scope:
                 has_message = await self.read()
                 patience.end_wait(has_bytes=True)
                 if has_message:

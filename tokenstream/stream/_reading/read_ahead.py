@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources.kinds import keep
 from tokenstream.stream._log import log
 from tokenstream.stream._reading.items import SourceOpened
 from tokenstream.stream._reading.wake import shut_down
@@ -188,7 +189,7 @@ class ReadAhead:
             if self._opening is None or self._open(self._opening):
                 limit_read = self._limit_read
                 for item in self._chunks if limit_read is None else self._read_patiently(limit_read):
-                    if not self._put_item(item):
+                    if not self._put_item(keep(item)):
                         break
         except BaseException as error:  # noqa: BLE001 - the loop raises it
             self._error = error

@@ -68,6 +68,7 @@ class Reader:
         "_clock",
         "_closed",
         "_end_event",
+        "_grace_ends",
         "_host",
         "_items",
         "_read_scope",
@@ -98,6 +99,8 @@ class Reader:
         """Rung when something arrives."""
         self._alarm: Alarm | None = None
         """The bell of a loop on asyncio that waits for this reader alone; None before the first wait."""
+        self._grace_ends = math.inf
+        """Time at which a wait ends whose time limit has come, as returned by `time.monotonic`."""
         self._room_event: Event | None = None
         """Set once the loop takes items; None unless the task waits for that."""
         self._end_event: Event | None = None
@@ -186,8 +189,35 @@ class Reader:
         """
         if self._items or self.has_ended:
             return True
+        seconds = self._give_grace(seconds)
         if self._host.name == "asyncio":
-            return await self._wait_for_alarm(seconds, steady_deadline, until)
+            has_arrived = await self._wait_for_alarm(seconds, steady_deadline, until)
+        else:
+            has_arrived = await self._wait_for_bell(seconds)
+        self._grace_ends = math.inf
+        return has_arrived
+
+    def _give_grace(self, seconds: float | None) -> float | None:
+        """Return the seconds to wait, long enough for the task to read what its socket already holds.
+
+        Waits that are cancelled add up: otherwise, shorter timeouts of the caller's would end no silence.
+
+        Args:
+            seconds: Longest time to wait; None to wait forever.
+        """
+        if seconds is None or seconds >= LEAST_WAIT:
+            self._grace_ends = math.inf
+            return seconds
+        now = monotonic()
+        self._grace_ends = min(self._grace_ends, now + LEAST_WAIT)
+        return max(seconds, self._grace_ends - now)
+
+    async def _wait_for_bell(self, seconds: float | None) -> bool:
+        """Wait with anyio; return False after the time limit.
+
+        Args:
+            seconds: Longest time to wait; None to wait forever.
+        """
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
@@ -199,11 +229,8 @@ class Reader:
         earlier_bell, arrival = self._bell, Event()
         self._bell = arrival
         try:
-            if seconds is None:
+            with move_on_after(seconds):
                 await arrival.wait()
-            else:
-                with move_on_after(max(seconds, LEAST_WAIT)):
-                    await arrival.wait()
         finally:
             self._restore_bell(earlier_bell)
         return arrival.is_set()
@@ -220,7 +247,7 @@ class Reader:
         """
         earlier_bell = self._bell
         alarm = self._bell = self._alarm = self._alarm or Alarm(self._host.loop)
-        due = math.inf if seconds is None else monotonic() + max(seconds, LEAST_WAIT)
+        due = math.inf if seconds is None else monotonic() + seconds
         alarm.set_timer(due)
         alarm.steady_deadline, alarm.until = steady_deadline, until
         try:

@@ -328,9 +328,13 @@ class ShapedCursor(Generic[ItemT]):
         return item
 
     def break_off(self) -> ItemT | None:
-        """Return an item that was still held back when the stream failed, or None."""
-        self._end_stages()
-        return self._pop_item()
+        """Return an item that was not delivered when the stream failed, or None."""
+        # More may have arrived while another reader went on.
+        item = None if self.has_text_ended or self._have_stages_ended else self._read_next(self._text.ready)
+        if item is None:
+            self._end_stages()
+            item = self._pop_item()
+        return item
 
     # -- a busy reader ---------------------------------------------------------
 
