@@ -14,6 +14,7 @@ from tokenstream.errors import ProtocolError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Finish, ToolCallDone
 
 if TYPE_CHECKING:
+    from tokenstream import ToolCall
     from tokenstream.formats import FormatName
 
 Payload: TypeAlias = dict[str, Any]
@@ -371,7 +372,8 @@ def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str]
         yield from chat([Call(*sent)])
         raise ConnectionResetError("reset")
 
-    stream, calls = Stream(broken(), format="openai-chat"), []
+    stream = Stream(broken(), format="openai-chat")
+    calls: list[ToolCall] = []
     with pytest.raises(StreamInterrupted, match="reset") as caught:
         calls.extend(stream.tool_calls)
 
@@ -385,7 +387,8 @@ def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str]
 def test_an_end_inside_a_frame_leaves_a_waiting_call_open(left: int) -> None:
     """The frame that was cut off has the arguments of the call, so the answer is not complete."""
     *frames, last = sses(*chat([Call([], [WHOLE])]))
-    stream, calls = Stream([*frames, last[:left]]), []
+    stream = Stream([*frames, last[:left]])
+    calls: list[ToolCall] = []
     with pytest.raises(StreamTruncated, match="inside 1 tool call"):
         calls.extend(stream.tool_calls)
 

@@ -135,7 +135,7 @@ async def readers_in_tasks(view: Callable[[Any], Any]) -> None:
 async def test_an_asynchronous_view_that_is_left_leaves_nothing(read: Any) -> None:
     """The same in an event loop."""
     for view in VIEWS:
-        # What is kept of a type is made once, when a value of it comes; a reader on trio may get to that late.
+        # What is kept of a type is made when a value of it comes, which a reader on trio may see late.
         kept_longer(view)
 
     async def run() -> None:
