@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
-from tokenstream.stream._reading.host import Alarm
+from tokenstream.stream._reading.host import Alarm, pass_turn
 from tokenstream.stream._reading.items import (
     END,
     NOTABLE_SECONDS,
@@ -186,13 +186,15 @@ class Reader:
         """
         if self._items or self.has_ended:
             return True
+        # Perhaps the task was just started, or waits for nothing but room (`since` is None), and reads on as
+        # soon as it runs. Letting it run once costs a fraction of a timer.
         if self._host.name == "asyncio":
+            if self.since is None:
+                await pass_turn()
             return await self._wait_for_alarm(seconds, steady_deadline, until)
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
-        # Perhaps the task waits for nothing but room, and reads on as soon as it runs. Letting it
-        # run once costs a fraction of a timer.
         await checkpoint()
         if self._items or self.has_ended:
             return True
@@ -218,6 +220,8 @@ class Reader:
                 Otherwise NaN.
             until: Time at which the caller stops waiting.
         """
+        if self._items or self.has_ended:
+            return True
         earlier_bell = self._bell
         alarm = self._bell = self._alarm = self._alarm or Alarm(self._host.loop)
         due = math.inf if seconds is None else monotonic() + max(seconds, LEAST_WAIT)
