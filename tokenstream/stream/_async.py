@@ -125,7 +125,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
             make_stage = make_stage_factory(reasoning_tags, tool_tags, citation_markers)
             given = (format, limits, deadlines, started_at, clock, pings, reorder, None, answer_id)
             # A call of the class takes five times as long.
-            options = tuple.__new__(Options, (*given, make_stage, make_offered(tools)))
+            options = tuple.__new__(Options, (*given, make_stage, make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
             driver = AsyncDriver(async_source(source), options)
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)

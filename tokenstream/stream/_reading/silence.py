@@ -344,7 +344,7 @@ class RestLimits(NamedTuple):
         """Return the limits for the time after a terminal event: for bytes, for seconds, and for comments."""
         most_bytes, comments = machine.meter.bytes + _MAX_BYTES_AFTER_END, machine.connection.comments
         # A call of the class takes five times as long.
-        return tuple.__new__(cls, (most_bytes, comments, now + REST_SECONDS))
+        return tuple.__new__(cls, (most_bytes, comments, now + REST_SECONDS))  # pyright: ignore[reportUnknownMemberType]
 
     def allow(self, machine: Machine, now: float) -> bool:
         """Return True while no limit is reached; the first comment after the terminal event reaches one."""
