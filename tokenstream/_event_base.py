@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import AnyEvent, Json
 
 
@@ -65,6 +67,8 @@ class _EventBase(_InRun):
 # the slot, and the first access to `raw` decodes them. `_raw` is the slot itself, for
 # the constructors that run once per token.
 _slot = _EventBase.__dict__["raw"]
+store_raw: Callable[[Any, object], None] = _slot.__set__
+"""Stores the payload of a new event, in less time than an assignment to `raw`."""
 
 
 def _get_raw(event: _EventBase) -> Json:

@@ -556,9 +556,10 @@ class Accumulator:
 
     def _take_done(self, event: PartDone) -> bool:
         """Finish a part, with the event's content or that of the deltas; return False: it adds no content."""
-        self._choice(event.choice).end_words(event.part)
+        choice = self._choice(event.choice)
+        choice.end_words(event.part)
         if event.content is None:
-            part = self._get_or_begin_part(event, TextPart)
+            part = choice.get_or_begin_part(event.part, TextPart)
             event.content = part.build(complete=True)
             event.told_before = True  # deltas have told all of the content
             part.finish(event.content)
@@ -568,7 +569,7 @@ class Accumulator:
         if self._renamed_calls:
             event.content = self._rename(event.content)
         if isinstance(event.content, ToolCall):
-            self._choice(event.choice).log.calls.append(event.content)  # its arguments are not valid JSON
+            choice.log.calls.append(event.content)  # its arguments are not valid JSON
             self.calls.add(event.choice, event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})

@@ -271,7 +271,8 @@ class Machine:
         self.connection: Connection
         """Reads the input."""
         self.connect(is_first=True)
-        self.connection.take_content_type(content_type)
+        if content_type is not None:
+            self.connection.take_content_type(content_type)
 
         # The end.
         self.error: StreamError | None = None

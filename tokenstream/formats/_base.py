@@ -116,6 +116,7 @@ class Format(Resuming, ABC):
         "_replay",
         "_replayed_events",
         "assumed",
+        "decoded_before",
         "departures",
         "doubt",
         "dropped",
@@ -173,6 +174,7 @@ class Format(Resuming, ABC):
             "_fast_path",
             "_replay",
             "_replayed_events",
+            "decoded_before",
             "departures",
             "doubt",
             "dropped",
@@ -216,6 +218,8 @@ class Format(Resuming, ABC):
         """Number of the last frame in which a departure was noted."""
         self.first_frames = FirstFrames()
         """The first frames of the input. If no content arrives, they show whether it is in another format."""
+        self.decoded_before: dict[bytes, Any] | None = None
+        """The object that has revealed the format, by its payload, until it is read; None without one."""
         # The end of the answer.
         self.ended = False
         """True once a terminal event has arrived."""
@@ -684,6 +688,8 @@ class Format(Resuming, ABC):
         Raises:
             ProtocolError: The payload is not JSON.
         """
+        if self.decoded_before and (known := self.decoded_before.pop(payload, None)) is not None:
+            return known
         try:
             data = from_json(payload)
         except ValueError:

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
 
-ENDED = Phase.ENDED
+# An attribute of an `Enum` takes twenty times as long as a global.
+OPENING, READING, ENDED = Phase.OPENING, Phase.READING, Phase.ENDED
+_OPENED, _ANSWERED, _ENDED = PhaseStep.OPENED, PhaseStep.ANSWERED, PhaseStep.ENDED
 
 
 class Driver(UncopyableObject):
@@ -88,7 +90,7 @@ class Driver(UncopyableObject):
 
     def __init__(self, options: Options) -> None:
         self.clock: Clock = options.clock
-        self.phase = Phase.OPENING
+        self.phase = OPENING
         self.verdict = EndVerdict()
         """The decision on the ending."""
         self.head: ResponseHead | None = None
@@ -257,7 +259,7 @@ class Driver(UncopyableObject):
         """Process the response head of a source that was just opened."""
         head = source.head
         self._read_deadlines = source.read_deadlines
-        self._change_phase(PhaseStep.OPENED)
+        self._change_phase(_OPENED)
         if head is not None and head.refuses and head.received_at is None:
             # A refusal may name the time to wait as a date.
             source.head = replace(head, received_at=time.time())
@@ -610,7 +612,7 @@ class Driver(UncopyableObject):
             if ending is None:
                 self.error = self.machine.error
             # The last step: after a Ctrl-C in the lines above, the next read repeats them.
-            self._change_phase(PhaseStep.ENDED)
+            self._change_phase(_ENDED)
             if recovery is not None:
                 recovery.record_end(self.error, self.clock())
 
@@ -688,8 +690,8 @@ class Driver(UncopyableObject):
         return "complete" if ending == "stopped" and is_complete else ending
 
     def _begin_draining(self) -> None:
-        if self.phase is Phase.OPENING or self.phase is Phase.READING:
-            self._change_phase(PhaseStep.ANSWERED)  # only the rest of the connection is read now
+        if self.phase is OPENING or self.phase is READING:
+            self._change_phase(_ANSWERED)  # only the rest of the connection is read now
 
     def _change_phase(self, step: PhaseStep) -> None:
         self.phase = NEXT[self.phase, step]  # the table has only the steps that a phase allows

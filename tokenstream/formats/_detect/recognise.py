@@ -41,11 +41,14 @@ BARE = "bare data that say nothing"
 """Result of `recognise` for data that are text only if no other frame proves another format."""
 
 
-def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamError | None:
+def recognise(
+    frame: Frame, limits: Limits, *, document: bool, decoded: dict[bytes, Any] | None = None
+) -> str | StreamError | None:
     """Find the format that a frame proves.
 
     Args:
         document: True if the frame is from a JSON body and so cannot be bare text.
+        decoded: Gets the object that is decoded, by its payload, unless it may hold half a surrogate pair.
 
     Returns:
         The name of the format. Or, if the frame proves none:
@@ -70,6 +73,8 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
         if by_start not in ("json", "bare"):
             return by_start
         payload = _decode_loosely(frame.strip(), limits) if by_start == "json" else None
+        if decoded is not None and frame[:1] == b"{" and frame.isascii() and b"\\u" not in frame:
+            decoded[frame] = payload
     if not is_dict(payload):
         # A JSON document other than an object is not a token of bare text.
         return None if document else _classify_bare(frame, payload, limits)

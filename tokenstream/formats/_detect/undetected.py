@@ -139,8 +139,9 @@ class Undetected(Format):
         if self.error is not None:
             # The first error says why: a later frame is at most its consequence.
             return []
+        decoded: dict[bytes, Any] = {}
         try:
-            result = recognise(frame, self.limits, document=self.documents)
+            result = recognise(frame, self.limits, document=self.documents, decoded=decoded)
         except ProtocolError as error:
             error.event = self._skipped + len(self._held) + 1
             advice = (
@@ -167,7 +168,7 @@ class Undetected(Format):
             return []
         if result not in _UNDECIDED:
             # The frame proves a format, or is text, which a JSON body (None) cannot contain.
-            return self._give_way(result)
+            return self._give_way(result, decoded=decoded)
         if result == END and len(self._held) > 1:
             # Nothing follows the sentinel, although the connection may stay open.
             return self.decide_at_end()
@@ -194,12 +195,15 @@ class Undetected(Format):
         error = StreamTruncated("the body ended without a single event")
         return add_code_hint(error, EMPTY_INPUT_HINT)
 
-    def _give_way(self, name: str | None, *, is_proven: bool = True) -> list[Event]:
+    def _give_way(
+        self, name: str | None, *, is_proven: bool = True, decoded: dict[bytes, Any] | None = None
+    ) -> list[Event]:
         """Replace this format by another one, and return the events of the held frames.
 
         Args:
             name: The name of the other format; None if there is none, which sets `error`.
             is_proven: False if the frames only fit the other format, so that they are no whole answer.
+            decoded: The object in the last frame, by its payload, which is not decoded again.
         """
         held, self._held = self._held, []
         if name is None:
@@ -209,6 +213,7 @@ class Undetected(Format):
         # The real format counts frames from the first one of the input on, including the skipped pings.
         real_format.frames = self._skipped
         real_format.first_frames.is_detected, real_format.first_frames.is_proven = True, is_proven
+        real_format.decoded_before = decoded
         real_format.take_request(self._asked)
         self.found(real_format)
         events: list[Event] = []

@@ -65,7 +65,8 @@ class Template:
     __slots__ = ("_groups", "_holes", "_text_group", "pattern")
 
     def __init__(self, shape: Shape) -> None:
-        payload, spans = shape.pieces[0], []
+        payload = shape.pieces[0]
+        spans: list[tuple[int, int, bytes]] = []
         for hole, piece in zip(shape.holes, shape.pieces[1:], strict=True):
             spans.append((len(payload), len(payload) + len(hole), _PATTERNS[hole]))
             payload += hole + piece
@@ -94,7 +95,8 @@ class Template:
         found = self.pattern.fullmatch(payload)
         if found is None or parse_string(found[self._text_group]) != text:
             return None
-        pieces, position = [], 0
+        pieces: list[bytes] = []
+        position = 0
         for start, end in map(found.span, self._groups):
             pieces.append(payload[position:start])
             position = end

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 from weakref import ref
 
 from tokenstream._basics.untrusted import says_nothing
+from tokenstream._event_base import store_raw
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, Finish, InputTranscript, MessageStart, Unknown, UsageUpdate
 from tokenstream.formats._kit.count_paths import drop_zeros
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
 
 _ABSENT = object()
+_new: Callable[[type[Any]], Any] = object.__new__
+_EventT = TypeVar("_EventT", bound=Event)
 
 
 class EventStage(Protocol):
@@ -223,6 +226,18 @@ class AnswerEvents:
         """Add an event that needs no bookkeeping."""
         self._out.append(event)
 
+    def _add(self, kind: type[_EventT], choice: int = 0, part: int | None = None) -> _EventT:
+        """Add an event of the payload, and return it; the caller then sets the fields that its class adds.
+
+        This takes less than half the time of a call of the class.
+        """
+        event = _new(kind)
+        event.choice, event.part = choice, part
+        store_raw(event, self.raw)
+        self._out.append(event)
+        made: _EventT = event
+        return made
+
     @property
     def finished(self) -> bool:
         """True once every choice seen so far has its finish reason."""
@@ -279,7 +294,9 @@ class AnswerEvents:
     def _report_head(self) -> None:
         """Report the answer's head, unless the message has one from before a pause."""
         if self._head is not None and self.text_before is None:
-            self._out.append(MessageStart(*self._head, raw=self.raw))
+            event = self._add(MessageStart)
+            event.id, event.model, event.role = self._head
+            event.another = False
 
     def usage(self, usage: Usage, replaced: Collection[str] = ()) -> None:
         """Report token counts; a zero after a positive count is left out, as not reported.
@@ -290,9 +307,7 @@ class AnswerEvents:
                 earlier one. After the finish reason "refusal", a zero of output tokens does so in any format.
         """
         usage = drop_zeros(usage, self._known_counts, {*replaced, *self._counts_of_refusal()})
-        self._out.append(
-            UsageUpdate(mend_surrogates(usage) if self.may_hold_surrogates else usage, raw=self.raw)
-        )
+        self._add(UsageUpdate).usage = mend_surrogates(usage) if self.may_hold_surrogates else usage
 
     def _counts_of_refusal(self) -> tuple[str, ...]:
         """Return the names of the counts that a refusal takes back; none if no choice was refused."""
@@ -313,9 +328,8 @@ class AnswerEvents:
         key = name if choice is None else (self.choice(choice).index, name)
         if self.fields.get(key, _ABSENT) != value:
             self.fields[key] = value
-            self._out.append(
-                Unknown(name, value, kind="field", shared=choice is None, choice=choice or 0, raw=self.raw)
-            )
+            event = self._add(Unknown, choice or 0)
+            event.name, event.data, event.kind, event.shared = name, value, "field", choice is None
 
     def report_unknown_fields(
         self, payload: dict[str, Any], known: Collection[str], choice: int | None = None

@@ -94,7 +94,7 @@ class ContentParts(AnswerEvents):
         is_inside = self.begins_inside or not self.started
         if is_inside and isinstance(content, WORDED):
             self.starts[choice, part.index] = content
-        self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
+        self._add(PartStart, choice, part.index).content = content
         return part
 
     def report_start_again(self, part: OpenPart, content: Part) -> None:
@@ -106,7 +106,7 @@ class ContentParts(AnswerEvents):
             if start.text:
                 content = content.model_copy(update={"text": start.text})
             self.starts[part.choice, part.index] = content
-        self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
+        self._add(PartStart, part.choice, part.index).content = content
 
     def whole(
         self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
@@ -195,7 +195,7 @@ class ContentParts(AnswerEvents):
             part.is_written = self.has_content = True
         kind = part.kind
         if kind == "text":
-            self._out.append(TextDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+            self._add(TextDelta, part.choice, part.index).text = text
         elif kind == "reasoning":
             self._out.append(ReasoningDelta(text, choice=part.choice, part=part.index, raw=self.raw))
         elif kind == "refusal":
@@ -334,7 +334,7 @@ class ContentParts(AnswerEvents):
         state.opened.pop(part.index, None)
         if state.current_part is part:
             state.current_part = None
-        self._out.append(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
+        self._add(PartDone, part.choice, part.index).content = content
         if part.kind == "server_tool_result":
             self._out.append(make_result_of_part(part.choice, self.raw))
 

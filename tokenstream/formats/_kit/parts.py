@@ -107,9 +107,8 @@ class Parts(EndedCalls):
         if self.withholds is not None and self.withholds(finish):
             self.withheld = finish
             return
-        self._out.append(
-            Finish(finish.reason, finish.raw_reason, finish.message, choice=finish.choice, raw=self.raw)
-        )
+        event = self._add(Finish, finish.choice)
+        event.reason, event.raw_reason, event.message = finish.reason, finish.raw_reason, finish.message
 
     def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
         """Close every part of a choice, except for calls whose arguments may still come.
@@ -464,7 +463,7 @@ class Parts(EndedCalls):
         if pieces is None:
             self.note("call_invalid")
             broken = call.as_content(call.arguments.join(), complete=False)
-            self._out.append(PartDone(broken, choice=call.choice, part=call.index, raw=self.raw))
+            self._add(PartDone, call.choice, call.index).content = broken
             return
         self.note("call_glued")
         # What follows on the wire follows the arguments of all of these calls.

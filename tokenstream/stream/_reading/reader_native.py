@@ -85,7 +85,7 @@ class NativeReader(Reader):
 
     async def _run(self) -> None:
         """Open, read and close the source; cancellations end only the opening and the reading."""
-        from asyncio import CancelledError
+        import asyncio
 
         # A task cancelled from outside has `CLOSING_SECONDS` to close the source; any other has no limit.
         clock, patience = self._clock, CLOSING_SECONDS
@@ -107,7 +107,7 @@ class NativeReader(Reader):
             except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
                 self._put_item(clock(), SourceFailed(error))
                 patience = math.inf
-            except CancelledError:
+            except asyncio.CancelledError:
                 if not self.stopped:
                     # The cancellation came from outside, such as the end of the event loop.
                     raise
@@ -129,8 +129,8 @@ class NativeReader(Reader):
             # This class itself made these cancellations, to end the read; the closing must not count them.
             task.uncancel()
         if not isinstance(source, Deferred) and source.closes_at_once:
-            # No scope is needed: it would take longer than all the rest of the closing.
-            await self._close()
+            # There is nothing to close but a generator that has ended.
+            self._closed = True
             return
         from anyio import CancelScope, current_time
 

@@ -414,6 +414,10 @@ class OpenAIChat(Format):
 def _find_role(choice: dict[str, Any]) -> str | None:
     """Return the role in a choice; None if it is missing, and "" if no object is there that might have it."""
     role: str | None = ""
+    delta: Any = choice.get("delta")
+    if delta.__class__ is dict and delta and not choice.get("message"):
+        # The usual case.
+        return text_of(delta, "role")
     for key in ("delta", "message"):
         value = choice.get(key)
         for holder in dicts_of(value) if value else ():
