@@ -51,7 +51,7 @@ _FEATURES = {
     "keys that servers repeat in errors": {"code": 40, "docstrings": 20},
     "answers of several requests, whose readers come late or go on": {"code": 60, "docstrings": 40},
     "names that calls and token counts have elsewhere": {"tables": 40},
-    "short answers in a tenth less time": {"code": 40, "docstrings": 10},
+    "short answers in a tenth less time": {"code": 65, "docstrings": 20},
     "shapes that answers share": {"code": 110, "docstrings": 55, "tables": 10},
     "starts out of their order": {"code": 160, "docstrings": 75},
     "counts in odd places": {"code": 25, "docstrings": 15},

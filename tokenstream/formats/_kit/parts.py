@@ -157,10 +157,7 @@ class Parts(EndedCalls):
             self.stage.end()
 
     def cut_waiting(self) -> None:
-        """Close the calls that wait for arguments without handing them out: the input has broken off.
-
-        A finish reason that waits for them is not reported, since the answer is not whole.
-        """
+        """Close the calls that wait for arguments, and hand out none: their finish is not reported, either."""
         for choice in self.choices.values():
             if choice.finish_waits:
                 choice.finish, choice.finish_waits = None, False
@@ -277,10 +274,7 @@ class Parts(EndedCalls):
         state.opened[call.index] = call
         self._out.append(
             ToolCallStart(
-                call.id,
-                call.name,
-                call.type,
-                call.provider_data,
+                *(call.id, call.name, call.type, call.provider_data),
                 choice=call.choice,
                 part=call.index,
                 raw=self.raw,
