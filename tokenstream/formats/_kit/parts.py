@@ -157,7 +157,7 @@ class Parts(EndedCalls):
             self.stage.end()
 
     def cut_waiting(self) -> None:
-        """Close the calls that wait for arguments, and hand out none: their finish is not reported, either."""
+        """Close the calls that wait for arguments, and hand out none: their finish is not reported either."""
         for choice in self.choices.values():
             if choice.finish_waits:
                 choice.finish, choice.finish_waits = None, False
