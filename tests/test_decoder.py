@@ -20,6 +20,7 @@ from tokenstream.errors import (
     LimitExceeded,
     MisuseError,
     NotAStream,
+    ProtocolError,
     ProviderError,
     StreamInterrupted,
     StreamTruncated,
@@ -264,17 +265,20 @@ def test_an_exception_within_never_looks_like_the_end() -> None:
 
 
 def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
-    """The answer is complete, but a call without arguments stays open: the garbage may have been these.
+    """An answer with a call without arguments is not complete: the garbage may have been these.
 
-    A provider's own error is an error only while such a call waits.
+    A provider's own error, too, is an error only while such a call waits.
     """
+    whole = testing.script().text("Hm.").finish().chunks("openai-chat")
     for garbage in (sse("{bad"), sse("a few words")):
         _, decoder = read([*ANSWER[:9], garbage, *ANSWER[9:]])
 
-        assert decoder.error is None
-        assert decoder.message.ending == "complete"
-        assert list(decoder.departures) == ["call_open_at_end", "broken_after_finish"]
+        assert isinstance(decoder.error, ProtocolError)
+        assert "failed" == decoder.message.ending
         assert [True, False] == [call.complete for call in decoder.message.tool_calls]
+        _, decoder = read([*whole[:-1], garbage])
+        assert (None, "complete") == (decoder.error, decoder.message.ending)
+        assert list(decoder.departures) == ["broken_after_finish"]
     _, decoder = read([*ANSWER[:9], sse('{"error": {"message": "late"}}')])
     assert isinstance(decoder.error, ProviderError)
     plain = testing.script().text("Hm.").finish().chunks("openai-chat")

@@ -76,7 +76,7 @@ _CALLS = {"a text delta": 4, "a piece of stream.text": 8}
 """Python calls of what happens for each piece of an answer."""
 _DRAFT_CALLS, _DRAFT_MODULES = 28, 14
 """Calls of the package's own for a draft of a typed object, and the number of their modules."""
-_SHORT_CALLS = {"Stream of a short answer": 543, "connect": 581}
+_SHORT_CALLS = {"Stream of a short answer": 522, "connect": 560}
 """Calls of the package's own for a short answer, of which two thirds are its start and its end."""
 _RETRY_CALLS = (118, 418)
 """Calls of the package's own that `retry=` adds to an answer: if it comes at once, and after a 503."""

@@ -289,7 +289,7 @@ class FastPath:
                 return shape
         self._misses += 1
         changing, fast = self._find_changing(value), self._fast
-        known = fast.templates.find(changing, payload, text) if isinstance(payload, bytes) else None
+        known = None if isinstance(payload, dict) else fast.templates.find((*value, *changing), payload, text)
         path = None if known is not None else fast.find_path(value, text)
         if path is None and known is None:
             # The payload has other text, too, or half a surrogate pair of the text is held back. An entry
@@ -333,7 +333,7 @@ class FastPath:
             padding=fast.padding,
         )
         if isinstance(shape, Shape):
-            fast.templates.keep(changing, shape)
+            fast.templates.keep((*value, *changing), shape)
         return shape
 
     def adopt_shapes(self, other: FastPath) -> None:

@@ -16,21 +16,18 @@ from tokenstream.formats._fast.shape import LONGEST_PAYLOAD, Shape
 from tokenstream.framing._lines import is_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tokenstream.formats._fast.shape import Path
 
-Key: TypeAlias = "tuple[Path, ...]"
-"""The places whose values a shape does not compare."""
+Key: TypeAlias = "tuple[str | Path, ...]"
+"""The names of a payload's top-level fields, and the places whose values its shape does not compare."""
 
-_MOST_KEYS = 16
-"""The most sets of changing places."""
+_MOST_KEYS = 64
 _MOST_TEMPLATES = 8
-"""The most templates for one set of changing places: one for text, one for reasoning, of each server."""
+"""The most templates for one key: text, reasoning and arguments of a server have the same fields."""
 _LONGEST = 2048
 """The most bytes of a payload, without the values that change, that becomes a template."""
-_MOST_UNFIT = 256
-"""Number of shapes that fit no template, after which the templates are made anew."""
+_MOST_UNFIT = 32
+"""Number of shapes that fit no template, after which the last of them takes the place of the oldest one."""
 _CHARACTERS = rb'(?:[^"\\\x00-\x1f]++|\\.)'
 # Possessive, as a token of JSON ends where its characters end.
 _PATTERNS = {
@@ -115,14 +112,13 @@ class Templates:
     def __len__(self) -> int:
         return sum(len(known.templates) for known in self._known.values())
 
-    def find(self, changing: Iterable[Path], payload: bytes, text: str) -> Shape | None:
+    def find(self, key: Key, payload: bytes, text: str) -> Shape | None:
         """Return the shape of a payload if an earlier answer has proved it, else None.
 
         Args:
-            changing: The places whose values the shape must not compare.
             text: The text of the delta that was decoded from the payload.
         """
-        known = self._known.get(tuple(changing))
+        known = self._known.get(key)
         if known is None or len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
             return None
         for template in known.templates:
@@ -131,19 +127,18 @@ class Templates:
                 return shape
         return None
 
-    def keep(self, changing: Iterable[Path], shape: Shape) -> None:
+    def keep(self, key: Key, shape: Shape) -> None:
         """Keep what was proved of a payload that fits none of the templates."""
         if Hole.AGAIN in shape.holes or sum(map(len, shape.pieces)) > _LONGEST:
             # A text that occurs twice is compared by no pattern of this module.
             return
-        key = tuple(changing)
         if key not in self._known and len(self._known) == _MOST_KEYS:
             self._known = {}
         self._known.setdefault(key, _Known()).keep(shape)
 
 
 class _Known:
-    """The templates for one set of changing places."""
+    """The templates for one key."""
 
     __slots__ = ("_unfit", "templates")
 
@@ -153,10 +148,10 @@ class _Known:
         """Number of shapes that fitted none of them, since there are enough."""
 
     def keep(self, shape: Shape) -> None:
-        """Make a template of a shape that fits none; where there are enough, sometimes begin anew."""
-        if len(self.templates) < _MOST_TEMPLATES:
-            self.templates += (Template(shape),)
-            return
-        self._unfit += 1
-        if self._unfit == _MOST_UNFIT:
-            self.templates, self._unfit = (), 0
+        """Make a template of a shape that fits none, unless there are enough that were not unfit for long."""
+        if len(self.templates) == _MOST_TEMPLATES:
+            self._unfit += 1
+            if self._unfit < _MOST_UNFIT:
+                return
+            self.templates, self._unfit = self.templates[1:], 0
+        self.templates += (Template(shape),)
