@@ -95,6 +95,15 @@ def _chat(answer: Answer) -> Opened:
     return (choice.delta.content or "" for chunk in stream for choice in chunk.choices)
 
 
+def openai_stream(answer: Answer) -> list[Any]:
+    """Read an answer of the chat API with openai's `Stream`, over a response that is there."""
+    http, kind = found("httpx2"), found("openai.types.chat").ChatCompletionChunk
+    request = http.Request("POST", "https://api.openai.com/v1/chat/completions")
+    head = {"content-type": "text/event-stream"}
+    response = http.Response(200, headers=head, content=iter(answer.chunks), request=request)
+    return [*found("openai").Stream(cast_to=kind, response=response, client=_openai(answer))]
+
+
 def _responses(answer: Answer) -> Opened:
     stream = _openai(answer).responses.create(model="m", input="Hello", stream=True)
     return (event.delta for event in stream if event.type == "response.output_text.delta")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.answers import ANSWERS
-from tests.benchmarks.sdks import SDKS, client_for
+from tests.benchmarks.sdks import SDKS, client_for, openai_stream
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.turns import fastest
 from tokenstream import Stream, connect
@@ -23,12 +23,14 @@ __all__ = ["short"]
 COUNTS = (1, 10, 100)
 """Numbers of text deltas: two thirds of real answers have at most thirty events."""
 BARS = {"openai-chat": (2.0, 5.0, 15.0)}
-"""How many times as long the SDK may take at least, for each of these numbers."""
+"""How many times as long the SDK's stream must take as a `Stream`, for each of these numbers."""
 _URLS = {
     "openai-chat": "https://api.openai.com/v1/chat/completions",
     "anthropic": "https://api.anthropic.com/v1/messages",
 }
 _AT_ONCE = 10
+_OURS, _CONNECT = "tokenstream Stream, over the chunks", "tokenstream connect"
+_THEIRS = "openai Stream, over a response"
 
 
 def _read(stream: Stream) -> None:
@@ -74,25 +76,35 @@ def short(plan: Plan) -> list[Table]:
 
 
 def _measure(name: str, plan: Plan) -> Table:
+    sdk = SDKS[name].name
     makers: dict[str, Callable[[Answer], Run]] = {
-        "tokenstream Stream, over the chunks": lambda answer: lambda: _read(Stream(answer.chunks)),
-        "tokenstream connect": _make_request,
+        _OURS: lambda answer: lambda: _read(Stream(answer.chunks)),
+        _CONNECT: _make_request,
         "httpx2 alone: the request and the bytes": _receive_bytes,
-        SDKS[name].name: _ask_sdk,
+        sdk: _ask_sdk,
     }
-    columns: list[list[float]] = []
+    if name in BARS:
+        makers[_THEIRS] = lambda answer: partial(openai_stream, answer)
+    taken: dict[str, list[float]] = {contender: [] for contender in makers}
     for count in COUNTS:
         answer = ANSWERS[name](name, count)
         prepared: list[Callable[[], Run]] = [partial(_repeat, make, answer) for make in makers.values()]
-        taken = fastest(prepared, plan.rounds, plan.seconds)
-        columns.append([seconds / _AT_ONCE * 1e6 for seconds in taken])
-    rows = [[contender, *(f"{column[at]:,.0f}" for column in columns)] for at, contender in enumerate(makers)]
-    ratios = [column[-1] / column[1] for column in columns]
-    rows.append(["the SDK ÷ connect", *(f"{ratio:.1f}" for ratio in ratios)])
-    notes = [
-        judge(
-            f"{count} text deltas: the SDK ÷ connect is {ratio:.1f}", f"at least {bar}", reached=ratio >= bar
-        )
-        for count, ratio, bar in zip(COUNTS, ratios, BARS.get(name, ()), strict=False)
-    ]
+        for contender, seconds in zip(makers, fastest(prepared, plan.rounds, plan.seconds), strict=True):
+            taken[contender].append(seconds / _AT_ONCE * 1e6)
+    rows = [[contender, *(f"{each:,.0f}" for each in micros)] for contender, micros in taken.items()]
+    notes: list[str] = []
+    for theirs, ours in ((sdk, _CONNECT), (_THEIRS, _OURS)):
+        if theirs not in taken:
+            continue
+        ratios = [them / us for them, us in zip(taken[theirs], taken[ours], strict=True)]
+        rows.append([f"{theirs} ÷ {ours}", *(f"{ratio:.1f}" for ratio in ratios)])
+        bars = BARS.get(name, ()) if theirs == _THEIRS else ()
+        notes += [
+            judge(
+                f"{count} text deltas: their stream ÷ ours is {ratio:.1f}",
+                f"at least {bar}",
+                reached=ratio >= bar,
+            )
+            for count, ratio, bar in zip(COUNTS, ratios, bars, strict=False)
+        ]
     return Table(f"{name}: µs per whole answer", ["text deltas", *map(str, COUNTS)], rows, notes)
