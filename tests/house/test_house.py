@@ -72,7 +72,7 @@ _FOREIGN_WRITES = {
     "partial_json/_strict": 25,
 }
 """Assignments to attributes of objects that a function has not made, for each 1,000 functions."""
-_CALLS = {"a text delta": 4, "a piece of stream.text": 8}
+_CALLS = {"a text delta": 4, "a piece of stream.text": 8, "a line of Claude Code": 32}
 """Python calls of what happens for each piece of an answer."""
 _DRAFT_CALLS, _DRAFT_MODULES = 28, 14
 """Calls of the package's own for a draft of a typed object, and the number of their modules."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
@@ -11,10 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
+import websockets.sync.client
 from pydantic import BaseModel
 
 from tests.project import PACKAGE
-from tokenstream import Retry, Stream, connect, relay, testing
+from tokenstream import Retry, Session, Steps, Stream, connect, relay, testing
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -166,6 +168,33 @@ def _relayed() -> Generator[Callable[[], object]]:
     yield lambda: asyncio.run(respond())
 
 
+@contextmanager
+def _line() -> Generator[Callable[[], object]]:
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    start = {"type": "message_start", "message": {"id": "m", "role": "assistant", "content": []}}
+    deltas = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+        for text in _LONG
+    ]
+    lines: list[dict[str, Any]] = [{"type": "system", "subtype": "init", "session_id": "s"}]
+    lines += [
+        {"type": "stream_event", "session_id": "s", "uuid": str(number), "event": event}
+        for number, event in enumerate([start, block, *deltas])
+    ]
+    with Steps("look") as run:
+        yield partial(next, _later(run.follow([json.dumps(line) for line in lines], agent="claude-code")))
+
+
+@contextmanager
+def _asked() -> Generator[Callable[[], object]]:
+    script = [testing.script().text(*_SHORT).finish("stop") for _ in range(2)]
+    with testing.serve(script, sessions=True) as server:
+        url = f"{server.ws_url}/v1/responses"
+        with Session(lambda: websockets.sync.client.connect(url), model="gpt-5.1") as session:
+            session.ask("What time is it?").final()
+            yield lambda: session.ask("And now?").final()
+
+
 WALKS: dict[str, Walk] = {
     "a text delta": _delta,
     "a piece of stream.text": _piece,
@@ -175,6 +204,8 @@ WALKS: dict[str, Walk] = {
     "connect(retry=), which succeeds at once": partial(_connected, 0, retry=Retry()),
     "connect(retry=), after a 503": partial(_connected, 1, retry=Retry()),
     "relay.respond": _relayed,
+    "a line of Claude Code": _line,
+    "a question over an open WebSocket": _asked,
 }
 """Each walk by its name."""
 
