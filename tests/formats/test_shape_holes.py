@@ -100,6 +100,10 @@ def test_padding_elsewhere_is_no_hole() -> None:
         pytest.param({"text": "a", "b": "x"}, b'{"text": "a", "b": "\xff"}', id="no UTF-8"),
         pytest.param({"text": "a" * 5_000}, None, id="long"),
         pytest.param({"text": "a", "n": -918273645}, None, id="the number of the proof"),
+        pytest.param({"text": "a", "n": 1, "more": {"n": "codeprobe"}}, None, id="the code of the proof"),
+        pytest.param(
+            {"more": {"text": "tokenstream probe"}, "text": "tokenstream probe"}, None, id="the text of it"
+        ),
         pytest.param({"text": "a", "list": ["text", "a"]}, b'{"list": ["text" : "a"]}', id="no JSON"),
         pytest.param({"text": "a"}, b'{"text": "b", "more": {"text": "a"}}', id="another place"),
         pytest.param(

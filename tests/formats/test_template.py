@@ -88,6 +88,26 @@ def test_a_template_has_no_text_id_or_time_of_an_answer() -> None:
     assert [] == [word for word in ("secret", "1700000001") if word in kept]
 
 
+def test_a_number_of_any_length_is_one_value() -> None:
+    """Its digits are not those of the number that was proved."""
+    payload = _bytes(at=10**30, zero=1.5)
+
+    assert Template(_learn(payload)).fit(_bytes(at=7, zero=10**40), "Hel") is not None
+
+
+@pytest.mark.parametrize("inner", [{}, {f"field{at}": [1] * 45 for at in range(12)}], ids=["few", "many"])
+def test_an_answer_whose_payloads_all_differ_has_few_proofs_to_keep(inner: dict[str, Any]) -> None:
+    """Each takes time, and the more values there are, the more it takes."""
+    format: Any = custom(text="text")
+    decoder = Decoder(format)
+    for kind in range(20):
+        for number in range(14):
+            payload = {f"kind{kind}": 1, "inner": inner, "text": f"w{number}"}
+            decoder.feed(b"data: %b\n\n" % json.dumps(payload).encode())
+
+    assert (0 if inner else 8) == len(format.mapped.fast.templates)
+
+
 @pytest.mark.parametrize("kinds", [1, 400])
 def test_a_server_whose_payloads_all_differ_fills_no_memory(kinds: int) -> None:
     """Of many kinds of payloads, with the same fields at their top or with others, a few are kept."""

@@ -169,7 +169,7 @@ class AsyncSource:
 
     @property
     def closes_at_once(self) -> bool:
-        """True if it is certain that closing the source need not wait; False if that is not known.
+        """True if it is certain that nothing is left to be closed; False if that is not known.
 
         A `close` for which it is certain has an attribute `is_over`, which is True.
         """

@@ -42,6 +42,7 @@ _MOST_MISSES = 16
 """Learning pauses after this many deltas in a row that matched no learnt shape."""
 _LONGEST_WAIT = 512
 """The most deltas that are decoded before a shape is learnt again."""
+_MOST_KEPT = 8  # shapes of one answer, for later answers: to keep one takes longer than to learn it
 _NAMELESS = "message"
 """The SSE standard's name for an event without a name."""
 
@@ -144,6 +145,7 @@ class FastPath:
         "_limits",
         "_misses",
         "_shapes",
+        "_shapes_to_keep",
         "entries",
     )
 
@@ -157,6 +159,8 @@ class FastPath:
         """The learnt entries that may be used now; the one used or learnt last is the first."""
         self._shapes: list[AnyShape] = []
         """The last shapes learnt; they stay valid when the entries are dropped."""
+        self._shapes_to_keep = _MOST_KEPT
+        """Number of further shapes that later answers may use."""
         # The places that later shapes must treat as changing.
         self._last_values: list[object] | None = None
         """The values in changing places of the last decoded delta."""
@@ -300,12 +304,12 @@ class FastPath:
         self._deltas_to_wait -= 1
         if self._deltas_to_wait > 0:
             return None
-        shape_learnt: AnyShape | None = known or self._prove(payload, value, path, changing)
-        if shape_learnt is None:
+        learnt: AnyShape | None = known or self._prove(payload, value, path, changing)
+        if learnt is None:
             self._wait_longer()
-        else:
-            self._shapes = [shape_learnt, *self._shapes[: _MOST_ENTRIES - 1]]
-        return shape_learnt
+            return None
+        self._shapes = [learnt, *self._shapes[: _MOST_ENTRIES - 1]]
+        return learnt
 
     def _prove(
         self, payload: Payload, value: dict[str, Any], path: Path | None, changing: Sequence[Path]
@@ -325,14 +329,10 @@ class FastPath:
             else partial(DecodedShape.learn, depth=self._limits.depth)
         )
         shape: AnyShape | None = learn(
-            value,
-            path,
-            changing=changing,
-            counts=fast.counts,
-            asides=fast.asides,
-            padding=fast.padding,
+            value, path, changing=changing, counts=fast.counts, asides=fast.asides, padding=fast.padding
         )
-        if isinstance(shape, Shape):
+        if isinstance(shape, Shape) and self._shapes_to_keep:
+            self._shapes_to_keep -= 1
             fast.templates.keep((*value, *changing), shape)
         return shape
 

@@ -36,6 +36,7 @@ LONGEST_PAYLOAD = 4096
 _MOST_PLACES = 8
 """The most occurrences of the text that are tried: an earlier field may contain the same text."""
 _TEXT_PROBE = Hole.TEXT.decode()
+_PROBES = (Hole.TEXT.value, Hole.PADDING.value, Hole.CODE.value, Hole.COUNT.value)  # `NUMBER` has the last
 _find_spaces = re.compile(rb"\}(\x20++)\}\Z").search
 
 
@@ -131,8 +132,8 @@ class Shape:
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
         if len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
             return None
-        if others and Hole.COUNT.value in payload:
-            # The probe of a number would prove nothing.
+        if any(probe in payload for probe in _PROBES):
+            # A probe would prove nothing of a place that holds it already.
             return None
         changing_names = {str(place[-1]): place in counts for place in others}
         for text_span in _find_text_spans(payload, text, path):

@@ -26,6 +26,8 @@ _MOST_TEMPLATES = 8
 """The most templates for one key: text, reasoning and arguments of a server have the same fields."""
 _LONGEST = 2048
 """The most bytes of a payload, without the values that change, that becomes a template."""
+_MOST_VALUES = 64
+"""The number of values from which on a payload becomes no template; a comma is between each two of them."""
 _MOST_UNFIT = 32
 """Number of shapes that fit no template, after which the last of them takes the place of the oldest one."""
 _CHARACTERS = rb'(?:[^"\\\x00-\x1f]++|\\.)'
@@ -40,8 +42,10 @@ _PATTERNS = {
 }
 """The values that each kind of hole may have in a payload that fits."""
 # A key is constant, and so are an empty string and a zero: they may mean that there is nothing.
+# A number is as long as its characters go on, as one that is malformed would not have been decoded.
+_NUMBER = rb"-?+[0-9][0-9.eE+-]*+"
 _find_values = re.compile(
-    rb'"((?:[^"\\]++|\\.?+)*+)(?:"|\Z)((?>\s*+:))?+|(?!0[,\]}\s])(%b)' % NUMBER, re.DOTALL
+    rb'"((?:[^"\\]++|\\.?+)*+)(?:"|\Z)((?>\s*+:))?+|(?!0[,\]}\s])(%b)' % _NUMBER, re.DOTALL
 ).finditer
 
 
@@ -71,7 +75,7 @@ class Template:
         for found in _find_values(payload):
             group = 3 if found[3] else 1
             if found[group] and not found[2] and found.start(group) not in starts:
-                value = NUMBER if group == 3 else rb"%b++" % _CHARACTERS
+                value = _NUMBER if group == 3 else rb"%b++" % _CHARACTERS
                 spans.append((*found.span(group), rb"(?:%b)" % value))
         pattern, position = b"", 0
         for start, end, value in sorted(spans):
@@ -129,8 +133,12 @@ class Templates:
 
     def keep(self, key: Key, shape: Shape) -> None:
         """Keep what was proved of a payload that fits none of the templates."""
-        if Hole.AGAIN in shape.holes or sum(map(len, shape.pieces)) > _LONGEST:
+        if Hole.AGAIN in shape.holes:
             # A text that occurs twice is compared by no pattern of this module.
+            return
+        constant = b"".join(shape.pieces)
+        if len(constant) > _LONGEST or constant.count(b",") >= _MOST_VALUES:
+            # A pattern takes time to be compiled for each value.
             return
         if key not in self._known and len(self._known) == _MOST_KEYS:
             self._known = {}
