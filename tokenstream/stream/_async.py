@@ -124,7 +124,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         if not isinstance(driver, AsyncDriver):
             make_stage = make_stage_factory(reasoning_tags, tool_tags, citation_markers)
             given = (format, limits, deadlines, started_at, clock, pings, reorder, None, answer_id)
-            # A call of the class takes five times as long.
+            # In the order of the fields: a call of the class takes five times as long.
             options = tuple.__new__(Options, (*given, make_stage, make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
             driver = AsyncDriver(async_source(source), options)
         # The stream itself reads the first choice of the answer.

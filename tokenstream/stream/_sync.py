@@ -119,7 +119,7 @@ class Stream(SyncStreamBase, Choice):
         if not isinstance(driver, SyncDriver):
             make_stage = make_stage_factory(reasoning_tags, tool_tags, citation_markers)
             given = (format, limits, deadlines, started_at, clock, pings, reorder, None, answer_id)
-            # A call of the class takes five times as long.
+            # In the order of the fields: a call of the class takes five times as long.
             options = tuple.__new__(Options, (*given, make_stage, make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
             driver = SyncDriver(sync_source(source, _make_threaded), options)
         # The stream's own views are those of choice 0.

@@ -128,7 +128,9 @@ def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
     code = next((str(payload[name]) for name in CODE_FIELDS if payload.get(name) is not None), "0")
     # Each service has numbers of its own for success, but their reasons are alike.
     said = [code, *[str(payload[name]) for name in reasons if isinstance(payload[name], str)]]
-    return bool(code.strip("0")) and all(text.casefold() not in _SUCCESSES for text in said)
+    # A code beside a detail alone may be that of a stage of the work.
+    is_reason = bool(code.strip("0")) and reasons != ["detail"]
+    return is_reason and all(text.casefold() not in _SUCCESSES for text in said)
 
 
 def first_object(value: object) -> dict[str, Any] | None:

@@ -226,7 +226,7 @@ class Feed:
             return
         self._is_given = True
         self.records += records[known:] if known else records
-        self.end = first + len(records) - 1
+        self.end = self.first + len(self.records) - 1
         self.is_complete = is_last
         self.changes.notify()
         self._given_bytes += size

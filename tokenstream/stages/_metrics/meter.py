@@ -228,7 +228,7 @@ class Meter:
         self._spent = (0, 0.0, 0.0)
         """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
         # Replaced as a whole, because another thread may ask for metrics at any moment.
-        # A call of the class takes five times as long.
+        # In the order of the fields: a call of the class takes five times as long.
         self._counted = tuple.__new__(_Gaps, (NO_COUNTS, -1.0, 0, 0, self.stamps))  # pyright: ignore[reportUnknownMemberType]
         self.begin(started_at, wrapped=wrapped)
 

@@ -188,6 +188,7 @@ class Reader:
             until: Time at which the caller stops waiting, which `seconds` respects.
         """
         if self._items or self.has_ended:
+            self._grace_ends = math.inf
             return True
         seconds = self._give_grace(seconds)
         if self._host.name == "asyncio":
