@@ -81,7 +81,9 @@ class Line:
         An answer ends for a client before the server has sent what follows it, such as a farewell.
         """
         self.inbox.join()
-        assert self.connection.ping().wait(PATIENCE)
+        # A client answers a ping before it hands on what came together with it, but after what came before.
+        for _ in range(2):
+            assert self.connection.ping().wait(PATIENCE)
 
     def wait_for_message(self) -> bool:
         """Wait until the client has sent something, or has left."""
