@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import is_deeper, looks_whole
+from tokenstream._event_base import new_event
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.match import CODE
 from tokenstream.formats._fast.shape import Shape
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     """Returns True if a value may replace the learnt value."""
 
 TEXT_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta)
-
-_new: Callable[[type[Any]], Any] = object.__new__
-"""Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
 
 _MOST_VALUES = 256
 """Values in the largest payload whose shape is learnt."""
@@ -229,7 +227,7 @@ def make_reader(
             # The server may send the arguments again, or behind a placeholder, which decoding finds out.
             return None
         # Without a call of the constructor, which would take longer.
-        event = _new(kind)
+        event = new_event(kind)
         if is_text:
             event.text = text
             if is_reasoning:

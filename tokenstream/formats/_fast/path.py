@@ -100,7 +100,7 @@ class Fast:
 
     @cached_property
     def templates(self) -> Templates:
-        """What answers of this format have proved, for later ones."""
+        """Proofs that the answers of this format share."""
         return Templates()
 
     def find_path(self, payload: dict[str, Any], text: str) -> Path | None:
