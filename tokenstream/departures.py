@@ -96,7 +96,6 @@ RULES: dict[str, str] = {
     "arguments_rewritten": (
         "the arguments sent at a call's end differ from its fragments: those at the end are used"
     ),
-    "arguments_reordered": "streamed arguments came out of order: the values are written again at the end",
     "answer_empty": "the answer ended normally but without any content: it is complete and empty",
     "media_invalid": "media data was not valid base64: it becomes an opaque part",
     "arguments_placeholder": "an empty object came before a call's arguments: it is ignored",

@@ -318,11 +318,6 @@ class Connection:
         return (self._body.last_event_id or None) if isinstance(self._body, SSEParser) else None
 
     @property
-    def first_event_id(self) -> str:
-        """The id of the first SSE event; "" if the server sent none."""
-        return self._body.first_event_id if isinstance(self._body, SSEParser) else ""
-
-    @property
     def retry(self) -> int | None:
         """The server's reconnection time in milliseconds; None if the server sent none."""
         return self._body.retry if isinstance(self._body, SSEParser) else None

@@ -89,16 +89,6 @@ class Guarding:
         """
         return not isinstance(event, Finish) and self._machine.accumulator.take(event)
 
-    def add_repeated(self, event: Event) -> None:
-        """Add a `Finish` that is not returned, because the restarted answer only repeats what the reader has.
-
-        The guards do not get this `Finish`. Either it repeats the `Finish` of the first answer, which the
-        guards have judged; or the answers differ, and then `Accumulator.take_back` drops the new answer. For
-        any other event, this does nothing: it was added before.
-        """
-        if isinstance(event, Finish):
-            self._machine.accumulator.take(event)
-
     def show(self, event: Event) -> Event:
         """Pass an event that the message already contains to the guards, and return it."""
         guards = self.guards

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream._pipeline.align import Aligner
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import MessageStart, Ping
 from tokenstream.formats._kit.told import added_by
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event, Restarted
+    from tokenstream.events import Event
     from tokenstream.formats._kit.told import Told
 
 
@@ -34,16 +33,11 @@ class Joining:
     1. `hold` keeps the first events back until one of them shows that the attempt succeeds.
     2. `seam` changes the events of a continuation into events of the whole answer.
     3. The message takes the event; with guards, a `Finish` only after step 4.
-    4. `aligner` drops the events of a restarted answer that repeat what the reader has. The message, which
-       is that of the new answer, has them nevertheless.
-
-    `pull` does step 4, `_pull_joined` the others.
-
     Args:
         machine: The machine, which reads the events.
     """
 
-    __slots__ = ("_cleaned", "_format_name", "_machine", "aligner", "hold", "refusal", "seam", "shows_held")
+    __slots__ = ("_cleaned", "_format_name", "_machine", "hold", "refusal", "seam", "shows_held")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -53,8 +47,6 @@ class Joining:
         """Joins a continuation to the answer; None for a connection with the answer itself."""
         self._cleaned: deque[Event] = deque()
         """Events of a continuation, without the markers of its request, that are returned next."""
-        self.aligner: Aligner | None = None
-        """Drops events that the reader already has; None if nothing is repeated."""
         self.refusal: StreamError | None = None
         """The error of this attempt because its seam was too doubtful; otherwise None."""
         self.shows_held = True
@@ -80,7 +72,7 @@ class Joining:
         A seam alone does not prevent the fast path while its `moves` is False: it leaves deltas unchanged.
         """
         moves = self.seam is not None and not self.seam.is_over and self.seam.moves
-        return self.hold is not None or self.aligner is not None or moves
+        return self.hold is not None or moves
 
     @property
     def waiting(self) -> tuple[Event, ...]:
@@ -105,8 +97,6 @@ class Joining:
             shows_held: True if guards receive each event while it is held back.
         """
         self.shows_held = shows_held
-        # The aligner stays, also for a continuation: if the last attempt has not repeated all that the reader
-        # has, the rest of its answer, however it goes on, is compared as well. `align` replaces the aligner.
         self.seam, self.refusal, self._format_name = seam, None, ""
         self._cleaned.clear()
         self.hold_back(hold)
@@ -121,69 +111,19 @@ class Joining:
 
     def end(self) -> None:
         """Let all further events pass unchanged: they end the answer, and come from no attempt."""
-        self.hold = self.aligner = None
+        self.hold = None
         if self.seam is not None:
             self.seam.end()
-
-    def align(self, restarted: Restarted) -> None:
-        """Begin to drop the events of the new answer that repeat the old one.
-
-        Recovery calls this from the `on_release` of the hold, that is, within `Hold.release`.
-
-        Args:
-            restarted: The event that gives up the old answer; it is not returned to the loop.
-        """
-        machine, previous = self._machine, self.aligner
-        messages = machine.accumulator.messages
-        if previous is not None:
-            # This answer, too, may not have repeated all that the reader has.
-            messages = previous.join_known(messages)
-        machine.accumulator.take(restarted)
-        self.aligner = Aligner(messages, machine.accumulator)
-        machine.settle()
 
     def refuse(self, why: str) -> None:
         """Refuse the continuation, because it does not join the answer."""
         self.refusal = AnswerRejected(f"the continuation does not join the answer: {why}", outcome="seam")
 
-    @property
-    def differs(self) -> bool:
-        """True if the new answer cannot be joined to the old answer, so that another attempt is pointless."""
-        return self.aligner is not None and self.aligner.error is not None
-
     # -- the way of an event -----------------------------------------------
 
     def pull(self) -> Event | None:
-        """Return the next event that is new to the reader; None when more input is needed, or at the end."""
-        while self.refusal is None and (self.aligner is None or self.aligner.error is None):
-            if self.aligner is not None and self.aligner.is_complete:
-                # All that the reader has was repeated: from now on, events are new.
-                self.aligner = None
-                self._machine.settle()
-            event = self._pull_joined()
-            if event is None:
-                break
-            # The release of the hold may have begun to align the answers.
-            new_event = event if self.aligner is None else self.aligner.drop_repeated(event)
-            if new_event is not None:
-                return new_event
-            if self._machine.guarding is not None:
-                self._machine.guarding.add_repeated(event)
-        if self.aligner is not None:
-            self._end_alignment(self.aligner)
-        return None
-
-    def _end_alignment(self, aligner: Aligner) -> None:
-        """Fail if the new answer differs from the old one, or has ended before it repeated all of it."""
-        machine = self._machine
-        ended_cleanly = machine.input_ended and machine.error is None and machine.stopped_event is None
-        if ended_cleanly and aligner.error is None and not aligner.is_complete:
-            # The new answer is shorter than what the reader has.
-            aligner.fail()
-        if machine.error is None and aligner.error is not None:
-            # The answers differ, so the message is the first one again.
-            machine.fail(aligner.error)
-            machine.accumulator.take_back()
+        """Return the next event; None when more input is needed, at the end, or after a refusal."""
+        return None if self.refusal is not None else self._pull_joined()
 
     def _pull_joined(self) -> Event | None:
         """Return the next event, which the message now contains; None when more input is needed.

@@ -342,7 +342,7 @@ class Machine:
         """
         joining, guarding = self.joining, self.guarding
         adds_later = joining is not None and joining.adds_later
-        if joining is not None and not adds_later and joining.aligner is None:
+        if joining is not None and not adds_later:
             # Nothing is held back or changed, so events are returned just as they are read.
             joining = None
         self.pull_unguarded = self.read if joining is None else joining.pull

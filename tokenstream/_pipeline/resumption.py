@@ -37,13 +37,6 @@ class Continue(NamedTuple):
 class Restart(NamedTuple):
     """Another connection brings a new answer, from its beginning."""
 
-    is_aligned: bool
-    """True if the reader has some of the old answer, and gets only what the new one has beyond that.
-
-    Here, it only decides how the guards see held-back events. The `on_release` of the hold creates the
-    aligner, which drops what is repeated, through `Joining.align`.
-    """
-
 
 class GoOn(NamedTuple):
     """Another connection brings the rest of an answer that was paused."""
@@ -75,7 +68,6 @@ class Resumption:
     """
 
     __slots__ = (
-        "_first_id",
         "_old_checkpoint",
         "_resume_checkpoint",
         "_retry_before",
@@ -91,8 +83,6 @@ class Resumption:
         self.joining = machine.make_joining()
         """Holds back the first events of each attempt, joins a continuation, and compares a restarted
         answer."""
-        self._first_id = ""
-        """The id of the first SSE event of the answer."""
         self._unread: _UnreadFrame | None = None
         """The last frame of a connection that broke off, which was not read; None if there is none."""
         self.id_before: str | None = None
@@ -117,7 +107,6 @@ class Resumption:
         | `Continue`           | a new one | goes on     | judge what is joined            |
         | `GoOn`               | a new one | goes on     | judge on, from where they are   |
         | `Restart`            | a new one | a new one   | judge the new answer            |
-        | `Restart`, aligned   | a new one | a new one   | judge what is new to the reader |
 
         Args:
             hold: Holds back the first events.
@@ -145,8 +134,7 @@ class Resumption:
         machine.begin_again(hold, kept_format, now)
         if not is_unused:
             machine.drop_unread()
-        # An aligned restart does not count here: the reader gets only the rest of the new answer.
-        is_from_start = isinstance(renewal, Restart) and not renewal.is_aligned
+        is_from_start = isinstance(renewal, Restart)
         if machine.guarding is not None:
             self._reset_guards(machine.guarding.guards, renewal, is_from_start=is_from_start)
         # Guards judge events that are held back only if those are the whole answer so far. A resumed answer
@@ -159,8 +147,6 @@ class Resumption:
         )
         if not is_unused:
             machine.connect()
-        if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
-            kept_format.drop_repeated_events(self.id_before, self._first_id)
 
     def _reset_guards(self, guards: Guards, renewal: Renewal, *, is_from_start: bool) -> None:
         """Prepare the guards for the events of the next connection.
@@ -188,13 +174,12 @@ class Resumption:
         if kept_format is None:
             # A new answer comes next. The checkpoint of this one stays valid until the new answer has
             # returned events.
-            self._resume_checkpoint, self._first_id, self.id_before = None, "", None
+            self._resume_checkpoint, self.id_before = None, None
             has_answer = bool(machine.accumulator.messages)
             self._old_checkpoint = machine.progress.checkpoint() if has_answer else None
         else:
             # The same answer goes on.
             self._resume_checkpoint = machine.progress.checkpoint()
-            self._first_id = self._first_id or machine.connection.first_event_id
             self.id_before = machine.progress.last_event_id
             self._old_checkpoint = None
 

@@ -12,7 +12,6 @@ from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
 from tokenstream.cli._asking import build_request, has_request_options, open_file, open_standard_input
 from tokenstream.limits import Deadlines
 from tokenstream.testing._recordings.file_format import EXTENSION, RecordingInvalid, is_recording
-from tokenstream.testing._recordings.files import CASSETTE_EXTENSIONS
 from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
     # `open_stream` then reports a file that is missing, and options of a request beside a file.
     if origin_of(name) != "file" or "\0" in name or not path.is_file() or has_request_options(options):
         return None
-    if path.suffix.lower() not in {EXTENSION, *CASSETTE_EXTENSIONS}:
+    if path.suffix.lower() not in {EXTENSION}:
         with ExitStack() as stack:
             if not is_recording(open_file(name, stack).read(_FIRST_LINE)):
                 return None

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
-    from tokenstream.formats._resume.resuming import Gap, Replay, ReplayOfEvents
+    from tokenstream.formats._resume.resuming import Gap, Replay
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
@@ -114,7 +114,6 @@ class Format(Resuming, ABC):
         "__weakref__",
         "_fast_path",
         "_replay",
-        "_replayed_events",
         "assumed",
         "decoded_before",
         "departures",
@@ -173,8 +172,7 @@ class Format(Resuming, ABC):
             "__weakref__",
             "_fast_path",
             "_replay",
-            "_replayed_events",
-            "decoded_before",
+                "decoded_before",
             "departures",
             "doubt",
             "dropped",
@@ -203,8 +201,6 @@ class Format(Resuming, ABC):
         # The repetitions of a server that continues the answer on another connection.
         self._replay: Replay | None = None
         """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
-        self._replayed_events: ReplayOfEvents | None = None
-        """Detects repeated SSE events, by their ids; None if none are repeated."""
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
         self.gap: Gap = "none"
@@ -373,8 +369,6 @@ class Format(Resuming, ABC):
         if self.error is not None:
             return self._read_after_error(frame)
         self.frames += 1
-        if self._replayed_events is not None and self._check_repeated_event(self._replayed_events, frame):
-            return []
         if self.ended:
             self.after_end(frame)
             return self.parts.take()

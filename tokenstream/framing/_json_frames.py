@@ -21,104 +21,15 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 LONGEST_HEAD = 8 * 1024
-"""Maximum number of bytes in the headers of one message."""
+"""Maximum number of bytes that are held until the framing is known."""
 SPACE = b" \t\r\n"
 
 
-class HeaderParser:
-    r"""Read payloads that follow headers with their length, as the Language Server Protocol sends them.
-
-    Args:
-        limits: `event` limits the size of a payload.
-
-    Example:
-        >>> parser = HeaderParser()
-        >>> parser.frames(b'Content-Length: 8\r\n\r\n{"a"'), parser.frames(b": 1}")
-        ([], [b'{"a": 1}'])
-    """
-
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._limits = limits
-        self._held = bytearray()
-        self._length: int | None = None
-        """Length of the payload whose headers were read; None while headers are read."""
-        self._has_ended = False
-        self.error: StreamError | None = None
-
-    @property
-    def tail(self) -> bytes:
-        """The bytes of the unfinished message, at most `Limits.tail` of them."""
-        return bytes(self._held[: self._limits.tail])
-
-    def frames(self, chunk: bytes) -> list[bytes]:
-        """Return the payloads that a chunk completes."""
-        payloads: list[bytes] = []
-        chunk = as_bytes(chunk, "JSONRPCParser", ended=self._has_ended)
-        if self.error is None:
-            self._held += chunk
-            while self._read_head() and self._length is not None and len(self._held) >= self._length:
-                payloads.append(bytes(self._held[: self._length]))
-                del self._held[: self._length]
-                self._length = None
-        return payloads
-
-    def end(self) -> None:
-        """End the input; an unfinished message remains in `tail`."""
-        self._has_ended = True
-
-    def _read_head(self) -> bool:
-        """Read the headers of the next message, if they are complete; return True if its length is known."""
-        if self._length is not None:
-            return True
-        head = self._take_head()
-        if head is None:
-            return False
-        fields = [line.partition(b":") for line in head.split(b"\n")]
-        lengths = [value.strip() for name, _, value in fields if name.strip().lower() == b"content-length"]
-        if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > len(str(2**63)):
-            self._fail("the headers of a JSON-RPC message have no Content-Length that is a number")
-            return False
-        self._length = int(lengths[0])
-        if self._length > self._limits.event:
-            self.error = LimitExceeded(limit="event", value=self._limits.event)
-            return False
-        return True
-
-    def _take_head(self) -> bytes | None:
-        """Take the headers of the next message out of the held bytes; return None if they are incomplete."""
-        # Some servers put more line ends between two messages.
-        while self._held and self._held[0] in SPACE:
-            del self._held[0]
-        # A blank line ends the headers; servers write line ends as CRLF or as LF.
-        blank_lines = [
-            (self._held.find(blank, 0, LONGEST_HEAD), len(blank)) for blank in (b"\r\n\r\n", b"\n\n")
-        ]
-        found = [(position, size) for position, size in blank_lines if position >= 0]
-        if not found:
-            if len(self._held) >= LONGEST_HEAD:
-                self._fail(f"the headers of a JSON-RPC message are longer than {LONGEST_HEAD:,} bytes")
-            return None
-        position, size = min(found)
-        head = bytes(self._held[:position])
-        del self._held[: position + size]
-        return head
-
-    def _fail(self, message: str) -> None:
-        """Set the error."""
-        self.error = ProtocolError(message)
-        self.error.tail = self.tail
-
-
-_HEADER = b"content-"
 DATA = b"data:"
 _FIELDS = (DATA, b"event:", b"retry:", b"id:", b":")
 """Beginnings of the lines of SSE."""
 _LONGEST_START = 8
 """Length of the longest of these beginnings."""
-_FIRST_HEADER = re.compile(rb"content-(?:length|type):", re.IGNORECASE)
-_HEADERS = re.compile(rb"(?:(?>content-[a-z]+:[^\n]*\n))*+", re.IGNORECASE)
-_OPEN_HEADER = re.compile(rb"\r?|[a-z-]+(?::[^\n]*)?", re.IGNORECASE)
-"""A line that may become a header, or the blank line after the headers."""
 _JSON_STARTS = (b"{", b"[", b'"')
 _ARRAY = re.compile(rb"\[[ \t]*[{\]]")
 _JSON_LINE = re.compile(rb"\n[ \t]*(?:\{|\[[ \t]*\{)")
@@ -135,7 +46,7 @@ _ATTEMPTS = 8
 class JSONFrames:
     r"""Cut JSON payloads out of bytes, which may be framed in one of three ways.
 
-    Each payload is a line; or it follows headers with its length; or it is the data of an SSE event. The
+    Each payload is a line, or the data of an SSE event. The
     first lines that have the form of one of these decide, and the lines before them, such as a banner, are
     counted in `banner_lines` and left out. Log lines may look like fields of SSE: once a line holds JSON,
     which no line of SSE does, the payloads are lines. Data of SSE, and lines, may not be JSON, such as a log:
@@ -146,8 +57,6 @@ class JSONFrames:
 
     Example:
         >>> sum(JSONFrames().feed(b'hello\n{"a": 1}\n{"b"'), [])
-        [b'{"a": 1}']
-        >>> sum(JSONFrames().feed(b'Content-Length: 8\r\n\r\n{"a": 1}'), [])
         [b'{"a": 1}']
         >>> sum(JSONFrames().feed(b'event: message\ndata: {"a": 1}\n\n'), [])
         [b'{"a": 1}']
@@ -160,7 +69,7 @@ class JSONFrames:
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
-        self._framing: NDJSONParser | SSEParser | HeaderParser | None = None
+        self._framing: NDJSONParser | SSEParser | None = None
         """The framing; None until the first line that has the form of one of them."""
         self._start = b""
         """The beginning of a line that does not show yet to which framing it belongs."""
@@ -194,11 +103,6 @@ class JSONFrames:
         return isinstance(self._framing, SSEParser)
 
     @property
-    def has_headers(self) -> bool:
-        """True if each payload follows headers with its length."""
-        return isinstance(self._framing, HeaderParser)
-
-    @property
     def holds_nothing(self) -> bool:
         """True unless a payload has begun that more bytes may continue."""
         if self._framing is None or self._start:
@@ -214,7 +118,7 @@ class JSONFrames:
     @property
     def unfinished(self) -> list[bytes]:
         """The payload that lacks only the end of its line or event, and log lines before it."""
-        if self._framing is None or isinstance(self._framing, HeaderParser):
+        if self._framing is None:
             return []
         unfinished = self._framing.unfinished
         if unfinished is None or isinstance(unfinished, bytes):
@@ -304,16 +208,10 @@ class JSONFrames:
             self._is_in_banner = not line_end
         return b""
 
-    def _choose_framing(self, text: bytes) -> NDJSONParser | HeaderParser | SSEParser | None:
+    def _choose_framing(self, text: bytes) -> NDJSONParser | SSEParser | None:
         """Return the framing of the payloads if a text begins like this; None if it begins with a banner."""
         if text[:1] == b"{" or _ARRAY.match(text):
             return NDJSONParser(limits=self._limits)
-        if _FIRST_HEADER.match(text):
-            # Only a blank line shows that the lines before it are headers, and no log.
-            rest = text[_end_of_headers(text) :]
-            are_headers = rest.startswith((b"\n", b"\r\n")) and len(rest) < len(text)
-            are_too_long = len(text) >= LONGEST_HEAD and b"\n" not in rest
-            return HeaderParser(limits=self._limits) if are_headers or are_too_long else None
         is_field = text[:_LONGEST_START].lower().startswith(_FIELDS)
         return SSEParser(limits=self._limits) if is_field else None
 
@@ -383,18 +281,10 @@ class JSONFrames:
         return lines
 
 
-def _end_of_headers(text: bytes) -> int:
-    """Return the place after the lines at the beginning of a text that may be headers."""
-    found = _HEADERS.match(text, 0, LONGEST_HEAD)
-    return 0 if found is None else found.end()
-
-
 def _is_undecided(text: bytes) -> bool:
     """Return True if the beginning of a text does not show yet to which framing it belongs."""
     line_start = text[:_LONGEST_START].lower()
-    if line_start == _HEADER:
-        return _OPEN_HEADER.fullmatch(text, _end_of_headers(text)) is not None
-    is_cut = any(start.startswith(line_start) for start in (_HEADER, *_FIELDS))
+    is_cut = any(start.startswith(line_start) for start in _FIELDS)
     return is_cut or (text[:1] == b"[" and not text[1:].strip(b" \t"))
 
 

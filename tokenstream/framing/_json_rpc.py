@@ -152,13 +152,13 @@ class JSONRPCParser:
         for payload in payloads:
             if self.error is not None:
                 break
-            if not self._frames.has_headers and not _MESSAGE.match(payload):
+            if not _MESSAGE.match(payload):
                 self._skipped += 1
                 continue
             try:
                 value: object = decode(payload, self._limits)
             except ProtocolError as error:
-                if self._frames.has_headers or isinstance(error, LimitExceeded):
+                if isinstance(error, LimitExceeded):
                     self.error = error
                     break
                 self._skipped += 1
@@ -175,18 +175,17 @@ class JSONRPCParser:
         return messages
 
 
-def encode_json_rpc(message: dict[str, Any], *, has_headers: bool) -> bytes:
+def encode_json_rpc(message: dict[str, Any]) -> bytes:
     r"""Return the bytes of a message: as a line, or with a header that has its length.
 
     Args:
         message: The message, without `jsonrpc`.
-        has_headers: True for a header, False for a line.
 
     Raises:
         MisuseError: The message has values that cannot be written as JSON.
 
     Example:
-        >>> encode_json_rpc({"method": "initialized"}, has_headers=False)
+        >>> encode_json_rpc({"method": "initialized"})
         b'{"jsonrpc":"2.0","method":"initialized"}\n'
     """
     try:
@@ -194,4 +193,4 @@ def encode_json_rpc(message: dict[str, Any], *, has_headers: bool) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise MisuseError(f"the parameters or the answer cannot be sent as JSON: {error}") from error
     payload = text.encode()
-    return b"Content-Length: %d\r\n\r\n%b" % (len(payload), payload) if has_headers else payload + b"\n"
+    return payload + b"\n"

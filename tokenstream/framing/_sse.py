@@ -43,7 +43,6 @@ class PlainSSEParser(LineFraming[Frame]):
         "_reads_errors",
         "_stray",
         "comments",
-        "first_event_id",
         "last_event_id",
         "replaced",
         "retry",
@@ -53,8 +52,6 @@ class PlainSSEParser(LineFraming[Frame]):
         self._reads_errors = reads_errors
         self.last_event_id = ""
         """The id to send when reconnecting: the last event id as of the last blank line."""
-        self.first_event_id = ""
-        """The first id that arrived; a server that sends this id first again repeats the whole stream."""
         self.retry: int | None = None
         """The reconnection time that the server requested last, in milliseconds."""
         self.comments = 0
@@ -214,7 +211,6 @@ class PlainSSEParser(LineFraming[Frame]):
             # The standard ignores an id that contains NUL.
             if 0 not in value:
                 self._id = value.decode("utf-8", "replace")
-                self.first_event_id = self.first_event_id or self._id
         elif name == b"retry" and value.isdigit():
             digits = value.lstrip(b"0") or b"0"
             # int() accepts 640 digits whatever limit the interpreter has been given.

@@ -26,7 +26,7 @@ from tokenstream.recovery._judge import find_error, is_awaited, make_content_tes
 from tokenstream.recovery._notes import add_note_once, log_next, make_continuation_note, note_refused_seams
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import Planner
-from tokenstream.recovery._rules import JSON_ASKED, JSON_TEXT, TOO_SHORT, ending_with, make_seam
+from tokenstream.recovery._rules import ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._log import warn
@@ -91,8 +91,6 @@ class Recovery:
         """True once an attempt has failed and no further one was made; the rest of its source may be read."""
         self._restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
-        self._aligns = retry.align
-        """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
 
     def find_attempt(self) -> AttemptFacts:
         """Return the facts about the current attempt, for the origin of its answer."""
@@ -142,8 +140,7 @@ class Recovery:
             cause: The error that ended the input; None after a clean end, or if the machine has the error.
             now: The time, in seconds.
         """
-        # If a restarted answer differs from what was delivered, another attempt does not help.
-        is_final = self._joining.differs or self._has_given_up
+        is_final = self._has_given_up
         error = None if is_final else find_error(self._current, cause, now)
         current, refusal = self._current, self._joining.refusal
         if error is None:
@@ -333,7 +330,6 @@ class Recovery:
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
-                self._choose_alignment(plan.why)
         is_uncounted = plan.prefix_refused or plan.fetches or error is None
         current.begin(attempt, now, is_uncounted=is_uncounted, polls=plan.polls)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
@@ -367,7 +363,7 @@ class Recovery:
         elif seam is not None:
             renewal = Continue(seam)
         else:
-            renewal = Restart(is_aligned=self._aligns and self._current.has_content)
+            renewal = Restart()
         self._resumption.renew(hold, now, renewal)
         if resuming_format is None or machine.arrivals.sees_gaps:
             return
@@ -382,21 +378,6 @@ class Recovery:
         self._machine.end_with(self._pauses.end_at_limit(error.message), now)
 
     # -- the first events of an attempt ------------------------------------
-
-    def _choose_alignment(self, why: str | None) -> None:
-        """Set `aligns` for the next attempt, which restarts an answer with content.
-
-        Args:
-            why: The reason for which it restarts the answer in place of a continuation; None without one.
-        """
-        delivered = self._machine.delivered
-        extent = delivered.extent
-        # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
-        is_near = extent == "content" and why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
-        self._aligns = extent != "nothing" and (self._retry.align or is_near)
-        if self._aligns:
-            # No event takes back what the loop has, although the message forgets it.
-            delivered.note_look()
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - the only argument
         """Return the events to deliver before the first events of an attempt; None to discard the attempt.
@@ -442,11 +423,7 @@ class Recovery:
         restarted = Restarted(machine.accumulator.message, restart_cause)
         # The reader knows the abandoned message from earlier events, so a relay need not send it.
         restarted.told_before = True
-        if not self._aligns:
-            return [restarted]
-        # The aligner skips the content that the loop already has.
-        self._joining.align(restarted)
-        return []
+        return [restarted]
 
     def _announce_continuation(self, seam: Seam) -> list[Event] | None:
         """Return the event to deliver before a continuation; None to discard it, because it does not join.

@@ -189,8 +189,6 @@ is restarted |
     max_output_tokens: int | None = None
     """Output limit of the request, in tokens; a continuation gets the rest of the limit. `connect` reads
     the limit from the payload."""
-    align: bool = False
-    """True to skip delivered content also in the loop over events, if the restarted answer repeats it."""
     answer_id: str | None = None
     """An id of your own for the answer, like the option of `Stream`; only for a `Retry` of one answer."""
     on_retry: Callable[[Attempt], object] | None = None

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
-from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import index_of, whole_number
-from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -30,17 +27,6 @@ class _HasPart(Protocol):
         """The part that the block became; None until its kind is known."""
 
 
-class _EarlyArguments(TextLog):
-    """Arguments that came before the start of their call."""
-
-    __slots__ = ("ended",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ended = False
-        """True once the end of the call has come, too, unless its start was lost."""
-
-
 KeyT = TypeVar("KeyT", bound="Hashable")
 BlockT = TypeVar("BlockT", bound=_HasPart)
 
@@ -55,7 +41,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_closed", "_early", "_early_length", "_may_restart", "_open", "_waiting", "newest")
+    __slots__ = ("_closed", "_open", "_waiting", "newest")
 
     # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
@@ -72,12 +58,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         """The closed blocks, by key: the id of the call that a block was, or else ""."""
         self._waiting: list[OpenCall] = []
         """Calls whose block was closed, but which the token limit may have cut off."""
-        self._may_restart = False
-        """True after the start of the answer came again, until the next block shows if it begins anew."""
-        self._early: dict[KeyT, _EarlyArguments] | None = None
-        """Arguments that came before the start of their call, by key; None for none, as in most answers."""
-        self._early_length = 0
-        """Number of characters that were ever kept in `_early`."""
 
     def _report_unsent(self, block: BlockT) -> None:
         """Report those data of a block that no event has reported yet; called before the block is closed."""
@@ -88,9 +68,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     def _free(self, key: KeyT) -> None:
         """Prepare for a new block: hand out the calls that waited for it, and close a block with its key."""
-        may_restart, self._may_restart = self._may_restart, False
-        if may_restart and (key in self._open or key in self._closed):
-            self.restart()
         # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
         open_block = self._open.pop(key, None)
@@ -113,7 +90,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         call = None if block is None else block.part
         if not isinstance(call, OpenCall) or call.closed or not id or arguments:
             return False
-        if (call.sent_id, call.name) != (id, name) or not call.begin_again():
+        if (call.sent_id, call.name) != (id, name) or call.has_arguments:
             return False
         self.note("call_repeated")
         return True
@@ -153,48 +130,14 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
     def _read_unmatched(self, key: KeyT, arguments: object, *, is_arguments: bool = True) -> None:
         """Read a piece that belongs to no open block: arguments may repeat those of a closed call.
 
-        Otherwise, they are kept for a call that may begin under this key.
-
         Args:
             arguments: The piece of arguments, as text or as a JSON value; None if there is none.
             is_arguments: False if the piece is of another kind.
-
-        Raises:
-            LimitExceeded: These have more characters than `Limits.text`, or are of more calls than
-                `Limits.parts`.
         """
         if is_arguments and key in self._closed:
             self.add_late(0, self._closed[key], arguments)
             return
         self.note("part_unopened")
-        if is_arguments and arguments is not None:
-            self._keep_early(key, arguments if isinstance(arguments, str) else json_text(arguments))
-
-    def _keep_early(self, key: KeyT, fragment: str) -> None:
-        """Keep a piece of arguments for a call that may begin later, under this key."""
-        if self._early is None:
-            self._early = {}
-        self.check_room(len(self._early))
-        self._early_length += len(fragment)
-        if self._early_length > self.limits.text:
-            raise LimitExceeded(limit="text", value=self.limits.text)
-        self._early.setdefault(key, _EarlyArguments()).append(fragment)
-
-    def _add_early(self, key: KeyT, part: OpenPart | None) -> bool:
-        """Add to a new part the arguments that came before its start; return False if there are none.
-
-        Args:
-            part: The part; unless it is a call, the arguments are not its own, and are forgotten.
-        """
-        early = None if self._early is None else self._early.get(key)
-        if self._early is None or early is None or (early.ended and not self.has_ids):
-            # Arguments whose end has come may be those of another call, whose start was lost.
-            return False
-        del self._early[key]
-        if part is None or not self.add_fragment(part, early.join()):
-            return False
-        self.note("call_unnamed")
-        return True
 
     def _hand_out_waiting(self) -> None:
         """Hand out to the application the calls that `stop` kept back, because they may have been cut off.
@@ -215,8 +158,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         block = self._open.pop(key, None)
         if block is None:
             self.note("part_end_unmatched")
-            if self._early is not None and key in self._early:
-                self._early[key].ended = True
             return
         self._end_block(block)
         if block.part is not None and block.part.waits:
@@ -263,24 +204,11 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
                 self.note("part_unclosed")
                 self._report_unsent(block)
 
-    def expect_restart(self) -> None:
-        """Close the open blocks once a block begins anew: only the answer's start may have come again."""
-        self._may_restart = True
-
-    def restart(self) -> None:
-        """Close the open blocks and count from 0 again: the server repeated the start of the answer."""
-        self.cut()
-        self._closed.clear()
-        self._early = None
-        # No block has begun yet.
-        self.newest = -1
-
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason and close every open part."""
         # Quirk (Anthropic, 2025-02): no block stop where the token limit cut a call;
         # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
         self._note_unclosed()
-        self._complete_ended_early()
         super().finish(choice, reason, raw_reason)
         was_open, self._open = self._open, {}
         for key, block in was_open.items():
@@ -292,22 +220,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
                 self._note_closed(key, block.part)
         # The finish reason has decided about these calls, too: they were still open parts.
         self._waiting.clear()
-
-    def _complete_ended_early(self) -> list[KeyT]:
-        """Add to each open call without arguments and without an end those that came before its start.
-
-        Returns:
-            The keys of these calls.
-        """
-        completed: list[KeyT] = []
-        for key, early in (self._early or {}).items():
-            part = self._open[key].part if key in self._open else None
-            if early.ended and isinstance(part, OpenCall) and part.is_empty and not part.waits:
-                self.note("call_unnamed")
-                self.add_fragment(part, early.join())
-                completed.append(key)
-        self._early = None
-        return completed
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out to the application."""

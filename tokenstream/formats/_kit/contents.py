@@ -239,7 +239,6 @@ class ContentParts(AnswerEvents):
             earlier=earlier,
             repeats_mark=repeats_mark,
             start=self.starts.get((part.choice, part.index)),
-            open=part,
             choice=part.choice,
             part=part.index,
             raw=self.raw,

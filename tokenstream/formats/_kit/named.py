@@ -257,7 +257,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self._answered.discard(id)
         self.server_calls.discard(id)
         self.own_calls[id] = name
-        self._add_early(key, call)
         return call
 
     def start_server_call(self, call: ServerToolCall) -> OpenPart | None:
@@ -272,7 +271,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self.own_calls.pop(call.id, None)
         self.server_calls.add(call.id)
         part = self._open[key] = self.open(0, call)
-        self._add_early(key, part)
         return part
 
     def add_to_call(self, id: str, fragment: str) -> bool:
@@ -292,8 +290,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
                 return True
             if fragment and not fragment.isspace():
                 self.note("part_unopened")
-            if id:
-                self._keep_early((CALL, id), fragment)
             return False
         return self.add_fragment(part, fragment)
 

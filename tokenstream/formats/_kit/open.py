@@ -13,7 +13,6 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.formats._kit.repeated import (
     LONGEST_PLACEHOLDER,
     RepeatedArguments,
-    Wholeness,
     find_equal,
     is_beginning,
     says_no_arguments,
@@ -33,8 +32,6 @@ class OpenPart:
     """The state of a part that can still grow."""
 
     __slots__ = (
-        "_ahead",
-        "_ahead_read",
         "choice",
         "closed",
         "held",
@@ -59,42 +56,6 @@ class OpenPart:
         self.waits = False
         """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
         them: they may still come, so the call is handed out at the end of the answer only."""
-        self._ahead = ""
-        """The end of the text as a whole text has told it before its deltas; "" once they have arrived."""
-        self._ahead_read = 0
-        """Number of characters of that end that deltas have repeated."""
-
-    def tell_ahead(self, text: str) -> None:
-        """Note that a whole text has brought the end of the part's text, before the deltas with that end."""
-        self._ahead, self._ahead_read = text, 0
-
-    def new_in(self, delta: str, note: Callable[[str], None]) -> str:
-        """Return what a delta adds to the part's text; "" if a whole text has told all of it before.
-
-        Args:
-            note: Counts a departure of the server from its documentation.
-
-        Example:
-            >>> part = OpenPart("text", choice=0, index=0)
-            >>> part.tell_ahead("is rising")
-            >>> part.new_in("is ", print), part.new_in("rising", print), part.new_in("!", print)
-            content_twice
-            content_twice
-            ('', '', '!')
-        """
-        if not self._ahead:
-            return delta
-        length = len(self._ahead) - self._ahead_read
-        if self._ahead.startswith(delta, self._ahead_read):
-            note("content_twice")
-            self._ahead_read += len(delta)
-            new = ""
-        else:
-            # The delta repeats the end and goes on, or is another text.
-            new = delta[length:] if delta.startswith(self._ahead[self._ahead_read :]) else delta
-        if len(delta) >= length or new:
-            self._ahead = ""
-        return new
 
     @property
     def part(self) -> OpenPart:
@@ -111,8 +72,6 @@ class OpenCall(OpenPart):
     """The state of a tool call that can still grow; its arguments are kept to detect their end."""
 
     __slots__ = (
-        "_brackets",
-        "_restart",
         "arguments",
         "has_id",
         "id",
@@ -165,10 +124,6 @@ class OpenCall(OpenPart):
         """
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""
-        self._restart = 0
-        """Length of the arguments when the start of the call came again; 0 if they had not begun."""
-        self._brackets: Wholeness | None = None
-        """Follows the arguments up to there; None if the start has come only once."""
 
     @property
     def has_arguments(self) -> bool:
@@ -218,34 +173,6 @@ class OpenCall(OpenPart):
         ]
         return bool(self.may_repeat)
 
-    def begin_again(self) -> bool:
-        """Note that the start of the call came again; return False if that is the start of another call.
-
-        It is if the arguments were whole: some gateways leave out the ends of calls, and use a tool's name as
-        the id.
-        """
-        if self._brackets is None:
-            self._brackets = Wholeness()
-        self._brackets.add(self.arguments.since(self._restart))
-        self._restart = self.arguments.length
-        return not self._brackets.whole
-
-    def drop_first_try(self, note: Callable[[str], None]) -> None:
-        """Drop the arguments before the start that came again, if all arguments were sent anew after it.
-
-        That is certain only if both begin alike: else, a value may be cut off in the middle.
-
-        Args:
-            note: Counts a departure of the server from its documentation.
-        """
-        if not self._restart:
-            return
-        text = self.arguments.join() + self.placeholder
-        first, second = text[: self._restart], text[self._restart :]
-        if second.startswith(first) and is_one_value(second) and not is_one_value(text):
-            note("arguments_repeated")
-            self.replace_arguments(second)
-
     def drop_held(self) -> None:
         """Forget what is held back of the arguments, because all of them are known."""
         self.placeholder = self.held = ""
@@ -254,7 +181,6 @@ class OpenCall(OpenPart):
     def drop_arguments(self) -> None:
         """Forget the arguments so far, which no event can take back; the call is handed out without them."""
         self.arguments, self.repeated = TextLog(), RepeatedArguments()
-        self._restart, self._brackets = 0, None
 
     def replace_arguments(self, text: str) -> None:
         """Put a text in the place of the arguments so far."""

@@ -299,8 +299,8 @@ class Parts(EndedCalls):
             call.drop_placeholder(self.note)
             if call.repeated.repeats_nothing(fragment, call, self.note):
                 return
-        if call.repeated.held or (begins_value and call.has_arguments):
-            fragment = call.repeated.find_new(fragment, call, self.note)
+        if begins_value and call.has_arguments and call.repeated.repeats_whole(fragment, call, self.note):
+            return
         self._append(call, fragment)
 
     def _append(self, call: OpenCall, fragment: str) -> None:
@@ -347,10 +347,10 @@ class Parts(EndedCalls):
         elif part.kind != "server_tool_call" or not isinstance(fragment, str):
             # The arguments of a call that the server runs itself can only grow as text.
             return False
-        elif (new := part.new_in(fragment, self.note)) and part.closed:
+        elif fragment and part.closed:
             self.note("call_after_done")
-        elif new:
-            self.add(part, new)
+        elif fragment:
+            self.add(part, fragment)
         return True
 
     def complete_arguments(
@@ -389,10 +389,6 @@ class Parts(EndedCalls):
             call.drop_held()
             missing = whole[len(arrived) :]
             self.add_arguments(call, missing)
-            if missing and call.type == "custom":
-                # Unlike those of a JSON value, pieces of free text do not show by themselves that they repeat
-                # it.
-                call.tell_ahead(missing)
 
     @property
     def breaks_off_in_call(self) -> bool:
@@ -406,7 +402,6 @@ class Parts(EndedCalls):
         Args:
             whole: False if the answer was cut off inside the call.
         """
-        call.drop_first_try(self.note)
         call.waits = whole and not call.closed and (call.is_empty or call.breaks_off)
         if not call.waits:
             self.close_call(call, whole=whole)
@@ -421,7 +416,6 @@ class Parts(EndedCalls):
             return
         # Add the arguments that were held back: `{}`, or U+FFFD for half a surrogate pair.
         self._release(call)
-        call.drop_first_try(self.note)
         repeated = False
         if call.may_repeat:
             text = call.arguments.join()
@@ -488,9 +482,6 @@ class Parts(EndedCalls):
             return
         if part.placeholder:
             text, part.placeholder = part.placeholder, ""
-            if part.repeated.held not in ("", text):
-                # The last fragment was held back, and repeated the arguments: only its end, `text`, is new.
-                self.note("arguments_repeated")
             self._append(part, text)
         if part.held:
             part.held = ""

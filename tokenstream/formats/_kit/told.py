@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._kit.open import OpenPart
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
 _DELTAS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
@@ -67,8 +66,6 @@ class Told(PartEvent):
     """True if the text is as long as it was at an earlier mark, so that it may only be told again."""
     start: Any = None
     """The part without its text, if the input begins inside the answer; None if it begins with it."""
-    open: OpenPart | None = None
-    """The state of the part, which is told what the text has brought before its deltas; None if unknown."""
 
     def find_in(self, content: Any) -> str:  # noqa: ANN401 - any part, or None
         """Return the text of a part of the message, "" if it has none of this kind."""
@@ -128,8 +125,6 @@ def settle(
             return settled, missing
         if missing:
             note("text_completed")
-            if event.open is not None:
-                event.open.tell_ahead(missing)
             settled.append(_delta_of(event, missing))
             if event.ended:
                 settled.append(PartDone(None, choice=event.choice, part=event.part, raw=event.raw))

@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
 
 from tokenstream.errors import PositionLost
 from tokenstream.formats._kit.errors import is_aside, provider_error
-from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.errors import StreamError
-    from tokenstream.formats._base import Format, Frame
+    from tokenstream.formats._base import Format
     from tokenstream.formats._fast.path import FastPath
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Message
 
-_MOST_DIGITS = 32
 
 
 class Replay:
@@ -82,58 +80,6 @@ class Replay:
         return self._from_start
 
 
-class ReplayOfEvents:
-    """Detects repeated SSE events by their ids, up to the first new event.
-
-    If ids are numbers, the id of an event decides. Of other ids, only the first and the last
-    are known: if the server begins with one of them, all events up to the last are dropped.
-
-    Args:
-        after: The id of the last event.
-        first: The id of the first event; "" if unknown.
-
-    Example:
-        >>> replay = ReplayOfEvents("c", "a")
-        >>> [(replay.check_repeated(id), replay.ended) for id in ("a", "b", "c")]
-        [(True, False), (True, False), (True, True)]
-    """
-
-    __slots__ = ("_after", "_first", "_from_start", "ended")
-
-    def __init__(self, after: str, first: str) -> None:
-        self._after = after
-        """The id of the last event that was read."""
-        self._first = first
-        """The id of the first event of the answer; "" if unknown."""
-        self._from_start = False
-        """True once the server has sent the first event of the answer again."""
-        self.ended = False
-        """True once the repetition is over: all later payloads are new."""
-
-    def check_repeated(self, id: str) -> bool:
-        """Return True if an event was read before."""
-        after = self._after
-        # From the first new event on, `ended` is True: no event is repeated any more.
-        if self.ended:
-            return False
-        if id == after:
-            self.ended = True
-            return True
-        number, last = _number_of(id), _number_of(after)
-        if number is not None and last is not None:
-            self.ended = number > last
-            return not self.ended
-        # Other ids have no order: all up to the last one are repeated only if the server began at the start.
-        self._from_start = self._from_start or id == self._first
-        self.ended = not self._from_start
-        return self._from_start
-
-
-def _number_of(id: str) -> int | None:
-    """Return a numeric id as a number; None for any other id."""
-    return int(id) if len(id) <= _MOST_DIGITS and id.isascii() and id.isdecimal() else None
-
-
 Gap: TypeAlias = Literal["none", "expected", "possible", "unsettled", "settled"]
 """Tells if events may be missing between two connections.
 
@@ -158,7 +104,6 @@ class Resuming:
     else:
         _fast_path: FastPath | None
         _replay: Replay | None
-        _replayed_events: ReplayOfEvents | None
         dropped: int
         error: StreamError | None
         gap: Gap
@@ -269,26 +214,6 @@ class Resuming:
         A format whose terminal event lacks the answer's content then sets `gap`, and ends the answer only
         once another connection has brought the whole answer. By default, nothing is prepared.
         """
-
-    def drop_repeated_events(self, after: str, first: str) -> None:
-        """Prepare to drop the SSE events that a server repeats on another connection.
-
-        Formats with positions of their own ignore the call: it is for servers that have only event ids.
-
-        Args:
-            after: The id of the last event that was read.
-            first: The id of the first event of the answer; "" if unknown.
-        """
-        self._replayed_events = None if self.resumes else ReplayOfEvents(after, first)
-
-    def _check_repeated_event(self, replay: ReplayOfEvents, frame: Frame) -> bool:
-        """Return True if a frame is an SSE event that the server repeats on another connection."""
-        # The `id` of an event that was sent without one is the id of the event before it.
-        repeated = replay.check_repeated(frame.id) if isinstance(frame, ServerSentEvent) else False
-        self.dropped += repeated
-        if replay.ended:
-            self._replayed_events = None
-        return repeated
 
     def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         """Return True if a payload has to be dropped, because the server repeats it on another connection.

@@ -23,7 +23,6 @@ from tokenstream.partial_json._lenient.automaton import (
 from tokenstream.partial_json._lenient.gaps import (
     NO_KEY,
     read_other,
-    skip_escaped_space,
     supply_colon,
     supply_comma,
 )
@@ -188,8 +187,7 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
         except MoreTextNeeded:
             return reader.hold_back(position)
     if kind is None:
-        # The character is a backslash without a quote.
-        return skip_escaped_space(reader, text, position)
+        return reader.refuse_here(position)
     if reader.is_at(COLON):
         return supply_colon(reader, text, position, out)
     if reader.is_at(*AFTER):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import re
-from html.entities import html5
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING_QUOTES
+from tokenstream.partial_json._lenient.peek import OPENING_QUOTES
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
 
 if TYPE_CHECKING:
@@ -110,23 +108,6 @@ KEPT = 32
 MORE_NEEDED = -1
 """Returned in place of a position if the decision needs later text."""
 
-_MOST_ENTITY = 34
-"""Maximum characters of an HTML entity."""
-_LONGEST_TWICE = 14
-"""Length of a surrogate pair that is escaped twice, in characters."""
-
-_ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
-_CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
-# Groups: a backslash or quote that is escaped twice; a letter or code that is; one that is escaped once.
-_TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
-_CUT_TWICE: Any = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|\\(?:\\|u[0-9a-fA-F]{0,3})?)?").fullmatch
-_SURROGATE_PAIR: Any = re.compile(
-    r"(\\{1,2}u)(d[89ab][0-9a-f]{2})(\\{1,2}u)(d[c-f][0-9a-f]{2})", re.IGNORECASE
-).match
-_CUT_SURROGATE_PAIR: Any = re.compile(
-    r"\\{1,2}ud[89ab][0-9a-f]{2}(?:\\{1,2}(?:u(?:d(?:[c-f][0-9a-f]?)?)?)?)?", re.IGNORECASE
-).fullmatch
-
 
 class EscapeReader:
     """Read the escapes in a string, and the backslashes that begin none, while the string is being read.
@@ -185,23 +166,9 @@ class EscapeReader:
         self.ending = piece[-KEPT:] if len(piece) >= KEPT else (self.ending + piece)[-KEPT:]
 
     def read_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read the backslash at `position`, in a string of any kind; add what it stands for to `pieces`.
-
-        Returns:
-            The position after the escape, or after a backslash that does not begin one. If later text
-            decides: the end of the text if the text has ended, otherwise `MORE_NEEDED`. The methods below
-            return the same.
-        """
-        if self.kind is ESCAPED:
-            return self._read_double_escape(text, position, pieces, context)
-        if self.kind is HTML:
-            return self._read_html_escape(text, position, pieces, context)
-        return self._read_single_escape(text, position, pieces, context)
-
-    def _read_single_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
         """Read a backslash in a string that is escaped once, as in JSON; add what it stands for to `pieces`.
 
-        The result is the position after it, or `MORE_NEEDED`, as for `read_escape`.
+        The result is the position after it, or `MORE_NEEDED`.
         """
         escape = text[position : position + LONGEST_ESCAPE]
         if is_undecided(escape):
@@ -218,7 +185,7 @@ class EscapeReader:
             # An escaped quote may be meant as the closing quote; the text after it decides.
             self.may_have_ended = decoded == '"'
             return position + length
-        if OPENING_QUOTES.get(escape[1]) not in (None, ESCAPED, HTML):
+        if OPENING_QUOTES.get(escape[1]) is not None:
             # A quote that needs no escape, unless it is the string's own quote. (The two kinds that are
             # excluded begin with a backslash and an ampersand, which are not quotes by themselves.)
             if OPENING_QUOTES[escape[1]] is not self.kind:
@@ -226,76 +193,6 @@ class EscapeReader:
             self.add(escape[1], pieces, context)
             return position + 2
         return self._keep_backslash(escape, position, pieces, context)
-
-    def _read_double_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read a backslash in a string that is escaped twice; add what it stands for to `pieces`.
-
-        The result is the position after the escape, or `MORE_NEEDED`; see `read_escape`.
-        """
-        escape = text[position : position + _LONGEST_TWICE]
-        is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
-        if is_last and (_CUT_TWICE(escape) or _CUT_SURROGATE_PAIR(escape)):
-            # The rest of the escape, or the other half of its pair, may follow.
-            return len(text) if context.text_ended else MORE_NEEDED
-        match = _SURROGATE_PAIR(escape)
-        if match is not None:
-            # The two halves of a surrogate pair.
-            decoded, _ = unescape(f"\\u{match[2]}\\u{match[4]}")
-            self.add(decoded, pieces, context)
-            return position + int(match.end())
-        match = _TWICE(escape)
-        if match is None:
-            return self._keep_backslash(escape, position, pieces, context)
-        end = position + int(match.end())
-        # One group matched: an escaped backslash or quote; or the letter or code after the backslashes.
-        character, escaped_twice, escaped_once = match.groups()
-        if (escaped_twice or escaped_once) in CONTROLS:
-            return self._read_control(text, position, pieces, context, end=end)
-        if character == "\\":
-            self._note_doubtful_escape(context.base + position)
-        decoded, _ = unescape("\\" + (character or escaped_twice or escaped_once))
-        self.add(decoded, pieces, context)
-        # As in `_read_single_escape`: an escaped quote may be meant as the closing quote.
-        self.may_have_ended = character == '"'
-        return end
-
-    def _read_html_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read a backslash, which may escape a quote, in a string with HTML entities as quotes.
-
-        Returns:
-            The position after the escape, or after a backslash that does not begin one. If later text
-            decides: the end of the text if the text has ended, otherwise `MORE_NEEDED`.
-        """
-        quote = self.kind.quote(text, position + 1)
-        if quote is not None:
-            self.add('"', pieces, context)
-            # As in `_read_single_escape`: an escaped quote may be meant as the closing quote.
-            self.may_have_ended = True
-            return int(quote.end())
-        following = text[position + 1 : position + 1 + _MOST_ENTITY]
-        if position + 1 + len(following) == len(text) and _CUT_ENTITY(following):
-            # The quote may be cut: more text decides; at the end of the text, it is dropped.
-            return len(text) if context.text_ended else MORE_NEEDED
-        return self._read_single_escape(text, position, pieces, context)
-
-    def read_entity(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read an ampersand, and the HTML entity that it begins, if any; return the position after them.
-
-        For an entity that is cut, the result is the end of the text if the text has ended, otherwise
-        `MORE_NEEDED`.
-        """
-        entity = text[position : position + _MOST_ENTITY]
-        is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
-        if is_last and _CUT_ENTITY(entity):
-            # The rest of the entity may follow.
-            return len(text) if context.text_ended else MORE_NEEDED
-        match = _ENTITY(entity)
-        if match is None or (match[1] and match[1] not in html5):
-            # No entity, or an unknown name (group 1): the ampersand stands for itself.
-            self.add("&", pieces, context)
-            return position + 1
-        self.add(html.unescape(match[0]), pieces, context)
-        return position + int(match.end())
 
     def _read_control(
         self, text: str, position: int, pieces: list[str], context: StringContext, *, end: int
@@ -369,7 +266,7 @@ class EscapeReader:
             self.has_raw_backslash = self.repair_log.has_raw_backslash = True
             # `ending` is the text before the backslash. Strings between escaped or HTML quotes are read in
             # another way (see `read_escape`), without regard to paths.
-            self.in_path = self.kind not in (ESCAPED, HTML) and begins_path(self.ending)
+            self.in_path = begins_path(self.ending)
             self._note_mixture(offset)
 
     def _note_doubtful_escape(self, offset: int) -> None:

@@ -78,13 +78,11 @@ def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under((OTHER,), COLON)
 def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip white space that JSON does not allow, or a terminal code; refuse any other character.
+    """Skip white space that JSON does not allow; refuse any other character.
 
     The result is the position after what was skipped.
     """
     char = text[position]
-    if char == "\x1b":
-        return skip_terminal_code(reader, text, position, out)
     if is_odd_space(char):
         reader.repair_log.note("odd_space", reader.base + position)
         # The widest gap counts: the kinds of gap are numbers, and a line break is more than a space.
@@ -99,37 +97,7 @@ def is_odd_space(char: str) -> bool:
     ESC begins a terminal code. The caller has already dealt with the white space that JSON allows.
     """
     # The match of `SPACES` may be empty: then it ends at 0.
-    return char == "\x1b" or bool(SPACES(char).end())
-
-
-def skip_terminal_code(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a terminal code, such as the code for red text; return the position after it.
-
-    Any other escape character is refused inside a document, and is prose outside of it.
-    """
-    match = _TERMINAL(text, position)
-    if match is None:
-        if not reader.text_ended and _CUT_TERMINAL(text, position):
-            return reader.hold_back(position)
-        if reader.is_at(START, AFTER_DOCUMENT):
-            return turn_to_prose(reader, text, position, out)
-        return reader.refuse_here(position)
-    reader.repair_log.note("terminal_code", reader.base + position)
-    end: int = match.end()
-    return end
-
-
-def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
-    r"""Skip white space written as `\n`, in JSON that was escaped twice; return the position after it.
-
-    Any other backslash is refused.
-    """
-    following = text[position + 1 : position + 2]
-    if following not in {"n", "r", "t"}:
-        return reader.refuse_here(position)
-    reader.repair_log.note("escaped_twice", reader.base + position)
-    reader.gap = max(reader.gap, SPACE_GAP) if following == "t" else LINE_GAP
-    return position + 2
+    return bool(SPACES(char).end())
 
 
 # -- comments and dots -------------------------------------------------------------

@@ -170,25 +170,14 @@ def _make_quote_kind(quotes: str, repair: RepairName | None) -> QuoteKind:
 
 
 PLAIN = _make_quote_kind('"', None)
-ESCAPED = QuoteKind(
-    re.compile(r"[^\\\x00-\x1f]*").match, re.compile(r'\\"').match, SPACES_TWICE, "escaped_twice"
-)
-HTML = QuoteKind(re.compile(r"[^&\\\x00-\x1f]*").match, _HTML_QUOTE, SPACES, "html_entities")
 OPENING_QUOTES: dict[str, QuoteKind] = {
     '"': PLAIN,
     "'": _make_quote_kind("'", "single_quotes"),
     "`": _make_quote_kind("`", "backticks"),
     **dict.fromkeys(_DOUBLE, _make_quote_kind(_DOUBLE, "smart_quotes")),
     **dict.fromkeys(_SINGLE, _make_quote_kind(_SINGLE, "smart_quotes")),
-    "\\": ESCAPED,
-    "&": HTML,
 }
 """Maps the first character of an opening quote to the kind of quotes."""
-TRIPLE: dict[str, QuoteKind] = {
-    quote: QuoteKind(OPENING_QUOTES[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes")
-    for quote in "\"'"
-}
-"""Triple-quoted strings, as in Python; in them, one or two quotes are part of the string."""
 
 
 class MoreTextNeeded(Exception):
@@ -270,13 +259,7 @@ class Lookahead:
 
     def find_quote(self, position: int) -> QuoteKind | None:
         """Return the kind of the quote at a position; None if there is no quote."""
-        kind = OPENING_QUOTES.get(self.get_char(position))
-        # The first character of these two kinds is not always part of a quote: it is a backslash or "&".
-        if kind is ESCAPED:
-            return kind if self.get_char(position + 1) == '"' else None
-        if kind is HTML:
-            return kind if self.starts_with(_HTML_QUOTES, position) else None
-        return kind
+        return OPENING_QUOTES.get(self.get_char(position))
 
     def skip_quoted(self, position: int) -> int:
         """Return the end of the string that begins at a position; the position itself if there is none."""
@@ -302,9 +285,6 @@ class Lookahead:
         """Return the length of the escape at a position; 1 for any special character but a backslash."""
         if char != "\\":
             return 1
-        # Escaped twice, a backslash is written as four of them; any other escape begins with two.
-        if kind is ESCAPED and self.get_char(position + 1) == "\\":
-            return 4 if self.get_char(position + 2) == "\\" else 3
         return 2
 
     def is_key(self, position: int) -> bool:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._lenient.escapes import KEPT, MORE_NEEDED, EscapeReader
-from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, PLAIN, TRIPLE, QuoteKind
+from tokenstream.partial_json._lenient.peek import PLAIN, QuoteKind
 from tokenstream.partial_json._lenient.quotes import (
     CLOSING,
     QuoteJudge,
@@ -30,9 +30,6 @@ from tokenstream.partial_json._strict.strings import (
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.quotes import StringContext
     from tokenstream.partial_json._repairs import RepairLog
-
-_TRIPLE = 3
-"""Number of quotes that begin or end a triple-quoted string."""
 
 # Matches an escape that may be a backslash that was not escaped.
 _DOUBTFUL_ESCAPE: Any = re.compile(r"\\(?:[bfnrt\\]|u005[cC])").search
@@ -322,16 +319,11 @@ class QuotedString(EscapeReader):
         """
         quote = self.kind.quote(text, position)
         if quote is not None:
-            read = self._read_triple if self._is_triple else self._read_quote
-            return read(text, position, quote.end(), pieces, context)
+            return self._read_quote(text, position, quote.end(), pieces, context)
         char = text[position]
         if char == "\\":
             return self.read_escape(text, position, pieces, context)
-        if char == "&":
-            return self.read_entity(text, position, pieces, context)
-        if not self._is_triple:
-            # Between triple quotes, a control character such as a line break needs no repair.
-            self.repair_log.note("raw_control", context.base + position)
+        self.repair_log.note("raw_control", context.base + position)
         if char in "\r\n":
             # A line break in a string may mean that its closing quote is missing.
             self._has_lines = True
@@ -358,12 +350,6 @@ class QuotedString(EscapeReader):
             # A key, or a string that is the whole document, ends at its first quote.
             self.is_closed = True
             return after
-        char = text[position]
-        if not self.ending and char in TRIPLE and char == text[after : after + 1] and self.is_clean:
-            # This is the second of three quotes: the string between the first two is empty.
-            self.repair_log.note("triple_quotes", context.base + position - 1)
-            self.kind = TRIPLE[char]
-            return after + 1
         judge = self._make_judge(context)
         verdict = judge.decide(text, after)
         if verdict is QuoteVerdict.WAITS:
@@ -376,14 +362,8 @@ class QuotedString(EscapeReader):
             self.repair_log.note("inner_quote", context.base + position)
             self.is_clean = False
             self._in_quotation = not self._in_quotation and judge.opens_quotation(text, after)
-            # In strings of these two kinds, a quote is written as an escape or as an entity.
-            self.add('"' if self.kind in (ESCAPED, HTML) else text[position], pieces, context)
+            self.add(text[position], pieces, context)
         return after
-
-    @property
-    def _is_triple(self) -> bool:
-        """True if the quotes around the string are triple quotes."""
-        return self.kind.repair == "triple_quotes"
 
     def _make_judge(self, context: StringContext) -> QuoteJudge:
         """Return the judge that decides if a quote in the string ends it."""
@@ -397,37 +377,3 @@ class QuotedString(EscapeReader):
             on_line=on_line,
             before=self.ending,
         )
-
-    def _read_triple(
-        self, text: str, position: int, after: int, pieces: list[str], context: StringContext
-    ) -> int:
-        """Read a run of quotes in a triple-quoted string; the last three of them may end the string.
-
-        Args:
-            text: The unread text.
-            position: Position of the first quote.
-            after: Position after the last quote.
-            pieces: Receives the quotes that belong to the string.
-
-        Returns:
-            The position after the quotes that were read, or MORE_NEEDED if later text decides.
-        """
-        count = after - position
-        # More quotes may follow. (If there are more than three already, the first ones are certain.)
-        if after == len(text) and not context.text_ended and count <= _TRIPLE:
-            return MORE_NEEDED
-        if count != _TRIPLE:
-            # Too few to end the string, or some more before the last three: these belong to the string.
-            self._has_quotes = True
-            inner = count - _TRIPLE if count > _TRIPLE else count
-            self.add(text[position : position + inner], pieces, context)
-            return position + inner
-        verdict = self._make_judge(context).decide(text, after)
-        if verdict is QuoteVerdict.WAITS:
-            return MORE_NEEDED
-        if verdict is QuoteVerdict.ENDS:
-            self.is_closed = True
-        else:
-            # Three quotes that may not be the end have two readings, even if they seem to be inner quotes.
-            self.unsure_at = context.base + position
-        return after

@@ -46,8 +46,6 @@ class AsyncPeer(BasePeer):
     Args:
         reader: What the agent writes: an `asyncio.StreamReader`, or a byte stream of trio or anyio.
         writer: What the agent reads: an `asyncio.StreamWriter`, or a byte stream of trio or anyio.
-        headers: True to send each message with a header, `Content-Length`; False to send lines. How the
-            agent's messages are framed is recognised.
         limits: Bounds on what the agent sends. `body` bounds the messages that wait for a loop.
         deadlines: The longest waits for the agent. While it owes no answer, or waits for one, its silence
             has no bound.
@@ -58,11 +56,10 @@ class AsyncPeer(BasePeer):
         reader: Any,  # noqa: ANN401 - told by its methods
         writer: Any,  # noqa: ANN401 - as above
         *,
-        headers: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> None:
-        super().__init__(headers=headers, limits=limits, deadlines=deadlines)
+        super().__init__(limits=limits, deadlines=deadlines)
         self._chunks = AsyncChunks(reader)
         self._writer = writer
         self._is_of_asyncio = hasattr(writer, "write") and hasattr(writer, "drain")

@@ -35,7 +35,6 @@ class BasePeer:
     """The conversation with a peer.
 
     Args:
-        headers: True to send each message with a header, `Content-Length`.
         limits: Bounds on what the peer sends.
         deadlines: The longest waits for it.
     """
@@ -47,11 +46,10 @@ class BasePeer:
     def __init__(
         self,
         *,
-        headers: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> None:
-        self.exchange = PeerExchange(limits=limits, has_headers=headers)
+        self.exchange = PeerExchange(limits=limits)
         """The conversation without its I/O."""
         self.deadlines = deadlines
         """The longest waits for the peer."""

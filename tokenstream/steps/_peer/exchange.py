@@ -110,12 +110,10 @@ class PeerExchange:
 
     Args:
         limits: Bounds on what the peer sends; `body` bounds the messages that wait for a loop.
-        has_headers: True to send each message with the header that tells its length.
     """
 
-    def __init__(self, *, limits: Limits, has_headers: bool) -> None:
+    def __init__(self, *, limits: Limits) -> None:
         self._limits = limits
-        self._has_headers = has_headers
         self._parser = JSONRPCParser(limits=limits)
         self._lock = threading.Lock()
         self._next_id = 0
@@ -335,7 +333,7 @@ class PeerExchange:
 
     def _encode(self, message: dict[str, Any]) -> bytes:
         """Return the bytes of a message."""
-        return encode_json_rpc(message, has_headers=self._has_headers)
+        return encode_json_rpc(message)
 
 
 def _with_params(message: dict[str, Any], params: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -43,8 +43,6 @@ class Peer(BasePeer):
     Args:
         reader: What the agent writes: its standard output, or any binary file.
         writer: What the agent reads: its standard input.
-        headers: True to send each message with a header, `Content-Length`; False to send lines. How the
-            agent's messages are framed is recognised.
         limits: Bounds on what the agent sends. `body` bounds the messages that wait for a loop.
         deadlines: The longest waits for the agent. While it owes no answer, or waits for one, its silence
             has no bound.
@@ -65,11 +63,10 @@ class Peer(BasePeer):
         reader: Any,  # noqa: ANN401 - told by its methods
         writer: Any,  # noqa: ANN401 - as above
         *,
-        headers: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> None:
-        super().__init__(headers=headers, limits=limits, deadlines=deadlines)
+        super().__init__(limits=limits, deadlines=deadlines)
         self._chunks = SyncChunks(reader)
         self._writer = getattr(writer, "buffer", writer)
         self._write_lock = threading.Lock()

@@ -198,11 +198,6 @@ class Anthropic(Format):
             id = text_of(message, "id")
             if self.begins_another(id, payload):
                 return
-            # In another answer, the indexes of blocks begin with 0 again.
-            if id:
-                self._blocks.expect_restart()
-            else:
-                self._blocks.restart()
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.

@@ -105,9 +105,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         self.newest = index
         block = self._BLOCK_OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)
         self._open[index], block.start = block, content
-        if self._add_early(index, block.part):
-            # As any fragments, they replace the input in the block's start.
-            block.input = None
         return block
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:

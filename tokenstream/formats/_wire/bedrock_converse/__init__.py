@@ -313,8 +313,6 @@ class BedrockConverse(Format):
             return
         if self._has_head:
             self.note("start_repeated")
-            # The indexes of blocks are counted from the start again.
-            self._blocks.restart()
         self._has_head, self._start_expected = True, False
         self.parts.head(role=text_of(payload, "role"))
         self._report_unknown_fields(payload, "role")

@@ -154,7 +154,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         for name, value in start.items():
             if value is not None:
                 self._read_start_field(block, name, value)
-        self._add_early(index, block.part)
         # A start interrupts no other part, so the part is recorded without a check for that.
         self._last_written = block.part
 

@@ -234,7 +234,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             0, text_of(call, "id"), name, provider_data=other_fields or None, number=key[1]
         )
         self._open[key] = opened
-        self._add_early(key, opened)
         self.add_fragment(opened, function.get("arguments"))
 
     def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
@@ -333,7 +332,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     def forget_open(self) -> None:
         """Count each open block and call as a departure, and forget it; the end closes its part."""
         self._note_unclosed()
-        self._complete_ended_early()
         self._open.clear()
         self._waiting.clear()
 

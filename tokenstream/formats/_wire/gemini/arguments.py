@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from tokenstream._basics.untrusted import is_dict, is_list
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    pass
 
 PathSteps: TypeAlias = tuple[str | int, ...]
 """A path: member names and array positions, outermost first."""
@@ -69,10 +67,6 @@ def _read_step(match: re.Match[str]) -> str | int | None:
     return name
 
 
-_NOWHERE = object()
-"""Result of `_get_or_set` for a name or position that does not exist in a value, and cannot be created."""
-
-
 class _Level:
     """An open object or array in the JSON text, and the members written so far.
 
@@ -111,16 +105,10 @@ class _Level:
         return f"{comma}{_dump(step)}: "
 
 
-class _StringPieces(list[str]):
-    """The pieces of one string, in order of arrival; the class distinguishes them from an array."""
-
-
 class StreamedArguments:
     """Writes values to a JSON text as they arrive, as long as they arrive in the order of the text.
 
-    A value that arrives after the object or array around it was closed in the text is stored.
-    The member of the outermost object that contains the value is then written a second time,
-    before the closing brace: of two members with the same name, a JSON parser uses the last.
+    A value that arrives after the object or array around it was closed in the text breaks them.
 
     Example:
         >>> arguments = StreamedArguments()
@@ -130,19 +118,15 @@ class StreamedArguments:
         (', "n": 3', '}}')
     """
 
-    __slots__ = ("_levels", "_log", "_members_to_rewrite", "_open_string", "_unfinished", "broken")
+    __slots__ = ("_levels", "_open_string", "_unfinished", "broken")
 
     def __init__(self) -> None:
         self._levels: list[_Level] = []
         """The open objects and arrays in the text, outermost first."""
         self._open_string: PathSteps | None = None
         """Path of the open string in the text."""
-        self._unfinished: dict[PathSteps, _StringPieces] = {}
-        """Incomplete strings, of which the server will send more text, by path."""
-        self._log: list[tuple[PathSteps, object]] = []
-        """All values so far, each with its path; a string is stored in pieces."""
-        self._members_to_rewrite: dict[str | int, None] = {}
-        """An ordered set: names of members of the outermost object that must be written again at the end."""
+        self._unfinished: set[PathSteps] = set()
+        """The paths of incomplete strings, of which the server will send more text."""
         self.broken = False
         """True once a value could not be added, so that the arguments will never be whole."""
 
@@ -151,15 +135,10 @@ class StreamedArguments:
         """True while a string is incomplete: the server has said that more of its text will follow."""
         return bool(self._unfinished)
 
-    @property
-    def reordered(self) -> bool:
-        """True once a value has arrived too late to be written where it belongs in the text."""
-        return bool(self._members_to_rewrite)
-
     def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:
         """Add a value, and return the text to append now.
 
-        The text is "" if the value can only be written at the end, or not at all.
+        The text is "" if the value comes too late to be written.
 
         Args:
             value: A JSON value; if the last string at this path was incomplete, a string continues it.
@@ -167,19 +146,10 @@ class StreamedArguments:
         """
         if self.broken:
             return ""
-        # All values are logged: a member that is written a second time needs its earlier values, too.
-        pieces = self._unfinished.pop(path, None)
-        if isinstance(value, str):
-            if pieces is None:
-                # The value begins a string; otherwise it continues one.
-                pieces = _StringPieces()
-                self._log.append((path, pieces))
-            pieces.append(value)
-            if more:
-                self._unfinished[path] = pieces
-        else:
-            self._log.append((path, value))
-        return self._write_now_or_later(path, value, more=more)
+        self._unfinished.discard(path)
+        if more and isinstance(value, str):
+            self._unfinished.add(path)
+        return self._write_now(path, value, more=more)
 
     def put(self, name: str, value: object) -> str:
         """Add or replace a whole member of the arguments; return the text to append now, as `add` does.
@@ -191,40 +161,32 @@ class StreamedArguments:
         if self.broken or not self._levels or self._levels[0].can_append(name):
             # The member is new, or `add` ignores it because the arguments are broken.
             return self.add((name,), value)
-        # The text already has a member with this name, so the new value is written at the end. Strings in the
-        # old value need no more text.
-        self._unfinished = {path: pieces for path, pieces in self._unfinished.items() if path[0] != name}
-        self._log.append(((name,), value))
-        self._members_to_rewrite[name] = None
+        # The text has a member with this name already.
+        self.broken = True
         return ""
 
     def end_string(self, path: PathSteps) -> bool:
         """End the string at a path; return False if no string there waits for more text."""
-        return self._unfinished.pop(path, None) is not None
+        was_open = path in self._unfinished
+        self._unfinished.discard(path)
+        return was_open
 
     def end(self) -> str:
         """Return the text that closes the arguments; if they are not whole, leave them open."""
         # `broken`: a value does not fit into the arguments; `lacks_text`: the rest of a string has not come.
-        rewritten = "" if self.broken or self.lacks_text else self._write_again()
-        # Writing the members again may have failed, too.
         if self.broken or self.lacks_text:
             # Leave the text open. If nothing was written, a brace shows that the call has arguments.
             return "" if self._levels else "{"
-        # Close all levels but the outermost object, whose brace follows the members written again.
-        return self._close_to(1) + rewritten + ("}" if self._levels else "{}")
+        return self._close_to(1) + ("}" if self._levels else "{}")
 
     # -- writing -----------------------------------------------------------
 
-    def _write_now_or_later(self, path: PathSteps, value: object, *, more: bool) -> str:
-        """Return a value's text to append now; "" if its member must be written again at the end.
+    def _write_now(self, path: PathSteps, value: object, *, more: bool) -> str:
+        """Return a value's text to append now; "" if it comes too late.
 
-        The result is also "" if the value cannot be at its path, such as under a name in an array; this sets
+        The result is also "" if the value cannot be at its path, such as under a name in an array. Both set
         `broken`. `more` is True if the value is a string whose text goes on in a later value.
         """
-        if self._members_to_rewrite:
-            # Once one member must be written at the end, so must the members of all later values.
-            self._members_to_rewrite[path[0]] = None
-            return ""
         if self._open_string == path and isinstance(value, str):
             return self._write(value, path, more=more)
         common_depth = self._count_common(path)
@@ -241,7 +203,8 @@ class StreamedArguments:
         skips_element = any(isinstance(inner, int) and inner > 0 for inner in path[common_depth + 1 :])
         comes_late = level is not None and not level.can_append(step)
         if skips_element or comes_late:
-            self._members_to_rewrite[path[0]] = None
+            # The values have come in another order than that of the text, which no event can take back.
+            self.broken = True
             return ""
         return (
             self._close_to(common_depth + 1)
@@ -297,60 +260,6 @@ class StreamedArguments:
             text = f'"{text}'
         self._open_string = path if more else None
         return text if more else f'{text}"'
-
-    def _write_again(self) -> str:
-        """Return the text of the members to write a second time, at the end of the arguments.
-
-        A value in such a member arrived when the text was already past the place where the value belongs.
-        The text is "" if there are no such members, or if the values do not fit together; that also sets
-        `broken`.
-        """
-        if not self._members_to_rewrite:
-            return ""
-        root: dict[str | int, Any] = {}
-        for path, value in self._log:
-            whole = "".join(value) if isinstance(value, _StringPieces) else value
-            if not _set_at_path(root, path, whole):
-                self.broken = True
-                return ""
-        return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._members_to_rewrite])
-
-
-def _set_at_path(root: object, path: PathSteps, value: object) -> bool:
-    """Set the value at a path, creating levels on the way; return False if a step does not fit its level."""
-    level = root
-    for step, next_step in pairwise(path):
-        new_level: Any = {} if isinstance(next_step, str) else []
-        level = _get_or_set(level, step, new_level)
-    # The result is `_NOWHERE` if the level has no such step.
-    return _get_or_set(level, path[-1], value, replace=True) is value
-
-
-def _get_or_set(level: object, step: str | int, value: object, *, replace: bool = False) -> Json:
-    """Return the value at a step of an object or array; first set it to `value` if it is missing.
-
-    Args:
-        level: An object or array; anything else has no steps.
-        step: A name or a position.
-        value: The value to set.
-        replace: Set the value even if there is one.
-
-    Returns:
-        The value, or `_NOWHERE` if the level cannot have a value at the step.
-    """
-    if is_dict(level) and isinstance(step, str):
-        if replace or step not in level:
-            level[step] = value
-        return level[step]
-    if not is_list(level) or isinstance(step, str) or step > len(level):
-        # A position after the end of an array would leave a gap.
-        return _NOWHERE
-    if step == len(level):
-        level.append(value)
-    elif replace:
-        level[step] = value
-    return level[step]
-
 
 def _dump(value: object) -> str:
     """Return a value as JSON; other characters than ASCII are not escaped."""

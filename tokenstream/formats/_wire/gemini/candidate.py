@@ -277,7 +277,6 @@ class CallParts(Parts):
             value: The piece.
         """
         arguments = candidate.arguments
-        was_reordered = arguments.reordered
         fragments: list[str] = []
         if not is_dict(value.get("args", {})):
             arguments.broken = True
@@ -298,8 +297,6 @@ class CallParts(Parts):
             elif not arguments.end_string(path):
                 # Without a value, the argument can only end a string, and none is open at its path.
                 self._report_unread_argument(choice, argument)
-        if arguments.reordered and not was_reordered:
-            self.note("arguments_reordered")
         self.add_arguments(call, "".join(fragments))
 
     def _report_unread_argument(self, choice: int, argument: dict[str, Any]) -> None:

@@ -82,7 +82,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self._add_content(step, data)
         else:
             self._open_part(step)
-        step.has_fragments = self._add_early(index, step.part)
         return step
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
@@ -198,8 +197,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         """Record the finish reason and close every open part."""
         # With any other reason, the answer was cut off, so an open call may not be whole.
         complete = reason in ("stop", "tool_calls", "pause")
-        for key in self._complete_ended_early():
-            self._open[key].has_fragments = True
         for step in self._open.values():
             if step.waits:
                 continue

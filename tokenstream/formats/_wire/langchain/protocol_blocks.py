@@ -237,12 +237,10 @@ class ProtocolBlocks:
         if text is None or kind != block.part.kind:
             self._parts.note("part_after_close")
             return False
-        new = block.part.new_in(text, self._parts.note)
-        if new:
-            self._parts.note("part_after_close")
-            earlier = (*block.earlier, block.part.index)
-            reopened = self._make_block(index, block.kind, earlier)
-            self._DELTAS[f"{kind}-delta"](self, reopened, {kind: new})
+        self._parts.note("part_after_close")
+        earlier = (*block.earlier, block.part.index)
+        reopened = self._make_block(index, block.kind, earlier)
+        self._DELTAS[f"{kind}-delta"](self, reopened, {kind: text})
         return True
 
     def end(self, event: dict[str, Any]) -> None:

@@ -195,8 +195,6 @@ class AssistantsSteps:
             part = self._parts.open(0, ServerToolCall(id=call_id, name=kind, provider_data=data))
             tool = self._provider_tools[key] = _ProviderTool(part, call_id, kind)
         fragment = text_of(body, *_INPUT_FIELDS)
-        if fragment is not None:
-            fragment = tool.part.new_in(fragment, self._parts.note)
         if fragment and tool.part.closed:
             self._parts.note("part_after_close")
         elif fragment:

@@ -108,9 +108,6 @@ class AssistantsContent:
             part = self._parts_by_key.get(key)
             if key not in self._parts_by_key:
                 self._read_block(message_id, position, block)
-                part = self._parts_by_key.get(key)
-                if is_over and part is not None:
-                    part.tell_ahead(_whole_text_of(part, block))
             elif part is not None:
                 # Deltas have sent the text, perhaps without its end, but the annotations may be new.
                 self._tell(part, block)
@@ -169,12 +166,6 @@ class AssistantsContent:
             text: The text to add; ignored if it is not text.
             block: The piece of content, which is reported as unknown if it does not fit the part.
         """
-        told = self._parts_by_key.get(key)
-        if told is not None and isinstance(text, str) and text:
-            text = told.new_in(text, self._parts.note)
-            if not text:
-                # The whole message has told this piece before, and may have closed the part.
-                return told
         part = self._get_or_open_part(key, kind)
         if part is None:
             self._parts.note("delta_misfits")

@@ -50,11 +50,6 @@ class Fragment:
             self.extras = {**(self.extras or {}), **(fields_except(body, *_BODY_FIELDS) or {})} or None
         self.position = position
 
-    def put_before(self, name: str, text: str) -> None:
-        """Put the name and the text of fragments that were skipped before those of this one."""
-        self.name = name
-        self.arguments = text if self.arguments in (ABSENT, None) else f"{text}{self.arguments}"
-
     @property
     def opens_value(self) -> bool:
         """True if the arguments look like the start of a JSON object or array."""

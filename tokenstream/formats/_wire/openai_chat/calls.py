@@ -14,7 +14,6 @@ from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.repeated import says_no_arguments
-from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_chat.call import ABSENT, ChatCall, Fragment
 from tokenstream.message import OpaquePart
 
@@ -49,8 +48,6 @@ class ChatCalls:
         """Calls that were reported without a name; it may still come, with a fragment of its own."""
         self._waiting_calls: list[ChatCall] = []
         """Calls whose name another piece may continue."""
-        self._repeated_by_legacy: tuple[ChatCall, int] | None = None
-        """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
         self._call_count = 0
         self._list_count = 0
         """Number of lists (`tool_calls` of a delta) read so far."""
@@ -84,26 +81,8 @@ class ChatCalls:
             call = at_position if fragment.id is None else self._by_id.get(fragment.id, at_position)
             if call is None:
                 self.add(self.begin(fragment), fragment)
-            elif call.part is not None and call.name == fragment.name:
-                self._complete(call.part, fragment.arguments)
-
-    def _complete(self, call: OpenCall, arguments: object) -> None:
-        """Add to a call what it lacks of its whole arguments, or compare them, if it was handed out.
-
-        Arguments that differ from those of a call that is still open change nothing.
-        """
-        if arguments is ABSENT or says_nothing(arguments):
-            return
-        if call.closed:
-            self._parts.compare_told(self._choice, call.sent_id, arguments)
-            return
-        whole = arguments if isinstance(arguments, str) else json_text(arguments)
-        arrived = call.arguments.join()
-        if call.type != "custom" and says_no_arguments(arrived):
-            self._drop_placeholder(call)
-            arrived = ""
-        if whole.startswith(arrived):
-            self._parts.add_arguments(call, whole[len(arrived) :])
+            elif call.part is not None and call.part.closed and fragment.arguments is not ABSENT:
+                self._parts.compare_told(self._choice, call.part.sent_id, fragment.arguments)
 
     def read_legacy(self, body: dict[str, Any]) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
@@ -111,45 +90,7 @@ class ChatCalls:
         self._list_count += 1
         # All fragments of the `function_call` have one made-up index, and so belong to one call.
         fragment = Fragment({"index": LEGACY, "type": LEGACY, "function": body}, None)
-        # Once it has been read as a call of its own, a `function_call` repeats no other call.
-        if LEGACY not in self._by_index and self._skip_repetition(fragment):
-            self._parts.note("call_twice")
-        else:
-            self._read_fragment(fragment)
-
-    def _skip_repetition(self, fragment: Fragment) -> bool:
-        """Compare a fragment of a `function_call` with the calls in earlier `tool_calls`.
-
-        A `function_call` may begin like one of these calls, and differ in a later fragment. It is then
-        another call: the name and the text of the fragments that were skipped are put into this one.
-
-        Returns:
-            True if the fragment repeats a part of an earlier call, and is to be skipped; False if it must be
-            read.
-        """
-        text = "" if fragment.arguments in (ABSENT, None) else fragment.arguments
-        if not isinstance(text, str):
-            return False
-        repetition = self._repeated_by_legacy
-        if repetition is not None and fragment.name in ("", repetition[0].name):
-            call, repeated_length = repetition
-            not_yet_repeated = call.arguments_from(repeated_length)
-            if not_yet_repeated.startswith(text):
-                # The fragment repeats the next characters of the other call.
-                self._repeated_by_legacy = (call, repeated_length + len(text))
-                return True
-            if not_yet_repeated or not call.is_whole:
-                # The fragment differs from the arguments of the other call, or goes beyond their end so far.
-                repeated = call.arguments_from(0)[:repeated_length]
-                fragment.put_before(call.name, repeated)
-                return False
-            # The call is whole and has been repeated to its end: the fragment begins another one.
-        # The fragment begins a `function_call`: find a call that begins in the same way.
-        for call in (*self._by_index.values(), *self._by_id.values()):
-            if call.name and call.name == fragment.name and call.arguments_from(0).startswith(text):
-                self._repeated_by_legacy = (call, len(text))
-                return True
-        return False
+        self._read_fragment(fragment)
 
     def report_nameless(self) -> None:
         """Report calls without a name as opaque parts, and forget them; open calls with a name.

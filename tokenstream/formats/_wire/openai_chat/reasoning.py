@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from tokenstream._basics.chat_words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
-from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import ReasoningPart
 
 if TYPE_CHECKING:
@@ -38,17 +37,11 @@ class ChatReasoning:
 
     __slots__ = (
         "_content",
-        "_echo",
         "_fields",
-        "_followed",
         "_key",
-        "_leads",
         "_part",
         "_parts",
-        "_plain_part",
-        "_signed",
         "_text",
-        "_unrepeated",
     )
 
     def __init__(self, content: ChatContent) -> None:
@@ -61,23 +54,8 @@ class ChatReasoning:
         """Type and index of the block's details."""
         self._fields: dict[str, Any] = {}
         """Fields of the block's details, which the next request must have, too."""
-        self._leads: _Voice = "plain"
-        """The voice whose text becomes the text of the block."""
         self._text: TextLog | None = None
         """The text of a block that has details; None if nobody knows it."""
-        self._followed = 0
-        """Number of characters of the text that the other voice has repeated."""
-        self._unrepeated = ("", 0)
-        """Text of the block that the other voice may repeat next, and the place of that text in the block."""
-        self._signed: dict[str, tuple[OpenPart, str | None, int]] = {}
-        """The signed blocks before it, by signature: the part, its text if that is not in the part, and the
-        length of the text."""
-        # Plain reasoning that details may still repeat after its part has ended.
-        self._plain_part: OpenPart | None = None
-        """The last part of plain text that no detail has repeated; None if there is none."""
-        self._echo: tuple[str, int, int] | None = None
-        """The text of that part, and the start and the end of what details have repeated of it since their
-        last signature; None before any has."""
 
     def read(self, delta: dict[str, Any]) -> None:
         """Read the reasoning in a delta, which may be in several fields.
@@ -103,7 +81,7 @@ class ChatReasoning:
 
         def keep(delta: Any) -> bool | None:  # noqa: ANN401 - a `ReasoningDelta`
             """Keep the text of a delta that leads; return False if the delta must be decoded."""
-            if self._leads != "plain" or part.signature or self._part is not part:
+            if part.signature or self._part is not part:
                 return False
             text.append(delta.text)
             return None
@@ -140,13 +118,7 @@ class ChatReasoning:
         part, log = self._current, self._text
         if part is None or log is None:
             self._content.write("reasoning", text)
-            self._plain_part, self._echo = self._content.state.current_part, None
             return
-        if self._leads == "details":
-            if self._repeats(text):
-                return
-            # From here on, the plain text goes ahead of the details.
-            self._leads, self._followed = "plain", log.length
         if part.signature:
             # The signature has ended the block: `write` begins another one.
             self._content.write("reasoning", text)
@@ -196,10 +168,7 @@ class ChatReasoning:
             voice: The field, or the two fields, that have the text.
         """
         self._content.record_kind("reasoning")
-        if signature in self._signed and self._is_earlier(text, signature):
-            self._parts.note("reasoning_twice")
-            return
-        part = self._current_block(item, text, signature if voice == "details" else "")
+        part = self._current_block(item)
         if part is not None and part.signature and part.signature != signature:
             if not signature and self._is_whole(text):
                 # The block is sent again.
@@ -209,8 +178,6 @@ class ChatReasoning:
             if text or not signature or item.get("index") is None:
                 part = None
         if part is None:
-            if voice == "details" and self._echoes(item, text, signature):
-                return
             part = self._begin(item, _fields_of(item))
         else:
             self._add_fields(part, item)
@@ -218,62 +185,10 @@ class ChatReasoning:
             self._add_text(part, text, voice, is_signed=bool(signature))
         self._parts.add_signature(part, signature)
 
-    def _current_block(self, item: dict[str, Any], text: str, signature: str) -> OpenPart | None:
-        """Return the open block that an item belongs to; None if it belongs to none.
-
-        The block began as plain text, or with an item of the same type and index.
-
-        Args:
-            text: The text that the item stands for.
-            signature: The item's signature, "" if it has none.
-        """
-        part = self._content.state.current_part
-        if part is None or part.kind != "reasoning":
-            return None
-        if part is self._part:
-            return part if self._key == _key_of(item) else None
-        # It began as plain text, which these details repeat.
-        log = self._find_text(part)
-        if log is not None and signature and 0 < len(text) < log.length and log.join().startswith(text):
-            # The signature is about a piece of the text alone.
-            self._content.end_current_part()
-            self._plain_part, self._echo = part, None
-            return None
-        self._adopt(part, item)
-        self._text = log
-        return part
-
-    def _echoes(self, item: dict[str, Any], text: str, signature: str) -> bool:
-        """Return True if an item only repeats plain reasoning whose part has ended, and read the item.
-
-        The text is not shown again, but a signed item goes back with its text in the next request.
-        """
-        plain_part = self._plain_part
-        if plain_part is None:
-            return False
-        if self._echo is None:
-            log = self._find_text(plain_part)
-            # Without a message, nobody knows the text.
-            self._echo = ("" if log is None else log.join(), 0, 0)
-        whole, start, end = self._echo
-        if not whole.startswith(text, end):
-            return False
-        if text:
-            self._parts.note("reasoning_twice")
-            end += len(text)
-        if signature:
-            # A signature alone is about all of the text.
-            end = end if end > start else len(whole)
-            fields = _fields_of(item)
-            if end > start:
-                fields[_text_field_of(item)] = whole[start:end]
-            part = self._begin(item, fields)
-            self._parts.add_signature(part, signature)
-            self._signed[part.signature] = part, whole[start:end], end - start
-            start = end
-        # Several details may repeat one text.
-        self._plain_part, self._echo = (plain_part, (whole, start, end)) if end < len(whole) else (None, None)
-        return True
+    def _current_block(self, item: dict[str, Any]) -> OpenPart | None:
+        """Return the open block that an item belongs to, which began with one of its type and index."""
+        part = self._current
+        return part if part is not None and self._key == _key_of(item) else None
 
     def _begin(self, item: dict[str, Any], fields: dict[str, Any]) -> OpenPart:
         """Begin a block with an item, whose fields the next request must have, too."""
@@ -286,12 +201,7 @@ class ChatReasoning:
 
     def _adopt(self, part: OpenPart, item: dict[str, Any]) -> None:
         """Make a part the block of an item; the item's fields are still to be added."""
-        ended = self._part
-        if ended is not None and ended.signature and ended.signature not in self._signed:
-            self._signed[ended.signature] = ended, None, 0 if self._text is None else self._text.length
-        self._plain_part = self._echo = None
         self._part, self._key, self._fields = part, _key_of(item), {}
-        self._leads, self._followed, self._unrepeated = "plain", 0, ("", 0)
 
     def _add_fields(self, part: OpenPart, item: dict[str, Any]) -> None:
         """Report the fields of an item that the block does not have yet, such as its format."""
@@ -307,26 +217,10 @@ class ChatReasoning:
             is_signed: True if the text has a signature, with which servers repeat the whole text of a block.
         """
         log = self._text
-        if log is None:
-            # Without a message, nobody knows the text: details then only repeat it.
-            if voice == "both":
-                self._parts.add(part, text)
-            return
-        if not log.length:
-            self._leads = "details" if voice == "details" else "plain"
-        elif is_signed and self._is_whole(text):
-            self._followed = log.length
+        if log is not None and log.length and is_signed and self._is_whole(text):
             self._parts.note("reasoning_twice")
             return
-        elif voice == "details" and self._leads == "plain":
-            if self._repeats(text) or self._followed < log.length:
-                # Also if it differs: the plain text has told this reasoning in its own words.
-                return
-            # The plain text was repeated to its end, so the details go on alone.
-            self._leads = "details"
         self._append(part, text)
-        if voice == "both":
-            self._followed = log.length
 
     # -- repetitions -------------------------------------------------------
 
@@ -337,57 +231,16 @@ class ChatReasoning:
             self._part if self._part is not None and self._content.state.current_part is self._part else None
         )
 
-    def _repeats(self, text: str) -> bool:
-        """Return True if a text repeats what its voice lacks of the block's text; count it as repeated."""
-        log = self._text
-        if log is None:
-            return False
-        if self._is_next(text, log):
-            self._followed += len(text)
-        elif self._is_whole(text):
-            self._followed = log.length
-        else:
-            return False
-        self._parts.note("reasoning_twice")
-        return True
-
-    def _is_next(self, text: str, log: TextLog) -> bool:
-        """Return True if the text that the other voice has not repeated yet begins with `text`."""
-        unrepeated, start = self._unrepeated
-        position = self._followed - start
-        if len(unrepeated) - position < len(text):
-            # Fetched only when it is used up, so that no text is fetched again for each piece.
-            self._unrepeated = unrepeated, _ = log.since(self._followed), self._followed
-            position = 0
-        return unrepeated.startswith(text, position)
-
     def _is_whole(self, text: str) -> bool:
         """Return True if a text is the whole text of the block."""
         log = self._text
         return log is not None and len(text) == log.length and log.join() == text
-
-    def _is_earlier(self, text: str, signature: str) -> bool:
-        """Return True if a text is that of the block before this one that has a signature, or is empty."""
-        part, told, length = self._signed[signature]
-        if text and len(text) == length and told is None:
-            log = self._find_text(part)
-            told = None if log is None else log.join()
-        return not text or text == told
 
     def _append(self, part: OpenPart, text: str) -> None:
         """Add new text to the block."""
         self._parts.add(part, text)
         if self._text is not None:
             self._text.append(text)
-
-    def _find_text(self, part: OpenPart) -> TextLog | None:
-        """Return the text of a part that began as plain text; None if there is no message."""
-        if self._parts.find_text is None:
-            return None
-        told = Told("", 0, "reasoning", choice=part.choice, part=part.index)
-        log = TextLog()
-        log.append(self._parts.find_text(told) + added_by(self._parts.untaken, told))
-        return log
 
     # -- other forms -------------------------------------------------------
 

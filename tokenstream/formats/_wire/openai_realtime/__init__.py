@@ -383,10 +383,6 @@ class OpenAIRealtime(Format):
         """
         delta = payload.get("delta")
         if isinstance(delta, str):
-            if delta and is_text:
-                delta = self._outputs.drop_told(payload, delta)
-                if not delta:
-                    return
             content = self._outputs.get_or_open_content(payload, type)
             if content is not None:
                 write(content, delta)

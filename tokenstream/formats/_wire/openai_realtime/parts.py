@@ -162,17 +162,6 @@ class RealtimeOutputs(SessionParts):
 
     # -- content -----------------------------------------------------------
 
-    def drop_told(self, payload: dict[str, Any], delta: str) -> str:
-        """Return what a delta adds to its content part; "" if the whole text has told all of it before.
-
-        Args:
-            payload: The payload with the delta.
-            delta: A piece of text, or of a transcript.
-        """
-        item = self.find_item(payload)
-        content = None if item is None else item.contents.get(self._content_index(payload))
-        return delta if content is None else content.part.new_in(delta, self.note)
-
     def get_or_open_content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
         """Return the content part that a delta adds to; open it if it was never started or is closed.
 
@@ -211,10 +200,8 @@ class RealtimeOutputs(SessionParts):
         if index in item.contents:
             self.note("content_twice")
             return
-        content = self._open_content(item, index, text_of(part, "type") or "text")
+        self._open_content(item, index, text_of(part, "type") or "text")
         self.add_missing_content(item, index, part)
-        # Deltas add to the text of a start, if it has any; only that of an end may be told ahead of them.
-        content.part.tell_ahead("")
 
     def add_missing_content(self, item: RealtimeItem, index: int, whole: dict[str, Any]) -> None:
         """Add the text, transcript and audio of a content part, except those that deltas have reported.
@@ -239,12 +226,10 @@ class RealtimeOutputs(SessionParts):
         )
         if text and "text" not in content.reported:
             self.write_text(content, text)
-            content.part.tell_ahead(text)
         elif text and content.part.kind == "text":
             self.tell(content.part, text, len(text))
         if transcript and "transcript" not in content.reported:
             self.write_transcript(content, transcript)
-            content.part.tell_ahead(transcript)
         elif transcript and content.part.kind == "media":
             self.tell(content.part, transcript, len(transcript))
         if audio and "audio" not in content.reported:
@@ -384,7 +369,6 @@ class RealtimeOutputs(SessionParts):
         elif not call.closed:
             item.arguments_reported = True
             self.add(call, text)
-            call.tell_ahead(text)
 
     # -- opening and closing -------------------------------------------------
 

@@ -147,9 +147,6 @@ class CallItem(ResponseItem):
         """Add a fragment to the arguments of the call; return False if the field contains no arguments."""
         if field not in _INPUT_FIELDS:
             return False
-        call = self._call or self._custom_call
-        if call is not None:
-            text = call.new_in(text, self.parts.note)
         if self._call is not None:
             self.parts.add_arguments(self._call, text)
         elif self.ended:

@@ -225,7 +225,6 @@ class HostedItem(SinglePartItem):
         """Add a fragment to the arguments or the code of the call; return False for any other field."""
         if field not in ("arguments", "code"):
             return False
-        text = self._part.new_in(text, self.parts.note) if text else text
         if self.ended and text:
             self.parts.note("call_after_done")
         elif text:
@@ -250,7 +249,6 @@ class HostedItem(SinglePartItem):
         if not self._has_input and not self.ended:
             self._has_input = bool(text)
             self.parts.add(self._part, text)
-            self._part.tell_ahead(text)
         elif text:
             self.parts.tell(self._part, text, len(text))
 

@@ -141,11 +141,6 @@ class TextItem(ResponseItem):
         """
         key = self._resolve_key(key, content)
         section = self.sections.get(key)
-        if section is not None and text:
-            text = section.part.new_in(text, self.parts.note)
-            if not text:
-                # A whole text has told this delta before, and may have closed the part.
-                return section
         # Another event should have opened the text before; if it is not open, that is a departure.
         section = self.start_text(key, content, expected=False)
         if section.part.kind != self.kind_of(content):
@@ -238,7 +233,6 @@ class TextItem(ResponseItem):
             # No delta has arrived, but some may follow.
             section.length = len(text)
             self.parts.add(section.part, text)
-            section.part.tell_ahead(text)
             section.marks.add(len(text))
         elif (is_open and text) or len(text) > section.length:
             # A text that was closed at the end of its item may lack what the end of the response has of it.
